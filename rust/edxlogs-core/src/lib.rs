@@ -1,0 +1,1 @@
+//! Streams, parses and filters edX tracking logs into Arrow columns.

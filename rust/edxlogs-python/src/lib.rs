@@ -1,0 +1,1 @@
+//! The compiled module `edxlogs._core`.
