@@ -1,1 +1,27 @@
 //! Streams, parses and filters edX tracking logs into Arrow columns.
+//!
+//! One stream in one direction: [`unwrap`] and [`inflate`] make text of a file, [`lines`] whole
+//! lines of the text, [`prefilter`] passes those that may match, [`event`] locates their fields,
+//! [`predicate`] decides, [`columns`] gathers; [`pipeline::scan`] joins them.
+
+pub mod account;
+mod attribution;
+pub mod columns;
+pub mod course;
+mod deflate;
+pub mod error;
+pub mod event;
+pub mod expression;
+pub mod inflate;
+pub mod lines;
+pub mod mend;
+pub mod pattern;
+pub mod pipeline;
+pub mod predicate;
+pub mod prefilter;
+pub mod scan;
+pub mod scanner;
+pub mod schema;
+pub mod text;
+pub mod time;
+pub mod unwrap;

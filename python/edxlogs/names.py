@@ -1,0 +1,125 @@
+"""What the names of files say: which are logs, whose, of which site and day.
+
+Names may hold undecodable bytes as surrogates, as the system gives them; what is shown to people
+or stands in rows goes through `shown`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+from dataclasses import dataclass
+
+# Names that are taken from a searched folder, a tar or (later) an S3 prefix.
+_RECOGNISED = re.compile(
+    r".*\.log(\.gz)?(\.gpg)?"
+    r"|.*-events-.*\.gpg"
+    r"|tracking\.log.*"
+    r"|.*-tracking\.tar"
+    r"|.*\.(json|jsonl|ndjson)(\.gz)?(\.gpg)?"
+    r"|.*\.tar\.gz\.gpg",
+    re.DOTALL,
+)
+
+# Control characters, and those that reorder or break a line of a terminal; lone surrogates stand
+# for bytes that are not UTF-8.
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+_ENDING = r"(\.gz)?(\.gpg)?"
+# Tried in this order. An organisation may hold hyphens and even a date, so the parts that have a
+# fixed shape are read from the end of the name.
+_DAILY = re.compile(rf"(?P<org>.+)-(?P<site>[^-]+)-events-{_DATE}(\.log)?{_ENDING}", re.DOTALL)
+_RESEARCH = re.compile(rf".+-events-{_DATE}\.log{_ENDING}", re.DOTALL)
+_NO_EVENTS = re.compile(rf"(?P<org>.+)-(?P<site>edge|edx|prod)-{_DATE}\.log{_ENDING}", re.DOTALL)
+_PER_SERVER = re.compile(rf"{_DATE}-(?P<org>.+)\.log{_ENDING}", re.DOTALL)
+_CUMULATIVE_TAR = re.compile(rf"{_DATE}-(?P<org>.+)-tracking\.tar", re.DOTALL)
+# Years before 2000 are the first digits of a Unix time: `tracking.log-1420070400.gz`.
+_ROTATED = re.compile(r"tracking\.log-(?P<date>2[0-9]{3}[0-9]{2}[0-9]{2}).*", re.DOTALL)
+_SERVER_FOLDER = re.compile(r"prod-(?P<site>[a-z]+)-[0-9]+")
+_KNOWN_SITES = {"edx": "prod", "prod": "prod", "edge": "edge", "patches": "patches"}
+
+
+@dataclass(frozen=True, slots=True)
+class NameParts:
+    """What a name says about the file; None where it says nothing.
+
+    Attributes:
+        org: organisation as written, mostly lower case whatever the case of the events' own.
+        site: `prod` (written `prod` or `edx`), `edge`, or what stands there.
+        date: the day on which the events were received, or on which the log was rotated.
+    """
+
+    org: str | None = None
+    site: str | None = None
+    date: datetime.date | None = None
+
+
+def shown(name: str) -> str:
+    r"""Escape what a terminal or a UTF-8 column cannot hold, as `\xNN` or `\uNNNN`."""
+
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        if 0xDC80 <= code <= 0xDCFF:
+            code -= 0xDC00
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+    return _UNSHOWABLE.sub(escape, name)
+
+
+def is_recognised(name: str) -> bool:
+    """Tell whether a base name is one that searching takes for a log."""
+    return _RECOGNISED.fullmatch(name) is not None
+
+
+def describe_name(name: str) -> NameParts:
+    """Read organisation, site and day from a name that follows one of edX's patterns.
+
+    The decrypted and inflated forms of a name say the same as the name itself. A day that is not
+    in the calendar is none, and the rest still counts. The old weekly `-tracking.tar` has no day:
+    it holds every day up to the one in its name. Research-exchange files have neither organisation
+    nor site, since `{org}_{course}_{run}` cannot be split safely.
+
+    Args:
+        name: base name, or a path: the folder of a server tells the site of the oldest files.
+
+    Source: EdX Research Guide, the names of event files in its revisions of 2013 to 2023; the
+    per-server names stand in the weekly tars from before October 2014.
+    """
+    *folders, base = name.split("/")
+    if match := _DAILY.fullmatch(base):
+        org, site = match["org"], match["site"]
+        if site in _KNOWN_SITES or org.count("_") < 2:
+            return _parts(match["date"], org, _KNOWN_SITES.get(site, site))
+    if match := _RESEARCH.fullmatch(base):
+        return _parts(match["date"], None, None)
+    if match := _NO_EVENTS.fullmatch(base):
+        return _parts(match["date"], match["org"], _KNOWN_SITES[match["site"]])
+    if match := _PER_SERVER.fullmatch(base):
+        return _parts(match["date"], match["org"], _site_of_server(folders))
+    if match := _CUMULATIVE_TAR.fullmatch(base):
+        return _parts(None, match["org"], None)
+    if match := _ROTATED.fullmatch(base):
+        return _parts(match["date"], None, None)
+    return NameParts()
+
+
+def _parts(date: str | None, org: str | None, site: str | None) -> NameParts:
+    day = None
+    if date is not None:
+        with contextlib.suppress(ValueError):
+            day = datetime.date.fromisoformat(date)
+    return NameParts(org and shown(org), site and shown(site), day)
+
+
+def _site_of_server(folders: list[str]) -> str | None:
+    for folder in reversed(folders):
+        if match := _SERVER_FOLDER.fullmatch(folder):
+            return "edge" if match["site"] == "edge" else "prod"
+    return None
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether searching passes over a name: a hidden one, or our own records."""
+    return name.startswith(".") or name == "_edxlogs"

@@ -1,0 +1,476 @@
+"""What a source is and how it is found.
+
+`find` turns the arguments of a command into sources, `sniff` tells from the first bytes what one
+holds, and `select_by_date` leaves out the files that a time window cannot need. Nothing here
+decrypts, inflates or reads a line. Paths stay as the system gave them, undecodable bytes as
+surrogates.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import errno
+import fnmatch
+import os
+import re
+import stat
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from edxlogs.errors import ConfigError, MissingSourceError, SourceError
+from edxlogs.names import NameParts, describe_name, is_hidden, is_recognised, shown
+
+STDIN = "-"
+
+_SNIFF_BYTES = 64 * 1024
+_DAY_US = 86_400_000_000
+_EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
+
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+
+_Key = tuple[int, int] | str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named thing that opens to bytes: a file, a stream, or a member of a tar on disk.
+
+    Attributes:
+        path: as it is opened; `-` is standard input.
+        name: base name as rows show it, escaped by `shown`.
+        size: bytes from `offset` on; None for a stream (pipe, device, standard input).
+        org: organisation in the name.
+        site: site in the name. User ids of two sites are different people.
+        date: day in the name. Its events may be older.
+        offset: first byte of a member inside the file `path`.
+        length: bytes of a member; None means to the end of the file.
+        member: full name inside the tar, escaped. Servers of one day share a base name.
+        identity: device and inode of `path`; None where the file system has no inodes.
+    """
+
+    path: str
+    name: str
+    size: int | None
+    org: str | None = None
+    site: str | None = None
+    date: datetime.date | None = None
+    offset: int = 0
+    length: int | None = None
+    member: str | None = None
+    identity: tuple[int, int] | None = None
+
+    @property
+    def label(self) -> str:
+        """The path, with the member if it is one, fit to be shown in a message."""
+        path = shown(self.path)
+        return path if self.member is None else f"{path}: {self.member}"
+
+
+@dataclass(slots=True)
+class Found:
+    """What the arguments, or a tar, hold.
+
+    Attributes:
+        sources: to be read, in this order.
+        ignored: labels of files that were come across but have no recognised name, or that cannot
+            be a log (a pipe in a searched folder, a link in a tar).
+        warnings: one sentence each.
+        failed: what should have been read and cannot be: unreadable folders, broken links. The
+            run goes on without them and ends with status 1.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    failed: list[SourceError] = field(default_factory=list)
+
+
+class Kind(enum.Enum):
+    """What the outermost bytes of a source are."""
+
+    OPENPGP = "openpgp"
+    GZIP = "gzip"
+    TAR = "tar"
+    PLAIN = "plain"
+    STREAM = "stream"
+    """Cannot be looked at without taking bytes away: its reader decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """How many days a file's date may lie outside the time window."""
+
+    before_days: int = 1
+    after_days: int = 30
+
+
+DEFAULT_SLACK = Slack()
+
+
+def find(arguments: Iterable[str | os.PathLike[str]]) -> Found:
+    """Find the sources that the arguments name.
+
+    An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
+    folders); an existing path is always taken literally. Folders are searched to the bottom,
+    through links, for recognised names; names that begin with a dot, and `_edxlogs`, are passed
+    over in silence. What a file holds is not looked at, and a tar is one source.
+
+    Returns:
+        Sources in the order of the arguments; of one argument, by the bytes of their names. The
+        same file (device and inode, so links of both sorts) is there once, the first time.
+
+    Raises:
+        ConfigError: an argument can be no local path.
+        MissingSourceError: a path does not exist, or a glob matches nothing.
+        SourceError: a path cannot be examined, or a folder holds no file to read.
+    """
+    search = _Search()
+    for argument in arguments:
+        search.add(os.fspath(argument))
+    return search.found
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What one argument names, before order and doubles are seen to.
+
+    `read_elsewhere` tells of a folder that an earlier argument named.
+    """
+
+    files: dict[str, os.stat_result] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    folders: dict[_Key, str] = field(default_factory=dict)
+    read_elsewhere: bool = False
+
+
+class _Search:
+    """The state of one `find`: what is already known, and under which name."""
+
+    def __init__(self) -> None:
+        self.found = Found()
+        self._files: dict[_Key, str] = {}
+        self._folders: dict[_Key, str] = {}
+        self._failed: set[str] = set()
+
+    def add(self, argument: str) -> None:
+        """Add the sources of one argument."""
+        if argument == STDIN:
+            self._take(STDIN, _stat_stdin())
+            return
+        if argument.startswith("s3://"):
+            raise ConfigError(
+                f"s3:// sources are not supported yet: {shown(argument)}: use a local copy",
+                source=shown(argument),
+            )
+        try:
+            status = os.stat(argument)
+        except ValueError as error:
+            raise ConfigError(
+                f"not a file name: {shown(argument)!r}: {shown(str(error))}",
+                source=shown(argument),
+            ) from error
+        except OSError as error:
+            absent = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+            if not (absent and _GLOB_CHARACTERS.search(argument)):
+                raise cannot_open(argument, error) from error
+            self._add_glob(argument)
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self._add_matches(argument, [(argument, status)], len(self._failed))
+        else:
+            self._take(argument, status)
+
+    def _add_glob(self, pattern: str) -> None:
+        parts = [part for part in pattern.split("/") if part]
+        failed_before = len(self._failed)
+        matches = []
+        for path in set(_glob("/" if pattern.startswith("/") else "", parts, self._fail)):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                self._fail(path, error)
+                continue
+            if stat.S_ISDIR(status.st_mode) or not pattern.endswith("/"):
+                matches.append((path, status))
+        if not matches and failed_before == len(self._failed):
+            raise MissingSourceError(
+                f"cannot open: {shown(pattern)}: the glob matches nothing; look at the folder, or "
+                "name it alone to have it searched",
+                source=shown(pattern),
+            )
+        matches.sort(key=lambda match: os.fsencode(match[0]))
+        self._add_matches(pattern, matches, failed_before)
+
+    def _add_matches(
+        self, argument: str, matches: list[tuple[str, os.stat_result]], failed_before: int
+    ) -> None:
+        """Search the folders among what an argument names, and take all files in their order."""
+        listing = _Listing()
+        for path, status in matches:
+            if stat.S_ISDIR(status.st_mode):
+                self._search_folder(path, status, listing)
+            elif stat.S_ISREG(status.st_mode):
+                listing.files[path] = status
+            else:
+                listing.ignored.append(path)
+        self._folders.update(listing.folders)
+
+        # A glob such as `**/*` names a file itself and the folder where it is passed over.
+        ignored = [path for path in listing.ignored if path not in listing.files]
+        excused = listing.read_elsewhere or len(self._failed) > failed_before
+        if not listing.files and not excused:
+            raise SourceError(
+                f"nothing to read: {shown(argument)}: no file has a name that is known for a log "
+                f"({len(ignored)} ignored); name the files themselves to read them",
+                source=shown(argument),
+            )
+        self.found.ignored += [shown(path) for path in sorted(ignored, key=os.fsencode)]
+        for path in sorted(listing.files, key=os.fsencode):
+            self._take(path, listing.files[path])
+
+    def _fail(self, path: str, error: OSError) -> None:
+        # A glob may come by the same folder more than once.
+        if path not in self._failed:
+            self._failed.add(path)
+            self.found.failed.append(cannot_open(path, error))
+
+    def _search_folder(self, top: str, top_status: os.stat_result, listing: _Listing) -> None:
+        pending = [(top, top_status)]
+        while pending:
+            folder, status = pending.pop()
+            key = _key(folder, status)
+            if key in self._folders:
+                self._warn_same("folder", folder, self._folders[key])
+                listing.read_elsewhere = True
+                continue
+            if key in listing.folders:
+                # One glob may name a folder and the one above it: the same path is no surprise.
+                if folder != listing.folders[key]:
+                    self._warn_same("folder", folder, listing.folders[key])
+                continue
+            listing.folders[key] = folder
+            try:
+                names = _list_folder(folder)
+            except OSError as error:
+                self._fail(folder, error)
+                continue
+            below = [
+                (path, status)
+                for name in names
+                if not is_hidden(name)
+                for path, status in self._sort_out(folder, name, listing)
+            ]
+            # The last one is taken first, so that of two ways to one folder the earlier name wins.
+            pending.extend(reversed(below))
+
+    def _sort_out(
+        self, folder: str, name: str, listing: _Listing
+    ) -> list[tuple[str, os.stat_result]]:
+        """Put one name of a folder where it belongs; give it back if it is a folder."""
+        path = os.path.join(folder, name)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if is_recognised(name):
+                self._fail(path, error)
+            else:
+                listing.ignored.append(path)
+            return []
+        if stat.S_ISDIR(status.st_mode):
+            return [(path, status)]
+        if stat.S_ISREG(status.st_mode) and is_recognised(name):
+            listing.files[path] = status
+        else:
+            listing.ignored.append(path)
+        return []
+
+    def _take(self, path: str, status: os.stat_result) -> None:
+        key = _key(path, status)
+        if key in self._files:
+            self._warn_same("file", path, self._files[key])
+            return
+        self._files[key] = path
+        # The folder of a server counts even when the path was given from inside it.
+        parts = NameParts() if path == STDIN else describe_name(os.path.abspath(path))
+        is_file = path != STDIN and stat.S_ISREG(status.st_mode)
+        self.found.sources.append(
+            Source(
+                path=path,
+                name=shown(os.path.basename(path)),
+                size=status.st_size if is_file else None,
+                org=parts.org,
+                site=parts.site,
+                date=parts.date,
+                identity=key if isinstance(key, tuple) else None,
+            )
+        )
+
+    def _warn_same(self, what: str, path: str, first: str) -> None:
+        self.found.warnings.append(f"{shown(path)}: the same {what} as {shown(first)}: read once")
+
+
+def _stat_stdin() -> os.stat_result:
+    try:
+        return os.fstat(0)
+    except OSError as error:
+        raise SourceError("cannot open: standard input: it is closed", source=STDIN) from error
+
+
+def _key(path: str, status: os.stat_result) -> _Key:
+    # Some network and FUSE file systems number nothing: there, all files would look the same.
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+
+
+def _list_folder(folder: str) -> list[str]:
+    return sorted(os.listdir(folder or "."), key=os.fsencode)
+
+
+def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None]) -> Iterator[str]:
+    """Yield what matches below base, in no promised order, perhaps twice.
+
+    Unlike the standard library's glob, it does not pass over a folder that cannot be read.
+    """
+    if not parts:
+        yield base or "."
+        return
+    part, rest = parts[0], parts[1:]
+    if not _GLOB_CHARACTERS.search(part):
+        path = os.path.join(base, part)
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            fail(path, error)
+            return
+        yield from _glob(path, rest, fail)
+        return
+    if part == "**":
+        # Any number of folders, also none. As the last part: the folder itself, to be searched.
+        yield from _glob(base, rest, fail)
+        if not rest:
+            return
+    try:
+        names = _list_folder(base)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        fail(base, error)
+        return
+    for name in names:
+        if is_hidden(name) and not (part.startswith(".") and name.startswith(".")):
+            continue
+        path = os.path.join(base, name)
+        if part == "**":
+            # Links to folders are not followed here: they could go round in circles.
+            if os.path.isdir(path) and not os.path.islink(path):
+                yield from _glob(path, parts, fail)
+        elif fnmatch.fnmatchcase(name, part):
+            yield from _glob(path, rest, fail)
+
+
+def cannot_open(path: str, error: OSError) -> SourceError:
+    """Make the error for a path that the system refuses."""
+    where = shown(path) or "''"
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return SourceError(f"cannot open: {where}: {error.strerror}", source=where)
+    if os.path.islink(path):
+        target = shown(os.readlink(path))
+        return MissingSourceError(f"cannot open: {where}: a broken link to {target}", source=where)
+    return MissingSourceError(f"cannot open: {where}: no such file or folder", source=where)
+
+
+def sniff(source: Source) -> Kind:
+    """Tell what a source is by its first 64 KiB, never by its name.
+
+    Raises:
+        SourceError: the file cannot be opened or read.
+    """
+    if source.size is None:
+        return Kind.STREAM
+    limit = _SNIFF_BYTES if source.length is None else min(_SNIFF_BYTES, source.length)
+    try:
+        descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            head = os.pread(descriptor, limit, source.offset)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise cannot_open(source.path, error) from error
+
+    # Imported late: a command that opens nothing need not know of GnuPG.
+    from edxlogs.gpg import looks_like_openpgp
+
+    # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,
+    # which may be any.
+    if looks_like_tar(head[: tarfile.BLOCKSIZE]):
+        return Kind.TAR
+    if head.startswith(b"\x1f\x8b"):
+        return Kind.GZIP
+    if looks_like_openpgp(head):
+        return Kind.OPENPGP
+    return Kind.PLAIN
+
+
+def looks_like_tar(block: bytes) -> bool:
+    """Tell whether 512 bytes are the header of a tar's member, damaged or not."""
+    # The magic of POSIX and of GNU; either holds a NUL, so a line of text never has it.
+    if block[257:263] == b"ustar\0" or block[257:265] == b"ustar  \0":
+        return True
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError):
+        return False
+    return True
+
+
+def parse_slack(text: str) -> Slack | None:
+    """Read `BEFORE,AFTER` in days, or `all`, which is None: no file is left out by its date.
+
+    Raises:
+        ConfigError: the text is neither.
+    """
+    if text.strip() == "all":
+        return None
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*,\s*([0-9]{1,6})\s*", text)
+    if match is None:
+        raise ConfigError(f"bad slack: {shown(text)!r}: not two numbers of days; write 1,30 or all")
+    return Slack(int(match[1]), int(match[2]))
+
+
+def select_by_date(
+    sources: Iterable[Source],
+    since_us: int | None,
+    until_us: int | None,
+    slack: Slack | None = DEFAULT_SLACK,
+) -> tuple[list[Source], list[Source]]:
+    """Leave out the sources whose day is too far from a time window.
+
+    Kept are days from `slack.before_days` before the day of `since_us` to `slack.after_days`
+    after the day of `until_us`, both included, and every source without a day. The day of a
+    rotated `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the
+    window as it spans, even for a window of receipt.
+
+    Args:
+        sources: in any order, which stays.
+        since_us: start of the window, microseconds since 1970 UTC; None for no start.
+        until_us: end of the window; None for no end.
+        slack: None keeps all.
+
+    Returns:
+        The sources that are kept, and those that are skipped.
+    """
+    kept: list[Source] = []
+    skipped: list[Source] = []
+    for source in sources:
+        inside = True
+        if slack is not None and source.date is not None:
+            day = source.date.toordinal() - _EPOCH_ORDINAL
+            if since_us is not None:
+                inside = day >= since_us // _DAY_US - slack.before_days
+            if until_us is not None:
+                inside = inside and day <= until_us // _DAY_US + slack.after_days
+        (kept if inside else skipped).append(source)
+    return kept, skipped

@@ -1,0 +1,205 @@
+//! Counts that add up: what became of every line of a source.
+
+use std::fmt::Debug;
+
+macro_rules! counted_names {
+    ($(#[$doc:meta])* $name:ident, $set:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$item_doc])* $item,)* }
+
+        impl $name {
+            /// All of them, in the order of reports.
+            pub const ALL: &[Self] = &[$(Self::$item,)*];
+
+            /// The name in reports.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$item => $text,)* }
+            }
+        }
+
+        #[doc = concat!("A set of [`", stringify!($name), "`].")]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $set(u32);
+
+        impl $set {
+            /// Adds one.
+            pub fn insert(&mut self, item: $name) {
+                self.0 |= 1 << item as u32;
+            }
+
+            /// Whether it holds `item`.
+            pub fn contains(self, item: $name) -> bool {
+                self.0 >> item as u32 & 1 == 1
+            }
+
+            /// Whether it holds none.
+            pub fn is_empty(self) -> bool {
+                self.0 == 0
+            }
+
+            /// Those in it.
+            pub fn iter(self) -> impl Iterator<Item = $name> {
+                $name::ALL.iter().copied().filter(move |&item| self.contains(item))
+            }
+        }
+    };
+}
+
+counted_names! {
+    /// What was mended to make an event of a line.
+    Mend, MendSet {
+        /// Text before the `{` was cut off.
+        Prefix = "prefix",
+        /// Bytes that are not UTF-8 became U+FFFD.
+        Utf8 = "utf8",
+        /// A byte order mark was cut off.
+        Bom = "bom",
+        /// NULs around the object were cut off.
+        Nul = "nul",
+        /// A lone surrogate escape became U+FFFD.
+        Surrogate = "surrogate",
+        /// `NaN` or an infinity became null.
+        Nan = "nan",
+        /// A key that is read stood twice: the last counts.
+        DuplicateKey = "duplicate_key",
+        /// A raw control character in a string was escaped.
+        ControlCharacter = "control_character",
+        /// Text after the event was cut off.
+        TrailingText = "trailing_text",
+        /// The line held several events.
+        Concatenated = "concatenated",
+        /// A whole event stood inside a torn one.
+        Interleaved = "interleaved",
+        /// The event was written as JSON text once more.
+        NestedJson = "nested_json",
+        /// The event was the only element of an array.
+        Array = "array",
+        /// The platform's in-process shape: `data` and `timestamp` for `event` and `time`.
+        PrelogShape = "prelog_shape",
+        /// MongoDB's extended JSON.
+        MongoExport = "mongo_export",
+    }
+}
+
+counted_names! {
+    /// What is odd about an event that needed no mending.
+    Odd, OddSet {
+        /// No readable time: the column is null.
+        NoTime = "no_time",
+        /// A time in a form that the platform does not write.
+        TimeFormat = "time_format",
+        /// Neither `event_type` nor `name`.
+        NoEventType = "no_event_type",
+        /// The context is no object.
+        ContextType = "context_type",
+        /// A user id that is no plain integer.
+        UserId = "user_id",
+        /// A course id that was trimmed, decoded, or taken from a longer key.
+        CourseRepaired = "course_repaired",
+        /// `context.org_id` differs from the organisation of the course.
+        OrgDiffers = "org_differs",
+        /// A payload that begins like JSON text but is none: cut or broken.
+        PayloadNotJson = "payload_not_json",
+        /// A number that 64 bits do not hold exactly.
+        NumberRange = "number_range",
+    }
+}
+
+counted_names! {
+    /// Why no event can be read from a line.
+    Reason, ReasonSet {
+        /// There is no `{`.
+        NoObject = "no_object",
+        /// The line ends inside its object.
+        Truncated = "truncated",
+        /// The grammar of JSON is broken.
+        BadJson = "bad_json",
+        /// JSON, but not one object.
+        NotAnObject = "not_an_object",
+        /// An object with none of event_type, name, event_source and time.
+        NotAnEvent = "not_an_event",
+        /// Longer than the limit.
+        TooLong = "too_long",
+        /// Nested deeper than 500.
+        TooDeep = "too_deep",
+        /// Would need a mend, which `--strict` refuses.
+        Strict = "strict",
+    }
+}
+
+/// What was done with the lines of one source, or of several added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes read, as they came: compressed where they are, decrypted.
+    pub bytes_read: u64,
+    /// Bytes of text.
+    pub bytes_expanded: u64,
+    /// Physical lines. The classes below add up to it.
+    pub lines: u64,
+    /// Lines of white space or NULs alone.
+    pub blank: u64,
+    /// Lines that no event can be read from.
+    pub rejected: u64,
+    /// Lines of which an event was selected.
+    pub kept: u64,
+    /// Lines that were not selected.
+    pub dropped: u64,
+    /// Lines that were parsed; mends, rejects and odd values are counted over these.
+    pub parsed: u64,
+    /// Events selected.
+    pub rows: u64,
+    /// Rejected lines by reason.
+    pub reasons: [u64; Reason::ALL.len()],
+    /// Parsed events by mend.
+    pub mends: [u64; Mend::ALL.len()],
+    /// Selected events by oddity.
+    pub odd: [u64; Odd::ALL.len()],
+    /// Selected events dated more than a day before the day in their file's name.
+    pub late: u64,
+    /// Most days between an event's day and the day in its file's name.
+    pub latest_days: u64,
+    /// Gzip members.
+    pub members: u64,
+    /// Bytes after the last gzip member that are neither a member nor zero padding.
+    pub trailing_bytes: u64,
+    /// Dropped lines that were parsed all the same, to check the prefilter.
+    pub sampled: u64,
+}
+
+impl Stats {
+    /// Whether the classes add up to the lines, and the reasons to the rejects.
+    pub fn adds_up(&self) -> bool {
+        self.blank + self.rejected + self.kept + self.dropped == self.lines
+            && self.reasons.iter().sum::<u64>() == self.rejected
+            && self.kept <= self.rows
+    }
+
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes_read += other.bytes_read;
+        self.bytes_expanded += other.bytes_expanded;
+        self.lines += other.lines;
+        self.blank += other.blank;
+        self.rejected += other.rejected;
+        self.kept += other.kept;
+        self.dropped += other.dropped;
+        self.parsed += other.parsed;
+        self.rows += other.rows;
+        add_each(&mut self.reasons, &other.reasons);
+        add_each(&mut self.mends, &other.mends);
+        add_each(&mut self.odd, &other.odd);
+        self.late += other.late;
+        self.latest_days = self.latest_days.max(other.latest_days);
+        self.members += other.members;
+        self.trailing_bytes += other.trailing_bytes;
+        self.sampled += other.sampled;
+    }
+}
+
+fn add_each(counts: &mut [u64], others: &[u64]) {
+    for (count, other) in counts.iter_mut().zip(others) {
+        *count += other;
+    }
+}

@@ -1,0 +1,109 @@
+//! The places of an event where a course may be named, for [`course::attribute`].
+
+use std::borrow::Cow;
+
+use crate::course;
+use crate::event::{Event, Field, as_text};
+use crate::scanner::{Kind, Scanner, Span, Step, find, key_is};
+use crate::text;
+
+/// The payload, decoded where it is JSON text.
+pub(crate) struct Payload<'a> {
+    text: Cow<'a, str>,
+    span: Span,
+}
+
+impl<'a> Payload<'a> {
+    /// The payload at `span` of `text`; not an object unless it is one, or the JSON text of one.
+    pub(crate) fn new(text: &'a str, span: Span) -> Self {
+        if span.kind == Kind::String {
+            let decoded = text::decode(text, span);
+            // Form-encoded payloads and plain words are no JSON, which their first byte tells.
+            if decoded.trim_start().starts_with('{') {
+                if let Ok((span, _)) = text::whole_value(decoded.as_bytes()) {
+                    return Self { text: decoded, span };
+                }
+            }
+            return Self { text: Cow::Borrowed(""), span: Span::default() };
+        }
+        Self { text: Cow::Borrowed(text), span }
+    }
+
+    /// The members of those names in the object at `span`, the last of duplicates.
+    fn members<const N: usize>(&self, span: Span, names: [&'static str; N]) -> [Span; N] {
+        let mut found = [Span::default(); N];
+        if span.kind != Kind::Object {
+            return found;
+        }
+        let bytes = self.text.as_bytes();
+        let mut scanner = Scanner::new(bytes, span.start);
+        // The text was scanned before, so it scans again.
+        let _ = scanner.object(|scanner, key| {
+            let place = names.iter().position(|name| key_is(bytes, key, name));
+            let value = scanner.value()?;
+            if let Some(place) = place {
+                found[place] = value;
+            }
+            Ok(())
+        });
+        found
+    }
+}
+
+/// The text of a string; other kinds of values name no course.
+fn string(text: &str, span: Span) -> Option<Cow<'_, str>> {
+    if span.kind == Kind::String { as_text(text, span) } else { None }
+}
+
+impl course::Fields for Event<'_> {
+    fn context_course_id(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::ContextCourseId)
+    }
+
+    fn top_course_id(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::CourseId)
+    }
+
+    fn payload<const N: usize>(&self, names: [&'static str; N]) -> [Option<Cow<'_, str>>; N] {
+        let payload = self.payload();
+        payload.members(payload.span, names).map(|span| string(&payload.text, span))
+    }
+
+    fn module_usage_key(&self) -> Option<Cow<'_, str>> {
+        let (text, module) = self.located(Field::ContextModule);
+        let span = find(text.as_bytes(), module, [Step::Key("usage_key")])?;
+        string(text, span)
+    }
+
+    fn event_type(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::EventType)
+    }
+
+    fn name(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::Name)
+    }
+
+    fn path(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::ContextPath)
+    }
+
+    fn page(&self) -> Option<Cow<'_, str>> {
+        self.text_or_context(Field::Page, Field::ContextPage)
+    }
+
+    fn request<const N: usize>(
+        &self,
+        method: &'static str,
+        names: [&'static str; N],
+    ) -> [Option<Cow<'_, str>>; N] {
+        let payload = self.payload();
+        let [parameters] = payload.members(payload.span, [method]);
+        payload.members(parameters, names).map(|span| {
+            let first = match span.kind {
+                Kind::Array => find(payload.text.as_bytes(), span, [Step::Index(0)])?,
+                _ => span,
+            };
+            string(&payload.text, first)
+        })
+    }
+}

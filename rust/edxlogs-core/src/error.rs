@@ -1,0 +1,125 @@
+//! What can go wrong, where, and why.
+
+use std::fmt;
+use std::io;
+
+/// The result of an operation of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The compressed data end too early.
+    #[error("the compressed data are cut off; fetch the file again, or use --salvage")]
+    Truncated,
+    /// The compressed data are damaged: how.
+    #[error("the compressed data are damaged ({0}); fetch the file again, or use --salvage")]
+    Damaged(&'static str),
+    /// Bytes that are no log: why, and what to do.
+    #[error("{0}")]
+    Format(String),
+    /// A condition, column or option that cannot be used.
+    #[error("{0}")]
+    Config(String),
+    /// Encoding the output failed.
+    #[error("writing the output failed: {0}")]
+    Encode(String),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A promise of this program is broken.
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+/// An error: what, and in which source.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    source: Option<String>,
+    byte: Option<u64>,
+}
+
+impl Error {
+    /// An error of that kind, at no place yet.
+    pub fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner { kind, source: None, byte: None }))
+    }
+
+    /// A condition, column or option that cannot be used.
+    pub fn config(why: String) -> Self {
+        Self::new(ErrorKind::Config(why))
+    }
+
+    /// A promise of this program is broken.
+    pub fn internal(why: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal(why.into()))
+    }
+
+    /// Encoding failed.
+    pub fn encode(why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Encode(why.to_string()))
+    }
+
+    /// Names the source.
+    pub fn in_source(mut self, name: &str) -> Self {
+        self.0.source = Some(name.to_owned());
+        self
+    }
+
+    /// Tells the byte offset in the source as it was read.
+    pub fn at_byte(mut self, byte: u64) -> Self {
+        self.0.byte = Some(byte);
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The source's name.
+    pub fn source_name(&self) -> Option<&str> {
+        self.0.source.as_deref()
+    }
+
+    /// The byte offset in the source as it was read.
+    pub fn byte(&self) -> Option<u64> {
+        self.0.byte
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::new(ErrorKind::Io(error))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.0.source {
+            write!(f, "{source}: ")?;
+        }
+        if let Some(byte) = self.0.byte {
+            write!(f, "byte {byte}: ")?;
+        }
+        write!(f, "{}", self.0.kind)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0.kind)
+    }
+}

@@ -1,0 +1,261 @@
+//! Bytes to batches of whole lines, in buffers that are used again.
+
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
+/// How much is read before lines are handed on: a batch stays in the processor's cache.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// Longest line that is read, unless told otherwise.
+pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
+
+/// How much of an over-long line is kept, in bytes.
+pub const LONG_LINE_HEAD_BYTES: usize = 64 * 1024;
+
+/// Whole lines of one source. All but the very last line of a source end at LF.
+#[derive(Debug, Default)]
+pub struct LineBatch {
+    /// The lines, their LFs included.
+    pub bytes: Vec<u8>,
+    /// Offset of the first byte in the expanded source.
+    pub offset: u64,
+    /// A line beyond the limit, which follows these lines.
+    pub long: Option<LongLine>,
+}
+
+/// A line that is longer than the limit: all that is kept of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LongLine {
+    /// Offset of its first byte in the expanded source.
+    pub offset: u64,
+    /// Its length without the LF, in bytes.
+    pub length: u64,
+    /// SHA-256 of the line without the LF.
+    pub sha256: [u8; 32],
+    /// The first [`LONG_LINE_HEAD_BYTES`] of it.
+    pub head: Vec<u8>,
+}
+
+impl LongLine {
+    /// A long line that is at hand whole.
+    pub fn of(line: &[u8], offset: u64) -> Self {
+        let head = line[..line.len().min(LONG_LINE_HEAD_BYTES)].to_vec();
+        Self { offset, length: line.len() as u64, sha256: Sha256::digest(line).into(), head }
+    }
+}
+
+/// Reads a source as batches of whole lines. Where batches end depends on the source's bytes alone.
+pub struct LineReader<R> {
+    input: R,
+    carry: Vec<u8>,
+    offset: u64,
+    max_line_bytes: usize,
+    ended: bool,
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> LineReader<R> {
+    /// A reader over expanded bytes.
+    pub fn new(input: R, max_line_bytes: usize) -> Self {
+        Self { input, carry: Vec::new(), offset: 0, max_line_bytes, ended: false, failed: None }
+    }
+
+    /// The reader underneath.
+    pub fn get_ref(&self) -> &R {
+        &self.input
+    }
+
+    /// The reader underneath.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
+    /// Fills `batch` with the next lines; `false` at the end of the source.
+    ///
+    /// # Errors
+    /// Those of the input, after the lines before the error were handed out; what stood of the
+    /// last line is handed out too, as a line that is cut off.
+    pub fn read(&mut self, batch: &mut LineBatch) -> io::Result<bool> {
+        batch.bytes.clear();
+        batch.long = None;
+        batch.offset = self.offset;
+        batch.bytes.append(&mut self.carry);
+        let mut searched = 0;
+        loop {
+            let want = (batch.bytes.len() + 1).next_multiple_of(BATCH_BYTES);
+            self.fill(&mut batch.bytes, want);
+            if let Some(last) = memchr::memrchr(b'\n', &batch.bytes[searched..]) {
+                let end = searched + last + 1;
+                self.carry.extend_from_slice(&batch.bytes[end..]);
+                batch.bytes.truncate(end);
+                break;
+            }
+            if self.ended {
+                break;
+            }
+            searched = batch.bytes.len();
+            if searched > self.max_line_bytes {
+                break;
+            }
+        }
+        self.offset += batch.bytes.len() as u64;
+        if batch.bytes.len() > self.max_line_bytes && batch.bytes.last() != Some(&b'\n') {
+            self.long_line(batch);
+        }
+        if batch.bytes.is_empty() && batch.long.is_none() {
+            return match self.failed.take() {
+                Some(error) => Err(error),
+                None => Ok(false),
+            };
+        }
+        Ok(true)
+    }
+
+    /// Reads until `buffer` holds `want` bytes or the source ends or fails.
+    fn fill(&mut self, buffer: &mut Vec<u8>, want: usize) {
+        let mut filled = buffer.len();
+        buffer.resize(want, 0);
+        while filled < want && !self.ended {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failed = Some(error);
+                    self.ended = true;
+                }
+            }
+        }
+        buffer.truncate(filled);
+    }
+
+    /// Turns the line that `batch` holds the beginning of into a [`LongLine`].
+    fn long_line(&mut self, batch: &mut LineBatch) {
+        let mut hash = Sha256::new();
+        let head = batch.bytes[..batch.bytes.len().min(LONG_LINE_HEAD_BYTES)].to_vec();
+        let mut long = LongLine { offset: batch.offset, length: 0, sha256: [0; 32], head };
+        let mut piece = std::mem::take(&mut batch.bytes);
+        loop {
+            let end = memchr::memchr(b'\n', &piece);
+            let line = &piece[..end.unwrap_or(piece.len())];
+            hash.update(line);
+            long.length += line.len() as u64;
+            if let Some(end) = end {
+                self.carry.extend_from_slice(&piece[end + 1..]);
+                self.offset = long.offset + long.length + 1;
+                break;
+            }
+            piece.clear();
+            if self.ended {
+                self.offset = long.offset + long.length;
+                break;
+            }
+            self.fill(&mut piece, BATCH_BYTES);
+        }
+        piece.clear();
+        piece.shrink_to(BATCH_BYTES);
+        batch.bytes = piece;
+        long.sha256.copy_from_slice(&hash.finalize());
+        batch.long = Some(long);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A reader that gives a few bytes at a time.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.len().min(self.1).min(buffer.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn batches(bytes: &[u8], step: usize, max: usize) -> Vec<(u64, Vec<u8>, Option<LongLine>)> {
+        let mut reader = LineReader::new(Trickle(bytes, step), max);
+        let mut batch = LineBatch::default();
+        let mut all = Vec::new();
+        while reader.read(&mut batch).expect("no error") {
+            all.push((batch.offset, batch.bytes.clone(), batch.long.clone()));
+        }
+        all
+    }
+
+    #[test]
+    fn long_lines_are_kept_in_part() {
+        let long = vec![b'x'; 700_000];
+        let text = [b"a\n", &long[..], b"\nb\n"].concat();
+        for step in [1000, 1 << 20] {
+            let all = batches(&text, step, 300_000);
+            let long_line = all.iter().find_map(|batch| batch.2.clone()).expect("one");
+            assert_eq!((long_line.offset, long_line.length), (2, 700_000));
+            assert_eq!(long_line.sha256[..], Sha256::digest(&long)[..]);
+            assert_eq!(long_line.head.len(), LONG_LINE_HEAD_BYTES);
+            let rest: Vec<u8> = all.iter().flat_map(|batch| batch.1.clone()).collect();
+            assert_eq!(rest, b"a\nb\n");
+            assert_eq!(all.last().map(|batch| batch.0), Some(700_003));
+        }
+    }
+
+    #[test]
+    fn lines_before_an_error_come_first() {
+        struct Fails(bool);
+        impl Read for Fails {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(io::Error::other("broken"));
+                }
+                buffer[..5].copy_from_slice(b"a\nb\nc");
+                Ok(5)
+            }
+        }
+        let mut reader = LineReader::new(Fails(false), MAX_LINE_BYTES);
+        let mut batch = LineBatch::default();
+        assert!(reader.read(&mut batch).expect("lines"));
+        assert_eq!(batch.bytes, b"a\nb\n");
+        assert!(reader.read(&mut batch).expect("the cut line"));
+        assert_eq!(batch.bytes, b"c");
+        assert!(reader.read(&mut batch).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn batches_are_the_source(
+            lines in proptest::collection::vec((any::<u8>(), 0usize..400_000), 0..6),
+            step in prop_oneof![Just(7usize), Just(4096), Just(1 << 22)],
+            last_ends in any::<bool>(),
+        ) {
+            let mut text = Vec::new();
+            for (byte, length) in lines {
+                let byte = if byte == b'\n' { b' ' } else { byte };
+                text.extend(std::iter::repeat_n(byte, length));
+                text.push(b'\n');
+            }
+            if !last_ends {
+                text.pop();
+            }
+            let all = batches(&text, step, MAX_LINE_BYTES);
+            let mut at = 0;
+            for (offset, bytes, long) in &all {
+                prop_assert_eq!(*offset, at);
+                prop_assert!(long.is_none());
+                at += bytes.len() as u64;
+                prop_assert!(bytes.ends_with(b"\n") || at == text.len() as u64);
+            }
+            let joined: Vec<u8> = all.iter().flat_map(|batch| batch.1.clone()).collect();
+            prop_assert!(joined == text);
+            // Where batches end does not depend on how the bytes came.
+            let ends = |all: &[(u64, Vec<u8>, Option<LongLine>)]| -> Vec<u64> {
+                all.iter().map(|batch| batch.0).collect()
+            };
+            prop_assert_eq!(ends(&all), ends(&batches(&text, 1 << 20, MAX_LINE_BYTES)));
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Runs the stages over one source, in one thread or in several. What comes out is the same.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::atomic::Ordering;
+
+use arrow_select::concat::concat_batches;
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::account::Stats;
+use crate::error::{Error, Result};
+use crate::lines::{LineBatch, LineReader};
+use crate::scan::{Control, Gathered, LineScanner, Query, Reject, Rows, Sink, Size};
+use crate::schema::SourceInfo;
+use crate::unwrap::{read_error, unwrap};
+
+/// Batches of lines under way for each thread that scans.
+const BATCHES_AHEAD: usize = 2;
+
+/// Scans a source to its end: `input` as it was read (decrypted), into `sink`.
+///
+/// With one thread everything happens in the caller's. With more, the caller's reads and inflates,
+/// one feeds the sink, and the others scan.
+///
+/// The counts are those of all that was read, also beside an error.
+pub fn scan(
+    input: impl Read,
+    source: &SourceInfo,
+    query: &Query,
+    threads: usize,
+    control: &Control,
+    sink: &mut dyn Sink,
+) -> (Stats, Result<()>) {
+    let mut stats = Stats::default();
+    let input = Metered { inner: input, control, count: 0 };
+    let mut input = input;
+    let result = unwrap(&mut input, &mut |member, text| {
+        let mut source = Cow::Borrowed(source);
+        if let Some(name) = member {
+            source.to_mut().name = name.to_owned();
+        }
+        let (counts, result) = if threads < 2 {
+            scan_inline(text, source, query, control, sink)
+        } else {
+            scan_threaded(text, source, query, threads - 1, control, sink)
+        };
+        stats.add(&counts);
+        result
+    });
+    stats.bytes_read = input.count;
+    let result = result.map(|wrapping| {
+        stats.members += wrapping.members;
+        stats.trailing_bytes += wrapping.trailing_bytes;
+    });
+    let result = result.map_err(|error| error.in_source(&source.name)).and_then(|()| {
+        if stats.adds_up() { Ok(()) } else { Err(Error::internal("the counts do not add up")) }
+    });
+    (stats, result)
+}
+
+/// Counts the bytes that are read, and stops when the caller wants it.
+struct Metered<'c, R> {
+    inner: R,
+    control: &'c Control,
+    count: u64,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        self.control.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+fn scan_inline(
+    text: &mut dyn Read,
+    source: Cow<'_, SourceInfo>,
+    query: &Query,
+    control: &Control,
+    sink: &mut dyn Sink,
+) -> (Stats, Result<()>) {
+    let mut scanner = LineScanner::new(query, source);
+    let mut stats = Stats::default();
+    let mut run = || -> Result<()> {
+        let mut reader = LineReader::new(text, query.max_line_bytes);
+        let mut batch = LineBatch::default();
+        let mut first_line = 1;
+        let mut read = Ok(true);
+        while let Ok(true) = read {
+            control.check()?;
+            read = reader.read(&mut batch);
+            if let Ok(true) = read {
+                let lines = scanner.scan(&batch, first_line)?;
+                first_line += lines;
+                control.bytes_expanded.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+            }
+            let rejects = scanner.take_rejects();
+            if !rejects.is_empty() {
+                sink.rejects(rejects)?;
+            }
+            if scanner.size().is_full() || !matches!(read, Ok(true)) {
+                let gathered = scanner.take()?;
+                stats.add(&gathered.stats);
+                if let Some(rows) = gathered.rows {
+                    sink.rows(rows)?;
+                }
+            }
+        }
+        read.map(|_| ()).map_err(read_error)
+    };
+    let result = run();
+    (stats, result)
+}
+
+/// What a scanning thread made of one batch of lines.
+struct Scanned {
+    gathered: Gathered,
+    size: Size,
+    rejects: Vec<Reject>,
+}
+
+struct Numbered<T> {
+    number: u64,
+    content: T,
+}
+
+fn scan_threaded(
+    text: &mut dyn Read,
+    source: Cow<'_, SourceInfo>,
+    query: &Query,
+    scanners: usize,
+    control: &Control,
+    sink: &mut dyn Sink,
+) -> (Stats, Result<()>) {
+    let ahead = scanners * BATCHES_AHEAD;
+    let (to_scan, batches) = bounded::<Numbered<(LineBatch, u64)>>(ahead);
+    let (to_sink, scanned) = bounded::<Numbered<Result<Scanned>>>(ahead);
+    let (to_reuse, used) = bounded::<LineBatch>(2 * ahead + 2);
+    let source = source.as_ref();
+    std::thread::scope(|scope| {
+        for _ in 0..scanners {
+            let (batches, to_sink, to_reuse) = (batches.clone(), to_sink.clone(), to_reuse.clone());
+            scope.spawn(move || scan_batches(query, source, control, batches, to_sink, to_reuse));
+        }
+        drop((batches, to_sink, to_reuse));
+        let sinking = scope.spawn(|| feed_sink(query, scanned, sink));
+        let read = read_batches(text, query, control, to_scan, used);
+        let (stats, sunk) = match sinking.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        // What went wrong behind the reader is why the reader stopped.
+        (stats, sunk.and(read))
+    })
+}
+
+/// Reads the text and deals its batches out, numbered.
+fn read_batches(
+    text: &mut dyn Read,
+    query: &Query,
+    control: &Control,
+    to_scan: Sender<Numbered<(LineBatch, u64)>>,
+    used: Receiver<LineBatch>,
+) -> Result<()> {
+    let mut reader = LineReader::new(text, query.max_line_bytes);
+    let mut first_line = 1;
+    for number in 0.. {
+        control.check()?;
+        let mut batch = used.try_recv().unwrap_or_default();
+        if !reader.read(&mut batch).map_err(read_error)? {
+            break;
+        }
+        let lines = LineScanner::count_lines(&batch);
+        let content = (batch, first_line);
+        if to_scan.send(Numbered { number, content }).is_err() {
+            // The sink has failed, and says why.
+            return Ok(());
+        }
+        first_line += lines;
+    }
+    Ok(())
+}
+
+fn scan_batches(
+    query: &Query,
+    source: &SourceInfo,
+    control: &Control,
+    batches: Receiver<Numbered<(LineBatch, u64)>>,
+    to_sink: Sender<Numbered<Result<Scanned>>>,
+    to_reuse: Sender<LineBatch>,
+) {
+    let mut scanner = LineScanner::new(query, Cow::Borrowed(source));
+    for Numbered { number, content: (batch, first_line) } in batches {
+        let scanned = scanner.scan(&batch, first_line).and_then(|_| {
+            let size = scanner.size();
+            let rejects = scanner.take_rejects();
+            Ok(Scanned { gathered: scanner.take()?, size, rejects })
+        });
+        control.bytes_expanded.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+        let failed = scanned.is_err();
+        if to_sink.send(Numbered { number, content: scanned }).is_err() || failed {
+            return;
+        }
+        // A full shelf means enough buffers are about.
+        let _ = to_reuse.try_send(batch);
+    }
+}
+
+/// Brings what the scanning threads made back into order, and hands it on in the same portions as
+/// one thread would.
+fn feed_sink(
+    query: &Query,
+    scanned: Receiver<Numbered<Result<Scanned>>>,
+    sink: &mut dyn Sink,
+) -> (Stats, Result<()>) {
+    let mut stats = Stats::default();
+    let mut run = || -> Result<()> {
+        let mut early = BTreeMap::new();
+        let mut next = 0;
+        let mut portion = Portion::default();
+        for Numbered { number, content } in scanned {
+            early.insert(number, content);
+            while let Some(content) = early.remove(&next) {
+                next += 1;
+                let content = content?;
+                stats.add(&content.gathered.stats);
+                if !content.rejects.is_empty() {
+                    sink.rejects(content.rejects)?;
+                }
+                portion.size.add(content.size);
+                portion.rows.extend(content.gathered.rows);
+                if portion.size.is_full() {
+                    portion.hand_on(query, sink)?;
+                }
+            }
+        }
+        portion.hand_on(query, sink)
+    };
+    let result = run();
+    (stats, result)
+}
+
+#[derive(Default)]
+struct Portion {
+    rows: Vec<Rows>,
+    size: Size,
+}
+
+impl Portion {
+    fn hand_on(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
+        let mut batches = Vec::new();
+        let mut lines = Vec::new();
+        for rows in self.rows.drain(..) {
+            match rows {
+                Rows::Batch(batch) => batches.push(batch),
+                Rows::Lines(more) if lines.is_empty() => lines = more,
+                Rows::Lines(more) => lines.extend_from_slice(&more),
+            }
+        }
+        self.size = Size::default();
+        if !batches.is_empty() {
+            let batch = concat_batches(&query.projection.schema(), &batches)
+                .map_err(|error| Error::internal(error.to_string()))?;
+            sink.rows(Rows::Batch(batch))?;
+        }
+        if !lines.is_empty() {
+            sink.rows(Rows::Lines(lines))?;
+        }
+        Ok(())
+    }
+}

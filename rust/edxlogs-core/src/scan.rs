@@ -1,0 +1,431 @@
+//! Joins the stages: lines, prefilter, event, predicate, columns. One source at a time.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+
+use crate::account::{Mend, MendSet, Reason, Stats};
+use crate::columns::BatchBuilder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Fields};
+use crate::lines::{LineBatch, LongLine};
+use crate::mend::{Mended, Outcome, mend};
+use crate::predicate::Predicate;
+use crate::prefilter::Prefilter;
+use crate::scanner::Oddities;
+use crate::schema::{Place, Projection, SourceInfo};
+
+/// Rows are handed on when this many are gathered, …
+pub const BATCH_ROWS: usize = 8192;
+
+/// … or this many bytes of them.
+pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// One of this many lines that the prefilter dropped is parsed all the same.
+const SAMPLE_EVERY: u64 = 4093;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// What becomes of kept events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collect {
+    /// Their columns.
+    Columns,
+    /// Their text, a line each: the original line byte for byte, a mended event as mended.
+    Lines,
+    /// As `Lines`, but the line as it stood even if it was mended, once.
+    RawLines,
+    /// They are counted.
+    Nothing,
+}
+
+/// A question to logs.
+#[derive(Debug)]
+pub struct Query {
+    /// Which events are kept.
+    pub predicate: Predicate,
+    /// Their columns, for [`Collect::Columns`].
+    pub projection: Projection,
+    /// What becomes of them.
+    pub collect: Collect,
+    /// Whether every line is parsed, those too that cannot match.
+    pub check_full: bool,
+    /// Whether a line that needs a mend is rejected.
+    pub strict: bool,
+    /// Whether only `context.course_id` names a course.
+    pub course_from_context: bool,
+    /// Longest line that is read, in bytes.
+    pub max_line_bytes: usize,
+    /// Whether rejected lines are kept.
+    pub keep_rejects: bool,
+}
+
+/// A line that no event can be read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Base name of its source.
+    pub source: String,
+    /// Number of the line, from 1.
+    pub line: u64,
+    /// Offset of its first byte in the expanded source.
+    pub byte: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The line without its LF; of an over-long line, its beginning.
+    pub bytes: Vec<u8>,
+    /// Length and SHA-256 of an over-long line.
+    pub long: Option<(u64, [u8; 32])>,
+}
+
+/// Kept events of a stretch of a source.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// Their columns.
+    Batch(RecordBatch),
+    /// Their lines, each ended by LF.
+    Lines(Vec<u8>),
+}
+
+/// Consumes what a scan keeps, in the order of the source.
+pub trait Sink: Send {
+    /// Takes rows.
+    ///
+    /// # Errors
+    /// Any: the scan stops with it.
+    fn rows(&mut self, rows: Rows) -> Result<()>;
+
+    /// Takes rejected lines.
+    ///
+    /// # Errors
+    /// Any: the scan stops with it.
+    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()>;
+}
+
+/// Whether the caller wants to stop, and how far a scan is: shared with other threads.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Set to stop.
+    pub stop: AtomicBool,
+    /// Bytes read of the sources, as they came.
+    pub bytes_read: AtomicU64,
+    /// Bytes of text scanned.
+    pub bytes_expanded: AtomicU64,
+}
+
+impl Control {
+    /// Fails if the caller wants to stop.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Interrupted));
+        }
+        Ok(())
+    }
+}
+
+/// What is gathered of a stretch of a source.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub stats: Stats,
+    pub rows: Option<Rows>,
+}
+
+/// How much is gathered: adds up over batches of lines, so that what is handed on together does
+/// not depend on which thread gathered it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl Size {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+
+    /// Whether it is enough to be handed on.
+    pub(crate) fn is_full(self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// Scans batches of lines; gathers rows until they are taken.
+pub(crate) struct LineScanner<'q> {
+    query: &'q Query,
+    prefilter: Option<Prefilter>,
+    source: Cow<'q, SourceInfo>,
+    builder: BatchBuilder<'q>,
+    lines: Vec<u8>,
+    kept: usize,
+    rejects: Vec<Reject>,
+    stats: Stats,
+    until_sample: u64,
+}
+
+/// A line as it stands in its batch.
+#[derive(Clone, Copy)]
+struct Line<'b> {
+    /// Without its LF.
+    bytes: &'b [u8],
+    number: u64,
+    offset: u64,
+}
+
+impl<'q> LineScanner<'q> {
+    pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>) -> Self {
+        let prefilter = (!query.check_full).then(|| query.predicate.prefilter());
+        Self {
+            query,
+            prefilter: prefilter.filter(|prefilter| !prefilter.is_empty()),
+            source,
+            builder: BatchBuilder::new(&query.projection),
+            lines: Vec::new(),
+            kept: 0,
+            rejects: Vec::new(),
+            stats: Stats::default(),
+            until_sample: SAMPLE_EVERY,
+        }
+    }
+
+    /// Scans a batch whose first line has the number `first_line`; how many lines it holds.
+    pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<u64> {
+        let prefilter = self.prefilter.take();
+        let mut nominations = prefilter.as_ref().map(|prefilter| prefilter.search(&batch.bytes));
+        let mut start = 0;
+        let mut number = first_line;
+        let mut ends = memchr::memchr_iter(b'\n', &batch.bytes);
+        while start < batch.bytes.len() {
+            let end = ends.next().unwrap_or(batch.bytes.len());
+            let bytes = &batch.bytes[start..end];
+            let line = Line { bytes, number, offset: batch.offset + start as u64 };
+            let whole = bytes.first() == Some(&b'{')
+                && bytes.trim_ascii_end().last() == Some(&b'}')
+                && bytes.len() <= self.query.max_line_bytes;
+            let nominated = nominations.as_mut().is_none_or(|n| n.nominates(start, end));
+            if nominated || !whole {
+                self.line(line);
+            } else {
+                self.stats.dropped += 1;
+                self.sample(line)?;
+            }
+            number += 1;
+            start = end + 1;
+        }
+        self.prefilter = prefilter;
+        self.stats.bytes_expanded += batch.bytes.len() as u64;
+        if let Some(long) = &batch.long {
+            self.long_line(long, number);
+            number += 1;
+            self.stats.bytes_expanded += long.length;
+        }
+        self.stats.lines += number - first_line;
+        Ok(number - first_line)
+    }
+
+    /// How many lines a batch holds.
+    pub(crate) fn count_lines(batch: &LineBatch) -> u64 {
+        let ended = memchr::memchr_iter(b'\n', &batch.bytes).count() as u64;
+        let last = u64::from(batch.bytes.last().is_some_and(|&byte| byte != b'\n'));
+        ended + last + u64::from(batch.long.is_some())
+    }
+
+    fn line(&mut self, line: Line<'_>) {
+        if line.bytes.len() > self.query.max_line_bytes {
+            let long = LongLine::of(line.bytes, line.offset);
+            return self.long_line(&long, line.number);
+        }
+        let trimmed = line.bytes.trim_ascii();
+        if trimmed.is_empty() {
+            self.stats.blank += 1;
+            return;
+        }
+        if let Some((event, odd)) = self.clean(trimmed) {
+            self.stats.parsed += 1;
+            let keep = self.decide(&event, odd, line, 0, None);
+            self.count(keep);
+            return;
+        }
+        match mend(line.bytes) {
+            Outcome::Blank => self.stats.blank += 1,
+            Outcome::Rejected(reason) => self.reject(line, reason),
+            Outcome::Events(_) if self.query.strict => self.reject(line, Reason::Strict),
+            Outcome::Events(events) => self.mended(line, &events),
+        }
+    }
+
+    /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
+    fn clean<'b>(&self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
+        if trimmed[0] != b'{' {
+            return None;
+        }
+        let (fields, length, odd) = Fields::scan(trimmed).ok()?;
+        if length != trimmed.len() || odd.needs_rewriting() || !fields.is_event() {
+            return None;
+        }
+        let text = simdutf8::basic::from_utf8(trimmed).ok()?;
+        let strict = self.query.strict;
+        if strict && !shape_mends(&fields).is_empty() {
+            return None;
+        }
+        Some((Event::new(text, fields, self.query.course_from_context), odd))
+    }
+
+    fn mended(&mut self, line: Line<'_>, events: &[Mended]) {
+        self.stats.parsed += 1;
+        let mut keep = false;
+        for (item, mended) in events.iter().enumerate() {
+            let Ok((fields, _, odd)) = Fields::scan(mended.text.as_bytes()) else { continue };
+            for mend in mended.mends.iter() {
+                self.stats.mends[mend as usize] += 1;
+            }
+            let event = Event::new(&mended.text, fields, self.query.course_from_context);
+            let first = !keep;
+            let raw = self.query.collect == Collect::RawLines;
+            let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
+            keep |= self.decide(&event, odd, line, item as u32, Some(text));
+        }
+        self.count(keep);
+    }
+
+    fn count(&mut self, keep: bool) {
+        if keep {
+            self.stats.kept += 1;
+        } else {
+            self.stats.dropped += 1;
+        }
+    }
+
+    /// Keeps the event if it is selected. `mended` is the text to write instead of the line.
+    fn decide(
+        &mut self,
+        event: &Event<'_>,
+        odd: Oddities,
+        line: Line<'_>,
+        item: u32,
+        mended: Option<Option<&[u8]>>,
+    ) -> bool {
+        for mend in shape_mends(event.fields()).iter() {
+            self.stats.mends[mend as usize] += 1;
+        }
+        let place = Place { source: &self.source, line: line.number, item };
+        if !self.query.predicate.matches(event, place) {
+            return false;
+        }
+        self.stats.rows += 1;
+        for odd in event.odd_values(odd).iter() {
+            self.stats.odd[odd as usize] += 1;
+        }
+        if let (Some(day), Some(time)) = (self.source.day, event.time()) {
+            let late = day - time.micros.div_euclid(DAY_MICROS);
+            if late > 1 {
+                self.stats.late += 1;
+                self.stats.latest_days = self.stats.latest_days.max(late as u64);
+            }
+        }
+        match self.query.collect {
+            Collect::Columns => self.builder.push(event, place),
+            Collect::Lines | Collect::RawLines => {
+                if let Some(text) = mended.unwrap_or(Some(line.bytes)) {
+                    self.lines.extend_from_slice(text);
+                    self.lines.push(b'\n');
+                }
+            }
+            Collect::Nothing => {}
+        }
+        self.kept += 1;
+        true
+    }
+
+    fn reject(&mut self, line: Line<'_>, reason: Reason) {
+        self.stats.parsed += 1;
+        self.stats.rejected += 1;
+        self.stats.reasons[reason as usize] += 1;
+        if self.query.keep_rejects {
+            self.rejects.push(Reject {
+                source: self.source.name.clone(),
+                line: line.number,
+                byte: line.offset,
+                reason,
+                bytes: line.bytes.to_vec(),
+                long: None,
+            });
+        }
+    }
+
+    fn long_line(&mut self, long: &LongLine, number: u64) {
+        self.stats.rejected += 1;
+        self.stats.reasons[Reason::TooLong as usize] += 1;
+        if self.query.keep_rejects {
+            self.rejects.push(Reject {
+                source: self.source.name.clone(),
+                line: number,
+                byte: long.offset,
+                reason: Reason::TooLong,
+                bytes: long.head.clone(),
+                long: Some((long.length, long.sha256)),
+            });
+        }
+    }
+
+    /// Now and then, parses a line that the prefilter dropped: it must not match.
+    fn sample(&mut self, line: Line<'_>) -> Result<()> {
+        self.until_sample -= 1;
+        if self.until_sample > 0 {
+            return Ok(());
+        }
+        self.until_sample = SAMPLE_EVERY;
+        self.stats.sampled += 1;
+        let trimmed = line.bytes.trim_ascii();
+        let Some((event, _)) = self.clean(trimmed) else { return Ok(()) };
+        let place = Place { source: &self.source, line: line.number, item: 0 };
+        if self.query.predicate.matches(&event, place) {
+            let why = format!("the prefilter dropped line {}, which matches", line.number);
+            return Err(Error::internal(why));
+        }
+        Ok(())
+    }
+
+    /// How much is gathered.
+    pub(crate) fn size(&self) -> Size {
+        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() }
+    }
+
+    /// The rejects since they were last taken.
+    pub(crate) fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
+
+    /// What was gathered since it was last taken.
+    pub(crate) fn take(&mut self) -> Result<Gathered> {
+        let rows = match self.query.collect {
+            Collect::Columns if self.builder.rows() > 0 => Some(Rows::Batch(self.builder.finish()?)),
+            Collect::Lines | Collect::RawLines if !self.lines.is_empty() => {
+                let room = self.lines.len();
+                let lines = std::mem::replace(&mut self.lines, Vec::with_capacity(room));
+                Some(Rows::Lines(lines))
+            }
+            _ => None,
+        };
+        self.kept = 0;
+        Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
+    }
+}
+
+/// Mends of an event's shape: its text is JSON and stays as it is.
+fn shape_mends(fields: &Fields) -> MendSet {
+    let mut mends = MendSet::default();
+    for (is, mend) in [
+        (fields.has_duplicate(), Mend::DuplicateKey),
+        (fields.is_prelog(), Mend::PrelogShape),
+        (fields.is_mongo_export(), Mend::MongoExport),
+    ] {
+        if is {
+            mends.insert(mend);
+        }
+    }
+    mends
+}

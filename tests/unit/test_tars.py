@@ -1,0 +1,188 @@
+"""Members of a tar: what GNU tar and Python write, and the damage that must not pass."""
+
+import datetime
+import io
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from edxlogs.errors import MissingSourceError, SourceError
+from edxlogs.sources import Kind, Source, find, sniff
+from edxlogs.tars import expand_tar
+
+FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+FIRST = "prod-edx-001/2013-05-02-univx.log.gpg"
+SECOND = "prod-edge-001/2013-05-01-univx.log.gpg"
+
+
+def build(entries: list[tuple[str, bytes]], tar_format: int = tarfile.GNU_FORMAT) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tar_format) as tar:
+        for name, content in entries:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+def write(folder: Path, content: bytes, name: str = "2013-05-05-univx-tracking.tar") -> Source:
+    path = folder / name
+    path.write_bytes(content)
+    return find([path]).sources[0]
+
+
+def content_of(source: Source) -> bytes:
+    data = Path(source.path).read_bytes()
+    assert source.length is not None
+    return data[source.offset : source.offset + source.length]
+
+
+@pytest.mark.parametrize("tar_format", FORMATS.values(), ids=FORMATS.keys())
+def test_members_are_places_in_the_file(tmp_path: Path, tar_format: int) -> None:
+    long_name = "prod-edxapp-003/" + "d" * 90 + "/2013-05-03-univx.log.gpg"
+    entries = [(FIRST, b"first" * 300), (SECOND, b""), (long_name, b"third")]
+    tar = write(tmp_path, build(entries, tar_format))
+    assert sniff(tar) is Kind.TAR
+    found = expand_tar(tar)
+    assert [source.member for source in found.sources] == [SECOND, FIRST, long_name]
+    assert {source.member: content_of(source) for source in found.sources} == dict(entries)
+    assert [source.site for source in found.sources] == ["edge", "prod", "prod"]
+    assert [source.date for source in found.sources] == [
+        datetime.date(2013, 5, day) for day in (1, 2, 3)
+    ]
+    assert {source.org for source in found.sources} == {"univx"}
+    assert {source.identity for source in found.sources} == {tar.identity}
+    assert found.sources[0].name == "2013-05-01-univx.log.gpg"
+    assert found.sources[0].label == f"{tar.path}: {SECOND}"
+    assert found.ignored == found.warnings == []
+
+
+def test_what_is_no_log_is_ignored_by_name(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for name, kind in [
+            ("./d.log", tarfile.DIRTYPE),
+            ("link.log", tarfile.SYMTYPE),
+            ("hard.log", tarfile.LNKTYPE),
+            ("pipe.log", tarfile.FIFOTYPE),
+            ("README", tarfile.REGTYPE),
+            ("._a.log", tarfile.REGTYPE),
+            ("./.git/a.log", tarfile.REGTYPE),
+            ("../../etc/a.log", tarfile.REGTYPE),
+            ("/abs\n.log", tarfile.REGTYPE),
+            ("./tracking.log", tarfile.REGTYPE),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "README"
+            tar.addfile(member)
+    source = write(tmp_path, target.getvalue())
+    found = expand_tar(source)
+    assert [member.name for member in found.sources] == ["a.log", "tracking.log", "abs\\x0a.log"]
+    assert found.ignored == [
+        f"{source.path}: {name}" for name in ("link.log", "hard.log", "pipe.log", "README")
+    ]
+    assert found.sources[1].org == "univx"
+
+
+def test_order_is_by_bytes_and_odd_bytes_are_shown(tmp_path: Path) -> None:
+    names = ["b.log", "B.log", "é.log", "\udcff.log", "a/z.log", "a.log"]
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    found = expand_tar(write(tmp_path, target.getvalue()))
+    assert [source.member for source in found.sources] == [
+        "B.log", "a.log", "a/z.log", "b.log", "é.log", "\\xff.log",
+    ]  # fmt: skip
+
+
+def test_of_a_name_that_is_there_twice_the_last_counts(tmp_path: Path) -> None:
+    found = expand_tar(write(tmp_path, build([("a.log", b"old"), ("a.log", b"new")])))
+    assert [content_of(source) for source in found.sources] == [b"new"]
+    assert len(found.warnings) == 1
+    assert "a.log" in found.warnings[0]
+
+
+def test_a_tar_inside_a_tar_is_a_place_too(tmp_path: Path) -> None:
+    inner = build([("tracking.log", b"inside")])
+    outer = write(tmp_path, build([("a.log", b"x"), ("b-tracking.tar", inner)]))
+    member = expand_tar(outer).sources[1]
+    assert sniff(member) is Kind.TAR
+    assert [content_of(source) for source in expand_tar(member).sources] == [b"inside"]
+
+
+def test_a_member_longer_than_the_inner_tar_is_a_cut(tmp_path: Path) -> None:
+    inner = build([("tracking.log", b"inside" * 200)])[:1024]
+    outer = write(tmp_path, build([("a-tracking.tar", inner), ("b.log", b"x" * 5_000)]))
+    with pytest.raises(SourceError, match="cut off"):
+        expand_tar(expand_tar(outer).sources[0])
+
+
+def test_no_cut_passes(tmp_path: Path) -> None:
+    content = build([(FIRST, b"f" * 700), (SECOND, b"s" * 100)])
+    end_mark = 512 + 1024 + 512 + 512
+    assert content[end_mark:].strip(b"\0") == b""
+    for length in range(0, end_mark + 512, 64):
+        with pytest.raises(SourceError, match="univx-tracking"):
+            expand_tar(write(tmp_path, content[:length]))
+    for length in (end_mark + 512, len(content)):
+        assert len(expand_tar(write(tmp_path, content[:length])).sources) == 2
+
+
+def test_a_broken_header_in_the_middle_is_not_the_end(tmp_path: Path) -> None:
+    content = bytearray(build([(FIRST, b"f" * 700), (SECOND, b"s" * 100)]))
+    content[512 + 1024 + 3] ^= 1
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        assert len(tar.getnames()) == 1  # the standard library sees nothing wrong
+    with pytest.raises(SourceError, match="at byte 1536") as error:
+        expand_tar(write(tmp_path, bytes(content)))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1024])
+def test_a_negative_size_does_not_go_round_in_circles(tmp_path: Path, size: int) -> None:
+    member = tarfile.TarInfo("a.log")
+    member.size = size
+    header = member.tobuf(tarfile.GNU_FORMAT)
+    for content in (header + bytes(1024), build([("b.log", b"x")])[:1024] + header + bytes(1024)):
+        with pytest.raises(SourceError, match="damaged tar"):
+            expand_tar(write(tmp_path, content))
+
+
+def test_bytes_after_the_end_are_a_warning_and_a_second_tar_an_error(tmp_path: Path) -> None:
+    content = build([("a.log", b"x")])
+    found = expand_tar(write(tmp_path, content + bytes(2_000_000) + b"tail"))
+    assert len(found.sources) == 1
+    assert "4 bytes" in found.warnings[0]
+    with pytest.raises(SourceError, match="second tar"):
+        expand_tar(write(tmp_path, content + content))
+
+
+def test_random_damage_gives_sources_in_the_file_or_one_error(tmp_path: Path) -> None:
+    generator = random.Random(20_141_001)
+    clean = build([(FIRST, b"f" * 700), ("x" * 120 + ".log", b"s" * 100)], tarfile.PAX_FORMAT)
+    outcomes = set()
+    for _ in range(400):
+        content = bytearray(clean)
+        for _ in range(generator.randint(1, 4)):
+            content[generator.randrange(5_000)] = generator.randrange(256)
+        source = write(tmp_path, bytes(content))
+        try:
+            found = expand_tar(source)
+        except SourceError:
+            outcomes.add("error")
+            continue
+        outcomes.add("found")
+        for member in found.sources:
+            assert member.length is not None
+            assert 0 < member.offset <= member.offset + member.length <= len(content)
+    assert outcomes == {"error", "found"}
+
+
+def test_a_missing_tar_is_a_missing_file(tmp_path: Path) -> None:
+    source = write(tmp_path, build([]))
+    Path(source.path).unlink()
+    with pytest.raises(MissingSourceError):
+        expand_tar(source)
