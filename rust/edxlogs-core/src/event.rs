@@ -179,8 +179,7 @@ impl Fields {
     /// Whether the event is in the in-process shape, before the platform's logger reshapes it:
     /// `data` and `timestamp` where a line has `event` and `time`.
     pub fn is_prelog(&self) -> bool {
-        let moved = |to: Field, from: Field| !self.get(to).is_present() && self.get(from).is_present();
-        moved(Field::Time, Field::Timestamp) || moved(Field::Event, Field::Data)
+        !self.get(Field::Time).is_present() && self.get(Field::Timestamp).is_present()
     }
 
     /// Whether the time is MongoDB's extended JSON.
@@ -398,7 +397,10 @@ impl<'a> Event<'a> {
 
     fn payload_span(&self) -> Span {
         let usual = self.fields.get(Field::Event);
-        if usual.is_present() { usual } else { self.fields.get(Field::Data) }
+        if usual.is_present() || !self.fields.is_prelog() {
+            return usual;
+        }
+        self.fields.get(Field::Data)
     }
 
     /// The value at a path of keys and indexes; `event` and `context` are decoded where they are
@@ -466,7 +468,9 @@ impl<'a> Event<'a> {
         let digits = || text[user_id.start..user_id.end].bytes().all(|byte| byte.is_ascii_digit());
         mark(!empty && !digits(), Odd::UserId);
         if let Some(course) = self.course() {
-            mark(course.repaired, Odd::CourseRepaired);
+            use CourseSource::{Context, Payload, Top};
+            let written = matches!(course.source, Context | Top | Payload);
+            mark(written && course.repaired, Odd::CourseRepaired);
             if let Some(org) = self.text(Field::ContextOrgId).filter(|org| !org.is_empty()) {
                 mark(course::org(&course.key) != Some(&*org), Odd::OrgDiffers);
             }

@@ -15,6 +15,7 @@ pub mod expression;
 pub mod inflate;
 pub mod lines;
 pub mod mend;
+pub mod part;
 pub mod pattern;
 pub mod pipeline;
 pub mod predicate;

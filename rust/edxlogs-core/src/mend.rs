@@ -121,6 +121,8 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
     let mut at = first;
     for _ in 0..MAX_CANDIDATES {
         match Candidate::at(text, at) {
+            // A value of a torn event is no event of its own.
+            Ok(candidate) if follows_key(&bytes[..at]) => at = candidate.end,
             Ok(candidate) => {
                 let reaches_end = trim(&bytes[candidate.end..]).is_empty();
                 let sure = candidate.fields.is_surely_event();
@@ -134,7 +136,7 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
             Err(Fault::TooDeep) => return Err(Reason::TooDeep),
             Err(Fault::End) => {
                 reason.get_or_insert(Reason::Truncated);
-                at += 1;
+                break;
             }
             Err(Fault::Syntax) => {
                 reason.get_or_insert(Reason::BadJson);
@@ -147,6 +149,12 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
         }
     }
     Err(reason.unwrap_or(Reason::NotAnEvent))
+}
+
+/// Whether a text ends with a key and its colon.
+fn follows_key(before: &[u8]) -> bool {
+    let colon = before.trim_ascii_end().strip_suffix(b":");
+    colon.is_some_and(|key| key.trim_ascii_end().ends_with(b"\""))
 }
 
 /// The event at `at`, and those that follow it directly.

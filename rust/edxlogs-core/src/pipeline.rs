@@ -84,7 +84,7 @@ fn scan_inline(
 ) -> (Stats, Result<()>) {
     let mut scanner = LineScanner::new(query, source);
     let mut stats = Stats::default();
-    let mut run = || -> Result<()> {
+    let run = || -> Result<()> {
         let mut reader = LineReader::new(text, query.max_line_bytes);
         let mut batch = LineBatch::default();
         let mut first_line = 1;
@@ -217,7 +217,7 @@ fn feed_sink(
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
-    let mut run = || -> Result<()> {
+    let run = || -> Result<()> {
         let mut early = BTreeMap::new();
         let mut next = 0;
         let mut portion = Portion::default();

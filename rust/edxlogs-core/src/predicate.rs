@@ -84,7 +84,7 @@ impl Predicate {
         let patterns = |values: &[String]| values.iter().map(|v| Pattern::new(v)).collect();
         let folded = |values: &[String]| values.iter().map(|v| Pattern::ignore_case(v)).collect();
         let mut predicate = Self::default();
-        let mut add = |tests: &mut Vec<Test>, values: &[String], test: &dyn Fn() -> Test| {
+        let add = |tests: &mut Vec<Test>, values: &[String], test: &dyn Fn() -> Test| {
             if !values.is_empty() {
                 tests.push(test());
             }

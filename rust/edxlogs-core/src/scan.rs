@@ -15,6 +15,7 @@ use crate::predicate::Predicate;
 use crate::prefilter::Prefilter;
 use crate::scanner::Oddities;
 use crate::schema::{Place, Projection, SourceInfo};
+use crate::text::push_json_string;
 
 /// Rows are handed on when this many are gathered, …
 pub const BATCH_ROWS: usize = 8192;
@@ -428,4 +429,28 @@ fn shape_mends(fields: &Fields) -> MendSet {
         }
     }
     mends
+}
+
+impl Reject {
+    /// Appends the line as a rejects file holds it: a comment line with its place and the reason,
+    /// then its bytes.
+    pub fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"# edxlogs reject: {\"source\": ");
+        push_json_string(&self.source, out);
+        let place = format!(
+            ", \"line\": {}, \"byte\": {}, \"reason\": \"{}\"",
+            self.line,
+            self.byte,
+            self.reason.as_str()
+        );
+        out.extend_from_slice(place.as_bytes());
+        if let Some((length, sha256)) = &self.long {
+            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            let long = format!(", \"length\": {length}, \"sha256\": \"{hex}\"");
+            out.extend_from_slice(long.as_bytes());
+        }
+        out.extend_from_slice(b"}\n");
+        out.extend_from_slice(&self.bytes);
+        out.push(b'\n');
+    }
 }

@@ -1,0 +1,60 @@
+"""The exceptions of edxlogs; the compiled module raises the same ones."""
+
+from __future__ import annotations
+
+
+class EdxlogsError(Exception):
+    """Something that edxlogs could not do.
+
+    `str()` is one line of the form `what: where: why; what to do`; control characters, which
+    may come from names and data, are escaped in it.
+
+    Attributes:
+        source: the source's name, or None if no source is concerned.
+        line: number of the physical line in the source, from 1.
+        byte: offset of the place in the expanded source, from 0.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        source: str | None = None,
+        line: int | None = None,
+        byte: int | None = None,
+    ) -> None:
+        # One argument only: OSError would take several for errno, strerror and file names.
+        super().__init__(message)
+        self.source = source
+        self.line = line
+        self.byte = byte
+
+    def __str__(self) -> str:
+        message = str(self.args[0]) if self.args else ""
+        # A lone surrogate stands for a byte of a file name that is not UTF-8.
+        return "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in message
+        )
+
+
+class SourceError(EdxlogsError, OSError):
+    """A source cannot be opened, or not be read to its end."""
+
+
+class DecryptError(SourceError):
+    """An OpenPGP message cannot be decrypted, or must not be trusted."""
+
+
+class FormatError(EdxlogsError, ValueError):
+    """The bytes of a source are not a log."""
+
+
+class InflateError(FormatError):
+    """The compressed bytes are damaged or cut off."""
+
+
+class ParseError(FormatError):
+    """A line is no event, where the caller asked for an error."""
+
+
+class ConfigError(EdxlogsError, ValueError):
+    """A predicate, a column or an option is wrong."""

@@ -1,0 +1,82 @@
+//! CSV that can be read back without loss: RFC 4180 quoting, LF line ends. Null is an empty cell;
+//! empty text is a quoted one, `""`.
+
+use std::io::Write;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Schema};
+
+use crate::time;
+
+/// Characters that make a spreadsheet run a cell as a formula.
+const FORMULA_STARTS: [u8; 6] = [b'=', b'+', b'-', b'@', b'\t', b'\r'];
+
+/// Appends the line of column names.
+pub fn push_header(schema: &Schema, out: &mut Vec<u8>) {
+    for (at, field) in schema.fields().iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        push_text(field.name(), false, out);
+    }
+    out.push(b'\n');
+}
+
+/// Appends the rows. With `excel_safe`, text that a spreadsheet would run gets a `'` in front.
+pub fn push_rows(batch: &RecordBatch, excel_safe: bool, out: &mut Vec<u8>) {
+    for row in 0..batch.num_rows() {
+        for (at, column) in batch.columns().iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            if column.is_null(row) {
+                continue;
+            }
+            match column.data_type() {
+                DataType::Utf8 => push_text(column.as_string::<i32>().value(row), excel_safe, out),
+                DataType::Int64 => {
+                    // Writing to memory does not fail.
+                    let _ = write!(out, "{}", column.as_primitive::<Int64Type>().value(row));
+                }
+                DataType::Float64 => {
+                    let _ = write!(out, "{:?}", column.as_primitive::<Float64Type>().value(row));
+                }
+                DataType::Boolean => {
+                    let _ = write!(out, "{}", column.as_boolean().value(row));
+                }
+                _ => {
+                    let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
+                    time::push_iso(micros, out);
+                }
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+fn push_text(text: &str, excel_safe: bool, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let runs = excel_safe && bytes.first().is_some_and(|first| FORMULA_STARTS.contains(first));
+    let plain = !bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+    if plain && !bytes.is_empty() {
+        if runs {
+            out.push(b'\'');
+        }
+        out.extend_from_slice(bytes);
+        return;
+    }
+    out.push(b'"');
+    if runs {
+        out.push(b'\'');
+    }
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b"\"\"");
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}

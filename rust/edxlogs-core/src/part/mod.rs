@@ -1,0 +1,331 @@
+//! Parts: the unit of trust. A part is all that one source adds to an output. It stands aside, in
+//! memory while small and else in a hidden file, until the source has passed its checks; then it is
+//! appended to the output, or dropped.
+//!
+//! Small parts are encoded together when they are appended; a large one is encoded by the worker
+//! that made it, and copied. Which of the two happens depends on the part alone.
+
+mod csv;
+mod output;
+mod parquet;
+pub mod spool;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use flate2::write::GzEncoder;
+
+pub use self::output::Output;
+use self::parquet::ParquetWriter;
+use self::spool::{HiddenFile, Spool};
+use crate::error::{Error, Result};
+use crate::scan::{Reject, Rows, Sink};
+
+/// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
+pub const SMALL_PART_BYTES: usize = 16 * 1024 * 1024;
+
+/// Rejected lines of a part that stay in memory, in bytes.
+const SMALL_REJECTS_BYTES: usize = 1024 * 1024;
+
+/// How JSON Lines are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not.
+    None,
+    /// As gzip, a member for each stretch.
+    Gzip,
+    /// As zstd, a frame for each stretch.
+    Zstd,
+}
+
+/// The format of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet,
+    /// CSV with a header.
+    Csv {
+        /// Whether cells that a spreadsheet would run are made harmless.
+        excel_safe: bool,
+    },
+    /// The lines themselves.
+    JsonLines(Compression),
+    /// An Arrow IPC file.
+    ArrowIpc,
+}
+
+/// A stretch of JSON Lines being compressed.
+enum Encoder<W: Write> {
+    Plain(W),
+    Gzip(GzEncoder<W>),
+    Zstd(zstd::Encoder<'static, W>),
+}
+
+impl<W: Write> Encoder<W> {
+    fn new(output: W, compression: Compression) -> Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::Plain(output),
+            Compression::Gzip => {
+                Self::Gzip(GzEncoder::new(output, flate2::Compression::default()))
+            }
+            Compression::Zstd => Self::Zstd(
+                zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(Error::from)?,
+            ),
+        })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Plain(output) => output.write_all(bytes)?,
+            Self::Gzip(encoder) => encoder.write_all(bytes)?,
+            Self::Zstd(encoder) => encoder.write_all(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Ends the member or frame.
+    fn finish(self) -> Result<W> {
+        Ok(match self {
+            Self::Plain(output) => output,
+            Self::Gzip(encoder) => encoder.finish()?,
+            Self::Zstd(encoder) => encoder.finish()?,
+        })
+    }
+}
+
+/// What a part holds.
+enum Content {
+    /// Rows, not encoded yet.
+    Batches { batches: Vec<RecordBatch>, bytes: usize },
+    /// Rows in an Arrow IPC file, not encoded yet either.
+    Spilled(HiddenFile),
+    /// Row groups of a Parquet file.
+    Parquet(HiddenFile),
+    /// Bytes of CSV, or lines not compressed yet.
+    Bytes(Spool),
+    /// Lines, compressed.
+    Compressed(HiddenFile),
+    /// More than memory may hold, where there is no place for a hidden file.
+    Outgrown,
+}
+
+/// All that one source adds to an output.
+pub struct Part {
+    content: Content,
+    rejects: Spool,
+    path: Option<PathBuf>,
+}
+
+impl Part {
+    /// Whether it could not be kept: its source must be read again.
+    pub fn is_outgrown(&self) -> bool {
+        match &self.content {
+            Content::Outgrown => true,
+            Content::Bytes(spool) => spool.is_outgrown(),
+            _ => false,
+        }
+    }
+
+    /// Bytes of memory it takes, about.
+    pub fn memory_bytes(&self) -> usize {
+        let content = match &self.content {
+            Content::Batches { bytes, .. } => *bytes,
+            Content::Bytes(spool) => spool.memory_bytes(),
+            _ => 0,
+        };
+        content + self.rejects.memory_bytes()
+    }
+
+    /// Moves what is in memory to the hidden file, without encoding it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn spill(&mut self) -> Result<()> {
+        match (&mut self.content, &self.path) {
+            (Content::Bytes(spool), _) => spool.spill()?,
+            (Content::Batches { batches, .. }, Some(path)) if !batches.is_empty() => {
+                let hidden = HiddenFile::create(path)?;
+                let schema = batches[0].schema();
+                let mut writer = arrow_ipc::writer::FileWriter::try_new(&hidden.file, &schema)
+                    .map_err(Error::encode)?;
+                for batch in batches.iter() {
+                    writer.write(batch).map_err(Error::encode)?;
+                }
+                writer.finish().map_err(Error::encode)?;
+                drop(writer);
+                self.content = Content::Spilled(hidden);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Copies the rejected lines to `out`.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub fn copy_rejects(&mut self, out: &mut dyn Write) -> Result<()> {
+        Ok(self.rejects.copy_to(out)?)
+    }
+}
+
+/// Makes a part of what a scan keeps.
+pub struct PartWriter {
+    format: Format,
+    schema: SchemaRef,
+    limit: usize,
+    path: Option<PathBuf>,
+    content: Writing,
+    rejects: Spool,
+    scratch: Vec<u8>,
+}
+
+enum Writing {
+    Content(Content),
+    Parquet(Box<ParquetWriter<std::fs::File>>, HiddenFile),
+    Compressed(Box<Encoder<std::fs::File>>, HiddenFile),
+}
+
+impl PartWriter {
+    /// A part of at most `limit` bytes in memory; `path` is the place of its hidden files, if there
+    /// may be any.
+    pub fn new(format: Format, schema: SchemaRef, limit: usize, path: Option<PathBuf>) -> Self {
+        let content = match format {
+            Format::Parquet | Format::ArrowIpc => {
+                Content::Batches { batches: Vec::new(), bytes: 0 }
+            }
+            Format::Csv { .. } | Format::JsonLines(Compression::None) => {
+                Content::Bytes(Spool::new(path.clone(), limit))
+            }
+            Format::JsonLines(_) => Content::Bytes(Spool::new(None, limit)),
+        };
+        let rejects = path.as_ref().map(|path| path.with_extension("rejects"));
+        Self {
+            format,
+            schema,
+            limit,
+            path,
+            content: Writing::Content(content),
+            rejects: Spool::new(rejects, SMALL_REJECTS_BYTES),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The part, whole.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish(self) -> Result<Part> {
+        let content = match self.content {
+            Writing::Content(content) => content,
+            Writing::Parquet(writer, hidden) => {
+                writer.finish()?;
+                Content::Parquet(hidden)
+            }
+            Writing::Compressed(encoder, hidden) => {
+                encoder.finish()?;
+                Content::Compressed(hidden)
+            }
+        };
+        Ok(Part { content, rejects: self.rejects, path: self.path })
+    }
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        if let Format::Csv { excel_safe } = self.format {
+            self.scratch.clear();
+            csv::push_rows(&batch, excel_safe, &mut self.scratch);
+            let scratch = std::mem::take(&mut self.scratch);
+            let result = self.bytes(&scratch);
+            self.scratch = scratch;
+            return result;
+        }
+        match &mut self.content {
+            Writing::Content(Content::Batches { batches, bytes }) => {
+                *bytes += batch.get_array_memory_size();
+                batches.push(batch);
+                if *bytes > self.limit {
+                    self.outgrow_batches()?;
+                }
+                Ok(())
+            }
+            Writing::Content(Content::Spilled(_)) => Err(Error::internal("a part was spilled early")),
+            Writing::Parquet(writer, _) => writer.write(&batch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns to a hidden file: the rows are more than a small part's.
+    fn outgrow_batches(&mut self) -> Result<()> {
+        let outgrown = Writing::Content(Content::Outgrown);
+        let Writing::Content(Content::Batches { batches, .. }) =
+            std::mem::replace(&mut self.content, outgrown)
+        else {
+            return Ok(());
+        };
+        let Some(path) = &self.path else { return Ok(()) };
+        let hidden = HiddenFile::create(path)?;
+        // An Arrow IPC output takes rows as they are; Parquet is encoded here, beside other workers.
+        let mut writer = ParquetWriter::new(hidden.file.try_clone()?, self.schema.clone(), &[])?;
+        for batch in &batches {
+            writer.write(batch)?;
+        }
+        self.content = Writing::Parquet(Box::new(writer), hidden);
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.content {
+            Writing::Content(Content::Bytes(spool)) => {
+                let compressed = matches!(
+                    self.format,
+                    Format::JsonLines(Compression::Gzip | Compression::Zstd)
+                );
+                if compressed && spool.memory_bytes() + bytes.len() > self.limit {
+                    return self.outgrow_lines(bytes);
+                }
+                Ok(spool.write_all(bytes)?)
+            }
+            Writing::Compressed(encoder, _) => encoder.write_all(bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns to a hidden file of compressed lines.
+    fn outgrow_lines(&mut self, bytes: &[u8]) -> Result<()> {
+        let outgrown = Writing::Content(Content::Outgrown);
+        let content = std::mem::replace(&mut self.content, outgrown);
+        let (Some(path), Format::JsonLines(compression)) = (&self.path, self.format) else {
+            return Ok(());
+        };
+        let hidden = HiddenFile::create(path)?;
+        let mut encoder = Encoder::new(hidden.file.try_clone()?, compression)?;
+        if let Writing::Content(Content::Bytes(mut spool)) = content {
+            let mut lines = Vec::with_capacity(spool.memory_bytes());
+            spool.copy_to(&mut lines)?;
+            encoder.write_all(&lines)?;
+        }
+        encoder.write_all(bytes)?;
+        self.content = Writing::Compressed(Box::new(encoder), hidden);
+        Ok(())
+    }
+}
+
+impl Sink for PartWriter {
+    fn rows(&mut self, rows: Rows) -> Result<()> {
+        match rows {
+            Rows::Batch(batch) => self.batch(batch),
+            Rows::Lines(lines) => self.bytes(&lines),
+        }
+    }
+
+    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
+        for reject in rejects {
+            self.scratch.clear();
+            reject.push(&mut self.scratch);
+            self.rejects.write_all(&self.scratch)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! The output that parts are appended to, in the order of their sources.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::FileReader;
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::csv;
+use super::parquet::ParquetWriter;
+use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
+use crate::error::{Error, Result};
+use crate::scan::{BATCH_ROWS, Reject, Rows, Sink};
+
+const BUFFER_BYTES: usize = 1024 * 1024;
+
+type Out = BufWriter<File>;
+
+/// One output file, or standard output.
+pub struct Output {
+    writer: Writer,
+    format: Format,
+    schema: SchemaRef,
+    scratch: Vec<u8>,
+}
+
+enum Writer {
+    Parquet(Box<ParquetWriter<Out>>),
+    Bytes(Out),
+    Lines { out: Option<Out>, member: Option<Box<Encoder<Out>>>, in_member: usize },
+    Ipc { writer: Box<FileWriter<Out>>, waiting: Vec<RecordBatch>, rows: usize },
+}
+
+impl Output {
+    /// An output of that format to `file`. `metadata` goes to the footer of Parquet and to the
+    /// schema of Arrow IPC.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn new(
+        file: File,
+        format: Format,
+        schema: SchemaRef,
+        metadata: &[(String, String)],
+    ) -> Result<Self> {
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let writer = match format {
+            Format::Parquet => {
+                Writer::Parquet(Box::new(ParquetWriter::new(out, schema.clone(), metadata)?))
+            }
+            Format::Csv { .. } => {
+                let mut header = Vec::new();
+                csv::push_header(&schema, &mut header);
+                out.write_all(&header)?;
+                Writer::Bytes(out)
+            }
+            Format::JsonLines(Compression::None) => Writer::Bytes(out),
+            Format::JsonLines(_) => Writer::Lines { out: Some(out), member: None, in_member: 0 },
+            Format::ArrowIpc => {
+                let metadata: std::collections::HashMap<_, _> = metadata.iter().cloned().collect();
+                let schema: Schema = schema.as_ref().clone().with_metadata(metadata);
+                let writer = FileWriter::try_new(out, &schema).map_err(Error::encode)?;
+                Writer::Ipc { writer: Box::new(writer), waiting: Vec::new(), rows: 0 }
+            }
+        };
+        Ok(Self { writer, format, schema, scratch: Vec::new() })
+    }
+
+    /// Appends what a source adds. The part's rejected lines are the caller's business.
+    ///
+    /// # Errors
+    /// Those of reading the part and of writing.
+    pub fn append(&mut self, part: &mut Part) -> Result<()> {
+        match &mut part.content {
+            Content::Batches { batches, .. } => {
+                for batch in batches.drain(..) {
+                    self.batch(batch)?;
+                }
+            }
+            Content::Spilled(hidden) => {
+                let file = hidden.file.try_clone()?;
+                for batch in FileReader::try_new_buffered(file, None).map_err(Error::encode)? {
+                    self.batch(batch.map_err(Error::encode)?)?;
+                }
+            }
+            Content::Parquet(hidden) => match &mut self.writer {
+                Writer::Parquet(writer) => writer.copy(&hidden.file)?,
+                _ => {
+                    let file = hidden.file.try_clone()?;
+                    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+                        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
+                        .map_err(Error::encode)?;
+                    for batch in reader {
+                        self.batch(batch.map_err(Error::encode)?)?;
+                    }
+                }
+            },
+            Content::Bytes(spool) => match &mut self.writer {
+                Writer::Bytes(out) => spool.copy_to(out)?,
+                _ => {
+                    let mut lines = Vec::with_capacity(spool.memory_bytes());
+                    spool.copy_to(&mut lines)?;
+                    self.lines(&lines)?;
+                }
+            },
+            Content::Compressed(hidden) => {
+                self.end_member()?;
+                if let Writer::Lines { out: Some(out), .. } = &mut self.writer {
+                    std::io::Seek::rewind(&mut hidden.file)?;
+                    std::io::copy(&mut hidden.file, out)?;
+                }
+            }
+            Content::Outgrown => return Err(Error::internal("an outgrown part was appended")),
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        match &mut self.writer {
+            Writer::Parquet(writer) => writer.write(&batch),
+            Writer::Ipc { waiting, rows, .. } => {
+                *rows += batch.num_rows();
+                waiting.push(batch);
+                if *rows >= BATCH_ROWS { self.write_waiting() } else { Ok(()) }
+            }
+            Writer::Bytes(out) => {
+                let excel_safe = matches!(self.format, Format::Csv { excel_safe: true });
+                self.scratch.clear();
+                csv::push_rows(&batch, excel_safe, &mut self.scratch);
+                Ok(out.write_all(&self.scratch)?)
+            }
+            Writer::Lines { .. } => Err(Error::internal("columns for an output of lines")),
+        }
+    }
+
+    /// Writes the batches that wait for company as one.
+    fn write_waiting(&mut self) -> Result<()> {
+        let Writer::Ipc { writer, waiting, rows } = &mut self.writer else { return Ok(()) };
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let batch = concat_batches(&self.schema, waiting.iter()).map_err(Error::encode)?;
+        waiting.clear();
+        *rows = 0;
+        let batch = batch.with_schema(Arc::clone(writer.schema())).map_err(Error::encode)?;
+        writer.write(&batch).map_err(Error::encode)
+    }
+
+    fn lines(&mut self, lines: &[u8]) -> Result<()> {
+        match &mut self.writer {
+            Writer::Bytes(out) => out.write_all(lines)?,
+            Writer::Lines { out, member, in_member } => {
+                if member.is_none() {
+                    let Format::JsonLines(compression) = self.format else { return Ok(()) };
+                    let out = out.take().ok_or_else(|| Error::internal("the output is gone"))?;
+                    *member = Some(Box::new(Encoder::new(out, compression)?));
+                }
+                if let Some(member) = member {
+                    member.write_all(lines)?;
+                }
+                *in_member += lines.len();
+                if *in_member >= SMALL_PART_BYTES {
+                    self.end_member()?;
+                }
+            }
+            _ => return Err(Error::internal("lines for an output of columns")),
+        }
+        Ok(())
+    }
+
+    fn end_member(&mut self) -> Result<()> {
+        if let Writer::Lines { out, member, in_member } = &mut self.writer {
+            if let Some(member) = member.take() {
+                *out = Some(member.finish()?);
+            }
+            *in_member = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, and hands the file back; its bytes have left this process.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish(mut self) -> Result<File> {
+        self.write_waiting()?;
+        if let (Writer::Lines { member: None, out: Some(_), .. }, Format::JsonLines(_)) =
+            (&self.writer, self.format)
+        {
+            // Even no lines make a valid file.
+            self.lines(b"")?;
+        }
+        self.end_member()?;
+        let mut out = match self.writer {
+            Writer::Parquet(writer) => writer.finish()?,
+            Writer::Bytes(out) => out,
+            Writer::Lines { out, .. } => {
+                out.ok_or_else(|| Error::internal("the output is gone"))?
+            }
+            Writer::Ipc { mut writer, .. } => {
+                writer.finish().map_err(Error::encode)?;
+                writer.into_inner().map_err(Error::encode)?
+            }
+        };
+        out.flush()?;
+        out.into_inner().map_err(|error| Error::from(error.into_error()))
+    }
+}
+
+/// Rows that need no verdict go straight to the output.
+impl Sink for Output {
+    fn rows(&mut self, rows: Rows) -> Result<()> {
+        match rows {
+            Rows::Batch(batch) => self.batch(batch),
+            Rows::Lines(lines) => self.lines(&lines),
+        }
+    }
+
+    fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Bytes of a part: in memory while few, else in a hidden file beside the output.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Makes a new file that only its owner can read; never follows a link.
+///
+/// # Errors
+/// Those of opening, also when the file exists.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// A file that is deleted when it is dropped.
+#[derive(Debug)]
+pub struct HiddenFile {
+    /// The open file.
+    pub file: File,
+    path: PathBuf,
+}
+
+impl HiddenFile {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: create_private(path)?, path: path.to_owned() })
+    }
+}
+
+impl Drop for HiddenFile {
+    fn drop(&mut self) {
+        // Nothing can be done about a file that is gone already.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Bytes that move to a hidden file once they are many.
+#[derive(Debug)]
+pub struct Spool {
+    memory: Vec<u8>,
+    file: Option<HiddenFile>,
+    path: Option<PathBuf>,
+    limit: usize,
+    written: u64,
+    outgrown: bool,
+}
+
+impl Spool {
+    /// An empty spool of at most `limit` bytes in memory. Without a path for the hidden file, what
+    /// goes beyond that is dropped, and the spool is outgrown.
+    pub fn new(path: Option<PathBuf>, limit: usize) -> Self {
+        Self { memory: Vec::new(), file: None, path, limit, written: 0, outgrown: false }
+    }
+
+    /// Whether bytes were dropped.
+    pub fn is_outgrown(&self) -> bool {
+        self.outgrown
+    }
+
+    /// Bytes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Moves what is in memory to the hidden file.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn spill(&mut self) -> io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(HiddenFile::create(path)?),
+        };
+        file.file.write_all(&self.memory)?;
+        self.memory = Vec::new();
+        Ok(())
+    }
+
+    /// Copies everything to `out`.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(hidden) = &mut self.file {
+            hidden.file.rewind()?;
+            io::copy(&mut (&hidden.file).take(u64::MAX), out)?;
+        }
+        out.write_all(&self.memory)
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.written == 0
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written += bytes.len() as u64;
+        if self.outgrown {
+            return Ok(bytes.len());
+        }
+        if self.memory.len() + bytes.len() > self.limit {
+            if self.path.is_none() {
+                self.outgrown = true;
+                self.memory = Vec::new();
+                return Ok(bytes.len());
+            }
+            self.spill()?;
+        }
+        self.memory.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,323 @@
+"""The contract once more in plain Python: gzip, `json`, a loop. The judge of differential tests.
+
+It never imports edxlogs and is never made fast. `read_events` says what a line is, `row` gives the
+default columns of an event, `course` its course, `matches` whether a filter selects it, and
+`filter_file` all of that over a file. Times are microseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from oracle_course import (
+    SPACES,
+    context_of,
+    course,
+    course_from_context_only,
+    organisation,
+    strict_json_text,
+)
+from oracle_mend import MAX_LINE_BYTES, Event, Outcome, members, read_events, same_json
+
+__all__ = [
+    "COLUMNS",
+    "Event",
+    "Outcome",
+    "course",
+    "course_from_context_only",
+    "filter_file",
+    "glob_matches",
+    "matches",
+    "microseconds",
+    "read_events",
+    "read_lines",
+    "row",
+    "same_json",
+]
+
+COLUMNS = (
+    "time",
+    "received_at",
+    "event_type",
+    "name",
+    "event_source",
+    "course_id",
+    "course_source",
+    "org_id",
+    "user_id",
+    "username",
+    "session",
+    "ip",
+    "agent",
+    "host",
+    "page",
+    "referer",
+    "accept_language",
+    "path",
+    "context",
+    "event",
+)
+"""The columns that an event alone decides, in the order of the default schema."""
+
+CourseFrom = Literal["all", "context"]
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_MILLISECONDS = (-62_135_596_800_000, 253_402_300_799_999)
+_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?"
+)
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+
+
+def row(event: Mapping[str, Any], *, course_from: CourseFrom = "all") -> dict[str, Any]:
+    """The default columns of one event.
+
+    Args:
+        event: an event of `read_events`, or any mapping, which then stands for its `json.dumps`.
+        course_from: "context" keeps to the platform's own attribution.
+
+    Returns:
+        A value for each of `COLUMNS`; null is None.
+    """
+    if not isinstance(event, Event):
+        event = Event(json.dumps(event, ensure_ascii=False))
+    raw = dict(members(event.text))
+    context = context_of(event)
+    context_text = _json_column(raw.get("context"))
+    raw_context = dict(members(context_text)) if context and context_text else {}
+
+    def text(field: str) -> str | None:
+        return _text_column(raw[field] if field in raw else raw_context.get(field))
+
+    name = _text_column(raw.get("name")) or None
+    username = text("username")
+    decide = course_from_context_only if course_from == "context" else course
+    course_id, course_source = decide(event)
+    context_org = _text_column(raw_context.get("org_id")) or None
+    return {
+        "time": microseconds(event.get("time")),
+        "received_at": microseconds(context.get("received_at")),
+        "event_type": _text_column(raw.get("event_type")) or name,
+        "name": name,
+        "event_source": text("event_source"),
+        "course_id": course_id,
+        "course_source": course_source,
+        "org_id": context_org if course_id is None else organisation(course_id),
+        "user_id": _user_id(context.get("user_id")),
+        "username": None if username is None else username.strip(SPACES),
+        "session": text("session"),
+        "ip": text("ip"),
+        "agent": text("agent"),
+        "host": text("host"),
+        "page": text("page"),
+        "referer": text("referer"),
+        "accept_language": text("accept_language"),
+        "path": _text_column(raw_context.get("path")),
+        "context": context_text,
+        "event": _json_column(raw.get("event")),
+    }
+
+
+def _text_column(raw: str | None) -> str | None:
+    """Text bare, null as None, anything else as the JSON text it stands in."""
+    if raw is None or raw == "null":
+        return None
+    return str(json.loads(raw)) if raw.startswith('"') else raw
+
+
+def _json_column(raw: str | None) -> str | None:
+    """A value as JSON text; a string is decoded once, and stands as it is if it holds JSON."""
+    if raw is None or not raw.startswith('"'):
+        return None if raw == "null" else raw
+    text = strict_json_text(json.loads(raw))
+    if text is None:
+        return raw
+    return None if text.strip(" \t\r\n") == "null" else text
+
+
+def _user_id(value: object) -> int | None:
+    if isinstance(value, str):
+        value = _integer(value.strip(SPACES))
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if -(2**63) <= value < 2**63 else None
+
+
+def _integer(text: str) -> int | None:
+    # Python refuses to convert more digits than this; no field holds that many.
+    return int(text) if _DIGITS.fullmatch(text) and len(text) < 4000 else None
+
+
+def microseconds(value: object) -> int | None:
+    """A time in any form that logs hold it in; None if it cannot be read.
+
+    A number is milliseconds since 1970. Text is a date and a time of day, with T or a space
+    between, any digits of a second (cut after the sixth), and UTC unless it names an offset.
+    MongoDB's `{"$date": ...}` holds either, or milliseconds as `{"$numberLong": "..."}`.
+    """
+    if isinstance(value, dict) and "$date" in value:
+        value = value["$date"]
+        if isinstance(value, dict):
+            value = value.get("$numberLong")
+            value = _integer(value) if isinstance(value, str) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = _MILLISECONDS
+        if not low <= value <= high:
+            return None
+        return int(Decimal(repr(value)) * 1000)
+    return _microseconds_of_text(value) if isinstance(value, str) else None
+
+
+def _microseconds_of_text(text: str) -> int | None:
+    match = _TIME.fullmatch(text.strip(SPACES))
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH_DAY
+    except ValueError:
+        return None
+    offset_hours, offset_minutes = int(match[9] or 0), int(match[10] or 0)
+    if hour > 23 or minute > 59 or second > 59 or offset_hours > 23 or offset_minutes > 59:
+        return None
+    offset_seconds = (offset_hours * 60 + offset_minutes) * 60 * (-1 if match[8] == "-" else 1)
+    seconds = ((days * 24 + hour) * 60 + minute) * 60 + second - offset_seconds
+    return seconds * 1_000_000 + int(((match[7] or "") + "000000")[:6])
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """Whether `*` for any run of characters and `?` for one turn the pattern into the text."""
+    reached = {0}
+    for sign in pattern:
+        if sign == "*":
+            reached = set(range(min(reached), len(text) + 1))
+        else:
+            reached = {
+                at + 1 for at in reached if at < len(text) and (sign == "?" or text[at] == sign)
+            }
+        if not reached:
+            return False
+    return len(text) in reached
+
+
+def matches(
+    event: Mapping[str, Any],
+    row: Mapping[str, Any],
+    *,
+    courses: Collection[str] = (),
+    orgs: Collection[str] = (),
+    event_types: Collection[str] = (),
+    event_sources: Collection[str] = (),
+    users: Collection[str] = (),
+    since: int | None = None,
+    until: int | None = None,
+    by: Literal["time", "received_at"] = "time",
+    exclude_courses: Collection[str] = (),
+    exclude_orgs: Collection[str] = (),
+    exclude_event_types: Collection[str] = (),
+    exclude_event_sources: Collection[str] = (),
+    exclude_users: Collection[str] = (),
+) -> bool:
+    """Whether a filter selects an event: kinds joined by *and*, the values of one kind by *or*.
+
+    Args:
+        event: the event; no condition of these needs more of it than its row.
+        row: its columns.
+        courses: course ids, exact or globs.
+        orgs: organisations, whatever their case.
+        event_types: exact or globs; `event_type` or `name` may match.
+        event_sources: exact.
+        users: user names, or user ids in digits.
+        since: first instant selected, in microseconds.
+        until: first instant after it that is not.
+        by: the column that since and until look at; received_at falls back to time.
+        exclude_courses: as courses, but what matches is not selected; likewise the others.
+        exclude_orgs: see orgs.
+        exclude_event_types: see event_types.
+        exclude_event_sources: see event_sources.
+        exclude_users: see users.
+    """
+    del event
+    user_id = None if row["user_id"] is None else str(row["user_id"])
+    types = (row["event_type"], row["name"])
+    kinds = (
+        (courses, exclude_courses, _any_glob, (row["course_id"],)),
+        (orgs, exclude_orgs, _any_case, (row["org_id"],)),
+        (event_types, exclude_event_types, _any_glob, types),
+        (event_sources, exclude_event_sources, _any_equal, (row["event_source"],)),
+        (users, exclude_users, _any_equal, (row["username"], user_id)),
+    )
+    for wanted, unwanted, test, fields in kinds:
+        values = [value for value in fields if value is not None]
+        if wanted and not test(wanted, values):
+            return False
+        if test(unwanted, values):
+            return False
+    if since is None and until is None:
+        return True
+    instant = row["time"]
+    if by == "received_at" and row["received_at"] is not None:
+        instant = row["received_at"]
+    if instant is None or (since is not None and instant < since):
+        return False
+    return until is None or bool(instant < until)
+
+
+def _any_glob(patterns: Collection[str], values: list[str]) -> bool:
+    return any(glob_matches(pattern, value) for pattern in patterns for value in values)
+
+
+def _any_case(names: Collection[str], values: list[str]) -> bool:
+    return any(name.lower() == value.lower() for name in names for value in values)
+
+
+def _any_equal(names: Collection[str], values: list[str]) -> bool:
+    return any(name == value for name in names for value in values)
+
+
+def read_lines(
+    path: str | Path, *, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[tuple[int, Outcome]]:
+    """Each physical line of a plain or gzip file: its number from 1, and what it is."""
+    data = Path(path).read_bytes()
+    for _ in range(3):
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        yield number, read_events(line, max_line_bytes=max_line_bytes)
+
+
+def filter_file(
+    path: str | Path,
+    *,
+    course_from: CourseFrom = "all",
+    max_line_bytes: int = MAX_LINE_BYTES,
+    **conditions: Any,
+) -> list[dict[str, Any]]:
+    """The rows of a file that the conditions of `matches` select, in its order.
+
+    Returns:
+        `COLUMNS` and where the event came from: source (base name), line (from 1) and line_item
+        (from 0, over all events of the line, selected or not).
+    """
+    rows = []
+    for number, outcome in read_lines(path, max_line_bytes=max_line_bytes):
+        for item, event in enumerate(outcome.events):
+            columns = row(event, course_from=course_from)
+            if matches(event, columns, **conditions):
+                place = {"source": Path(path).name, "line": number, "line_item": item}
+                rows.append(columns | place)
+    return rows
