@@ -40,6 +40,10 @@ class SourceError(EdxlogsError, OSError):
     """A source cannot be opened, or not be read to its end."""
 
 
+class MissingSourceError(SourceError, FileNotFoundError):
+    """A source does not exist."""
+
+
 class DecryptError(SourceError):
     """An OpenPGP message cannot be decrypted, or must not be trusted."""
 
@@ -58,3 +62,15 @@ class ParseError(FormatError):
 
 class ConfigError(EdxlogsError, ValueError):
     """A predicate, a column or an option is wrong."""
+
+
+class OutputError(EdxlogsError, OSError):
+    """The output cannot be written."""
+
+
+class StoppedError(EdxlogsError):
+    """A scan was stopped by its caller."""
+
+
+class InternalError(EdxlogsError, RuntimeError):
+    """A promise of edxlogs is broken: please report it."""

@@ -18,6 +18,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.names import NameParts, describe_name, is_hidden, is_recognised, shown
@@ -31,6 +32,13 @@ _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 
 _Key = tuple[int, int] | str
+
+
+class Readable(Protocol):
+    """An open binary file, as far as it is used."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Source:
         length: bytes of a member; None means to the end of the file.
         member: full name inside the tar, escaped. Servers of one day share a base name.
         identity: device and inode of `path`; None where the file system has no inodes.
+        file: an open binary file to read instead of opening `path`, or None.
     """
 
     path: str
@@ -60,6 +69,7 @@ class Source:
     length: int | None = None
     member: str | None = None
     identity: tuple[int, int] | None = None
+    file: Readable | None = None
 
     @property
     def label(self) -> str:

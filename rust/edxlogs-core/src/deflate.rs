@@ -17,7 +17,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-
 /// What comes next in the stream.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
@@ -47,7 +46,7 @@ struct Flow<'a> {
     next: usize,
     output: &'a mut [u8],
     at: usize,
-    /// Where the member's output begins, or the buffer if that is later: no match reaches before it.
+    /// Where the stream's output begins, or the buffer if later: no match reaches before it.
     low: usize,
 }
 
@@ -102,14 +101,20 @@ impl Engine for Decoder {
 
     fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Step {
         let low = at.saturating_sub(usize::try_from(self.produced).unwrap_or(usize::MAX));
-        let mut flow = Flow { input, next: 0, output, at, low };
+        let mut flow = Flow {
+            input,
+            next: 0,
+            output,
+            at,
+            low,
+        };
         let state = loop {
             match self.advance(&mut flow) {
                 Ok(()) => {}
                 Err(Halt::Input) => break State::More,
                 Err(halt) => {
-                    // Whole bytes that were read ahead go back. None are of an earlier step: what
-                    // it kept, for want of input, were bits that the symbol consumed since needs.
+                    // Whole bytes that were read ahead go back. Bits that an earlier step kept for
+                    // want of input stay: they are part of the first symbol of this one.
                     let back = flow.next.min(self.count as usize / 8);
                     flow.next -= back;
                     self.count -= 8 * back as u32;
@@ -124,7 +129,11 @@ impl Engine for Decoder {
         };
         let written = flow.at - at;
         self.produced += written as u64;
-        Step { read: flow.next, written, state }
+        Step {
+            read: flow.next,
+            written,
+            state,
+        }
     }
 }
 
@@ -154,8 +163,9 @@ impl Decoder {
         Ok(())
     }
 
+    /// Fills up to 56 bits at least, more than any symbol takes, and 63 at most.
     fn refill(&mut self, flow: &mut Flow<'_>) {
-        while self.count <= 56 && flow.next < flow.input.len() {
+        while self.count < 56 && flow.next < flow.input.len() {
             self.bits |= u64::from(flow.input[flow.next]) << self.count;
             self.count += 8;
             flow.next += 1;
@@ -212,7 +222,11 @@ impl Decoder {
     fn stored_header(&mut self, flow: &mut Flow<'_>) -> Result<Stage, Halt> {
         let both = self.take(flow, 32)?;
         let left = both & 0xffff;
-        if left ^ (both >> 16) == 0xffff { Ok(Stage::Stored { left }) } else { Err(Halt::Bad) }
+        if left ^ (both >> 16) == 0xffff {
+            Ok(Stage::Stored { left })
+        } else {
+            Err(Halt::Bad)
+        }
     }
 
     fn stored(&mut self, flow: &mut Flow<'_>, mut left: usize) -> Result<Stage, Halt> {
@@ -235,7 +249,11 @@ impl Decoder {
             return Ok(Stage::Block);
         }
         self.stage = Stage::Stored { left };
-        Err(if flow.at == flow.output.len() { Halt::Output } else { Halt::Input })
+        Err(if flow.at == flow.output.len() {
+            Halt::Output
+        } else {
+            Halt::Input
+        })
     }
 
     fn dynamic_header(&mut self, flow: &mut Flow<'_>) -> Result<Stage, Halt> {
@@ -251,9 +269,10 @@ impl Decoder {
     }
 
     fn precode(&mut self, flow: &mut Flow<'_>, index: usize) -> Result<Stage, Halt> {
-        for index in index..self.precode_count {
+        let order = PRECODE_ORDER.iter().enumerate();
+        for (index, &symbol) in order.take(self.precode_count).skip(index) {
             self.stage = Stage::Precode { index };
-            self.lengths[usize::from(PRECODE_ORDER[index])] = self.take(flow, 3)? as u8;
+            self.lengths[usize::from(symbol)] = self.take(flow, 3)? as u8;
         }
         let lengths = &self.lengths[..19];
         if !build(&mut self.precode, PRECODE_BITS, lengths, &PRECODE, false) {
@@ -312,7 +331,6 @@ impl Decoder {
         {
             return Err(Halt::Bad);
         }
-        pair_literals(&mut self.litlen);
         Ok(())
     }
 
@@ -328,13 +346,16 @@ impl Decoder {
                 }
                 flow.output[flow.at] = (entry >> 16) as u8;
                 flow.at += 1;
-                // Of a pair, the first alone.
-                self.consume(self.count - left + (entry >> 8 & 15));
+                self.consume(self.count - left + (entry & 63));
                 continue;
             }
             if entry & SPECIAL != 0 {
                 self.consume(self.count - left + (entry & 63));
-                return if entry & END == END { Ok(Stage::Block) } else { Err(Halt::Bad) };
+                return if entry & END == END {
+                    Ok(Stage::Block)
+                } else {
+                    Err(Halt::Bad)
+                };
             }
             let length = value(entry, &mut bits, &mut left)?;
             let entry = lookup(&*self.dist, DIST_BITS, &mut bits, &mut left)?;
@@ -361,7 +382,10 @@ impl Decoder {
         if run == length {
             return Ok(Stage::Codes);
         }
-        self.stage = Stage::Copy { length: length - run, distance };
+        self.stage = Stage::Copy {
+            length: length - run,
+            distance,
+        };
         Err(Halt::Output)
     }
 }
@@ -379,7 +403,11 @@ fn lookup(table: &[u32], index: u32, bits: &mut u64, left: &mut u32) -> Result<u
         entry = table[(entry >> 16) as usize + sub as usize];
     }
     // The code is known only if all its bits are there: zeros stand for the others.
-    if *left < (entry >> 8 & 15) { Err(Halt::Input) } else { Ok(entry) }
+    if *left < (entry >> 8 & 15) {
+        Err(Halt::Input)
+    } else {
+        Ok(entry)
+    }
 }
 
 /// A length or a distance: its base and extra bits.
@@ -393,4 +421,3 @@ fn value(entry: u32, bits: &mut u64, left: &mut u32) -> Result<usize, Halt> {
     *left -= all;
     Ok((entry >> 16) as usize + extra as usize)
 }
-

@@ -128,8 +128,8 @@ enum Stage {
 /// tells their number. Bytes that begin like a member are taken for one, so a stream cut in a later
 /// header is [`InflateError::Truncated`].
 ///
-/// A `read` fills its slice unless the data end or fail first. It is cheapest with slices of 128 KiB
-/// and more, most of which is decoded in place. Whatever was decoded before an error is delivered
+/// A `read` fills its slice unless the data end or fail first. It is cheapest with slices of
+/// 128 KiB and more, most of which is decoded in place. Whatever was decoded before an error is delivered
 /// before it, a member with a wrong checksum too; an error is then given again by each `read`.
 pub struct GzipReader<R, E = Decoder> {
     inner: R,
@@ -222,7 +222,10 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
         match step.state {
             State::End => Ok(Stage::Trailer),
             State::More if step.read + step.written > 0 => Ok(Stage::Body),
-            _ => Err(InflateError::BadData { offset: self.bytes_in() }.into()),
+            _ => Err(InflateError::BadData {
+                offset: self.bytes_in(),
+            }
+            .into()),
         }
     }
 
@@ -312,7 +315,9 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
     }
 
     fn byte(&mut self) -> io::Result<u8> {
-        let Some(&byte) = self.available()?.first() else { return Err(self.truncated()) };
+        let Some(&byte) = self.available()?.first() else {
+            return Err(self.truncated());
+        };
         self.next += 1;
         Ok(byte)
     }
@@ -320,7 +325,10 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
     fn skip_while(&mut self, mut skip: impl FnMut(u8) -> bool) -> io::Result<()> {
         loop {
             let input = self.available()?;
-            let run = input.iter().position(|&byte| !skip(byte)).unwrap_or(input.len());
+            let run = input
+                .iter()
+                .position(|&byte| !skip(byte))
+                .unwrap_or(input.len());
             let all = run == input.len();
             self.next += run;
             if !all || run == 0 {
@@ -330,7 +338,10 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
     }
 
     fn truncated(&self) -> io::Error {
-        InflateError::Truncated { offset: self.bytes_in() }.into()
+        InflateError::Truncated {
+            offset: self.bytes_in(),
+        }
+        .into()
     }
 
     /// Decodes a stretch into the window, behind the history that is kept.
@@ -382,7 +393,9 @@ impl<R: Read, E: Engine> Read for GzipReader<R, E> {
 
 /// Gives the error away and leaves its like to be given again.
 fn tell(error: &mut io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|error| error.downcast_ref::<InflateError>());
+    let inner = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<InflateError>());
     let again = inner.map_or_else(|| error.kind().into(), |inner| inner.clone().into());
     mem::replace(error, again)
 }

@@ -8,7 +8,7 @@ pub mod account;
 mod attribution;
 pub mod columns;
 pub mod course;
-mod deflate;
+pub mod deflate;
 pub mod error;
 pub mod event;
 pub mod expression;

@@ -1,1 +1,27 @@
-//! The compiled module `edxlogs._core`.
+//! The compiled module `edxlogs._core`: a thin boundary, crossed once a source and once a batch.
+
+mod errors;
+mod output;
+mod query;
+mod scan;
+mod source;
+mod stream;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("DEBUG", cfg!(debug_assertions))?;
+    module.add_class::<query::Query>()?;
+    module.add_class::<output::PartWriter>()?;
+    module.add_class::<output::Part>()?;
+    module.add_class::<output::Output>()?;
+    module.add_class::<scan::Control>()?;
+    module.add_class::<stream::BatchStream>()?;
+    module.add_class::<stream::BatchWriter>()?;
+    module.add_function(wrap_pyfunction!(scan::scan, module)?)?;
+    module.add_function(wrap_pyfunction!(query::columns, module)?)?;
+    module.add_function(wrap_pyfunction!(query::parse_time, module)?)?;
+    Ok(())
+}

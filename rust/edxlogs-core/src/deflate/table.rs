@@ -1,22 +1,21 @@
 //! Huffman codes as tables of two levels, looked up by the next bits of the stream.
 
 /// Bits that index the first level of each table; longer codes go through a second level.
-pub(super) const LITLEN_BITS: u32 = 11;
+pub(super) const LITLEN_BITS: u32 = 10;
 pub(super) const DIST_BITS: u32 = 8;
 pub(super) const PRECODE_BITS: u32 = 7;
 
-/// Both levels, rounded up to a power of two so that a masked index needs no check. The most that
-/// codes of 15 bits can need is 2,342 (288 symbols, 11 bits) and 402 (32 symbols, 8 bits).
-pub(super) const LITLEN_SIZE: usize = 4096;
+/// Both levels, rounded up to a power of two so that a masked index needs no check. Codes of
+/// at most 15 bits need no more than 1,336 (288 symbols, 10 bits) and 406 (32 symbols, 8 bits).
+pub(super) const LITLEN_SIZE: usize = 2048;
 pub(super) const DIST_SIZE: usize = 512;
 
 // An entry of a table, from the low end:
-//   bits 0..6    bits to consume in all: code and extra bits, or both codes of a pair
-//   bits 8..12   bits of the code alone, or of the pair's first; index bits of a second level
+//   bits 0..6    bits to consume in all: code and extra bits
+//   bits 8..12   bits of the code alone; index bits of a second level
 //   bits 12..16  what it is
-//   bits 16..32  one or two literals, the base of a length or distance, or where a level starts
+//   bits 16..32  a literal, the base of a length or distance, or where a second level starts
 pub(super) const LITERAL: u32 = 1 << 14;
-pub(super) const PAIR: u32 = 1 << 13;
 pub(super) const SPECIAL: u32 = 1 << 15;
 pub(super) const END: u32 = SPECIAL | 1 << 12;
 pub(super) const INVALID: u32 = SPECIAL | 1 << 13;
@@ -25,8 +24,9 @@ pub(super) const LITLEN: [u32; 288] = litlen_symbols();
 pub(super) const DIST: [u32; 32] = dist_symbols();
 pub(super) const PRECODE: [u32; 19] = precode_symbols();
 /// The order in which a block's header gives the lengths of the code for code lengths.
-pub(super) const PRECODE_ORDER: [u8; 19] =
-    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+pub(super) const PRECODE_ORDER: [u8; 19] = [
+    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
+];
 
 const fn litlen_symbols() -> [u32; 288] {
     let mut entries = [INVALID; 288];
@@ -39,7 +39,11 @@ const fn litlen_symbols() -> [u32; 288] {
     symbol = 257;
     let mut base = 3;
     while symbol < 285 {
-        let extra = if symbol < 265 { 0 } else { (symbol as u32 - 261) / 4 };
+        let extra = if symbol < 265 {
+            0
+        } else {
+            (symbol as u32 - 261) / 4
+        };
         entries[symbol] = base << 16 | extra;
         base += 1 << extra;
         symbol += 1;
@@ -75,7 +79,13 @@ const fn precode_symbols() -> [u32; 19] {
 ///
 /// A code must use its space exactly. As in zlib, a code of one symbol of one bit, or of none, may
 /// stand where `partial` allows it; its unused half is invalid.
-pub(super) fn build(table: &mut [u32], bits: u32, lengths: &[u8], symbols: &[u32], partial: bool) -> bool {
+pub(super) fn build(
+    table: &mut [u32],
+    bits: u32,
+    lengths: &[u8],
+    symbols: &[u32],
+    partial: bool,
+) -> bool {
     let mut counts = [0usize; 16];
     for &length in lengths {
         counts[usize::from(length)] += 1;
@@ -92,7 +102,11 @@ pub(super) fn build(table: &mut [u32], bits: u32, lengths: &[u8], symbols: &[u32
         }
     }
     let mut sorted = [0u16; 288];
-    for (symbol, &length) in lengths.iter().enumerate().filter(|&(_, &length)| length > 0) {
+    for (symbol, &length) in lengths
+        .iter()
+        .enumerate()
+        .filter(|&(_, &length)| length > 0)
+    {
         let place = &mut starts[usize::from(length)];
         sorted[*place] = symbol as u16;
         *place += 1;
@@ -103,7 +117,11 @@ pub(super) fn build(table: &mut [u32], bits: u32, lengths: &[u8], symbols: &[u32
             return false;
         }
         for pair in table[..1 << bits].chunks_exact_mut(2) {
-            let first = if used == 1 { entry(sorted[0], 1) } else { INVALID | 1 << 8 | 1 };
+            let first = if used == 1 {
+                entry(sorted[0], 1)
+            } else {
+                INVALID | 1 << 8 | 1
+            };
             pair.copy_from_slice(&[first, INVALID | 1 << 8 | 1]);
         }
         return true;
@@ -126,7 +144,9 @@ pub(super) fn build(table: &mut [u32], bits: u32, lengths: &[u8], symbols: &[u32
     let mut end = 1 << bits;
     for length in bits + 1..16 {
         for rest in (1..=counts[length as usize]).rev() {
-            let Some(&symbol) = sorted.next() else { return false };
+            let Some(&symbol) = sorted.next() else {
+                return false;
+            };
             if code & ((1 << bits) - 1) != prefix {
                 prefix = code & ((1 << bits) - 1);
                 // As many bits as the codes that share this prefix need.
@@ -156,19 +176,3 @@ fn next_code(code: usize, length: u32) -> usize {
         None => code,
     }
 }
-
-/// Joins two literals into one entry where both codes fit the first level.
-///
-/// From the top down: the second literal is found at a lower index, which is still single.
-pub(super) fn pair_literals(table: &mut [u32; LITLEN_SIZE]) {
-    for index in (0..1usize << LITLEN_BITS).rev() {
-        let first = table[index];
-        let length = first & 63;
-        let second = table[index >> length];
-        let both = length + (second & 63);
-        if first & second & LITERAL != 0 && both <= LITLEN_BITS {
-            table[index] = first & !63 | PAIR | (second & 0xff_0000) << 8 | both;
-        }
-    }
-}
-

@@ -71,27 +71,28 @@ impl<W: Write> Encoder<W> {
                 Self::Gzip(GzEncoder::new(output, flate2::Compression::default()))
             }
             Compression::Zstd => Self::Zstd(
-                zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(Error::from)?,
+                zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(Error::encode)?,
             ),
         })
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
-            Self::Plain(output) => output.write_all(bytes)?,
-            Self::Gzip(encoder) => encoder.write_all(bytes)?,
-            Self::Zstd(encoder) => encoder.write_all(bytes)?,
+            Self::Plain(output) => output.write_all(bytes),
+            Self::Gzip(encoder) => encoder.write_all(bytes),
+            Self::Zstd(encoder) => encoder.write_all(bytes),
         }
-        Ok(())
+        .map_err(Error::encode)
     }
 
     /// Ends the member or frame.
     fn finish(self) -> Result<W> {
-        Ok(match self {
-            Self::Plain(output) => output,
-            Self::Gzip(encoder) => encoder.finish()?,
-            Self::Zstd(encoder) => encoder.finish()?,
-        })
+        match self {
+            Self::Plain(output) => Ok(output),
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish(),
+        }
+        .map_err(Error::encode)
     }
 }
 
@@ -144,9 +145,9 @@ impl Part {
     /// Those of writing.
     pub fn spill(&mut self) -> Result<()> {
         match (&mut self.content, &self.path) {
-            (Content::Bytes(spool), _) => spool.spill()?,
+            (Content::Bytes(spool), _) => spool.spill().map_err(Error::encode)?,
             (Content::Batches { batches, .. }, Some(path)) if !batches.is_empty() => {
-                let hidden = HiddenFile::create(path)?;
+                let hidden = HiddenFile::create(path).map_err(Error::encode)?;
                 let schema = batches[0].schema();
                 let mut writer = arrow_ipc::writer::FileWriter::try_new(&hidden.file, &schema)
                     .map_err(Error::encode)?;
@@ -167,7 +168,7 @@ impl Part {
     /// # Errors
     /// Those of reading and writing.
     pub fn copy_rejects(&mut self, out: &mut dyn Write) -> Result<()> {
-        Ok(self.rejects.copy_to(out)?)
+        self.rejects.copy_to(out).map_err(Error::encode)
     }
 }
 
@@ -265,9 +266,9 @@ impl PartWriter {
             return Ok(());
         };
         let Some(path) = &self.path else { return Ok(()) };
-        let hidden = HiddenFile::create(path)?;
+        let hidden = HiddenFile::create(path).map_err(Error::encode)?;
         // An Arrow IPC output takes rows as they are; Parquet is encoded here, beside other workers.
-        let mut writer = ParquetWriter::new(hidden.file.try_clone()?, self.schema.clone(), &[])?;
+        let mut writer = ParquetWriter::new(hidden.file.try_clone().map_err(Error::encode)?, self.schema.clone(), &[])?;
         for batch in &batches {
             writer.write(batch)?;
         }
@@ -285,7 +286,7 @@ impl PartWriter {
                 if compressed && spool.memory_bytes() + bytes.len() > self.limit {
                     return self.outgrow_lines(bytes);
                 }
-                Ok(spool.write_all(bytes)?)
+                spool.write_all(bytes).map_err(Error::encode)
             }
             Writing::Compressed(encoder, _) => encoder.write_all(bytes),
             _ => Ok(()),
@@ -299,11 +300,11 @@ impl PartWriter {
         let (Some(path), Format::JsonLines(compression)) = (&self.path, self.format) else {
             return Ok(());
         };
-        let hidden = HiddenFile::create(path)?;
-        let mut encoder = Encoder::new(hidden.file.try_clone()?, compression)?;
+        let hidden = HiddenFile::create(path).map_err(Error::encode)?;
+        let mut encoder = Encoder::new(hidden.file.try_clone().map_err(Error::encode)?, compression)?;
         if let Writing::Content(Content::Bytes(mut spool)) = content {
             let mut lines = Vec::with_capacity(spool.memory_bytes());
-            spool.copy_to(&mut lines)?;
+            spool.copy_to(&mut lines).map_err(Error::encode)?;
             encoder.write_all(&lines)?;
         }
         encoder.write_all(bytes)?;
@@ -324,7 +325,7 @@ impl Sink for PartWriter {
         for reject in rejects {
             self.scratch.clear();
             reject.push(&mut self.scratch);
-            self.rejects.write_all(&self.scratch)?;
+            self.rejects.write_all(&self.scratch).map_err(Error::encode)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The output that parts are appended to, in the order of their sources.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -56,7 +56,7 @@ impl Output {
             Format::Csv { .. } => {
                 let mut header = Vec::new();
                 csv::push_header(&schema, &mut header);
-                out.write_all(&header)?;
+                out.write_all(&header).map_err(Error::encode)?;
                 Writer::Bytes(out)
             }
             Format::JsonLines(Compression::None) => Writer::Bytes(out),
@@ -83,7 +83,7 @@ impl Output {
                 }
             }
             Content::Spilled(hidden) => {
-                let file = hidden.file.try_clone()?;
+                let file = hidden.file.try_clone().map_err(Error::encode)?;
                 for batch in FileReader::try_new_buffered(file, None).map_err(Error::encode)? {
                     self.batch(batch.map_err(Error::encode)?)?;
                 }
@@ -91,7 +91,7 @@ impl Output {
             Content::Parquet(hidden) => match &mut self.writer {
                 Writer::Parquet(writer) => writer.copy(&hidden.file)?,
                 _ => {
-                    let file = hidden.file.try_clone()?;
+                    let file = hidden.file.try_clone().map_err(Error::encode)?;
                     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
                         .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
                         .map_err(Error::encode)?;
@@ -101,18 +101,18 @@ impl Output {
                 }
             },
             Content::Bytes(spool) => match &mut self.writer {
-                Writer::Bytes(out) => spool.copy_to(out)?,
+                Writer::Bytes(out) => spool.copy_to(out).map_err(Error::encode)?,
                 _ => {
                     let mut lines = Vec::with_capacity(spool.memory_bytes());
-                    spool.copy_to(&mut lines)?;
+                    spool.copy_to(&mut lines).map_err(Error::encode)?;
                     self.lines(&lines)?;
                 }
             },
             Content::Compressed(hidden) => {
                 self.end_member()?;
                 if let Writer::Lines { out: Some(out), .. } = &mut self.writer {
-                    std::io::Seek::rewind(&mut hidden.file)?;
-                    std::io::copy(&mut hidden.file, out)?;
+                    hidden.file.rewind().map_err(Error::encode)?;
+                    std::io::copy(&mut hidden.file, out).map_err(Error::encode)?;
                 }
             }
             Content::Outgrown => return Err(Error::internal("an outgrown part was appended")),
@@ -132,7 +132,7 @@ impl Output {
                 let excel_safe = matches!(self.format, Format::Csv { excel_safe: true });
                 self.scratch.clear();
                 csv::push_rows(&batch, excel_safe, &mut self.scratch);
-                Ok(out.write_all(&self.scratch)?)
+                out.write_all(&self.scratch).map_err(Error::encode)
             }
             Writer::Lines { .. } => Err(Error::internal("columns for an output of lines")),
         }
@@ -153,7 +153,7 @@ impl Output {
 
     fn lines(&mut self, lines: &[u8]) -> Result<()> {
         match &mut self.writer {
-            Writer::Bytes(out) => out.write_all(lines)?,
+            Writer::Bytes(out) => out.write_all(lines).map_err(Error::encode)?,
             Writer::Lines { out, member, in_member } => {
                 if member.is_none() {
                     let Format::JsonLines(compression) = self.format else { return Ok(()) };
@@ -183,6 +183,17 @@ impl Output {
         Ok(())
     }
 
+    /// Passes on what is written so far, as far as the format allows it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn flush(&mut self) -> Result<()> {
+        match &mut self.writer {
+            Writer::Bytes(out) => out.flush().map_err(Error::encode),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what is left, and hands the file back; its bytes have left this process.
     ///
     /// # Errors
@@ -207,8 +218,8 @@ impl Output {
                 writer.into_inner().map_err(Error::encode)?
             }
         };
-        out.flush()?;
-        out.into_inner().map_err(|error| Error::from(error.into_error()))
+        out.flush().map_err(Error::encode)?;
+        out.into_inner().map_err(|error| Error::encode(error.into_error()))
     }
 }
 

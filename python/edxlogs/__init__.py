@@ -1,0 +1,68 @@
+"""edxlogs filters edX tracking logs at the speed of gunzip, and accounts for every line.
+
+`filter` streams the events that match as Arrow batches; the command `edxlogs filter` writes them
+to Parquet, CSV, JSON Lines or Arrow files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edxlogs.errors import (
+    ConfigError,
+    DecryptError,
+    EdxlogsError,
+    FormatError,
+    InflateError,
+    InternalError,
+    MissingSourceError,
+    OutputError,
+    ParseError,
+    SourceError,
+    StoppedError,
+)
+
+if TYPE_CHECKING:
+    from edxlogs.account import Account
+    from edxlogs.api import BatchStream, filter
+    from edxlogs.sources import Slack, Source
+
+__all__ = [
+    "Account",
+    "BatchStream",
+    "ConfigError",
+    "DecryptError",
+    "EdxlogsError",
+    "FormatError",
+    "InflateError",
+    "InternalError",
+    "MissingSourceError",
+    "OutputError",
+    "ParseError",
+    "Slack",
+    "Source",
+    "SourceError",
+    "StoppedError",
+    "__version__",
+    "filter",
+]
+
+_HOMES = {
+    "Account": "edxlogs.account",
+    "BatchStream": "edxlogs.api",
+    "Slack": "edxlogs.sources",
+    "Source": "edxlogs.sources",
+    "__version__": "edxlogs._core",
+    "filter": "edxlogs.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that `edxlogs --help` need not wait for all of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edxlogs' has no attribute '{name}'")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

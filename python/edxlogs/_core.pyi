@@ -1,0 +1,184 @@
+"""The compiled part of edxlogs: all work per byte, line and event."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Protocol, final
+
+from edxlogs.errors import EdxlogsError
+
+__version__: str
+DEBUG: bool
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+@final
+class Query:
+    """Which events are kept, and what of them.
+
+    Conditions of different keywords are joined by *and*, the values of one by *or*. Courses and
+    event types are exact or globs (`*`, `?`); organisations match whatever their case; users are
+    names or ids; `since` (included) and `until` (not) are microseconds since 1970 UTC;
+    `expressions` follow the grammar of `--where`.
+
+    Raises:
+        ConfigError: an expression, a column or an option cannot be used.
+    """
+
+    def __new__(
+        cls,
+        *,
+        courses: Sequence[str] = ...,
+        orgs: Sequence[str] = ...,
+        event_types: Sequence[str] = ...,
+        event_sources: Sequence[str] = ...,
+        users: Sequence[str] = ...,
+        exclude_courses: Sequence[str] = ...,
+        exclude_orgs: Sequence[str] = ...,
+        exclude_event_types: Sequence[str] = ...,
+        exclude_event_sources: Sequence[str] = ...,
+        exclude_users: Sequence[str] = ...,
+        since: int | None = None,
+        until: int | None = None,
+        by_received_at: bool = False,
+        expressions: Sequence[str] = ...,
+        columns: Sequence[str] | None = None,
+        collect: str = "columns",
+        check_full: bool = False,
+        strict: bool = False,
+        course_from_context: bool = False,
+        max_line_bytes: int | None = None,
+        keep_rejects: bool = False,
+    ) -> Query: ...
+    @property
+    def column_names(self) -> list[str]: ...
+
+@final
+class Control:
+    """Stops scans, and tells how far they are. May be shared by many scans and threads."""
+
+    def __new__(cls) -> Control: ...
+    def stop(self) -> None: ...
+    @property
+    def stopped(self) -> bool: ...
+    @property
+    def bytes_read(self) -> int: ...
+    @property
+    def bytes_expanded(self) -> int: ...
+
+@final
+class PartWriter:
+    """Takes what a scan keeps of one source.
+
+    Args:
+        query: the query of the scan.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
+        path: place of the hidden file that a large part needs; None drops what outgrows memory.
+        memory_bytes: a part above it is large.
+    """
+
+    def __new__(
+        cls,
+        query: Query,
+        format_name: str,
+        *,
+        path: str | PathLike[str] | None = None,
+        memory_bytes: int = ...,
+    ) -> PartWriter: ...
+    def finish(self) -> Part:
+        """End the part; the writer is used up.
+
+        Raises:
+            OutputError: the hidden file cannot be written.
+        """
+
+@final
+class Part:
+    """All that one source adds to an output. Its hidden file goes when it goes."""
+
+    @property
+    def outgrown(self) -> bool: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    def spill(self) -> None:
+        """Move what is in memory to the hidden file."""
+    def copy_rejects(self, descriptor: int) -> None:
+        """Write the rejected lines, each after a comment line with its place and reason."""
+
+@final
+class Output:
+    """An output in the making: a new file of mode 0600 at a path, or a descriptor.
+
+    Raises:
+        FileExistsError: there is a file at the path.
+        OutputError: it cannot be written.
+    """
+
+    def __new__(
+        cls,
+        target: str | PathLike[str] | int,
+        query: Query,
+        format_name: str,
+        metadata: Sequence[tuple[str, str]],
+    ) -> Output: ...
+    def append(self, part: Part) -> None: ...
+    def flush(self) -> None: ...
+    def finish(self, *, sync: bool) -> None:
+        """Write what is left, and with `sync` wait until it is on disk; then it is used up."""
+
+@final
+class BatchWriter:
+    """Sends the batches of one source to a stream."""
+
+    def close(self, error: BaseException | None = None) -> None: ...
+
+class BatchStream:
+    """Batches in the order of the writers, as an Arrow C stream that is read once.
+
+    Args:
+        query: of the scans.
+        control: is stopped when nobody reads the stream any more.
+    """
+
+    def __new__(cls, query: Query, control: Control) -> BatchStream: ...
+    def writer(self) -> BatchWriter:
+        """Make the writer of the next source; all are made before reading begins."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+def scan(
+    input: str | PathLike[str] | int | _Readable,
+    query: Query,
+    sink: PartWriter | BatchWriter | Output | None,
+    *,
+    name: str,
+    site: str | None = None,
+    day: int | None = None,
+    offset: int = 0,
+    length: int | None = None,
+    threads: int = 1,
+    control: Control,
+) -> tuple[dict[str, Any], EdxlogsError | None]:
+    """Scan one source to its end, with the interpreter released.
+
+    Args:
+        input: a path, a descriptor that stays the caller's, or a file object.
+        query: what is kept.
+        sink: takes it, in order; None only counts.
+        name: base name of the source, for its rows.
+        site: site of the source, for its rows.
+        day: day in the name, in days since 1970-01-01; tells late events.
+        offset: first byte, for a path.
+        length: bytes from there, for a path; None for all.
+        threads: 1 does everything here; more read, scan and write beside each other. Never
+            changes the answer.
+        control: stops the scan, and counts its bytes.
+
+    Returns:
+        The counts (see `account.Counts`), and what ended the scan early or None.
+    """
+
+def columns() -> list[tuple[str, str, str, str]]:
+    """Name, Arrow type, origin, and when it is null, of each default column in order."""
+
+def parse_time(text: str) -> int | None:
+    """Read a day or an instant as microseconds since 1970 UTC; None if it is neither."""

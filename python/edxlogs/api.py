@@ -1,0 +1,270 @@
+"""Events to Python, as a stream of Arrow batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edxlogs import _core
+from edxlogs.account import Account, SourceAccount
+from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.gpg import Gpg
+from edxlogs.query import Conditions, Moment, Values, make_query
+from edxlogs.reading import Reader, Scanned
+from edxlogs.run import Workers, default_workers
+from edxlogs.selection import select
+from edxlogs.sources import DEFAULT_SLACK, Slack, Source
+
+_SOURCES_AHEAD = 1  # sources under way beside those that the workers read
+
+
+class BatchStream(_core.BatchStream):
+    """Kept events as Arrow batches, in the order of the sources; read once.
+
+    It has `__arrow_c_stream__`, so `pyarrow.table(stream)`, `polars.DataFrame(stream)`,
+    `duckdb.from_arrow(pyarrow.RecordBatchReader.from_stream(stream))` and
+    `pandas.DataFrame.from_arrow(stream)` take it without a copy.
+    Batches come as they are read, before the checks of their source are done. A source that fails
+    its checks makes the stream raise before its end; until `verified` is true, nothing is sure.
+
+    Attributes:
+        account: what became of every line, complete after the end.
+    """
+
+    account: Account
+    _reader: Reader
+    _sources: Sequence[Source]
+    _threads: int
+    _error: BaseException | None
+    _started: bool
+    _ended: bool
+
+    @property
+    def verified(self) -> bool:
+        """Whether all was read, and every source passed its checks."""
+        return self._ended and self._error is None and self.account.is_whole
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """The account so far as plain data; see `Account`."""
+        return self.account.report()
+
+    def close(self) -> None:
+        """Stop reading. What was not read yet is lost."""
+        self._reader.control.stop()
+
+    def __enter__(self) -> BatchStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Start reading; the capsule of an Arrow C stream."""
+        if not self._started:
+            self._started = True
+            # The last one ends the stream, when the account is complete.
+            writers = [self.writer() for _ in range(len(self._sources) + 1)]
+            capsule = super().__arrow_c_stream__(requested_schema)
+            threading.Thread(
+                target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
+            ).start()
+            return capsule
+        return super().__arrow_c_stream__(requested_schema)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches as `pyarrow.RecordBatch`.
+
+        Raises:
+            EdxlogsError: after the last batch, if a source failed.
+        """
+        try:
+            import pyarrow
+        except ImportError:
+            raise ConfigError(
+                "stream: iterating needs pyarrow; install it (pip install pyarrow), or hand the"
+                " stream to a library that takes Arrow"
+            ) from None
+        reader = pyarrow.RecordBatchReader.from_stream(self)
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (pyarrow.ArrowException, OSError):
+                if self._error is not None:
+                    raise self._error from None
+                raise
+            yield batch
+
+    def _feed(self, writers: list[_core.BatchWriter]) -> None:
+        """Read the sources, several at once, each into its writer."""
+
+        def task(number: int) -> Scanned:
+            writer = writers[number]
+            left = len(self._sources) - number
+            threads = max(2, self._threads // left)
+            try:
+                return self._reader.scan(self._sources[number], lambda: writer, threads=threads)
+            finally:
+                writer.close()
+
+        tasks = [lambda number=number: task(number) for number in range(len(self._sources))]
+        workers = Workers(tasks, self._threads, self._threads + _SOURCES_AHEAD)
+        error: BaseException | None = self._error
+        try:
+            for source in self._sources:
+                scanned = workers.take()
+                assert isinstance(scanned, Scanned)
+                self._enter(source, scanned)
+                error = error or scanned.error
+            self.account.check()
+        except BaseException as failure:
+            error = failure
+        finally:
+            workers.stop()
+        self._error = error
+        self._ended = True
+        writers[-1].close(error)
+
+    def _enter(self, source: Source, scanned: Scanned) -> None:
+        """Enter a source into the account. Rows of one that failed went out, but do not count."""
+        error = scanned.error
+        counts = scanned.counts if error is None else scanned.counts.as_withheld()
+        self.account.rows_written += counts.rows
+        self.account.sources.append(
+            SourceAccount(
+                source=source.name,
+                path=source.label,
+                status="delivered" if error is None else "withheld",
+                counts=counts,
+                error=None if error is None else str(error),
+                warnings=scanned.warnings,
+            )
+        )
+
+
+def filter(  # noqa: A001 - the verb of the command line
+    sources: str | PathLike[str] | BinaryIO | Source | Sequence[Any],
+    *,
+    course: Values = None,
+    org: Values = None,
+    event_type: Values = None,
+    category: Values = None,
+    event_source: Values = None,
+    user: Values = None,
+    site: Values = None,
+    exclude_course: Values = None,
+    exclude_org: Values = None,
+    exclude_event_type: Values = None,
+    exclude_category: Values = None,
+    exclude_event_source: Values = None,
+    exclude_user: Values = None,
+    exclude_site: Values = None,
+    since: Moment = None,
+    until: Moment = None,
+    by: str = "time",
+    slack: Slack | None = DEFAULT_SLACK,
+    where: Values = None,
+    columns: Sequence[str] | None = None,
+    course_from: str = "all",
+    check: str = "fast",
+    strict: bool = False,
+    max_line_bytes: int | None = None,
+    gnupg_home: str | PathLike[str] | None = None,
+    passphrase_file: str | PathLike[str] | None = None,
+    prompt: bool = False,
+    threads: int = 0,
+) -> BatchStream:
+    """Stream the events that match, as Arrow batches in the order of the sources.
+
+    Args:
+        sources: paths, folders, globs, `Source`s or open binary files, one or several, read in
+            this order; plain, gzip, tar or OpenPGP, as their bytes tell.
+        course: course ids, or globs over them.
+        org: organisations, whatever their case.
+        event_type: types or globs; matched with `event_type` and with `name`.
+        category: groups of event types, such as `video`.
+        event_source: server, browser, mobile, task.
+        user: usernames or user ids.
+        site: prod, edge, …, as the names of the sources tell.
+        exclude_course: and the like: the same, excluded.
+        exclude_org: see `exclude_course`.
+        exclude_event_type: see `exclude_course`.
+        exclude_category: see `exclude_course`.
+        exclude_event_source: see `exclude_course`.
+        exclude_user: see `exclude_course`.
+        exclude_site: see `exclude_course`.
+        since: first day or instant, included; text, date or datetime, naive ones in UTC.
+        until: last day or instant, not included.
+        by: which time: `time` or `received_at`.
+        slack: days that a file's date may lie outside; None opens every file.
+        where: expressions, all of which must hold; see the page on `--where`.
+        columns: names or dotted paths in output order; None means the default columns.
+        course_from: `all` rules, or `context` for the platform's own attribution alone.
+        check: `fast`, or `full` to parse every line. The rows are the same.
+        strict: reject lines that need a mend.
+        max_line_bytes: longest line that is read; 8 MiB unless told.
+        gnupg_home: GnuPG's folder; None means the user's own.
+        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        prompt: whether the agent may ask for a passphrase.
+        threads: sources read at once; 0 means one per core. Never changes the answer.
+
+    Returns:
+        BatchStream of (at most 4 MiB or a little over 8,192 rows) x (len(columns)).
+
+    Raises:
+        MissingSourceError: a source does not exist (a FileNotFoundError).
+        SourceError: a source cannot be opened.
+        ConfigError: a condition, column or option cannot be used.
+
+    Source: EdX Research Guide, "Events in the Tracking Logs".
+    """
+    conditions = Conditions(
+        course=course,
+        org=org,
+        event_type=event_type,
+        category=category,
+        event_source=event_source,
+        user=user,
+        site=site,
+        exclude_course=exclude_course,
+        exclude_org=exclude_org,
+        exclude_event_type=exclude_event_type,
+        exclude_category=exclude_category,
+        exclude_event_source=exclude_event_source,
+        exclude_user=exclude_user,
+        exclude_site=exclude_site,
+        since=since,
+        until=until,
+        by=by,
+        slack=slack,
+        where=where,
+    )
+    query = make_query(
+        conditions,
+        columns=columns,
+        check=check,
+        strict=strict,
+        course_from=course_from,
+        max_line_bytes=max_line_bytes,
+    )
+    selection = select(sources, conditions)  # type: ignore[arg-type]
+    gpg = Gpg(
+        home=None if gnupg_home is None else Path(gnupg_home),
+        passphrase_file=None if passphrase_file is None else Path(passphrase_file),
+        prompt=prompt,
+    )
+    control = _core.Control()
+    stream = BatchStream(query, control)
+    stream.account = selection.account
+    stream._reader = Reader(query, gpg, control)
+    stream._sources = selection.sources
+    stream._threads = threads or default_workers()
+    stream._error = EdxlogsError(selection.account.failed[0]) if selection.account.failed else None
+    stream._started = False
+    stream._ended = False
+    return stream

@@ -1,0 +1,109 @@
+"""The command `edxlogs`: one module a subcommand, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from edxlogs.errors import EdxlogsError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+_COMMANDS = {
+    "check": "Parse every line of logs, and account for it.",
+    "filter": "Write the events that match to a file.",
+}
+
+
+class _Commands(click.Group):
+    """Subcommands whose modules are imported late: help must come at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from edxlogs._core import __version__
+
+        click.echo(f"edxlogs {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 done, 1 something failed (the rest is delivered), 2 wrong use, 130"
+    " interrupted.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Filter edX tracking logs at the speed of gunzip, and account for every line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, and exit with its status."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="edxlogs", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: nothing was published", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _silence()
+        return EXIT_FAILED
+    except EdxlogsError as error:
+        if _is_closed_pipe(error):
+            _silence()
+            return EXIT_FAILED
+        click.echo(f"edxlogs: {error}", err=True)
+        from edxlogs.errors import ConfigError
+
+        return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+
+
+def _is_closed_pipe(error: EdxlogsError) -> bool:
+    """Whether an output failed because its reader is gone."""
+    from edxlogs.errors import OutputError
+
+    return isinstance(error, OutputError) and "Broken pipe" in str(error)
+
+
+def _silence() -> None:
+    """Keep Python from complaining about standard output when it exits."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.close(descriptor)

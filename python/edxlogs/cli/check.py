@@ -1,0 +1,30 @@
+"""`edxlogs check`: every line parsed, no output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edxlogs.cli.options import reading_options, sources_argument
+
+EXAMPLES = """\b
+Examples:
+  edxlogs check logs/
+  edxlogs check logs/*.log.gz.gpg --report account.json
+  edxlogs check tracking.log.gz --rejects bad-lines.txt
+"""
+
+
+@click.command("check", epilog=EXAMPLES)
+@sources_argument
+@click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
+@reading_options
+def command(sources: tuple[str, ...], **options: Any) -> int:
+    """Decrypt, unpack and parse every line, and account for it, without output.
+
+    The exit status is 1 if a source is damaged. Lines that are no events are counted, by reason.
+    """
+    from edxlogs.cli.running import run_check
+
+    return run_check(sources, **options)

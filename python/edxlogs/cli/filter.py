@@ -1,0 +1,105 @@
+"""`edxlogs filter`: the events that match, to a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edxlogs.cli.options import reading_options, several, sources_argument
+
+EXAMPLES = """\b
+Examples:
+  edxlogs filter logs/ --course 'course-v1:UnivX+CS101+*' -o cs101.parquet
+  edxlogs filter logs/*.log.gz.gpg --event-type problem_check --since 2014-10-01 -o checks.csv
+  edxlogs filter logs/ --category video --columns time,user_id,event.id -o video.parquet
+  edxlogs filter logs/ --where "event.grade::float64 >= 0.5" -o passed.jsonl.gz
+  edxlogs filter - --course UnivX/CS101/2014 < tracking.log | jq .event_type
+"""
+
+
+@click.command("filter", epilog=EXAMPLES)
+@sources_argument
+@several("--course", metavar="ID", help="Course id, or glob (course-v1:UnivX+CS101+*).")
+@several("--org", metavar="ORG", help="Organisation, whatever its case.")
+@several(
+    "--event-type",
+    metavar="TYPE",
+    help="Event type, or glob (edx.forum.*). Matches event_type or name: mobile events carry the"
+    " modern name there.",
+)
+@several("--category", metavar="NAME", help="Group of event types: video, problem, forum, ….")
+@several("--event-source", metavar="SOURCE", help="server, browser, mobile or task.")
+@several("--user", metavar="USER", help="Username or user id.")
+@several("--site", metavar="SITE", help="prod, edge, …, as the names of the sources tell.")
+@click.option("--since", metavar="TIME", help="First day or instant (UTC), included.")
+@click.option("--until", metavar="TIME", help="Last day or instant (UTC), not included.")
+@click.option(
+    "--by",
+    type=click.Choice(["time", "received_at"]),
+    default="time",
+    show_default=True,
+    help="The time that --since and --until mean.",
+)
+@click.option(
+    "--slack",
+    metavar="BEFORE,AFTER",
+    help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
+)
+@several("--exclude-course", metavar="ID", help="As --course, excluded.")
+@several("--exclude-org", metavar="ORG", help="As --org, excluded.")
+@several("--exclude-event-type", metavar="TYPE", help="As --event-type, excluded.")
+@several("--exclude-category", metavar="NAME", help="As --category, excluded.")
+@several("--exclude-event-source", metavar="SOURCE", help="As --event-source, excluded.")
+@several("--exclude-user", metavar="USER", help="As --user, excluded.")
+@several("--exclude-site", metavar="SITE", help="As --site, excluded.")
+@several("--where", metavar="EXPRESSION", help="Condition on any field: event.grade >= 0.5.")
+@click.option(
+    "--course-from",
+    type=click.Choice(["all", "context"]),
+    default="all",
+    show_default=True,
+    help="Where a course is looked for: everywhere, or in the platform's own attribution alone.",
+)
+@click.option(
+    "-o", "--output", default="-", metavar="FILE", help="Output; - is standard output.  [default: -]"
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]),
+    help="Format of the output.  [default: by the ending]",
+)
+@click.option(
+    "--columns", metavar="A,B,…", help="Columns or paths (event.grade::float64), in that order."
+)
+@click.option("--raw", is_flag=True, help="JSON Lines: write mended lines as they stood, once.")
+@click.option(
+    "--csv-excel-safe", is_flag=True, help="CSV: make cells harmless that a spreadsheet would run."
+)
+@click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
+@click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
+@click.option(
+    "--check",
+    type=click.Choice(["fast", "full"]),
+    default="fast",
+    show_default=True,
+    help="full parses every line; the rows are the same.",
+)
+@click.option(
+    "--unverified",
+    is_flag=True,
+    help="Standard output: pass rows on before their source has passed its checks.",
+)
+@reading_options
+def command(sources: tuple[str, ...], **options: Any) -> int:
+    """Write the events that match to a file, and account for every line.
+
+    SOURCE is a file, a folder, a glob, or - for standard input: plain, gzip, tar or OpenPGP, as
+    the bytes tell. Different conditions are joined by and, several values of one by or. @FILE
+    stands for the values in a file, one a line.
+    """
+    from edxlogs.cli.running import run_filter
+
+    return run_filter(sources, **options)
+

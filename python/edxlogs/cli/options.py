@@ -1,0 +1,100 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Bytes(click.ParamType):
+    """A number of bytes, such as 8MiB or 1000000."""
+
+    name = "bytes"
+    _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number and its unit."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+)\s*([kmg]i?)?b?", str(value).strip().lower())
+        if match is None or int(match[1]) == 0:
+            self.fail(f"{value!r} is no size; write it like 8MiB", param, ctx)
+        return int(match[1]) * self._UNITS[match[2] or ""]
+
+
+class Mode(click.ParamType):
+    """File permissions in octal."""
+
+    name = "mode"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read octal digits."""
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"0?o?[0-7]{3}", str(value)):
+            self.fail(f"{value!r} is no mode; write it like 640", param, ctx)
+        return int(str(value).replace("o", ""), 8)
+
+
+def sources_argument(function: F) -> F:
+    """The sources of a run."""
+    return click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")(function)
+
+
+def reading_options(function: F) -> F:
+    """How sources are read, and what is told of it."""
+    for option in reversed(
+        [
+            click.option(
+                "--max-line-bytes",
+                type=Bytes(),
+                metavar="SIZE",
+                help="Reject lines longer than this.  [default: 8MiB]",
+            ),
+            click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
+            click.option(
+                "--gnupg-home",
+                type=click.Path(path_type=Path, file_okay=False),
+                help="GnuPG's folder.  [default: your own]",
+            ),
+            click.option(
+                "--passphrase-file",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="File whose first line is the passphrase of the secret key.",
+            ),
+            click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
+            click.option(
+                "--threads",
+                type=click.IntRange(min=0),
+                default=0,
+                metavar="N",
+                help="Sources read at once; 0 means one per core. Never changes the answer.",
+            ),
+            click.option(
+                "--report", metavar="FILE", help="Write the account to FILE as JSON."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
+            click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
+            click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+            click.option(
+                "--mode",
+                type=Mode(),
+                default="600",
+                show_default=True,
+                help="Permissions of the files written, in octal.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: A002
+    """An option that may be given several times."""
+    return click.option(*names, multiple=True, help=help, metavar=metavar)

@@ -1,0 +1,89 @@
+"""Progress on a terminal: bytes, rate and time left. Silent where there is none."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from edxlogs import _core
+from edxlogs.sources import Source
+
+_SECONDS = 0.2
+
+
+class Progress:
+    """A line that follows a run; and a way to tell something beside it."""
+
+    def __init__(
+        self, sources: Sequence[Source], control: _core.Control, *, shows: bool
+    ) -> None:
+        self._control = control
+        self._total = sum(source.size or 0 for source in sources)
+        self._count = len(sources)
+        self._done = 0
+        self._end = threading.Event()
+        self._bar: Any = None
+        self._task: Any = None
+        self._shows = shows and sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        if self._shows:
+            # Imported late: it takes a while, and most runs of a night have no terminal.
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(self._description(), total=self._total or None)
+            self._bar.start()
+            threading.Thread(target=self._follow, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end.set()
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _follow(self) -> None:
+        while not self._end.wait(_SECONDS):
+            self._bar.update(
+                self._task,
+                completed=self._control.bytes_read,
+                description=self._description(),
+            )
+
+    def _description(self) -> str:
+        return f"{self._done} of {self._count}"
+
+    def one_done(self) -> None:
+        """Count a source."""
+        self._done += 1
+
+    def tell(self, message: str) -> None:
+        """Print a line to standard error."""
+        if self._bar is not None:
+            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(message, file=sys.stderr)

@@ -1,0 +1,280 @@
+"""What `filter` and `check` share: a run, what is told of it, and its files."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from edxlogs import _core
+from edxlogs.account import Account, SourceAccount, summary
+from edxlogs.cli.progress import Progress
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError
+from edxlogs.gpg import Gpg
+from edxlogs.names import shown
+from edxlogs.query import Conditions, make_query
+from edxlogs.reading import Reader
+from edxlogs.run import Delivery, Run, default_workers
+from edxlogs.selection import Selection, select
+from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, write_whole
+from edxlogs.sources import DEFAULT_SLACK, parse_slack
+from edxlogs.suggestions import suggest
+
+_CONDITIONS = (
+    "course org event_type category event_source user site exclude_course exclude_org"
+    " exclude_event_type exclude_category exclude_event_source exclude_user exclude_site where"
+).split()
+
+
+def run_filter(arguments: Sequence[str], **options: Any) -> int:
+    """Run `edxlogs filter`; its exit status."""
+    slack = DEFAULT_SLACK if options["slack"] is None else parse_slack(options["slack"])
+    conditions = Conditions(
+        since=options["since"],
+        until=options["until"],
+        by=options["by"],
+        slack=slack,
+        **{name: list(options[name]) for name in _CONDITIONS},
+    )
+    target: str = options["output"]
+    format_name = format_of(target, options["format_name"])
+    _refuse_mismatch(format_name, target, options)
+    lines = format_name.startswith("jsonl")
+    collect = ("raw_lines" if options["raw"] else "lines") if lines else "columns"
+    if options["csv_excel_safe"]:
+        format_name = "csv-excel-safe"
+    query = make_query(
+        conditions,
+        columns=_split_columns(options["columns"]),
+        collect=collect,
+        check=options["check"],
+        strict=options["strict"],
+        course_from=options["course_from"],
+        max_line_bytes=options["max_line_bytes"],
+        keep_rejects=options["rejects"] is not None,
+    )
+    selection = select(arguments, conditions)
+    _refuse_same(target, options)
+    command = _Command(query, conditions, selection, options)
+    metadata = [
+        ("edxlogs.version", _core.__version__),
+        ("edxlogs.query", orjson.dumps(conditions.shown()).decode()),
+    ]
+    with ExitStack() as stack:
+        delivery = Delivery(
+            format_name=format_name,
+            salvage=options["salvage"],
+            unverified=options["unverified"],
+        )
+        if target != STDOUT:
+            delivery.file = stack.enter_context(
+                _output_file(target, options, selection)
+            )
+        place: Path | int = 1 if delivery.file is None else delivery.file.path
+        delivery.output = open_output(place, query, format_name, metadata)
+        rejects = command.rejects(stack, delivery)
+        account = command.run(delivery)
+        delivery.output.finish(sync=delivery.file is not None)
+        if rejects is not None:
+            rejects.publish()
+        if delivery.file is not None:
+            delivery.file.publish()
+    told = f"{account.rows_written:,} rows to {shown(target) if target != STDOUT else 'stdout'}"
+    return command.close(account, told)
+
+
+def run_check(arguments: Sequence[str], **options: Any) -> int:
+    """Run `edxlogs check`; its exit status."""
+    conditions = Conditions()
+    query = make_query(
+        conditions,
+        collect="nothing",
+        check="full",
+        strict=options["strict"],
+        max_line_bytes=options["max_line_bytes"],
+        keep_rejects=options["rejects"] is not None,
+    )
+    selection = select(arguments, conditions)
+    _refuse_same(STDOUT, options)
+    command = _Command(query, conditions, selection, options)
+    with ExitStack() as stack:
+        delivery = Delivery()
+        rejects = None
+        if options["rejects"] is not None:
+            # Rejected lines wait for the verdict in parts, as rows do.
+            delivery.format_name = "jsonl"
+            delivery.output = open_output(_nowhere(stack), query, "jsonl", [])
+            rejects = command.rejects(stack, delivery)
+            delivery.file = rejects
+        account = command.run(delivery)
+        if rejects is not None:
+            rejects.publish()
+    return command.close(account, f"{account.total.rows:,} events checked")
+
+
+def _nowhere(stack: ExitStack) -> int:
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+class _Command:
+    """One run with its progress, its report and its last words."""
+
+    def __init__(
+        self,
+        query: _core.Query,
+        conditions: Conditions,
+        selection: Selection,
+        options: dict[str, Any],
+    ) -> None:
+        self._conditions = conditions
+        self._selection = selection
+        self._options = options
+        gpg = Gpg(
+            home=options["gnupg_home"],
+            passphrase_file=options["passphrase_file"],
+            prompt=not options["no_prompt"] and sys.stderr.isatty(),
+        )
+        self._reader = Reader(query, gpg, _core.Control())
+        self._start = time.monotonic()
+
+    def rejects(self, stack: ExitStack, delivery: Delivery) -> OutputFile | None:
+        """The file for rejected lines, if one was asked for."""
+        if self._options["rejects"] is None:
+            return None
+        file = stack.enter_context(
+            _output_file(self._options["rejects"], self._options, self._selection)
+        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(file.path, flags, 0o600)
+        stack.callback(os.close, descriptor)
+        delivery.rejects = descriptor
+        return file
+
+    def run(self, delivery: Delivery) -> Account:
+        """Read everything, telling what fails as it fails."""
+        sources = self._selection.sources
+        workers = self._options["threads"] or default_workers()
+        for failure in self._selection.account.failed:
+            self._tell(failure)
+        for warning in self._selection.account.warnings:
+            self._tell(f"warning: {warning}")
+        shows = not self._options["quiet"] and not self._options["as_json"]
+        with Progress(sources, self._reader.control, shows=shows) as progress:
+
+            def on_source(account: SourceAccount) -> None:
+                progress.one_done()
+                if account.error is not None:
+                    end = " (withheld)" if account.status == "withheld" else " (salvaged)"
+                    end = " (unauthenticated)" if account.unauthenticated else end
+                    progress.tell(f"edxlogs: {account.error}{end}")
+                for warning in account.warnings:
+                    progress.tell(f"edxlogs: warning: {warning}")
+
+            run = Run(
+                self._reader, sources, delivery, workers, on_source, self._selection.account
+            )
+            return run()
+
+    def close(self, account: Account, told: str) -> int:
+        """Write the report, show the account; the exit status."""
+        seconds = time.monotonic() - self._start
+        hints = []
+        if account.total.rows == 0 and account.total.lines and self._conditions.shown():
+            hints = suggest(self._reader, self._selection.sources, self._conditions)
+        report = account.report(
+            version=_core.__version__,
+            query=self._conditions.shown(),
+            seconds=round(seconds, 3),
+            hints=hints,
+        )
+        if self._options["report"] is not None:
+            content = orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+            write_whole(
+                self._options["report"],
+                content,
+                overwrite=self._options["overwrite"],
+                mode=self._options["mode"],
+            )
+        if self._options["as_json"]:
+            click.echo(orjson.dumps(report).decode(), err=True)
+        elif not self._options["quiet"]:
+            for line in [*summary(account, seconds), *hints, told]:
+                click.echo(line, err=True)
+        return 0 if account.is_whole else 1
+
+    def _tell(self, message: str) -> None:
+        click.echo(f"edxlogs: {message}", err=True)
+
+
+@contextmanager
+def _output_file(
+    target: str, options: dict[str, Any], selection: Selection
+) -> Iterator[OutputFile]:
+    file = OutputFile(
+        target, overwrite=options["overwrite"], mode=options["mode"], inputs=selection.inputs
+    )
+    try:
+        yield file
+    except OSError as error:
+        if isinstance(error, EdxlogsError):
+            raise
+        raise OutputError(f"output: {shown(target)}: {error.strerror or error}") from error
+    finally:
+        file.discard()
+
+
+def _split_columns(text: str | None) -> list[str] | None:
+    """Column names between commas that stand outside of double quotes."""
+    if text is None:
+        return None
+    names, quoted = [""], False
+    for character in text:
+        if character == '"':
+            quoted = not quoted
+        if character == "," and not quoted:
+            names.append("")
+        else:
+            names[-1] += character
+    return [name.strip() for name in names]
+
+
+def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> None:
+    """Options that do not fit each other are wrong use."""
+    lines = format_name.startswith("jsonl")
+    if options["columns"] is not None and lines:
+        raise ConfigError(
+            "columns: JSON Lines are whole lines; choose another --format for columns"
+        )
+    if options["raw"] and not lines:
+        raise ConfigError("raw: is for JSON Lines; leave it out, or add --format jsonl")
+    if options["csv_excel_safe"] and format_name != "csv":
+        raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
+    if options["unverified"] and target != STDOUT:
+        raise ConfigError("unverified: is for standard output; files are always verified first")
+    if options["unverified"] and options["rejects"] is not None:
+        raise ConfigError("rejects: are only known after the checks; leave --unverified out")
+
+
+def _refuse_same(target: str, options: dict[str, Any]) -> None:
+    """Files that are written must be different ones."""
+    named = [
+        os.path.realpath(path)
+        for path in (target, options["rejects"], options["report"])
+        if path is not None and path != STDOUT
+    ]
+    if len(set(named)) < len(named):
+        raise ConfigError("output: two outputs have the same name; name each differently")
+    report = options["report"]
+    if report is not None and os.path.lexists(report) and not options["overwrite"]:
+        raise ConfigError(
+            f"report: {shown(report)}: exists; name another file, or add --overwrite"
+        )

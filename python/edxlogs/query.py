@@ -1,0 +1,184 @@
+"""Conditions in the user's words, made a query."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError
+from edxlogs.event_categories import event_types_of
+from edxlogs.names import shown
+from edxlogs.sources import DEFAULT_SLACK, Slack
+
+Values = str | Iterable[str] | None
+Moment = str | datetime.date | datetime.datetime | None
+
+EVENT_SOURCES = ("server", "browser", "mobile", "task")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass(slots=True)
+class Conditions:
+    """Which events are wanted. Kinds are joined by *and*, the values of one kind by *or*.
+
+    Each kind takes one value or several; `@FILE` stands for the lines of a file. See the help of
+    `edxlogs filter` for what they match.
+    """
+
+    course: Values = None
+    org: Values = None
+    event_type: Values = None
+    category: Values = None
+    event_source: Values = None
+    user: Values = None
+    site: Values = None
+    exclude_course: Values = None
+    exclude_org: Values = None
+    exclude_event_type: Values = None
+    exclude_category: Values = None
+    exclude_event_source: Values = None
+    exclude_user: Values = None
+    exclude_site: Values = None
+    since: Moment = None
+    until: Moment = None
+    by: str = "time"
+    where: Values = None
+    slack: Slack | None = field(default_factory=lambda: DEFAULT_SLACK)
+
+    def keywords(self) -> dict[str, Any]:
+        """The conditions as `_core.Query` takes them.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        if self.by not in ("time", "received_at"):
+            raise ConfigError(f"by: '{shown(self.by)}': is no time; use time or received_at")
+        since, until = micros("since", self.since), micros("until", self.until)
+        if since is not None and until is not None and since >= until:
+            raise ConfigError("since: is not before until; --until itself is not included")
+        event_types = values("event-type", self.event_type)
+        for category in values("category", self.category):
+            event_types += event_types_of(category)
+        excluded = values("exclude-event-type", self.exclude_event_type)
+        for category in values("exclude-category", self.exclude_category):
+            excluded += event_types_of(category)
+        event_sources = values("event-source", self.event_source)
+        return {
+            "courses": values("course", self.course),
+            "orgs": values("org", self.org),
+            "event_types": event_types,
+            "event_sources": event_sources,
+            "users": values("user", self.user),
+            "exclude_courses": values("exclude-course", self.exclude_course),
+            "exclude_orgs": values("exclude-org", self.exclude_org),
+            "exclude_event_types": excluded,
+            "exclude_event_sources": values("exclude-event-source", self.exclude_event_source),
+            "exclude_users": values("exclude-user", self.exclude_user),
+            "since": since,
+            "until": until,
+            "by_received_at": self.by == "received_at",
+            "expressions": _listed(self.where),
+        }
+
+    def has_site(self, site: str | None) -> bool:
+        """Whether sources of a site are wanted."""
+        wanted = values("site", self.site)
+        if wanted and site not in wanted:
+            return False
+        return site not in values("exclude-site", self.exclude_site)
+
+    def shown(self) -> dict[str, Any]:
+        """Those conditions that ask for something, for reports."""
+        keywords = {name: value for name, value in self.keywords().items() if value}
+        for name, asked in (("sites", self.site), ("exclude_sites", self.exclude_site)):
+            if listed := values(name, asked):
+                keywords[name] = listed
+        return keywords
+
+
+def _listed(given: Values) -> list[str]:
+    if given is None:
+        return []
+    return [given] if isinstance(given, str) else list(given)
+
+
+def values(what: str, given: Values) -> list[str]:
+    """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
+    result = []
+    for value in _listed(given):
+        if not isinstance(value, str):
+            raise ConfigError(f"{what}: {value!r}: is no text; give it as text")
+        if not value.startswith("@"):
+            result.append(value)
+            continue
+        try:
+            text = Path(value[1:]).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+            raise ConfigError(
+                f"{what}: {shown(value)}: {why}; name a file with a value on each line"
+            ) from None
+        listed = [line.strip() for line in text.split("\n") if line.strip()]
+        if not listed:
+            raise ConfigError(f"{what}: {shown(value)}: holds no value; put one on each line")
+        result += listed
+    if any(not value.strip() for value in result):
+        raise ConfigError(f"{what}: an empty value matches nothing; leave it out")
+    return result
+
+
+def micros(what: str, moment: Moment) -> int | None:
+    """A day or an instant in microseconds since 1970 UTC; naive times are UTC."""
+    if moment is None:
+        return None
+    if isinstance(moment, str):
+        parsed = _core.parse_time(moment)
+        if parsed is None:
+            raise ConfigError(
+                f"{what}: '{shown(moment)}': is no time; write a day like 2014-10-01, or an"
+                " instant like 2014-10-01T12:00:00Z"
+            )
+        return parsed
+    if not isinstance(moment, datetime.datetime):
+        moment = datetime.datetime.combine(moment, datetime.time())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def make_query(
+    conditions: Conditions,
+    *,
+    columns: Sequence[str] | None = None,
+    collect: str = "columns",
+    check: str = "fast",
+    strict: bool = False,
+    course_from: str = "all",
+    max_line_bytes: int | None = None,
+    keep_rejects: bool = False,
+) -> _core.Query:
+    """The query of conditions and options.
+
+    Raises:
+        ConfigError: a condition, a column or an option cannot be used.
+    """
+    if check not in ("fast", "full"):
+        raise ConfigError(f"check: '{shown(check)}': is not known; use fast or full")
+    if course_from not in ("all", "context"):
+        raise ConfigError(f"course-from: '{shown(course_from)}': is not known; use all or context")
+    if max_line_bytes is not None and max_line_bytes < 1:
+        raise ConfigError("max-line-bytes: must be 1 or more")
+    return _core.Query(
+        **conditions.keywords(),
+        columns=None if columns is None else list(columns),
+        collect=collect,
+        check_full=check == "full",
+        strict=strict,
+        course_from_context=course_from == "context",
+        max_line_bytes=max_line_bytes,
+        keep_rejects=keep_rejects,
+    )

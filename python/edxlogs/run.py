@@ -1,0 +1,290 @@
+"""A run: sources to parts to one output, in order, with an account.
+
+Workers take the sources in their order, each into a part of its own. A part joins the output only
+after its source has passed its checks, and only in the order of the sources; a worker may run
+ahead. What is in memory is bounded: small parts, of which those that wait too long move to a hidden
+file beside the output.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from edxlogs import _core
+from edxlogs.account import Account, Counts, SourceAccount
+from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
+from edxlogs.reading import Reader, Scanned, Sink
+from edxlogs.sinks import OutputFile
+from edxlogs.sources import Kind, Source, sniff
+
+T = TypeVar("T")
+
+WAITING_BYTES = 64 << 20  # parts in memory that wait for their turn
+STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
+_SMALL_PART_BYTES = 16 << 20
+MOST_AHEAD = 128  # parts, so that a run keeps few files open
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Where a run delivers.
+
+    Attributes:
+        format_name: one of `sinks.FORMATS`.
+        output: takes the parts in order; None only counts.
+        file: the file in the making behind it; None for standard output.
+        rejects: descriptor that takes the rejected lines, or None.
+        salvage: whether the sound part of a damaged source is delivered.
+        unverified: whether rows go out before their source's verdict.
+    """
+
+    format_name: str = "parquet"
+    output: _core.Output | None = None
+    file: OutputFile | None = None
+    rejects: int | None = None
+    salvage: bool = False
+    unverified: bool = False
+
+
+class Workers:
+    """Threads that work through numbered tasks in order, a bounded number ahead of the reader.
+
+    They are daemons: one that waits for a terminal's input must not keep the process alive.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Callable[[], T]], count: int, most_ahead: int = MOST_AHEAD
+    ) -> None:
+        self._tasks = tasks
+        self._most_ahead = most_ahead
+        self._results: dict[int, object] = {}
+        self._changed = threading.Condition()
+        self._next = 0
+        self._taken = 0
+        self._stopped = False
+        for _ in range(min(count, len(tasks))):
+            threading.Thread(target=self._work, name="edxlogs-worker", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopped or self._next < self._taken + self._most_ahead
+                )
+                if self._stopped or self._next == len(self._tasks):
+                    return
+                number = self._next
+                self._next += 1
+            result: object
+            try:
+                result = self._tasks[number]()
+            except BaseException as error:
+                result = error
+            with self._changed:
+                self._results[number] = result
+                self._changed.notify_all()
+
+    def is_next(self, number: int) -> bool:
+        """Whether the result of that task is the one waited for."""
+        return number == self._taken
+
+    def take(self) -> object:
+        """Wait for the next result in order; raise what its task raised."""
+        with self._changed:
+            while self._taken not in self._results:
+                # In turns, so that Ctrl-C is seen.
+                self._changed.wait(0.1)
+            result = self._results.pop(self._taken)
+            self._taken += 1
+            self._changed.notify_all()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def stop(self) -> None:
+        """Start no further task."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+@dataclass(slots=True)
+class _Finished:
+    """A scanned source and its part."""
+
+    scanned: Scanned
+    part: _core.Part | None
+
+
+@dataclass
+class Run:
+    """One run over sources.
+
+    Attributes:
+        reader: reads the sources.
+        sources: in the order of delivery.
+        delivery: where to.
+        workers: sources read at once.
+        on_source: called after each source, with its account.
+    """
+
+    reader: Reader
+    sources: Sequence[Source]
+    delivery: Delivery
+    workers: int
+    on_source: Callable[[SourceAccount], None] = lambda _: None
+    account: Account = field(default_factory=Account)
+    _waiting_bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self) -> Account:
+        """Read everything, deliver what passed its checks.
+
+        Returns:
+            The account; it adds up. The output is written but not published.
+
+        Raises:
+            OutputError: the output cannot be written.
+            InternalError: a promise is broken; nothing must be published.
+        """
+        direct = self.delivery.unverified or self.delivery.output is None
+        count = 1 if self.delivery.unverified else self.workers
+        make = self._direct if direct else self._task
+        tasks = [make(number) for number in range(len(self.sources))]
+        # Without a place for hidden files, parts that wait stay in memory: let them be few.
+        ahead = count if self.delivery.file is None and not direct else MOST_AHEAD
+        workers = self._pool = Workers(tasks, count, ahead)
+        try:
+            for source in self.sources:
+                finished = workers.take()
+                assert isinstance(finished, _Finished)
+                self._deliver(source, finished)
+        finally:
+            workers.stop()
+            self.reader.control.stop()
+        self.account.check()
+        return self.account
+
+    def _threads(self, number: int) -> int:
+        """Threads for one source: the last ones get those that would have nothing to do."""
+        if self.delivery.unverified:
+            return self.workers
+        left = len(self.sources) - number
+        return max(1, self.workers // left)
+
+    def _direct(self, number: int) -> Callable[[], _Finished]:
+        """Read a source without a part: for counting, or straight to the output."""
+
+        def task() -> _Finished:
+            sink = self.delivery.output
+            scanned = self.reader.scan(
+                self.sources[number], lambda: sink, threads=self._threads(number)
+            )
+            return _Finished(scanned, None)
+
+        return task
+
+    def _task(self, number: int) -> Callable[[], _Finished]:
+        """Read a source into a part."""
+        file = self.delivery.file
+        memory = STDOUT_PART_BYTES if file is None else _SMALL_PART_BYTES
+
+        def make_sink() -> Sink:
+            path = None if file is None else file.part_path(number)
+            return _core.PartWriter(
+                self.reader.query, self.delivery.format_name, path=path, memory_bytes=memory
+            )
+
+        def task() -> _Finished:
+            source = self.sources[number]
+            scanned = self.reader.scan(source, make_sink, threads=self._threads(number))
+            part = None
+            if isinstance(scanned.sink, _core.PartWriter) and self._wanted(scanned):
+                part = scanned.sink.finish()
+                self._make_room(number, part)
+            # A part that is not wanted goes, with its hidden file.
+            scanned.sink = None
+            return _Finished(scanned, part)
+
+        return task
+
+    def _wanted(self, scanned: Scanned) -> bool:
+        return scanned.error is None or (self.delivery.salvage and scanned.salvageable)
+
+    def _make_room(self, number: int, part: _core.Part) -> None:
+        """Keep the parts that wait within their share of memory."""
+        with self._lock:
+            fits = self._waiting_bytes + part.memory_bytes <= WAITING_BYTES
+            if fits or self._pool.is_next(number) or self.delivery.file is None:
+                self._waiting_bytes += part.memory_bytes
+                return
+        part.spill()
+        with self._lock:
+            self._waiting_bytes += part.memory_bytes
+
+    def _deliver(self, source: Source, finished: _Finished) -> None:
+        scanned, part = finished.scanned, finished.part
+        error = scanned.error
+        if isinstance(error, OutputError | InternalError | StoppedError):
+            raise error
+        if part is not None and part.outgrown:
+            with self._lock:
+                self._waiting_bytes -= part.memory_bytes
+            scanned = self._again(source, scanned)
+            error, part = scanned.error, None
+        delivered = self._wanted(scanned) or self.delivery.unverified
+        if delivered and part is not None and self.delivery.output is not None:
+            self.delivery.output.append(part)
+            if self.delivery.rejects is not None:
+                part.copy_rejects(self.delivery.rejects)
+            with self._lock:
+                self._waiting_bytes -= part.memory_bytes
+        if self.delivery.file is None and self.delivery.output is not None:
+            self.delivery.output.flush()
+        counts = scanned.counts if delivered else scanned.counts.as_withheld()
+        if delivered:
+            self.account.rows_written += counts.rows
+        status = "delivered" if error is None else "salvaged" if delivered else "withheld"
+        account = SourceAccount(
+            source=source.name,
+            path=source.label,
+            status=status,
+            counts=counts,
+            unauthenticated=delivered and scanned.unauthenticated,
+            error=None if error is None else str(error),
+            warnings=scanned.warnings,
+        )
+        self.account.sources.append(account)
+        self.on_source(account)
+
+    def _again(self, source: Source, first: Scanned) -> Scanned:
+        """Read a source that passed its checks once more, straight to standard output."""
+        with suppress(EdxlogsError):
+            if sniff(source) is Kind.STREAM:
+                why = (
+                    f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
+                    " checks are done, and it cannot be read twice; write to a file with -o, or"
+                    " add --unverified"
+                )
+                return Scanned(Counts(), None, SourceError(why, source.label))
+        output = self.delivery.output
+        again = Workers(
+            [lambda: self.reader.scan(source, lambda: output, threads=self.workers)], 1
+        ).take()
+        assert isinstance(again, Scanned)
+        if again.error is not None or again.counts != first.counts:
+            raise InternalError(
+                f"{source.label}: changed while it was read; rows of it may be out already:"
+                " discard the output and run again"
+            )
+        return again
+
+
+def default_workers() -> int:
+    """One worker a processor that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

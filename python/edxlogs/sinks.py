@@ -1,0 +1,213 @@
+"""Where rows go: formats by name, files that appear whole or not at all.
+
+An output is made in a hidden folder beside its place, together with the parts that wait for their
+turn, and takes its name by one rename when everything is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError, OutputError
+from edxlogs.names import shown
+from edxlogs.sources import Source
+
+STDOUT = "-"
+
+# Longest ending first, so that .jsonl.gz is not taken for something else.
+FORMATS = {
+    ".jsonl.zst": "jsonl.zst",
+    ".jsonl.gz": "jsonl.gz",
+    ".ndjson.gz": "jsonl.gz",
+    ".json.gz": "jsonl.gz",
+    ".log.gz": "jsonl.gz",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".log": "jsonl",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+FORMAT_NAMES = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
+
+
+def format_of(target: str, named: str | None) -> str:
+    """The format of an output: the one named, else by the ending, else JSON Lines for stdout."""
+    if named is not None:
+        return named
+    if target == STDOUT:
+        return "jsonl"
+    for ending, name in FORMATS.items():
+        if target.lower().endswith(ending):
+            return name
+    raise ConfigError(
+        f"output: {shown(target)}: the ending tells no format; name one with --format"
+        f" ({', '.join(FORMAT_NAMES)})"
+    )
+
+
+class OutputFile:
+    """A file in the making, whole under its name or not there at all.
+
+    Args:
+        target: path of the file.
+        overwrite: whether a file that is there may be replaced.
+        mode: permissions of the file.
+        inputs: must not be the output itself.
+
+    Raises:
+        ConfigError: the target exists, is an input, or cannot be an output.
+        OutputError: the folder cannot be written, or another run writes the same output.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        mode: int = 0o600,
+        inputs: Iterable[Source] = (),
+    ) -> None:
+        self.target = Path(target)
+        self._mode = mode
+        self._overwrite = overwrite
+        self._refuse(inputs)
+        self._folder = self.target.parent / f".{self.target.name}.edxlogs"
+        self._lock = self._claim()
+        self.path = self._folder / "output"
+
+    def _refuse(self, inputs: Iterable[Source]) -> None:
+        name = shown(os.fspath(self.target))
+        try:
+            status = os.stat(self.target)
+        except FileNotFoundError:
+            if self.target.is_symlink():
+                raise ConfigError(
+                    f"output: {name}: is a link that leads nowhere; name another file"
+                ) from None
+            return
+        except OSError as error:
+            raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
+        if self.target.is_dir():
+            raise ConfigError(f"output: {name}: is a folder; name a file")
+        identity = (status.st_dev, status.st_ino)
+        if any(source.identity == identity for source in inputs):
+            raise ConfigError(f"output: {name}: is also an input; name another file")
+        if not self._overwrite:
+            raise ConfigError(f"output: {name}: exists; name another file, or add --overwrite")
+
+    def _claim(self) -> int:
+        """Make the hidden folder ours; what a run that was killed left in it is removed."""
+        name = shown(os.fspath(self.target))
+        lock: int | None = None
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(self._folder, 0o700)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(self._folder / "lock", flags, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in os.scandir(self._folder):
+                if left.name != "lock":
+                    os.unlink(left.path)
+        except BlockingIOError:
+            if lock is not None:
+                os.close(lock)
+            raise OutputError(
+                f"output: {name}: another edxlogs is writing it; wait for it, or name another file"
+            ) from None
+        except OSError as error:
+            if lock is not None:
+                os.close(lock)
+            why = error.strerror or str(error)
+            raise OutputError(
+                f"output: {name}: {why}; make the folder, or name another place"
+            ) from error
+        return lock
+
+    def part_path(self, number: int) -> Path:
+        """Place for the hidden file of a part."""
+        return self._folder / f"part-{number:06}"
+
+    def publish(self) -> None:
+        """Give the file its name. Its content must be written and synced."""
+        try:
+            os.chmod(self.path, self._mode)
+            if self._overwrite:
+                os.rename(self.path, self.target)
+            else:
+                self._link()
+            _sync_folder(self.target.parent)
+        except FileExistsError:
+            name = shown(os.fspath(self.target))
+            raise ConfigError(
+                f"output: {name}: appeared during the run; name another file, or add --overwrite"
+            ) from None
+        except OSError as error:
+            name = shown(os.fspath(self.target))
+            raise OutputError(f"output: {name}: {error.strerror}") from error
+        finally:
+            self.discard()
+
+    def _link(self) -> None:
+        """Rename without replacing; plain rename where the file system has no hard links."""
+        try:
+            os.link(self.path, self.target)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            if os.path.lexists(self.target):
+                raise FileExistsError from None
+            os.rename(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove all that is not published. May be called twice."""
+        if self._lock >= 0:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(target: str, content: bytes, *, overwrite: bool, mode: int) -> None:
+    """Write a small file so that it appears whole."""
+    file = OutputFile(target, overwrite=overwrite, mode=mode)
+    try:
+        descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        file.publish()
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"output: {shown(target)}: {error.strerror}") from error
+    finally:
+        file.discard()
+
+
+def open_output(
+    target: Path | int, query: _core.Query, format_name: str, metadata: Sequence[tuple[str, str]]
+) -> _core.Output:
+    """Begin an output at a path, or on a descriptor."""
+    return _core.Output(target, query, format_name, list(metadata))

@@ -1,0 +1,157 @@
+//! Parts and the outputs they are appended to.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use edxlogs_core::part::{self, SMALL_PART_BYTES, spool};
+use pyo3::prelude::*;
+use pyo3::types::PyInt;
+
+use crate::errors::{config, to_python};
+use crate::query::{Query, format};
+use crate::source::duplicate;
+
+/// Something that is used up once, behind a lock.
+struct Once<T>(Mutex<Option<T>>);
+
+impl<T> Once<T> {
+    fn new(value: T) -> Self {
+        Self(Mutex::new(Some(value)))
+    }
+
+    fn take(&self) -> PyResult<T> {
+        let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        value.take().ok_or_else(|| config("it was used up already; make a new one"))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+        let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        value.as_mut().map(f).ok_or_else(|| config("it was used up already; make a new one"))
+    }
+}
+
+/// Makes a part of what a scan keeps; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct PartWriter {
+    inner: Once<part::PartWriter>,
+}
+
+impl PartWriter {
+    pub fn with<R>(&self, f: impl FnOnce(&mut part::PartWriter) -> R) -> PyResult<R> {
+        self.inner.with(f)
+    }
+}
+
+#[pymethods]
+impl PartWriter {
+    #[new]
+    #[pyo3(signature = (query, format_name, *, path=None, memory_bytes=SMALL_PART_BYTES))]
+    fn new(
+        query: &Query,
+        format_name: &str,
+        path: Option<PathBuf>,
+        memory_bytes: usize,
+    ) -> PyResult<Self> {
+        let schema = query.inner.projection.schema();
+        let writer = part::PartWriter::new(format(format_name)?, schema, memory_bytes, path);
+        Ok(Self { inner: Once::new(writer) })
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<Part> {
+        let writer = self.inner.take()?;
+        let part = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        Ok(Part { inner: Mutex::new(part) })
+    }
+}
+
+/// All that one source adds to an output; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct Part {
+    inner: Mutex<part::Part>,
+}
+
+impl Part {
+    fn with<R>(&self, f: impl FnOnce(&mut part::Part) -> R) -> R {
+        f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[pymethods]
+impl Part {
+    #[getter]
+    fn outgrown(&self) -> bool {
+        self.with(|part| part.is_outgrown())
+    }
+
+    #[getter]
+    fn memory_bytes(&self) -> usize {
+        self.with(|part| part.memory_bytes())
+    }
+
+    fn spill(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.with(part::Part::spill)).map_err(|error| to_python(&error))
+    }
+
+    fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
+        let mut file = File::from(duplicate(descriptor)?);
+        py.detach(|| self.with(|part| part.copy_rejects(&mut file)))
+            .map_err(|error| to_python(&error))
+    }
+}
+
+/// An output file, or a descriptor such as standard output; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct Output {
+    inner: Once<part::Output>,
+}
+
+impl Output {
+    pub fn with<R>(&self, f: impl FnOnce(&mut part::Output) -> R) -> PyResult<R> {
+        self.inner.with(f)
+    }
+}
+
+#[pymethods]
+impl Output {
+    #[new]
+    #[pyo3(signature = (target, query, format_name, metadata))]
+    fn new(
+        target: &Bound<'_, PyAny>,
+        query: &Query,
+        format_name: &str,
+        metadata: Vec<(String, String)>,
+    ) -> PyResult<Self> {
+        let file = if target.is_instance_of::<PyInt>() {
+            File::from(duplicate(target.extract()?)?)
+        } else {
+            spool::create_private(&target.extract::<PathBuf>()?)?
+        };
+        let schema = query.inner.projection.schema();
+        let output = part::Output::new(file, format(format_name)?, schema, &metadata)
+            .map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Once::new(output) })
+    }
+
+    fn append(&self, py: Python<'_>, part: &Part) -> PyResult<()> {
+        py.detach(|| self.inner.with(|output| part.with(|part| output.append(part))))?
+            .map_err(|error| to_python(&error))
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.inner.with(part::Output::flush))?.map_err(|error| to_python(&error))
+    }
+
+    #[pyo3(signature = (*, sync))]
+    fn finish(&self, py: Python<'_>, sync: bool) -> PyResult<()> {
+        let output = self.inner.take()?;
+        py.detach(|| {
+            let file = output.finish()?;
+            if sync {
+                file.sync_all().map_err(edxlogs_core::error::Error::encode)?;
+            }
+            Ok(())
+        })
+        .map_err(|error: edxlogs_core::error::Error| to_python(&error))
+    }
+}

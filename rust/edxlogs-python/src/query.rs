@@ -1,0 +1,135 @@
+//! A query, made of keywords.
+
+use std::sync::Arc;
+
+use edxlogs_core::part::{Compression, Format};
+use edxlogs_core::predicate::{By, Conditions, Predicate};
+use edxlogs_core::scan::{self, Collect};
+use edxlogs_core::schema::{COLUMNS, Projection};
+use edxlogs_core::time;
+use pyo3::prelude::*;
+
+use crate::errors::{config, to_python};
+
+/// Which events, and what of them; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct Query {
+    pub inner: Arc<scan::Query>,
+}
+
+#[pymethods]
+impl Query {
+    #[new]
+    #[pyo3(signature = (
+        *, courses=vec![], orgs=vec![], event_types=vec![], event_sources=vec![], users=vec![],
+        exclude_courses=vec![], exclude_orgs=vec![], exclude_event_types=vec![],
+        exclude_event_sources=vec![], exclude_users=vec![], since=None, until=None,
+        by_received_at=false, expressions=vec![], columns=None, collect="columns",
+        check_full=false, strict=false, course_from_context=false, max_line_bytes=None,
+        keep_rejects=false,
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keywords, each a condition of its own")]
+    fn new(
+        courses: Vec<String>,
+        orgs: Vec<String>,
+        event_types: Vec<String>,
+        event_sources: Vec<String>,
+        users: Vec<String>,
+        exclude_courses: Vec<String>,
+        exclude_orgs: Vec<String>,
+        exclude_event_types: Vec<String>,
+        exclude_event_sources: Vec<String>,
+        exclude_users: Vec<String>,
+        since: Option<i64>,
+        until: Option<i64>,
+        by_received_at: bool,
+        expressions: Vec<String>,
+        columns: Option<Vec<String>>,
+        collect: &str,
+        check_full: bool,
+        strict: bool,
+        course_from_context: bool,
+        max_line_bytes: Option<usize>,
+        keep_rejects: bool,
+    ) -> PyResult<Self> {
+        let conditions = Conditions {
+            courses,
+            orgs,
+            event_types,
+            event_sources,
+            users,
+            exclude_courses,
+            exclude_orgs,
+            exclude_event_types,
+            exclude_event_sources,
+            exclude_users,
+            since,
+            until,
+            by: if by_received_at { By::ReceivedAt } else { By::Time },
+            expressions,
+        };
+        let collect = match collect {
+            "columns" => Collect::Columns,
+            "lines" => Collect::Lines,
+            "raw_lines" => Collect::RawLines,
+            "nothing" => Collect::Nothing,
+            other => return Err(config(format!("collect: '{other}' is not known"))),
+        };
+        let projection = match columns {
+            Some(names) => Projection::new(&names).map_err(|error| to_python(&error))?,
+            None => Projection::default(),
+        };
+        let inner = Arc::new(scan::Query {
+            predicate: Predicate::new(&conditions).map_err(|error| to_python(&error))?,
+            projection,
+            collect,
+            check_full,
+            strict,
+            course_from_context,
+            max_line_bytes: max_line_bytes.unwrap_or(edxlogs_core::lines::MAX_LINE_BYTES),
+            keep_rejects,
+        });
+        Ok(Self { inner })
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.inner.projection.columns().iter().map(|column| column.name.clone()).collect()
+    }
+}
+
+/// The format of that name.
+pub fn format(name: &str) -> PyResult<Format> {
+    Ok(match name {
+        "parquet" => Format::Parquet,
+        "csv" => Format::Csv { excel_safe: false },
+        "csv-excel-safe" => Format::Csv { excel_safe: true },
+        "jsonl" => Format::JsonLines(Compression::None),
+        "jsonl.gz" => Format::JsonLines(Compression::Gzip),
+        "jsonl.zst" => Format::JsonLines(Compression::Zstd),
+        "arrow" => Format::ArrowIpc,
+        other => return Err(config(format!("format: '{other}' is not known"))),
+    })
+}
+
+/// Name, type, origin and null rule of each default column, in order.
+#[pyfunction]
+pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str)> {
+    COLUMNS
+        .iter()
+        .map(|column| {
+            let arrow = match column.column_type().arrow() {
+                arrow_schema::DataType::Utf8 => "string".to_owned(),
+                arrow_schema::DataType::Timestamp(..) => "timestamp[us, UTC]".to_owned(),
+                other => other.to_string().to_lowercase(),
+            };
+            (column.name(), arrow, column.from_where(), column.null_when())
+        })
+        .collect()
+}
+
+/// A day or instant in microseconds since 1970 UTC, or None.
+#[pyfunction]
+pub fn parse_time(text: &str) -> Option<i64> {
+    time::parse_bound(text)
+}

@@ -1,0 +1,171 @@
+//! One scan of one source, with the interpreter released.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use edxlogs_core::account::{Mend, Odd, Reason, Stats};
+use edxlogs_core::error::{Error, ErrorKind, Result};
+use edxlogs_core::pipeline;
+use edxlogs_core::scan::{Control as CoreControl, Query as CoreQuery, Reject, Rows, Sink};
+use edxlogs_core::schema::SourceInfo;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::to_python;
+use crate::output::{Output, PartWriter};
+use crate::query::Query;
+use crate::source::Input;
+use crate::stream::BatchWriter;
+
+/// Stops scans, and tells how far they are; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+#[derive(Default)]
+pub struct Control {
+    pub inner: Arc<CoreControl>,
+}
+
+#[pymethods]
+impl Control {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn stop(&self) {
+        self.inner.stop.store(true, Ordering::Relaxed);
+    }
+
+    #[getter]
+    fn stopped(&self) -> bool {
+        self.inner.stop.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn bytes_read(&self) -> u64 {
+        self.inner.bytes_read.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn bytes_expanded(&self) -> u64 {
+        self.inner.bytes_expanded.load(Ordering::Relaxed)
+    }
+}
+
+/// Takes nothing: for counting.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn rows(&mut self, _rows: Rows) -> Result<()> {
+        Ok(())
+    }
+
+    fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Scans one source; the counts, and the exception that ended it early or None.
+#[pyfunction]
+#[pyo3(signature = (
+    input, query, sink, *, name, site=None, day=None, offset=0, length=None, threads=1, control,
+))]
+#[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
+pub fn scan<'py>(
+    py: Python<'py>,
+    input: &Bound<'py, PyAny>,
+    query: &Bound<'py, Query>,
+    sink: Option<&Bound<'py, PyAny>>,
+    name: String,
+    site: Option<String>,
+    day: Option<i64>,
+    offset: u64,
+    length: Option<u64>,
+    threads: usize,
+    control: &Bound<'py, Control>,
+) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
+    let input = Input::new(input, offset, length)?;
+    let source = SourceInfo { name, site, day };
+    let query = Arc::clone(&query.get().inner);
+    let control = Arc::clone(&control.get().inner);
+    let run = |sink: &mut dyn Sink| run(py, input, &source, &query, threads, &control, sink);
+    let (stats, result) = match sink {
+        None => run(&mut Nowhere),
+        Some(sink) => {
+            if let Ok(part) = sink.cast::<PartWriter>() {
+                part.get().with(|part| run(part))?
+            } else if let Ok(output) = sink.cast::<Output>() {
+                output.get().with(|output| run(output))?
+            } else {
+                run(&mut sink.cast::<BatchWriter>()?.get().sender())
+            }
+        }
+    };
+    Ok((counts(py, &stats)?, result.err().as_ref().map(to_python)))
+}
+
+fn run(
+    py: Python<'_>,
+    input: Input,
+    source: &SourceInfo,
+    query: &CoreQuery,
+    threads: usize,
+    control: &Arc<CoreControl>,
+    sink: &mut dyn Sink,
+) -> (Stats, Result<()>) {
+    py.detach(|| {
+        let input = match input.open(control) {
+            Ok(input) => input,
+            Err(error) => {
+                let error = Error::from(error).in_source(&source.name);
+                return (Stats::default(), Err(error));
+            }
+        };
+        let (stats, result) = pipeline::scan(input, source, query, threads, control, sink);
+        // What a stopped reader says is not what is wrong with the source.
+        let stopped = result.is_err() && control.check().is_err();
+        let result = if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { result };
+        (stats, result)
+    })
+}
+
+fn counts<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
+    let counts = PyDict::new(py);
+    for (name, count) in [
+        ("bytes_read", stats.bytes_read),
+        ("bytes_expanded", stats.bytes_expanded),
+        ("lines", stats.lines),
+        ("blank", stats.blank),
+        ("rejected", stats.rejected),
+        ("kept", stats.kept),
+        ("dropped", stats.dropped),
+        ("parsed", stats.parsed),
+        ("sampled", stats.sampled),
+        ("rows", stats.rows),
+        ("late", stats.late),
+        ("latest_days", stats.latest_days),
+        ("members", stats.members),
+        ("trailing_bytes", stats.trailing_bytes),
+    ] {
+        counts.set_item(name, count)?;
+    }
+    counts.set_item("reasons", named(py, Reason::ALL, Reason::as_str, &stats.reasons)?)?;
+    counts.set_item("mends", named(py, Mend::ALL, Mend::as_str, &stats.mends)?)?;
+    counts.set_item("odd", named(py, Odd::ALL, Odd::as_str, &stats.odd)?)?;
+    Ok(counts)
+}
+
+/// The counts that are not 0, by name.
+fn named<'py, T: Copy>(
+    py: Python<'py>,
+    items: &[T],
+    name: fn(T) -> &'static str,
+    counts: &[u64],
+) -> PyResult<Bound<'py, PyDict>> {
+    let named = PyDict::new(py);
+    for (&item, &count) in items.iter().zip(counts) {
+        if count > 0 {
+            named.set_item(name(item), count)?;
+        }
+    }
+    Ok(named)
+}

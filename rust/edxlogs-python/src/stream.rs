@@ -1,0 +1,184 @@
+//! Batches to Python, in the order of the sources, as an Arrow C stream.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use edxlogs_core::error::{Error, ErrorKind, Result};
+use edxlogs_core::scan::{Control, Reject, Rows, Sink};
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use crate::errors::config;
+use crate::query::Query;
+use crate::scan;
+
+/// Batches of one source that may wait to be read.
+const BATCHES_AHEAD: usize = 4;
+
+/// How often a reader that waits looks for Ctrl-C.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a source sends: batches, or why the stream ends here.
+enum Message {
+    Batch(RecordBatch),
+    Failed(PyErr),
+}
+
+/// What the readers of a stream share.
+struct Shared {
+    sources: Mutex<VecDeque<Receiver<Message>>>,
+    control: Arc<Control>,
+}
+
+impl Shared {
+    /// The next batch of the first source that has any; `None` after the last. The interpreter is
+    /// released while it waits, whoever calls.
+    fn next(&self) -> PyResult<Option<RecordBatch>> {
+        loop {
+            let front = lock(&self.sources).front().cloned();
+            let Some(front) = front else { return Ok(None) };
+            let received = Python::attach(|py| py.detach(|| front.recv_timeout(PATIENCE)));
+            match received {
+                Ok(Message::Batch(batch)) => return Ok(Some(batch)),
+                Ok(Message::Failed(error)) => return Err(error),
+                Err(RecvTimeoutError::Timeout) => Python::attach(|py| {
+                    py.check_signals().inspect_err(|_| {
+                        // Arrow makes an error of its own of this one: let it come once more.
+                        let again = py.import("_thread").and_then(|m| m.call_method0("interrupt_main"));
+                        drop(again);
+                    })
+                })?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    lock(&self.sources).pop_front();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Nobody reads any more: the workers can stop.
+        self.control.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream of batches, read once; described in `_core.pyi`.
+#[pyclass(frozen, subclass, module = "edxlogs._core")]
+pub struct BatchStream {
+    schema: SchemaRef,
+    shared: Mutex<Option<Arc<Shared>>>,
+    /// Seen also after the stream was handed on.
+    state: std::sync::Weak<Shared>,
+}
+
+#[pymethods]
+impl BatchStream {
+    /// A stream of as many sources as `writers` will be asked for.
+    #[new]
+    #[pyo3(signature = (query, control))]
+    fn new(query: &Query, control: &scan::Control) -> Self {
+        let shared = Arc::new(Shared {
+            sources: Mutex::default(),
+            control: Arc::clone(&control.inner),
+        });
+        let state = Arc::downgrade(&shared);
+        let schema = query.inner.projection.schema();
+        Self { schema, shared: Mutex::new(Some(shared)), state }
+    }
+
+    /// The writer of the next source; all are made before the first batch is read.
+    fn writer(&self) -> PyResult<BatchWriter> {
+        let (sender, receiver) = bounded(BATCHES_AHEAD);
+        let shared = self.state.upgrade().ok_or_else(|| config("the stream is closed"))?;
+        lock(&shared.sources).push_back(receiver);
+        Ok(BatchWriter { sender: Mutex::new(Some(sender)) })
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        let Some(shared) = lock(&self.shared).take() else {
+            return Err(config("stream: was read already; call filter() again"));
+        };
+        let reader = Reader { schema: Arc::clone(&self.schema), shared };
+        let stream = FFI_ArrowArrayStream::new(Box::new(reader));
+        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+    }
+}
+
+/// The stream, as Arrow sees it.
+struct Reader {
+    schema: SchemaRef,
+    shared: Arc<Shared>,
+}
+
+impl Iterator for Reader {
+    type Item = std::result::Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.shared.next().map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+    }
+}
+
+impl RecordBatchReader for Reader {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// Sends the batches of one source; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct BatchWriter {
+    sender: Mutex<Option<Sender<Message>>>,
+}
+
+impl BatchWriter {
+    pub fn sender(&self) -> BatchSender {
+        BatchSender(lock(&self.sender).clone())
+    }
+}
+
+#[pymethods]
+impl BatchWriter {
+    /// Ends the source; with an exception, the stream ends there with it.
+    #[pyo3(signature = (error=None))]
+    fn close(&self, py: Python<'_>, error: Option<Bound<'_, PyAny>>) {
+        let error = error.map(PyErr::from_value);
+        let sender = lock(&self.sender).take();
+        py.detach(|| {
+            if let (Some(sender), Some(error)) = (sender, error) {
+                // A reader that is gone needs no error.
+                let _ = sender.send(Message::Failed(error));
+            }
+        });
+    }
+}
+
+/// The sending end, for one scan.
+pub struct BatchSender(Option<Sender<Message>>);
+
+impl Sink for BatchSender {
+    fn rows(&mut self, rows: Rows) -> Result<()> {
+        let (Some(sender), Rows::Batch(batch)) = (&self.0, rows) else { return Ok(()) };
+        let gone = |_| Error::new(ErrorKind::Interrupted);
+        sender.send(Message::Batch(batch)).map_err(gone)
+    }
+
+    fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {
+        Ok(())
+    }
+}
