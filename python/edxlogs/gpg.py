@@ -380,7 +380,7 @@ class Gpg:
             return self._interface
 
     def _checked_interface(self) -> Any:
-        import gnupg  # type: ignore[import-untyped]  # 30 ms, so not before it is needed
+        import gnupg  # 30 ms, so not before it is needed
 
         oldest = ".".join(map(str, OLDEST_GPG))
         advice = f"install GnuPG {oldest} or newer"

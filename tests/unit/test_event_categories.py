@@ -55,7 +55,7 @@ def test_an_unknown_category_names_the_nearest(category: str, nearest: str) -> N
 
 
 def test_a_category_like_no_other_names_them_all() -> None:
-    with pytest.raises(ConfigError, match="account, badges, .*video_preroll$"):
+    with pytest.raises(ConfigError, match=r"account, badges, .*video_preroll$"):
         event_types_of("zzzzzzzz")
 
 
