@@ -9,6 +9,8 @@ import csv
 import difflib
 from importlib import resources
 
+from edxlogs.errors import ConfigError
+
 
 def categories() -> dict[str, tuple[str, ...]]:
     """Return every category with its event types.
@@ -41,10 +43,10 @@ def event_types_of(category: str) -> tuple[str, ...]:
         Exact event types, or the glob ``/*`` for ``implicit``.
 
     Raises:
-        ValueError: there is no such category; the message names the nearest ones.
+        ConfigError: there is no such category; the message names the nearest ones.
     """
     known = categories()
     if category in known:
         return known[category]
     nearest = difflib.get_close_matches(category.lower(), known) or sorted(known)
-    raise ValueError(f"category: {category!r} is unknown: try {', '.join(nearest)}")
+    raise ConfigError(f"category: {category!r} is unknown: try {', '.join(nearest)}")

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.names import NameParts, describe_name, is_hidden, is_recognised, shown
+from edxlogs.openpgp import looks_like_openpgp
 
 STDIN = "-"
 
@@ -409,9 +410,6 @@ def sniff(source: Source) -> Kind:
             os.close(descriptor)
     except OSError as error:
         raise cannot_open(source.path, error) from error
-
-    # Imported late: a command that opens nothing need not know of GnuPG.
-    from edxlogs.gpg import looks_like_openpgp
 
     # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,
     # which may be any.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edxlogs.errors import ConfigError
 from edxlogs.event_categories import categories, event_types_of
 
 REFERENCE = Path(
@@ -49,12 +50,12 @@ def test_only_the_glob_holds_a_wildcard() -> None:
     [("vidoe", "video"), ("Forum", "forum"), ("certificate", "certificates")],
 )
 def test_an_unknown_category_names_the_nearest(category: str, nearest: str) -> None:
-    with pytest.raises(ValueError, match=f"'{category}' is unknown: try .*{nearest}"):
+    with pytest.raises(ConfigError, match=f"'{category}' is unknown: try .*{nearest}"):
         event_types_of(category)
 
 
 def test_a_category_like_no_other_names_them_all() -> None:
-    with pytest.raises(ValueError, match="account, badges, .*video_preroll$"):
+    with pytest.raises(ConfigError, match=r"account, badges, .*video_preroll$"):
         event_types_of("zzzzzzzz")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benches"))
+log_cast = importlib.import_module("log_cast")
 make_logs = importlib.import_module("make_logs")
 
 DAY = datetime.date(2014, 10, 1)
@@ -31,7 +32,7 @@ Line = tuple[bytes, dict[str, Any]]
 @pytest.fixture(scope="module")
 def sample() -> list[Line]:
     """Twenty whole decks: what the docstring promises holds exactly in them."""
-    lines = itertools.islice(make_logs.lines(7, DAY, "prod", 1_000), 20 * make_logs.DECK_LINES)
+    lines = itertools.islice(make_logs.lines(7, DAY, "prod", 1_000), 20 * log_cast.DECK_LINES)
     return [(line, json.loads(line)) for line in lines]
 
 
@@ -117,8 +118,8 @@ def test_shares_of_the_main_course(sample: list[Line]) -> None:
 
 def test_courses(sample: list[Line]) -> None:
     keys = [event["context"]["course_id"] for _, event in sample if "context" in event]
-    assert set(keys) == {"", MAIN, *dict(make_logs.OTHER_COURSES)}
-    alike = [key for key, _ in make_logs.OTHER_COURSES[:3]]
+    assert set(keys) == {"", MAIN, *dict(log_cast.OTHER_COURSES)}
+    alike = [key for key, _ in log_cast.OTHER_COURSES[:3]]
     assert 0.03 <= share(sample, sum(key in alike for key in keys)) <= 0.09
 
 
@@ -170,7 +171,7 @@ def test_people(sample: list[Line]) -> None:
 
 def test_sites_number_people_independently() -> None:
     def people(site: str) -> dict[str, str]:
-        learners, accented, _ = make_logs.make_people(random.Random(f"7/{site}"), site)
+        learners, accented, _ = log_cast.make_people(random.Random(f"7/{site}"), site)
         return {person.id: person.name for person in learners + accented}
 
     prod, edge = people("prod"), people("edge")

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import edxlogs.gpg
+import edxlogs.sources
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.sources import (
     Found,
@@ -353,7 +353,7 @@ def test_what_a_file_is_is_told_by_bytes(here: Path, monkeypatch: pytest.MonkeyP
         seen.append(head)
         return head[:1] == b"\x85"
 
-    monkeypatch.setattr(edxlogs.gpg, "looks_like_openpgp", looks_like_openpgp)
+    monkeypatch.setattr(edxlogs.sources, "looks_like_openpgp", looks_like_openpgp)
     old_header = bytearray(tarfile.TarInfo("é.log").tobuf(tarfile.USTAR_FORMAT, "latin-1"))
     old_header[257:265] = bytes(8)  # version 7 had no magic
     old_header[148:156] = b" " * 8
