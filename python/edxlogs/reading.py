@@ -15,7 +15,9 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import Counts
 from edxlogs.errors import EdxlogsError, FormatError, InflateError, SourceError
-from edxlogs.gpg import HEAD_BYTES, Decryption, Gpg, Verdict, looks_like_openpgp
+from edxlogs.gpg import Decryption, Gpg
+from edxlogs.gpg_verdict import Verdict
+from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
 from edxlogs.sources import STDIN, Kind, Source, sniff
 
 _EPOCH_ORDINAL = 719163  # date(1970, 1, 1).toordinal()
