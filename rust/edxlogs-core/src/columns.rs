@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+use arrow_array::builder::{
+    ArrayBuilder,
+    BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ impl<'q> BatchBuilder<'q> {
     /// # Errors
     /// `Internal`, should the columns not fit each other.
     pub fn finish(&mut self) -> Result<RecordBatch> {
-        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_>>()?;
+        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         self.rows = 0;
         self.bytes = 0;
         RecordBatch::try_new(self.schema.clone(), columns)
@@ -62,95 +62,60 @@ impl<'q> BatchBuilder<'q> {
 }
 
 /// One column in the making.
-struct ColumnBuilder {
-    nulls: NullBufferBuilder,
-    values: Values,
-}
-
-enum Values {
-    Text { bytes: Vec<u8>, offsets: Vec<i32> },
-    Int64(Vec<i64>),
-    Timestamp(Vec<i64>),
-    Float64(Vec<f64>),
-    Bool(Vec<bool>),
+enum ColumnBuilder {
+    Text(StringBuilder),
+    Int64(Int64Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Float64(Float64Builder),
+    Bool(BooleanBuilder),
 }
 
 impl ColumnBuilder {
     fn new(column_type: ColumnType) -> Self {
-        let values = match column_type {
-            ColumnType::Text => Values::Text { bytes: Vec::new(), offsets: vec![0] },
-            ColumnType::Int64 => Values::Int64(Vec::new()),
-            ColumnType::Timestamp => Values::Timestamp(Vec::new()),
-            ColumnType::Float64 => Values::Float64(Vec::new()),
-            ColumnType::Bool => Values::Bool(Vec::new()),
-        };
-        Self { nulls: NullBufferBuilder::new(0), values }
+        match column_type {
+            ColumnType::Text => Self::Text(StringBuilder::new()),
+            ColumnType::Int64 => Self::Int64(Int64Builder::new()),
+            ColumnType::Timestamp => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+            }
+            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
+            ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
+        }
     }
 
     /// Adds a value; about how many bytes it took. A value of another type than the column's cannot
     /// come, and would be null.
     fn push(&mut self, value: Value<'_>) -> usize {
-        let (valid, bytes) = match (&mut self.values, value) {
-            (Values::Text { bytes, offsets }, value) => {
-                let text = if let Value::Text(text) = &value { Some(text) } else { None };
-                bytes.extend_from_slice(text.map_or(b"", |text| text.as_bytes()));
-                // A batch is finished long before 2 GiB.
-                offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
-                (text.is_some(), 4 + text.map_or(0, |text| text.len()))
+        match (self, value) {
+            (Self::Text(builder), Value::Text(text)) => {
+                builder.append_value(&text);
+                return 4 + text.len();
             }
-            (Values::Int64(values), value) => {
-                let number = if let Value::Int(number) = value { Some(number) } else { None };
-                values.push(number.unwrap_or_default());
-                (number.is_some(), 8)
-            }
-            (Values::Timestamp(values), value) => {
-                let micros = if let Value::Time(micros) = value { Some(micros) } else { None };
-                values.push(micros.unwrap_or_default());
-                (micros.is_some(), 8)
-            }
-            (Values::Float64(values), value) => {
-                let number = if let Value::Float(number) = value { Some(number) } else { None };
-                values.push(number.unwrap_or_default());
-                (number.is_some(), 8)
-            }
-            (Values::Bool(values), value) => {
-                let truth = if let Value::Bool(truth) = value { Some(truth) } else { None };
-                values.push(truth.unwrap_or_default());
-                (truth.is_some(), 1)
-            }
-        };
-        self.nulls.append(valid);
-        bytes
+            (Self::Text(builder), _) => builder.append_null(),
+            (Self::Int64(builder), Value::Int(number)) => builder.append_value(number),
+            (Self::Int64(builder), _) => builder.append_null(),
+            (Self::Timestamp(builder), Value::Time(micros)) => builder.append_value(micros),
+            (Self::Timestamp(builder), _) => builder.append_null(),
+            (Self::Float64(builder), Value::Float(number)) => builder.append_value(number),
+            (Self::Float64(builder), _) => builder.append_null(),
+            (Self::Bool(builder), Value::Bool(truth)) => builder.append_value(truth),
+            (Self::Bool(builder), _) => builder.append_null(),
+        }
+        8
     }
 
-    fn finish(&mut self) -> Result<ArrayRef> {
-        let nulls = self.nulls.finish();
-        Ok(match &mut self.values {
-            Values::Text { bytes, offsets } => {
-                let room = bytes.len() + bytes.len() / 8;
-                let rows = offsets.len();
-                let bytes = std::mem::replace(bytes, Vec::with_capacity(room));
-                let mut next = Vec::with_capacity(rows);
-                next.push(0);
-                let offsets = std::mem::replace(offsets, next);
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                let array = StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)
-                    .map_err(|error| Error::internal(error.to_string()))?;
-                Arc::new(array)
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) => {
+                // The next batch will need about as much.
+                let room = (builder.len(), builder.values_slice().len());
+                let next = StringBuilder::with_capacity(room.0, room.1 + room.1 / 8);
+                Arc::new(std::mem::replace(builder, next).finish())
             }
-            Values::Int64(values) => {
-                Arc::new(Int64Array::new(ScalarBuffer::from(std::mem::take(values)), nulls))
-            }
-            Values::Timestamp(values) => {
-                let values = ScalarBuffer::from(std::mem::take(values));
-                Arc::new(TimestampMicrosecondArray::new(values, nulls).with_timezone("UTC"))
-            }
-            Values::Float64(values) => {
-                Arc::new(Float64Array::new(ScalarBuffer::from(std::mem::take(values)), nulls))
-            }
-            Values::Bool(values) => {
-                Arc::new(BooleanArray::new(std::mem::take(values).into(), nulls))
-            }
-        })
+            Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Bool(builder) => Arc::new(builder.finish()),
+        }
     }
 }

@@ -102,8 +102,24 @@ fn context_field(key: &[u8]) -> Option<Field> {
 /// Where the known fields of one object stand.
 #[derive(Clone, Debug)]
 pub struct Fields {
-    spans: [Span; FIELDS],
+    places: [Place; FIELDS],
     duplicate: bool,
+}
+
+/// A [`Span`] in little room: every line has one for each known field, and a line is far shorter
+/// than 4 GiB.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    start: u32,
+    end: u32,
+    kind: Kind,
+    escaped: bool,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { places: [Place::default(); FIELDS], duplicate: false }
+    }
 }
 
 impl Fields {
@@ -113,7 +129,7 @@ impl Fields {
     /// # Errors
     /// The [`Fault`] that ends the object.
     pub fn scan(text: &[u8]) -> Result<(Self, usize, Oddities), Fault> {
-        let mut fields = Self { spans: [Span::default(); FIELDS], duplicate: false };
+        let mut fields = Self::default();
         let mut scanner = Scanner::new(text, 0);
         scanner.object(|scanner, key| {
             let field = known(text, key, top_field);
@@ -129,9 +145,7 @@ impl Fields {
 
     fn context(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
         let start = scanner.position();
-        for field in &mut self.spans[Field::Context as usize + 1..] {
-            *field = Span::default();
-        }
+        self.places[Field::Context as usize + 1..].fill(Place::default());
         let span = if scanner.byte()? == b'{' {
             scanner.object(|scanner, key| {
                 let span = scanner.value()?;
@@ -148,14 +162,16 @@ impl Fields {
 
     fn put(&mut self, field: Option<Field>, span: Span) {
         if let Some(field) = field {
-            let place = &mut self.spans[field as usize];
-            self.duplicate |= place.is_present();
-            *place = span;
+            let place = &mut self.places[field as usize];
+            self.duplicate |= place.kind != Kind::Absent;
+            let Span { start, end, kind, escaped } = span;
+            *place = Place { start: start as u32, end: end as u32, kind, escaped };
         }
     }
 
     fn get(&self, field: Field) -> Span {
-        self.spans[field as usize]
+        let Place { start, end, kind, escaped } = self.places[field as usize];
+        Span { start: start as usize, end: end as usize, kind, escaped }
     }
 
     /// Whether the object is a tracking event: it has one of the four keys that every one has.
@@ -224,7 +240,7 @@ pub struct Event<'a> {
 /// A context that was written as JSON text, decoded.
 struct ContextText<'a> {
     text: Cow<'a, str>,
-    spans: [Span; FIELDS],
+    fields: Fields,
 }
 
 impl<'a> Event<'a> {
@@ -263,7 +279,7 @@ impl<'a> Event<'a> {
             return (self.text, span);
         }
         match self.context_text() {
-            Some(context) => (&context.text, context.spans[field as usize]),
+            Some(context) => (&context.text, context.fields.get(field)),
             None => (self.text, Span::default()),
         }
     }
@@ -272,14 +288,13 @@ impl<'a> Event<'a> {
         self.context_text
             .get_or_init(|| {
                 let text = text::decode(self.text, self.fields.get(Field::Context));
-                let mut fields =
-                    Fields { spans: [Span::default(); FIELDS], duplicate: false };
+                let mut fields = Fields::default();
                 let mut scanner = Scanner::new(text.as_bytes(), 0);
                 scanner.space();
                 fields.context(text.as_bytes(), &mut scanner).ok()?;
                 let object = fields.get(Field::Context).kind == Kind::Object;
                 (object && scanner.at_end())
-                    .then(|| ContextText { text, spans: fields.spans })
+                    .then_some(ContextText { text, fields })
             })
             .as_ref()
     }
@@ -426,7 +441,7 @@ impl<'a> Event<'a> {
             "context" => match self.fields.get(Field::Context) {
                 Span { kind: Kind::String, .. } => {
                     let context = self.context_text()?;
-                    let span = context.spans[Field::Context as usize];
+                    let span = context.fields.get(Field::Context);
                     let found = find(context.text.as_bytes(), span, path)?;
                     Some((Cow::Borrowed(&context.text), found))
                 }

@@ -16,12 +16,21 @@ pub const LONG_LINE_HEAD_BYTES: usize = 64 * 1024;
 /// Whole lines of one source. All but the very last line of a source end at LF.
 #[derive(Debug, Default)]
 pub struct LineBatch {
-    /// The lines, their LFs included.
-    pub bytes: Vec<u8>,
+    /// Room for the lines: it keeps its length, so that it is zeroed once and not for every batch.
+    buffer: Vec<u8>,
+    /// How much of it is lines.
+    length: usize,
     /// Offset of the first byte in the expanded source.
     pub offset: u64,
     /// A line beyond the limit, which follows these lines.
     pub long: Option<LongLine>,
+}
+
+impl LineBatch {
+    /// The lines, their LFs included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
 }
 
 /// A line that is longer than the limit: all that is kept of it.
@@ -77,33 +86,35 @@ impl<R: Read> LineReader<R> {
     /// Those of the input, after the lines before the error were handed out; what stood of the
     /// last line is handed out too, as a line that is cut off.
     pub fn read(&mut self, batch: &mut LineBatch) -> io::Result<bool> {
-        batch.bytes.clear();
         batch.long = None;
         batch.offset = self.offset;
-        batch.bytes.append(&mut self.carry);
+        let mut filled = self.carry.len();
+        if batch.buffer.len() < filled {
+            batch.buffer.resize(filled, 0);
+        }
+        batch.buffer[..filled].copy_from_slice(&self.carry);
+        self.carry.clear();
         let mut searched = 0;
         loop {
-            let want = (batch.bytes.len() + 1).next_multiple_of(BATCH_BYTES);
-            self.fill(&mut batch.bytes, want);
-            if let Some(last) = memchr::memrchr(b'\n', &batch.bytes[searched..]) {
+            let want = (filled + 1).next_multiple_of(BATCH_BYTES);
+            filled = self.fill(&mut batch.buffer, filled, want);
+            if let Some(last) = memchr::memrchr(b'\n', &batch.buffer[searched..filled]) {
                 let end = searched + last + 1;
-                self.carry.extend_from_slice(&batch.bytes[end..]);
-                batch.bytes.truncate(end);
+                self.carry.extend_from_slice(&batch.buffer[end..filled]);
+                filled = end;
                 break;
             }
-            if self.ended {
-                break;
-            }
-            searched = batch.bytes.len();
-            if searched > self.max_line_bytes {
+            searched = filled;
+            if self.ended || searched > self.max_line_bytes {
                 break;
             }
         }
-        self.offset += batch.bytes.len() as u64;
-        if batch.bytes.len() > self.max_line_bytes && batch.bytes.last() != Some(&b'\n') {
+        batch.length = filled;
+        self.offset += filled as u64;
+        if filled > self.max_line_bytes && batch.bytes().last() != Some(&b'\n') {
             self.long_line(batch);
         }
-        if batch.bytes.is_empty() && batch.long.is_none() {
+        if batch.length == 0 && batch.long.is_none() {
             return match self.failed.take() {
                 Some(error) => Err(error),
                 None => Ok(false),
@@ -112,12 +123,14 @@ impl<R: Read> LineReader<R> {
         Ok(true)
     }
 
-    /// Reads until `buffer` holds `want` bytes or the source ends or fails.
-    fn fill(&mut self, buffer: &mut Vec<u8>, want: usize) {
-        let mut filled = buffer.len();
-        buffer.resize(want, 0);
+    /// Reads until `want` bytes of the buffer are filled, or the source ends or fails; how many are.
+    fn fill(&mut self, buffer: &mut Vec<u8>, filled: usize, want: usize) -> usize {
+        let mut filled = filled;
+        if buffer.len() < want {
+            buffer.resize(want, 0);
+        }
         while filled < want && !self.ended {
-            match self.input.read(&mut buffer[filled..]) {
+            match self.input.read(&mut buffer[filled..want]) {
                 Ok(0) => self.ended = true,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -127,35 +140,33 @@ impl<R: Read> LineReader<R> {
                 }
             }
         }
-        buffer.truncate(filled);
+        filled
     }
 
     /// Turns the line that `batch` holds the beginning of into a [`LongLine`].
     fn long_line(&mut self, batch: &mut LineBatch) {
         let mut hash = Sha256::new();
-        let head = batch.bytes[..batch.bytes.len().min(LONG_LINE_HEAD_BYTES)].to_vec();
+        let head = batch.bytes()[..batch.length.min(LONG_LINE_HEAD_BYTES)].to_vec();
         let mut long = LongLine { offset: batch.offset, length: 0, sha256: [0; 32], head };
-        let mut piece = std::mem::take(&mut batch.bytes);
         loop {
-            let end = memchr::memchr(b'\n', &piece);
-            let line = &piece[..end.unwrap_or(piece.len())];
+            let end = memchr::memchr(b'\n', batch.bytes());
+            let line = &batch.bytes()[..end.unwrap_or(batch.length)];
             hash.update(line);
             long.length += line.len() as u64;
             if let Some(end) = end {
-                self.carry.extend_from_slice(&piece[end + 1..]);
+                self.carry.extend_from_slice(&batch.bytes()[end + 1..]);
                 self.offset = long.offset + long.length + 1;
                 break;
             }
-            piece.clear();
             if self.ended {
                 self.offset = long.offset + long.length;
                 break;
             }
-            self.fill(&mut piece, BATCH_BYTES);
+            batch.length = self.fill(&mut batch.buffer, 0, BATCH_BYTES);
         }
-        piece.clear();
-        piece.shrink_to(BATCH_BYTES);
-        batch.bytes = piece;
+        batch.length = 0;
+        batch.buffer.truncate(BATCH_BYTES);
+        batch.buffer.shrink_to_fit();
         long.sha256.copy_from_slice(&hash.finalize());
         batch.long = Some(long);
     }
@@ -183,7 +194,7 @@ mod tests {
         let mut batch = LineBatch::default();
         let mut all = Vec::new();
         while reader.read(&mut batch).expect("no error") {
-            all.push((batch.offset, batch.bytes.clone(), batch.long.clone()));
+            all.push((batch.offset, batch.bytes().to_vec(), batch.long.clone()));
         }
         all
     }
@@ -219,9 +230,9 @@ mod tests {
         let mut reader = LineReader::new(Fails(false), MAX_LINE_BYTES);
         let mut batch = LineBatch::default();
         assert!(reader.read(&mut batch).expect("lines"));
-        assert_eq!(batch.bytes, b"a\nb\n");
+        assert_eq!(batch.bytes(), b"a\nb\n");
         assert!(reader.read(&mut batch).expect("the cut line"));
-        assert_eq!(batch.bytes, b"c");
+        assert_eq!(batch.bytes(), b"c");
         assert!(reader.read(&mut batch).is_err());
     }
 

@@ -95,7 +95,7 @@ fn scan_inline(
             if let Ok(true) = read {
                 let lines = scanner.scan(&batch, first_line)?;
                 first_line += lines;
-                control.bytes_expanded.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+                control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
             }
             let rejects = scanner.take_rejects();
             if !rejects.is_empty() {
@@ -199,7 +199,7 @@ fn scan_batches(
             let rejects = scanner.take_rejects();
             Ok(Scanned { gathered: scanner.take()?, size, rejects })
         });
-        control.bytes_expanded.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+        control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
         let failed = scanned.is_err();
         if to_sink.send(Numbered { number, content: scanned }).is_err() || failed {
             return;

@@ -195,13 +195,13 @@ impl<'q> LineScanner<'q> {
     /// Scans a batch whose first line has the number `first_line`; how many lines it holds.
     pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<u64> {
         let prefilter = self.prefilter.take();
-        let mut nominations = prefilter.as_ref().map(|prefilter| prefilter.search(&batch.bytes));
+        let mut nominations = prefilter.as_ref().map(|prefilter| prefilter.search(batch.bytes()));
         let mut start = 0;
         let mut number = first_line;
-        let mut ends = memchr::memchr_iter(b'\n', &batch.bytes);
-        while start < batch.bytes.len() {
-            let end = ends.next().unwrap_or(batch.bytes.len());
-            let bytes = &batch.bytes[start..end];
+        let mut ends = memchr::memchr_iter(b'\n', batch.bytes());
+        while start < batch.bytes().len() {
+            let end = ends.next().unwrap_or(batch.bytes().len());
+            let bytes = &batch.bytes()[start..end];
             let line = Line { bytes, number, offset: batch.offset + start as u64 };
             let whole = bytes.first() == Some(&b'{')
                 && bytes.trim_ascii_end().last() == Some(&b'}')
@@ -217,7 +217,7 @@ impl<'q> LineScanner<'q> {
             start = end + 1;
         }
         self.prefilter = prefilter;
-        self.stats.bytes_expanded += batch.bytes.len() as u64;
+        self.stats.bytes_expanded += batch.bytes().len() as u64;
         if let Some(long) = &batch.long {
             self.long_line(long, number);
             number += 1;
@@ -229,8 +229,8 @@ impl<'q> LineScanner<'q> {
 
     /// How many lines a batch holds.
     pub(crate) fn count_lines(batch: &LineBatch) -> u64 {
-        let ended = memchr::memchr_iter(b'\n', &batch.bytes).count() as u64;
-        let last = u64::from(batch.bytes.last().is_some_and(|&byte| byte != b'\n'));
+        let ended = memchr::memchr_iter(b'\n', batch.bytes()).count() as u64;
+        let last = u64::from(batch.bytes().last().is_some_and(|&byte| byte != b'\n'));
         ended + last + u64::from(batch.long.is_some())
     }
 

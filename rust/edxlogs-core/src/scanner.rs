@@ -3,7 +3,7 @@
 //! The scanner is iterative and bounded in depth, so no line can exhaust the stack. It accepts the
 //! grammar of RFC 8259 and, with a flag raised, what Python's `json` writes or what is seen in real
 //! logs beside it: `NaN` and the infinities, raw control characters in strings, lone surrogates.
-//! Whoever needs strict JSON rewrites a flagged text with [`strict`](crate::strict).
+//! Whoever needs strict JSON rewrites a flagged text with [`push_strict`](crate::text::push_strict).
 
 /// Deepest nesting that is read; a deeper line is rejected.
 pub const MAX_DEPTH: usize = 500;
@@ -268,14 +268,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            while let Some(word) = self.text[self.at..].first_chunk::<8>() {
-                let stops = string_stops(u64::from_le_bytes(*word));
-                if stops != 0 {
-                    self.at += (stops.trailing_zeros() / 8) as usize;
-                    break;
-                }
-                self.at += 8;
-            }
+            self.at += plain_run(&self.text[self.at..]);
             match self.byte()? {
                 b'"' => {
                     self.at += 1;
@@ -425,16 +418,26 @@ impl Nest {
     }
 }
 
-/// Marks the high bit of each byte that ends a plain run of a string: a quote, a backslash or a
-/// control character. Only the lowest mark is exact, which is all that a caller may use.
-fn string_stops(word: u64) -> u64 {
+/// How many bytes of a string's inside come before a quote, a backslash or a control character,
+/// looked for eight at a time; up to seven at the end are left to be looked at one by one.
+fn plain_run(text: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte that is 0; only the lowest is exact, which is all that is used.
     let zero_bytes = |v: u64| v.wrapping_sub(ONES) & !v;
-    let quote = zero_bytes(word ^ (ONES * b'"' as u64));
-    let backslash = zero_bytes(word ^ (ONES * b'\\' as u64));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (quote | backslash | control) & HIGH
+    let mut at = 0;
+    while let Some(bytes) = text[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*bytes);
+        let quote = zero_bytes(word ^ (ONES * b'"' as u64));
+        let backslash = zero_bytes(word ^ (ONES * b'\\' as u64));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let stops = (quote | backslash | control) & HIGH;
+        if stops != 0 {
+            return at + (stops.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at
 }
 
 /// The value at `path` inside `value`, the last of duplicate keys; `None` where there is none.
@@ -575,11 +578,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stops_are_found_by_looking(bytes in any::<[u8; 8]>()) {
-            let first = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-            let stops = string_stops(u64::from_le_bytes(bytes));
-            let found = (stops != 0).then(|| (stops.trailing_zeros() / 8) as usize);
-            prop_assert_eq!(found, first);
+        fn plain_runs_are_found_by_looking(
+            bytes in proptest::collection::vec(
+                prop_oneof![9 => 0x20u8..=0xff, 1 => Just(b'"'), 1 => Just(b'\\'), 1 => 0u8..0x20],
+                0..80,
+            ),
+        ) {
+            let end = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+            let whole = bytes.len() / 8 * 8;
+            prop_assert_eq!(plain_run(&bytes), end.unwrap_or(whole).min(whole));
         }
 
         #[test]

@@ -355,10 +355,14 @@ impl Projection {
         &self.columns
     }
 
-    /// The Arrow schema: every column may be null.
+    /// The Arrow schema: a column may be null unless it says never.
     pub fn schema(&self) -> arrow_schema::SchemaRef {
         let field = |column: &OutputColumn| {
-            arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), true)
+            let nullable = match &column.expr {
+                Expr::Column(column) => !column.null_when().is_empty(),
+                Expr::Path(_) => true,
+            };
+            arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
         };
         arrow_schema::Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()).into()
     }

@@ -9,6 +9,11 @@ mod stream;
 
 use pyo3::prelude::*;
 
+/// Column buffers of some hundred kilobytes come and go for every batch: the system's allocator
+/// would hand them back to the kernel, and fault them in again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
