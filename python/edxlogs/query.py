@@ -92,7 +92,11 @@ class Conditions:
 
     def shown(self) -> dict[str, Any]:
         """Those conditions that ask for something, for reports."""
-        keywords = {name: value for name, value in self.keywords().items() if value}
+        keywords = {
+            name: value
+            for name, value in self.keywords().items()
+            if value is not None and value is not False and value != []
+        }
         for name, asked in (("sites", self.site), ("exclude_sites", self.exclude_site)):
             if listed := values(name, asked):
                 keywords[name] = listed
