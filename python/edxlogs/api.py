@@ -97,10 +97,14 @@ class BatchStream(_core.BatchStream):
             except StopIteration:
                 return
             except (pyarrow.ArrowException, OSError):
-                if self._error is not None:
-                    raise self._error from None
+                # Where it was Ctrl-C that ended the wait, this call lets it through as itself.
+                if (error := self._failure()) is not None:
+                    raise error from None
                 raise
             yield batch
+
+    def _failure(self) -> BaseException | None:
+        return self._error
 
     def _feed(self, writers: list[_core.BatchWriter]) -> None:
         """Read the sources, several at once, each into its writer."""

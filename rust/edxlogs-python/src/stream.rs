@@ -40,7 +40,7 @@ struct Shared {
 impl Shared {
     /// The next batch of the first source that has any; `None` after the last. The interpreter is
     /// released while it waits, whoever calls.
-    fn next(&self) -> PyResult<Option<RecordBatch>> {
+    fn next(&self) -> std::result::Result<Option<RecordBatch>, ArrowError> {
         loop {
             let front = lock(&self.sources).front().cloned();
             let Some(front) = front else {
@@ -50,20 +50,31 @@ impl Shared {
             let received = Python::attach(|py| py.detach(|| front.recv_timeout(PATIENCE)));
             match received {
                 Ok(Message::Batch(batch)) => return Ok(Some(batch)),
-                Ok(Message::Failed(error)) => return Err(error),
-                Err(RecvTimeoutError::Timeout) => Python::attach(|py| {
-                    py.check_signals().inspect_err(|_| {
-                        // Arrow makes an error of its own of this one: let it come once more.
-                        let again = py.import("_thread").and_then(|m| m.call_method0("interrupt_main"));
-                        drop(again);
-                    })
-                })?,
+                Ok(Message::Failed(error)) => {
+                    return Err(ArrowError::ExternalError(Box::new(error)));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if Python::attach(interrupted) {
+                        return Err(ArrowError::ExternalError("interrupted".into()));
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     lock(&self.sources).pop_front();
                 }
             }
         }
     }
+}
+
+/// Whether Ctrl-C was pressed. Arrow makes an error of its own of the one that is told here, so the
+/// exception is made to come once more, when Python runs again.
+fn interrupted(py: Python<'_>) -> bool {
+    let interrupted = py.check_signals().is_err();
+    if interrupted {
+        let again = py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"));
+        drop(again);
+    }
+    interrupted
 }
 
 impl Drop for Shared {
@@ -144,7 +155,7 @@ impl Iterator for Reader {
     type Item = std::result::Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.shared.next().map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+        self.shared.next().transpose()
     }
 }
 
