@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import gzip
 import json
 import os
@@ -86,6 +87,7 @@ def settles_to(before: tuple[int, int], seconds: float = 5.0) -> bool:
     """Whether descriptors and threads come back to what they were."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
+        gc.collect()
         now = usage()
         if now[0] <= before[0] and now[1] <= before[1]:
             return True
