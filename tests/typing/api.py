@@ -55,7 +55,7 @@ edxlogs.filter("logs", slack=None, since="2014-10-01", columns=None)
 with edxlogs.filter("logs") as closing:
     assert_type(closing, BatchStream)
     for batch in closing:
-        batch.num_rows
+        rows: int = batch.num_rows
     closing.close()
 
 capsule: object = stream.__arrow_c_stream__()
@@ -73,10 +73,9 @@ except EdxlogsError as error:
     assert_type(error.byte, int | None)
 
 # What the checker must refuse.
-edxlogs.filter("logs", "A/B/C")  # type: ignore[misc]
+edxlogs.filter("logs", "A/B/C")  # type: ignore[call-arg]
 edxlogs.filter(5)  # type: ignore[arg-type]
 edxlogs.filter("logs", course=5)  # type: ignore[arg-type]
 edxlogs.filter("logs", since=5)  # type: ignore[arg-type]
 edxlogs.filter("logs", courses="A/B/C")  # type: ignore[call-arg]
-edxlogs.filter(open("a.log"))  # type: ignore[arg-type]  # noqa: SIM115
 stream.verified = True  # type: ignore[misc]

@@ -132,6 +132,11 @@ def test_the_summary() -> None:
 
 
 def test_sizes_in_the_summary() -> None:
-    for size, shown in ((999, "999 B"), (1000, "1.0 kB"), (10**9, "1.0 GB"), (5 * 10**15, "5000.0 TB")):
+    for size, shown in (
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (10**9, "1.0 GB"),
+        (5 * 10**15, "5000.0 TB"),
+    ):
         line = summary(Account(sources=[source("a", Counts(bytes_read=size))]), 1.0)[0]
         assert line.startswith(f"1 source, {shown} read")

@@ -113,8 +113,17 @@ def test_duckdb_takes_the_capsule(logs: list[Path], rows: list[dict[str, Any]]) 
     import duckdb
 
     stream = edxlogs.filter(logs, columns=["course_id", "line"])  # noqa: F841 - by its name
+    question = "select count(*), sum(line) from stream"
     with duckdb.connect() as connection:
-        counted = connection.execute("select count(*), sum(line) from stream").fetchall()
+        try:
+            counted = connection.execute(question).fetchall()
+        except duckdb.InvalidInputException as error:
+            # DuckDB 2.0 exports the stream once for its schema, and once more for its rows.
+            assert "was read already" in str(error)
+            stream = pa.RecordBatchReader.from_stream(  # noqa: F841
+                edxlogs.filter(logs, columns=["course_id", "line"])
+            )
+            counted = connection.execute(question).fetchall()
     assert counted == [(len(rows), sum(row["line"] for row in rows))]
 
 
@@ -128,7 +137,7 @@ def test_conditions_equal_the_oracle(logs: list[Path]) -> None:
     table = pa.table(edxlogs.filter(logs, course=COURSE, event_type="problem_*"))
     wanted = expected(*logs, courses=[COURSE], event_types=["problem_*"])
     assert without_site(plain(table)) == wanted
-    assert 0 < len(wanted)
+    assert wanted
 
 
 def test_time_conditions_of_every_form(tmp_path: Path) -> None:
@@ -178,9 +187,7 @@ def test_casts_and_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_threads_change_nothing(
-    logs: list[Path], rows: list[dict[str, Any]], threads: int
-) -> None:
+def test_threads_change_nothing(logs: list[Path], rows: list[dict[str, Any]], threads: int) -> None:
     assert without_site(plain(pa.table(edxlogs.filter(logs, threads=threads)))) == rows
 
 
@@ -264,7 +271,7 @@ def test_a_broken_file_object_is_an_error_of_its_source(
     good = write(tmp_path / "good.log", lines(3))
     stream = edxlogs.filter([Breaks(lines(count), end), good])
     seen: list[str] = []
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(SourceError) as caught:  # noqa: PT012
         for batch in stream:
             seen += batch.column("source").to_pylist()
     assert seen.count("good.log") == 3
@@ -451,7 +458,7 @@ def test_a_broken_source_among_good_ones(broken: Path, tmp_path: Path) -> None:
     good = [write(tmp_path / f"{name}.log.gz", lines(4000)) for name in "ac"]
     stream = edxlogs.filter([good[0], broken, good[1]], threads=2)
     seen: list[str] = []
-    with pytest.raises(InflateError, match=r"b\.log\.gz.*cut off") as caught:
+    with pytest.raises(InflateError, match=r"b\.log\.gz.*cut off") as caught:  # noqa: PT012
         for batch in stream:
             seen += batch.column("source").to_pylist()
     assert seen.count("a.log.gz") == seen.count("c.log.gz") == 4000
@@ -477,7 +484,7 @@ def test_a_broken_link_in_a_folder_fails_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "b.log").symlink_to(tmp_path / "nowhere")
     stream = edxlogs.filter(tmp_path)
     count = 0
-    with pytest.raises(MissingSourceError, match="broken link"):
+    with pytest.raises(MissingSourceError, match="broken link"):  # noqa: PT012
         for batch in stream:
             count += batch.num_rows
     assert count == 5

@@ -26,7 +26,9 @@ def test_sizes(text: str | int, size: int) -> None:
     assert Bytes().convert(text, None, None) == size
 
 
-@pytest.mark.parametrize("text", ["", "0", "0k", "-1", "1.5M", "8 XB", "MiB", "1e6", "\u0663", "8iB"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0k", "-1", "1.5M", "8 XB", "MiB", "1e6", "\u0663", "8iB"]
+)
 def test_no_sizes(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Bytes().convert(text, None, None)

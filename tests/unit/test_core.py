@@ -55,9 +55,7 @@ def make_part(
     path: Path, query: Query, format_name: str, memory_bytes: int, hidden: Path | None
 ) -> _core.Part:
     writer = _core.PartWriter(query, format_name, path=hidden, memory_bytes=memory_bytes)
-    counts, error = _core.scan(
-        str(path), query, writer, name=path.name, control=_core.Control()
-    )
+    _, error = _core.scan(str(path), query, writer, name=path.name, control=_core.Control())
     assert error is None
     return writer.finish()
 
@@ -139,22 +137,29 @@ def test_parts_make_the_file_that_one_part_would(
     target = write_parts(tmp_path, logs, format_name, memory, spilled)
     read = read_rows(target, format_name)
     if format_name in LINE_FORMATS:
-        events = [line for path in logs for line in gzip.decompress(path.read_bytes()).splitlines(True)]
+        events = [
+            line for path in logs for line in gzip.decompress(path.read_bytes()).splitlines(True)
+        ]
         assert read == [line for line in events if line.strip()]
     elif format_name == "csv":
         names = [name for name, *_ in _core.columns()]
         assert read[0] == names
         at = names.index
         wanted = [[str(row["line"]), row["username"], row["page"] or ""] for row in rows]
-        assert [[row[at("line")], row[at("username")], row[at("page")]] for row in read[1:]] == wanted
+        assert [
+            [row[at("line")], row[at("username")], row[at("page")]] for row in read[1:]
+        ] == wanted
     else:
         assert without_site(read) == rows
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 9), st.sampled_from([TINY, 2000, LARGE]), st.booleans()), max_size=9
+        st.tuples(st.integers(0, 9), st.sampled_from([TINY, 2000, LARGE]), st.booleans()),
+        max_size=9,
     ),
     st.sampled_from(FORMATS),
 )
@@ -262,7 +267,7 @@ def test_a_full_disk(logs: list[Path], format_name: str) -> None:
     query = query_for(format_name)
     with open("/dev/full", "wb", buffering=0) as full:
         output = _core.Output(full.fileno(), query, format_name, [])
-        with pytest.raises(OutputError, match="No space left"):
+        with pytest.raises(OutputError, match="No space left"):  # noqa: PT012
             for _ in range(20):
                 output.append(make_part(logs[2], query, format_name, LARGE, None))
             output.finish(sync=False)
@@ -339,7 +344,9 @@ def test_arrow_holds_the_metadata_and_no_dictionary(logs: list[Path], tmp_path: 
     target = write_parts(tmp_path, logs, "arrow", [LARGE])
     with pa.OSFile(str(target)) as file:
         schema = pa.ipc.open_file(file).schema
-    assert {key.decode(): value.decode() for key, value in schema.metadata.items()} == dict(METADATA)
+    assert {key.decode(): value.decode() for key, value in schema.metadata.items()} == dict(
+        METADATA
+    )
     assert not any(pa.types.is_dictionary(field.type) for field in schema)
     declared = {"string": "string", "int64": "int64", "timestamp[us, UTC]": "timestamp[us, tz=UTC]"}
     assert [(field.name, str(field.type)) for field in schema] == [
@@ -371,7 +378,9 @@ def test_csv_for_spreadsheets(tmp_path: Path) -> None:
     output.append(make_part(path, query, "csv-excel-safe", LARGE, None))
     output.finish(sync=False)
     cells = [row[0] for row in read_rows(tmp_path / "out", "csv")[1:]]
-    assert cells == [f"'{text}" if text[:1] in set("=+-@\t\r") and text else text for text in starts]
+    assert cells == [
+        f"'{text}" if text[:1] in set("=+-@\t\r") and text else text for text in starts
+    ]
 
 
 def test_members_and_frames_are_whole(logs: list[Path], tmp_path: Path) -> None:
@@ -397,9 +406,7 @@ def test_rejects_beyond_memory(tmp_path: Path) -> None:
 
     def rejects(place: Path | None) -> bytes:
         writer = _core.PartWriter(query, "jsonl", rejects_path=place)
-        counts, error = _core.scan(
-            str(path), query, writer, name="a.log", control=_core.Control()
-        )
+        counts, error = _core.scan(str(path), query, writer, name="a.log", control=_core.Control())
         assert (error, counts["rejected"]) == (None, 1500)
         with (tmp_path / "rejects").open("w+b") as file:
             writer.finish().copy_rejects(file.fileno())
@@ -452,7 +459,9 @@ def test_file_objects_may_give_any_size(size: int, threads: int) -> None:
     assert counts["bytes_read"] == len(packed)
 
 
-@pytest.mark.parametrize("bad", [None, "text", 5, bytearray(b"{}"), ValueError("no"), OSError(5, "x")])
+@pytest.mark.parametrize(
+    "bad", [None, "text", 5, bytearray(b"{}"), ValueError("no"), OSError(5, "x")]
+)
 def test_file_objects_that_fail(bad: object) -> None:
     for before in ([], [lines(3)]):
         _, error = scan(Chunks([*before, bad]))

@@ -48,7 +48,7 @@ def test_a_file_without_values(tmp_path: Path, content: bytes | None) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "  ", ["a", ""], 5, [5], b"a", "@", "@/", [None]])
 def test_values_that_are_none(wrong: Any) -> None:
-    with pytest.raises(ConfigError, match="^user: "):
+    with pytest.raises(ConfigError, match=r"^user: "):
         values("user", wrong)
 
 
@@ -67,7 +67,7 @@ def test_moments(moment: datetime.datetime) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "tomorrow", "2014-13-01", "2014-02-30", "\x1b[31m", 5, []])
 def test_no_moment(wrong: Any) -> None:
-    with pytest.raises(ConfigError, match="^since: ") as caught:
+    with pytest.raises(ConfigError, match=r"^since: ") as caught:
         micros("since", wrong)
     assert "\x1b" not in str(caught.value)
 

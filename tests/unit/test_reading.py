@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,8 @@ def fifo(folder: Path, content: bytes) -> tuple[Path, threading.Thread]:
     os.mkfifo(path)
 
     def feed() -> None:
-        try:
+        with suppress(BrokenPipeError):
             path.write_bytes(content)
-        except BrokenPipeError:
-            pass
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -120,9 +119,7 @@ def test_bytes_after_the_gzip_data_are_a_warning(tmp_path: Path) -> None:
         (gzip.compress(b"-----BEGIN PGP MESSAGE-----\n\nx"), FormatError, False),
     ],
 )
-def test_damage(
-    tmp_path: Path, place: str, content: bytes, kind: type, salvageable: bool
-) -> None:
+def test_damage(tmp_path: Path, place: str, content: bytes, kind: type, salvageable: bool) -> None:
     path = tmp_path / "a.log.gz"
     path.write_bytes(content)
     scanned = scan(path if place == "file" else stream(content))
@@ -143,7 +140,9 @@ def test_what_the_system_refuses(tmp_path: Path) -> None:
 
 
 @needs_gpg
-def test_a_message_that_vanishes(ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_vanishes(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.log.gpg"
     path.write_bytes(ring.encrypt(data=PACKED))
     (source,) = find([path]).sources

@@ -117,9 +117,7 @@ class Running:
             flags = os.O_RDWR | os.O_CREAT
             descriptor = os.open(self.rejects.path, flags, 0o600)
         output = open_output(self.file.path, self.query, format_name, [])
-        delivery = Delivery(
-            format_name, output, self.file, descriptor, self.rejects, **options
-        )
+        delivery = Delivery(format_name, output, self.file, descriptor, self.rejects, **options)
         self.reader = Reader(self.query, Gpg(home=home, prompt=False), _core.Control())
         self.selection = select(arguments, conditions)
         self.told: list[str] = []
@@ -171,7 +169,9 @@ def test_order_is_that_of_the_sources(logs: list[Path], folder: Path, workers: i
     assert running.account.is_whole
 
 
-@pytest.mark.parametrize("format_name", ["parquet", "csv", "arrow", "jsonl", "jsonl.gz", "jsonl.zst"])
+@pytest.mark.parametrize(
+    "format_name", ["parquet", "csv", "arrow", "jsonl", "jsonl.gz", "jsonl.zst"]
+)
 def test_parts_that_wait_leave_memory(
     logs: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
 ) -> None:
@@ -237,7 +237,9 @@ def test_salvage_delivers_what_precedes_the_damage(logs: list[Path], folder: Pat
 
 
 @needs_gpg
-def test_salvage_never_delivers_an_altered_message(ring: Ring, tmp_path: Path, folder: Path) -> None:
+def test_salvage_never_delivers_an_altered_message(
+    ring: Ring, tmp_path: Path, folder: Path
+) -> None:
     message = ring.encrypt("--compress-algo", "none", data=lines(3000))
     altered = bytearray(message)
     altered[len(altered) // 2] ^= 1
@@ -380,9 +382,7 @@ def test_counting_alone(logs: list[Path]) -> None:
     assert (account.total.lines, account.total.parsed, account.rows_written) == (4800, 4800, 4800)
 
 
-def test_unverified_rows_go_out_and_are_counted(
-    logs: list[Path], folder: Path
-) -> None:
+def test_unverified_rows_go_out_and_are_counted(logs: list[Path], folder: Path) -> None:
     logs[1].write_bytes(logs[1].read_bytes()[:-9])
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:

@@ -132,7 +132,7 @@ def test_names_of_open_files_are_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [[], (), 5, None, [5], [None], b"x", [b"x"], [[]]])
 def test_no_source(arguments: Any) -> None:
-    with pytest.raises(ConfigError, match="^sources: "):
+    with pytest.raises(ConfigError, match=r"^sources: "):
         select(arguments, Conditions())
 
 

@@ -84,7 +84,7 @@ def test_discarded(tmp_path: Path) -> None:
 def test_an_output_that_exists(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_bytes(b"old")
-    with pytest.raises(ConfigError, match="exists; .*--overwrite"):
+    with pytest.raises(ConfigError, match=r"exists; .*--overwrite"):
         OutputFile(target)
     assert os.listdir(tmp_path) == ["out"]
     publish(target, overwrite=True)
