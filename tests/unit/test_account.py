@@ -13,24 +13,22 @@ from edxlogs.errors import InternalError
 
 
 def counts(**more: Any) -> Counts:
-    return Counts(
-        **{
-            "bytes_read": 10,
-            "bytes_expanded": 100,
-            "lines": 10,
-            "blank": 1,
-            "rejected": 2,
-            "kept": 3,
-            "dropped": 4,
-            "parsed": 7,
-            "rows": 5,
-            "late": 1,
-            "latest_days": 9,
-            "reasons": {"not_json": 2},
-            "mends": {"bom": 1},
-        }
-        | more
-    )
+    usual: dict[str, Any] = {
+        "bytes_read": 10,
+        "bytes_expanded": 100,
+        "lines": 10,
+        "blank": 1,
+        "rejected": 2,
+        "kept": 3,
+        "dropped": 4,
+        "parsed": 7,
+        "rows": 5,
+        "late": 1,
+        "latest_days": 9,
+        "reasons": {"not_json": 2},
+        "mends": {"bom": 1},
+    }
+    return Counts(**(usual | more))
 
 
 def source(name: str, counts: Counts, status: str = "delivered") -> SourceAccount:

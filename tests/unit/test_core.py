@@ -444,8 +444,8 @@ class Chunks:
 
 def scan(source: Any, **options: Any) -> tuple[dict[str, Any], Exception | None]:
     query = make_query(Conditions(), collect="nothing")
-    options = {"name": "x", "control": _core.Control()} | options
-    return _core.scan(source, query, None, **options)
+    usual: dict[str, Any] = {"name": "x", "control": _core.Control()}
+    return _core.scan(source, query, None, **(usual | options))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_results_come_in_order() -> None:
         time.sleep(0.02 if number % 3 == 0 else 0)
         return number
 
-    workers = Workers([lambda number=n: task(number) for n in range(30)], 4)
+    workers = Workers([partial(task, number) for number in range(30)], 4)
     assert [workers.take() for _ in range(30)] == list(range(30))
     workers.stop()
 
@@ -45,7 +46,7 @@ def test_results_come_in_order() -> None:
 @pytest.mark.parametrize(("count", "ahead"), [(1, 1), (2, 2), (4, 3), (3, 128)])
 def test_a_worker_runs_ahead_no_further_than_told(count: int, ahead: int) -> None:
     begun: list[int] = []
-    workers = Workers([lambda number=n: begun.append(number) for n in range(20)], count, ahead)
+    workers = Workers([partial(begun.append, number) for number in range(20)], count, ahead)
     for taken in range(20):
         time.sleep(0.02)
         assert len(begun) <= taken + ahead

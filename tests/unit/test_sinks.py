@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ def hidden(target: Path) -> Path:
     return target.parent / f".{target.name}.edxlogs"
 
 
-def publish(target: Path, content: bytes = b"new", **options: bool) -> None:
+def publish(target: Path, content: bytes = b"new", **options: Any) -> None:
     file = OutputFile(target, **options)
     file.path.write_bytes(content)
     file.publish()
@@ -213,17 +215,17 @@ def test_a_lock_that_was_removed_counts_for_nothing(
     target = tmp_path / "out"
     first = OutputFile(target)
     third: list[OutputFile] = []
-    lock = sinks.fcntl.flock
+    lock = fcntl.flock
 
     def late(descriptor: int, flags: int) -> None:
         if not third:
-            monkeypatch.setattr(sinks.fcntl, "flock", lock)
+            monkeypatch.setattr(fcntl, "flock", lock)
             first.discard()
             third.append(OutputFile(target))
             third[0].path.write_bytes(b"third")
         lock(descriptor, flags)
 
-    monkeypatch.setattr(sinks.fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     with pytest.raises(OutputError, match="another edxlogs"):
         OutputFile(target)
     assert third[0].path.read_bytes() == b"third"
