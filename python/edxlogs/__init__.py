@@ -23,6 +23,7 @@ from edxlogs.errors import (
 )
 
 if TYPE_CHECKING:
+    from edxlogs._core import __version__
     from edxlogs.account import Account
     from edxlogs.api import BatchStream, filter
     from edxlogs.sources import Slack, Source

@@ -4,7 +4,24 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Protocol, final
 
+from typing_extensions import disjoint_base
+
 from edxlogs.errors import EdxlogsError
+
+__all__ = [
+    "DEBUG",
+    "BatchStream",
+    "BatchWriter",
+    "Control",
+    "Output",
+    "Part",
+    "PartWriter",
+    "Query",
+    "__version__",
+    "columns",
+    "parse_time",
+    "scan",
+]
 
 __version__: str
 DEBUG: bool
@@ -74,6 +91,7 @@ class PartWriter:
         query: the query of the scan.
         format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
         path: place of the hidden file that a large part needs; None drops what outgrows memory.
+        rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
         memory_bytes: a part above it is large.
     """
 
@@ -83,6 +101,7 @@ class PartWriter:
         format_name: str,
         *,
         path: str | PathLike[str] | None = None,
+        rejects_path: str | PathLike[str] | None = None,
         memory_bytes: int = ...,
     ) -> PartWriter: ...
     def finish(self) -> Part:
@@ -132,6 +151,7 @@ class BatchWriter:
 
     def close(self, error: BaseException | None = None) -> None: ...
 
+@disjoint_base
 class BatchStream:
     """Batches in the order of the writers, as an Arrow C stream that is read once.
 
@@ -144,6 +164,9 @@ class BatchStream:
     def writer(self) -> BatchWriter:
         """Make the writer of the next source; all are made before reading begins."""
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    @property
+    def exhausted(self) -> bool:
+        """Whether the stream was read to its end."""
 
 def scan(
     input: str | PathLike[str] | int | _Readable,

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.errors import ConfigError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.query import Conditions, Moment, Values, make_query
 from edxlogs.reading import Reader, Scanned
 from edxlogs.run import Workers, default_workers
 from edxlogs.selection import select
-from edxlogs.sources import DEFAULT_SLACK, Slack, Source
+from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
 
 _SOURCES_AHEAD = 1  # sources under way beside those that the workers read
+
+
+OneSource = str | PathLike[str] | Readable | Source
 
 
 class BatchStream(_core.BatchStream):
@@ -40,12 +43,11 @@ class BatchStream(_core.BatchStream):
     _threads: int
     _error: BaseException | None
     _started: bool
-    _ended: bool
 
     @property
     def verified(self) -> bool:
         """Whether all was read, and every source passed its checks."""
-        return self._ended and self._error is None and self.account.is_whole
+        return self.exhausted and self._error is None and self.account.is_whole
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -95,10 +97,14 @@ class BatchStream(_core.BatchStream):
             except StopIteration:
                 return
             except (pyarrow.ArrowException, OSError):
-                if self._error is not None:
-                    raise self._error from None
+                # Where it was Ctrl-C that ended the wait, this call lets it through as itself.
+                if (error := self._failure()) is not None:
+                    raise error from None
                 raise
             yield batch
+
+    def _failure(self) -> BaseException | None:
+        return self._error
 
     def _feed(self, writers: list[_core.BatchWriter]) -> None:
         """Read the sources, several at once, each into its writer."""
@@ -118,16 +124,19 @@ class BatchStream(_core.BatchStream):
         try:
             for source in self._sources:
                 scanned = workers.take()
-                assert isinstance(scanned, Scanned)
+                if isinstance(scanned.error, StoppedError):
+                    raise scanned.error
                 self._enter(source, scanned)
                 error = error or scanned.error
             self.account.check()
         except BaseException as failure:
             error = failure
+            self._reader.control.stop()
         finally:
             workers.stop()
         self._error = error
-        self._ended = True
+        for writer in writers[:-1]:
+            writer.close()
         writers[-1].close(error)
 
     def _enter(self, source: Source, scanned: Scanned) -> None:
@@ -148,7 +157,7 @@ class BatchStream(_core.BatchStream):
 
 
 def filter(  # noqa: A001 - the verb of the command line
-    sources: str | PathLike[str] | BinaryIO | Source | Sequence[Any],
+    sources: OneSource | Iterable[OneSource],
     *,
     course: Values = None,
     org: Values = None,
@@ -169,7 +178,7 @@ def filter(  # noqa: A001 - the verb of the command line
     by: str = "time",
     slack: Slack | None = DEFAULT_SLACK,
     where: Values = None,
-    columns: Sequence[str] | None = None,
+    columns: Values = None,
     course_from: str = "all",
     check: str = "fast",
     strict: bool = False,
@@ -223,6 +232,8 @@ def filter(  # noqa: A001 - the verb of the command line
 
     Source: EdX Research Guide, "Events in the Tracking Logs".
     """
+    if threads < 0:
+        raise ConfigError("threads: must be 0 or more; 0 means one per core")
     conditions = Conditions(
         course=course,
         org=org,
@@ -252,7 +263,7 @@ def filter(  # noqa: A001 - the verb of the command line
         course_from=course_from,
         max_line_bytes=max_line_bytes,
     )
-    selection = select(sources, conditions)  # type: ignore[arg-type]
+    selection = select(sources, conditions)
     gpg = Gpg(
         home=None if gnupg_home is None else Path(gnupg_home),
         passphrase_file=None if passphrase_file is None else Path(passphrase_file),
@@ -264,7 +275,6 @@ def filter(  # noqa: A001 - the verb of the command line
     stream._reader = Reader(query, gpg, control)
     stream._sources = selection.sources
     stream._threads = threads or default_workers()
-    stream._error = EdxlogsError(selection.account.failed[0]) if selection.account.failed else None
+    stream._error = selection.failures[0] if selection.failures else None
     stream._started = False
-    stream._ended = False
     return stream

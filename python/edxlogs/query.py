@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from edxlogs.sources import DEFAULT_SLACK, Slack
 Values = str | Iterable[str] | None
 Moment = str | datetime.date | datetime.datetime | None
 
-EVENT_SOURCES = ("server", "browser", "mobile", "task")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -81,7 +80,7 @@ class Conditions:
             "since": since,
             "until": until,
             "by_received_at": self.by == "received_at",
-            "expressions": _listed(self.where),
+            "expressions": _texts("where", self.where),
         }
 
     def has_site(self, site: str | None) -> bool:
@@ -93,25 +92,37 @@ class Conditions:
 
     def shown(self) -> dict[str, Any]:
         """Those conditions that ask for something, for reports."""
-        keywords = {name: value for name, value in self.keywords().items() if value}
+        keywords = {
+            name: value
+            for name, value in self.keywords().items()
+            if value is not None and value is not False and value != []
+        }
         for name, asked in (("sites", self.site), ("exclude_sites", self.exclude_site)):
             if listed := values(name, asked):
                 keywords[name] = listed
         return keywords
 
 
-def _listed(given: Values) -> list[str]:
+def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
-    return [given] if isinstance(given, str) else list(given)
+    # One text holds characters, and one number nothing at all: both are one value.
+    one = isinstance(given, str | bytes) or not isinstance(given, Iterable)
+    return [given] if one else list(given)
+
+
+def _texts(what: str, given: Values) -> list[str]:
+    """The values of one kind as they stand."""
+    for value in (listed := _listed(given)):
+        if not isinstance(value, str):
+            raise ConfigError(f"{what}: {shown(repr(value))}: is no text; give it as text")
+    return listed
 
 
 def values(what: str, given: Values) -> list[str]:
     """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
     result = []
-    for value in _listed(given):
-        if not isinstance(value, str):
-            raise ConfigError(f"{what}: {value!r}: is no text; give it as text")
+    for value in _texts(what, given):
         if not value.startswith("@"):
             result.append(value)
             continue
@@ -143,6 +154,8 @@ def micros(what: str, moment: Moment) -> int | None:
                 " instant like 2014-10-01T12:00:00Z"
             )
         return parsed
+    if not isinstance(moment, datetime.date):
+        raise ConfigError(f"{what}: {shown(repr(moment))}: is no time; give a date or text")
     if not isinstance(moment, datetime.datetime):
         moment = datetime.datetime.combine(moment, datetime.time())
     if moment.tzinfo is None:
@@ -153,7 +166,7 @@ def micros(what: str, moment: Moment) -> int | None:
 def make_query(
     conditions: Conditions,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Values = None,
     collect: str = "columns",
     check: str = "fast",
     strict: bool = False,
@@ -174,7 +187,7 @@ def make_query(
         raise ConfigError("max-line-bytes: must be 1 or more")
     return _core.Query(
         **conditions.keywords(),
-        columns=None if columns is None else list(columns),
+        columns=None if columns is None else _texts("columns", columns),
         collect=collect,
         check_full=check == "full",
         strict=strict,

@@ -14,11 +14,11 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Counts
-from edxlogs.errors import EdxlogsError, FormatError, InflateError, SourceError
+from edxlogs.errors import DecryptError, EdxlogsError, FormatError, InflateError, SourceError
 from edxlogs.gpg import Decryption, Gpg
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
-from edxlogs.sources import STDIN, Kind, Source, sniff
+from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, sniff
 
 _EPOCH_ORDINAL = 719163  # date(1970, 1, 1).toordinal()
 _DRAIN_BYTES = 1 << 20
@@ -74,9 +74,11 @@ class Reader:
                 path, sink = source.path, make_sink()
                 counts, error = self._scan(source, path, sink, threads, in_file=True)
                 return _plain_verdict(source, counts, sink, error)
-        except SourceError as error:
+            return self._scan_openpgp(source, make_sink, threads)
+        except EdxlogsError as error:
             return Scanned(Counts(), None, error)
-        return self._scan_openpgp(source, make_sink, threads)
+        except OSError as error:
+            return Scanned(Counts(), None, cannot_open(source.path, error))
 
     def _scan(
         self, source: Source, bytes_from: Any, sink: Sink, threads: int, *, in_file: bool = False
@@ -99,7 +101,7 @@ class Reader:
     def _scan_stream(self, source: Source, sink: Sink, threads: int) -> Scanned:
         """A source that can be read once: its first bytes are looked at on the way."""
         if source.file is not None:
-            head = source.file.read(HEAD_BYTES)
+            head = _first_bytes(source, source.file)
             if not looks_like_openpgp(head):
                 stream: object = _Rejoined(head, source.file.read)
                 counts, error = self._scan(source, stream, sink, threads)
@@ -119,29 +121,32 @@ class Reader:
             if descriptor != 0:
                 os.close(descriptor)
 
-    def _scan_openpgp(
-        self, source: Source, make_sink: Callable[[], Sink], threads: int
-    ) -> Scanned:
+    def _scan_openpgp(self, source: Source, make_sink: Callable[[], Sink], threads: int) -> Scanned:
         delays = self.gpg.delays()
         length = source.length
         warning: str | None = None
+        passed_on: Scanned | None = None
         while True:
-            try:
-                decryption = self.gpg.open(
-                    source.label, source.path, offset=source.offset, length=length
-                )
-            except EdxlogsError as error:
-                return Scanned(Counts(), None, error)
-            with decryption:
-                scanned, verdict = self._verdict(source, decryption, make_sink(), threads)
+            sink = None if passed_on is not None else make_sink()
+            with self.gpg.open(
+                source.label, source.path, offset=source.offset, length=length
+            ) as decryption:
+                scanned, verdict = self._verdict(source, decryption, sink, threads)
             warning = warning or verdict.warning
+            if scanned.counts.rows and not isinstance(sink, _core.PartWriter):
+                # These rows cannot be taken back: a further reading only weighs them.
+                passed_on = passed_on or scanned
             delay = next(delays, None) if verdict.retry else None
             if delay is None:
-                if warning and warning not in scanned.warnings:
-                    scanned.warnings.append(warning)
-                return scanned
+                break
             length = verdict.length if verdict.length is not None else length
             time.sleep(delay)
+        if warning and warning not in scanned.warnings:
+            scanned.warnings.append(warning)
+        if passed_on is not None and scanned.error is None and scanned.counts != passed_on.counts:
+            why = f"cannot decrypt: {source.label}: it changed while it was read; run again"
+            scanned.error = DecryptError(why, source.name)
+        return scanned
 
     def _verdict(
         self, source: Source, decryption: Decryption, sink: Sink, threads: int
@@ -198,6 +203,20 @@ def _plain_verdict(
         )
     salvageable = isinstance(error, InflateError)
     return Scanned(counts, sink, error, salvageable=salvageable, warnings=warnings)
+
+
+def _first_bytes(source: Source, file: Readable) -> bytes:
+    """What a caller's file gives first; it may raise anything, and give anything."""
+    try:
+        head: object = file.read(HEAD_BYTES)
+    except Exception as error:
+        raise SourceError(f"{source.label}: reading it failed: {error}", source.name) from error
+    if not isinstance(head, bytes):
+        raise SourceError(
+            f"{source.label}: gives {type(head).__name__}, not bytes; open it as 'rb'",
+            source.name,
+        )
+    return head
 
 
 def _read_head(descriptor: int) -> bytes:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from edxlogs import _core
-from edxlogs.account import Account, Counts, SourceAccount
+from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
@@ -28,6 +29,7 @@ WAITING_BYTES = 64 << 20  # parts in memory that wait for their turn
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
 _SMALL_PART_BYTES = 16 << 20
 MOST_AHEAD = 128  # parts, so that a run keeps few files open
+_PATIENCE_SECONDS = 1.0  # for workers that were told to stop
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Delivery:
         output: takes the parts in order; None only counts.
         file: the file in the making behind it; None for standard output.
         rejects: descriptor that takes the rejected lines, or None.
+        rejects_file: the file in the making behind `rejects`.
         salvage: whether the sound part of a damaged source is delivered.
         unverified: whether rows go out before their source's verdict.
     """
@@ -47,11 +50,12 @@ class Delivery:
     output: _core.Output | None = None
     file: OutputFile | None = None
     rejects: int | None = None
+    rejects_file: OutputFile | None = None
     salvage: bool = False
     unverified: bool = False
 
 
-class Workers:
+class Workers(Generic[T]):
     """Threads that work through numbered tasks in order, a bounded number ahead of the reader.
 
     They are daemons: one that waits for a terminal's input must not keep the process alive.
@@ -62,13 +66,17 @@ class Workers:
     ) -> None:
         self._tasks = tasks
         self._most_ahead = most_ahead
-        self._results: dict[int, object] = {}
+        self._results: dict[int, T | BaseException] = {}
         self._changed = threading.Condition()
         self._next = 0
         self._taken = 0
         self._stopped = False
-        for _ in range(min(count, len(tasks))):
-            threading.Thread(target=self._work, name="edxlogs-worker", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._work, name="edxlogs-worker", daemon=True)
+            for _ in range(min(count, len(tasks)))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _work(self) -> None:
         while True:
@@ -80,7 +88,7 @@ class Workers:
                     return
                 number = self._next
                 self._next += 1
-            result: object
+            result: T | BaseException
             try:
                 result = self._tasks[number]()
             except BaseException as error:
@@ -93,7 +101,7 @@ class Workers:
         """Whether the result of that task is the one waited for."""
         return number == self._taken
 
-    def take(self) -> object:
+    def take(self) -> T:
         """Wait for the next result in order; raise what its task raised."""
         with self._changed:
             while self._taken not in self._results:
@@ -107,10 +115,18 @@ class Workers:
         return result
 
     def stop(self) -> None:
-        """Start no further task."""
+        """Start no further task, and give those under way a moment to end."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        end = time.monotonic() + _PATIENCE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+
+def in_worker(task: Callable[[], T]) -> T:
+    """Do in another thread what may take long, so that this one sees Ctrl-C."""
+    return Workers([task], 1).take()
 
 
 @dataclass(slots=True)
@@ -161,12 +177,11 @@ class Run:
         workers = self._pool = Workers(tasks, count, ahead)
         try:
             for source in self.sources:
-                finished = workers.take()
-                assert isinstance(finished, _Finished)
-                self._deliver(source, finished)
+                self._deliver(source, workers.take())
         finally:
-            workers.stop()
             self.reader.control.stop()
+            # Before the hidden folder goes: a worker could still make a file in it.
+            workers.stop()
         self.account.check()
         return self.account
 
@@ -185,6 +200,8 @@ class Run:
             scanned = self.reader.scan(
                 self.sources[number], lambda: sink, threads=self._threads(number)
             )
+            if sink is not None:
+                sink.flush()
             return _Finished(scanned, None)
 
         return task
@@ -192,12 +209,17 @@ class Run:
     def _task(self, number: int) -> Callable[[], _Finished]:
         """Read a source into a part."""
         file = self.delivery.file
+        rejects_file = self.delivery.rejects_file
         memory = STDOUT_PART_BYTES if file is None else _SMALL_PART_BYTES
 
         def make_sink() -> Sink:
-            path = None if file is None else file.part_path(number)
+            rejects = None if rejects_file is None else rejects_file.part_path(number)
             return _core.PartWriter(
-                self.reader.query, self.delivery.format_name, path=path, memory_bytes=memory
+                self.reader.query,
+                self.delivery.format_name,
+                path=None if file is None else file.part_path(number),
+                rejects_path=None if rejects is None else rejects.with_suffix(".rejects"),
+                memory_bytes=memory,
             )
 
         def task() -> _Finished:
@@ -233,19 +255,14 @@ class Run:
         if isinstance(error, OutputError | InternalError | StoppedError):
             raise error
         if part is not None and part.outgrown:
-            with self._lock:
-                self._waiting_bytes -= part.memory_bytes
             scanned = self._again(source, scanned)
-            error, part = scanned.error, None
+            error = scanned.error
         delivered = self._wanted(scanned) or self.delivery.unverified
-        if delivered and part is not None and self.delivery.output is not None:
-            self.delivery.output.append(part)
-            if self.delivery.rejects is not None:
-                part.copy_rejects(self.delivery.rejects)
+        if part is not None:
+            if delivered:
+                in_worker(lambda: self._append(part))
             with self._lock:
                 self._waiting_bytes -= part.memory_bytes
-        if self.delivery.file is None and self.delivery.output is not None:
-            self.delivery.output.flush()
         counts = scanned.counts if delivered else scanned.counts.as_withheld()
         if delivered:
             self.account.rows_written += counts.rows
@@ -262,6 +279,16 @@ class Run:
         self.account.sources.append(account)
         self.on_source(account)
 
+    def _append(self, part: _core.Part) -> None:
+        output = self.delivery.output
+        if output is not None:
+            if not part.outgrown:
+                output.append(part)
+            if self.delivery.file is None:
+                output.flush()
+        if self.delivery.rejects is not None:
+            part.copy_rejects(self.delivery.rejects)
+
     def _again(self, source: Source, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""
         with suppress(EdxlogsError):
@@ -271,12 +298,9 @@ class Run:
                     " checks are done, and it cannot be read twice; write to a file with -o, or"
                     " add --unverified"
                 )
-                return Scanned(Counts(), None, SourceError(why, source.label))
+                return Scanned(first.counts, None, SourceError(why, source.label))
         output = self.delivery.output
-        again = Workers(
-            [lambda: self.reader.scan(source, lambda: output, threads=self.workers)], 1
-        ).take()
-        assert isinstance(again, Scanned)
+        again = in_worker(lambda: self.reader.scan(source, lambda: output, threads=self.workers))
         if again.error is not None or again.counts != first.counts:
             raise InternalError(
                 f"{source.label}: changed while it was read; rows of it may be out already:"

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from edxlogs.account import Account
 from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.names import describe_name, shown
 from edxlogs.query import Conditions, micros
-from edxlogs.sources import DEFAULT_SLACK, Kind, Slack, Source, find, select_by_date, sniff
+from edxlogs.sources import (
+    DEFAULT_SLACK,
+    Found,
+    Kind,
+    Readable,
+    Slack,
+    Source,
+    find,
+    select_by_date,
+    sniff,
+)
 from edxlogs.tars import expand_tar
 
 # edX dates a daily file by the receipt of its events, in UTC.
@@ -23,53 +35,63 @@ class Selection:
     Attributes:
         sources: in the order they are read.
         inputs: all that were found, also those not read.
-        account: with what was skipped, ignored or could not be opened.
+        failures: what should have been read and could not be opened.
+        account: with what was skipped, ignored or failed.
     """
 
     sources: list[Source] = field(default_factory=list)
     inputs: list[Source] = field(default_factory=list)
+    failures: list[EdxlogsError] = field(default_factory=list)
     account: Account = field(default_factory=Account)
 
+    def add(self, found: Found) -> list[Source]:
+        """Take what was found beside the sources; give those back."""
+        self.account.ignored += found.ignored
+        self.account.warnings += found.warnings
+        for error in found.failed:
+            self.fail(error)
+        return found.sources
 
-def select(arguments: Sequence[Any], conditions: Conditions) -> Selection:
+    def fail(self, error: EdxlogsError) -> None:
+        """Enter what should have been read."""
+        self.failures.append(error)
+        self.account.failed.append(str(error))
+
+
+def select(arguments: Any, conditions: Conditions) -> Selection:
     """Find the sources of a run.
 
     Args:
-        arguments: paths, folders, globs, `-`, `Source`s, or open binary files.
+        arguments: one or several: paths, folders, globs, `-`, `Source`s, or open binary files.
         conditions: of which site and time choose among the sources.
 
     Raises:
         SourceError: an argument names nothing.
         ConfigError: an argument is no source.
     """
-    if isinstance(arguments, str | bytes) or not isinstance(arguments, Sequence):
-        arguments = [arguments]
-    if not arguments:
+    one = isinstance(arguments, str | bytes | os.PathLike | Source) or hasattr(arguments, "read")
+    several = [arguments] if one or not isinstance(arguments, Iterable) else list(arguments)
+    if not several:
         raise ConfigError("sources: none given; name files, folders, or - for standard input")
     selection = Selection()
-    account = selection.account
-    for source in _found(arguments, account):
+    for source in _found(several, selection):
         selection.inputs.append(source)
-        selection.sources.extend(_opened(source, account))
+        selection.sources.extend(_opened(source, selection))
     wanted = [one for one in selection.sources if conditions.has_site(one.site)]
-    account.skipped += [one.label for one in selection.sources if not conditions.has_site(one.site)]
+    unwanted = [one for one in selection.sources if not conditions.has_site(one.site)]
     selection.sources, skipped = _by_date(wanted, conditions)
-    account.skipped += [source.label for source in skipped]
+    selection.account.skipped += [source.label for source in (*unwanted, *skipped)]
     return selection
 
 
-def _found(arguments: Sequence[Any], account: Account) -> list[Source]:
+def _found(arguments: Sequence[Any], selection: Selection) -> list[Source]:
     """The sources of the arguments. Neighbouring paths are searched together."""
     sources: list[Source] = []
-    paths: list[Any] = []
+    paths: list[str | os.PathLike[str]] = []
 
     def search() -> None:
         if paths:
-            found = find(paths)
-            sources.extend(found.sources)
-            account.ignored += found.ignored
-            account.warnings += found.warnings
-            account.failed += [str(error) for error in found.failed]
+            sources.extend(selection.add(find(paths)))
             paths.clear()
 
     for argument in arguments:
@@ -78,32 +100,40 @@ def _found(arguments: Sequence[Any], account: Account) -> list[Source]:
             sources.append(argument)
         elif hasattr(argument, "read"):
             search()
-            name = str(getattr(argument, "name", "stream"))
-            sources.append(Source(name, name.rsplit("/", 1)[-1], None, file=argument))
-        else:
+            sources.append(_stream(argument))
+        elif isinstance(argument, str | os.PathLike):
             paths.append(argument)
+        else:
+            raise ConfigError(
+                f"sources: {shown(repr(argument))}: is no source; name a path, or give a file"
+                " that is open for reading bytes"
+            )
     search()
     return sources
 
 
-def _opened(source: Source, account: Account) -> list[Source]:
+def _stream(file: Readable) -> Source:
+    """An open file as a source; what its name tells counts as that of a path does."""
+    path = getattr(file, "name", None)
+    if not isinstance(path, str):
+        return Source("stream", "stream", None, file=file)
+    parts = describe_name(os.path.abspath(path))
+    name = shown(os.path.basename(path))
+    return Source(path, name, None, parts.org, parts.site, parts.date, file=file)
+
+
+def _opened(source: Source, selection: Selection) -> list[Source]:
     """The source itself, or the members of a tar on disk."""
     try:
         if source.length is not None or sniff(source) is not Kind.TAR:
             return [source]
-        found = expand_tar(source)
+        return selection.add(expand_tar(source))
     except EdxlogsError as error:
-        account.failed.append(str(error))
+        selection.fail(error)
         return []
-    account.ignored += found.ignored
-    account.warnings += found.warnings
-    account.failed += [str(error) for error in found.failed]
-    return found.sources
 
 
-def _by_date(
-    sources: list[Source], conditions: Conditions
-) -> tuple[list[Source], list[Source]]:
+def _by_date(sources: list[Source], conditions: Conditions) -> tuple[list[Source], list[Source]]:
     since, until = micros("since", conditions.since), micros("until", conditions.until)
     slack = conditions.slack
     if conditions.by != "received_at" or slack is not DEFAULT_SLACK:

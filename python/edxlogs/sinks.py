@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,38 @@ def format_of(target: str, named: str | None) -> str:
     )
 
 
+def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
+    """Refuse a target that must not be written.
+
+    Raises:
+        ConfigError: it exists, is an input, or is no file.
+        OutputError: it cannot be examined.
+    """
+    name = shown(os.fspath(target))
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        if target.is_symlink():
+            raise ConfigError(
+                f"output: {name}: is a link that leads nowhere; name another file"
+            ) from None
+        return
+    except OSError as error:
+        raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"output: {name}: is a folder; name a file")
+    if any(_is_file(source, target, status) for source in inputs):
+        raise ConfigError(f"output: {name}: is also an input; name another file")
+    if not overwrite:
+        raise ConfigError(f"output: {name}: exists; name another file, or add --overwrite")
+
+
+def _is_file(source: Source, target: Path, status: os.stat_result) -> bool:
+    if source.identity is not None:
+        return source.identity == (status.st_dev, status.st_ino)
+    return os.path.realpath(source.path) == os.path.realpath(target)
+
+
 class OutputFile:
     """A file in the making, whole under its name or not there at all.
 
@@ -82,30 +115,10 @@ class OutputFile:
         self.target = Path(target)
         self._mode = mode
         self._overwrite = overwrite
-        self._refuse(inputs)
+        refuse(self.target, overwrite=overwrite, inputs=inputs)
         self._folder = self.target.parent / f".{self.target.name}.edxlogs"
         self._lock = self._claim()
         self.path = self._folder / "output"
-
-    def _refuse(self, inputs: Iterable[Source]) -> None:
-        name = shown(os.fspath(self.target))
-        try:
-            status = os.stat(self.target)
-        except FileNotFoundError:
-            if self.target.is_symlink():
-                raise ConfigError(
-                    f"output: {name}: is a link that leads nowhere; name another file"
-                ) from None
-            return
-        except OSError as error:
-            raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
-        if self.target.is_dir():
-            raise ConfigError(f"output: {name}: is a folder; name a file")
-        identity = (status.st_dev, status.st_ino)
-        if any(source.identity == identity for source in inputs):
-            raise ConfigError(f"output: {name}: is also an input; name another file")
-        if not self._overwrite:
-            raise ConfigError(f"output: {name}: exists; name another file, or add --overwrite")
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
@@ -114,9 +127,15 @@ class OutputFile:
         try:
             with suppress(FileExistsError):
                 os.mkdir(self._folder, 0o700)
+            if self._folder.is_symlink():
+                folder = shown(os.fspath(self._folder))
+                raise ConfigError(f"output: {name}: {folder}: is a link; remove it")
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             lock = os.open(self._folder / "lock", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(lock, self._folder / "lock"):
+                # Whoever held it has removed it since, and another may have made a new one.
+                raise BlockingIOError
             for left in os.scandir(self._folder):
                 if left.name != "lock":
                     os.unlink(left.path)
@@ -180,6 +199,13 @@ class OutputFile:
             self._lock = -1
 
 
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -188,9 +214,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(target: str, content: bytes, *, overwrite: bool, mode: int) -> None:
-    """Write a small file so that it appears whole."""
-    file = OutputFile(target, overwrite=overwrite, mode=mode)
+def write_whole(
+    target: str, content: bytes, *, overwrite: bool, mode: int, inputs: Iterable[Source] = ()
+) -> None:
+    """Write a small file so that it appears whole; for the rest, see `OutputFile`."""
+    file = OutputFile(target, overwrite=overwrite, mode=mode, inputs=inputs)
     try:
         descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as stream:

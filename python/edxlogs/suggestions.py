@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from edxlogs import _core
 from edxlogs.names import shown
@@ -37,7 +38,9 @@ def suggest(reader: Reader, sources: Sequence[Source], conditions: Conditions) -
         if not missing or not there:
             continue
         near = [
-            close for name in missing for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
+            close
+            for name in missing
+            for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
         ]
         listed = list(dict.fromkeys(near))[:_NEAREST] or sorted(there)[:_NEAREST]
         named = ", ".join(shown(name) for name in listed)
@@ -57,15 +60,15 @@ def _sample(reader: Reader, sources: Sequence[Source]) -> tuple[set[str], set[st
         head = reader.head(source, _HEAD_BYTES)
         if not head:
             continue
-        with open(os.memfd_create("edxlogs-sample"), "w+b") as memory:
-            output = _core.Output(memory.fileno(), query, "csv", [])
+        descriptor = os.memfd_create("edxlogs-sample")
+        # Text that is too long for a cell is too long for a hint; the rest is not looked at.
+        with open(descriptor, encoding="utf-8", newline="") as memory, suppress(csv.Error):
+            output = _core.Output(descriptor, query, "csv", [])
             # The stretch ends anywhere, so an error at its end says nothing.
-            _core.scan(
-                io.BytesIO(head), query, output, name=source.name, control=_core.Control()
-            )
+            _core.scan(io.BytesIO(head), query, output, name=source.name, control=_core.Control())
             output.finish(sync=False)
             memory.seek(0)
-            for row in csv.reader(io.TextIOWrapper(memory, "utf-8", newline="")):
+            for row in csv.reader(memory):
                 courses.add(row[0])
                 # URLs are types of their own, and may name people.
                 event_types.update(text for text in row[1:] if not text.startswith("/"))

@@ -22,7 +22,7 @@ class Bytes(click.ParamType):
         """Read a number and its unit."""
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"(\d+)\s*([kmg]i?)?b?", str(value).strip().lower())
+        match = re.fullmatch(r"([0-9]+)\s*([kmg]i?)?b?", str(value).strip().lower())
         if match is None or int(match[1]) == 0:
             self.fail(f"{value!r} is no size; write it like 8MiB", param, ctx)
         return int(match[1]) * self._UNITS[match[2] or ""]

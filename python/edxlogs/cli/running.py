@@ -23,7 +23,7 @@ from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
 from edxlogs.run import Delivery, Run, default_workers
 from edxlogs.selection import Selection, select
-from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, write_whole
+from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, refuse, write_whole
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
 from edxlogs.suggestions import suggest
 
@@ -61,7 +61,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         keep_rejects=options["rejects"] is not None,
     )
     selection = select(arguments, conditions)
-    _refuse_same(target, options)
+    _refuse_same(target, options, selection)
     command = _Command(query, conditions, selection, options)
     metadata = [
         ("edxlogs.version", _core.__version__),
@@ -102,7 +102,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         keep_rejects=options["rejects"] is not None,
     )
     selection = select(arguments, conditions)
-    _refuse_same(STDOUT, options)
+    _refuse_same(STDOUT, options, selection)
     command = _Command(query, conditions, selection, options)
     with ExitStack() as stack:
         delivery = Delivery()
@@ -156,7 +156,7 @@ class _Command:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(file.path, flags, 0o600)
         stack.callback(os.close, descriptor)
-        delivery.rejects = descriptor
+        delivery.rejects, delivery.rejects_file = descriptor, file
         return file
 
     def run(self, delivery: Delivery) -> Account:
@@ -203,6 +203,7 @@ class _Command:
                 content,
                 overwrite=self._options["overwrite"],
                 mode=self._options["mode"],
+                inputs=self._selection.inputs,
             )
         if self._options["as_json"]:
             click.echo(orjson.dumps(report).decode(), err=True)
@@ -264,8 +265,8 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
         raise ConfigError("rejects: are only known after the checks; leave --unverified out")
 
 
-def _refuse_same(target: str, options: dict[str, Any]) -> None:
-    """Files that are written must be different ones."""
+def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
+    """Files that are written must be different ones; the report is refused before the run."""
     named = [
         os.path.realpath(path)
         for path in (target, options["rejects"], options["report"])
@@ -273,8 +274,7 @@ def _refuse_same(target: str, options: dict[str, Any]) -> None:
     ]
     if len(set(named)) < len(named):
         raise ConfigError("output: two outputs have the same name; name each differently")
-    report = options["report"]
-    if report is not None and os.path.lexists(report) and not options["overwrite"]:
-        raise ConfigError(
-            f"report: {shown(report)}: exists; name another file, or add --overwrite"
+    if options["report"] is not None:
+        refuse(
+            Path(options["report"]), overwrite=options["overwrite"], inputs=selection.inputs
         )

@@ -46,20 +46,24 @@ impl PartWriter {
 #[pymethods]
 impl PartWriter {
     #[new]
-    #[pyo3(signature = (query, format_name, *, path=None, memory_bytes=SMALL_PART_BYTES))]
+    #[pyo3(signature = (
+        query, format_name, *, path=None, rejects_path=None, memory_bytes=SMALL_PART_BYTES,
+    ))]
     fn new(
         query: &Query,
         format_name: &str,
         path: Option<PathBuf>,
+        rejects_path: Option<PathBuf>,
         memory_bytes: usize,
     ) -> PyResult<Self> {
         let schema = query.inner.projection.schema();
-        let writer = part::PartWriter::new(format(format_name)?, schema, memory_bytes, path);
+        let format = format(format_name)?;
+        let writer = part::PartWriter::new(format, schema, memory_bytes, path, rejects_path);
         Ok(Self { inner: Once::new(writer) })
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<Part> {
-        let writer = self.inner.take()?;
+        let writer = py.detach(|| self.inner.take())?;
         let part = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
         Ok(Part { inner: Mutex::new(part) })
     }
@@ -144,7 +148,7 @@ impl Output {
 
     #[pyo3(signature = (*, sync))]
     fn finish(&self, py: Python<'_>, sync: bool) -> PyResult<()> {
-        let output = self.inner.take()?;
+        let output = py.detach(|| self.inner.take())?;
         py.detach(|| {
             let file = output.finish()?;
             if sync {

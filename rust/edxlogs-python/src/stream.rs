@@ -1,13 +1,14 @@
 //! Batches to Python, in the order of the sources, as an Arrow C stream.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::scan::{Control, Reject, Rows, Sink};
 use pyo3::prelude::*;
@@ -33,26 +34,30 @@ enum Message {
 struct Shared {
     sources: Mutex<VecDeque<Receiver<Message>>>,
     control: Arc<Control>,
+    exhausted: Arc<AtomicBool>,
 }
 
 impl Shared {
     /// The next batch of the first source that has any; `None` after the last. The interpreter is
     /// released while it waits, whoever calls.
-    fn next(&self) -> PyResult<Option<RecordBatch>> {
+    fn next(&self) -> std::result::Result<Option<RecordBatch>, ArrowError> {
         loop {
             let front = lock(&self.sources).front().cloned();
-            let Some(front) = front else { return Ok(None) };
+            let Some(front) = front else {
+                self.exhausted.store(true, Ordering::Relaxed);
+                return Ok(None);
+            };
             let received = Python::attach(|py| py.detach(|| front.recv_timeout(PATIENCE)));
             match received {
                 Ok(Message::Batch(batch)) => return Ok(Some(batch)),
-                Ok(Message::Failed(error)) => return Err(error),
-                Err(RecvTimeoutError::Timeout) => Python::attach(|py| {
-                    py.check_signals().inspect_err(|_| {
-                        // Arrow makes an error of its own of this one: let it come once more.
-                        let again = py.import("_thread").and_then(|m| m.call_method0("interrupt_main"));
-                        drop(again);
-                    })
-                })?,
+                Ok(Message::Failed(error)) => {
+                    return Err(ArrowError::ExternalError(Box::new(error)));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if Python::attach(interrupted) {
+                        return Err(ArrowError::ExternalError("interrupted".into()));
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     lock(&self.sources).pop_front();
                 }
@@ -61,10 +66,21 @@ impl Shared {
     }
 }
 
+/// Whether Ctrl-C was pressed. Arrow makes an error of its own of the one that is told here, so the
+/// exception is made to come once more, when Python runs again.
+fn interrupted(py: Python<'_>) -> bool {
+    let interrupted = py.check_signals().is_err();
+    if interrupted {
+        let again = py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"));
+        drop(again);
+    }
+    interrupted
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody reads any more: the workers can stop.
-        self.control.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.control.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -79,6 +95,7 @@ pub struct BatchStream {
     shared: Mutex<Option<Arc<Shared>>>,
     /// Seen also after the stream was handed on.
     state: std::sync::Weak<Shared>,
+    exhausted: Arc<AtomicBool>,
 }
 
 #[pymethods]
@@ -87,13 +104,20 @@ impl BatchStream {
     #[new]
     #[pyo3(signature = (query, control))]
     fn new(query: &Query, control: &scan::Control) -> Self {
+        let exhausted = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             sources: Mutex::default(),
             control: Arc::clone(&control.inner),
+            exhausted: Arc::clone(&exhausted),
         });
         let state = Arc::downgrade(&shared);
         let schema = query.inner.projection.schema();
-        Self { schema, shared: Mutex::new(Some(shared)), state }
+        Self { schema, shared: Mutex::new(Some(shared)), state, exhausted }
+    }
+
+    #[getter]
+    fn exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Relaxed)
     }
 
     /// The writer of the next source; all are made before the first batch is read.
@@ -101,7 +125,8 @@ impl BatchStream {
         let (sender, receiver) = bounded(BATCHES_AHEAD);
         let shared = self.state.upgrade().ok_or_else(|| config("the stream is closed"))?;
         lock(&shared.sources).push_back(receiver);
-        Ok(BatchWriter { sender: Mutex::new(Some(sender)) })
+        let control = Arc::clone(&shared.control);
+        Ok(BatchWriter { sender: Mutex::new(Some(sender)), control })
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -130,7 +155,7 @@ impl Iterator for Reader {
     type Item = std::result::Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.shared.next().map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+        self.shared.next().transpose()
     }
 }
 
@@ -144,11 +169,13 @@ impl RecordBatchReader for Reader {
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct BatchWriter {
     sender: Mutex<Option<Sender<Message>>>,
+    control: Arc<Control>,
 }
 
 impl BatchWriter {
     pub fn sender(&self) -> BatchSender {
-        BatchSender(lock(&self.sender).clone())
+        let control = Arc::clone(&self.control);
+        BatchSender { sender: lock(&self.sender).clone(), control }
     }
 }
 
@@ -169,13 +196,26 @@ impl BatchWriter {
 }
 
 /// The sending end, for one scan.
-pub struct BatchSender(Option<Sender<Message>>);
+pub struct BatchSender {
+    sender: Option<Sender<Message>>,
+    control: Arc<Control>,
+}
 
 impl Sink for BatchSender {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let (Some(sender), Rows::Batch(batch)) = (&self.0, rows) else { return Ok(()) };
-        let gone = |_| Error::new(ErrorKind::Interrupted);
-        sender.send(Message::Batch(batch)).map_err(gone)
+        let (Some(sender), Rows::Batch(batch)) = (&self.sender, rows) else { return Ok(()) };
+        let mut message = Message::Batch(batch);
+        loop {
+            // In turns: a reader may keep the stream and read it no more.
+            match sender.send_timeout(message, PATIENCE) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(unsent)) => message = unsent,
+                Err(SendTimeoutError::Disconnected(_)) => {
+                    return Err(Error::new(ErrorKind::Interrupted));
+                }
+            }
+            self.control.check()?;
+        }
     }
 
     fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {

@@ -166,8 +166,11 @@ impl Part {
     /// Copies the rejected lines to `out`.
     ///
     /// # Errors
-    /// Those of reading and writing.
+    /// Those of reading and writing; `Internal` for rejected lines that had no place to go.
     pub fn copy_rejects(&mut self, out: &mut dyn Write) -> Result<()> {
+        if self.rejects.is_outgrown() {
+            return Err(Error::internal("rejected lines were dropped"));
+        }
         self.rejects.copy_to(out).map_err(Error::encode)
     }
 }
@@ -190,26 +193,30 @@ enum Writing {
 }
 
 impl PartWriter {
-    /// A part of at most `limit` bytes in memory; `path` is the place of its hidden files, if there
-    /// may be any.
-    pub fn new(format: Format, schema: SchemaRef, limit: usize, path: Option<PathBuf>) -> Self {
+    /// A part of at most `limit` bytes in memory; `path` is the place of its hidden file, and
+    /// `rejects_path` that of its rejected lines, if there may be any.
+    pub fn new(
+        format: Format,
+        schema: SchemaRef,
+        limit: usize,
+        path: Option<PathBuf>,
+        rejects_path: Option<PathBuf>,
+    ) -> Self {
         let content = match format {
             Format::Parquet | Format::ArrowIpc => {
                 Content::Batches { batches: Vec::new(), bytes: 0 }
             }
-            Format::Csv { .. } | Format::JsonLines(Compression::None) => {
+            Format::Csv { .. } | Format::JsonLines(_) => {
                 Content::Bytes(Spool::new(path.clone(), limit))
             }
-            Format::JsonLines(_) => Content::Bytes(Spool::new(None, limit)),
         };
-        let rejects = path.as_ref().map(|path| path.with_extension("rejects"));
         Self {
             format,
             schema,
             limit,
             path,
             content: Writing::Content(content),
-            rejects: Spool::new(rejects, SMALL_REJECTS_BYTES),
+            rejects: Spool::new(rejects_path, SMALL_REJECTS_BYTES),
             scratch: Vec::new(),
         }
     }

@@ -76,6 +76,9 @@ impl Output {
     /// # Errors
     /// Those of reading the part and of writing.
     pub fn append(&mut self, part: &mut Part) -> Result<()> {
+        if part.is_outgrown() {
+            return Err(Error::internal("an outgrown part was appended"));
+        }
         match &mut part.content {
             Content::Batches { batches, .. } => {
                 for batch in batches.drain(..) {
@@ -115,7 +118,7 @@ impl Output {
                     std::io::copy(&mut hidden.file, out).map_err(Error::encode)?;
                 }
             }
-            Content::Outgrown => return Err(Error::internal("an outgrown part was appended")),
+            Content::Outgrown => {}
         }
         Ok(())
     }

@@ -1,0 +1,81 @@
+"""How the package is used, for the type checker: `mypy --strict` reads this, nothing runs it."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from pathlib import Path
+from typing import Any, assert_type
+
+import edxlogs
+from edxlogs import (
+    Account,
+    BatchStream,
+    ConfigError,
+    EdxlogsError,
+    MissingSourceError,
+    Slack,
+    Source,
+    SourceError,
+)
+
+stream = edxlogs.filter("logs")
+assert_type(stream, BatchStream)
+assert_type(stream.verified, bool)
+assert_type(stream.account, Account)
+assert_type(stream.account.rows_written, int)
+assert_type(stream.account.total.kept, int)
+assert_type(stream.stats, dict[str, Any])
+assert_type(edxlogs.__version__, str)
+
+edxlogs.filter(Path("a.log"))
+edxlogs.filter(["a.log", Path("b.log"), io.BytesIO(b""), Source("c.log", "c.log", 5)])
+edxlogs.filter(Path("logs").glob("*.gz"))
+with open("a.log", "rb") as file:
+    edxlogs.filter(file)
+    edxlogs.filter([file])
+
+edxlogs.filter(
+    "logs",
+    course="A/B/C",
+    org=["UnivX"],
+    event_type=("play_video", "pause_video"),
+    category={"video"},
+    user=iter(["learner"]),
+    since=datetime.date(2014, 10, 1),
+    until=datetime.datetime(2014, 10, 2, tzinfo=datetime.UTC),
+    slack=Slack(1, 30),
+    where=["event.grade >= 0.5"],
+    columns=["time", "event.grade::float64"],
+    gnupg_home=Path("ring"),
+    threads=2,
+)
+edxlogs.filter("logs", slack=None, since="2014-10-01", columns=None)
+
+with edxlogs.filter("logs") as closing:
+    assert_type(closing, BatchStream)
+    for batch in closing:
+        rows: int = batch.num_rows
+    closing.close()
+
+capsule: object = stream.__arrow_c_stream__()
+
+try:
+    edxlogs.filter("none.log")
+except MissingSourceError as missing:
+    missing_file: FileNotFoundError = missing
+    source_error: SourceError = missing
+except ConfigError as config:
+    value: ValueError = config
+except EdxlogsError as error:
+    assert_type(error.source, str | None)
+    assert_type(error.line, int | None)
+    assert_type(error.byte, int | None)
+
+# What the checker must refuse.
+edxlogs.filter("logs", "A/B/C")  # type: ignore[call-arg]
+edxlogs.filter(5)  # type: ignore[arg-type]
+edxlogs.filter("logs", course=5)  # type: ignore[arg-type]
+edxlogs.filter("logs", since=5)  # type: ignore[arg-type]
+edxlogs.filter("logs", courses="A/B/C")  # type: ignore[call-arg]
+stream.verified = True  # type: ignore[misc]

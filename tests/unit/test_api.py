@@ -1,0 +1,560 @@
+"""`edxlogs.filter`: the stream into four libraries, its order, its end, its errors."""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import edxlogs
+import keys
+import oracle
+from decrypting import Ring
+from edxlogs import _core
+from edxlogs.errors import (
+    ConfigError,
+    DecryptError,
+    InflateError,
+    MissingSourceError,
+    SourceError,
+    StoppedError,
+)
+from small_logs import (
+    COURSE,
+    event,
+    expected,
+    lines,
+    plain,
+    real_shaped,
+    settles_to,
+    usage,
+    without_site,
+    write,
+)
+
+needs_gpg = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+
+# More batches than the channels hold, so that a reader that stops leaves workers waiting.
+MANY_ROWS = 150_000
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return real_shaped(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    line = json.dumps(event()).encode() + b"\n"
+    return write(tmp_path_factory.mktemp("many") / "many.log", line * MANY_ROWS)
+
+
+@pytest.fixture(scope="module")
+def rows(logs: list[Path]) -> list[dict[str, Any]]:
+    return expected(*logs)
+
+
+# --- into libraries
+
+
+def test_pyarrow_table_equals_the_oracle(logs: list[Path], rows: list[dict[str, Any]]) -> None:
+    stream = edxlogs.filter(logs)
+    table = pa.table(stream)
+    assert without_site(plain(table)) == rows
+    sites = table["site"].to_pylist()
+    assert sites == [row["source"].split("-")[1] for row in rows]
+    assert stream.verified
+    assert stream.account.rows_written == len(rows) == stream.account.total.rows
+
+
+def test_duckdb_from_a_reader_and_polars_and_pandas(
+    logs: list[Path], rows: list[dict[str, Any]]
+) -> None:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    reader = pa.RecordBatchReader.from_stream(edxlogs.filter(logs))
+    with duckdb.connect() as connection:
+        table = connection.from_arrow(reader).to_arrow_table()
+    assert without_site(plain(table.cast(edxlogs_schema()))) == rows
+
+    frame = pl.DataFrame(edxlogs.filter(logs))
+    assert frame.schema["time"] == pl.Datetime("us", "UTC")
+    micros = frame.with_columns(pl.col("time", "received_at").cast(pl.Int64))
+    assert without_site(micros.to_dicts()) == rows
+
+    pandas = pd.DataFrame.from_arrow(edxlogs.filter(logs))
+    assert list(pandas["line"]) == [row["line"] for row in rows]
+    for name in ("event", "course_id", "username"):
+        values = [None if pd.isna(value) else value for value in pandas[name]]
+        assert values == [row[name] for row in rows]
+
+
+def edxlogs_schema() -> pa.Schema:
+    query = _core.Query()
+    stream = _core.BatchStream(query, _core.Control())
+    return pa.RecordBatchReader.from_stream(stream).schema
+
+
+def test_duckdb_takes_the_capsule(logs: list[Path], rows: list[dict[str, Any]]) -> None:
+    import duckdb
+
+    stream = edxlogs.filter(logs, columns=["course_id", "line"])
+    with duckdb.connect() as connection:
+        counted = connection.execute("select count(*), sum(line) from stream").fetchall()
+    assert counted == [(len(rows), sum(row["line"] for row in rows))]
+    assert stream.verified
+
+
+def test_iterating_gives_batches(logs: list[Path], rows: list[dict[str, Any]]) -> None:
+    batches = list(edxlogs.filter(logs))
+    assert all(isinstance(batch, pa.RecordBatch) and batch.num_rows for batch in batches)
+    assert without_site(plain(pa.Table.from_batches(batches))) == rows
+
+
+def test_conditions_equal_the_oracle(logs: list[Path]) -> None:
+    table = pa.table(edxlogs.filter(logs, course=COURSE, event_type="problem_*"))
+    wanted = expected(*logs, courses=[COURSE], event_types=["problem_*"])
+    assert without_site(plain(table)) == wanted
+    assert wanted
+
+
+def test_time_conditions_of_every_form(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.log", lines(100))
+    half = datetime.datetime(2014, 10, 1, 0, 0, 50)
+    for since in (half, half.replace(tzinfo=datetime.UTC), "2014-10-01T00:00:50Z"):
+        table = pa.table(edxlogs.filter(path, since=since, until=datetime.date(2014, 10, 2)))
+        assert table["user_id"].to_pylist() == list(range(50, 100))
+
+
+def test_no_row_is_a_table_with_every_column(logs: list[Path], tmp_path: Path) -> None:
+    import polars as pl
+
+    names = [name for name, *_ in _core.columns()]
+    for sources in (logs, [write(tmp_path / "empty.log", b"")]):
+        stream = edxlogs.filter(sources, course="course-v1:No+Such+Course")
+        table = pa.table(stream)
+        assert (table.num_rows, table.column_names) == (0, names)
+        assert stream.verified
+    assert pl.DataFrame(edxlogs.filter(logs, user="nobody at all")).shape == (0, len(names))
+
+
+def test_casts_and_paths(tmp_path: Path) -> None:
+    odd = event(3, event={"grade": "0.5", "odd": "yes", "number": 2.5, "when": "2014-10-01"})
+    none = event(4, event=None)
+    content = lines(2) + json.dumps(odd).encode() + b"\n" + json.dumps(none).encode() + b"\n"
+    columns: dict[str, tuple[pa.DataType, list[Any] | None]] = {
+        "event.grade::float64": (pa.float64(), [0.0, 0.5, 0.5, None]),
+        "event.number::int64": (pa.int64(), [0, 1, None, None]),
+        "event.odd::bool": (pa.bool_(), [False, True, None, None]),
+        "event.when::timestamp": (pa.timestamp("us", "UTC"), None),
+        "context": (pa.string(), None),
+    }
+    table = pa.table(edxlogs.filter(write(tmp_path / "a.log", content), columns=list(columns)))
+    assert table.column_names == [name.split("::")[0] for name in columns]
+    for name, (kind, values) in columns.items():
+        column = table[name.split("::")[0]]
+        assert column.type == kind
+        if values is not None:
+            assert column.to_pylist() == values
+    text = pa.table(edxlogs.filter(tmp_path / "a.log", columns="event.number"))
+    assert text.schema == pa.schema([("event.number", pa.string())])
+    assert text["event.number"].to_pylist() == ["0", "1", "2.5", None]
+
+
+# --- order
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_threads_change_nothing(logs: list[Path], rows: list[dict[str, Any]], threads: int) -> None:
+    assert without_site(plain(pa.table(edxlogs.filter(logs, threads=threads)))) == rows
+
+
+def test_order_is_that_of_the_arguments(logs: list[Path]) -> None:
+    backwards = logs[::-1]
+    table = pa.table(edxlogs.filter(iter(backwards), threads=3))
+    assert without_site(plain(table)) == expected(*backwards)
+
+
+@needs_gpg
+@pytest.mark.parametrize("threads", [1, 4])
+def test_encrypted_sources(
+    logs: list[Path], rows: list[dict[str, Any]], ring: Ring, tmp_path: Path, threads: int
+) -> None:
+    encrypted = []
+    for path in logs:
+        target = tmp_path / f"{path.name}.gpg"
+        target.write_bytes(ring.encrypt(data=path.read_bytes()))
+        encrypted.append(target)
+    stream = edxlogs.filter(encrypted, gnupg_home=ring.path, threads=threads)
+    table = without_site(plain(pa.table(stream)))
+    assert [row | {"source": row["source"].removesuffix(".gpg")} for row in table] == rows
+    assert stream.verified
+
+
+@needs_gpg
+@pytest.mark.parametrize("options", [[], ["--compress-algo", "none"]])
+def test_bytes_after_a_message_do_not_double_its_rows(
+    ring: Ring, tmp_path: Path, options: list[str]
+) -> None:
+    path = tmp_path / "a.log.gpg"
+    path.write_bytes(ring.encrypt(*options, data=lines(1000)) + b"\0" * 600 + b"trailing")
+    stream = edxlogs.filter(path, gnupg_home=ring.path)
+    assert pa.table(stream)["user_id"].to_pylist() == list(range(1000))
+    assert stream.verified
+    assert stream.account.sources[0].warnings
+
+
+# --- file objects
+
+
+def test_file_objects(logs: list[Path], rows: list[dict[str, Any]]) -> None:
+    with logs[1].open("rb") as second:
+        stream = edxlogs.filter([logs[0], second, io.BytesIO(logs[2].read_bytes())])
+        table = pa.table(stream)
+        assert not second.closed
+    named = [row | {"source": "stream"} if row["source"] == logs[2].name else row for row in rows]
+    assert without_site(plain(table)) == named
+    assert set(table["site"].to_pylist()) == {"edge", "prod", None}
+    assert stream.verified
+
+
+@needs_gpg
+def test_an_encrypted_file_object(logs: list[Path], ring: Ring) -> None:
+    message = ring.encrypt(data=logs[0].read_bytes())
+    stream = edxlogs.filter(io.BytesIO(message), gnupg_home=ring.path)
+    assert pa.table(stream)["line"].to_pylist() == [row["line"] for row in expected(logs[0])]
+    assert stream.verified
+
+
+class Breaks(io.RawIOBase):
+    """Gives some bytes, then what a broken file gives."""
+
+    def __init__(self, content: bytes, end: object) -> None:
+        self.content, self.end = content, end
+
+    def read(self, size: int = -1) -> Any:
+        if self.content:
+            content, self.content = self.content[:size], self.content[size:]
+            return content
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+@pytest.mark.parametrize("end", [ValueError("I/O on closed file"), OSError(5, "broken"), "text"])
+@pytest.mark.parametrize("count", [0, 2000])
+def test_a_broken_file_object_is_an_error_of_its_source(
+    end: object, count: int, tmp_path: Path
+) -> None:
+    good = write(tmp_path / "good.log", lines(3))
+    stream = edxlogs.filter([Breaks(lines(count), end), good])
+    seen: list[str] = []
+    with pytest.raises(SourceError) as caught:  # noqa: PT012
+        for batch in stream:
+            seen += batch.column("source").to_pylist()
+    assert seen.count("good.log") == 3
+    assert caught.value.source == "stream"
+    assert [one.status for one in stream.account.sources] == ["withheld", "delivered"]
+    assert not stream.verified
+
+
+# --- read once, closed early, left alone
+
+
+def test_read_once(logs: list[Path]) -> None:
+    stream = edxlogs.filter(logs)
+    pa.table(stream)
+    with pytest.raises(ConfigError, match="read already"):
+        pa.table(stream)
+    with pytest.raises(ConfigError, match="read already"):
+        next(iter(stream))
+    assert stream.verified
+
+
+def test_verified_only_after_the_end(tmp_path: Path) -> None:
+    stream = edxlogs.filter(write(tmp_path / "a.log", lines(10)))
+    assert not stream.verified
+    reader = pa.RecordBatchReader.from_stream(stream)
+    assert reader.read_next_batch().num_rows == 10
+    time.sleep(0.3)  # the source is done by now, the stream is not
+    assert not stream.verified
+    with pytest.raises(StopIteration):
+        reader.read_next_batch()
+    assert stream.verified
+    assert stream.stats["total"]["kept"] == 10
+    assert json.loads(json.dumps(stream.stats)) == stream.stats
+
+
+def test_closed_early(many: Path) -> None:
+    before = usage()
+    stream = edxlogs.filter([many, many.parent], threads=2)
+    reader = pa.RecordBatchReader.from_stream(stream)
+    reader.read_next_batch()
+    stream.close()
+    # The reader is kept and read no more: workers that wait for it must end all the same.
+    assert settles_to(before)
+    with pytest.raises(Exception, match="interrupted"):
+        reader.read_all()
+    assert not stream.verified
+
+
+def test_closed_by_leaving_a_block(many: Path) -> None:
+    before = usage()
+    with edxlogs.filter(many) as stream:
+        for batch in stream:
+            assert batch.num_rows
+            break
+    assert settles_to(before)
+    assert not stream.verified
+
+
+def test_closing_opens_no_further_source(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [edxlogs.Source(str(many), f"{n}.log", many.stat().st_size) for n in range(20)]
+    opened = []
+    scan = edxlogs.api.Reader.scan  # type: ignore[attr-defined]
+
+    def counted(self: Any, source: Any, *args: Any, **options: Any) -> Any:
+        opened.append(source.name)
+        return scan(self, source, *args, **options)
+
+    monkeypatch.setattr("edxlogs.api.Reader.scan", counted)
+    before = usage()
+    stream = edxlogs.filter(sources, threads=1)
+    iterator = iter(stream)
+    next(iterator)
+    stream.close()
+    with pytest.raises(StoppedError):
+        list(iterator)
+    assert settles_to(before)
+    assert len(opened) <= 3
+
+
+def test_a_reader_that_is_dropped_ends_the_workers(many: Path) -> None:
+    before = usage()
+    reader = pa.RecordBatchReader.from_stream(edxlogs.filter([many], threads=2))
+    reader.read_next_batch()
+    del reader
+    gc.collect()
+    assert settles_to(before)
+
+
+def test_streams_that_nobody_reads_cost_nothing(many: Path) -> None:
+    before = usage()
+    streams = [edxlogs.filter(many) for _ in range(20)]
+    assert usage() == before
+    capsules = [stream.__arrow_c_stream__() for stream in streams[:3]]
+    del capsules, streams
+    gc.collect()
+    assert settles_to(before)
+
+
+def test_many_streams_leak_nothing(logs: list[Path]) -> None:
+    pa.table(edxlogs.filter(logs))
+    before = usage()
+    for _ in range(10):
+        pa.table(edxlogs.filter(logs, threads=4))
+    assert settles_to(before)
+
+
+@needs_gpg
+def test_encrypted_stream_closed_early(ring: Ring, many: Path, tmp_path: Path) -> None:
+    path = tmp_path / "many.log.gpg"
+    path.write_bytes(ring.encrypt("--compress-algo", "zlib", data=many.read_bytes()))
+    pa.table(edxlogs.filter(path, gnupg_home=ring.path))
+    before = usage()
+    for _ in range(3):
+        iterator = iter(edxlogs.filter([path, many], gnupg_home=ring.path))
+        next(iterator)
+        del iterator
+    gc.collect()
+    assert settles_to(before, seconds=10)
+
+
+def run_python(script: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Another Python with the same modules."""
+    home = Path(edxlogs.__file__).parents[1]
+    path = os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    "source", ["sys.argv[1]", "open(sys.argv[1], 'rb')", "io.BytesIO(b'{}' * 10_000_000)"]
+)
+def test_python_may_exit_in_the_middle(many: Path, source: str) -> None:
+    script = f"""
+        import io, sys, edxlogs
+        stream = edxlogs.filter({source}, threads=2)
+        kept = stream.__arrow_c_stream__()
+        sys.exit(7)
+    """
+    child = run_python(script, str(many))
+    _, stderr = child.communicate(timeout=30)
+    assert (child.returncode, stderr) == (7, b"")
+
+
+def test_ctrl_c_while_it_waits(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe.log"
+    os.mkfifo(fifo)
+    script = """
+        import sys, edxlogs
+        stream = edxlogs.filter(sys.argv[1])
+        iterator = iter(stream)
+        print("begun", flush=True)
+        try:
+            next(iterator)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    with run_python(script, str(fifo)) as child, fifo.open("wb"):
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        time.sleep(0.3)
+        child.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        assert child.stdout.readline() == b"interrupted\n"
+        assert time.monotonic() - start < 1
+        assert child.wait(timeout=10) == 0
+
+
+# --- sources that fail
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = write(tmp_path / "b.log.gz", lines(5000))
+    path.write_bytes(path.read_bytes()[:-20])
+    return path
+
+
+def test_a_broken_source_among_good_ones(broken: Path, tmp_path: Path) -> None:
+    good = [write(tmp_path / f"{name}.log.gz", lines(4000)) for name in "ac"]
+    stream = edxlogs.filter([good[0], broken, good[1]], threads=2)
+    seen: list[str] = []
+    with pytest.raises(InflateError, match=r"b\.log\.gz.*cut off") as caught:  # noqa: PT012
+        for batch in stream:
+            seen += batch.column("source").to_pylist()
+    assert seen.count("a.log.gz") == seen.count("c.log.gz") == 4000
+    assert caught.value.source == "b.log.gz"
+    assert not stream.verified
+    account = stream.account
+    assert [one.status for one in account.sources] == ["delivered", "withheld", "delivered"]
+    assert account.rows_written == 8000
+    assert account.sources[1].counts.withheld == account.sources[1].counts.lines > 0
+
+
+def test_the_message_comes_through_every_library(broken: Path) -> None:
+    import polars as pl
+
+    with pytest.raises((pa.ArrowException, OSError), match=r"b\.log\.gz.*cut off"):
+        pa.table(edxlogs.filter(broken))
+    with pytest.raises(Exception, match=r"b\.log\.gz.*cut off"):
+        pl.DataFrame(edxlogs.filter(broken))
+
+
+def test_a_broken_link_in_a_folder_fails_at_the_end(tmp_path: Path) -> None:
+    write(tmp_path / "a.log", lines(5))
+    (tmp_path / "b.log").symlink_to(tmp_path / "nowhere")
+    stream = edxlogs.filter(tmp_path)
+    count = 0
+    with pytest.raises(MissingSourceError, match="broken link"):  # noqa: PT012
+        for batch in stream:
+            count += batch.num_rows
+    assert count == 5
+    assert not stream.verified
+    assert stream.account.failed
+
+
+@needs_gpg
+def test_an_altered_message(ring: Ring, tmp_path: Path) -> None:
+    message = bytearray(ring.encrypt("--compress-algo", "none", data=lines(5000)))
+    message[len(message) // 2] ^= 1
+    path = tmp_path / "a.log.gpg"
+    path.write_bytes(message)
+    stream = edxlogs.filter(path, gnupg_home=ring.path)
+    with pytest.raises(DecryptError, match="altered"):
+        list(stream)
+    assert stream.account.rows_written == 0
+    assert not stream.verified
+
+
+def test_wrong_use_is_told_at_once(logs: list[Path], tmp_path: Path) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"threads": -1},
+        {"where": "event.grade >="},
+        {"where": 5},
+        {"columns": []},
+        {"columns": ["time", "time"]},
+        {"columns": [1]},
+        {"columns": ["time::int64"]},
+        {"user": 42},
+        {"course": b"bytes"},
+        {"course": ""},
+        {"category": "no such"},
+        {"since": "yesterday"},
+        {"since": 5},
+        {"since": "2014-10-02", "until": "2014-10-01"},
+        {"by": "received"},
+        {"check": "slow"},
+        {"course_from": "url"},
+        {"max_line_bytes": 0},
+        {"gnupg_home": tmp_path / "none"},
+        {"passphrase_file": tmp_path / "none"},
+    ]
+    for options in wrong:
+        with pytest.raises(ConfigError):
+            edxlogs.filter(logs, **options)
+    for sources in ([], [5], 5, b"x.log", None, [None]):
+        with pytest.raises(ConfigError):
+            edxlogs.filter(sources)  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError):
+        edxlogs.filter(tmp_path / "none.log")
+
+
+def test_without_pyarrow_iterating_says_what_to_install(
+    logs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match="pip install pyarrow"):
+        next(iter(edxlogs.filter(logs)))
+
+
+def test_two_threads_read_two_streams(logs: list[Path], rows: list[dict[str, Any]]) -> None:
+    tables: list[pa.Table] = []
+    readers = [
+        threading.Thread(target=lambda: tables.append(pa.table(edxlogs.filter(logs))))
+        for _ in range(2)
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert [table.num_rows for table in tables] == [len(rows)] * 2
+
+
+def test_names_are_those_of_the_documentation() -> None:
+    for name in edxlogs.__all__:
+        assert getattr(edxlogs, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        edxlogs.nothing  # noqa: B018
+    assert set(oracle.COLUMNS) < {name for name, *_ in _core.columns()}

@@ -1,0 +1,120 @@
+"""Every exception that edxlogs has, raised by a real case."""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edxlogs
+import edxlogs.errors
+import keys
+from decrypting import Ring
+from edxlogs import _core
+from edxlogs.account import Account, Counts, SourceAccount
+from edxlogs.errors import (
+    ConfigError,
+    DecryptError,
+    EdxlogsError,
+    FormatError,
+    InflateError,
+    InternalError,
+    MissingSourceError,
+    OutputError,
+    ParseError,
+    SourceError,
+    StoppedError,
+)
+from edxlogs.query import Conditions, make_query
+from edxlogs.sinks import OutputFile
+from small_logs import lines
+
+pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+
+
+def read(path: Path, content: bytes, **options: Any) -> None:
+    path.write_bytes(content)
+    for _ in edxlogs.filter(path, **options):
+        pass
+
+
+def stopped(path: Path) -> None:
+    path.write_bytes(lines(5))
+    with edxlogs.filter(path) as stream:
+        stream.close()
+        list(stream)
+
+
+def wrong_account() -> None:
+    counts = Counts(lines=1)
+    Account(sources=[SourceAccount("a.log", "a.log", "delivered", counts)]).check()
+
+
+def unreadable(path: Path) -> None:
+    os.mkfifo(path.parent / "pipe")
+    source = edxlogs.Source(str(path.parent), "folder.log", None)
+    list(edxlogs.filter(source))
+
+
+CASES: dict[type[EdxlogsError], tuple[type[Exception], Callable[[Path, Ring], object]]] = {
+    SourceError: (OSError, lambda path, ring: unreadable(path)),
+    MissingSourceError: (FileNotFoundError, lambda path, ring: edxlogs.filter(path)),
+    DecryptError: (
+        OSError,
+        lambda path, ring: read(path, ring.encrypt()[:5000], gnupg_home=ring.path),
+    ),
+    FormatError: (
+        ValueError,
+        lambda path, ring: read(path, gzip.compress(b"-----BEGIN PGP MESSAGE-----\n\n")),
+    ),
+    InflateError: (ValueError, lambda path, ring: read(path, gzip.compress(lines(9))[:-8])),
+    ConfigError: (ValueError, lambda path, ring: read(path, b"", where="a =")),
+    OutputError: (OSError, lambda path, ring: OutputFile(path.parent / "none" / "out")),
+    StoppedError: (EdxlogsError, lambda path, ring: stopped(path)),
+    InternalError: (RuntimeError, lambda path, ring: wrong_account()),
+}
+WITH_SOURCE = {SourceError, MissingSourceError, DecryptError, FormatError, InflateError}
+# The base, and the one that only a caller who asks for it gets: no option does so yet.
+NEVER_RAISED = {EdxlogsError, ParseError}
+
+
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: str(kind.__name__))
+def test_every_kind(kind: type[EdxlogsError], ring: Ring, tmp_path: Path) -> None:
+    standard, case = CASES[kind]
+    with pytest.raises(kind) as caught:
+        case(tmp_path / "a.log", ring)
+    error = caught.value
+    assert type(error) is kind
+    assert isinstance(error, standard)
+    assert isinstance(error, EdxlogsError)
+    message = str(error)
+    assert message
+    assert "\n" not in message
+    assert (error.source is not None) == (kind in WITH_SOURCE)
+
+
+def test_none_is_left_out() -> None:
+    kinds = {
+        kind
+        for _, kind in inspect.getmembers(edxlogs.errors, inspect.isclass)
+        if issubclass(kind, EdxlogsError)
+    }
+    assert kinds == set(CASES) | NEVER_RAISED
+    assert {kind.__name__ for kind in kinds} <= set(edxlogs.__all__)
+
+
+def test_damage_tells_its_byte(tmp_path: Path) -> None:
+    """The byte is that of the file as it was read."""
+    path = tmp_path / "a.log.gz"
+    content = gzip.compress(lines(2000))
+    path.write_bytes(content[: len(content) // 2])
+    query = make_query(Conditions(), collect="nothing")
+    _, error = _core.scan(path, query, None, name="a.log.gz", control=_core.Control())
+    assert isinstance(error, InflateError)
+    assert (error.source, error.line) == ("a.log.gz", None)
+    assert error.byte is None or error.byte <= len(content) // 2

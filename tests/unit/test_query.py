@@ -1,0 +1,148 @@
+"""query.py: conditions in words, files of values, moments."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edxlogs.errors import ConfigError
+from edxlogs.query import Conditions, make_query, micros, values
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("given_values", "listed"),
+    [
+        (None, []),
+        ("a", ["a"]),
+        (["a", "b"], ["a", "b"]),
+        (("a",), ["a"]),
+        (iter(["a", "b"]), ["a", "b"]),
+        ([], []),
+    ],
+)
+def test_one_or_several(given_values: Any, listed: list[str]) -> None:
+    assert values("course", given_values) == listed
+
+
+def test_a_file_of_values(tmp_path: Path) -> None:
+    path = tmp_path / "courses"
+    path.write_bytes("\ufeffA/B/C\r\n\n  D/E/F  \n@not-a-file\n".encode())
+    assert values("course", ["X/Y/Z", f"@{path}"]) == ["X/Y/Z", "A/B/C", "D/E/F", "@not-a-file"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n\n", b"\xff\xfe\x00"])
+def test_a_file_without_values(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "courses"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match="course: @"):
+        values("course", f"@{path}")
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", ["a", ""], 5, [5], b"a", "@", "@/", [None]])
+def test_values_that_are_none(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^user: "):
+        values("user", wrong)
+
+
+@given(st.datetimes(min_value=datetime.datetime(1, 1, 2), max_value=datetime.datetime(9999, 1, 1)))
+def test_moments(moment: datetime.datetime) -> None:
+    aware = moment.replace(tzinfo=datetime.UTC)
+    exact = (aware - EPOCH) // datetime.timedelta(microseconds=1)
+    assert micros("since", moment) == micros("since", aware) == exact
+    east = aware.astimezone(datetime.timezone(datetime.timedelta(hours=5, minutes=30)))
+    assert micros("since", east) == exact
+    assert micros("since", aware.isoformat()) == exact
+    midnight = datetime.datetime.combine(moment.date(), datetime.time(), datetime.UTC)
+    day = (midnight - EPOCH) // datetime.timedelta(microseconds=1)
+    assert micros("since", moment.date()) == micros("since", moment.date().isoformat()) == day
+
+
+@pytest.mark.parametrize("wrong", ["", "tomorrow", "2014-13-01", "2014-02-30", "\x1b[31m", 5, []])
+def test_no_moment(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^since: ") as caught:
+        micros("since", wrong)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_categories_join_event_types() -> None:
+    keywords = Conditions(event_type="mine", category="video").keywords()
+    assert keywords["event_types"][0] == "mine"
+    assert "play_video" in keywords["event_types"]
+    assert keywords["exclude_event_types"] == []
+    excluded = Conditions(exclude_event_type="mine", exclude_category=["video"]).keywords()
+    assert excluded["exclude_event_types"] == keywords["event_types"]
+
+
+def test_a_window_must_hold_an_instant() -> None:
+    assert Conditions(since="2014-10-01", until="2014-10-01T00:00:00.000001Z").keywords()
+    for until in ("2014-10-01", "2014-09-30"):
+        with pytest.raises(ConfigError, match="since: is not before until"):
+            Conditions(since="2014-10-01", until=until).keywords()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "has"),
+    [
+        (Conditions(), {"prod", "edge", None}),
+        (Conditions(site="prod"), {"prod"}),
+        (Conditions(site=["prod", "edge"]), {"prod", "edge"}),
+        (Conditions(exclude_site="prod"), {"edge", None}),
+        (Conditions(site=["prod", "edge"], exclude_site="edge"), {"prod"}),
+    ],
+)
+def test_sites(conditions: Conditions, has: set[str | None]) -> None:
+    assert {site for site in ("prod", "edge", None) if conditions.has_site(site)} == has
+
+
+def test_shown_is_what_was_asked_for() -> None:
+    assert Conditions().shown() == {}
+    asked = Conditions(course=["a/b/c"], site="prod", since="1970-01-02", where="name is null")
+    assert asked.shown() == {
+        "courses": ["a/b/c"],
+        "sites": ["prod"],
+        "since": 86_400_000_000,
+        "expressions": ["name is null"],
+    }
+
+
+def test_the_epoch_is_asked_for_too() -> None:
+    assert Conditions(since="1970-01-01").shown() == {"since": 0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"check": "quick"},
+        {"course_from": "page"},
+        {"max_line_bytes": 0},
+        {"columns": []},
+        {"columns": ["a.b", "a.b"]},
+        {"columns": ["a..b"]},
+        {"columns": ["course_id::int64"]},
+        {"collect": "everything"},
+    ],
+)
+def test_options_that_cannot_be_used(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        make_query(Conditions(), **options)
+
+
+def test_columns_keep_their_order() -> None:
+    names = ["line", 'event."a.b"[0]', "time"]
+    assert make_query(Conditions(), columns=names).column_names == names
+    assert make_query(Conditions(), columns="time").column_names == ["time"]
+
+
+@pytest.mark.parametrize("where", ["event.a ==", "(a = 1", "a in ()", "a like 5", "= 1", "a = 'x"])
+def test_expressions_that_cannot_be_read(where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_query(Conditions(where=where))
+    assert "\n" not in str(caught.value)

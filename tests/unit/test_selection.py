@@ -1,0 +1,143 @@
+"""selection.py: which sources a run reads, and what the account says of the others."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edxlogs.errors import ConfigError, MissingSourceError, SourceError
+from edxlogs.query import Conditions
+from edxlogs.selection import Selection, select
+from edxlogs.sources import Slack, Source
+from small_logs import lines
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for site in ("prod", "edge"):
+        for day in (1, 2, 20):
+            (tmp_path / f"univx-{site}-events-2014-10-{day:02}.log").write_bytes(lines(1))
+    (tmp_path / "tracking.log-20141002").write_bytes(lines(1))
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    return tmp_path
+
+
+def names(selection: Selection) -> list[str]:
+    return [source.name for source in selection.sources]
+
+
+def test_everything_without_conditions(folder: Path) -> None:
+    selection = select(folder, Conditions())
+    assert len(selection.sources) == len(selection.inputs) == 7
+    assert selection.account.skipped == []
+    assert selection.account.ignored == [str(folder / "notes.txt")]
+
+
+def test_by_site(folder: Path) -> None:
+    selection = select([str(folder)], Conditions(site="edge"))
+    assert {source.site for source in selection.sources} == {"edge"}
+    assert len(selection.sources) == 3
+    assert len(selection.account.skipped) == 4
+    assert len(selection.inputs) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [
+        ({"since": "2014-10-03"}, {2, 20}),  # a day before, for clocks and midnight
+        ({"since": "2014-10-04"}, {20}),
+        ({"since": "2014-10-04", "slack": Slack(3, 0)}, {1, 2, 20}),
+        ({"since": "2014-10-04", "slack": None}, {1, 2, 20}),
+        ({"until": "2014-09-10"}, {1, 2}),  # thirty days after: 10 October
+        ({"until": "2014-10-01", "slack": Slack(0, 0)}, {1}),
+        ({"until": "2014-09-10", "by": "received_at"}, set()),
+        ({"since": "2014-10-03", "until": "2014-10-04", "by": "received_at"}, {2}),
+        ({"until": "2014-09-10", "by": "received_at", "slack": Slack(1, 30)}, {1, 2}),
+    ],
+)
+def test_by_date(folder: Path, options: dict[str, Any], days: set[int]) -> None:
+    selection = select(sorted(folder.glob("univx-prod-*")), Conditions(**options))
+    assert {source.date.day for source in selection.sources if source.date} == days
+    assert len(selection.sources) + len(selection.account.skipped) == 3
+
+
+def test_rotated_logs_keep_their_slack_by_receipt(folder: Path) -> None:
+    wanted = Conditions(until="2014-09-10", by="received_at")
+    assert names(select(folder, wanted)) == ["tracking.log-20141002"]
+
+
+def test_a_tar_is_opened_up(tmp_path: Path) -> None:
+    path = tmp_path / "2014-10-05-UnivX-tracking.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("x/univx-prod-events-2014-10-01.log", "x/notes.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = len(lines(1))
+            tar.addfile(member, io.BytesIO(lines(1)))
+    selection = select(path, Conditions())
+    assert names(selection) == ["univx-prod-events-2014-10-01.log"]
+    assert selection.inputs[0].path == str(path)
+    assert selection.account.ignored == [f"{path}: x/notes.txt"]
+    skipped = select(path, Conditions(site="edge"))
+    assert (skipped.sources, len(skipped.account.skipped)) == ([], 1)
+
+
+def test_a_damaged_tar_fails_and_the_rest_goes_on(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a-tracking.tar", "w") as tar:
+        member = tarfile.TarInfo("x.log")
+        member.size = 5000
+        tar.addfile(member, io.BytesIO(b"y" * 5000))
+    path = tmp_path / "a-tracking.tar"
+    path.write_bytes(path.read_bytes()[:2000])
+    (tmp_path / "b.log").write_bytes(lines(1))
+    selection = select(tmp_path, Conditions())
+    assert names(selection) == ["b.log"]
+    assert [type(error) for error in selection.failures] == [SourceError]
+    assert selection.account.failed == [str(selection.failures[0])]
+
+
+def test_order_of_arguments_of_every_kind(folder: Path) -> None:
+    source = Source("elsewhere", "elsewhere", 5, length=5)
+    first, second = sorted(folder.glob("univx-prod-*"))[:2]
+    with first.open("rb") as file:
+        selection = select([second, source, file, io.BytesIO(), str(first)], Conditions())
+    assert names(selection) == [second.name, "elsewhere", first.name, "stream", first.name]
+
+
+def test_an_open_file_is_described_by_its_name(folder: Path) -> None:
+    path = folder / "univx-edge-events-2014-10-20.log"
+    with path.open("rb") as file:
+        (source,) = select(file, Conditions()).sources
+        assert (source.org, source.site, source.date) == (
+            "univx",
+            "edge",
+            datetime.date(2014, 10, 20),
+        )
+        assert source.file is file
+        assert source.size is None
+
+
+def test_names_of_open_files_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m.log"
+    path.write_bytes(lines(1))
+    with path.open("rb") as file:
+        (source,) = select([file], Conditions()).sources
+    assert source.name == "a\\x1b[31m.log"
+    assert "\x1b" not in source.label
+
+
+@pytest.mark.parametrize("arguments", [[], (), 5, None, [5], [None], b"x", [b"x"], [[]]])
+def test_no_source(arguments: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^sources: "):
+        select(arguments, Conditions())
+
+
+def test_a_missing_path_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(MissingSourceError):
+        select([tmp_path / "none.log"], Conditions())
+    with pytest.raises(MissingSourceError):
+        select(str(tmp_path / "*.log"), Conditions())
