@@ -18,7 +18,7 @@ from edxlogs.errors import EdxlogsError, FormatError, InflateError, SourceError
 from edxlogs.gpg import Decryption, Gpg
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
-from edxlogs.sources import STDIN, Kind, Source, sniff
+from edxlogs.sources import STDIN, Kind, Source, cannot_open, sniff
 
 _EPOCH_ORDINAL = 719163  # date(1970, 1, 1).toordinal()
 _DRAIN_BYTES = 1 << 20
@@ -74,9 +74,13 @@ class Reader:
                 path, sink = source.path, make_sink()
                 counts, error = self._scan(source, path, sink, threads, in_file=True)
                 return _plain_verdict(source, counts, sink, error)
+            return self._scan_openpgp(source, make_sink, threads)
         except SourceError as error:
             return Scanned(Counts(), None, error)
-        return self._scan_openpgp(source, make_sink, threads)
+        except EdxlogsError:
+            raise
+        except OSError as error:
+            return Scanned(Counts(), None, cannot_open(source.path, error))
 
     def _scan(
         self, source: Source, bytes_from: Any, sink: Sink, threads: int, *, in_file: bool = False

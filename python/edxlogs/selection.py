@@ -31,12 +31,15 @@ class Selection:
     account: Account = field(default_factory=Account)
 
 
-def select(arguments: Sequence[Any], conditions: Conditions) -> Selection:
+def select(
+    arguments: Sequence[Any], conditions: Conditions, *, keep_going: bool = False
+) -> Selection:
     """Find the sources of a run.
 
     Args:
         arguments: paths, folders, globs, `-`, `Source`s, or open binary files.
         conditions: of which site and time choose among the sources.
+        keep_going: enter an argument that names nothing as failed, if another names something.
 
     Raises:
         SourceError: an argument names nothing.
@@ -48,7 +51,7 @@ def select(arguments: Sequence[Any], conditions: Conditions) -> Selection:
         raise ConfigError("sources: none given; name files, folders, or - for standard input")
     selection = Selection()
     account = selection.account
-    for source in _found(arguments, account):
+    for source in _found(arguments, account, keep_going):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, account))
     wanted = [one for one in selection.sources if conditions.has_site(one.site)]
@@ -58,14 +61,14 @@ def select(arguments: Sequence[Any], conditions: Conditions) -> Selection:
     return selection
 
 
-def _found(arguments: Sequence[Any], account: Account) -> list[Source]:
+def _found(arguments: Sequence[Any], account: Account, keep_going: bool) -> list[Source]:
     """The sources of the arguments. Neighbouring paths are searched together."""
     sources: list[Source] = []
     paths: list[Any] = []
 
     def search() -> None:
         if paths:
-            found = find(paths)
+            found = find(paths, keep_going=keep_going)
             sources.extend(found.sources)
             account.ignored += found.ignored
             account.warnings += found.warnings
