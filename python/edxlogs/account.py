@@ -165,7 +165,7 @@ def summary(account: Account, seconds: float) -> list[str]:
     lines = [
         f"{_many(len(account.sources), 'source')}, {_size(total.bytes_read)} read,"
         f" {_size(total.bytes_expanded)} expanded, {seconds:.1f} s",
-        f"{total.lines:,} lines: {total.kept:,} kept, {total.dropped:,} dropped,"
+        f"{_many(total.lines, 'line')}: {total.kept:,} kept, {total.dropped:,} dropped,"
         f" {total.blank:,} blank, {total.rejected:,} rejected, {total.withheld:,} withheld"
         f" ({total.parsed:,} parsed)",
     ]

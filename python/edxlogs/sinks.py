@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -79,33 +80,13 @@ class OutputFile:
         mode: int = 0o600,
         inputs: Iterable[Source] = (),
     ) -> None:
+        refuse_target(target, overwrite=overwrite, inputs=inputs)
         self.target = Path(target)
         self._mode = mode
         self._overwrite = overwrite
-        self._refuse(inputs)
         self._folder = self.target.parent / f".{self.target.name}.edxlogs"
         self._lock = self._claim()
         self.path = self._folder / "output"
-
-    def _refuse(self, inputs: Iterable[Source]) -> None:
-        name = shown(os.fspath(self.target))
-        try:
-            status = os.stat(self.target)
-        except FileNotFoundError:
-            if self.target.is_symlink():
-                raise ConfigError(
-                    f"output: {name}: is a link that leads nowhere; name another file"
-                ) from None
-            return
-        except OSError as error:
-            raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
-        if self.target.is_dir():
-            raise ConfigError(f"output: {name}: is a folder; name a file")
-        identity = (status.st_dev, status.st_ino)
-        if any(source.identity == identity for source in inputs):
-            raise ConfigError(f"output: {name}: is also an input; name another file")
-        if not self._overwrite:
-            raise ConfigError(f"output: {name}: exists; name another file, or add --overwrite")
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
@@ -114,9 +95,19 @@ class OutputFile:
         try:
             with suppress(FileExistsError):
                 os.mkdir(self._folder, 0o700)
+            status = os.lstat(self._folder)
+            # What lies in it is deleted below: it must be a folder that edxlogs made here.
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+                raise ConfigError(
+                    f"output: {name}: {shown(self._folder.name)} beside it is not edxlogs' own;"
+                    " remove it, or name another file"
+                )
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             lock = os.open(self._folder / "lock", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A run that just ended may have removed the file that was locked.
+            if not os.path.samestat(os.fstat(lock), os.lstat(self._folder / "lock")):
+                raise BlockingIOError
             for left in os.scandir(self._folder):
                 if left.name != "lock":
                     os.unlink(left.path)
@@ -178,6 +169,41 @@ class OutputFile:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
+
+
+def refuse_target(
+    target: str | os.PathLike[str], *, overwrite: bool, inputs: Iterable[Source]
+) -> None:
+    """Refuse a target that is there and must stay.
+
+    Raises:
+        ConfigError: it exists, is an input, or cannot be an output.
+        OutputError: it cannot be examined.
+    """
+    name = shown(os.fspath(target))
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        if os.path.islink(target):
+            raise ConfigError(
+                f"output: {name}: is a link that leads nowhere; name another file"
+            ) from None
+        return
+    except OSError as error:
+        raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
+    except ValueError as error:
+        raise ConfigError(f"output: {name}: {shown(str(error))}; name another file") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"output: {name}: is a folder; name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(
+            f"output: {name}: is no regular file; name another, or write to standard output"
+        )
+    identity = (status.st_dev, status.st_ino)
+    if any(source.identity == identity for source in inputs):
+        raise ConfigError(f"output: {name}: is also an input; name another file")
+    if not overwrite:
+        raise ConfigError(f"output: {name}: exists; name another file, or add --overwrite")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -23,7 +23,14 @@ from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
 from edxlogs.run import Delivery, Run, default_workers
 from edxlogs.selection import Selection, select
-from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, write_whole
+from edxlogs.sinks import (
+    STDOUT,
+    OutputFile,
+    format_of,
+    open_output,
+    refuse_target,
+    write_whole,
+)
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
 from edxlogs.suggestions import suggest
 
@@ -46,6 +53,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     target: str = options["output"]
     format_name = format_of(target, options["format_name"])
     _refuse_mismatch(format_name, target, options)
+    if target == STDOUT and sys.stdout is None:
+        raise OutputError("output: standard output is closed; name a file with -o")
     lines = format_name.startswith("jsonl")
     collect = ("raw_lines" if options["raw"] else "lines") if lines else "columns"
     if options["csv_excel_safe"]:
@@ -60,8 +69,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions)
-    _refuse_same(target, options)
+    selection = select(arguments, conditions, keep_going=True)
+    _refuse_same(target, options, selection)
     command = _Command(query, conditions, selection, options)
     metadata = [
         ("edxlogs.version", _core.__version__),
@@ -101,8 +110,8 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions)
-    _refuse_same(STDOUT, options)
+    selection = select(arguments, conditions, keep_going=True)
+    _refuse_same(STDOUT, options, selection)
     command = _Command(query, conditions, selection, options)
     with ExitStack() as stack:
         delivery = Delivery()
@@ -141,7 +150,7 @@ class _Command:
         gpg = Gpg(
             home=options["gnupg_home"],
             passphrase_file=options["passphrase_file"],
-            prompt=not options["no_prompt"] and sys.stderr.isatty(),
+            prompt=not options["no_prompt"] and os.isatty(2),
         )
         self._reader = Reader(query, gpg, _core.Control())
         self._start = time.monotonic()
@@ -264,8 +273,8 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
         raise ConfigError("rejects: are only known after the checks; leave --unverified out")
 
 
-def _refuse_same(target: str, options: dict[str, Any]) -> None:
-    """Files that are written must be different ones."""
+def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
+    """Files that are written must be different ones, and the report be possible at the end."""
     named = [
         os.path.realpath(path)
         for path in (target, options["rejects"], options["report"])
@@ -273,8 +282,7 @@ def _refuse_same(target: str, options: dict[str, Any]) -> None:
     ]
     if len(set(named)) < len(named):
         raise ConfigError("output: two outputs have the same name; name each differently")
-    report = options["report"]
-    if report is not None and os.path.lexists(report) and not options["overwrite"]:
-        raise ConfigError(
-            f"report: {shown(report)}: exists; name another file, or add --overwrite"
+    if options["report"] is not None:
+        refuse_target(
+            options["report"], overwrite=options["overwrite"], inputs=selection.inputs
         )
