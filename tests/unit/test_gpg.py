@@ -291,7 +291,7 @@ def test_gpg_missing_or_too_old(ring: Ring, tmp_path: Path) -> None:
 def test_wrong_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder"):
         Gpg(home=tmp_path / "absent")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ConfigError, match="No such file"):
         Gpg(passphrase_file=tmp_path / "absent")
     (tmp_path / "empty").write_text("\nsecret\n")
     with pytest.raises(ConfigError, match="first line is empty"):
