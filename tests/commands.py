@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -107,7 +108,8 @@ def events(count: int, first: int = 0) -> bytes:
 
 def incompressible(count: int) -> bytes:
     """Lines whose gzip is about half their size, so that there is something to cut."""
-    return b"".join(event(n, session=os.urandom(64).hex()) for n in range(count))
+    rng = random.Random(count)
+    return b"".join(event(n, session=rng.randbytes(64).hex()) for n in range(count))
 
 
 def pack(data: bytes) -> bytes:
