@@ -277,6 +277,8 @@ class Run:
             [lambda: self.reader.scan(source, lambda: output, threads=self.workers)], 1
         ).take()
         assert isinstance(again, Scanned)
+        if isinstance(again.error, OutputError | StoppedError):
+            raise again.error
         if again.error is not None or again.counts != first.counts:
             raise InternalError(
                 f"{source.label}: changed while it was read; rows of it may be out already:"
