@@ -97,6 +97,9 @@ class BatchStream(_core.BatchStream):
             except (pyarrow.ArrowException, OSError):
                 if self._error is not None:
                     raise self._error from None
+                if not self._ended:
+                    # No source failed: a signal came while the reader waited.
+                    raise KeyboardInterrupt from None
                 raise
             yield batch
 
