@@ -134,3 +134,37 @@ def report(path: Path) -> dict[str, Any]:
 def hidden(folder: Path) -> list[str]:
     """What lies hidden in a folder: after a run, nothing should."""
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+# Waits for the command and prints its peak; a process of its own, since a child starts with the
+# peak of its parent, and a test run is large.
+_MEASURE = (
+    "import os, subprocess, sys\n"
+    "_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)\n"
+    "print(usage.ru_maxrss)\n"
+    "sys.exit(os.waitstatus_to_exitcode(status))\n"
+)
+
+
+def run_measured(
+    *arguments: str | Path, cwd: Path, seconds: float = SECONDS, **options: Any
+) -> tuple[Done, int]:
+    """Run the command, which must not write to standard output.
+
+    Returns:
+        The run, and the peak resident memory of it or of one child of it, in bytes.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", _MEASURE, *COMMAND, *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **options,
+    )
+    try:
+        done = finish(process, seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return done, int(done.stdout) * 1024

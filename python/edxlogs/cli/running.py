@@ -14,7 +14,7 @@ import click
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount, summary
+from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.progress import Progress
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.gpg import Gpg
@@ -95,7 +95,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             rejects.publish()
         if delivery.file is not None:
             delivery.file.publish()
-    told = f"{account.rows_written:,} rows to {shown(target) if target != STDOUT else 'stdout'}"
+    told = f"{many(account.rows_written, 'row')} to {shown(target) if target != STDOUT else 'stdout'}"
     return command.close(account, told)
 
 
@@ -125,7 +125,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         account = command.run(delivery)
         if rejects is not None:
             rejects.publish()
-    return command.close(account, f"{account.total.rows:,} events checked")
+    return command.close(account, f"{many(account.total.rows, 'event')} checked")
 
 
 def _nowhere(stack: ExitStack) -> int:
