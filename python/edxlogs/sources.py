@@ -121,9 +121,7 @@ class Slack:
 DEFAULT_SLACK = Slack()
 
 
-def find(
-    arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False
-) -> Found:
+def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False) -> Found:
     """Find the sources that the arguments name.
 
     An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of

@@ -39,9 +39,7 @@ def _until_it_reads(process: subprocess.Popen[bytes], path: Path) -> None:
                 ours = int(task.name) == process.pid or (
                     f"PPid:\t{process.pid}\n" in (task / "status").read_text()
                 )
-                if ours and any(
-                    os.readlink(link) == str(path) for link in (task / "fd").iterdir()
-                ):
+                if ours and any(os.readlink(link) == str(path) for link in (task / "fd").iterdir()):
                     return
             except OSError:
                 continue

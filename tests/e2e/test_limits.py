@@ -90,7 +90,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         pytest.skip("no /proc here")
     (tmp_path / "a.log").write_bytes(event())
     for command in (["filter", "-o", "out.jsonl"], ["check"]):
-        done = run(*command, "/proc/self/mem", "a.log", "--report", "r.json", "--overwrite", cwd=tmp_path)
+        done = run(
+            *command, "/proc/self/mem", "a.log", "--report", "r.json", "--overwrite", cwd=tmp_path
+        )
         assert done.code == 1
         (told,) = done.told
         assert told == "edxlogs: cannot open: /proc/self/mem: Input/output error"
@@ -154,7 +156,14 @@ def test_folders_that_go_round_in_circles(tmp_path: Path) -> None:
         assert (done.code, done.stdout) == (0, event()), argument
 
 
-_HOSTILE = ["../../escape.log", "/absolute.log", "a/../b.log", "new\nline.log", "\x1b[31m.log", "é.log"]
+_HOSTILE = [
+    "../../escape.log",
+    "/absolute.log",
+    "a/../b.log",
+    "new\nline.log",
+    "\x1b[31m.log",
+    "é.log",
+]
 
 
 def _tar(names: list[str]) -> bytes:
@@ -216,24 +225,26 @@ def test_hidden_folder_name_too_long(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl.gz", "arrow"])
 def test_memory_of_a_thousand_small_files(tmp_path: Path, ending: str) -> None:
+    data = pack(commands.incompressible(1000))
     for number in range(1000):
-        name = f"univx-prod-events-{2014 + number // 360}-{number // 30 % 12 + 1:02}-"
-        data = commands.incompressible(2000 + number % 7)
-        (tmp_path / f"{name}{number % 30 + 1:02}.log.gz").write_bytes(pack(data))
+        (tmp_path / f"{number:04}.log.gz").write_bytes(data)
     done, peak = run_measured(
         "filter", ".", "-o", f"out.{ending}", "--threads", "2", cwd=tmp_path, seconds=600
     )
     assert done.code == 0
+    assert "1,000,000 rows" in done.stderr
     assert peak < _BOUND
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl.gz", "arrow"])
 def test_memory_of_one_file_of_a_gigabyte(tmp_path: Path, ending: str) -> None:
-    lines = commands.incompressible(200_000)
-    (tmp_path / "a.log.gz").write_bytes(pack(lines) * (1_000_000_000 // len(lines) + 1))
+    lines = commands.incompressible(20_000)
+    count = 1_000_000_000 // len(lines) + 1
+    (tmp_path / "a.log.gz").write_bytes(pack(lines) * count)
     done, peak = run_measured(
         "filter", "a.log.gz", "-o", f"out.{ending}", "--threads", "2", cwd=tmp_path, seconds=600
     )
     assert done.code == 0
+    assert f"{20_000 * count:,} rows" in done.stderr
     assert peak < _BOUND

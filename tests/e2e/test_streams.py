@@ -121,9 +121,7 @@ def test_standard_input(tmp_path: Path, ring: Path, wrapping: str) -> None:
     assert (done.code, done.stdout) == (0, events(5000))
     (tmp_path / "file").write_bytes(data)
     with (tmp_path / "file").open("rb") as stdin:
-        done = finish(
-            start("filter", "-", "--gnupg-home", str(ring), cwd=tmp_path, stdin=stdin)
-        )
+        done = finish(start("filter", "-", "--gnupg-home", str(ring), cwd=tmp_path, stdin=stdin))
     assert (done.code, done.stdout) == (0, events(5000)), "a file as standard input"
 
 

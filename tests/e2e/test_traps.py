@@ -235,7 +235,9 @@ def ring() -> Iterator[Path]:
 @_NEEDS_GPG
 @pytest.mark.parametrize("damage", ["altered", "cut"])
 def test_openpgp_message_altered_or_cut(tmp_path: Path, ring: Path, damage: str) -> None:
-    message = bytearray(keys.encrypt(ring, ["czar@univx.example"], pack(commands.incompressible(3000))))
+    message = bytearray(
+        keys.encrypt(ring, ["czar@univx.example"], pack(commands.incompressible(3000)))
+    )
     if damage == "cut":
         del message[-1000:]
     else:
@@ -284,8 +286,8 @@ def test_damage_of_any_kind_at_any_place_is_never_delivered(tmp_path: Path) -> N
     for number in range(60):
         data = bytearray(whole)
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        damaged[f"{number:02}.log"] = bytes(data)
-    for name, data in damaged.items():
+        name = f"{number:02}.log"
+        damaged[name] = bytes(data)
         (tmp_path / name).write_bytes(data)
     done = run("filter", *damaged, "-o", "out.jsonl", "--report", "report.json", cwd=tmp_path)
     assert done.code == 1

@@ -123,9 +123,7 @@ def test_a_damaged_source_adds_nothing_in_any_format(tmp_path: Path, ending: str
 def test_rejects_of_a_withheld_source_are_withheld(tmp_path: Path) -> None:
     damaged = bytearray(pack(b"no event\n"))
     damaged[-8] ^= 1
-    _only_the_good(
-        tmp_path, _beside_a_good_one(tmp_path, bytes(damaged), "--rejects", "bad.txt")
-    )
+    _only_the_good(tmp_path, _beside_a_good_one(tmp_path, bytes(damaged), "--rejects", "bad.txt"))
     assert (tmp_path / "bad.txt").read_bytes() == b""
 
 
@@ -152,9 +150,7 @@ def test_rejects_are_byte_for_byte(tmp_path: Path) -> None:
 def test_rejected_long_line(tmp_path: Path) -> None:
     long = event(1, session="x" * 200_000).rstrip(b"\n")
     (tmp_path / "a.log").write_bytes(event(0) + long + b"\n" + event(2))
-    done = run(
-        "filter", "a.log", "--max-line-bytes", "100kB", "--rejects", "bad.txt", cwd=tmp_path
-    )
+    done = run("filter", "a.log", "--max-line-bytes", "100kB", "--rejects", "bad.txt", cwd=tmp_path)
     assert (done.code, done.stdout) == (0, event(0) + event(2))
     place, head, end = (tmp_path / "bad.txt").read_bytes().split(b"\n")
     assert json.loads(place.removeprefix(b"# edxlogs reject: ")) == {
@@ -264,9 +260,7 @@ def test_openpgp_damaged(tmp_path: Path, ring: _Ring, damage: str, why: str) -> 
         del message[cut[damage] :]
     else:
         message *= 2
-    told = _only_the_good(
-        tmp_path, _beside_a_good_one(tmp_path, bytes(message), *ring.options())
-    )
+    told = _only_the_good(tmp_path, _beside_a_good_one(tmp_path, bytes(message), *ring.options()))
     assert why in told
     if "altered" in damage or damage == "doubled":
         # Of an altered message nothing is salvaged, ever.
@@ -326,7 +320,7 @@ def test_openpgp_with_a_locked_key(tmp_path: Path) -> None:
         keys.make_key(home, "l@univx.example", "cv25519", passphrase="open sesame")
         message = keys.encrypt(home, ["l@univx.example"], pack(_LINES))
         keys.kill_agents(home)
-        options = ("--gnupg-home", str(home), "--no-prompt")
+        options: tuple[str, ...] = ("--gnupg-home", str(home), "--no-prompt")
         told = _only_the_good(tmp_path, _beside_a_good_one(tmp_path, message, *options))
         assert "locked" in told
 

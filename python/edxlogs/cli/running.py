@@ -83,9 +83,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             unverified=options["unverified"],
         )
         if target != STDOUT:
-            delivery.file = stack.enter_context(
-                _output_file(target, options, selection)
-            )
+            delivery.file = stack.enter_context(_output_file(target, options, selection))
         place: Path | int = 1 if delivery.file is None else delivery.file.path
         delivery.output = open_output(place, query, format_name, metadata)
         rejects = command.rejects(stack, delivery)
@@ -95,7 +93,9 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             rejects.publish()
         if delivery.file is not None:
             delivery.file.publish()
-    told = f"{many(account.rows_written, 'row')} to {shown(target) if target != STDOUT else 'stdout'}"
+    told = (
+        f"{many(account.rows_written, 'row')} to {shown(target) if target != STDOUT else 'stdout'}"
+    )
     return command.close(account, told)
 
 
@@ -188,9 +188,7 @@ class _Command:
                 for warning in account.warnings:
                     progress.tell(f"edxlogs: warning: {warning}")
 
-            run = Run(
-                self._reader, sources, delivery, workers, on_source, self._selection.account
-            )
+            run = Run(self._reader, sources, delivery, workers, on_source, self._selection.account)
             return run()
 
     def close(self, account: Account, told: str) -> int:
@@ -283,6 +281,4 @@ def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> 
     if len(set(named)) < len(named):
         raise ConfigError("output: two outputs have the same name; name each differently")
     if options["report"] is not None:
-        refuse_target(
-            options["report"], overwrite=options["overwrite"], inputs=selection.inputs
-        )
+        refuse_target(options["report"], overwrite=options["overwrite"], inputs=selection.inputs)
