@@ -163,9 +163,9 @@ def summary(account: Account, seconds: float) -> list[str]:
     """The account in a few lines for a person, names escaped."""
     total = account.total
     lines = [
-        f"{_many(len(account.sources), 'source')}, {_size(total.bytes_read)} read,"
+        f"{many(len(account.sources), 'source')}, {_size(total.bytes_read)} read,"
         f" {_size(total.bytes_expanded)} expanded, {seconds:.1f} s",
-        f"{total.lines:,} lines: {total.kept:,} kept, {total.dropped:,} dropped,"
+        f"{many(total.lines, 'line')}: {total.kept:,} kept, {total.dropped:,} dropped,"
         f" {total.blank:,} blank, {total.rejected:,} rejected, {total.withheld:,} withheld"
         f" ({total.parsed:,} parsed)",
     ]
@@ -179,17 +179,18 @@ def summary(account: Account, seconds: float) -> list[str]:
             lines.append(f"{title}: {listed}")
     if total.late:
         lines.append(
-            f"{_many(total.late, 'late event')}, up to {_many(total.latest_days, 'day')} older"
+            f"{many(total.late, 'late event')}, up to {many(total.latest_days, 'day')} older"
             " than the day of their file"
         )
     if account.skipped:
-        lines.append(f"{_many(len(account.skipped), 'source')} skipped by date or site")
+        lines.append(f"{many(len(account.skipped), 'source')} skipped by date or site")
     if account.ignored:
-        lines.append(f"{_many(len(account.ignored), 'file')} ignored: the name is not recognised")
+        lines.append(f"{many(len(account.ignored), 'file')} ignored: the name is not recognised")
     return lines
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """Spell a count with its noun, in the plural if need be."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -218,7 +218,8 @@ class Gpg:
             prompt: whether the agent may ask for a passphrase, where there is a terminal.
 
         Raises:
-            ConfigError: `home` is no folder, or the passphrase file cannot be read or is empty.
+            ConfigError: `home` is no folder, or the passphrase file cannot be read or holds no
+                passphrase.
         """
         self.executable = executable
         self.home = home.expanduser() if home else None
@@ -407,7 +408,9 @@ def _read_passphrase(path: Path) -> bytes:
         with path.open("rb") as file:
             passphrase = file.readline(4096).rstrip(b"\r\n")
     except OSError as error:
-        raise ConfigError(f"cannot use passphrase file: {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot use passphrase file: {path}: {error.strerror}; name a file that can be read"
+        ) from error
     if not passphrase:
         raise ConfigError(f"cannot use passphrase file: {path}: its first line is empty")
     return passphrase

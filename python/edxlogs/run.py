@@ -301,6 +301,8 @@ class Run:
                 return Scanned(first.counts, None, SourceError(why, source.label))
         output = self.delivery.output
         again = in_worker(lambda: self.reader.scan(source, lambda: output, threads=self.workers))
+        if isinstance(again.error, OutputError | StoppedError):
+            raise again.error
         if again.error is not None or again.counts != first.counts:
             raise InternalError(
                 f"{source.label}: changed while it was read; rows of it may be out already:"

@@ -58,12 +58,13 @@ class Selection:
         self.account.failed.append(str(error))
 
 
-def select(arguments: Any, conditions: Conditions) -> Selection:
+def select(arguments: Any, conditions: Conditions, *, keep_going: bool = False) -> Selection:
     """Find the sources of a run.
 
     Args:
         arguments: one or several: paths, folders, globs, `-`, `Source`s, or open binary files.
         conditions: of which site and time choose among the sources.
+        keep_going: enter an argument that names nothing as failed, if another names something.
 
     Raises:
         SourceError: an argument names nothing.
@@ -74,7 +75,7 @@ def select(arguments: Any, conditions: Conditions) -> Selection:
     if not several:
         raise ConfigError("sources: none given; name files, folders, or - for standard input")
     selection = Selection()
-    for source in _found(several, selection):
+    for source in _found(several, selection, keep_going):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
     wanted = [one for one in selection.sources if conditions.has_site(one.site)]
@@ -84,14 +85,14 @@ def select(arguments: Any, conditions: Conditions) -> Selection:
     return selection
 
 
-def _found(arguments: Sequence[Any], selection: Selection) -> list[Source]:
+def _found(arguments: Sequence[Any], selection: Selection, keep_going: bool) -> list[Source]:
     """The sources of the arguments. Neighbouring paths are searched together."""
     sources: list[Source] = []
     paths: list[str | os.PathLike[str]] = []
 
     def search() -> None:
         if paths:
-            sources.extend(selection.add(find(paths)))
+            sources.extend(selection.add(find(paths, keep_going=keep_going)))
             paths.clear()
 
     for argument in arguments:

@@ -76,8 +76,14 @@ def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
         return
     except OSError as error:
         raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
+    except ValueError as error:
+        raise ConfigError(f"output: {name}: {shown(str(error))}; name another file") from error
     if stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"output: {name}: is a folder; name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(
+            f"output: {name}: is no regular file; name another, or write to standard output"
+        )
     if any(_is_file(source, target, status) for source in inputs):
         raise ConfigError(f"output: {name}: is also an input; name another file")
     if not overwrite:
@@ -112,6 +118,7 @@ class OutputFile:
         mode: int = 0o600,
         inputs: Iterable[Source] = (),
     ) -> None:
+        refuse_target(target, overwrite=overwrite, inputs=inputs)
         self.target = Path(target)
         self._mode = mode
         self._overwrite = overwrite
@@ -127,9 +134,13 @@ class OutputFile:
         try:
             with suppress(FileExistsError):
                 os.mkdir(self._folder, 0o700)
-            if self._folder.is_symlink():
-                folder = shown(os.fspath(self._folder))
-                raise ConfigError(f"output: {name}: {folder}: is a link; remove it")
+            status = os.lstat(self._folder)
+            # What lies in it is deleted below: it must be a folder that edxlogs made here.
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+                raise ConfigError(
+                    f"output: {name}: {shown(self._folder.name)} beside it is not edxlogs' own;"
+                    " remove it, or name another file"
+                )
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             lock = os.open(self._folder / "lock", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,6 +15,7 @@ import fnmatch
 import os
 import re
 import stat
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -120,13 +121,17 @@ class Slack:
 DEFAULT_SLACK = Slack()
 
 
-def find(arguments: Iterable[str | os.PathLike[str]]) -> Found:
+def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False) -> Found:
     """Find the sources that the arguments name.
 
     An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
     folders); an existing path is always taken literally. Folders are searched to the bottom,
     through links, for recognised names; names that begin with a dot, and `_edxlogs`, are passed
     over in silence. What a file holds is not looked at, and a tar is one source.
+
+    Args:
+        arguments: what to look for.
+        keep_going: enter an argument that names nothing in `failed`, if another names something.
 
     Returns:
         Sources in the order of the arguments; of one argument, by the bytes of their names. The
@@ -138,8 +143,17 @@ def find(arguments: Iterable[str | os.PathLike[str]]) -> Found:
         SourceError: a path cannot be examined, or a folder holds no file to read.
     """
     search = _Search()
+    failures: list[SourceError] = []
     for argument in arguments:
-        search.add(os.fspath(argument))
+        try:
+            search.add(os.fspath(argument))
+        except SourceError as error:
+            if not keep_going:
+                raise
+            failures.append(error)
+    if failures and not search.found.sources:
+        raise failures[0]
+    search.found.failed += failures
     return search.found
 
 
@@ -324,6 +338,8 @@ class _Search:
 
 def _stat_stdin() -> os.stat_result:
     try:
+        if sys.stdin is None:  # it was closed when the program began
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return os.fstat(0)
     except OSError as error:
         raise SourceError("cannot open: standard input: it is closed", source=STDIN) from error

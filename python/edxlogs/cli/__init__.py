@@ -71,28 +71,57 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
+    _hold_standard_streams()
     try:
         result: Any = cli.main(args=arguments, prog_name="edxlogs", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        click.echo(f"edxlogs: {_in_one_line(error)}", err=True)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: nothing was published", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _silence()
-        return EXIT_FAILED
+        return 0
     except EdxlogsError as error:
         if _is_closed_pipe(error):
+            # The reader has all it wanted, as in `edxlogs filter … | head`.
             _silence()
-            return EXIT_FAILED
+            return 0
         click.echo(f"edxlogs: {error}", err=True)
         from edxlogs.errors import ConfigError
 
         return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+    except OSError as error:
+        where = "standard output" if error.filename is None else error.filename
+        click.echo(f"edxlogs: {EdxlogsError(f'{where}: {error.strerror}')}", err=True)
+        _silence()
+        return EXIT_FAILED
+
+
+def _hold_standard_streams() -> None:
+    """Take the numbers of closed standard streams, lest an output gets one and is written over.
+
+    They are held the wrong way round, so that using one still fails; messages go nowhere.
+    """
+    for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """What click says of wrong use, with the place to look."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = "edxlogs" if context is None else context.command_path
+    return str(EdxlogsError(f"{error.format_message().rstrip('.')}; see {command} --help"))
 
 
 def _is_closed_pipe(error: EdxlogsError) -> bool:

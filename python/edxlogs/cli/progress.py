@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
+
+import click
 
 from edxlogs import _core
 from edxlogs.sources import Source
@@ -27,7 +29,7 @@ class Progress:
         self._end = threading.Event()
         self._bar: Any = None
         self._task: Any = None
-        self._shows = shows and sys.stderr.isatty()
+        self._shows = shows and os.isatty(2)
 
     def __enter__(self) -> Self:
         if self._shows:
@@ -86,4 +88,4 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(message, file=sys.stderr)
+            click.echo(message, err=True)

@@ -14,7 +14,7 @@ import click
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount, summary
+from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.progress import Progress
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.gpg import Gpg
@@ -46,6 +46,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     target: str = options["output"]
     format_name = format_of(target, options["format_name"])
     _refuse_mismatch(format_name, target, options)
+    if target == STDOUT and sys.stdout is None:
+        raise OutputError("output: standard output is closed; name a file with -o")
     lines = format_name.startswith("jsonl")
     collect = ("raw_lines" if options["raw"] else "lines") if lines else "columns"
     if options["csv_excel_safe"]:
@@ -60,7 +62,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions)
+    selection = select(arguments, conditions, keep_going=True)
     _refuse_same(target, options, selection)
     command = _Command(query, conditions, selection, options)
     metadata = [
@@ -74,9 +76,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             unverified=options["unverified"],
         )
         if target != STDOUT:
-            delivery.file = stack.enter_context(
-                _output_file(target, options, selection)
-            )
+            delivery.file = stack.enter_context(_output_file(target, options, selection))
         place: Path | int = 1 if delivery.file is None else delivery.file.path
         delivery.output = open_output(place, query, format_name, metadata)
         rejects = command.rejects(stack, delivery)
@@ -86,7 +86,9 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             rejects.publish()
         if delivery.file is not None:
             delivery.file.publish()
-    told = f"{account.rows_written:,} rows to {shown(target) if target != STDOUT else 'stdout'}"
+    told = (
+        f"{many(account.rows_written, 'row')} to {shown(target) if target != STDOUT else 'stdout'}"
+    )
     return command.close(account, told)
 
 
@@ -101,7 +103,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions)
+    selection = select(arguments, conditions, keep_going=True)
     _refuse_same(STDOUT, options, selection)
     command = _Command(query, conditions, selection, options)
     with ExitStack() as stack:
@@ -116,7 +118,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         account = command.run(delivery)
         if rejects is not None:
             rejects.publish()
-    return command.close(account, f"{account.total.rows:,} events checked")
+    return command.close(account, f"{many(account.total.rows, 'event')} checked")
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -141,7 +143,7 @@ class _Command:
         gpg = Gpg(
             home=options["gnupg_home"],
             passphrase_file=options["passphrase_file"],
-            prompt=not options["no_prompt"] and sys.stderr.isatty(),
+            prompt=not options["no_prompt"] and os.isatty(2),
         )
         self._reader = Reader(query, gpg, _core.Control())
         self._start = time.monotonic()
@@ -179,9 +181,7 @@ class _Command:
                 for warning in account.warnings:
                     progress.tell(f"edxlogs: warning: {warning}")
 
-            run = Run(
-                self._reader, sources, delivery, workers, on_source, self._selection.account
-            )
+            run = Run(self._reader, sources, delivery, workers, on_source, self._selection.account)
             return run()
 
     def close(self, account: Account, told: str) -> int:

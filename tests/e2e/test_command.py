@@ -1,0 +1,153 @@
+"""What a person meets: help whose examples run, the version, progress, --json, --quiet."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import commands
+import make_logs
+from commands import COMMAND, event, events, finish, hidden, pack, run, start
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the examples of the help have it."""
+    folder = tmp_path_factory.mktemp("examples")
+    arguments = ["--days", "1", "--megabytes", "1", "--jobs", "1"]
+    assert make_logs.main([str(folder / "logs"), *arguments]) == 0
+    for path in list((folder / "logs").iterdir()):
+        # What a source is, its bytes tell: the examples need no key.
+        shutil.copy(path, path.with_name(f"{path.name}.gpg"))
+    shutil.copy(next((folder / "logs").glob("*.gz")), folder / "tracking.log.gz")
+    (folder / "tracking.log").write_bytes(events(5))
+    return folder
+
+
+def _examples(command: str) -> list[str]:
+    done = subprocess.run([*COMMAND, command, "--help"], capture_output=True, check=True)
+    _, examples = done.stdout.decode().split("Examples:\n")
+    return [line.strip() for line in examples.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", ["filter", "check"])
+def test_the_examples_of_the_help_run(logs: Path, command: str) -> None:
+    examples = _examples(command)
+    assert len(examples) >= 3
+    binaries = logs / "bin"
+    binaries.mkdir(exist_ok=True)
+    wrapper = binaries / "edxlogs"
+    wrapper.write_text("#!/bin/sh\nexec " + " ".join(f"'{w}'" for w in COMMAND) + ' "$@"\n')
+    wrapper.chmod(0o700)
+    if shutil.which("jq") is None:
+        (binaries / "jq").write_text("#!/bin/sh\nexec cat\n")
+        (binaries / "jq").chmod(0o700)
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    for example in examples:
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", example],
+            cwd=logs,
+            capture_output=True,
+            timeout=commands.SECONDS,
+            env={**os.environ, "PATH": path},
+        )
+        assert done.returncode == 0, (example, done.stderr)
+        for name in re.findall(r"(?:-o|--report|--rejects) (\S+)", example):
+            assert (logs / name).is_file(), example
+            (logs / name).unlink()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["filter", "--help"], ["check", "-h"]])
+def test_help(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith(b"Usage: edxlogs")
+    assert all(len(line) <= 100 for line in done.stdout.decode().splitlines())
+
+
+def test_version(tmp_path: Path) -> None:
+    done = run("--version", cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    name, version = done.stdout.decode().split()
+    assert name == "edxlogs"
+    try:
+        assert version == importlib.metadata.version("edxlogs")
+    except importlib.metadata.PackageNotFoundError:
+        assert re.fullmatch(r"\d+\.\d+\.\d+\S*", version)
+
+
+def test_json(tmp_path: Path) -> None:
+    """One document on standard error, the same as the report, and nothing else."""
+    (tmp_path / "a.log").write_bytes(event() + b"no event\n")
+    done = run("filter", "a.log", "--json", "--report", "r.json", cwd=tmp_path)
+    assert (done.code, done.stdout) == (0, event())
+    assert json.loads(done.stderr) == commands.report(tmp_path / "r.json")
+    assert done.stderr.count("\n") == 1
+    done = run("check", "a.log", "--json", cwd=tmp_path)
+    assert json.loads(done.stderr)["total"]["rejected"] == 1
+
+
+def test_quiet(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(event() + b"no event\n")
+    done = run("filter", "a.log", "-q", cwd=tmp_path)
+    assert (done.code, done.stdout, done.stderr) == (0, event(), "")
+    (tmp_path / "b.log").write_bytes(pack(event())[:-1])
+    done = run("filter", "a.log", "b.log", "-q", cwd=tmp_path)
+    assert (done.code, done.stdout) == (1, event())
+    assert done.stderr.splitlines() == done.told
+    assert len(done.told) == 1
+
+
+def _on_a_terminal(folder: Path, *options: str) -> str:
+    """Standard error of a run that lasts a second, on a terminal of its own."""
+    os.mkfifo(folder / "slow.log")
+    (folder / "a.log").write_bytes(events(100))
+    ours, theirs = pty.openpty()
+    process = start(
+        "filter", "a.log", "slow.log", "-o", "out.csv", *options, cwd=folder, stderr=theirs
+    )
+    os.close(theirs)
+    writer = os.open(folder / "slow.log", os.O_WRONLY)
+    time.sleep(1)
+    os.close(writer)
+    process.wait(commands.SECONDS)
+    shown = b""
+    try:
+        while more := os.read(ours, 1 << 16):
+            shown += more
+    except OSError:
+        pass  # the other end of a terminal is gone
+    os.close(ours)
+    assert finish(process).code == 0
+    assert hidden(folder) == []
+    return shown.decode()
+
+
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    shown = _on_a_terminal(tmp_path)
+    assert "of 2" in shown
+    assert "\x1b[" in shown
+    assert "100 rows to out.csv" in shown
+
+
+@pytest.mark.parametrize("option", ["-q", "--json"])
+def test_no_progress_where_it_is_not_wanted(tmp_path: Path, option: str) -> None:
+    shown = _on_a_terminal(tmp_path, option)
+    assert "of 2" not in shown
+    assert "\x1b" not in shown
+
+
+def test_no_progress_without_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(events(100_000))
+    done = run("filter", "a.log", "-o", "out.csv", cwd=tmp_path, FORCE_COLOR="1", TERM="xterm")
+    assert "\x1b" not in done.stderr
+    assert "\r" not in done.stderr
