@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from edxlogs import _core
 from edxlogs.names import shown
@@ -65,10 +66,12 @@ def _sample(reader: Reader, sources: Sequence[Source]) -> tuple[set[str], set[st
             )
             output.finish(sync=False)
             memory.seek(0)
-            for row in csv.reader(io.TextIOWrapper(memory, "utf-8", newline="")):
-                courses.add(row[0])
-                # URLs are types of their own, and may name people.
-                event_types.update(text for text in row[1:] if not text.startswith("/"))
+            # A value above the csv module's limit is nothing to suggest.
+            with io.TextIOWrapper(memory, "utf-8", newline="") as text, suppress(csv.Error):
+                for row in csv.reader(text):
+                    courses.add(row[0])
+                    # URLs are types of their own, and may name people.
+                    event_types.update(name for name in row[1:] if not name.startswith("/"))
     for names in (courses, event_types):
         names.difference_update({"", "course_id", "event_type", "name"})
     return courses, event_types
