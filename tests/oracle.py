@@ -283,7 +283,9 @@ def _any_glob(patterns: Collection[str], values: list[str]) -> bool:
 
 
 def _any_case(names: Collection[str], values: list[str]) -> bool:
-    return any(name.lower() == value.lower() for name in names for value in values)
+    # Of each character on its own: a Greek sigma is lowered by its place in the word.
+    lowered = {"".join(map(str.lower, name)) for name in names}
+    return any("".join(map(str.lower, value)) in lowered for value in values)
 
 
 def _any_equal(names: Collection[str], values: list[str]) -> bool:

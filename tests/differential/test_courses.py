@@ -43,9 +43,7 @@ def test_the_platforms_own_attribution_alone(log: Path) -> None:
 
 @pytest.mark.parametrize("course", COURSES)
 def test_a_condition_on_a_course_selects_its_cases(log: Path, course: str) -> None:
-    lines = [
-        number for number, case in enumerate(CASES, start=1) if case["course_id"] == course
-    ]
+    lines = [number for number, case in enumerate(CASES, start=1) if case["course_id"] == course]
     for check in ("fast", "full"):
         rows = product.rows(log, course=course, check=check, columns=["line"])
         assert [row["line"] for row in rows] == lines

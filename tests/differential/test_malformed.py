@@ -14,9 +14,7 @@ import product
 
 DATA = Path(__file__).parents[1] / "data"
 LOG = DATA / "malformed.log"
-ENTRIES: list[dict[str, Any]] = product.json_lines(
-    (DATA / "malformed.expected.jsonl").read_bytes()
-)
+ENTRIES: list[dict[str, Any]] = product.json_lines((DATA / "malformed.expected.jsonl").read_bytes())
 LINES = LOG.read_bytes().split(b"\n")
 
 MENDS_OF_CODE = {
