@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,7 +69,8 @@ COLUMNS = (
 CourseFrom = Literal["all", "context"]
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_MILLISECONDS = (-62_135_596_800_000, 253_402_300_799_999)
+_MICROSECONDS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+_MILLISECONDS_FROM = 100_000_000_000
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
     r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?"
@@ -161,9 +162,10 @@ def _integer(text: str) -> int | None:
 def microseconds(value: object) -> int | None:
     """A time in any form that logs hold it in; None if it cannot be read.
 
-    A number is milliseconds since 1970. Text is a date and a time of day, with T or a space
-    between, any digits of a second (cut after the sixth), and UTC unless it names an offset.
-    MongoDB's `{"$date": ...}` holds either, or milliseconds as `{"$numberLong": "..."}`.
+    A number is milliseconds since 1970, or seconds if its magnitude is below 1e11. Text is a date
+    and a time of day, with T or a space between, any digits of a second (cut after the sixth), and
+    UTC unless it names an offset. MongoDB's `{"$date": ...}` holds either, or a number as
+    `{"$numberLong": "..."}`.
     """
     if isinstance(value, dict) and "$date" in value:
         value = value["$date"]
@@ -171,10 +173,13 @@ def microseconds(value: object) -> int | None:
             value = value.get("$numberLong")
             value = _integer(value) if isinstance(value, str) else value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = _MILLISECONDS
-        if not low <= value <= high:
+        unit = 1000 if abs(value) >= _MILLISECONDS_FROM else 1_000_000
+        low, high = _MICROSECONDS
+        # Beyond the years 1 to 9999 whatever the unit is; also keeps infinities out.
+        if not abs(value) < 1e16:
             return None
-        return int(Decimal(repr(value)) * 1000)
+        whole = int(Decimal(value * unit).to_integral_value(ROUND_HALF_UP))
+        return whole if low <= whole <= high else None
     return _microseconds_of_text(value) if isinstance(value, str) else None
 
 
@@ -278,7 +283,9 @@ def _any_glob(patterns: Collection[str], values: list[str]) -> bool:
 
 
 def _any_case(names: Collection[str], values: list[str]) -> bool:
-    return any(name.lower() == value.lower() for name in names for value in values)
+    # Of each character on its own: a Greek sigma is lowered by its place in the word.
+    lowered = {"".join(map(str.lower, name)) for name in names}
+    return any("".join(map(str.lower, value)) in lowered for value in values)
 
 
 def _any_equal(names: Collection[str], values: list[str]) -> bool:

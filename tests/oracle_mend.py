@@ -328,12 +328,15 @@ def _read_objects(text: str, mends: set[str]) -> Outcome:
             continue
         # A value of a member belongs to an object whose head is lost or broken.
         member = _MEMBER_POSITION.search(text, max(0, at - 64), at)
-        event = None if member else _event(text[at : found.end], mends)
-        if event is None:
+        own: set[str] = set()
+        event = None if member else _event(text[at : found.end], own)
+        clear = not text[loose:at].strip(BLANK) or not text[found.end :].strip(BLANK)
+        if event is None or not (clear or _is_surely_event(event)):
             if not member or found.end == len(text):
                 failures.add("not_an_event")
             at = found.end
             continue
+        mends |= own
         before = text[loose:at].strip(BLANK)
         if not events and before and "interleaved" not in mends:
             mends.add("prefix")
@@ -368,6 +371,11 @@ def _event(raw: str, mends: set[str]) -> Event | None:
         event = Event(_log_shape(text))
     mends |= own
     return event
+
+
+def _is_surely_event(event: Event) -> bool:
+    """Whether it has a type and a source, which no part of a torn event has."""
+    return "event_source" in event and ("event_type" in event or "name" in event)
 
 
 def _mend_utf8(raw: str, mends: set[str]) -> str:

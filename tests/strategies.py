@@ -356,7 +356,8 @@ def log_lines(draw: DrawFn) -> LogLine:
         "trailing_text": line + b" and more",
         "concatenated": line + b" " + other,
         "interleaved": b'{"username": "learner_17", "agent": "Mozilla'
-        + line
+        + b'{"event_source": "browser", "name": "seek_video",'
+        + line.lstrip()[1:]
         + b'/5.0", "host": 1}',
         "nested_json": draw(st.sampled_from([twice, json.dumps(line.decode()).encode()])),
         "array": b"[" + line + b"]",

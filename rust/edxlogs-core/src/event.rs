@@ -343,8 +343,8 @@ impl<'a> Event<'a> {
     /// The acting user's name, trimmed.
     pub fn username(&self) -> Option<Cow<'_, str>> {
         let name = self.text_or_context(Field::Username, Field::ContextUsername)?;
-        if name.starts_with(is_white_space) || name.ends_with(is_white_space) {
-            return Some(Cow::Owned(name.trim_matches(is_white_space).to_owned()));
+        if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
+            return Some(Cow::Owned(name.trim().to_owned()));
         }
         Some(name)
     }
@@ -503,10 +503,6 @@ impl<'a> Event<'a> {
     }
 }
 
-fn is_white_space(c: char) -> bool {
-    c.is_ascii_whitespace()
-}
-
 /// The text of a value: strings decoded, anything else as written, `None` for null or absent.
 pub(crate) fn as_text(text: &str, span: Span) -> Option<Cow<'_, str>> {
     match span.kind {
@@ -555,7 +551,7 @@ fn integer(number: &str) -> Option<i64> {
 }
 
 fn integer_text(text: &str) -> Option<i64> {
-    let text = text.trim_matches(is_white_space);
+    let text = text.trim();
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

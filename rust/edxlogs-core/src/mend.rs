@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::account::{Mend, MendSet, Reason};
+use crate::account::{Mend, MendSet, Reason, ReasonSet};
 use crate::event::Fields;
 use crate::scanner::{Fault, Kind, Oddities};
 use crate::text::{decode, push_strict, whole_value};
@@ -113,78 +113,81 @@ fn read_nested(text: &str, mends: MendSet, decoded: usize) -> Option<Vec<Mended>
     read(inner, mends, decoded + 1).ok()
 }
 
-/// Tries each place where an object may start.
+/// Tries each place where an object may start: the events among them, whatever stands between.
 fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
     let bytes = text.as_bytes();
-    let Some(first) = memchr::memchr(b'{', bytes) else { return Err(Reason::NoObject) };
-    let mut reason = None;
-    let mut at = first;
-    for _ in 0..MAX_CANDIDATES {
+    let mut mends = mends;
+    let mut reasons = ReasonSet::default();
+    let mut found: Vec<Candidate<'_>> = Vec::new();
+    let (mut at, mut last_end, mut failed) = (0, 0, 0);
+    while let Some(next) = memchr::memchr(b'{', &bytes[at..]) {
+        at += next;
         match Candidate::at(text, at) {
-            // A value of a torn event is no event of its own.
-            Ok(candidate) if follows_key(&bytes[..at]) => at = candidate.end,
             Ok(candidate) => {
-                let reaches_end = trim(&bytes[candidate.end..]).is_empty();
-                let sure = candidate.fields.is_surely_event();
-                if sure || candidate.fields.is_event() && (at == 0 || reaches_end) {
-                    return Ok(events_from(text, at, candidate, mends));
-                }
-                reason.get_or_insert(Reason::NotAnEvent);
+                let follows = is_blank(&bytes[last_end..at]);
+                let reaches_end = is_blank(&bytes[candidate.end..]);
                 // Objects inside this one are its parts.
                 at = candidate.end;
+                if follows_key(&bytes[..at - candidate.text.len()]) {
+                    // A value of a torn event is no event of its own.
+                    if reaches_end {
+                        reasons.insert(Reason::NotAnEvent);
+                    }
+                } else if candidate.is_event(follows || reaches_end) {
+                    if !found.is_empty() {
+                        mends.insert(Mend::Concatenated);
+                    }
+                    match found.is_empty() {
+                        _ if follows => {}
+                        true if mends.contains(Mend::Interleaved) => {}
+                        true => mends.insert(Mend::Prefix),
+                        false => mends.insert(Mend::TrailingText),
+                    }
+                    last_end = candidate.end;
+                    found.push(candidate);
+                } else {
+                    reasons.insert(Reason::NotAnEvent);
+                }
             }
-            Err(Fault::TooDeep) => return Err(Reason::TooDeep),
-            Err(Fault::End) => {
-                reason.get_or_insert(Reason::Truncated);
+            // All that follows lies inside this object.
+            Err(fault @ (Fault::TooDeep | Fault::End)) => {
+                let deep = fault == Fault::TooDeep;
+                reasons.insert(if deep { Reason::TooDeep } else { Reason::Truncated });
                 break;
             }
             Err(Fault::Syntax) => {
-                reason.get_or_insert(Reason::BadJson);
+                reasons.insert(Reason::BadJson);
+                if found.is_empty() && starts_with_key(&bytes[at..]) {
+                    mends.insert(Mend::Interleaved);
+                }
                 at += 1;
+                failed += 1;
+                if failed == MAX_CANDIDATES {
+                    break;
+                }
             }
         }
-        match memchr::memchr(b'{', &bytes[at..]) {
-            Some(next) => at += next,
-            None => break,
-        }
     }
-    Err(reason.unwrap_or(Reason::NotAnEvent))
+    if found.is_empty() {
+        let order = [Reason::TooDeep, Reason::Truncated, Reason::BadJson, Reason::NotAnEvent];
+        let reason = order.into_iter().find(|&reason| reasons.contains(reason));
+        return Err(reason.unwrap_or(Reason::NoObject));
+    }
+    if !is_blank(&bytes[last_end..]) && !mends.contains(Mend::Interleaved) {
+        mends.insert(Mend::TrailingText);
+    }
+    Ok(found.into_iter().map(|candidate| candidate.mended(mends)).collect())
+}
+
+/// Whether an object starts with a key: one that is no JSON then was an event once.
+fn starts_with_key(object: &[u8]) -> bool {
+    object[1..].trim_ascii_start().first() == Some(&b'"')
 }
 
 /// Whether a text ends with a key and its colon.
 fn follows_key(before: &[u8]) -> bool {
     let colon = before.trim_ascii_end().strip_suffix(b":");
     colon.is_some_and(|key| key.trim_ascii_end().ends_with(b"\""))
-}
-
-/// The event at `at`, and those that follow it directly.
-fn events_from(text: &str, at: usize, first: Candidate<'_>, mends: MendSet) -> Vec<Mended> {
-    let mut mends = mends;
-    if at > 0 {
-        let torn = text.starts_with("{\"");
-        mends.insert(if torn { Mend::Interleaved } else { Mend::Prefix });
-    }
-    let mut found = vec![first];
-    let mut end = at + found[0].text.len();
-    loop {
-        let rest = text[end..].trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
-        if rest.is_empty() {
-            break;
-        }
-        let start = text.len() - rest.len();
-        match Candidate::at(text, start) {
-            Ok(next) if next.fields.is_event() => {
-                end = next.end;
-                found.push(next);
-                mends.insert(Mend::Concatenated);
-            }
-            _ => {
-                mends.insert(Mend::TrailingText);
-                break;
-            }
-        }
-    }
-    found.into_iter().map(|candidate| candidate.mended(mends)).collect()
 }
 
 /// An object that stands at some place of a line.
@@ -200,6 +203,12 @@ impl<'a> Candidate<'a> {
         let rest = &text[at..];
         let (fields, length, odd) = Fields::scan(rest.as_bytes())?;
         Ok(Self { text: &rest[..length], end: at + length, fields, odd })
+    }
+
+    /// Whether it is an event. What has only some of the keys of one may be a part of a torn event,
+    /// unless it is `clear` of other text on one side.
+    fn is_event(&self, clear: bool) -> bool {
+        self.fields.is_surely_event() || clear && self.fields.is_event()
     }
 
     fn mended(self, mends: MendSet) -> Mended {
@@ -228,10 +237,17 @@ pub fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 fn strip_nuls(bytes: &[u8]) -> &[u8] {
-    let blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
     let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
     &bytes[start..end]
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(blank)
+}
+
+fn blank(byte: &u8) -> bool {
+    *byte == 0 || byte.is_ascii_whitespace()
 }
 
 #[cfg(test)]
@@ -270,6 +286,10 @@ mod tests {
         assert_eq!(events(nested[1..nested.len() - 1].as_bytes()), one("nested_json"));
         let two = events(format!("{EVENT} {EVENT}").as_bytes());
         assert_eq!(two, [one("concatenated"), one("concatenated")].concat());
+        // What a lost line end joined: each event counts, whatever stands before it.
+        let joined = events(format!("{EVENT}Sep 9 00:00:48 host {EVENT}, {EVENT}x").as_bytes());
+        let mends = vec!["trailing_text", "concatenated"];
+        assert_eq!(joined, vec![(EVENT.to_owned(), mends); 3]);
         let text = r#"{"name": NaN, "time": "a	b\ud800"}"#;
         let strict = r#"{"name": null, "time": "a\tb\ufffd"}"#;
         let mends = vec!["surrogate", "nan", "control_character"];
@@ -290,6 +310,9 @@ mod tests {
         // The payload of a cut line may look like an event, but does not reach the line's end.
         assert_eq!(reason(r#"x", "event": {"name": "a"}, "page": null}"#), Reason::NotAnEvent);
         assert_eq!(reason(r#"{"event": {"time": 1}, "page": "#), Reason::Truncated);
+        // The tail of a line, whose objects are values.
+        assert_eq!(reason(r#"o", "context": {}, "time": "t"}"#), Reason::NoObject);
+        assert_eq!(reason(r#"o", "context": {"path": "/event"}"#), Reason::NotAnEvent);
         assert_eq!(mend(b" \0 \t"), Outcome::Blank);
     }
 }

@@ -1,0 +1,144 @@
+"""The prefilter loses nothing: whatever the spelling of a value, a line that matches is found.
+
+Lines that name a value in a random spelling stand among many that do not. Parsing every line and
+the oracle must both say the same as the search of bytes does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import oracle
+import product
+import strategies
+
+EXAMPLES = 120
+
+
+def _filler(number: int) -> bytes:
+    event: dict[str, Any] = {
+        "username": f"somebody_{number}",
+        "event_type": ["seek_video", "/courses/EdY/B2/2013/about", "page_close"][number % 3],
+        "event_source": "browser",
+        "time": f"2015-10-01T03:02:{number % 60:02}.5+00:00",
+        "event": json.dumps({"code": "mobile", "say": "caf\u00e9 100 %" * (number % 5)}),
+        "context": {"course_id": "course-v1:EdY+B2+2013", "org_id": "EdY", "user_id": number},
+    }
+    return json.dumps(event).encode()
+
+
+FILLERS = [_filler(number) for number in range(40)]
+
+
+def log_of(data: st.DataObject, lines: Sequence[bytes]) -> bytes:
+    """The lines at random places among the fillers."""
+    log = list(FILLERS)
+    for line in lines:
+        log.insert(data.draw(st.integers(0, len(log))), line)
+    return b"".join(line + b"\n" for line in log)
+
+
+def check(log: bytes, least: int, asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Fail unless all three ways to the rows agree, and find `least` of them."""
+    with product.log(log) as path:
+        wanted = oracle.filter_file(path, **expected)
+        assert len(wanted) >= least
+        fast = product.rows(path, check="fast", **asked)
+        product.assert_same_rows(fast, wanted)
+        assert product.rows(path, check="full", **asked) == fast
+
+
+@given(data=st.data())
+@settings(max_examples=EXAMPLES)
+def test_no_spelling_of_a_course_is_lost(data: st.DataObject) -> None:
+    key = data.draw(strategies.course_keys())
+    events = [
+        event | {"time": "2015-10-01T03:02:38+00:00"}
+        for event, _ in data.draw(st.lists(strategies.spelled_course(key), min_size=1, max_size=4))
+    ]
+    log = log_of(data, [data.draw(strategies.spell(event)) for event in events])
+    start = data.draw(st.integers(0, len(key)))
+    course = data.draw(st.sampled_from([key, key[:start] + "*", "*" + key[start:]]))
+    check(log, len(events), {"course": course}, {"courses": [course]})
+
+
+@given(data=st.data())
+@settings(max_examples=EXAMPLES)
+def test_no_spelling_of_an_organisation_is_lost(data: st.DataObject) -> None:
+    key = data.draw(strategies.course_keys())
+    org = key.partition(":")[2].split("+")[0] if ":" in key else key.split("/")[0]
+    event, _ = data.draw(strategies.spelled_course(key))
+    lines = [
+        data.draw(strategies.spell(event)),
+        data.draw(strategies.spell({"name": "x", "context": {"org_id": org.swapcase()}})),
+    ]
+    asked = data.draw(st.sampled_from([org, org.upper(), org.lower()]))
+    check(log_of(data, lines), 1, {"org": asked}, {"orgs": [asked]})
+
+
+NAMES = st.one_of(
+    st.text(min_size=1, max_size=12),
+    st.sampled_from(["problem_check", "edx.forum.thread.created", "/courses/a/b"]),
+    st.sampled_from(['say "hi"', "a\\b", "\u212aelvin", "Zo\u00eb_Smith"]),
+).filter(lambda name: name.strip() == name and name[0] != "@" and not set(name) & set("*?"))
+
+
+@given(data=st.data(), name=NAMES)
+@settings(max_examples=EXAMPLES)
+def test_no_spelling_of_a_name_is_lost(data: st.DataObject, name: str) -> None:
+    event: dict[str, Any]
+    asked, kind, event = data.draw(
+        st.sampled_from(
+            [
+                ("event_type", "event_types", {"event_type": name}),
+                ("event_type", "event_types", {"event_type": "other", "name": name}),
+                ("event_source", "event_sources", {"event_source": name, "name": "x"}),
+                ("user", "users", {"username": name, "name": "x"}),
+                ("user", "users", {"name": "x", "context": {"username": name + "\n"}}),
+            ]
+        )
+    )
+    wrong = dict.fromkeys(event, "not it")
+    lines = [data.draw(strategies.spell(one)) for one in (event, wrong, event)]
+    if asked == "user" and name.lstrip("+-").isdigit():
+        return  # A number, which means an id as well.
+    check(log_of(data, lines), 2, {asked: name}, {kind: [name]})
+
+
+@given(data=st.data())
+@settings(max_examples=EXAMPLES)
+def test_no_odd_line_that_matches_is_lost(data: st.DataObject) -> None:
+    """Mended lines too: the search sees the line as it stands, the condition as mended."""
+    lines = [line.line for line in data.draw(st.lists(strategies.log_lines(), max_size=4))]
+    name = data.draw(strategies.EVENT_TYPES.filter(bool))
+    check(log_of(data, lines), 0, {"event_type": name}, {"event_types": [name]})
+
+
+@given(data=st.data(), number=st.integers(-(2**63), 2**63 - 1))
+@settings(max_examples=40)
+def test_no_spelling_of_a_user_id_is_lost(data: st.DataObject, number: int) -> None:
+    spellings: list[Any] = [number, str(number), f" {number}\n"]
+    if abs(number) < 2**53:
+        spellings.append(float(number))
+    events = [{"name": "x", "context": {"user_id": spelled}} for spelled in spellings]
+    lines = [data.draw(strategies.spell(event)) for event in events]
+    check(log_of(data, lines), len(events), {"user": str(number)}, {"users": [str(number)]})
+
+
+def test_the_prefilter_drops_lines_unparsed() -> None:
+    """Else the laws above would say nothing of it."""
+    with product.log(b"".join(line + b"\n" for line in FILLERS)) as path:
+        asked: dict[str, Any]
+        for asked in (
+            {"course": "course-v1:UniX+CS101+2015"},
+            {"org": "OtherX"},
+            {"event_type": "problem_check"},
+            {"user": "learner"},
+            {"event_source": "server"},
+        ):
+            assert product.run(path, check="fast", **asked)[1]["parsed"] < len(FILLERS)
