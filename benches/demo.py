@@ -94,13 +94,15 @@ def main() -> int:
     import duckdb
 
     duckdb.sql("SET TimeZone = 'UTC'")
-    duckdb.sql(LOOK).show()
+    print(duckdb.sql(LOOK))
     print("Counting the same events in plain Python, in the logs before encryption …", flush=True)
     start = time.monotonic()
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         counted = sum(pool.map(count, sorted(plain.iterdir())))
     seconds = time.monotonic() - start
-    print(f"{counted:,} events in {seconds:.1f} s: {'the same' if counted == rows else 'DIFFERENT'}")
+    print(
+        f"{counted:,} events in {seconds:.1f} s: {'the same' if counted == rows else 'DIFFERENT'}"
+    )
     print(f"\nThe logs before encryption are in {plain}, to try more without the key:")
     for more in (
         ["filter", str(plain), "--category", "video", "-o", str(DEMO / "video.csv")],

@@ -146,7 +146,7 @@ class BatchStream:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 def scan(
-    input: str | PathLike[str] | int | _Readable,
+    input: str | PathLike[str] | int | _Readable,  # noqa: A002
     query: Query,
     sink: PartWriter | BatchWriter | Output | None,
     *,

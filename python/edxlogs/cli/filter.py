@@ -62,7 +62,11 @@ Examples:
     help="Where a course is looked for: everywhere, or in the platform's own attribution alone.",
 )
 @click.option(
-    "-o", "--output", default="-", metavar="FILE", help="Output; - is standard output.  [default: -]"
+    "-o",
+    "--output",
+    default="-",
+    metavar="FILE",
+    help="Output; - is standard output.  [default: -]",
 )
 @click.option(
     "--format",
