@@ -48,7 +48,7 @@ lint: $(WHEEL) | needs-rust
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/stubtest edxlogs._core
+	$(VENV)/bin/stubtest edxlogs._core --mypy-config-file pyproject.toml
 
 bench: $(WHEEL) $(BENCH_VENV)/.tools | needs-rust needs-gpg
 	$(PYTHON) benches/end_to_end.py

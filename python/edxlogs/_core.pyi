@@ -4,7 +4,24 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Protocol, final
 
+from typing_extensions import disjoint_base
+
 from edxlogs.errors import EdxlogsError
+
+__all__ = [
+    "DEBUG",
+    "BatchStream",
+    "BatchWriter",
+    "Control",
+    "Output",
+    "Part",
+    "PartWriter",
+    "Query",
+    "__version__",
+    "columns",
+    "parse_time",
+    "scan",
+]
 
 __version__: str
 DEBUG: bool
@@ -132,6 +149,7 @@ class BatchWriter:
 
     def close(self, error: BaseException | None = None) -> None: ...
 
+@disjoint_base
 class BatchStream:
     """Batches in the order of the writers, as an Arrow C stream that is read once.
 
