@@ -100,9 +100,8 @@ def main() -> int:
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         counted = sum(pool.map(count, sorted(plain.iterdir())))
     seconds = time.monotonic() - start
-    print(
-        f"{counted:,} events in {seconds:.1f} s: {'the same' if counted == rows else 'DIFFERENT'}"
-    )
+    verdict = "the same" if counted == rows else "DIFFERENT"
+    print(f"{counted:,} events in {seconds:.1f} s: {verdict}")
     print(f"\nThe logs before encryption are in {plain}, to try more without the key:")
     for more in (
         ["filter", str(plain), "--category", "video", "-o", str(DEMO / "video.csv")],
