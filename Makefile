@@ -1,4 +1,5 @@
-# Each target does everything from a bare checkout, and nothing twice:
+# Each target does everything from a bare checkout, and nothing twice. One that needs a tool which
+# is not there says so first.
 #
 #   make demo       logs of two sites, made and encrypted here, filtered to Parquet; all under demo/
 #   make test       every test but the long ones
@@ -30,18 +31,18 @@ export PIP_REQUIRE_VIRTUALENV := 0
 .PHONY: demo test test-slow lint bench docs clean needs-rust needs-gpg
 .DELETE_ON_ERROR:
 
-demo: $(WHEEL) | needs-gpg
+demo: needs-rust needs-gpg $(WHEEL)
 	$(PYTHON) benches/demo.py
 
-test: $(WHEEL) | needs-rust needs-gpg
+test: needs-rust needs-gpg $(WHEEL)
 	cargo test --locked --quiet
 	$(PYTHON) -m pytest -n auto -m "not slow"
 
-test-slow: $(WHEEL) | needs-rust needs-gpg
+test-slow: needs-rust needs-gpg $(WHEEL)
 	cargo test --locked --quiet -- --ignored
 	$(PYTHON) -m pytest -m slow
 
-lint: $(WHEEL) | needs-rust
+lint: needs-rust $(WHEEL)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
@@ -50,10 +51,10 @@ lint: $(WHEEL) | needs-rust
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest edxlogs._core --mypy-config-file pyproject.toml
 
-bench: $(WHEEL) $(BENCH_VENV)/.tools | needs-rust needs-gpg
+bench: needs-rust needs-gpg $(WHEEL) $(BENCH_VENV)/.tools
 	$(PYTHON) benches/end_to_end.py
 
-docs: $(WHEEL)
+docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 
 clean:
@@ -61,7 +62,7 @@ clean:
 		.ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(WHEEL): $(SOURCES) $(TOOLS) | needs-rust
+$(WHEEL): $(SOURCES) $(TOOLS)
 	rm -f dist/*.whl
 	$(VENV)/bin/maturin build --release --locked --interpreter $(PYTHON) --out dist
 	$(PYTHON) -m pip install --quiet --no-deps --force-reinstall dist/*.whl
@@ -84,7 +85,7 @@ $(BENCH_VENV)/.tools: requirements-bench.txt | $(BENCH_VENV)/bin/python
 	touch $@
 
 needs-rust:
-	@cargo --version >/dev/null 2>&1 || { \
+	@{ cargo --version && rustc --version; } >/dev/null 2>&1 || { \
 		echo "Rust is missing: install it from https://rustup.rs (1.95 or later)" >&2; exit 1; }
 	@command -v cc >/dev/null || { \
 		echo "A C compiler is missing: apt-get install gcc libc6-dev" >&2; exit 1; }
