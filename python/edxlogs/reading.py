@@ -119,9 +119,7 @@ class Reader:
             if descriptor != 0:
                 os.close(descriptor)
 
-    def _scan_openpgp(
-        self, source: Source, make_sink: Callable[[], Sink], threads: int
-    ) -> Scanned:
+    def _scan_openpgp(self, source: Source, make_sink: Callable[[], Sink], threads: int) -> Scanned:
         delays = self.gpg.delays()
         length = source.length
         warning: str | None = None

@@ -101,9 +101,7 @@ def _opened(source: Source, account: Account) -> list[Source]:
     return found.sources
 
 
-def _by_date(
-    sources: list[Source], conditions: Conditions
-) -> tuple[list[Source], list[Source]]:
+def _by_date(sources: list[Source], conditions: Conditions) -> tuple[list[Source], list[Source]]:
     since, until = micros("since", conditions.since), micros("until", conditions.until)
     slack = conditions.slack
     if conditions.by != "received_at" or slack is not DEFAULT_SLACK:

@@ -37,7 +37,9 @@ def suggest(reader: Reader, sources: Sequence[Source], conditions: Conditions) -
         if not missing or not there:
             continue
         near = [
-            close for name in missing for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
+            close
+            for name in missing
+            for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
         ]
         listed = list(dict.fromkeys(near))[:_NEAREST] or sorted(there)[:_NEAREST]
         named = ", ".join(shown(name) for name in listed)
@@ -60,9 +62,7 @@ def _sample(reader: Reader, sources: Sequence[Source]) -> tuple[set[str], set[st
         with open(os.memfd_create("edxlogs-sample"), "w+b") as memory:
             output = _core.Output(memory.fileno(), query, "csv", [])
             # The stretch ends anywhere, so an error at its end says nothing.
-            _core.scan(
-                io.BytesIO(head), query, output, name=source.name, control=_core.Control()
-            )
+            _core.scan(io.BytesIO(head), query, output, name=source.name, control=_core.Control())
             output.finish(sync=False)
             memory.seek(0)
             for row in csv.reader(io.TextIOWrapper(memory, "utf-8", newline="")):

@@ -106,4 +106,3 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     from edxlogs.cli.running import run_filter
 
     return run_filter(sources, **options)
-

@@ -77,9 +77,7 @@ def reading_options(function: F) -> F:
                 metavar="N",
                 help="Sources read at once; 0 means one per core. Never changes the answer.",
             ),
-            click.option(
-                "--report", metavar="FILE", help="Write the account to FILE as JSON."
-            ),
+            click.option("--report", metavar="FILE", help="Write the account to FILE as JSON."),
             click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
             click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
             click.option("--overwrite", is_flag=True, help="Replace files that are there."),

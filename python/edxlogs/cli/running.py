@@ -72,9 +72,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             unverified=options["unverified"],
         )
         if target != STDOUT:
-            delivery.file = stack.enter_context(
-                _output_file(target, options, selection)
-            )
+            delivery.file = stack.enter_context(_output_file(target, options, selection))
         place: Path | int = 1 if delivery.file is None else delivery.file.path
         delivery.output = open_output(place, query, format_name, metadata)
         rejects = command.rejects(stack, delivery)
@@ -177,9 +175,7 @@ class _Command:
                 for warning in account.warnings:
                     progress.tell(f"edxlogs: warning: {warning}")
 
-            run = Run(
-                self._reader, sources, delivery, workers, on_source, self._selection.account
-            )
+            run = Run(self._reader, sources, delivery, workers, on_source, self._selection.account)
             return run()
 
     def close(self, account: Account, told: str) -> int:
@@ -273,6 +269,4 @@ def _refuse_same(target: str, options: dict[str, Any]) -> None:
         raise ConfigError("output: two outputs have the same name; name each differently")
     report = options["report"]
     if report is not None and os.path.lexists(report) and not options["overwrite"]:
-        raise ConfigError(
-            f"report: {shown(report)}: exists; name another file, or add --overwrite"
-        )
+        raise ConfigError(f"report: {shown(report)}: exists; name another file, or add --overwrite")
