@@ -116,7 +116,9 @@ fn read_nested(text: &str, mends: MendSet, decoded: usize) -> Option<Vec<Mended>
 /// Tries each place where an object may start.
 fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
     let bytes = text.as_bytes();
-    let Some(first) = memchr::memchr(b'{', bytes) else { return Err(Reason::NoObject) };
+    let Some(first) = memchr::memchr(b'{', bytes) else {
+        return Err(Reason::NoObject);
+    };
     let mut reason = None;
     let mut at = first;
     for _ in 0..MAX_CANDIDATES {
@@ -162,7 +164,11 @@ fn events_from(text: &str, at: usize, first: Candidate<'_>, mends: MendSet) -> V
     let mut mends = mends;
     if at > 0 {
         let torn = text.starts_with("{\"");
-        mends.insert(if torn { Mend::Interleaved } else { Mend::Prefix });
+        mends.insert(if torn {
+            Mend::Interleaved
+        } else {
+            Mend::Prefix
+        });
     }
     let mut found = vec![first];
     let mut end = at + found[0].text.len();
@@ -184,7 +190,10 @@ fn events_from(text: &str, at: usize, first: Candidate<'_>, mends: MendSet) -> V
             }
         }
     }
-    found.into_iter().map(|candidate| candidate.mended(mends)).collect()
+    found
+        .into_iter()
+        .map(|candidate| candidate.mended(mends))
+        .collect()
 }
 
 /// An object that stands at some place of a line.
@@ -199,7 +208,12 @@ impl<'a> Candidate<'a> {
     fn at(text: &'a str, at: usize) -> Result<Self, Fault> {
         let rest = &text[at..];
         let (fields, length, odd) = Fields::scan(rest.as_bytes())?;
-        Ok(Self { text: &rest[..length], end: at + length, fields, odd })
+        Ok(Self {
+            text: &rest[..length],
+            end: at + length,
+            fields,
+            odd,
+        })
     }
 
     fn mended(self, mends: MendSet) -> Mended {
@@ -214,11 +228,17 @@ impl<'a> Candidate<'a> {
             }
         }
         if !self.odd.needs_rewriting() {
-            return Mended { text: self.text.to_owned(), mends };
+            return Mended {
+                text: self.text.to_owned(),
+                mends,
+            };
         }
         let mut strict = Vec::with_capacity(self.text.len() + 16);
         push_strict(self.text.as_bytes(), &mut strict);
-        Mended { text: String::from_utf8(strict).unwrap_or_default(), mends }
+        Mended {
+            text: String::from_utf8(strict).unwrap_or_default(),
+            mends,
+        }
     }
 }
 
@@ -229,8 +249,14 @@ pub fn trim(bytes: &[u8]) -> &[u8] {
 
 fn strip_nuls(bytes: &[u8]) -> &[u8] {
     let blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-    let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    let start = bytes
+        .iter()
+        .position(|byte| !blank(byte))
+        .unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .rposition(|byte| !blank(byte))
+        .map_or(start, |last| last + 1);
     &bytes[start..end]
 }
 
@@ -260,14 +286,23 @@ mod tests {
     #[test]
     fn mends() {
         let one = |mend: &'static str| vec![(EVENT.to_owned(), vec![mend])];
-        assert_eq!(events(format!("Sep 9 {{a}} {EVENT}").as_bytes()), one("prefix"));
+        assert_eq!(
+            events(format!("Sep 9 {{a}} {EVENT}").as_bytes()),
+            one("prefix")
+        );
         assert_eq!(events(format!("{EVENT},").as_bytes()), one("trailing_text"));
         assert_eq!(events(format!("\0\0{EVENT}").as_bytes()), one("nul"));
         assert_eq!(events(format!("[{EVENT}]").as_bytes()), one("array"));
-        assert_eq!(events(format!("{{\"a\": \"b{EVENT}").as_bytes()), one("interleaved"));
+        assert_eq!(
+            events(format!("{{\"a\": \"b{EVENT}").as_bytes()),
+            one("interleaved")
+        );
         let nested = serde_json::to_string(EVENT).expect("text");
         assert_eq!(events(nested.as_bytes()), one("nested_json"));
-        assert_eq!(events(nested[1..nested.len() - 1].as_bytes()), one("nested_json"));
+        assert_eq!(
+            events(nested[1..nested.len() - 1].as_bytes()),
+            one("nested_json")
+        );
         let two = events(format!("{EVENT} {EVENT}").as_bytes());
         assert_eq!(two, [one("concatenated"), one("concatenated")].concat());
         let text = r#"{"name": NaN, "time": "a	b\ud800"}"#;
@@ -288,8 +323,14 @@ mod tests {
         assert_eq!(reason(&format!("[{EVENT}, {EVENT}]")), Reason::NotAnObject);
         assert_eq!(reason(&"{\"a\":".repeat(100_000)), Reason::TooDeep);
         // The payload of a cut line may look like an event, but does not reach the line's end.
-        assert_eq!(reason(r#"x", "event": {"name": "a"}, "page": null}"#), Reason::NotAnEvent);
-        assert_eq!(reason(r#"{"event": {"time": 1}, "page": "#), Reason::Truncated);
+        assert_eq!(
+            reason(r#"x", "event": {"name": "a"}, "page": null}"#),
+            Reason::NotAnEvent
+        );
+        assert_eq!(
+            reason(r#"{"event": {"time": 1}, "page": "#),
+            Reason::Truncated
+        );
         assert_eq!(mend(b" \0 \t"), Outcome::Blank);
     }
 }

@@ -49,7 +49,9 @@ impl Shared {
                 Err(RecvTimeoutError::Timeout) => Python::attach(|py| {
                     py.check_signals().inspect_err(|_| {
                         // Arrow makes an error of its own of this one: let it come once more.
-                        let again = py.import("_thread").and_then(|m| m.call_method0("interrupt_main"));
+                        let again = py
+                            .import("_thread")
+                            .and_then(|m| m.call_method0("interrupt_main"));
                         drop(again);
                     })
                 })?,
@@ -64,7 +66,9 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody reads any more: the workers can stop.
-        self.control.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.control
+            .stop
+            .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -93,15 +97,24 @@ impl BatchStream {
         });
         let state = Arc::downgrade(&shared);
         let schema = query.inner.projection.schema();
-        Self { schema, shared: Mutex::new(Some(shared)), state }
+        Self {
+            schema,
+            shared: Mutex::new(Some(shared)),
+            state,
+        }
     }
 
     /// The writer of the next source; all are made before the first batch is read.
     fn writer(&self) -> PyResult<BatchWriter> {
         let (sender, receiver) = bounded(BATCHES_AHEAD);
-        let shared = self.state.upgrade().ok_or_else(|| config("the stream is closed"))?;
+        let shared = self
+            .state
+            .upgrade()
+            .ok_or_else(|| config("the stream is closed"))?;
         lock(&shared.sources).push_back(receiver);
-        Ok(BatchWriter { sender: Mutex::new(Some(sender)) })
+        Ok(BatchWriter {
+            sender: Mutex::new(Some(sender)),
+        })
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -114,7 +127,10 @@ impl BatchStream {
         let Some(shared) = lock(&self.shared).take() else {
             return Err(config("stream: was read already; call filter() again"));
         };
-        let reader = Reader { schema: Arc::clone(&self.schema), shared };
+        let reader = Reader {
+            schema: Arc::clone(&self.schema),
+            shared,
+        };
         let stream = FFI_ArrowArrayStream::new(Box::new(reader));
         PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
@@ -130,7 +146,10 @@ impl Iterator for Reader {
     type Item = std::result::Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.shared.next().map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+        self.shared
+            .next()
+            .map_err(|error| ArrowError::ExternalError(Box::new(error)))
+            .transpose()
     }
 }
 
@@ -173,7 +192,9 @@ pub struct BatchSender(Option<Sender<Message>>);
 
 impl Sink for BatchSender {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let (Some(sender), Rows::Batch(batch)) = (&self.0, rows) else { return Ok(()) };
+        let (Some(sender), Rows::Batch(batch)) = (&self.0, rows) else {
+            return Ok(());
+        };
         let gone = |_| Error::new(ErrorKind::Interrupted);
         sender.send(Message::Batch(batch)).map_err(gone)
     }
