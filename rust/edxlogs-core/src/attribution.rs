@@ -19,14 +19,13 @@ impl<'a> Payload<'a> {
         if span.kind == Kind::String {
             let decoded = text::decode(text, span);
             // Form-encoded payloads and plain words are no JSON, which their first byte tells.
-            if decoded.trim_start().starts_with('{') {
-                if let Ok((span, _)) = text::whole_value(decoded.as_bytes()) {
+            if decoded.trim_start().starts_with('{')
+                && let Ok((span, _)) = text::whole_value(decoded.as_bytes()) {
                     return Self {
                         text: decoded,
                         span,
                     };
                 }
-            }
             return Self {
                 text: Cow::Borrowed(""),
                 span: Span::default(),

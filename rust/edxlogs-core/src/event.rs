@@ -279,7 +279,7 @@ impl<'a> Event<'a> {
                 fields.context(text.as_bytes(), &mut scanner).ok()?;
                 let object = fields.get(Field::Context).kind == Kind::Object;
                 (object && scanner.at_end())
-                    .then(|| ContextText { text, spans: fields.spans })
+                    .then_some(ContextText { text, spans: fields.spans })
             })
             .as_ref()
     }

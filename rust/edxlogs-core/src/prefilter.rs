@@ -293,7 +293,6 @@ fn org_run(pattern: &Pattern) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::predicate::{Conditions, Predicate};
 
     fn nominated(conditions: &Conditions, line: &str) -> bool {

@@ -133,7 +133,7 @@ impl<'r> Peeked<'r> {
         let first = (&mut rest).take(TAR_BLOCK as u64).read_to_end(&mut head);
         match first {
             // What came before the error may be lines; the error comes again.
-            Err(error) if head.is_empty() => return Err(read_error(error)),
+            Err(error) if head.is_empty() => Err(read_error(error)),
             _ => Ok(Self {
                 head,
                 taken: 0,
@@ -263,7 +263,9 @@ mod tests {
         archive.into_inner().expect("memory")
     }
 
-    fn texts(bytes: &[u8]) -> (Vec<(Option<String>, Vec<u8>)>, Result<Wrapping>) {
+    type Texts = Vec<(Option<String>, Vec<u8>)>;
+
+    fn texts(bytes: &[u8]) -> (Texts, Result<Wrapping>) {
         let mut all = Vec::new();
         let result = unwrap(bytes, &mut |name, read| {
             let mut text = Vec::new();
