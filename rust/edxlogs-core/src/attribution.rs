@@ -20,12 +20,13 @@ impl<'a> Payload<'a> {
             let decoded = text::decode(text, span);
             // Form-encoded payloads and plain words are no JSON, which their first byte tells.
             if decoded.trim_start().starts_with('{')
-                && let Ok((span, _)) = text::whole_value(decoded.as_bytes()) {
-                    return Self {
-                        text: decoded,
-                        span,
-                    };
-                }
+                && let Ok((span, _)) = text::whole_value(decoded.as_bytes())
+            {
+                return Self {
+                    text: decoded,
+                    span,
+                };
+            }
             return Self {
                 text: Cow::Borrowed(""),
                 span: Span::default(),

@@ -3,7 +3,7 @@
 //! The scanner is iterative and bounded in depth, so no line can exhaust the stack. It accepts the
 //! grammar of RFC 8259 and, with a flag raised, what Python's `json` writes or what is seen in real
 //! logs beside it: `NaN` and the infinities, raw control characters in strings, lone surrogates.
-//! Whoever needs strict JSON rewrites a flagged text with [`strict`](crate::strict).
+//! Whoever needs strict JSON rewrites a flagged text with [`push_strict`](crate::text::push_strict).
 
 /// Deepest nesting that is read; a deeper line is rejected.
 pub const MAX_DEPTH: usize = 500;

@@ -198,9 +198,10 @@ impl Expr {
     /// A path of one step without a cast that names a default column is that column.
     pub fn new(path: Path) -> Self {
         if let ([Segment::Key(name)], None) = (path.segments.as_slice(), path.cast)
-            && let Some(&column) = COLUMNS.iter().find(|column| column.name() == name) {
-                return Self::Column(column);
-            }
+            && let Some(&column) = COLUMNS.iter().find(|column| column.name() == name)
+        {
+            return Self::Column(column);
+        }
         Self::Path(path)
     }
 
@@ -306,10 +307,11 @@ impl FromStr for OutputColumn {
         let path = parse_path(text).map_err(|error| Error::config(error.pointing_at(text)))?;
         let known = |name: &String| COLUMNS.iter().any(|column| column.name() == name);
         if let ([Segment::Key(name)], Some(_)) = (path.segments.as_slice(), path.cast)
-            && known(name) {
-                let why = format!("column {name}: has a type of its own; leave the cast out");
-                return Err(Error::config(why));
-            }
+            && known(name)
+        {
+            let why = format!("column {name}: has a type of its own; leave the cast out");
+            return Err(Error::config(why));
+        }
         let mut shown = path.clone();
         shown.cast = None;
         Ok(Self {

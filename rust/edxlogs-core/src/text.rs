@@ -43,14 +43,16 @@ fn unicode_escape(rest: &[u8]) -> (char, usize) {
     let Some(high) = unit(0) else {
         return (char::REPLACEMENT_CHARACTER, rest.len().min(4));
     };
-    if (0xD800..0xDC00).contains(&high) && rest[4..].starts_with(b"\\u")
-        && let Some(low) = unit(6).filter(|low| (0xDC00..0xE000).contains(low)) {
-            let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-            return (
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                10,
-            );
-        }
+    if (0xD800..0xDC00).contains(&high)
+        && rest[4..].starts_with(b"\\u")
+        && let Some(low) = unit(6).filter(|low| (0xDC00..0xE000).contains(low))
+    {
+        let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+        return (
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+            10,
+        );
+    }
     (
         char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER),
         4,

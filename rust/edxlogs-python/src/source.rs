@@ -106,24 +106,31 @@ impl Patient {
             control: Arc::clone(control),
         })
     }
+
+    /// Waits until a read would not block.
+    fn wait(&self) -> io::Result<()> {
+        let turn = Timespec {
+            tv_sec: 0,
+            tv_nsec: PATIENCE.subsec_nanos().into(),
+        };
+        loop {
+            if self.control.check().is_err() {
+                return Err(io::Error::other("stopped"));
+            }
+            let mut ready = [PollFd::from_borrowed_fd(self.file.as_fd(), PollFlags::IN)];
+            match poll(&mut ready, Some(&turn)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.waits {
-            if self.control.check().is_err() {
-                return Err(io::Error::other("stopped"));
-            }
-            let turn = Timespec {
-                tv_sec: 0,
-                tv_nsec: PATIENCE.subsec_nanos().into(),
-            };
-            let mut ready = [PollFd::from_borrowed_fd(self.file.as_fd(), PollFlags::IN)];
-            match poll(&mut ready, Some(&turn)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => break,
-                Err(error) => return Err(error.into()),
-            }
+        if self.waits {
+            self.wait()?;
         }
         self.file.read(buffer)
     }
