@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from edxlogs.gpg_verdict import Verdict
 NAMES = {"rsa2048": "a@univx.example", "rsa3072": "b@univx.example", "cv25519": "c@univx.example"}
 # Text of which a compressor still leaves most: several packets' worth whatever the options.
 PLAIN = random.Random(7).randbytes(400_000).hex().encode()
+Decrypt = Callable[[Gpg, bytes], tuple[bytes, Verdict]]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from edxlogs.errors import (
 if TYPE_CHECKING:
     from edxlogs._core import __version__
     from edxlogs.account import Account
-    from edxlogs.api import BatchStream, filter
+    from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line
     from edxlogs.sources import Slack, Source
 
 __all__ = [

@@ -169,7 +169,7 @@ class BatchStream:
         """Whether the stream was read to its end."""
 
 def scan(
-    input: str | PathLike[str] | int | _Readable,
+    input: str | PathLike[str] | int | _Readable,  # noqa: A002
     query: Query,
     sink: PartWriter | BatchWriter | Output | None,
     *,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import keys
-from decrypting import NAMES, PLAIN, Ring, decrypt_file, fake_gpg, read_all
+from decrypting import NAMES, PLAIN, Decrypt, Ring, decrypt_file, fake_gpg, read_all
 from edxlogs.errors import ConfigError, DecryptError
 from edxlogs.gpg import Gpg
 from edxlogs.gpg_verdict import Verdict
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.miss
     ],
     ids=" ".join,
 )
-def test_whole(ring: Ring, decrypt, kind: str, options: list[str]) -> None:
+def test_whole(ring: Ring, decrypt: Decrypt, kind: str, options: list[str]) -> None:
     message = ring.encrypt(*options, to=NAMES[kind])
     assert looks_like_openpgp(message[:512])
     plain, verdict = decrypt(ring.gpg, message)
@@ -43,12 +43,12 @@ def test_whole(ring: Ring, decrypt, kind: str, options: list[str]) -> None:
     assert plain == PLAIN
 
 
-def test_known_length_and_empty(ring: Ring, decrypt, bare: bytes) -> None:
+def test_known_length_and_empty(ring: Ring, decrypt: Decrypt, bare: bytes) -> None:
     assert decrypt(ring.gpg, bare) == (PLAIN, Verdict(ok=True))
     assert decrypt(ring.gpg, ring.encrypt(data=b"")) == (b"", Verdict(ok=True))
 
 
-def test_signed_by_someone_unknown(ring: Ring, decrypt) -> None:
+def test_signed_by_someone_unknown(ring: Ring, decrypt: Decrypt) -> None:
     with keys.home() as sender:
         keys.make_key(sender, "sender@elsewhere.example")
         keys.copy_public_key(ring.path, sender, "a@univx.example")
@@ -56,13 +56,13 @@ def test_signed_by_someone_unknown(ring: Ring, decrypt) -> None:
     assert decrypt(ring.gpg, message) == (PLAIN, Verdict(ok=True))
 
 
-def test_two_recipients_one_secret_present(ring: Ring, stranger: Path, decrypt) -> None:
+def test_two_recipients_one_secret_present(ring: Ring, stranger: Path, decrypt: Decrypt) -> None:
     keys.copy_public_key(ring.path, stranger, "a@univx.example")
     both = ["stranger@elsewhere.example", "a@univx.example"]
     assert decrypt(ring.gpg, keys.encrypt(stranger, both, PLAIN)) == (PLAIN, Verdict(ok=True))
 
 
-def test_armor_after_mark_and_white_space(ring: Ring, decrypt) -> None:
+def test_armor_after_mark_and_white_space(ring: Ring, decrypt: Decrypt) -> None:
     message = b"\xef\xbb\xbf\r\n  " + ring.encrypt("--armor").replace(b"\n", b"\r\n")
     assert looks_like_openpgp(message[:512])
     assert decrypt(ring.gpg, message) == (PLAIN, Verdict(ok=True))
@@ -71,7 +71,7 @@ def test_armor_after_mark_and_white_space(ring: Ring, decrypt) -> None:
 # --- keys
 
 
-def test_no_secret_key_names_the_keys(ring: Ring, stranger: Path, decrypt) -> None:
+def test_no_secret_key_names_the_keys(ring: Ring, stranger: Path, decrypt: Decrypt) -> None:
     listed = keys.gpg(stranger, "--with-colons", "--list-keys", "stranger@elsewhere.example")
     subkey = next(x.split(b":")[4] for x in listed.splitlines() if x.startswith(b"sub:")).decode()
     _, verdict = decrypt(ring.gpg, keys.encrypt(stranger, ["stranger@elsewhere.example"], PLAIN))
@@ -82,7 +82,7 @@ def test_no_secret_key_names_the_keys(ring: Ring, stranger: Path, decrypt) -> No
     assert verdict.error.source == "name"
 
 
-def test_locked_key_asks_nobody(locked: Path, decrypt) -> None:
+def test_locked_key_asks_nobody(locked: Path, decrypt: Decrypt) -> None:
     keys.kill_agents(locked)
     message = keys.encrypt(locked, ["locked@univx.example"], PLAIN)
     _, verdict = decrypt(Gpg(home=locked, prompt=False), message)
@@ -90,7 +90,7 @@ def test_locked_key_asks_nobody(locked: Path, decrypt) -> None:
     assert "locked" in str(verdict.error)
 
 
-def test_passphrase_file(locked: Path, decrypt, tmp_path: Path) -> None:
+def test_passphrase_file(locked: Path, decrypt: Decrypt, tmp_path: Path) -> None:
     message = keys.encrypt(locked, ["locked@univx.example"], PLAIN)
     file = tmp_path / "passphrase"
     file.write_text("wrong\n")
@@ -102,7 +102,7 @@ def test_passphrase_file(locked: Path, decrypt, tmp_path: Path) -> None:
     assert decrypt(Gpg(home=locked, passphrase_file=file), message) == (PLAIN, Verdict(ok=True))
 
 
-def test_encrypted_by_passphrase(ring: Ring, decrypt, tmp_path: Path) -> None:
+def test_encrypted_by_passphrase(ring: Ring, decrypt: Decrypt, tmp_path: Path) -> None:
     secret = ("--pinentry-mode", "loopback", "--passphrase", "open sesame")
     message = keys.gpg(ring.path, *secret, "--symmetric", data=PLAIN)
     assert looks_like_openpgp(message)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import keys
-from decrypting import PLAIN, Ring, decrypt_file, fake_gpg
+from decrypting import PLAIN, Decrypt, Ring, decrypt_file, fake_gpg
 from edxlogs.gpg import Gpg
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import looks_like_openpgp
@@ -24,7 +24,9 @@ def flip(message: bytes, at: int) -> bytes:
 
 @pytest.mark.parametrize("kind", ["message", "bare", "armor"])
 @pytest.mark.parametrize("place", [0.4, 0.7, 0.999])
-def test_altered(ring: Ring, decrypt, request, kind: str, place: float) -> None:
+def test_altered(
+    ring: Ring, decrypt: Decrypt, request: pytest.FixtureRequest, kind: str, place: float
+) -> None:
     if kind == "armor":
         text = bytearray(ring.encrypt("--armor", "--compress-algo", "none"))
         at = int(len(text) * min(place, 0.99))
@@ -43,7 +45,9 @@ def test_altered(ring: Ring, decrypt, request, kind: str, place: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["message", "bare"])
-def test_cut_within_the_data(ring: Ring, decrypt, request, kind: str) -> None:
+def test_cut_within_the_data(
+    ring: Ring, decrypt: Decrypt, request: pytest.FixtureRequest, kind: str
+) -> None:
     message = request.getfixturevalue(kind)
     choose = random.Random(3)
     for keep in [len(message) - n for n in (1, 10, 22, 23)] + [
@@ -57,14 +61,14 @@ def test_cut_within_the_data(ring: Ring, decrypt, request, kind: str) -> None:
 
 
 @pytest.mark.parametrize("keep", [12, 100, 200, 268, 271, 275, 280])
-def test_cut_before_the_data(ring: Ring, decrypt, message: bytes, keep: int) -> None:
+def test_cut_before_the_data(ring: Ring, decrypt: Decrypt, message: bytes, keep: int) -> None:
     plain, verdict = decrypt(ring.gpg, message[:keep])
     assert verdict == Verdict(error=verdict.error)
     assert "cut off" in str(verdict.error)
     assert plain == b""
 
 
-def test_cut_armor(ring: Ring, decrypt) -> None:
+def test_cut_armor(ring: Ring, decrypt: Decrypt) -> None:
     message = ring.encrypt("--armor", "--compress-algo", "none")
     plain, verdict = decrypt(ring.gpg, message[: len(message) // 2])
     assert verdict == Verdict(unauthenticated=True, error=verdict.error)
@@ -73,7 +77,14 @@ def test_cut_armor(ring: Ring, decrypt) -> None:
 
 @pytest.mark.parametrize("kind", ["message", "bare"])
 @pytest.mark.parametrize("after", [b"garbage\n", bytes(512)], ids=["text", "zeros"])
-def test_bytes_after(ring: Ring, decrypt, tmp_path: Path, request, kind: str, after: bytes) -> None:
+def test_bytes_after(
+    ring: Ring,
+    decrypt: Decrypt,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    kind: str,
+    after: bytes,
+) -> None:
     whole = request.getfixturevalue(kind)
     plain, verdict = decrypt(ring.gpg, whole + after)
     if verdict.retry:
@@ -91,7 +102,7 @@ def test_bytes_after(ring: Ring, decrypt, tmp_path: Path, request, kind: str, af
 
 @pytest.mark.parametrize("kind", ["message", "bare"])
 def test_bytes_after_an_altered_message(
-    ring: Ring, decrypt, tmp_path: Path, request, kind: str
+    ring: Ring, decrypt: Decrypt, tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
     whole = flip(request.getfixturevalue(kind), 25_000)
     _, verdict = decrypt(ring.gpg, whole + b"garbage\n")
@@ -102,7 +113,9 @@ def test_bytes_after_an_altered_message(
 
 
 @pytest.mark.parametrize("kind", ["message", "bare", "armor"])
-def test_two_messages_are_not_one(ring: Ring, decrypt, request, kind: str) -> None:
+def test_two_messages_are_not_one(
+    ring: Ring, decrypt: Decrypt, request: pytest.FixtureRequest, kind: str
+) -> None:
     whole = ring.encrypt("--armor") if kind == "armor" else request.getfixturevalue(kind)
     between = b"some text\n" if kind == "armor" else b""
     _, verdict = decrypt(ring.gpg, whole + between + whole)
@@ -110,7 +123,7 @@ def test_two_messages_are_not_one(ring: Ring, decrypt, request, kind: str) -> No
     assert f"follows at byte {len(whole)};" in str(verdict.error)
 
 
-def test_plaintext_packet_added(ring: Ring, decrypt, tmp_path: Path, bare: bytes) -> None:
+def test_plaintext_packet_added(ring: Ring, decrypt: Decrypt, tmp_path: Path, bare: bytes) -> None:
     """What was never encrypted is not published, before or after what was."""
     added = keys.gpg(ring.path, "--store", "--compress-algo", "none", data=b"evil")
     plain, verdict = decrypt(ring.gpg, bare + added)
@@ -121,7 +134,7 @@ def test_plaintext_packet_added(ring: Ring, decrypt, tmp_path: Path, bare: bytes
     assert not verdict.ok
 
 
-def test_no_integrity_protection(ring: Ring, decrypt) -> None:
+def test_no_integrity_protection(ring: Ring, decrypt: Decrypt) -> None:
     try:
         message = ring.encrypt("--rfc2440", "--disable-mdc", "--cipher-algo", "3DES")
     except RuntimeError as error:
@@ -141,7 +154,7 @@ def has_tag_9(message: bytes) -> bool:
 
 
 @pytest.mark.parametrize("options", [[], ["--armor"]], ids=["binary", "armor"])
-def test_signed_only_is_not_encrypted(ring: Ring, decrypt, options: list[str]) -> None:
+def test_signed_only_is_not_encrypted(ring: Ring, decrypt: Decrypt, options: list[str]) -> None:
     message = keys.gpg(ring.path, *options, "--store", data=PLAIN)
     assert looks_like_openpgp(message) == bool(options)
     _, verdict = decrypt(ring.gpg, message)

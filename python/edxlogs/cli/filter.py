@@ -62,7 +62,11 @@ Examples:
     help="Where a course is looked for: everywhere, or in the platform's own attribution alone.",
 )
 @click.option(
-    "-o", "--output", default="-", metavar="FILE", help="Output; - is standard output.  [default: -]"
+    "-o",
+    "--output",
+    default="-",
+    metavar="FILE",
+    help="Output; - is standard output.  [default: -]",
 )
 @click.option(
     "--format",
@@ -102,4 +106,3 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     from edxlogs.cli.running import run_filter
 
     return run_filter(sources, **options)
-

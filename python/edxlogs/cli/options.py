@@ -11,12 +11,13 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
-class Bytes(click.ParamType):
+
+class Bytes(click.ParamType[int]):
     """A number of bytes, such as 8MiB or 1000000."""
 
     name = "bytes"
-    _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read a number and its unit."""
@@ -25,10 +26,10 @@ class Bytes(click.ParamType):
         match = re.fullmatch(r"([0-9]+)\s*([kmg]i?)?b?", str(value).strip().lower())
         if match is None or int(match[1]) == 0:
             self.fail(f"{value!r} is no size; write it like 8MiB", param, ctx)
-        return int(match[1]) * self._UNITS[match[2] or ""]
+        return int(match[1]) * _UNITS[match[2] or ""]
 
 
-class Mode(click.ParamType):
+class Mode(click.ParamType[int]):
     """File permissions in octal."""
 
     name = "mode"
@@ -76,9 +77,7 @@ def reading_options(function: F) -> F:
                 metavar="N",
                 help="Sources read at once; 0 means one per core. Never changes the answer.",
             ),
-            click.option(
-                "--report", metavar="FILE", help="Write the account to FILE as JSON."
-            ),
+            click.option("--report", metavar="FILE", help="Write the account to FILE as JSON."),
             click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
             click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
             click.option("--overwrite", is_flag=True, help="Replace files that are there."),

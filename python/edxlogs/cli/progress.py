@@ -19,9 +19,7 @@ _SECONDS = 0.2
 class Progress:
     """A line that follows a run; and a way to tell something beside it."""
 
-    def __init__(
-        self, sources: Sequence[Source], control: _core.Control, *, shows: bool
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], control: _core.Control, *, shows: bool) -> None:
         self._control = control
         self._total = sum(source.size or 0 for source in sources)
         self._count = len(sources)

@@ -11,7 +11,9 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at + 1..];
-        let Some((&escape, after)) = rest.split_first() else { return };
+        let Some((&escape, after)) = rest.split_first() else {
+            return;
+        };
         rest = after;
         let byte = match escape {
             b'b' => 0x08,
@@ -38,14 +40,23 @@ fn unicode_escape(rest: &[u8]) -> (char, usize) {
         let digits = std::str::from_utf8(rest.get(at..at + 4)?).ok()?;
         u32::from_str_radix(digits, 16).ok()
     };
-    let Some(high) = unit(0) else { return (char::REPLACEMENT_CHARACTER, rest.len().min(4)) };
-    if (0xD800..0xDC00).contains(&high) && rest[4..].starts_with(b"\\u") {
-        if let Some(low) = unit(6).filter(|low| (0xDC00..0xE000).contains(low)) {
-            let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-            return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 10);
-        }
+    let Some(high) = unit(0) else {
+        return (char::REPLACEMENT_CHARACTER, rest.len().min(4));
+    };
+    if (0xD800..0xDC00).contains(&high)
+        && rest[4..].starts_with(b"\\u")
+        && let Some(low) = unit(6).filter(|low| (0xDC00..0xE000).contains(low))
+    {
+        let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+        return (
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+            10,
+        );
     }
-    (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
+    (
+        char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER),
+        4,
+    )
 }
 
 /// The text of a string span: borrowed where nothing is escaped.
@@ -208,8 +219,14 @@ mod tests {
         assert_eq!(payload("null"), None);
         assert_eq!(payload("\"null\""), None);
         assert_eq!(payload("{\"a\": 1.0}").as_deref(), Some("{\"a\": 1.0}"));
-        assert_eq!(payload("\"{\\\"a\\\": NaN}\"").as_deref(), Some("{\"a\": null}"));
-        assert_eq!(payload("\"{\\\"a\\\": \\\"x\\ty\\\"}\"").as_deref(), Some("{\"a\": \"x\\ty\"}"));
+        assert_eq!(
+            payload("\"{\\\"a\\\": NaN}\"").as_deref(),
+            Some("{\"a\": null}")
+        );
+        assert_eq!(
+            payload("\"{\\\"a\\\": \\\"x\\ty\\\"}\"").as_deref(),
+            Some("{\"a\": \"x\\ty\"}")
+        );
         assert_eq!(payload("\"a=1&b=2\"").as_deref(), Some("\"a=1&b=2\""));
         assert_eq!(payload("\"\"").as_deref(), Some("\"\""));
         assert_eq!(payload("\"\\\"in\\\"\"").as_deref(), Some("\"in\""));
@@ -219,7 +236,10 @@ mod tests {
     #[test]
     fn strict_rewrites_only_what_is_not() {
         let mut out = Vec::new();
-        push_strict(b"{\"a\": [NaN, -Infinity, -1], \"b\": \"N\x00\\ud83dI\\ud83d\\ude00\"}", &mut out);
+        push_strict(
+            b"{\"a\": [NaN, -Infinity, -1], \"b\": \"N\x00\\ud83dI\\ud83d\\ude00\"}",
+            &mut out,
+        );
         let expected = "{\"a\": [null, null, -1], \"b\": \"N\\u0000\\ufffdI\\ud83d\\ude00\"}";
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }

@@ -103,13 +103,15 @@ pub fn parse_bound(text: &str) -> Option<i64> {
 }
 /// Appends a time as ISO 8601 in UTC, to the microsecond: `2014-10-01T12:00:00.000000Z`.
 pub fn push_iso(micros: i64, out: &mut Vec<u8>) {
-    let (days, of_day) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
+    let (days, of_day) = (
+        micros.div_euclid(86_400_000_000),
+        micros.rem_euclid(86_400_000_000),
+    );
     let (year, month, day) = civil(days);
     let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let text = format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
-    );
+    let text =
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z");
     out.extend_from_slice(text.as_bytes());
 }
 
@@ -117,15 +119,21 @@ pub fn push_iso(micros: i64, out: &mut Vec<u8>) {
 /// counted from March, so that the leap day comes last: every month but that has a fixed place.
 fn civil(days: i64) -> (i64, i64, i64) {
     let from_year_0 = days + 719_468;
-    let (era, day) = (from_year_0.div_euclid(146_097), from_year_0.rem_euclid(146_097));
+    let (era, day) = (
+        from_year_0.div_euclid(146_097),
+        from_year_0.rem_euclid(146_097),
+    );
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day_of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, next_year) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     (year + era * 400 + next_year, month, day_of_month)
 }
-
 
 fn in_range(micros: i64) -> Option<i64> {
     (FIRST_MICROS..=LAST_MICROS)

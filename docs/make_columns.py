@@ -1,0 +1,48 @@
+"""Write docs/columns.md from the columns that the compiled core defines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edxlogs import _core
+
+HEAD = """\
+# The columns
+
+These columns are the default, in this order; `--columns` (`columns=` in Python) picks and orders
+them. Any column may be null unless the last cell is empty. The same names and types hold in
+Parquet, Arrow, CSV and Python.
+
+Any other value is named by its path, as in [`--where`](where.md): `event.grade::float64`,
+`context.module.usage_key`. A path without a cast is text: strings bare, anything else as JSON text.
+
+| column | type | what it holds | null when |
+| --- | --- | --- | --- |
+"""
+
+TAIL = """\
+
+- `site` belongs to `user_id` and `username`: the same number on `prod` and `edge` is two people.
+- `time` is the event's own clock, `received_at` the server's. A file is dated by receipt, so an
+  event may be days older than its file.
+- `course_source` tells how `course_id` was found. `context` and `top` are the platform's own
+  attribution (`--course-from context` keeps to `context`); `payload`, `usage_key`, `url` and
+  `request` are read from the event's payload, a block's key, an address, or a request's form.
+- `context` and `event` are strict JSON text: NaN and the infinities become null, lone surrogates
+  U+FFFD, raw control characters are escaped. Every other byte is as it was written.
+- `source`, `line` and `line_item` name an event for good, and sort as the logs do.
+- Order, names and types are stable. This page is written by `make docs`.
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    rows = [
+        f"| `{name}` | {kind} | {origin} | {null} |\n"
+        for name, kind, origin, null in _core.columns()
+    ]
+    return HEAD + "".join(rows) + TAIL
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("columns.md").write_text(page(), encoding="utf-8")

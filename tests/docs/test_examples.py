@@ -1,0 +1,137 @@
+"""Every example of the README and the docs runs, on logs that are made here."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pytest
+
+import keys
+from make_logs import Job, write
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Commands that change the machine: what they do is tested elsewhere, or is not ours.
+NOT_RUN = {"make", "pip", "gpg"}
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in _BLOCK.findall(page.read_text()) if kind == language]
+
+
+def commands(block: str) -> list[tuple[str, int]]:
+    """The commands of a block with their exit status, which `[1]` on the next line tells."""
+    found: list[tuple[str, int]] = []
+    for line in block.replace("\\\n", " ").splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], 0))
+        else:
+            status = re.fullmatch(r"\[(\d+)\]", line)
+            assert status is not None, f"an example shows output that no test compares: {line!r}"
+            found[-1] = (found[-1][0], int(status[1]))
+    return found
+
+
+CONSOLE = {
+    page.name: examples
+    for page in PAGES
+    if (examples := [one for block in blocks(page, "console") for one in commands(block)])
+}
+PYTHON = [
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, text in enumerate(blocks(page, "python"))
+]
+
+
+class Template(NamedTuple):
+    folder: Path
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """A folder with all that the examples name; encrypted where there is a gpg."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "logs").mkdir()
+    (folder / "courses.txt").write_text("course-v1:UniversityX+CS101+2014_T1\n")
+    (folder / "staff.txt").write_text("staff\n")
+    day = datetime.date(2014, 10, 1)
+    tracking = folder / "tracking.log"
+    write(Job(tracking, 7, day, "prod", 1.0, 0.01, 0))
+    packed = write(Job(folder / "tracking.log.gz", 8, day, "prod", 1.0, 0.0, 6)).path
+    (folder / "cut.log.gz").write_bytes(packed.read_bytes()[:-1000])
+    with keys.home() as home:
+        name = "Data Czar <czar@universityx.example>"
+        recipient = None if keys.missing() else keys.make_key(home, name)
+        for site in ("prod", "edge"):
+            for later in range(2):
+                date = day + datetime.timedelta(days=later)
+                path = folder / "logs" / f"universityx-{site}-events-{date}.log.gz"
+                write(Job(path, 7, date, site, 1.0, 0.005, 6))
+                if recipient is not None:
+                    keys.encrypt_file(home, [recipient], path, path.with_suffix(".gz.gpg"))
+                    path.unlink()
+        yield Template(folder, home)
+
+
+class Run(Protocol):
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def folder(template: Template, tmp_path: Path) -> Path:
+    """A copy of the template's folder."""
+    return Path(shutil.copytree(template.folder, tmp_path / "work"))
+
+
+@pytest.fixture
+def run(template: Template, folder: Path, tmp_path: Path) -> Run:
+    """Runs a command in the copy, with an `edxlogs` that is run by this Python."""
+    command = tmp_path / "bin" / "edxlogs"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\nfrom edxlogs.cli import main\nmain()\n")
+    command.chmod(0o755)
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "GNUPGHOME": str(template.home)}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("page", CONSOLE)
+def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
+    for command, status in CONSOLE[page]:
+        if command.split()[0] in NOT_RUN:
+            continue
+        done = run("bash", "-c", f"set -o pipefail; {command}")
+        # A reader that has enough, like head, ends the command with status 1 or by a signal.
+        assert done.returncode == status or "| head" in command, f"{command}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        for output in re.findall(r"(?:-o|>|--rejects|--report) ([\w.-]+)", command):
+            assert (folder / output).stat().st_size > 0, command
+
+
+def test_there_are_commands_of_edxlogs() -> None:
+    run = [one for page in CONSOLE.values() for one, _ in page if one.split()[0] not in NOT_RUN]
+    assert len(run) >= 10
+    assert all(command.startswith("edxlogs ") for command in run)
+
+
+@pytest.mark.parametrize("text", PYTHON)
+def test_python_of_a_page_runs(text: str, run: Run) -> None:
+    done = run(sys.executable, "-W", "error", "-c", text)
+    assert done.returncode == 0, done.stderr

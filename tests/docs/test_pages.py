@@ -1,0 +1,60 @@
+"""The pages say what the code does: what they list is what there is."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from edxlogs.event_categories import categories
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+
+
+def names_in_tables(page: str, heading: str) -> set[str]:
+    """The first cells, in backquotes, of the tables below a heading."""
+    section = re.split(r"^#+ ", (DOCS / page).read_text().split(f"# {heading}\n")[1], flags=re.M)[0]
+    return set(re.findall(r"^\| `([a-z0-9_]+)` \|", section, re.MULTILINE))
+
+
+def names_in_core(enum: str) -> set[str]:
+    """The names that the core counts under."""
+    account = (ROOT / "rust/edxlogs-core/src/account.rs").read_text()
+    body = re.search(rf"\b{enum}, {enum}Set \{{(.*?)\n    \}}", account, re.DOTALL)
+    assert body is not None
+    return set(re.findall(r'^        \w+ = "(\w+)",', body[1], re.MULTILINE))
+
+
+def test_page_of_columns_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("make_columns", DOCS / "make_columns.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (DOCS / "columns.md").read_text() == module.page(), "run make docs"
+
+
+@pytest.mark.parametrize(
+    ("heading", "enum"), [("Rejected", "Reason"), ("Mended", "Mend"), ("Odd values", "Odd")]
+)
+def test_page_of_lines_names_all_that_is_counted(heading: str, enum: str) -> None:
+    assert names_in_tables("lines.md", heading) == names_in_core(enum)
+
+
+def test_page_of_filtering_names_all_categories() -> None:
+    section = (DOCS / "filter.md").read_text().split("### Categories\n")[1].split("follow the")[0]
+    assert set(re.findall(r"`([a-z_]+)`", section)) == set(categories())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text()):
+        linked = page.parent / target if target else page
+        assert linked.is_file(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
