@@ -275,6 +275,4 @@ def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> 
     if len(set(named)) < len(named):
         raise ConfigError("output: two outputs have the same name; name each differently")
     if options["report"] is not None:
-        refuse(
-            Path(options["report"]), overwrite=options["overwrite"], inputs=selection.inputs
-        )
+        refuse(Path(options["report"]), overwrite=options["overwrite"], inputs=selection.inputs)

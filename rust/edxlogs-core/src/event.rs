@@ -118,7 +118,10 @@ struct Place {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { places: [Place::default(); FIELDS], duplicate: false }
+        Self {
+            places: [Place::default(); FIELDS],
+            duplicate: false,
+        }
     }
 }
 
@@ -152,7 +155,12 @@ impl Fields {
                 self.put(known(text, key, context_field), span);
                 Ok(())
             })?;
-            Span { start, end: scanner.position(), kind: Kind::Object, escaped: false }
+            Span {
+                start,
+                end: scanner.position(),
+                kind: Kind::Object,
+                escaped: false,
+            }
         } else {
             scanner.value()?
         };
@@ -164,21 +172,46 @@ impl Fields {
         if let Some(field) = field {
             let place = &mut self.places[field as usize];
             self.duplicate |= place.kind != Kind::Absent;
-            let Span { start, end, kind, escaped } = span;
-            *place = Place { start: start as u32, end: end as u32, kind, escaped };
+            let Span {
+                start,
+                end,
+                kind,
+                escaped,
+            } = span;
+            *place = Place {
+                start: start as u32,
+                end: end as u32,
+                kind,
+                escaped,
+            };
         }
     }
 
     fn get(&self, field: Field) -> Span {
-        let Place { start, end, kind, escaped } = self.places[field as usize];
-        Span { start: start as usize, end: end as usize, kind, escaped }
+        let Place {
+            start,
+            end,
+            kind,
+            escaped,
+        } = self.places[field as usize];
+        Span {
+            start: start as usize,
+            end: end as usize,
+            kind,
+            escaped,
+        }
     }
 
     /// Whether the object is a tracking event: it has one of the four keys that every one has.
     pub fn is_event(&self) -> bool {
-        [Field::EventType, Field::Name, Field::EventSource, Field::Time]
-            .iter()
-            .any(|&field| self.get(field).is_present())
+        [
+            Field::EventType,
+            Field::Name,
+            Field::EventSource,
+            Field::Time,
+        ]
+        .iter()
+        .any(|&field| self.get(field).is_present())
     }
 
     /// Whether it has both a type and a source, which no payload or context has.
@@ -293,8 +326,7 @@ impl<'a> Event<'a> {
                 scanner.space();
                 fields.context(text.as_bytes(), &mut scanner).ok()?;
                 let object = fields.get(Field::Context).kind == Kind::Object;
-                (object && scanner.at_end())
-                    .then_some(ContextText { text, fields })
+                (object && scanner.at_end()).then_some(ContextText { text, fields })
             })
             .as_ref()
     }
@@ -308,11 +340,16 @@ impl<'a> Event<'a> {
     /// The text of a field that is a string.
     pub(crate) fn string(&self, field: Field) -> Option<Cow<'_, str>> {
         let (text, span) = self.located(field);
-        if span.kind == Kind::String { as_text(text, span) } else { None }
+        if span.kind == Kind::String {
+            as_text(text, span)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn payload(&self) -> &Payload<'a> {
-        self.payload.get_or_init(|| Payload::new(self.text, self.payload_span()))
+        self.payload
+            .get_or_init(|| Payload::new(self.text, self.payload_span()))
     }
 
     /// As [`Event::text`], borrowed from the line where that is possible.
@@ -327,12 +364,18 @@ impl<'a> Event<'a> {
 
     /// The text of a field, or of its copy in `context` where the top level lacks the key.
     pub fn text_or_context(&self, field: Field, copy: Field) -> Option<Cow<'_, str>> {
-        if self.fields.get(field).is_present() { self.text(field) } else { self.text(copy) }
+        if self.fields.get(field).is_present() {
+            self.text(field)
+        } else {
+            self.text(copy)
+        }
     }
 
     /// `event_type`; where it is absent or empty, `name`; `None` where both are.
     pub fn event_type(&self) -> Option<Cow<'_, str>> {
-        self.text(Field::EventType).filter(|text| !text.is_empty()).or_else(|| self.name())
+        self.text(Field::EventType)
+            .filter(|text| !text.is_empty())
+            .or_else(|| self.name())
     }
 
     /// `name`, `None` where it is empty.
@@ -363,7 +406,11 @@ impl<'a> Event<'a> {
     pub fn time(&self) -> Option<time::Time> {
         *self.time.get_or_init(|| {
             let usual = self.fields.get(Field::Time);
-            let span = if usual.is_present() { usual } else { self.fields.get(Field::Timestamp) };
+            let span = if usual.is_present() {
+                usual
+            } else {
+                self.fields.get(Field::Timestamp)
+            };
             as_time(self.text, span)
         })
     }
@@ -387,7 +434,11 @@ impl<'a> Event<'a> {
                 }
                 let (found, source) = course::attribute(self)?;
                 let key = Cow::Owned(found.key.into_owned());
-                Some(Course { key, source, repaired: found.repaired })
+                Some(Course {
+                    key,
+                    source,
+                    repaired: found.repaired,
+                })
             })
             .as_ref()
     }
@@ -424,7 +475,9 @@ impl<'a> Event<'a> {
         &self,
         mut path: impl Iterator<Item = Step<'p>>,
     ) -> Option<(Cow<'_, str>, Span)> {
-        let Some(Step::Key(root)) = path.next() else { return None };
+        let Some(Step::Key(root)) = path.next() else {
+            return None;
+        };
         match root {
             "event" => {
                 let span = self.payload_span();
@@ -439,7 +492,9 @@ impl<'a> Event<'a> {
                 Some((Cow::Borrowed(self.text), found))
             }
             "context" => match self.fields.get(Field::Context) {
-                Span { kind: Kind::String, .. } => {
+                Span {
+                    kind: Kind::String, ..
+                } => {
                     let context = self.context_text()?;
                     let span = context.fields.get(Field::Context);
                     let found = find(context.text.as_bytes(), span, path)?;
@@ -451,8 +506,12 @@ impl<'a> Event<'a> {
                 }
             },
             _ => {
-                let whole =
-                    Span { start: 0, end: self.text.len(), kind: Kind::Object, escaped: false };
+                let whole = Span {
+                    start: 0,
+                    end: self.text.len(),
+                    kind: Kind::Object,
+                    escaped: false,
+                };
                 let path = std::iter::once(Step::Key(root)).chain(path);
                 let found = find(self.text.as_bytes(), whole, path)?;
                 Some((Cow::Borrowed(self.text), found))
@@ -480,7 +539,11 @@ impl<'a> Event<'a> {
         let (text, user_id) = self.located(Field::ContextUserId);
         let empty = matches!(user_id.kind, Kind::Absent | Kind::Null)
             || (user_id.kind == Kind::String && user_id.start == user_id.end);
-        let digits = || text[user_id.start..user_id.end].bytes().all(|byte| byte.is_ascii_digit());
+        let digits = || {
+            text[user_id.start..user_id.end]
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        };
         mark(!empty && !digits(), Odd::UserId);
         if let Some(course) = self.course() {
             use CourseSource::{Context, Payload, Top};
@@ -496,7 +559,10 @@ impl<'a> Event<'a> {
             // A payload that begins like an object or array but is none was cut or broken.
             if raw == b'{' || raw == b'[' {
                 let decoded = text::decode(self.text, payload);
-                mark(text::whole_value(decoded.as_bytes()).is_err(), Odd::PayloadNotJson);
+                mark(
+                    text::whole_value(decoded.as_bytes()).is_err(),
+                    Odd::PayloadNotJson,
+                );
             }
         }
         odd
@@ -572,5 +638,9 @@ fn course_from_context(text: Cow<'_, str>) -> Option<Course<'_>> {
             (Cow::Owned(found.key.into_owned()), found.repaired)
         }
     };
-    Some(Course { key, source: CourseSource::Context, repaired })
+    Some(Course {
+        key,
+        source: CourseSource::Context,
+        repaired,
+    })
 }

@@ -33,7 +33,11 @@ pub fn scan(
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
-    let input = Metered { inner: input, control, count: 0 };
+    let input = Metered {
+        inner: input,
+        control,
+        count: 0,
+    };
     let mut input = input;
     let result = unwrap(&mut input, &mut |member, text| {
         let mut source = Cow::Borrowed(source);
@@ -53,9 +57,15 @@ pub fn scan(
         stats.members += wrapping.members;
         stats.trailing_bytes += wrapping.trailing_bytes;
     });
-    let result = result.map_err(|error| error.in_source(&source.name)).and_then(|()| {
-        if stats.adds_up() { Ok(()) } else { Err(Error::internal("the counts do not add up")) }
-    });
+    let result = result
+        .map_err(|error| error.in_source(&source.name))
+        .and_then(|()| {
+            if stats.adds_up() {
+                Ok(())
+            } else {
+                Err(Error::internal("the counts do not add up"))
+            }
+        });
     (stats, result)
 }
 
@@ -70,7 +80,9 @@ impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.count += count as u64;
-        self.control.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+        self.control
+            .bytes_read
+            .fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
@@ -95,7 +107,9 @@ fn scan_inline(
             if let Ok(true) = read {
                 let lines = scanner.scan(&batch, first_line)?;
                 first_line += lines;
-                control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+                control
+                    .bytes_expanded
+                    .fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
             }
             let rejects = scanner.take_rejects();
             if !rejects.is_empty() {
@@ -193,15 +207,32 @@ fn scan_batches(
     to_reuse: Sender<LineBatch>,
 ) {
     let mut scanner = LineScanner::new(query, Cow::Borrowed(source));
-    for Numbered { number, content: (batch, first_line) } in batches {
+    for Numbered {
+        number,
+        content: (batch, first_line),
+    } in batches
+    {
         let scanned = scanner.scan(&batch, first_line).and_then(|_| {
             let size = scanner.size();
             let rejects = scanner.take_rejects();
-            Ok(Scanned { gathered: scanner.take()?, size, rejects })
+            Ok(Scanned {
+                gathered: scanner.take()?,
+                size,
+                rejects,
+            })
         });
-        control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+        control
+            .bytes_expanded
+            .fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
         let failed = scanned.is_err();
-        if to_sink.send(Numbered { number, content: scanned }).is_err() || failed {
+        if to_sink
+            .send(Numbered {
+                number,
+                content: scanned,
+            })
+            .is_err()
+            || failed
+        {
             return;
         }
         // A full shelf means enough buffers are about.

@@ -195,14 +195,20 @@ impl<'q> LineScanner<'q> {
     /// Scans a batch whose first line has the number `first_line`; how many lines it holds.
     pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<u64> {
         let prefilter = self.prefilter.take();
-        let mut nominations = prefilter.as_ref().map(|prefilter| prefilter.search(batch.bytes()));
+        let mut nominations = prefilter
+            .as_ref()
+            .map(|prefilter| prefilter.search(batch.bytes()));
         let mut start = 0;
         let mut number = first_line;
         let mut ends = memchr::memchr_iter(b'\n', batch.bytes());
         while start < batch.bytes().len() {
             let end = ends.next().unwrap_or(batch.bytes().len());
             let bytes = &batch.bytes()[start..end];
-            let line = Line { bytes, number, offset: batch.offset + start as u64 };
+            let line = Line {
+                bytes,
+                number,
+                offset: batch.offset + start as u64,
+            };
             let whole = bytes.first() == Some(&b'{')
                 && bytes.trim_ascii_end().last() == Some(&b'}')
                 && bytes.len() <= self.query.max_line_bytes;
@@ -272,21 +278,30 @@ impl<'q> LineScanner<'q> {
         if strict && !shape_mends(&fields).is_empty() {
             return None;
         }
-        Some((Event::new(text, fields, self.query.course_from_context), odd))
+        Some((
+            Event::new(text, fields, self.query.course_from_context),
+            odd,
+        ))
     }
 
     fn mended(&mut self, line: Line<'_>, events: &[Mended]) {
         self.stats.parsed += 1;
         let mut keep = false;
         for (item, mended) in events.iter().enumerate() {
-            let Ok((fields, _, odd)) = Fields::scan(mended.text.as_bytes()) else { continue };
+            let Ok((fields, _, odd)) = Fields::scan(mended.text.as_bytes()) else {
+                continue;
+            };
             for mend in mended.mends.iter() {
                 self.stats.mends[mend as usize] += 1;
             }
             let event = Event::new(&mended.text, fields, self.query.course_from_context);
             let first = !keep;
             let raw = self.query.collect == Collect::RawLines;
-            let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
+            let text = if raw {
+                first.then_some(line.bytes)
+            } else {
+                Some(mended.text.as_bytes())
+            };
             keep |= self.decide(&event, odd, line, item as u32, Some(text));
         }
         self.count(keep);
@@ -312,7 +327,11 @@ impl<'q> LineScanner<'q> {
         for mend in shape_mends(event.fields()).iter() {
             self.stats.mends[mend as usize] += 1;
         }
-        let place = Place { source: &self.source, line: line.number, item };
+        let place = Place {
+            source: &self.source,
+            line: line.number,
+            item,
+        };
         if !self.query.predicate.matches(event, place) {
             return false;
         }
@@ -381,8 +400,14 @@ impl<'q> LineScanner<'q> {
         self.until_sample = SAMPLE_EVERY;
         self.stats.sampled += 1;
         let trimmed = line.bytes.trim_ascii();
-        let Some((event, _)) = self.clean(trimmed) else { return Ok(()) };
-        let place = Place { source: &self.source, line: line.number, item: 0 };
+        let Some((event, _)) = self.clean(trimmed) else {
+            return Ok(());
+        };
+        let place = Place {
+            source: &self.source,
+            line: line.number,
+            item: 0,
+        };
         if self.query.predicate.matches(&event, place) {
             let why = format!("the prefilter dropped line {}, which matches", line.number);
             return Err(Error::internal(why));
@@ -392,7 +417,10 @@ impl<'q> LineScanner<'q> {
 
     /// How much is gathered.
     pub(crate) fn size(&self) -> Size {
-        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() }
+        Size {
+            rows: self.kept,
+            bytes: self.builder.bytes() + self.lines.len(),
+        }
     }
 
     /// The rejects since they were last taken.
@@ -403,7 +431,9 @@ impl<'q> LineScanner<'q> {
     /// What was gathered since it was last taken.
     pub(crate) fn take(&mut self) -> Result<Gathered> {
         let rows = match self.query.collect {
-            Collect::Columns if self.builder.rows() > 0 => Some(Rows::Batch(self.builder.finish()?)),
+            Collect::Columns if self.builder.rows() > 0 => {
+                Some(Rows::Batch(self.builder.finish()?))
+            }
             Collect::Lines | Collect::RawLines if !self.lines.is_empty() => {
                 let room = self.lines.len();
                 let lines = std::mem::replace(&mut self.lines, Vec::with_capacity(room));
@@ -412,7 +442,10 @@ impl<'q> LineScanner<'q> {
             _ => None,
         };
         self.kept = 0;
-        Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
+        Ok(Gathered {
+            stats: std::mem::take(&mut self.stats),
+            rows,
+        })
     }
 }
 

@@ -71,7 +71,9 @@ impl Shared {
 fn interrupted(py: Python<'_>) -> bool {
     let interrupted = py.check_signals().is_err();
     if interrupted {
-        let again = py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"));
+        let again = py
+            .import("_thread")
+            .and_then(|thread| thread.call_method0("interrupt_main"));
         drop(again);
     }
     interrupted
@@ -112,7 +114,12 @@ impl BatchStream {
         });
         let state = Arc::downgrade(&shared);
         let schema = query.inner.projection.schema();
-        Self { schema, shared: Mutex::new(Some(shared)), state, exhausted }
+        Self {
+            schema,
+            shared: Mutex::new(Some(shared)),
+            state,
+            exhausted,
+        }
     }
 
     #[getter]
@@ -123,10 +130,16 @@ impl BatchStream {
     /// The writer of the next source; all are made before the first batch is read.
     fn writer(&self) -> PyResult<BatchWriter> {
         let (sender, receiver) = bounded(BATCHES_AHEAD);
-        let shared = self.state.upgrade().ok_or_else(|| config("the stream is closed"))?;
+        let shared = self
+            .state
+            .upgrade()
+            .ok_or_else(|| config("the stream is closed"))?;
         lock(&shared.sources).push_back(receiver);
         let control = Arc::clone(&shared.control);
-        Ok(BatchWriter { sender: Mutex::new(Some(sender)), control })
+        Ok(BatchWriter {
+            sender: Mutex::new(Some(sender)),
+            control,
+        })
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -139,7 +152,10 @@ impl BatchStream {
         let Some(shared) = lock(&self.shared).take() else {
             return Err(config("stream: was read already; call filter() again"));
         };
-        let reader = Reader { schema: Arc::clone(&self.schema), shared };
+        let reader = Reader {
+            schema: Arc::clone(&self.schema),
+            shared,
+        };
         let stream = FFI_ArrowArrayStream::new(Box::new(reader));
         PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
@@ -175,7 +191,10 @@ pub struct BatchWriter {
 impl BatchWriter {
     pub fn sender(&self) -> BatchSender {
         let control = Arc::clone(&self.control);
-        BatchSender { sender: lock(&self.sender).clone(), control }
+        BatchSender {
+            sender: lock(&self.sender).clone(),
+            control,
+        }
     }
 }
 
@@ -203,7 +222,9 @@ pub struct BatchSender {
 
 impl Sink for BatchSender {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let (Some(sender), Rows::Batch(batch)) = (&self.sender, rows) else { return Ok(()) };
+        let (Some(sender), Rows::Batch(batch)) = (&self.sender, rows) else {
+            return Ok(());
+        };
         let mut message = Message::Batch(batch);
         loop {
             // In turns: a reader may keep the stream and read it no more.

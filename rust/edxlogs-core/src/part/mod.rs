@@ -67,11 +67,10 @@ impl<W: Write> Encoder<W> {
     fn new(output: W, compression: Compression) -> Result<Self> {
         Ok(match compression {
             Compression::None => Self::Plain(output),
-            Compression::Gzip => {
-                Self::Gzip(GzEncoder::new(output, flate2::Compression::default()))
-            }
+            Compression::Gzip => Self::Gzip(GzEncoder::new(output, flate2::Compression::default())),
             Compression::Zstd => Self::Zstd(
-                zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(Error::encode)?,
+                zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL)
+                    .map_err(Error::encode)?,
             ),
         })
     }
@@ -99,7 +98,10 @@ impl<W: Write> Encoder<W> {
 /// What a part holds.
 enum Content {
     /// Rows, not encoded yet.
-    Batches { batches: Vec<RecordBatch>, bytes: usize },
+    Batches {
+        batches: Vec<RecordBatch>,
+        bytes: usize,
+    },
     /// Rows in an Arrow IPC file, not encoded yet either.
     Spilled(HiddenFile),
     /// Row groups of a Parquet file.
@@ -203,9 +205,10 @@ impl PartWriter {
         rejects_path: Option<PathBuf>,
     ) -> Self {
         let content = match format {
-            Format::Parquet | Format::ArrowIpc => {
-                Content::Batches { batches: Vec::new(), bytes: 0 }
-            }
+            Format::Parquet | Format::ArrowIpc => Content::Batches {
+                batches: Vec::new(),
+                bytes: 0,
+            },
             Format::Csv { .. } | Format::JsonLines(_) => {
                 Content::Bytes(Spool::new(path.clone(), limit))
             }
@@ -237,7 +240,11 @@ impl PartWriter {
                 Content::Compressed(hidden)
             }
         };
-        Ok(Part { content, rejects: self.rejects, path: self.path })
+        Ok(Part {
+            content,
+            rejects: self.rejects,
+            path: self.path,
+        })
     }
 
     fn batch(&mut self, batch: RecordBatch) -> Result<()> {
@@ -258,7 +265,9 @@ impl PartWriter {
                 }
                 Ok(())
             }
-            Writing::Content(Content::Spilled(_)) => Err(Error::internal("a part was spilled early")),
+            Writing::Content(Content::Spilled(_)) => {
+                Err(Error::internal("a part was spilled early"))
+            }
             Writing::Parquet(writer, _) => writer.write(&batch),
             _ => Ok(()),
         }
@@ -272,10 +281,16 @@ impl PartWriter {
         else {
             return Ok(());
         };
-        let Some(path) = &self.path else { return Ok(()) };
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
         let hidden = HiddenFile::create(path).map_err(Error::encode)?;
         // An Arrow IPC output takes rows as they are; Parquet is encoded here, beside other workers.
-        let mut writer = ParquetWriter::new(hidden.file.try_clone().map_err(Error::encode)?, self.schema.clone(), &[])?;
+        let mut writer = ParquetWriter::new(
+            hidden.file.try_clone().map_err(Error::encode)?,
+            self.schema.clone(),
+            &[],
+        )?;
         for batch in &batches {
             writer.write(batch)?;
         }
@@ -308,7 +323,8 @@ impl PartWriter {
             return Ok(());
         };
         let hidden = HiddenFile::create(path).map_err(Error::encode)?;
-        let mut encoder = Encoder::new(hidden.file.try_clone().map_err(Error::encode)?, compression)?;
+        let mut encoder =
+            Encoder::new(hidden.file.try_clone().map_err(Error::encode)?, compression)?;
         if let Writing::Content(Content::Bytes(mut spool)) = content {
             let mut lines = Vec::with_capacity(spool.memory_bytes());
             spool.copy_to(&mut lines).map_err(Error::encode)?;
@@ -332,7 +348,9 @@ impl Sink for PartWriter {
         for reject in rejects {
             self.scratch.clear();
             reject.push(&mut self.scratch);
-            self.rejects.write_all(&self.scratch).map_err(Error::encode)?;
+            self.rejects
+                .write_all(&self.scratch)
+                .map_err(Error::encode)?;
         }
         Ok(())
     }

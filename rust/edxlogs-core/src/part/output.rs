@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::csv;
 use super::parquet::ParquetWriter;
@@ -32,8 +32,16 @@ pub struct Output {
 enum Writer {
     Parquet(Box<ParquetWriter<Out>>),
     Bytes(Out),
-    Lines { out: Option<Out>, member: Option<Box<Encoder<Out>>>, in_member: usize },
-    Ipc { writer: Box<FileWriter<Out>>, waiting: Vec<RecordBatch>, rows: usize },
+    Lines {
+        out: Option<Out>,
+        member: Option<Box<Encoder<Out>>>,
+        in_member: usize,
+    },
+    Ipc {
+        writer: Box<FileWriter<Out>>,
+        waiting: Vec<RecordBatch>,
+        rows: usize,
+    },
 }
 
 impl Output {
@@ -60,15 +68,28 @@ impl Output {
                 Writer::Bytes(out)
             }
             Format::JsonLines(Compression::None) => Writer::Bytes(out),
-            Format::JsonLines(_) => Writer::Lines { out: Some(out), member: None, in_member: 0 },
+            Format::JsonLines(_) => Writer::Lines {
+                out: Some(out),
+                member: None,
+                in_member: 0,
+            },
             Format::ArrowIpc => {
                 let metadata: std::collections::HashMap<_, _> = metadata.iter().cloned().collect();
                 let schema: Schema = schema.as_ref().clone().with_metadata(metadata);
                 let writer = FileWriter::try_new(out, &schema).map_err(Error::encode)?;
-                Writer::Ipc { writer: Box::new(writer), waiting: Vec::new(), rows: 0 }
+                Writer::Ipc {
+                    writer: Box::new(writer),
+                    waiting: Vec::new(),
+                    rows: 0,
+                }
             }
         };
-        Ok(Self { writer, format, schema, scratch: Vec::new() })
+        Ok(Self {
+            writer,
+            format,
+            schema,
+            scratch: Vec::new(),
+        })
     }
 
     /// Appends what a source adds. The part's rejected lines are the caller's business.
@@ -129,7 +150,11 @@ impl Output {
             Writer::Ipc { waiting, rows, .. } => {
                 *rows += batch.num_rows();
                 waiting.push(batch);
-                if *rows >= BATCH_ROWS { self.write_waiting() } else { Ok(()) }
+                if *rows >= BATCH_ROWS {
+                    self.write_waiting()
+                } else {
+                    Ok(())
+                }
             }
             Writer::Bytes(out) => {
                 let excel_safe = matches!(self.format, Format::Csv { excel_safe: true });
@@ -143,24 +168,41 @@ impl Output {
 
     /// Writes the batches that wait for company as one.
     fn write_waiting(&mut self) -> Result<()> {
-        let Writer::Ipc { writer, waiting, rows } = &mut self.writer else { return Ok(()) };
+        let Writer::Ipc {
+            writer,
+            waiting,
+            rows,
+        } = &mut self.writer
+        else {
+            return Ok(());
+        };
         if waiting.is_empty() {
             return Ok(());
         }
         let batch = concat_batches(&self.schema, waiting.iter()).map_err(Error::encode)?;
         waiting.clear();
         *rows = 0;
-        let batch = batch.with_schema(Arc::clone(writer.schema())).map_err(Error::encode)?;
+        let batch = batch
+            .with_schema(Arc::clone(writer.schema()))
+            .map_err(Error::encode)?;
         writer.write(&batch).map_err(Error::encode)
     }
 
     fn lines(&mut self, lines: &[u8]) -> Result<()> {
         match &mut self.writer {
             Writer::Bytes(out) => out.write_all(lines).map_err(Error::encode)?,
-            Writer::Lines { out, member, in_member } => {
+            Writer::Lines {
+                out,
+                member,
+                in_member,
+            } => {
                 if member.is_none() {
-                    let Format::JsonLines(compression) = self.format else { return Ok(()) };
-                    let out = out.take().ok_or_else(|| Error::internal("the output is gone"))?;
+                    let Format::JsonLines(compression) = self.format else {
+                        return Ok(());
+                    };
+                    let out = out
+                        .take()
+                        .ok_or_else(|| Error::internal("the output is gone"))?;
                     *member = Some(Box::new(Encoder::new(out, compression)?));
                 }
                 if let Some(member) = member {
@@ -177,7 +219,12 @@ impl Output {
     }
 
     fn end_member(&mut self) -> Result<()> {
-        if let Writer::Lines { out, member, in_member } = &mut self.writer {
+        if let Writer::Lines {
+            out,
+            member,
+            in_member,
+        } = &mut self.writer
+        {
             if let Some(member) = member.take() {
                 *out = Some(member.finish()?);
             }
@@ -203,8 +250,14 @@ impl Output {
     /// Those of writing.
     pub fn finish(mut self) -> Result<File> {
         self.write_waiting()?;
-        if let (Writer::Lines { member: None, out: Some(_), .. }, Format::JsonLines(_)) =
-            (&self.writer, self.format)
+        if let (
+            Writer::Lines {
+                member: None,
+                out: Some(_),
+                ..
+            },
+            Format::JsonLines(_),
+        ) = (&self.writer, self.format)
         {
             // Even no lines make a valid file.
             self.lines(b"")?;
@@ -222,7 +275,8 @@ impl Output {
             }
         };
         out.flush().map_err(Error::encode)?;
-        out.into_inner().map_err(|error| Error::encode(error.into_error()))
+        out.into_inner()
+            .map_err(|error| Error::encode(error.into_error()))
     }
 }
 
