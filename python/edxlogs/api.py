@@ -28,7 +28,7 @@ class BatchStream(_core.BatchStream):
     """Kept events as Arrow batches, in the order of the sources; read once.
 
     It has `__arrow_c_stream__`, so `pyarrow.table(stream)`, `polars.DataFrame(stream)`,
-    `duckdb.from_arrow(pyarrow.RecordBatchReader.from_stream(stream))` and
+    DuckDB (`select … from stream`) and
     `pandas.DataFrame.from_arrow(stream)` take it without a copy.
     Batches come as they are read, before the checks of their source are done. A source that fails
     its checks makes the stream raise before its end; until `verified` is true, nothing is sure.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
@@ -14,7 +15,7 @@ use edxlogs_core::scan::{Control, Reject, Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use crate::errors::config;
+use crate::errors::{config, to_python};
 use crate::query::Query;
 use crate::scan;
 
@@ -140,6 +141,13 @@ impl BatchStream {
             sender: Mutex::new(Some(sender)),
             control,
         })
+    }
+
+    /// The schema alone: DuckDB asks for it before it reads.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = FFI_ArrowSchema::try_from(self.schema.as_ref())
+            .map_err(|error| to_python(&Error::internal(error.to_string())))?;
+        PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
     #[pyo3(signature = (requested_schema=None))]
