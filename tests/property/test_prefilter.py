@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,18 +92,14 @@ NAMES = st.one_of(
 @given(data=st.data(), name=NAMES)
 @settings(max_examples=EXAMPLES)
 def test_no_spelling_of_a_name_is_lost(data: st.DataObject, name: str) -> None:
-    event: dict[str, Any]
-    asked, kind, event = data.draw(
-        st.sampled_from(
-            [
-                ("event_type", "event_types", {"event_type": name}),
-                ("event_type", "event_types", {"event_type": "other", "name": name}),
-                ("event_source", "event_sources", {"event_source": name, "name": "x"}),
-                ("user", "users", {"username": name, "name": "x"}),
-                ("user", "users", {"name": "x", "context": {"username": name + "\n"}}),
-            ]
-        )
-    )
+    forms: list[tuple[str, str, dict[str, Any]]] = [
+        ("event_type", "event_types", {"event_type": name}),
+        ("event_type", "event_types", {"event_type": "other", "name": name}),
+        ("event_source", "event_sources", {"event_source": name, "name": "x"}),
+        ("user", "users", {"username": name, "name": "x"}),
+        ("user", "users", {"name": "x", "context": {"username": name + "\n"}}),
+    ]
+    asked, kind, event = data.draw(st.sampled_from(forms))
     wrong = dict.fromkeys(event, "not it")
     lines = [data.draw(strategies.spell(one)) for one in (event, wrong, event)]
     if asked == "user" and name.lstrip("+-").isdigit():
@@ -128,6 +125,19 @@ def test_no_spelling_of_a_user_id_is_lost(data: st.DataObject, number: int) -> N
     events = [{"name": "x", "context": {"user_id": spelled}} for spelled in spellings]
     lines = [data.draw(strategies.spell(event)) for event in events]
     check(log_of(data, lines), len(events), {"user": str(number)}, {"users": [str(number)]})
+
+
+@pytest.mark.xfail(reason="a list is compared as mended, and searched for as it stands")
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b'{"event_type": ["\\ud83d"], "time": 1}', r'["\ufffd"]'),
+        (b'{"event_type": [NaN], "time": 1}', "[null]"),
+    ],
+)
+def test_no_list_in_place_of_a_name_is_lost(line: bytes, name: str) -> None:
+    log = b"".join(line + b"\n" for line in [*FILLERS, line])
+    check(log, 1, {"event_type": name}, {"event_types": [name]})
 
 
 def test_the_prefilter_drops_lines_unparsed() -> None:
