@@ -1,9 +1,10 @@
 """Runs the cases that are data: `cases/*.toml`.
 
-A case gives `args`, and what comes of them: `exit` (0), `stdout` (empty), `stderr` (its lines that
-begin with `edxlogs:`), `told` (lines that are among the others), and `files`: what the case does
-not name must not be there. In `stderr` and `told` a `…` stands for any text within the line. `input`
-are files made before the run (a name that ends in `.gz` is packed); `stdin` is standard input.
+A case gives `args`, and what comes of them: `exit` (0), `stdout` (empty), `stderr` (its lines
+that begin with `edxlogs:`), `told` (lines that are among the others), and `files`: what the case
+does not name must not be there. In `stderr` and `told` a `…` stands for any text within the line.
+`input` are files made before the run (a name that ends in `.gz` is packed); `stdin` is standard
+input.
 
 `EVENT` in a text stands for a plain line, and `EVENT(text)` for one with these words of JSON put
 before its first key.

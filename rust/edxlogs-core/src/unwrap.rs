@@ -86,8 +86,8 @@ fn tar_members(
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let name = path.rsplit('/').next().unwrap_or(&path).to_owned();
+        let path = entry.path_bytes();
+        let name = shown(path.rsplit(|&byte| byte == b'/').next().unwrap_or(&path));
         if name.is_empty() || name.starts_with('.') {
             continue;
         }
@@ -105,6 +105,27 @@ fn tar_members(
     let mut rest = archive.into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(read_error)?;
     Ok(())
+}
+
+/// A name with what a terminal or a UTF-8 column cannot hold escaped, as `\xNN` or `\uNNNN`.
+fn shown(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                // Those that reorder or break a line of a terminal.
+                '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    text.push_str(&format!("\\u{:04x}", u32::from(c)));
+                }
+                _ if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+                _ => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }
 
 struct Counted<R> {
@@ -310,6 +331,13 @@ mod tests {
             shorter.expect_err("cut").kind(),
             ErrorKind::Truncated | ErrorKind::Io(_)
         ));
+    }
+
+    #[test]
+    fn names_are_fit_to_be_shown() {
+        let odd = "n\n\u{1b}\u{202e}é".as_bytes();
+        assert_eq!(shown(odd), "n\\x0a\\x1b\\u202eé");
+        assert_eq!(shown(b"\xff.log"), "\\xff.log");
     }
 
     #[test]
