@@ -215,6 +215,15 @@ def glob_matches(pattern: str, text: str) -> bool:
     return len(text) in reached
 
 
+def _name(event: Mapping[str, Any], row: Mapping[str, Any], key: str) -> str | None:
+    """The column of a field, unless the field is a list or an object."""
+    value = event.get(key)
+    if key not in event and isinstance(event.get("context"), dict):
+        value = event["context"].get(key)
+    text: str | None = row[key]
+    return None if isinstance(value, list | dict) else text
+
+
 def matches(
     event: Mapping[str, Any],
     row: Mapping[str, Any],
@@ -236,7 +245,7 @@ def matches(
     """Whether a filter selects an event: kinds joined by *and*, the values of one kind by *or*.
 
     Args:
-        event: the event; no condition of these needs more of it than its row.
+        event: the event; a list or an object is no name, whatever its JSON text.
         row: its columns.
         courses: course ids, exact or globs.
         orgs: organisations, whatever their case.
@@ -252,15 +261,15 @@ def matches(
         exclude_event_sources: see event_sources.
         exclude_users: see users.
     """
-    del event
     user_id = None if row["user_id"] is None else str(row["user_id"])
-    types = (row["event_type"], row["name"])
+    types = (_name(event, row, "event_type"), _name(event, row, "name"))
+    source, username = _name(event, row, "event_source"), _name(event, row, "username")
     kinds = (
         (courses, exclude_courses, _any_glob, (row["course_id"],)),
         (orgs, exclude_orgs, _any_case, (row["org_id"],)),
         (event_types, exclude_event_types, _any_glob, types),
-        (event_sources, exclude_event_sources, _any_equal, (row["event_source"],)),
-        (users, exclude_users, _any_equal, (row["username"], user_id)),
+        (event_sources, exclude_event_sources, _any_equal, (source,)),
+        (users, exclude_users, _any_equal, (username, user_id)),
     )
     for wanted, unwanted, test, fields in kinds:
         values = [value for value in fields if value is not None]

@@ -118,7 +118,6 @@ class OutputFile:
         mode: int = 0o600,
         inputs: Iterable[Source] = (),
     ) -> None:
-        refuse_target(target, overwrite=overwrite, inputs=inputs)
         self.target = Path(target)
         self._mode = mode
         self._overwrite = overwrite

@@ -22,20 +22,11 @@ impl<'a> Payload<'a> {
             if decoded.trim_start().starts_with('{')
                 && let Ok((span, _)) = text::whole_value(decoded.as_bytes())
             {
-                return Self {
-                    text: decoded,
-                    span,
-                };
+                return Self { text: decoded, span };
             }
-            return Self {
-                text: Cow::Borrowed(""),
-                span: Span::default(),
-            };
+            return Self { text: Cow::Borrowed(""), span: Span::default() };
         }
-        Self {
-            text: Cow::Borrowed(text),
-            span,
-        }
+        Self { text: Cow::Borrowed(text), span }
     }
 
     /// The members of those names in the object at `span`, the last of duplicates.
@@ -61,11 +52,7 @@ impl<'a> Payload<'a> {
 
 /// The text of a string; other kinds of values name no course.
 fn string(text: &str, span: Span) -> Option<Cow<'_, str>> {
-    if span.kind == Kind::String {
-        as_text(text, span)
-    } else {
-        None
-    }
+    if span.kind == Kind::String { as_text(text, span) } else { None }
 }
 
 impl course::Fields for Event<'_> {
@@ -79,9 +66,7 @@ impl course::Fields for Event<'_> {
 
     fn payload<const N: usize>(&self, names: [&'static str; N]) -> [Option<Cow<'_, str>>; N] {
         let payload = self.payload();
-        payload
-            .members(payload.span, names)
-            .map(|span| string(&payload.text, span))
+        payload.members(payload.span, names).map(|span| string(&payload.text, span))
     }
 
     fn module_usage_key(&self) -> Option<Cow<'_, str>> {

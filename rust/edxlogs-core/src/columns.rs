@@ -26,18 +26,8 @@ impl<'q> BatchBuilder<'q> {
     /// A builder of the columns of `projection`.
     pub fn new(projection: &'q Projection) -> Self {
         let column = |column_type: ColumnType| ColumnBuilder::new(column_type);
-        let columns = projection
-            .columns()
-            .iter()
-            .map(|c| column(c.expr.column_type()))
-            .collect();
-        Self {
-            projection,
-            schema: projection.schema(),
-            columns,
-            rows: 0,
-            bytes: 0,
-        }
+        let columns = projection.columns().iter().map(|c| column(c.expr.column_type())).collect();
+        Self { projection, schema: projection.schema(), columns, rows: 0, bytes: 0 }
     }
 
     /// Adds the row of one event.

@@ -66,10 +66,7 @@ pub struct Found<'a> {
 
 impl Found<'_> {
     fn into_owned(self) -> Found<'static> {
-        Found {
-            key: Cow::Owned(self.key.into_owned()),
-            repaired: self.repaired,
-        }
+        Found { key: Cow::Owned(self.key.into_owned()), repaired: self.repaired }
     }
 }
 
@@ -163,15 +160,11 @@ fn from_addresses<'a>(fields: &'a impl Fields) -> Option<Found<'a>> {
         return Some(found);
     }
     // An implicit event holds one path three times: what gave nothing is not asked again.
-    let name = fields
-        .name()
-        .filter(|name| is_path(name) && event_type.as_ref() != Some(name));
+    let name = fields.name().filter(|name| is_path(name) && event_type.as_ref() != Some(name));
     if let Some(found) = read(name, from_url) {
         return Some(found);
     }
-    let path = fields
-        .path()
-        .filter(|path| event_type.as_ref() != Some(path));
+    let path = fields.path().filter(|path| event_type.as_ref() != Some(path));
     read(path, from_url).or_else(|| read(fields.page(), from_url))
 }
 
@@ -215,9 +208,7 @@ pub fn from_field(text: &str, libraries: bool) -> Option<Found<'_>> {
 /// Trimmed and decoded like [`from_field`]. Old keys (`i4x://…`) name no run, library blocks no
 /// course: `None`.
 pub fn from_usage_key(text: &str) -> Option<Found<'_>> {
-    first_decoded(text, |text| {
-        new_style(text, &NAMESPACES[..USAGE_NAMESPACES])
-    })
+    first_decoded(text, |text| new_style(text, &NAMESPACES[..USAGE_NAMESPACES]))
 }
 
 /// `rule` on the text as it stands, then decoded once, then twice: the first answer.
@@ -232,8 +223,5 @@ fn first_decoded(text: &str, rule: impl Fn(&str) -> Option<Cow<'_, str>>) -> Opt
         Some(key) => key.into_owned(),
         None => rule(decode(&once)?.trim())?.into_owned(),
     };
-    Some(Found {
-        key: Cow::Owned(key),
-        repaired: true,
-    })
+    Some(Found { key: Cow::Owned(key), repaired: true })
 }

@@ -101,13 +101,7 @@ impl Engine for Decoder {
 
     fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Step {
         let low = at.saturating_sub(usize::try_from(self.produced).unwrap_or(usize::MAX));
-        let mut flow = Flow {
-            input,
-            next: 0,
-            output,
-            at,
-            low,
-        };
+        let mut flow = Flow { input, next: 0, output, at, low };
         let state = loop {
             match self.advance(&mut flow) {
                 Ok(()) => {}
@@ -129,11 +123,7 @@ impl Engine for Decoder {
         };
         let written = flow.at - at;
         self.produced += written as u64;
-        Step {
-            read: flow.next,
-            written,
-            state,
-        }
+        Step { read: flow.next, written, state }
     }
 }
 
@@ -222,11 +212,7 @@ impl Decoder {
     fn stored_header(&mut self, flow: &mut Flow<'_>) -> Result<Stage, Halt> {
         let both = self.take(flow, 32)?;
         let left = both & 0xffff;
-        if left ^ (both >> 16) == 0xffff {
-            Ok(Stage::Stored { left })
-        } else {
-            Err(Halt::Bad)
-        }
+        if left ^ (both >> 16) == 0xffff { Ok(Stage::Stored { left }) } else { Err(Halt::Bad) }
     }
 
     fn stored(&mut self, flow: &mut Flow<'_>, mut left: usize) -> Result<Stage, Halt> {
@@ -249,11 +235,7 @@ impl Decoder {
             return Ok(Stage::Block);
         }
         self.stage = Stage::Stored { left };
-        Err(if flow.at == flow.output.len() {
-            Halt::Output
-        } else {
-            Halt::Input
-        })
+        Err(if flow.at == flow.output.len() { Halt::Output } else { Halt::Input })
     }
 
     fn dynamic_header(&mut self, flow: &mut Flow<'_>) -> Result<Stage, Halt> {
@@ -351,11 +333,7 @@ impl Decoder {
             }
             if entry & SPECIAL != 0 {
                 self.consume(self.count - left + (entry & 63));
-                return if entry & END == END {
-                    Ok(Stage::Block)
-                } else {
-                    Err(Halt::Bad)
-                };
+                return if entry & END == END { Ok(Stage::Block) } else { Err(Halt::Bad) };
             }
             let length = value(entry, &mut bits, &mut left)?;
             let entry = lookup(&*self.dist, DIST_BITS, &mut bits, &mut left)?;
@@ -382,10 +360,7 @@ impl Decoder {
         if run == length {
             return Ok(Stage::Codes);
         }
-        self.stage = Stage::Copy {
-            length: length - run,
-            distance,
-        };
+        self.stage = Stage::Copy { length: length - run, distance };
         Err(Halt::Output)
     }
 }
@@ -403,11 +378,7 @@ fn lookup(table: &[u32], index: u32, bits: &mut u64, left: &mut u32) -> Result<u
         entry = table[(entry >> 16) as usize + sub as usize];
     }
     // The code is known only if all its bits are there: zeros stand for the others.
-    if *left < (entry >> 8 & 15) {
-        Err(Halt::Input)
-    } else {
-        Ok(entry)
-    }
+    if *left < (entry >> 8 & 15) { Err(Halt::Input) } else { Ok(entry) }
 }
 
 /// A length or a distance: its base and extra bits.

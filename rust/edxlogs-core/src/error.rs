@@ -48,11 +48,7 @@ struct Inner {
 impl Error {
     /// An error of that kind, at no place yet.
     pub fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            source: None,
-            byte: None,
-        }))
+        Self(Box::new(Inner { kind, source: None, byte: None }))
     }
 
     /// A condition, column or option that cannot be used.

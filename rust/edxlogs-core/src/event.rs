@@ -118,10 +118,7 @@ struct Place {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self {
-            places: [Place::default(); FIELDS],
-            duplicate: false,
-        }
+        Self { places: [Place::default(); FIELDS], duplicate: false }
     }
 }
 
@@ -155,12 +152,7 @@ impl Fields {
                 self.put(known(text, key, context_field), span);
                 Ok(())
             })?;
-            Span {
-                start,
-                end: scanner.position(),
-                kind: Kind::Object,
-                escaped: false,
-            }
+            Span { start, end: scanner.position(), kind: Kind::Object, escaped: false }
         } else {
             scanner.value()?
         };
@@ -172,46 +164,21 @@ impl Fields {
         if let Some(field) = field {
             let place = &mut self.places[field as usize];
             self.duplicate |= place.kind != Kind::Absent;
-            let Span {
-                start,
-                end,
-                kind,
-                escaped,
-            } = span;
-            *place = Place {
-                start: start as u32,
-                end: end as u32,
-                kind,
-                escaped,
-            };
+            let Span { start, end, kind, escaped } = span;
+            *place = Place { start: start as u32, end: end as u32, kind, escaped };
         }
     }
 
     fn get(&self, field: Field) -> Span {
-        let Place {
-            start,
-            end,
-            kind,
-            escaped,
-        } = self.places[field as usize];
-        Span {
-            start: start as usize,
-            end: end as usize,
-            kind,
-            escaped,
-        }
+        let Place { start, end, kind, escaped } = self.places[field as usize];
+        Span { start: start as usize, end: end as usize, kind, escaped }
     }
 
     /// Whether the object is a tracking event: it has one of the four keys that every one has.
     pub fn is_event(&self) -> bool {
-        [
-            Field::EventType,
-            Field::Name,
-            Field::EventSource,
-            Field::Time,
-        ]
-        .iter()
-        .any(|&field| self.get(field).is_present())
+        [Field::EventType, Field::Name, Field::EventSource, Field::Time]
+            .iter()
+            .any(|&field| self.get(field).is_present())
     }
 
     /// Whether it has both a type and a source, which no payload or context has.
@@ -231,9 +198,10 @@ impl Fields {
         !self.get(Field::Time).is_present() && self.get(Field::Timestamp).is_present()
     }
 
-    /// Whether the time is MongoDB's extended JSON.
-    pub fn is_mongo_export(&self) -> bool {
-        self.get(Field::Time).kind == Kind::Object
+    /// Whether the time is MongoDB's extended JSON. `text` is what was scanned.
+    pub fn is_mongo_export(&self, text: &[u8]) -> bool {
+        let time = self.get(Field::Time);
+        time.kind == Kind::Object && find(text, time, [Step::Key("$date")]).is_some()
     }
 }
 
@@ -340,16 +308,11 @@ impl<'a> Event<'a> {
     /// The text of a field that is a string.
     pub(crate) fn string(&self, field: Field) -> Option<Cow<'_, str>> {
         let (text, span) = self.located(field);
-        if span.kind == Kind::String {
-            as_text(text, span)
-        } else {
-            None
-        }
+        if span.kind == Kind::String { as_text(text, span) } else { None }
     }
 
     pub(crate) fn payload(&self) -> &Payload<'a> {
-        self.payload
-            .get_or_init(|| Payload::new(self.text, self.payload_span()))
+        self.payload.get_or_init(|| Payload::new(self.text, self.payload_span()))
     }
 
     /// As [`Event::text`], borrowed from the line where that is possible.
@@ -362,20 +325,26 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The text of a field that can be a name: lists and objects are none. So what a condition
+    /// compares is what stands in the line, and can be searched for.
+    pub fn name_text(&self, field: Field) -> Option<Cow<'_, str>> {
+        let (text, span) = self.located(field);
+        if matches!(span.kind, Kind::Array | Kind::Object) { None } else { as_text(text, span) }
+    }
+
+    /// As [`Event::name_text`], of the copy in `context` where the top level lacks the key.
+    pub fn name_text_or_context(&self, field: Field, copy: Field) -> Option<Cow<'_, str>> {
+        self.name_text(if self.fields.get(field).is_present() { field } else { copy })
+    }
+
     /// The text of a field, or of its copy in `context` where the top level lacks the key.
     pub fn text_or_context(&self, field: Field, copy: Field) -> Option<Cow<'_, str>> {
-        if self.fields.get(field).is_present() {
-            self.text(field)
-        } else {
-            self.text(copy)
-        }
+        if self.fields.get(field).is_present() { self.text(field) } else { self.text(copy) }
     }
 
     /// `event_type`; where it is absent or empty, `name`; `None` where both are.
     pub fn event_type(&self) -> Option<Cow<'_, str>> {
-        self.text(Field::EventType)
-            .filter(|text| !text.is_empty())
-            .or_else(|| self.name())
+        self.text(Field::EventType).filter(|text| !text.is_empty()).or_else(|| self.name())
     }
 
     /// `name`, `None` where it is empty.
@@ -406,11 +375,7 @@ impl<'a> Event<'a> {
     pub fn time(&self) -> Option<time::Time> {
         *self.time.get_or_init(|| {
             let usual = self.fields.get(Field::Time);
-            let span = if usual.is_present() {
-                usual
-            } else {
-                self.fields.get(Field::Timestamp)
-            };
+            let span = if usual.is_present() { usual } else { self.fields.get(Field::Timestamp) };
             as_time(self.text, span)
         })
     }
@@ -434,11 +399,7 @@ impl<'a> Event<'a> {
                 }
                 let (found, source) = course::attribute(self)?;
                 let key = Cow::Owned(found.key.into_owned());
-                Some(Course {
-                    key,
-                    source,
-                    repaired: found.repaired,
-                })
+                Some(Course { key, source, repaired: found.repaired })
             })
             .as_ref()
     }
@@ -492,9 +453,7 @@ impl<'a> Event<'a> {
                 Some((Cow::Borrowed(self.text), found))
             }
             "context" => match self.fields.get(Field::Context) {
-                Span {
-                    kind: Kind::String, ..
-                } => {
+                Span { kind: Kind::String, .. } => {
                     let context = self.context_text()?;
                     let span = context.fields.get(Field::Context);
                     let found = find(context.text.as_bytes(), span, path)?;
@@ -506,12 +465,8 @@ impl<'a> Event<'a> {
                 }
             },
             _ => {
-                let whole = Span {
-                    start: 0,
-                    end: self.text.len(),
-                    kind: Kind::Object,
-                    escaped: false,
-                };
+                let whole =
+                    Span { start: 0, end: self.text.len(), kind: Kind::Object, escaped: false };
                 let path = std::iter::once(Step::Key(root)).chain(path);
                 let found = find(self.text.as_bytes(), whole, path)?;
                 Some((Cow::Borrowed(self.text), found))
@@ -539,11 +494,7 @@ impl<'a> Event<'a> {
         let (text, user_id) = self.located(Field::ContextUserId);
         let empty = matches!(user_id.kind, Kind::Absent | Kind::Null)
             || (user_id.kind == Kind::String && user_id.start == user_id.end);
-        let digits = || {
-            text[user_id.start..user_id.end]
-                .bytes()
-                .all(|byte| byte.is_ascii_digit())
-        };
+        let digits = || text[user_id.start..user_id.end].bytes().all(|byte| byte.is_ascii_digit());
         mark(!empty && !digits(), Odd::UserId);
         if let Some(course) = self.course() {
             use CourseSource::{Context, Payload, Top};
@@ -559,10 +510,7 @@ impl<'a> Event<'a> {
             // A payload that begins like an object or array but is none was cut or broken.
             if raw == b'{' || raw == b'[' {
                 let decoded = text::decode(self.text, payload);
-                mark(
-                    text::whole_value(decoded.as_bytes()).is_err(),
-                    Odd::PayloadNotJson,
-                );
+                mark(text::whole_value(decoded.as_bytes()).is_err(), Odd::PayloadNotJson);
             }
         }
         odd
@@ -589,12 +537,11 @@ pub fn as_time(text: &str, span: Span) -> Option<time::Time> {
                 Kind::Object => find(text.as_bytes(), date, [Step::Key("$numberLong")])?,
                 _ => date,
             };
-            let number = |text: &str| time::parse_number(text);
             match date.kind {
-                Kind::Number => number(&text[date.start..date.end]),
+                Kind::Number => time::parse_millis(&text[date.start..date.end]),
                 Kind::String => {
                     let text = text::decode(text, date);
-                    time::parse(&text).or_else(|| number(&text))
+                    time::parse(&text).or_else(|| time::parse_millis(&text))
                 }
                 _ => None,
             }
@@ -638,9 +585,5 @@ fn course_from_context(text: Cow<'_, str>) -> Option<Course<'_>> {
             (Cow::Owned(found.key.into_owned()), found.repaired)
         }
     };
-    Some(Course {
-        key,
-        source: CourseSource::Context,
-        repaired,
-    })
+    Some(Course { key, source: CourseSource::Context, repaired })
 }

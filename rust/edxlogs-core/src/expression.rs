@@ -38,9 +38,7 @@ pub use error::SyntaxError;
 pub use like::Like;
 pub use parse::{MAX_DEPTH, parse_expression, parse_path};
 
-const KEYWORDS: [&str; 9] = [
-    "and", "or", "not", "in", "like", "is", "null", "true", "false",
-];
+const KEYWORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
 const CASTS: [Cast; 4] = [Cast::Float64, Cast::Int64, Cast::Bool, Cast::Timestamp];
 
 /// One step of a [`Path`].
@@ -212,16 +210,11 @@ impl fmt::Display for Path {
                     let bare = key.chars().all(is_name)
                         && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                         && !(position == 0 && is_keyword(key));
-                    if bare {
-                        f.write_str(key)?
-                    } else {
-                        write_quoted(f, '"', key)?
-                    }
+                    if bare { f.write_str(key)? } else { write_quoted(f, '"', key)? }
                 }
             }
         }
-        self.cast
-            .map_or(Ok(()), |cast| write!(f, "::{}", cast.name()))
+        self.cast.map_or(Ok(()), |cast| write!(f, "::{}", cast.name()))
     }
 }
 
@@ -252,11 +245,7 @@ impl fmt::Display for Expression {
                 _ => write!(f, "not {inner}"),
             },
             Self::Compare { path, op, literal } => write!(f, "{path} {op} {literal}"),
-            Self::In {
-                path,
-                literals,
-                negated,
-            } => {
+            Self::In { path, literals, negated } => {
                 write!(f, "{path}{} in (", not(negated))?;
                 for (position, literal) in literals.iter().enumerate() {
                     let separator = if position > 0 { ", " } else { "" };
@@ -264,11 +253,7 @@ impl fmt::Display for Expression {
                 }
                 f.write_char(')')
             }
-            Self::Like {
-                path,
-                pattern,
-                negated,
-            } => {
+            Self::Like { path, pattern, negated } => {
                 write!(f, "{path}{} like ", not(negated))?;
                 write_quoted(f, '\'', pattern.as_str())
             }
@@ -312,7 +297,5 @@ fn is_name(c: char) -> bool {
 }
 
 fn is_keyword(word: &str) -> bool {
-    KEYWORDS
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+    KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
 }

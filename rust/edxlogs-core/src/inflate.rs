@@ -222,10 +222,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
         match step.state {
             State::End => Ok(Stage::Trailer),
             State::More if step.read + step.written > 0 => Ok(Stage::Body),
-            _ => Err(InflateError::BadData {
-                offset: self.bytes_in(),
-            }
-            .into()),
+            _ => Err(InflateError::BadData { offset: self.bytes_in() }.into()),
         }
     }
 
@@ -325,10 +322,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
     fn skip_while(&mut self, mut skip: impl FnMut(u8) -> bool) -> io::Result<()> {
         loop {
             let input = self.available()?;
-            let run = input
-                .iter()
-                .position(|&byte| !skip(byte))
-                .unwrap_or(input.len());
+            let run = input.iter().position(|&byte| !skip(byte)).unwrap_or(input.len());
             let all = run == input.len();
             self.next += run;
             if !all || run == 0 {
@@ -338,10 +332,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
     }
 
     fn truncated(&self) -> io::Error {
-        InflateError::Truncated {
-            offset: self.bytes_in(),
-        }
-        .into()
+        InflateError::Truncated { offset: self.bytes_in() }.into()
     }
 
     /// Decodes a stretch into the window, behind the history that is kept.
@@ -393,9 +384,7 @@ impl<R: Read, E: Engine> Read for GzipReader<R, E> {
 
 /// Gives the error away and leaves its like to be given again.
 fn tell(error: &mut io::Error) -> io::Error {
-    let inner = error
-        .get_ref()
-        .and_then(|error| error.downcast_ref::<InflateError>());
+    let inner = error.get_ref().and_then(|error| error.downcast_ref::<InflateError>());
     let again = inner.map_or_else(|| error.kind().into(), |inner| inner.clone().into());
     mem::replace(error, again)
 }

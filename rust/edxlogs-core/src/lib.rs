@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod pipeline;
 pub mod predicate;
 pub mod prefilter;
+pub mod rejects;
 pub mod scan;
 pub mod scanner;
 pub mod schema;

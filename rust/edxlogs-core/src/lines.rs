@@ -50,12 +50,7 @@ impl LongLine {
     /// A long line that is at hand whole.
     pub fn of(line: &[u8], offset: u64) -> Self {
         let head = line[..line.len().min(LONG_LINE_HEAD_BYTES)].to_vec();
-        Self {
-            offset,
-            length: line.len() as u64,
-            sha256: Sha256::digest(line).into(),
-            head,
-        }
+        Self { offset, length: line.len() as u64, sha256: Sha256::digest(line).into(), head }
     }
 }
 
@@ -72,14 +67,7 @@ pub struct LineReader<R> {
 impl<R: Read> LineReader<R> {
     /// A reader over expanded bytes.
     pub fn new(input: R, max_line_bytes: usize) -> Self {
-        Self {
-            input,
-            carry: Vec::new(),
-            offset: 0,
-            max_line_bytes,
-            ended: false,
-            failed: None,
-        }
+        Self { input, carry: Vec::new(), offset: 0, max_line_bytes, ended: false, failed: None }
     }
 
     /// The reader underneath.
@@ -159,12 +147,7 @@ impl<R: Read> LineReader<R> {
     fn long_line(&mut self, batch: &mut LineBatch) {
         let mut hash = Sha256::new();
         let head = batch.bytes()[..batch.length.min(LONG_LINE_HEAD_BYTES)].to_vec();
-        let mut long = LongLine {
-            offset: batch.offset,
-            length: 0,
-            sha256: [0; 32],
-            head,
-        };
+        let mut long = LongLine { offset: batch.offset, length: 0, sha256: [0; 32], head };
         loop {
             let end = memchr::memchr(b'\n', batch.bytes());
             let line = &batch.bytes()[..end.unwrap_or(batch.length)];

@@ -152,11 +152,7 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
             // All that follows lies inside this object.
             Err(fault @ (Fault::TooDeep | Fault::End)) => {
                 let deep = fault == Fault::TooDeep;
-                reasons.insert(if deep {
-                    Reason::TooDeep
-                } else {
-                    Reason::Truncated
-                });
+                reasons.insert(if deep { Reason::TooDeep } else { Reason::Truncated });
                 break;
             }
             Err(Fault::Syntax) => {
@@ -173,22 +169,14 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
         }
     }
     if found.is_empty() {
-        let order = [
-            Reason::TooDeep,
-            Reason::Truncated,
-            Reason::BadJson,
-            Reason::NotAnEvent,
-        ];
+        let order = [Reason::TooDeep, Reason::Truncated, Reason::BadJson, Reason::NotAnEvent];
         let reason = order.into_iter().find(|&reason| reasons.contains(reason));
         return Err(reason.unwrap_or(Reason::NoObject));
     }
     if !is_blank(&bytes[last_end..]) && !mends.contains(Mend::Interleaved) {
         mends.insert(Mend::TrailingText);
     }
-    Ok(found
-        .into_iter()
-        .map(|candidate| candidate.mended(mends))
-        .collect())
+    Ok(found.into_iter().map(|candidate| candidate.mended(mends)).collect())
 }
 
 /// Whether an object starts with a key: one that is no JSON then was an event once.
@@ -214,12 +202,7 @@ impl<'a> Candidate<'a> {
     fn at(text: &'a str, at: usize) -> Result<Self, Fault> {
         let rest = &text[at..];
         let (fields, length, odd) = Fields::scan(rest.as_bytes())?;
-        Ok(Self {
-            text: &rest[..length],
-            end: at + length,
-            fields,
-            odd,
-        })
+        Ok(Self { text: &rest[..length], end: at + length, fields, odd })
     }
 
     /// Whether it is an event. What has only some of the keys of one may be a part of a torn event,
@@ -240,17 +223,11 @@ impl<'a> Candidate<'a> {
             }
         }
         if !self.odd.needs_rewriting() {
-            return Mended {
-                text: self.text.to_owned(),
-                mends,
-            };
+            return Mended { text: self.text.to_owned(), mends };
         }
         let mut strict = Vec::with_capacity(self.text.len() + 16);
         push_strict(self.text.as_bytes(), &mut strict);
-        Mended {
-            text: String::from_utf8(strict).unwrap_or_default(),
-            mends,
-        }
+        Mended { text: String::from_utf8(strict).unwrap_or_default(), mends }
     }
 }
 
@@ -260,14 +237,8 @@ pub fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 fn strip_nuls(bytes: &[u8]) -> &[u8] {
-    let start = bytes
-        .iter()
-        .position(|byte| !blank(byte))
-        .unwrap_or(bytes.len());
-    let end = bytes
-        .iter()
-        .rposition(|byte| !blank(byte))
-        .map_or(start, |last| last + 1);
+    let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
     &bytes[start..end]
 }
 
@@ -305,23 +276,14 @@ mod tests {
     #[test]
     fn mends() {
         let one = |mend: &'static str| vec![(EVENT.to_owned(), vec![mend])];
-        assert_eq!(
-            events(format!("Sep 9 {{a}} {EVENT}").as_bytes()),
-            one("prefix")
-        );
+        assert_eq!(events(format!("Sep 9 {{a}} {EVENT}").as_bytes()), one("prefix"));
         assert_eq!(events(format!("{EVENT},").as_bytes()), one("trailing_text"));
         assert_eq!(events(format!("\0\0{EVENT}").as_bytes()), one("nul"));
         assert_eq!(events(format!("[{EVENT}]").as_bytes()), one("array"));
-        assert_eq!(
-            events(format!("{{\"a\": \"b{EVENT}").as_bytes()),
-            one("interleaved")
-        );
+        assert_eq!(events(format!("{{\"a\": \"b{EVENT}").as_bytes()), one("interleaved"));
         let nested = serde_json::to_string(EVENT).expect("text");
         assert_eq!(events(nested.as_bytes()), one("nested_json"));
-        assert_eq!(
-            events(nested[1..nested.len() - 1].as_bytes()),
-            one("nested_json")
-        );
+        assert_eq!(events(nested[1..nested.len() - 1].as_bytes()), one("nested_json"));
         let two = events(format!("{EVENT} {EVENT}").as_bytes());
         assert_eq!(two, [one("concatenated"), one("concatenated")].concat());
         // What a lost line end joined: each event counts, whatever stands before it.
@@ -349,14 +311,8 @@ mod tests {
         assert_eq!(reason(r#"x", "event": {"name": "a"}, "page": null}"#), Reason::NoObject);
         assert_eq!(reason(r#"{"event": {"time": 1}, "page": "#), Reason::Truncated);
         // The tail of a line, whose objects are values.
-        assert_eq!(
-            reason(r#"o", "context": {}, "time": "t"}"#),
-            Reason::NoObject
-        );
-        assert_eq!(
-            reason(r#"o", "context": {"path": "/event"}"#),
-            Reason::NotAnEvent
-        );
+        assert_eq!(reason(r#"o", "context": {}, "time": "t"}"#), Reason::NoObject);
+        assert_eq!(reason(r#"o", "context": {"path": "/event"}"#), Reason::NotAnEvent);
         assert_eq!(mend(b" \0 \t"), Outcome::Blank);
     }
 }

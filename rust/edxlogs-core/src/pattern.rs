@@ -52,11 +52,7 @@ impl Pattern {
         let wildcards = text
             .contains(['*', '?'])
             .then(|| Wildcards::new(&text.chars().map(token).collect::<Vec<_>>()));
-        Self {
-            text,
-            ignore_case,
-            wildcards,
-        }
+        Self { text, ignore_case, wildcards }
     }
 
     /// The pattern as it was given, in lower case if case is ignored.
@@ -79,11 +75,7 @@ impl Pattern {
     /// Takes time in proportion to the text, times the longest stretch between two `*` where that
     /// holds a `?`.
     pub fn matches(&self, text: &str) -> bool {
-        let text = if self.ignore_case {
-            lower_case(text)
-        } else {
-            Cow::Borrowed(text)
-        };
+        let text = if self.ignore_case { lower_case(text) } else { Cow::Borrowed(text) };
         self.matches_folded(&text)
     }
 
@@ -99,9 +91,7 @@ impl Pattern {
     /// ignored. A match holds each of them, in this order and without overlap.
     pub fn literals(&self) -> impl Iterator<Item = &str> {
         // A text without wildcards is one such stretch.
-        self.text
-            .split(['*', '?'])
-            .filter(|literal| !literal.is_empty())
+        self.text.split(['*', '?']).filter(|literal| !literal.is_empty())
     }
 
     /// The longest text between the wildcards that is made of bytes to `keep` alone, the first of
@@ -117,13 +107,7 @@ impl Pattern {
         let dropped = |c: char| !c.encode_utf8(&mut [0; 4]).bytes().all(&keep);
         self.literals()
             .flat_map(|literal| literal.split(dropped))
-            .fold("", |longest, run| {
-                if run.len() > longest.len() {
-                    run
-                } else {
-                    longest
-                }
-            })
+            .fold("", |longest, run| if run.len() > longest.len() { run } else { longest })
     }
 }
 
@@ -146,11 +130,7 @@ impl PatternSet {
         if self.exact.contains(text) {
             return true;
         }
-        let lower = if self.any_ignores_case {
-            lower_case(text)
-        } else {
-            Cow::Borrowed(text)
-        };
+        let lower = if self.any_ignores_case { lower_case(text) } else { Cow::Borrowed(text) };
         // Hashing is the cost of an empty set's look-up.
         (!self.exact_ignoring_case.is_empty() && self.exact_ignoring_case.contains(lower.as_ref()))
             || self
@@ -173,10 +153,7 @@ impl PatternSet {
 
 impl FromIterator<Pattern> for PatternSet {
     fn from_iter<I: IntoIterator<Item = Pattern>>(patterns: I) -> Self {
-        let mut set = Self {
-            patterns: patterns.into_iter().collect(),
-            ..Self::default()
-        };
+        let mut set = Self { patterns: patterns.into_iter().collect(), ..Self::default() };
         for (index, pattern) in set.patterns.iter().enumerate() {
             set.any_ignores_case |= pattern.ignore_case;
             if !pattern.is_exact() {
@@ -193,10 +170,7 @@ impl FromIterator<Pattern> for PatternSet {
 
 /// The lower case of each character on its own.
 fn lower_case(text: &str) -> Cow<'_, str> {
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
-    {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
@@ -225,9 +199,7 @@ pub(crate) struct Wildcards {
 impl Wildcards {
     pub(crate) fn new(tokens: &[Token]) -> Self {
         let is_run = |token: &Token| matches!(token, Token::AnyRun);
-        Self {
-            sections: tokens.split(is_run).map(Section::new).collect(),
-        }
+        Self { sections: tokens.split(is_run).map(Section::new).collect() }
     }
 
     /// Whether the whole of `text` matches.
@@ -272,22 +244,13 @@ impl Section {
         for token in tokens {
             match (token, pieces.last_mut()) {
                 (Token::Char(c), Some(piece)) => piece.literal.push(*c),
-                (Token::Char(c), None) => pieces.push(Piece {
-                    skip: 0,
-                    literal: c.to_string(),
-                }),
+                (Token::Char(c), None) => pieces.push(Piece { skip: 0, literal: c.to_string() }),
                 (_, Some(piece)) if piece.literal.is_empty() => piece.skip += 1,
-                (_, _) => pieces.push(Piece {
-                    skip: 1,
-                    literal: String::new(),
-                }),
+                (_, _) => pieces.push(Piece { skip: 1, literal: String::new() }),
             }
         }
         let first = pieces.first().map_or("", |piece| &piece.literal);
-        Self {
-            finder: Finder::new(first).into_owned(),
-            pieces,
-        }
+        Self { finder: Finder::new(first).into_owned(), pieces }
     }
 
     /// The end of the match that starts at `start`.
@@ -301,11 +264,7 @@ impl Section {
             let rest = text[..end].strip_suffix(piece.literal.as_str())?;
             match piece.skip {
                 0 => Some(rest.len()),
-                skip => rest
-                    .char_indices()
-                    .rev()
-                    .nth(skip - 1)
-                    .map(|(start, _)| start),
+                skip => rest.char_indices().rev().nth(skip - 1).map(|(start, _)| start),
             }
         })
     }
@@ -332,9 +291,7 @@ impl Section {
 fn match_pieces(pieces: &[Piece], text: &str, start: usize) -> Option<usize> {
     pieces.iter().try_fold(start, |at, piece| {
         let at = skip_chars(text, at, piece.skip)?;
-        text[at..]
-            .starts_with(&piece.literal)
-            .then(|| at + piece.literal.len())
+        text[at..].starts_with(&piece.literal).then(|| at + piece.literal.len())
     })
 }
 
@@ -342,10 +299,7 @@ fn match_pieces(pieces: &[Piece], text: &str, start: usize) -> Option<usize> {
 fn skip_chars(text: &str, at: usize, count: usize) -> Option<usize> {
     match count {
         0 => Some(at),
-        count => text[at..]
-            .char_indices()
-            .nth(count - 1)
-            .map(|(i, c)| at + i + c.len_utf8()),
+        count => text[at..].char_indices().nth(count - 1).map(|(i, c)| at + i + c.len_utf8()),
     }
 }
 
@@ -441,21 +395,12 @@ mod tests {
     #[test]
     fn the_longest_literal_is_made_of_kept_bytes() {
         let plain = |byte: u8| byte.is_ascii_alphanumeric();
-        assert_eq!(
-            Pattern::new("course-v1:UnivX+CS101+*").longest_literal(plain),
-            "course"
-        );
-        assert_eq!(
-            Pattern::new("edx.forum.*").longest_literal(|_| true),
-            "edx.forum."
-        );
+        assert_eq!(Pattern::new("course-v1:UnivX+CS101+*").longest_literal(plain), "course");
+        assert_eq!(Pattern::new("edx.forum.*").longest_literal(|_| true), "edx.forum.");
         assert_eq!(Pattern::new("UnivX").longest_literal(plain), "UnivX");
         assert_eq!(Pattern::new("Éa*").longest_literal(plain), "a");
         assert_eq!(Pattern::new("*?").longest_literal(plain), "");
-        assert_eq!(
-            Pattern::ignore_case("UnivX*").longest_literal(plain),
-            "univx"
-        );
+        assert_eq!(Pattern::ignore_case("UnivX*").longest_literal(plain), "univx");
     }
 
     #[test]
@@ -477,11 +422,6 @@ mod tests {
     #[test]
     fn an_empty_set_matches_nothing() {
         assert!(!PatternSet::default().matches(""));
-        assert!(
-            [Pattern::new("")]
-                .into_iter()
-                .collect::<PatternSet>()
-                .matches("")
-        );
+        assert!([Pattern::new("")].into_iter().collect::<PatternSet>().matches(""));
     }
 }

@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::account::Stats;
 use crate::error::{Error, Result};
 use crate::lines::{LineBatch, LineReader};
-use crate::scan::{Control, Gathered, LineScanner, Query, Reject, Rows, Sink, Size};
+use crate::rejects::{COMMENT, Reject};
+use crate::scan::{Control, Gathered, LineScanner, Query, Rows, Sink, Size};
 use crate::schema::SourceInfo;
 use crate::unwrap::{read_error, unwrap};
 
@@ -33,19 +34,18 @@ pub fn scan(
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
-    let input = Metered {
-        inner: input,
-        control,
-        count: 0,
-    };
+    let input = Metered { inner: input, control, count: 0 };
     let mut input = input;
     let result = unwrap(&mut input, &mut |member, text| {
         let mut source = Cow::Borrowed(source);
         if let Some(name) = member {
             source.to_mut().name = name.to_owned();
         }
-        let (counts, result) = if threads < 2 {
-            scan_inline(text, source, query, control, sink)
+        let (reads_rejects, text) = &mut is_rejects_file(text);
+        // A comment line tells of the line after it, so such a file is read in one piece.
+        let (counts, result) = if threads < 2 || *reads_rejects {
+            let scanner = LineScanner::new(query, source, *reads_rejects);
+            scan_inline(text, scanner, query, control, sink)
         } else {
             scan_threaded(text, source, query, threads - 1, control, sink)
         };
@@ -57,15 +57,9 @@ pub fn scan(
         stats.members += wrapping.members;
         stats.trailing_bytes += wrapping.trailing_bytes;
     });
-    let result = result
-        .map_err(|error| error.in_source(&source.name))
-        .and_then(|()| {
-            if stats.adds_up() {
-                Ok(())
-            } else {
-                Err(Error::internal("the counts do not add up"))
-            }
-        });
+    let result = result.map_err(|error| error.in_source(&source.name)).and_then(|()| {
+        if stats.adds_up() { Ok(()) } else { Err(Error::internal("the counts do not add up")) }
+    });
     (stats, result)
 }
 
@@ -80,21 +74,39 @@ impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.count += count as u64;
-        self.control
-            .bytes_read
-            .fetch_add(count as u64, Ordering::Relaxed);
+        self.control.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
+    }
+}
+
+/// Whether a text is a rejects file, and the text, whole again.
+fn is_rejects_file<'t>(text: &'t mut dyn Read) -> (bool, impl Read + use<'t>) {
+    let mut head = Vec::with_capacity(COMMENT.len());
+    let mut failed = None;
+    // An error comes after the bytes before it, as everywhere.
+    if let Err(error) = text.take(COMMENT.len() as u64).read_to_end(&mut head) {
+        failed = Some(error);
+    }
+    let is = head == COMMENT;
+    (is, std::io::Cursor::new(head).chain(Failing(failed)).chain(text))
+}
+
+/// Fails once, or has nothing.
+struct Failing(Option<std::io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
 fn scan_inline(
     text: &mut dyn Read,
-    source: Cow<'_, SourceInfo>,
+    mut scanner: LineScanner<'_>,
     query: &Query,
     control: &Control,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
-    let mut scanner = LineScanner::new(query, source);
     let mut stats = Stats::default();
     let run = || -> Result<()> {
         let mut reader = LineReader::new(text, query.max_line_bytes);
@@ -107,9 +119,7 @@ fn scan_inline(
             if let Ok(true) = read {
                 let lines = scanner.scan(&batch, first_line)?;
                 first_line += lines;
-                control
-                    .bytes_expanded
-                    .fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+                control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
             }
             let rejects = scanner.take_rejects();
             if !rejects.is_empty() {
@@ -206,33 +216,16 @@ fn scan_batches(
     to_sink: Sender<Numbered<Result<Scanned>>>,
     to_reuse: Sender<LineBatch>,
 ) {
-    let mut scanner = LineScanner::new(query, Cow::Borrowed(source));
-    for Numbered {
-        number,
-        content: (batch, first_line),
-    } in batches
-    {
+    let mut scanner = LineScanner::new(query, Cow::Borrowed(source), false);
+    for Numbered { number, content: (batch, first_line) } in batches {
         let scanned = scanner.scan(&batch, first_line).and_then(|_| {
             let size = scanner.size();
             let rejects = scanner.take_rejects();
-            Ok(Scanned {
-                gathered: scanner.take()?,
-                size,
-                rejects,
-            })
+            Ok(Scanned { gathered: scanner.take()?, size, rejects })
         });
-        control
-            .bytes_expanded
-            .fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+        control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
         let failed = scanned.is_err();
-        if to_sink
-            .send(Numbered {
-                number,
-                content: scanned,
-            })
-            .is_err()
-            || failed
-        {
+        if to_sink.send(Numbered { number, content: scanned }).is_err() || failed {
             return;
         }
         // A full shelf means enough buffers are about.

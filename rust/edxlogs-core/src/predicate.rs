@@ -63,15 +63,8 @@ pub(crate) enum Test {
     Org(PatternSet),
     EventType(PatternSet),
     EventSource(PatternSet),
-    User {
-        names: HashSet<String>,
-        ids: HashSet<i64>,
-    },
-    Time {
-        by: By,
-        since: Option<i64>,
-        until: Option<i64>,
-    },
+    User { names: HashSet<String>, ids: HashSet<i64> },
+    Time { by: By, since: Option<i64>, until: Option<i64> },
     Where(Where),
 }
 
@@ -99,19 +92,11 @@ impl Predicate {
         // The cheapest tests first: the course may need the payload.
         let c = conditions;
         let (required, excluded) = (&mut predicate.required, &mut predicate.excluded);
-        add(required, &c.event_types, &|| {
-            Test::EventType(patterns(&c.event_types))
-        });
-        add(required, &c.event_sources, &|| {
-            Test::EventSource(patterns(&c.event_sources))
-        });
+        add(required, &c.event_types, &|| Test::EventType(patterns(&c.event_types)));
+        add(required, &c.event_sources, &|| Test::EventSource(patterns(&c.event_sources)));
         add(required, &c.users, &|| user_test(&c.users));
         if c.since.is_some() || c.until.is_some() {
-            required.push(Test::Time {
-                by: c.by,
-                since: c.since,
-                until: c.until,
-            });
+            required.push(Test::Time { by: c.by, since: c.since, until: c.until });
         }
         add(required, &c.courses, &|| Test::Course(patterns(&c.courses)));
         add(required, &c.orgs, &|| Test::Org(folded(&c.orgs)));
@@ -120,12 +105,8 @@ impl Predicate {
         let exclude = &c.exclude_event_sources;
         add(excluded, exclude, &|| Test::EventSource(patterns(exclude)));
         add(excluded, &c.exclude_users, &|| user_test(&c.exclude_users));
-        add(excluded, &c.exclude_courses, &|| {
-            Test::Course(patterns(&c.exclude_courses))
-        });
-        add(excluded, &c.exclude_orgs, &|| {
-            Test::Org(folded(&c.exclude_orgs))
-        });
+        add(excluded, &c.exclude_courses, &|| Test::Course(patterns(&c.exclude_courses)));
+        add(excluded, &c.exclude_orgs, &|| Test::Org(folded(&c.exclude_orgs)));
         for text in &c.expressions {
             let expression = parse_expression(text)
                 .map_err(|error| Error::config(format!("--where: {}", error.pointing_at(text))))?;
@@ -147,41 +128,32 @@ impl Predicate {
 
     /// Whether events are chosen by time.
     pub fn has_time(&self) -> bool {
-        self.required
-            .iter()
-            .any(|test| matches!(test, Test::Time { .. }))
+        self.required.iter().any(|test| matches!(test, Test::Time { .. }))
     }
 }
 
 fn user_test(users: &[String]) -> Test {
-    let ids = users
-        .iter()
-        .filter_map(|user| user.trim().parse().ok())
-        .collect();
-    Test::User {
-        names: users.iter().cloned().collect(),
-        ids,
-    }
+    let ids = users.iter().filter_map(|user| user.trim().parse().ok()).collect();
+    Test::User { names: users.iter().cloned().collect(), ids }
 }
 
 impl Test {
     fn matches(&self, event: &Event<'_>, place: Place<'_>) -> bool {
         match self {
-            Self::Course(patterns) => event
-                .course()
-                .is_some_and(|course| patterns.matches(&course.key)),
-            Self::Org(patterns) => event.org_id().is_some_and(|org| patterns.matches(&org)),
-            Self::EventType(patterns) => {
-                event
-                    .event_type()
-                    .is_some_and(|text| patterns.matches(&text))
-                    || event.name().is_some_and(|text| patterns.matches(&text))
+            Self::Course(patterns) => {
+                event.course().is_some_and(|course| patterns.matches(&course.key))
             }
+            Self::Org(patterns) => event.org_id().is_some_and(|org| patterns.matches(&org)),
+            Self::EventType(patterns) => [Field::EventType, Field::Name]
+                .into_iter()
+                .any(|field| event.name_text(field).is_some_and(|text| patterns.matches(&text))),
             Self::EventSource(patterns) => event
-                .text_or_context(Field::EventSource, Field::ContextEventSource)
+                .name_text_or_context(Field::EventSource, Field::ContextEventSource)
                 .is_some_and(|text| patterns.matches(&text)),
             Self::User { names, ids } => {
-                event.username().is_some_and(|name| names.contains(&*name))
+                event
+                    .name_text_or_context(Field::Username, Field::ContextUsername)
+                    .is_some_and(|name| names.contains(name.trim()))
                     || event.user_id().is_some_and(|id| ids.contains(&id))
             }
             Self::Time { by, since, until } => {
@@ -206,30 +178,16 @@ pub(crate) enum Where {
     And(Vec<Where>),
     Or(Vec<Where>),
     Not(Box<Where>),
-    Compare {
-        value: Expr,
-        op: Comparison,
-        literal: Literal,
-    },
-    In {
-        value: Expr,
-        literals: Vec<Literal>,
-    },
-    Like {
-        value: Expr,
-        pattern: Like,
-    },
+    Compare { value: Expr, op: Comparison, literal: Literal },
+    In { value: Expr, literals: Vec<Literal> },
+    Like { value: Expr, pattern: Like },
     IsNull(Expr),
 }
 
 impl Where {
     fn new(expression: Expression) -> Result<Self> {
         let negate = |negated: bool, test: Self| {
-            if negated {
-                Self::Not(Box::new(test))
-            } else {
-                test
-            }
+            if negated { Self::Not(Box::new(test)) } else { test }
         };
         Ok(match expression {
             Expression::And(all) => {
@@ -241,34 +199,16 @@ impl Where {
                 let (value, literal) = typed(path, literal)?;
                 Self::Compare { value, op, literal }
             }
-            Expression::In {
-                path,
-                literals,
-                negated,
-            } => {
+            Expression::In { path, literals, negated } => {
                 let literals = literals
                     .into_iter()
                     .map(|literal| typed(path.clone(), literal).map(|(_, literal)| literal))
                     .collect::<Result<_>>()?;
-                negate(
-                    negated,
-                    Self::In {
-                        value: Expr::new(path),
-                        literals,
-                    },
-                )
+                negate(negated, Self::In { value: Expr::new(path), literals })
             }
-            Expression::Like {
-                path,
-                pattern,
-                negated,
-            } => negate(
-                negated,
-                Self::Like {
-                    value: Expr::new(path),
-                    pattern,
-                },
-            ),
+            Expression::Like { path, pattern, negated } => {
+                negate(negated, Self::Like { value: Expr::new(path), pattern })
+            }
             Expression::IsNull { path, negated } => negate(negated, Self::IsNull(Expr::new(path))),
         })
     }
@@ -331,9 +271,7 @@ fn typed(path: Path, literal: Literal) -> Result<(Expr, Literal)> {
         (ColumnType::Timestamp, Literal::Text(text)) => {
             let micros = time::parse_bound(&text).ok_or_else(|| {
                 let why = "is no time; write a day like 2014-10-01 or an instant like";
-                Error::config(format!(
-                    "--where: {shown}: '{text}' {why} 2014-10-01T12:00:00Z"
-                ))
+                Error::config(format!("--where: {shown}: '{text}' {why} 2014-10-01T12:00:00Z"))
             })?;
             Literal::Number(Number::Integer(micros))
         }

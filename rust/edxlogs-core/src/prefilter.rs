@@ -89,9 +89,7 @@ impl Prefilter {
             ranked.extend(group);
         }
         ranked.sort_by_key(|(rank, _)| *rank);
-        Self {
-            groups: ranked.into_iter().map(|(_, group)| group).collect(),
-        }
+        Self { groups: ranked.into_iter().map(|(_, group)| group).collect() }
     }
 
     /// Whether it can drop any line at all.
@@ -142,29 +140,17 @@ impl Nominations<'_, '_> {
         };
         let batch = self.batch;
         let hit = self.hit.within(start, end, |from| {
-            first
-                .search
-                .find(&batch[from..])
-                .map_or(batch.len(), |at| from + at)
+            first.search.find(&batch[from..]).map_or(batch.len(), |at| from + at)
         });
-        let escaped = self
-            .escape
-            .within(start, end, |from| next_escape(batch, from));
+        let escaped = self.escape.within(start, end, |from| next_escape(batch, from));
         let encoded = first.encoded
             && !(hit || escaped)
-            && self
-                .percent
-                .within(start, end, |from| next_encoded(batch, from));
+            && self.percent.within(start, end, |from| next_encoded(batch, from));
         if !(hit || escaped || encoded) {
             return false;
         }
         let line = &batch[start..end];
-        escaped
-            || self
-                .prefilter
-                .groups
-                .iter()
-                .all(|group| group.nominates(line))
+        escaped || self.prefilter.groups.iter().all(|group| group.nominates(line))
     }
 }
 
@@ -212,12 +198,7 @@ impl Group {
                 return None;
             }
             firsts.push(first);
-            others.push(
-                needles
-                    .iter()
-                    .map(|n| Finder::new(n.as_bytes()).into_owned())
-                    .collect(),
-            );
+            others.push(needles.iter().map(|n| Finder::new(n.as_bytes()).into_owned()).collect());
         }
         let search = match firsts.as_slice() {
             [] => return None,
@@ -230,12 +211,7 @@ impl Group {
                     .ok()?,
             ),
         };
-        Some(Self {
-            search,
-            others,
-            encoded,
-            ignore_case,
-        })
+        Some(Self { search, others, encoded, ignore_case })
     }
 
     fn nominates(&self, line: &[u8]) -> bool {
@@ -304,10 +280,7 @@ mod tests {
     #[test]
     fn every_spelling_of_a_course_is_nominated() {
         let courses = vec!["course-v1:UnivX+CS101+2014_T1".to_owned()];
-        let conditions = Conditions {
-            courses,
-            ..Conditions::default()
-        };
+        let conditions = Conditions { courses, ..Conditions::default() };
         for line in [
             "course-v1:UnivX+CS101+2014_T1",
             "course-v1%3AUnivX%2BCS101%2B2014_T1",
@@ -321,64 +294,28 @@ mod tests {
             assert!(nominated(&conditions, line), "{line}");
         }
         assert!(!nominated(&conditions, "course-v1:UnivX+CS102+2014_T1"));
-        assert!(!nominated(
-            &conditions,
-            "course-v1:UnivX+CS102+2014_T1 input%5B%5D=%2B"
-        ));
-        assert!(!nominated(
-            &conditions,
-            r"caf\u00e9 course-v1:UnivX+CS102+2014_T1"
-        ));
+        assert!(!nominated(&conditions, "course-v1:UnivX+CS102+2014_T1 input%5B%5D=%2B"));
+        assert!(!nominated(&conditions, r"caf\u00e9 course-v1:UnivX+CS102+2014_T1"));
     }
 
     #[test]
     fn other_conditions() {
         let event_types = vec!["problem_check".to_owned(), "edx.forum.*".to_owned()];
-        let conditions = Conditions {
-            event_types,
-            ..Conditions::default()
-        };
+        let conditions = Conditions { event_types, ..Conditions::default() };
         assert!(nominated(&conditions, r#""edx.forum.thread.created""#));
         assert!(nominated(&conditions, r#""problem\u005fcheck""#));
         assert!(!nominated(&conditions, r#""problem\u00e9check""#));
-        let conditions = Conditions {
-            orgs: vec!["harvardx".to_owned()],
-            ..Conditions::default()
-        };
+        let conditions = Conditions { orgs: vec!["harvardx".to_owned()], ..Conditions::default() };
         assert!(nominated(&conditions, "HARVARDX"));
         assert!(!nominated(&conditions, "HARWARDX"));
         // Without its i, which other characters have as lower case, too little of it is left.
-        let conditions = Conditions {
-            orgs: vec!["univx".to_owned()],
-            ..Conditions::default()
-        };
-        assert!(
-            Predicate::new(&conditions)
-                .expect("valid")
-                .prefilter()
-                .is_empty()
-        );
+        let conditions = Conditions { orgs: vec!["univx".to_owned()], ..Conditions::default() };
+        assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
         // Digits may be an id, and ids are numbers, which have many spellings.
-        let conditions = Conditions {
-            users: vec!["170017".to_owned()],
-            ..Conditions::default()
-        };
-        assert!(
-            Predicate::new(&conditions)
-                .expect("valid")
-                .prefilter()
-                .is_empty()
-        );
+        let conditions = Conditions { users: vec!["170017".to_owned()], ..Conditions::default() };
+        assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
         let courses = vec!["*v1*".to_owned()];
-        let conditions = Conditions {
-            courses,
-            ..Conditions::default()
-        };
-        assert!(
-            Predicate::new(&conditions)
-                .expect("valid")
-                .prefilter()
-                .is_empty()
-        );
+        let conditions = Conditions { courses, ..Conditions::default() };
+        assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
     }
 }

@@ -13,9 +13,9 @@ use crate::lines::{LineBatch, LongLine};
 use crate::mend::{Mended, Outcome, mend};
 use crate::predicate::Predicate;
 use crate::prefilter::Prefilter;
+use crate::rejects::{COMMENT, Origin, Reject};
 use crate::scanner::Oddities;
 use crate::schema::{Place, Projection, SourceInfo};
-use crate::text::push_json_string;
 
 /// Rows are handed on when this many are gathered, …
 pub const BATCH_ROWS: usize = 8192;
@@ -60,23 +60,6 @@ pub struct Query {
     pub max_line_bytes: usize,
     /// Whether rejected lines are kept.
     pub keep_rejects: bool,
-}
-
-/// A line that no event can be read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// Base name of its source.
-    pub source: String,
-    /// Number of the line, from 1.
-    pub line: u64,
-    /// Offset of its first byte in the expanded source.
-    pub byte: u64,
-    /// Why.
-    pub reason: Reason,
-    /// The line without its LF; of an over-long line, its beginning.
-    pub bytes: Vec<u8>,
-    /// Length and SHA-256 of an over-long line.
-    pub long: Option<(u64, [u8; 32])>,
 }
 
 /// Kept events of a stretch of a source.
@@ -165,6 +148,9 @@ pub(crate) struct LineScanner<'q> {
     rejects: Vec<Reject>,
     stats: Stats,
     until_sample: u64,
+    /// Whether the source is a rejects file; then, where the next line came from.
+    reads_rejects: bool,
+    origin: Option<Origin>,
 }
 
 /// A line as it stands in its batch.
@@ -177,7 +163,7 @@ struct Line<'b> {
 }
 
 impl<'q> LineScanner<'q> {
-    pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>) -> Self {
+    pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>, reads_rejects: bool) -> Self {
         let prefilter = (!query.check_full).then(|| query.predicate.prefilter());
         Self {
             query,
@@ -189,26 +175,34 @@ impl<'q> LineScanner<'q> {
             rejects: Vec::new(),
             stats: Stats::default(),
             until_sample: SAMPLE_EVERY,
+            reads_rejects,
+            origin: None,
         }
     }
 
     /// Scans a batch whose first line has the number `first_line`; how many lines it holds.
     pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<u64> {
         let prefilter = self.prefilter.take();
-        let mut nominations = prefilter
-            .as_ref()
-            .map(|prefilter| prefilter.search(batch.bytes()));
+        let mut nominations = prefilter.as_ref().map(|prefilter| prefilter.search(batch.bytes()));
         let mut start = 0;
         let mut number = first_line;
         let mut ends = memchr::memchr_iter(b'\n', batch.bytes());
         while start < batch.bytes().len() {
             let end = ends.next().unwrap_or(batch.bytes().len());
             let bytes = &batch.bytes()[start..end];
-            let line = Line {
-                bytes,
-                number,
-                offset: batch.offset + start as u64,
-            };
+            let mut line = Line { bytes, number, offset: batch.offset + start as u64 };
+            if self.reads_rejects {
+                if let Some(place) = bytes.strip_prefix(COMMENT) {
+                    self.origin = Origin::parse(place);
+                    self.stats.blank += 1;
+                    number += 1;
+                    start = end + 1;
+                    continue;
+                }
+                if let Some(origin) = &self.origin {
+                    (line.number, line.offset) = (origin.line, origin.byte);
+                }
+            }
             let whole = bytes.first() == Some(&b'{')
                 && bytes.trim_ascii_end().last() == Some(&b'}')
                 && bytes.len() <= self.query.max_line_bytes;
@@ -219,6 +213,7 @@ impl<'q> LineScanner<'q> {
                 self.stats.dropped += 1;
                 self.sample(line)?;
             }
+            self.origin = None;
             number += 1;
             start = end + 1;
         }
@@ -275,13 +270,10 @@ impl<'q> LineScanner<'q> {
         }
         let text = simdutf8::basic::from_utf8(trimmed).ok()?;
         let strict = self.query.strict;
-        if strict && !shape_mends(&fields).is_empty() {
+        if strict && !shape_mends(&fields, trimmed).is_empty() {
             return None;
         }
-        Some((
-            Event::new(text, fields, self.query.course_from_context),
-            odd,
-        ))
+        Some((Event::new(text, fields, self.query.course_from_context), odd))
     }
 
     fn mended(&mut self, line: Line<'_>, events: &[Mended]) {
@@ -297,11 +289,7 @@ impl<'q> LineScanner<'q> {
             let event = Event::new(&mended.text, fields, self.query.course_from_context);
             let first = !keep;
             let raw = self.query.collect == Collect::RawLines;
-            let text = if raw {
-                first.then_some(line.bytes)
-            } else {
-                Some(mended.text.as_bytes())
-            };
+            let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
             keep |= self.decide(&event, odd, line, item as u32, Some(text));
         }
         self.count(keep);
@@ -324,22 +312,19 @@ impl<'q> LineScanner<'q> {
         item: u32,
         mended: Option<Option<&[u8]>>,
     ) -> bool {
-        for mend in shape_mends(event.fields()).iter() {
+        for mend in shape_mends(event.fields(), event.as_str().as_bytes()).iter() {
             self.stats.mends[mend as usize] += 1;
         }
-        let place = Place {
-            source: &self.source,
-            line: line.number,
-            item,
-        };
+        for odd in event.odd_values(odd).iter() {
+            self.stats.odd[odd as usize] += 1;
+        }
+        let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
+        let place = Place { source, line: line.number, item };
         if !self.query.predicate.matches(event, place) {
             return false;
         }
         self.stats.rows += 1;
-        for odd in event.odd_values(odd).iter() {
-            self.stats.odd[odd as usize] += 1;
-        }
-        if let (Some(day), Some(time)) = (self.source.day, event.time()) {
+        if let (Some(day), Some(time)) = (source.day, event.time()) {
             let late = day - time.micros.div_euclid(DAY_MICROS);
             if late > 1 {
                 self.stats.late += 1;
@@ -362,32 +347,28 @@ impl<'q> LineScanner<'q> {
 
     fn reject(&mut self, line: Line<'_>, reason: Reason) {
         self.stats.parsed += 1;
-        self.stats.rejected += 1;
-        self.stats.reasons[reason as usize] += 1;
-        if self.query.keep_rejects {
-            self.rejects.push(Reject {
-                source: self.source.name.clone(),
-                line: line.number,
-                byte: line.offset,
-                reason,
-                bytes: line.bytes.to_vec(),
-                long: None,
-            });
-        }
+        self.push_reject(line.number, line.offset, reason, line.bytes, None);
     }
 
     fn long_line(&mut self, long: &LongLine, number: u64) {
+        let hashed = Some((long.length, long.sha256));
+        self.push_reject(number, long.offset, Reason::TooLong, &long.head, hashed);
+    }
+
+    fn push_reject(
+        &mut self,
+        line: u64,
+        byte: u64,
+        reason: Reason,
+        bytes: &[u8],
+        long: Option<(u64, [u8; 32])>,
+    ) {
         self.stats.rejected += 1;
-        self.stats.reasons[Reason::TooLong as usize] += 1;
+        self.stats.reasons[reason as usize] += 1;
         if self.query.keep_rejects {
-            self.rejects.push(Reject {
-                source: self.source.name.clone(),
-                line: number,
-                byte: long.offset,
-                reason: Reason::TooLong,
-                bytes: long.head.clone(),
-                long: Some((long.length, long.sha256)),
-            });
+            let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
+            let origin = Origin { source: source.clone(), line, byte };
+            self.rejects.push(Reject { origin, reason, bytes: bytes.to_vec(), long });
         }
     }
 
@@ -403,11 +384,7 @@ impl<'q> LineScanner<'q> {
         let Some((event, _)) = self.clean(trimmed) else {
             return Ok(());
         };
-        let place = Place {
-            source: &self.source,
-            line: line.number,
-            item: 0,
-        };
+        let place = Place { source: &self.source, line: line.number, item: 0 };
         if self.query.predicate.matches(&event, place) {
             let why = format!("the prefilter dropped line {}, which matches", line.number);
             return Err(Error::internal(why));
@@ -417,10 +394,7 @@ impl<'q> LineScanner<'q> {
 
     /// How much is gathered.
     pub(crate) fn size(&self) -> Size {
-        Size {
-            rows: self.kept,
-            bytes: self.builder.bytes() + self.lines.len(),
-        }
+        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() }
     }
 
     /// The rejects since they were last taken.
@@ -442,48 +416,21 @@ impl<'q> LineScanner<'q> {
             _ => None,
         };
         self.kept = 0;
-        Ok(Gathered {
-            stats: std::mem::take(&mut self.stats),
-            rows,
-        })
+        Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
     }
 }
 
 /// Mends of an event's shape: its text is JSON and stays as it is.
-fn shape_mends(fields: &Fields) -> MendSet {
+fn shape_mends(fields: &Fields, text: &[u8]) -> MendSet {
     let mut mends = MendSet::default();
     for (is, mend) in [
         (fields.has_duplicate(), Mend::DuplicateKey),
         (fields.is_prelog(), Mend::PrelogShape),
-        (fields.is_mongo_export(), Mend::MongoExport),
+        (fields.is_mongo_export(text), Mend::MongoExport),
     ] {
         if is {
             mends.insert(mend);
         }
     }
     mends
-}
-
-impl Reject {
-    /// Appends the line as a rejects file holds it: a comment line with its place and the reason,
-    /// then its bytes.
-    pub fn push(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"# edxlogs reject: {\"source\": ");
-        push_json_string(&self.source, out);
-        let place = format!(
-            ", \"line\": {}, \"byte\": {}, \"reason\": \"{}\"",
-            self.line,
-            self.byte,
-            self.reason.as_str()
-        );
-        out.extend_from_slice(place.as_bytes());
-        if let Some((length, sha256)) = &self.long {
-            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            let long = format!(", \"length\": {length}, \"sha256\": \"{hex}\"");
-            out.extend_from_slice(long.as_bytes());
-        }
-        out.extend_from_slice(b"}\n");
-        out.extend_from_slice(&self.bytes);
-        out.push(b'\n');
-    }
 }

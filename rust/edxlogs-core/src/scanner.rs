@@ -93,12 +93,7 @@ pub struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// A scanner at byte `at` of `text`.
     pub fn new(text: &'a [u8], at: usize) -> Self {
-        Self {
-            text,
-            at,
-            depth: 0,
-            odd: Oddities::default(),
-        }
+        Self { text, at, depth: 0, odd: Oddities::default() }
     }
 
     /// The byte offset of the next unread byte.
@@ -153,12 +148,7 @@ impl<'a> Scanner<'a> {
             }
             _ => self.scalar()?,
         };
-        Ok(Span {
-            start,
-            end: self.at,
-            kind,
-            escaped: false,
-        })
+        Ok(Span { start, end: self.at, kind, escaped: false })
     }
 
     /// Walks an object that starts at the next byte. `member` is called with the span of each key,
@@ -213,11 +203,7 @@ impl<'a> Scanner<'a> {
     /// Skips an object or array with everything inside, without recursion: one bit a level tells
     /// an object from an array.
     fn container(&mut self) -> Result<(), Fault> {
-        let mut nest = Nest {
-            bits: [0; MAX_DEPTH.div_ceil(64)],
-            levels: 0,
-            base: self.depth,
-        };
+        let mut nest = Nest { bits: [0; MAX_DEPTH.div_ceil(64)], levels: 0, base: self.depth };
         loop {
             match self.byte()? {
                 b'"' => {
@@ -286,12 +272,7 @@ impl<'a> Scanner<'a> {
             match self.byte()? {
                 b'"' => {
                     self.at += 1;
-                    return Ok(Span {
-                        start,
-                        end: self.at - 1,
-                        kind: Kind::String,
-                        escaped,
-                    });
+                    return Ok(Span { start, end: self.at - 1, kind: Kind::String, escaped });
                 }
                 b'\\' => {
                     escaped = true;
@@ -542,30 +523,13 @@ mod tests {
         let mut scanner = Scanner::new(text.as_bytes(), 0);
         scanner.space();
         let span = scanner.value()?;
-        if scanner.at_end() {
-            Ok((span, scanner.odd))
-        } else {
-            Err(Fault::Syntax)
-        }
+        if scanner.at_end() { Ok((span, scanner.odd)) } else { Err(Fault::Syntax) }
     }
 
     #[test]
     fn reads_what_python_reads() {
-        for text in [
-            "0",
-            "-0.5e+3",
-            "\"\"",
-            "[]",
-            "{}",
-            "[ {\"a\" : [1 , 2]} ]",
-            "true",
-            "null",
-        ] {
-            assert_eq!(
-                whole(text).map(|(_, odd)| odd),
-                Ok(Oddities::default()),
-                "{text}"
-            );
+        for text in ["0", "-0.5e+3", "\"\"", "[]", "{}", "[ {\"a\" : [1 , 2]} ]", "true", "null"] {
+            assert_eq!(whole(text).map(|(_, odd)| odd), Ok(Oddities::default()), "{text}");
         }
         assert!(whole("[NaN, -Infinity, Infinity]").is_ok_and(|(_, odd)| odd.nan));
         assert!(whole("\"\\ud83d\"").is_ok_and(|(_, odd)| odd.surrogate));
@@ -578,23 +542,14 @@ mod tests {
 
     #[test]
     fn tells_cut_from_wrong() {
-        for text in [
-            "", "\"a", "\"\\u12", "[1,", "{\"a\"", "{\"a\":", "tru", "-", "1.", "1e", "Infin",
-        ] {
+        for text in
+            ["", "\"a", "\"\\u12", "[1,", "{\"a\"", "{\"a\":", "tru", "-", "1.", "1e", "Infin"]
+        {
             assert_eq!(whole(text), Err(Fault::End), "{text}");
         }
-        for text in [
-            "01",
-            "+1",
-            ".5",
-            "{a:1}",
-            "[1,]",
-            "{\"a\":1,}",
-            "\"\\'\"",
-            "'a'",
-            "nul!",
-            "--1",
-        ] {
+        for text in
+            ["01", "+1", ".5", "{a:1}", "[1,]", "{\"a\":1,}", "\"\\'\"", "'a'", "nul!", "--1"]
+        {
             assert_eq!(whole(text), Err(Fault::Syntax), "{text}");
         }
     }
@@ -610,28 +565,14 @@ mod tests {
     #[test]
     fn finds_by_path() {
         let text = br#"{"a": {"x.y": [10, {"z": "w"}]}, "\u0061": {"b": 2}}"#;
-        let whole = Span {
-            start: 0,
-            end: text.len(),
-            kind: Kind::Object,
-            escaped: false,
-        };
+        let whole = Span { start: 0, end: text.len(), kind: Kind::Object, escaped: false };
         let at = |path: &[Step<'_>]| {
             find(text, whole, path.iter().copied()).map(|span| &text[span.start..span.end])
         };
-        assert_eq!(
-            at(&[Step::Key("a"), Step::Key("b")]),
-            Some(&b"2"[..]),
-            "the last duplicate"
-        );
+        assert_eq!(at(&[Step::Key("a"), Step::Key("b")]), Some(&b"2"[..]), "the last duplicate");
         assert_eq!(at(&[Step::Key("a"), Step::Key("x.y")]), None);
         let text = br#"[10, {"z": "w"}]"#;
-        let whole = Span {
-            start: 0,
-            end: text.len(),
-            kind: Kind::Array,
-            escaped: false,
-        };
+        let whole = Span { start: 0, end: text.len(), kind: Kind::Array, escaped: false };
         let path = [Step::Index(1), Step::Key("z")];
         assert_eq!(find(text, whole, path).map(|span| span.start), Some(12));
         assert_eq!(find(text, whole, [Step::Index(2)]), None);

@@ -147,23 +147,19 @@ impl Column {
     pub fn value<'e>(self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
         let copied = |field, copy| Value::from(event.text_or_context(field, copy));
         match self {
-            Self::Time => event
-                .time()
-                .map_or(Value::Null, |time| Value::Time(time.micros)),
-            Self::ReceivedAt => event
-                .received_at()
-                .map_or(Value::Null, |time| Value::Time(time.micros)),
+            Self::Time => event.time().map_or(Value::Null, |time| Value::Time(time.micros)),
+            Self::ReceivedAt => {
+                event.received_at().map_or(Value::Null, |time| Value::Time(time.micros))
+            }
             Self::EventType => event.event_type().into(),
             Self::Name => event.name().into(),
             Self::EventSource => copied(Field::EventSource, Field::ContextEventSource),
-            Self::CourseId => event
-                .course()
-                .map(|course| Cow::Borrowed(course.key.as_ref()))
-                .into(),
-            Self::CourseSource => event
-                .course()
-                .map(|course| Cow::Borrowed(course.source.as_str()))
-                .into(),
+            Self::CourseId => {
+                event.course().map(|course| Cow::Borrowed(course.key.as_ref())).into()
+            }
+            Self::CourseSource => {
+                event.course().map(|course| Cow::Borrowed(course.source.as_str())).into()
+            }
             Self::OrgId => event.org_id().into(),
             Self::Site => place.source.site.as_deref().map(Cow::Borrowed).into(),
             Self::UserId => event.user_id().map_or(Value::Null, Value::Int),
@@ -255,11 +251,7 @@ fn cast(text: Cow<'_, str>, span: Span, cast: Option<Cast>) -> Value<'_> {
             let raw = raw();
             let whole = |number: f64| number.fract() == 0.0 && number.abs() < 9.0e15;
             let float = || parse_number(&raw).filter(|&n| whole(n)).map(|n| n as i64);
-            raw.trim()
-                .parse()
-                .ok()
-                .or_else(float)
-                .map_or(Value::Null, Value::Int)
+            raw.trim().parse().ok().or_else(float).map_or(Value::Null, Value::Int)
         }
         Cast::Bool => match &*raw() {
             "true" | "True" | "1" => Value::Bool(true),
@@ -304,7 +296,8 @@ impl FromStr for OutputColumn {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let path = parse_path(text).map_err(|error| Error::config(error.pointing_at(text)))?;
+        let path = parse_path(text)
+            .map_err(|error| Error::config(format!("columns: {}", error.pointing_at(text))))?;
         let known = |name: &String| COLUMNS.iter().any(|column| column.name() == name);
         if let ([Segment::Key(name)], Some(_)) = (path.segments.as_slice(), path.cast)
             && known(name)
@@ -314,10 +307,7 @@ impl FromStr for OutputColumn {
         }
         let mut shown = path.clone();
         shown.cast = None;
-        Ok(Self {
-            name: shown.to_string(),
-            expr: Expr::new(path),
-        })
+        Ok(Self { name: shown.to_string(), expr: Expr::new(path) })
     }
 }
 
@@ -339,9 +329,7 @@ impl Default for Projection {
             name: column.name().to_owned(),
             expr: Expr::Column(*column),
         };
-        Self {
-            columns: COLUMNS.iter().map(column).collect(),
-        }
+        Self { columns: COLUMNS.iter().map(column).collect() }
     }
 }
 
@@ -355,16 +343,12 @@ impl Projection {
         for name in names {
             let column: OutputColumn = name.as_ref().parse()?;
             if columns.iter().any(|other| other.name == column.name) {
-                return Err(Error::config(format!(
-                    "column {column}: named twice; name it once"
-                )));
+                return Err(Error::config(format!("column {column}: named twice; name it once")));
             }
             columns.push(column);
         }
         if columns.is_empty() {
-            return Err(Error::config(
-                "columns: none named; name one or more".to_owned(),
-            ));
+            return Err(Error::config("columns: none named; name one or more".to_owned()));
         }
         Ok(Self { columns })
     }

@@ -48,15 +48,9 @@ fn unicode_escape(rest: &[u8]) -> (char, usize) {
         && let Some(low) = unit(6).filter(|low| (0xDC00..0xE000).contains(low))
     {
         let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-        return (
-            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-            10,
-        );
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 10);
     }
-    (
-        char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER),
-        4,
-    )
+    (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
 }
 
 /// The text of a string span: borrowed where nothing is escaped.
@@ -219,10 +213,7 @@ mod tests {
         assert_eq!(payload("null"), None);
         assert_eq!(payload("\"null\""), None);
         assert_eq!(payload("{\"a\": 1.0}").as_deref(), Some("{\"a\": 1.0}"));
-        assert_eq!(
-            payload("\"{\\\"a\\\": NaN}\"").as_deref(),
-            Some("{\"a\": null}")
-        );
+        assert_eq!(payload("\"{\\\"a\\\": NaN}\"").as_deref(), Some("{\"a\": null}"));
         assert_eq!(
             payload("\"{\\\"a\\\": \\\"x\\ty\\\"}\"").as_deref(),
             Some("{\"a\": \"x\\ty\"}")

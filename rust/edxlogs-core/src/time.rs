@@ -63,34 +63,31 @@ pub fn parse(text: &str) -> Option<Time> {
 /// (up to the year 5138). A whole number is exact; any other is rounded to the nearest
 /// microsecond. `None` if the text is no finite number, or outside the years 1 to 9999.
 pub fn parse_number(text: &str) -> Option<Time> {
-    const MILLISECONDS_FROM: u64 = 100_000_000_000;
+    const MILLISECONDS_FROM: f64 = 1e11;
 
     let text = text.trim_ascii();
+    let magnitude = text.parse::<f64>().ok()?.abs();
+    from_number(text, if magnitude >= MILLISECONDS_FROM { 1_000 } else { MICROS_A_SECOND })
+}
+
+/// A moment in milliseconds since 1970, as MongoDB's extended JSON writes it, whatever its size;
+/// else as [`parse_number`].
+pub fn parse_millis(text: &str) -> Option<Time> {
+    from_number(text.trim_ascii(), 1_000)
+}
+
+fn from_number(text: &str, unit_micros: i64) -> Option<Time> {
     let micros = if let Ok(whole) = text.parse::<i64>() {
-        let unit = if whole.unsigned_abs() >= MILLISECONDS_FROM {
-            1_000
-        } else {
-            MICROS_A_SECOND
-        };
-        whole.checked_mul(unit)?
+        whole.checked_mul(unit_micros)?
     } else {
-        let value = text.parse::<f64>().ok()?;
-        let unit = if value.abs() >= MILLISECONDS_FROM as f64 {
-            1e3
-        } else {
-            1e6
-        };
-        let micros = (value * unit).round();
+        let micros = (text.parse::<f64>().ok()? * unit_micros as f64).round();
         // Also false for NaN. The cast cannot lose what lies between the bounds.
         if !(micros >= FIRST_MICROS as f64 && micros <= LAST_MICROS as f64) {
             return None;
         }
         micros as i64
     };
-    in_range(micros).map(|micros| Time {
-        micros,
-        usual: false,
-    })
+    in_range(micros).map(|micros| Time { micros, usual: false })
 }
 
 /// A bound of `--since` or `--until`: a day (`2014-01-01`, its midnight in UTC) or a moment as
@@ -103,10 +100,7 @@ pub fn parse_bound(text: &str) -> Option<i64> {
 }
 /// Appends a time as ISO 8601 in UTC, to the microsecond: `2014-10-01T12:00:00.000000Z`.
 pub fn push_iso(micros: i64, out: &mut Vec<u8>) {
-    let (days, of_day) = (
-        micros.div_euclid(86_400_000_000),
-        micros.rem_euclid(86_400_000_000),
-    );
+    let (days, of_day) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
     let (year, month, day) = civil(days);
     let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -119,26 +113,17 @@ pub fn push_iso(micros: i64, out: &mut Vec<u8>) {
 /// counted from March, so that the leap day comes last: every month but that has a fixed place.
 fn civil(days: i64) -> (i64, i64, i64) {
     let from_year_0 = days + 719_468;
-    let (era, day) = (
-        from_year_0.div_euclid(146_097),
-        from_year_0.rem_euclid(146_097),
-    );
+    let (era, day) = (from_year_0.div_euclid(146_097), from_year_0.rem_euclid(146_097));
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day_of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
+    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     (year + era * 400 + next_year, month, day_of_month)
 }
 
 fn in_range(micros: i64) -> Option<i64> {
-    (FIRST_MICROS..=LAST_MICROS)
-        .contains(&micros)
-        .then_some(micros)
+    (FIRST_MICROS..=LAST_MICROS).contains(&micros).then_some(micros)
 }
 
 /// Seconds since 1970 of `YYYY-MM-DDTHH:MM:SS`.
@@ -166,11 +151,7 @@ fn days_of(day: &[u8; 10]) -> Option<i64> {
         return None;
     }
     // Counted from 1 March of the year 0, so that the leap day is the last of its year.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     let days_of_months = (153 * month + 2) / 5;
     Some(i64::from(365 * year + leap_days + days_of_months + day) - 719_469)
@@ -249,20 +230,7 @@ mod tests {
         let lengths = |year: u32| {
             let divides = |n: u32| year / n * n == year;
             let leap = divides(400) || divides(4) && !divides(100);
-            [
-                31,
-                if leap { 29 } else { 28 },
-                31,
-                30,
-                31,
-                30,
-                31,
-                31,
-                30,
-                31,
-                30,
-                31,
-            ]
+            [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
         };
         let before = |end: u32| -> i64 { (1..end).map(|y| lengths(y).iter().sum::<i64>()).sum() };
         let in_year = lengths(year);
@@ -284,11 +252,7 @@ mod tests {
             ("2015-10-01T03:02:38.407Z", MOMENT - 715, true),
             ("2015-10-01T03:02:38.4+00:00", MOMENT - 7_715, true),
             ("2015-10-01T03:02:38.407715123+00:00", MOMENT, true),
-            (
-                "2015-10-01T03:02:38.407715999999999999999999Z",
-                MOMENT,
-                true,
-            ),
+            ("2015-10-01T03:02:38.407715999999999999999999Z", MOMENT, true),
             ("2015-09-30T23:02:38.407715-04:00", MOMENT, true),
             ("2015-10-01T08:32:38.407715+0530", MOMENT, true),
             ("2015-10-01T03:02:38.407715+0000", MOMENT, true),
@@ -362,10 +326,7 @@ mod tests {
             ("", None),
             ("now", None),
         ] {
-            let expected = micros.map(|micros| Time {
-                micros,
-                usual: false,
-            });
+            let expected = micros.map(|micros| Time { micros, usual: false });
             assert_eq!(parse_number(text), expected, "{text}");
         }
     }
@@ -373,14 +334,8 @@ mod tests {
     #[test]
     fn bounds() {
         assert_eq!(parse_bound("2015-10-01"), Some(MOMENT - 10_958_407_715));
-        assert_eq!(
-            parse_bound(" 2015-10-01 "),
-            parse_bound("2015-10-01T00:00:00Z")
-        );
-        assert_eq!(
-            parse_bound("2015-09-30T23:02:38.407715-04:00"),
-            Some(MOMENT)
-        );
+        assert_eq!(parse_bound(" 2015-10-01 "), parse_bound("2015-10-01T00:00:00Z"));
+        assert_eq!(parse_bound("2015-09-30T23:02:38.407715-04:00"), Some(MOMENT));
         for text in ["2015-02-29", "2015-1-01", "20151001", "2015", "today", ""] {
             assert_eq!(parse_bound(text), None, "{text}");
         }

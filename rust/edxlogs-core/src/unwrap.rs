@@ -92,10 +92,7 @@ fn tar_members(
             continue;
         }
         let size = entry.size();
-        let mut counted = Counted {
-            inner: &mut entry,
-            count: 0,
-        };
+        let mut counted = Counted { inner: &mut entry, count: 0 };
         layer(Box::new(&mut counted), depth, Some(&name), text, wrapping)?;
         io::copy(&mut counted, &mut io::sink()).map_err(read_error)?;
         if counted.count < size {
@@ -155,11 +152,7 @@ impl<'r> Peeked<'r> {
         match first {
             // What came before the error may be lines; the error comes again.
             Err(error) if head.is_empty() => Err(read_error(error)),
-            _ => Ok(Self {
-                head,
-                taken: 0,
-                rest,
-            }),
+            _ => Ok(Self { head, taken: 0, rest }),
         }
     }
 
@@ -183,9 +176,7 @@ impl Read for Peeked<'_> {
 
 /// Tells damage from an end that came too early, and both from a failing disk.
 pub fn read_error(error: io::Error) -> Error {
-    let inflate = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<InflateError>());
+    let inflate = error.get_ref().and_then(|inner| inner.downcast_ref::<InflateError>());
     let (kind, byte) = match inflate {
         Some(InflateError::Truncated { offset }) => (ErrorKind::Truncated, *offset),
         Some(InflateError::BadHeader { offset }) => {
@@ -204,10 +195,7 @@ pub fn read_error(error: io::Error) -> Error {
 /// Whether bytes begin like an encrypted OpenPGP message: binary (an encrypted session key or
 /// encrypted data packet, RFC 9580 section 4.2) or armoured.
 pub fn is_openpgp(head: &[u8]) -> bool {
-    if head
-        .trim_ascii_start()
-        .starts_with(b"-----BEGIN PGP MESSAGE-----")
-    {
+    if head.trim_ascii_start().starts_with(b"-----BEGIN PGP MESSAGE-----") {
         return true;
     }
     let Some((&first, rest)) = head.split_first() else {
@@ -250,11 +238,7 @@ fn is_tar(block: &[u8]) -> bool {
         .map(|text| text.trim_matches([' ', '\0']))
         .and_then(|text| u32::from_str_radix(text, 8).ok());
     let blank = 8 * u32::from(b' ');
-    let sum: u32 = block[..148]
-        .iter()
-        .chain(&block[156..])
-        .map(|&byte| u32::from(byte))
-        .sum();
+    let sum: u32 = block[..148].iter().chain(&block[156..]).map(|&byte| u32::from(byte)).sum();
     written == Some(sum + blank)
 }
 
@@ -277,9 +261,7 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_cksum();
-            archive
-                .append_data(&mut header, name, *bytes)
-                .expect("memory");
+            archive.append_data(&mut header, name, *bytes).expect("memory");
         }
         archive.into_inner().expect("memory")
     }
@@ -314,11 +296,7 @@ mod tests {
     #[test]
     fn tars_of_logs() {
         let line = b"{\"time\": 1}\n".to_vec();
-        let archive = tar(&[
-            ("a/x.log", &line),
-            ("a/y.log.gz", &gzip(&line)),
-            ("a/.hidden", b"z"),
-        ]);
+        let archive = tar(&[("a/x.log", &line), ("a/y.log.gz", &gzip(&line)), ("a/.hidden", b"z")]);
         for bytes in [&archive, &gzip(&archive)] {
             let (all, result) = texts(bytes);
             let named = |name: &str| (Some(name.to_owned()), line.clone());
@@ -350,14 +328,7 @@ mod tests {
             assert!(refused(&gzip(message)).contains("gunzip"));
             assert!(refused(&tar(&[("x.log.gpg", message)])).contains("x.log.gpg"));
         }
-        for text in [
-            &b"{}"[..],
-            b"\xEF\xBB\xBF{}",
-            b"Sep  9",
-            b"\0\0{}",
-            b"\x1f\x8b",
-            b"[\n",
-        ] {
+        for text in [&b"{}"[..], b"\xEF\xBB\xBF{}", b"Sep  9", b"\0\0{}", b"\x1f\x8b", b"[\n"] {
             assert!(!is_openpgp(text));
         }
     }
@@ -366,22 +337,12 @@ mod tests {
     fn damage_is_told_apart() {
         let whole = gzip(&b"some text".repeat(50));
         let error = |bytes: &[u8]| texts(bytes).1.expect_err("damaged");
-        assert!(matches!(
-            error(&whole[..whole.len() - 9]).kind(),
-            ErrorKind::Truncated
-        ));
+        assert!(matches!(error(&whole[..whole.len() - 9]).kind(), ErrorKind::Truncated));
         let mut bad = whole.clone();
         let at = bad.len() - 6;
         bad[at] ^= 1;
-        assert!(matches!(
-            error(&bad).kind(),
-            ErrorKind::Damaged("wrong checksum")
-        ));
-        assert_eq!(
-            texts(&bad).0[0].1.len(),
-            450,
-            "what was decoded is delivered first"
-        );
+        assert!(matches!(error(&bad).kind(), ErrorKind::Damaged("wrong checksum")));
+        assert_eq!(texts(&bad).0[0].1.len(), 450, "what was decoded is delivered first");
         let (_, trailing) = texts(&[&whole[..], b"\0\0abc"].concat());
         assert_eq!(trailing.expect("a warning").trailing_bytes, 3);
     }

@@ -22,17 +22,12 @@ impl<T> Once<T> {
 
     fn take(&self) -> PyResult<T> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        value
-            .take()
-            .ok_or_else(|| config("it was used up already; make a new one"))
+        value.take().ok_or_else(|| config("it was used up already; make a new one"))
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        value
-            .as_mut()
-            .map(f)
-            .ok_or_else(|| config("it was used up already; make a new one"))
+        value.as_mut().map(f).ok_or_else(|| config("it was used up already; make a new one"))
     }
 }
 
@@ -64,19 +59,13 @@ impl PartWriter {
         let schema = query.inner.projection.schema();
         let format = format(format_name)?;
         let writer = part::PartWriter::new(format, schema, memory_bytes, path, rejects_path);
-        Ok(Self {
-            inner: Once::new(writer),
-        })
+        Ok(Self { inner: Once::new(writer) })
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<Part> {
         let writer = py.detach(|| self.inner.take())?;
-        let part = py
-            .detach(|| writer.finish())
-            .map_err(|error| to_python(&error))?;
-        Ok(Part {
-            inner: Mutex::new(part),
-        })
+        let part = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        Ok(Part { inner: Mutex::new(part) })
     }
 }
 
@@ -105,8 +94,7 @@ impl Part {
     }
 
     fn spill(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.with(part::Part::spill))
-            .map_err(|error| to_python(&error))
+        py.detach(|| self.with(part::Part::spill)).map_err(|error| to_python(&error))
     }
 
     fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
@@ -146,22 +134,16 @@ impl Output {
         let schema = query.inner.projection.schema();
         let output = part::Output::new(file, format(format_name)?, schema, &metadata)
             .map_err(|error| to_python(&error))?;
-        Ok(Self {
-            inner: Once::new(output),
-        })
+        Ok(Self { inner: Once::new(output) })
     }
 
     fn append(&self, py: Python<'_>, part: &Part) -> PyResult<()> {
-        py.detach(|| {
-            self.inner
-                .with(|output| part.with(|part| output.append(part)))
-        })?
-        .map_err(|error| to_python(&error))
+        py.detach(|| self.inner.with(|output| part.with(|part| output.append(part))))?
+            .map_err(|error| to_python(&error))
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.inner.with(part::Output::flush))?
-            .map_err(|error| to_python(&error))
+        py.detach(|| self.inner.with(part::Output::flush))?.map_err(|error| to_python(&error))
     }
 
     #[pyo3(signature = (*, sync))]
@@ -170,8 +152,7 @@ impl Output {
         py.detach(|| {
             let file = output.finish()?;
             if sync {
-                file.sync_all()
-                    .map_err(edxlogs_core::error::Error::encode)?;
+                file.sync_all().map_err(edxlogs_core::error::Error::encode)?;
             }
             Ok(())
         })

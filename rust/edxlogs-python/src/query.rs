@@ -28,10 +28,7 @@ impl Query {
         check_full=false, strict=false, course_from_context=false, max_line_bytes=None,
         keep_rejects=false,
     ))]
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "keywords, each a condition of its own"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "keywords, each a condition of its own")]
     fn new(
         courses: Vec<String>,
         orgs: Vec<String>,
@@ -68,11 +65,7 @@ impl Query {
             exclude_users,
             since,
             until,
-            by: if by_received_at {
-                By::ReceivedAt
-            } else {
-                By::Time
-            },
+            by: if by_received_at { By::ReceivedAt } else { By::Time },
             expressions,
         };
         let collect = match collect {
@@ -101,12 +94,7 @@ impl Query {
 
     #[getter]
     fn column_names(&self) -> Vec<String> {
-        self.inner
-            .projection
-            .columns()
-            .iter()
-            .map(|column| column.name.clone())
-            .collect()
+        self.inner.projection.columns().iter().map(|column| column.name.clone()).collect()
     }
 }
 
@@ -135,12 +123,7 @@ pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str)> {
                 arrow_schema::DataType::Timestamp(..) => "timestamp[us, UTC]".to_owned(),
                 other => other.to_string().to_lowercase(),
             };
-            (
-                column.name(),
-                arrow,
-                column.from_where(),
-                column.null_when(),
-            )
+            (column.name(), arrow, column.from_where(), column.null_when())
         })
         .collect()
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use edxlogs_core::account::{Mend, Odd, Reason, Stats};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::pipeline;
-use edxlogs_core::scan::{Control as CoreControl, Query as CoreQuery, Reject, Rows, Sink};
+use edxlogs_core::rejects::Reject;
+use edxlogs_core::scan::{Control as CoreControl, Query as CoreQuery, Rows, Sink};
 use edxlogs_core::schema::SourceInfo;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -69,10 +70,7 @@ impl Sink for Nowhere {
 #[pyo3(signature = (
     input, query, sink, *, name, site=None, day=None, offset=0, length=None, threads=1, control,
 ))]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "keywords that describe one source"
-)]
+#[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
 pub fn scan<'py>(
     py: Python<'py>,
     input: &Bound<'py, PyAny>,
@@ -126,11 +124,7 @@ fn run(
         let (stats, result) = pipeline::scan(input, source, query, threads, control, sink);
         // What a stopped reader says is not what is wrong with the source.
         let stopped = result.is_err() && control.check().is_err();
-        let result = if stopped {
-            Err(Error::new(ErrorKind::Interrupted))
-        } else {
-            result
-        };
+        let result = if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { result };
         (stats, result)
     })
 }
@@ -155,10 +149,7 @@ fn counts<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
     ] {
         counts.set_item(name, count)?;
     }
-    counts.set_item(
-        "reasons",
-        named(py, Reason::ALL, Reason::as_str, &stats.reasons)?,
-    )?;
+    counts.set_item("reasons", named(py, Reason::ALL, Reason::as_str, &stats.reasons)?)?;
     counts.set_item("mends", named(py, Mend::ALL, Mend::as_str, &stats.mends)?)?;
     counts.set_item("odd", named(py, Odd::ALL, Odd::as_str, &stats.odd)?)?;
     Ok(counts)

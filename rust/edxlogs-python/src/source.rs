@@ -21,11 +21,7 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 /// Where the bytes of a source come from.
 pub enum Input {
     /// A file, or a stretch of one.
-    Path {
-        path: PathBuf,
-        offset: u64,
-        length: Option<u64>,
-    },
+    Path { path: PathBuf, offset: u64, length: Option<u64> },
     /// A descriptor of ours: a duplicate of the caller's.
     Descriptor(OwnedFd),
     /// An object with `read(size)`.
@@ -41,21 +37,13 @@ impl Input {
         if input.hasattr("read")? {
             return Ok(Self::Object(input.clone().unbind()));
         }
-        Ok(Self::Path {
-            path: input.extract()?,
-            offset,
-            length,
-        })
+        Ok(Self::Path { path: input.extract()?, offset, length })
     }
 
     /// Opens it. A reader that waits for another process stops when `control` says so.
     pub fn open(self, control: &Arc<Control>) -> io::Result<Box<dyn Read + Send>> {
         match self {
-            Self::Path {
-                path,
-                offset,
-                length,
-            } => {
+            Self::Path { path, offset, length } => {
                 let mut file = File::open(path)?;
                 if file.metadata()?.is_dir() {
                     return Err(io::Error::from(io::ErrorKind::IsADirectory));
@@ -69,11 +57,7 @@ impl Input {
             Self::Descriptor(descriptor) => {
                 Ok(Box::new(Patient::new(File::from(descriptor), control)?))
             }
-            Self::Object(object) => Ok(Box::new(FileObject {
-                object,
-                chunk: None,
-                taken: 0,
-            })),
+            Self::Object(object) => Ok(Box::new(FileObject { object, chunk: None, taken: 0 })),
         }
     }
 }
@@ -100,19 +84,12 @@ struct Patient {
 impl Patient {
     fn new(file: File, control: &Arc<Control>) -> io::Result<Self> {
         let waits = !file.metadata()?.is_file();
-        Ok(Self {
-            file,
-            waits,
-            control: Arc::clone(control),
-        })
+        Ok(Self { file, waits, control: Arc::clone(control) })
     }
 
     /// Waits until a read would not block.
     fn wait(&self) -> io::Result<()> {
-        let turn = Timespec {
-            tv_sec: 0,
-            tv_nsec: PATIENCE.subsec_nanos().into(),
-        };
+        let turn = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };
         loop {
             if self.control.check().is_err() {
                 return Err(io::Error::other("stopped"));
@@ -146,10 +123,7 @@ struct FileObject {
 impl Read for FileObject {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Python::attach(|py| {
-            let spent = self
-                .chunk
-                .as_ref()
-                .is_none_or(|c| c.as_bytes(py).len() == self.taken);
+            let spent = self.chunk.as_ref().is_none_or(|c| c.as_bytes(py).len() == self.taken);
             if spent {
                 let next = self
                     .object

@@ -11,7 +11,8 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use edxlogs_core::error::{Error, ErrorKind, Result};
-use edxlogs_core::scan::{Control, Reject, Rows, Sink};
+use edxlogs_core::rejects::Reject;
+use edxlogs_core::scan::{Control, Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
@@ -72,9 +73,7 @@ impl Shared {
 fn interrupted(py: Python<'_>) -> bool {
     let interrupted = py.check_signals().is_err();
     if interrupted {
-        let again = py
-            .import("_thread")
-            .and_then(|thread| thread.call_method0("interrupt_main"));
+        let again = py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"));
         drop(again);
     }
     interrupted
@@ -115,12 +114,7 @@ impl BatchStream {
         });
         let state = Arc::downgrade(&shared);
         let schema = query.inner.projection.schema();
-        Self {
-            schema,
-            shared: Mutex::new(Some(shared)),
-            state,
-            exhausted,
-        }
+        Self { schema, shared: Mutex::new(Some(shared)), state, exhausted }
     }
 
     #[getter]
@@ -131,16 +125,10 @@ impl BatchStream {
     /// The writer of the next source; all are made before the first batch is read.
     fn writer(&self) -> PyResult<BatchWriter> {
         let (sender, receiver) = bounded(BATCHES_AHEAD);
-        let shared = self
-            .state
-            .upgrade()
-            .ok_or_else(|| config("the stream is closed"))?;
+        let shared = self.state.upgrade().ok_or_else(|| config("the stream is closed"))?;
         lock(&shared.sources).push_back(receiver);
         let control = Arc::clone(&shared.control);
-        Ok(BatchWriter {
-            sender: Mutex::new(Some(sender)),
-            control,
-        })
+        Ok(BatchWriter { sender: Mutex::new(Some(sender)), control })
     }
 
     /// The schema alone: DuckDB asks for it before it reads.
@@ -160,10 +148,7 @@ impl BatchStream {
         let Some(shared) = lock(&self.shared).take() else {
             return Err(config("stream: was read already; call filter() again"));
         };
-        let reader = Reader {
-            schema: Arc::clone(&self.schema),
-            shared,
-        };
+        let reader = Reader { schema: Arc::clone(&self.schema), shared };
         let stream = FFI_ArrowArrayStream::new(Box::new(reader));
         PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
@@ -199,10 +184,7 @@ pub struct BatchWriter {
 impl BatchWriter {
     pub fn sender(&self) -> BatchSender {
         let control = Arc::clone(&self.control);
-        BatchSender {
-            sender: lock(&self.sender).clone(),
-            control,
-        }
+        BatchSender { sender: lock(&self.sender).clone(), control }
     }
 }
 

@@ -24,26 +24,11 @@ const LIBRARY: &str = "library-v1:";
 
 /// Those of usage keys first.
 pub(super) const NAMESPACES: [Namespace; USAGE_NAMESPACES + 2] = [
-    Namespace {
-        prefix: "block-v1:",
-        course: COURSE,
-    },
-    Namespace {
-        prefix: "ccx-block-v1:",
-        course: CCX,
-    },
-    Namespace {
-        prefix: "asset-v1:",
-        course: COURSE,
-    },
-    Namespace {
-        prefix: COURSE,
-        course: COURSE,
-    },
-    Namespace {
-        prefix: CCX,
-        course: CCX,
-    },
+    Namespace { prefix: "block-v1:", course: COURSE },
+    Namespace { prefix: "ccx-block-v1:", course: CCX },
+    Namespace { prefix: "asset-v1:", course: COURSE },
+    Namespace { prefix: COURSE, course: COURSE },
+    Namespace { prefix: CCX, course: CCX },
 ];
 pub(super) const USAGE_NAMESPACES: usize = 3;
 
@@ -52,9 +37,7 @@ const TAILS: [&str; 3] = ["type@", "branch@", "version@"];
 
 /// The course of a text that is a new-style key from its first byte to its last.
 pub(super) fn new_style<'a>(text: &'a str, namespaces: &[Namespace]) -> Option<Cow<'a, str>> {
-    let namespace = namespaces
-        .iter()
-        .find(|namespace| text.starts_with(namespace.prefix))?;
+    let namespace = namespaces.iter().find(|namespace| text.starts_with(namespace.prefix))?;
     let course = Course::at_start(&text[namespace.prefix.len()..], namespace)?;
     (course.rest.is_empty() || course.has_tail()).then(|| course.key(text, namespace))
 }
@@ -67,11 +50,7 @@ pub(super) fn library(text: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let key = &text[..LIBRARY.len() + len];
-    Some(if separator == b' ' {
-        Cow::Owned(key.replace(' ', "+"))
-    } else {
-        Cow::Borrowed(key)
-    })
+    Some(if separator == b' ' { Cow::Owned(key.replace(' ', "+")) } else { Cow::Borrowed(key) })
 }
 
 /// The course at the start of the body of a new-style key.
@@ -93,11 +72,7 @@ impl<'a> Course<'a> {
             }
             len += "+ccx@".len() + digits;
         }
-        Some(Course {
-            body: &text[..len],
-            rest: &text[len..],
-            separator,
-        })
+        Some(Course { body: &text[..len], rest: &text[len..], separator })
     }
 
     fn has_tail(&self) -> bool {
@@ -109,11 +84,7 @@ impl<'a> Course<'a> {
         if namespace.prefix == namespace.course && self.separator == b'+' {
             Cow::Borrowed(&text[..namespace.prefix.len() + self.body.len()])
         } else {
-            Cow::Owned(format!(
-                "{}{}",
-                namespace.course,
-                self.body.replace(' ', "+")
-            ))
+            Cow::Owned(format!("{}{}", namespace.course, self.body.replace(' ', "+")))
         }
     }
 }

@@ -75,11 +75,7 @@ fn worked_cases() {
             .as_str()
             .map(|key| (key.to_owned(), case["course_source"].as_str().unwrap()));
         let answer = attributed(case["event"].clone());
-        assert_eq!(
-            answer.as_ref().map(|(k, s)| (k.clone(), *s)),
-            expected,
-            "{line}"
-        );
+        assert_eq!(answer.as_ref().map(|(k, s)| (k.clone(), *s)), expected, "{line}");
         count += 1;
     }
     assert_eq!(count, 71);
@@ -113,21 +109,13 @@ fn places_in_order() {
         event["event"][name] = block(name).into();
     }
     let mut order = vec![
-        (
-            "/context/course_id".to_owned(),
-            "context".to_owned(),
-            "context",
-        ),
+        ("/context/course_id".to_owned(), "context".to_owned(), "context"),
         ("/course_id".to_owned(), "top".to_owned(), "top"),
     ];
     for name in ["course_id", "course_key", "context_key", "course"] {
         order.push((format!("/event/{name}"), name.to_owned(), "payload"));
     }
-    order.push((
-        "/context/module/usage_key".to_owned(),
-        "module".to_owned(),
-        "usage_key",
-    ));
+    order.push(("/context/module/usage_key".to_owned(), "module".to_owned(), "usage_key"));
     for name in [
         "problem_id",
         "module_id",
@@ -158,11 +146,7 @@ fn places_in_order() {
         order.push((place.to_owned(), run.to_owned(), "request"));
     }
     for (place, run, source) in order {
-        assert_eq!(
-            attributed(event.clone()),
-            Some((key(&run), source)),
-            "{place}"
-        );
+        assert_eq!(attributed(event.clone()), Some((key(&run), source)), "{place}");
         *event.pointer_mut(&place).unwrap() = "nothing of use".into();
     }
     assert_eq!(attributed(event), None);
@@ -184,18 +168,9 @@ fn fields() {
         ("course-v1:a+b+", None),
         ("course-v1:a+b+c#x", None),
         ("course-v1:a+b+c+version@5", Some(("course-v1:a+b+c", true))),
-        (
-            "course-v1:a+b+c+type@problem+block@x",
-            Some(("course-v1:a+b+c", true)),
-        ),
-        (
-            "asset-v1:a+b+c+type@asset+block@x.pdf",
-            Some(("course-v1:a+b+c", true)),
-        ),
-        (
-            "ccx-v1:a+b+c+ccx@7+branch@draft",
-            Some(("ccx-v1:a+b+c+ccx@7", true)),
-        ),
+        ("course-v1:a+b+c+type@problem+block@x", Some(("course-v1:a+b+c", true))),
+        ("asset-v1:a+b+c+type@asset+block@x.pdf", Some(("course-v1:a+b+c", true))),
+        ("ccx-v1:a+b+c+ccx@7+branch@draft", Some(("ccx-v1:a+b+c+ccx@7", true))),
         ("ccx-v1:a+b+c+ccx@", None),
         ("ccx-v1:a+b+c+ccx@7x", None),
         ("MITx/6.002x/", None),
@@ -209,9 +184,7 @@ fn fields() {
     ];
     for (text, expected) in cases {
         let found = from_field(text, false);
-        let answer = found
-            .as_ref()
-            .map(|found| (found.key.as_ref(), found.repaired));
+        let answer = found.as_ref().map(|found| (found.key.as_ref(), found.repaired));
         assert_eq!(answer, expected, "{text:?}");
     }
 }
@@ -220,12 +193,7 @@ fn fields() {
 fn libraries_only_where_allowed() {
     let library = "library-v1:UnivX+Lib";
     assert_eq!(from_field(library, true).unwrap().key, library);
-    assert_eq!(
-        from_field("library-v1:UnivX+Lib+branch@draft", true)
-            .unwrap()
-            .key,
-        library
-    );
+    assert_eq!(from_field("library-v1:UnivX+Lib+branch@draft", true).unwrap().key, library);
     assert_eq!(from_field("library-v1:UnivX+Lib+Run", true), None);
     assert_eq!(from_field(library, false), None);
     assert_eq!(from_usage_key(library), None);
@@ -235,20 +203,8 @@ fn libraries_only_where_allowed() {
 #[test]
 fn usage_keys() {
     let found = from_usage_key("block-v1%3Aa%2Bb%2Bc%2Btype%40problem%2Bblock%40x").unwrap();
-    assert_eq!(
-        found,
-        Found {
-            key: "course-v1:a+b+c".into(),
-            repaired: true
-        }
-    );
-    for text in [
-        KEY,
-        "a/b/c",
-        "lib-block-v1:a+b+type@c+block@d",
-        "block-v1:a+b",
-        "H1P1",
-    ] {
+    assert_eq!(found, Found { key: "course-v1:a+b+c".into(), repaired: true });
+    for text in [KEY, "a/b/c", "lib-block-v1:a+b+type@c+block@d", "block-v1:a+b", "H1P1"] {
         assert_eq!(from_usage_key(text), None, "{text}");
     }
 }
@@ -263,18 +219,9 @@ fn addresses() {
         ("/courses/course-v1:a+b+c+d/info", None),
         ("/courses/ccx-v1:a+b+c+ccx@7).", Some("ccx-v1:a+b+c+ccx@7")),
         // A run may hold what only decoding shows.
-        (
-            "/courses/course-v1:a+b+2014%C3%A9t%C3%A9/x",
-            Some("course-v1:a+b+2014\u{e9}t\u{e9}"),
-        ),
-        (
-            "/x/block-v1:a+b+c+type%40problem+block%40d/y",
-            Some("course-v1:a+b+c"),
-        ),
-        (
-            "/x/xcourse-v1:a+b+c/course-v1:d+e+f",
-            Some("course-v1:d+e+f"),
-        ),
+        ("/courses/course-v1:a+b+2014%C3%A9t%C3%A9/x", Some("course-v1:a+b+2014\u{e9}t\u{e9}")),
+        ("/x/block-v1:a+b+c+type%40problem+block%40d/y", Some("course-v1:a+b+c")),
+        ("/x/xcourse-v1:a+b+c/course-v1:d+e+f", Some("course-v1:d+e+f")),
         ("/x/lib-block-v1:a+b+c+type@d", None),
         ("/courses/courses/UnivX/CS101/", Some("courses/UnivX/CS101")),
         ("/courses//courses/UnivX/CS101/2015", slash),
@@ -285,21 +232,14 @@ fn addresses() {
         ("/courses/UnivX/CS101/2015\"><img", None),
         ("https://courses/static/js/app.js", None),
         ("https://example.org?course_key=UnivX%2FCS101%2F2015", slash),
-        (
-            "/enroll?a=b&course_id=none&course_key=UnivX/CS101/2015#top",
-            slash,
-        ),
+        ("/enroll?a=b&course_id=none&course_key=UnivX/CS101/2015#top", slash),
         ("/enroll?course_id=course-v1:a+b+c", Some("course-v1:a+b+c")),
         ("/enroll?xcourse_id=course-v1:a+b+c", None),
         ("/enroll#?course_id=course-v1:a+b+c", None),
         (" DATA:text/html,/courses/UnivX/CS101/2015/", None),
     ];
     for (url, expected) in cases {
-        assert_eq!(
-            from_url(url).map(|found| found.key).as_deref(),
-            expected,
-            "{url}"
-        );
+        assert_eq!(from_url(url).map(|found| found.key).as_deref(), expected, "{url}");
     }
 }
 
@@ -320,19 +260,10 @@ fn keys_that_stand_in_the_text_are_borrowed() {
 /// Whoever sends an address chooses its length; the square of this one would take hours.
 #[test]
 fn time_is_linear_in_the_address() {
-    for piece in [
-        "course-v1:",
-        "course-v1:ccx-v1:",
-        "course-v1:a+",
-        "/courses/",
-        "%25",
-    ] {
+    for piece in ["course-v1:", "course-v1:ccx-v1:", "course-v1:a+", "/courses/", "%25"] {
         assert!(from_url(&piece.repeat(200_000)).is_none(), "{piece}");
     }
-    assert_eq!(
-        from_url("/x/ccx-v1:course-v1:a+b+c/").unwrap().key,
-        "course-v1:a+b+c"
-    );
+    assert_eq!(from_url("/x/ccx-v1:course-v1:a+b+c/").unwrap().key, "course-v1:a+b+c");
 }
 
 #[test]

@@ -17,10 +17,7 @@ use super::{Found, from_field};
 /// copying a link leaves at its end is cut off a new-style key. `data:` URLs name nothing.
 pub fn from_url(url: &str) -> Option<Found<'_>> {
     let url = url.trim();
-    if url
-        .get(..5)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-    {
+    if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
         return None;
     }
     let url = memchr(b'#', url.as_bytes()).map_or(url, |at| &url[..at]);
@@ -46,10 +43,7 @@ fn path_of(address: &str) -> &str {
 fn from_path(path: &str) -> Option<Found<'_>> {
     let mut marked = marked_key(path);
     let once = match &marked {
-        Some(Marked {
-            cut_at_escape: false,
-            ..
-        }) => None,
+        Some(Marked { cut_at_escape: false, .. }) => None,
         _ => decode(path),
     };
     let twice = once.as_deref().and_then(decode);
@@ -59,10 +53,7 @@ fn from_path(path: &str) -> Option<Found<'_>> {
         if !key.cut_at_escape {
             return Some(found_in_url(key.key).into_owned());
         }
-        marked = marked.or(Some(Marked {
-            key: Cow::Owned(key.key.into_owned()),
-            ..key
-        }));
+        marked = marked.or(Some(Marked { key: Cow::Owned(key.key.into_owned()), ..key }));
     }
     if let Some(marked) = marked {
         return Some(found_in_url(marked.key));
@@ -70,10 +61,7 @@ fn from_path(path: &str) -> Option<Found<'_>> {
     slash_key(path, 2).map(found_in_url).or_else(|| {
         decoded()
             .find_map(|(text, decodings)| slash_key(text?, decodings))
-            .map(|key| Found {
-                key: Cow::Owned(key.into_owned()),
-                repaired: true,
-            })
+            .map(|key| Found { key: Cow::Owned(key.into_owned()), repaired: true })
     })
 }
 
@@ -125,10 +113,8 @@ fn marked_key(path: &str) -> Option<Marked<'_>> {
 /// Whether a course may end where it does in a path, and if so, whether at a percent-escape.
 fn end_in_path(course: &Course) -> Option<bool> {
     let separator = char::from(course.separator);
-    let garbage = course
-        .rest
-        .find(|c: char| c == separator || ends_key(c))
-        .unwrap_or(course.rest.len());
+    let garbage =
+        course.rest.find(|c: char| c == separator || ends_key(c)).unwrap_or(course.rest.len());
     let rest = &course.rest[garbage..];
     // A part after the course must be a known tail, else the key is none of ours.
     if rest.starts_with(separator) && !is_tail(rest, course.separator) {
@@ -204,9 +190,7 @@ fn slash_part(segment: &str, decodings: usize) -> Option<Cow<'_, str>> {
 
 fn from_query(query: &str) -> Option<Found<'_>> {
     let mut values = query.split('&').filter_map(|parameter| {
-        parameter
-            .strip_prefix("course_id=")
-            .or_else(|| parameter.strip_prefix("course_key="))
+        parameter.strip_prefix("course_id=").or_else(|| parameter.strip_prefix("course_key="))
     });
     // In a query escapes are the carrier's, so the furthest decoding that is a key is meant.
     values.find_map(|text| {
@@ -216,10 +200,7 @@ fn from_query(query: &str) -> Option<Found<'_>> {
             .into_iter()
             .flatten()
             .find_map(|value| from_field(&value, false).map(Found::into_owned))
-            .map(|found| Found {
-                repaired: true,
-                ..found
-            })
+            .map(|found| Found { repaired: true, ..found })
             .or_else(|| from_field(text, false))
     })
 }

@@ -24,9 +24,8 @@ pub(super) const LITLEN: [u32; 288] = litlen_symbols();
 pub(super) const DIST: [u32; 32] = dist_symbols();
 pub(super) const PRECODE: [u32; 19] = precode_symbols();
 /// The order in which a block's header gives the lengths of the code for code lengths.
-pub(super) const PRECODE_ORDER: [u8; 19] = [
-    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-];
+pub(super) const PRECODE_ORDER: [u8; 19] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 const fn litlen_symbols() -> [u32; 288] {
     let mut entries = [INVALID; 288];
@@ -39,11 +38,7 @@ const fn litlen_symbols() -> [u32; 288] {
     symbol = 257;
     let mut base = 3;
     while symbol < 285 {
-        let extra = if symbol < 265 {
-            0
-        } else {
-            (symbol as u32 - 261) / 4
-        };
+        let extra = if symbol < 265 { 0 } else { (symbol as u32 - 261) / 4 };
         entries[symbol] = base << 16 | extra;
         base += 1 << extra;
         symbol += 1;
@@ -102,11 +97,7 @@ pub(super) fn build(
         }
     }
     let mut sorted = [0u16; 288];
-    for (symbol, &length) in lengths
-        .iter()
-        .enumerate()
-        .filter(|&(_, &length)| length > 0)
-    {
+    for (symbol, &length) in lengths.iter().enumerate().filter(|&(_, &length)| length > 0) {
         let place = &mut starts[usize::from(length)];
         sorted[*place] = symbol as u16;
         *place += 1;
@@ -117,11 +108,7 @@ pub(super) fn build(
             return false;
         }
         for pair in table[..1 << bits].chunks_exact_mut(2) {
-            let first = if used == 1 {
-                entry(sorted[0], 1)
-            } else {
-                INVALID | 1 << 8 | 1
-            };
+            let first = if used == 1 { entry(sorted[0], 1) } else { INVALID | 1 << 8 | 1 };
             pair.copy_from_slice(&[first, INVALID | 1 << 8 | 1]);
         }
         return true;

@@ -9,10 +9,7 @@ use crate::inflate::tests::{ZlibRs, text};
 
 /// Only the careful loop, or the fast one as built for this processor or for any.
 fn decoder(fast: Fast) -> Decoder {
-    Decoder {
-        fast,
-        ..Decoder::default()
-    }
+    Decoder { fast, ..Decoder::default() }
 }
 
 /// Decodes all of `input`, seeing no more of its own output than an engine is promised.
@@ -32,19 +29,9 @@ fn run(engine: &mut impl Engine, input: &[u8], chunk: usize, room: usize) -> (Ve
         at += step.written;
         read += step.read;
         let stuck = step.read + step.written == 0;
-        assert!(
-            !stuck || step.state != State::More || given.is_empty(),
-            "no progress"
-        );
+        assert!(!stuck || step.state != State::More || given.is_empty(), "no progress");
         if step.state != State::More || stuck {
-            return (
-                output,
-                Step {
-                    read,
-                    written: 0,
-                    state: step.state,
-                },
-            );
+            return (output, Step { read, written: 0, state: step.state });
         }
     }
 }
@@ -70,9 +57,7 @@ fn agree(input: &[u8], chunk: usize, room: usize) -> (Vec<u8>, State) {
 fn deflate(data: &[u8], level: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(data.len() + data.len() / 8 + 1000);
     let mut encoder = Compress::new(Compression::new(level), false);
-    encoder
-        .compress_vec(data, &mut bytes, FlushCompress::Finish)
-        .unwrap();
+    encoder.compress_vec(data, &mut bytes, FlushCompress::Finish).unwrap();
     bytes
 }
 
@@ -120,10 +105,7 @@ impl BitWriter {
 fn canonical(lengths: &[u8]) -> Vec<(usize, usize)> {
     let mut next = [0; 17];
     for length in 1..16 {
-        let count = lengths
-            .iter()
-            .filter(|&&other| usize::from(other) == length)
-            .count();
+        let count = lengths.iter().filter(|&&other| usize::from(other) == length).count();
         next[length + 1] = (next[length] + count) << 1;
     }
     let code = |&length: &u8| {
@@ -140,11 +122,7 @@ fn complete(symbols: usize, leaves: usize, splits: &[u16]) -> Vec<u8> {
     for split in splits.iter().cycle().take(leaves - 2) {
         // Half of the splits at the deepest place make codes of 15 bits likely.
         let place = usize::from(*split) % depths.len();
-        let place = if split & 0x8000 == 0 {
-            depths.len() - 1
-        } else {
-            place
-        };
+        let place = if split & 0x8000 == 0 { depths.len() - 1 } else { place };
         let place = if depths[place] < 15 {
             place
         } else {
@@ -172,9 +150,7 @@ fn put_block(writer: &mut BitWriter, last: bool, litlen: &[u8], dist: &[u8], pic
     writer.put_header(last, litlen, dist);
     let (litlen_codes, dist_codes) = (canonical(litlen), canonical(dist));
     let used = |lengths: &[u8], but: usize| {
-        (0..lengths.len())
-            .filter(|&s| lengths[s] > 0 && s != but)
-            .collect::<Vec<_>>()
+        (0..lengths.len()).filter(|&s| lengths[s] > 0 && s != but).collect::<Vec<_>>()
     };
     let (litlens, dists) = (used(litlen, 256), used(dist, usize::MAX));
     for &pick in picks {
@@ -234,10 +210,7 @@ fn a_decoder_can_be_used_again() {
     }
     decoder.reset();
     let (output, end) = run(&mut decoder, &stream, 3, 100);
-    assert_eq!(
-        (&output[..], end.state),
-        (&b"once and once more and once more"[..], State::End)
-    );
+    assert_eq!((&output[..], end.state), (&b"once and once more and once more"[..], State::End));
 }
 
 #[test]
@@ -264,10 +237,7 @@ fn output_may_end_anywhere() {
         let stream = deflate(&data, level);
         for room in 1..data.len() + 1 {
             let (output, end) = run(&mut Decoder::default(), &stream, stream.len(), room);
-            assert_eq!(
-                (&output, end.state, end.read),
-                (&data.to_vec(), State::End, stream.len())
-            );
+            assert_eq!((&output, end.state, end.read), (&data.to_vec(), State::End, stream.len()));
         }
     }
 }
@@ -277,9 +247,7 @@ fn matches_of_every_length_and_distance() {
     // Fixed codes; each match checked against a byte-by-byte copy.
     let lengths = canonical(&[vec![8; 144], vec![9; 112], vec![7; 24], vec![8; 8]].concat());
     for distance in (1..100).chain([255, 256, 257, 4096, 32_767, 32_768]) {
-        let mut expected = (0..32_768u32)
-            .map(|n| ((n * n) >> 7) as u8)
-            .collect::<Vec<_>>();
+        let mut expected = (0..32_768u32).map(|n| ((n * n) >> 7) as u8).collect::<Vec<_>>();
         let mut writer = BitWriter::default();
         writer.put(0, 3);
         writer.put(0, 5);
@@ -288,15 +256,11 @@ fn matches_of_every_length_and_distance() {
         writer.count += 8 * expected.len();
         writer.put(1 | 1 << 1, 3);
         for length in 3..259 {
-            let symbol = (257..286)
-                .rfind(|&s| (LITLEN[s] >> 16) as usize <= length)
-                .unwrap();
+            let symbol = (257..286).rfind(|&s| (LITLEN[s] >> 16) as usize <= length).unwrap();
             writer.put_code(lengths[symbol]);
             let rest = length - (LITLEN[symbol] >> 16) as usize;
             writer.put(rest, extra_bits(symbol, &LITLEN));
-            let symbol = (0..30)
-                .rfind(|&s| (DIST[s] >> 16) as usize <= distance)
-                .unwrap();
+            let symbol = (0..30).rfind(|&s| (DIST[s] >> 16) as usize <= distance).unwrap();
             writer.put_code((symbol, 5));
             let rest = distance - (DIST[symbol] >> 16) as usize;
             writer.put(rest, extra_bits(symbol, &DIST));
@@ -305,10 +269,7 @@ fn matches_of_every_length_and_distance() {
             }
         }
         writer.put_code(lengths[256]);
-        assert!(
-            agree(&writer.bytes, 1000, 777) == (expected, State::End),
-            "{distance}"
-        );
+        assert!(agree(&writer.bytes, 1000, 777) == (expected, State::End), "{distance}");
     }
 }
 

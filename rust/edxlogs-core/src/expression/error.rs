@@ -29,15 +29,8 @@ impl SyntaxError {
         const BEFORE_CHARS: usize = 30;
         const AFTER_CHARS: usize = 20;
         let (before, after) = text.split_at(text.floor_char_boundary(self.offset));
-        let start = before
-            .char_indices()
-            .rev()
-            .nth(BEFORE_CHARS - 1)
-            .map_or(0, |(at, _)| at);
-        let end = after
-            .char_indices()
-            .nth(AFTER_CHARS)
-            .map_or(after.len(), |(at, _)| at);
+        let start = before.char_indices().rev().nth(BEFORE_CHARS - 1).map_or(0, |(at, _)| at);
+        let end = after.char_indices().nth(AFTER_CHARS).map_or(after.len(), |(at, _)| at);
         let mut line = String::new();
         push_visible(&mut line, &self.message);
         line.push_str(&format!(" at character {}: ", before.chars().count() + 1));

@@ -40,10 +40,7 @@ impl Like {
                     Some((_, c @ ('%' | '_' | '\\'))) => Token::Char(c),
                     _ => {
                         let message = r"in a pattern '\' stands before '%', '_' or '\' only";
-                        return Err(SyntaxError {
-                            offset,
-                            message: message.to_owned(),
-                        });
+                        return Err(SyntaxError { offset, message: message.to_owned() });
                     }
                 },
                 c => Token::Char(c),
@@ -55,11 +52,7 @@ impl Like {
             tokens.push(token);
         }
         literals.retain(|literal| !literal.is_empty());
-        Ok(Self {
-            text: pattern.to_owned(),
-            literals,
-            wildcards: Wildcards::new(&tokens),
-        })
+        Ok(Self { text: pattern.to_owned(), literals, wildcards: Wildcards::new(&tokens) })
     }
 
     /// The pattern as it was written.
@@ -108,11 +101,7 @@ mod tests {
             ("", "", true),
             ("", "a", false),
         ] {
-            assert_eq!(
-                Like::new(pattern).unwrap().matches(text),
-                expected,
-                "{pattern} {text}"
-            );
+            assert_eq!(Like::new(pattern).unwrap().matches(text), expected, "{pattern} {text}");
         }
         let like = Like::new(r"%a\%b_c%%").unwrap();
         assert_eq!(like.literals().collect::<Vec<_>>(), ["a%b", "c"]);

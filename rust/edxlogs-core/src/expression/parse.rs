@@ -24,11 +24,7 @@ pub const MAX_DEPTH: usize = 100;
 /// # Ok::<(), edxlogs_core::expression::SyntaxError>(())
 /// ```
 pub fn parse_expression(text: &str) -> Result<Expression, SyntaxError> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { text, at: 0, depth: 0 };
     parser.skip_space();
     if parser.rest().is_empty() {
         return parser.fail("the expression is empty");
@@ -55,19 +51,13 @@ pub fn parse_expression(text: &str) -> Result<Expression, SyntaxError> {
 /// # Ok::<(), edxlogs_core::expression::SyntaxError>(())
 /// ```
 pub fn parse_path(text: &str) -> Result<Path, SyntaxError> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { text, at: 0, depth: 0 };
     parser.skip_space();
     if parser.rest().is_empty() {
         return parser.fail("the path is empty");
     }
     if let Some(word) = parser.word().filter(|word| is_keyword(word)) {
-        return parser.fail(format!(
-            "'{word}' is a keyword: as a key it needs double quotes"
-        ));
+        return parser.fail(format!("'{word}' is a keyword: as a key it needs double quotes"));
     }
     if !parser.at_path() {
         return parser.fail("expected a column or a path, such as event.grade");
@@ -122,11 +112,7 @@ impl<'t> Parser<'t> {
         }
         let inner = self.nested(start, Self::expression)?;
         self.skip_space();
-        if self.take(")") {
-            Ok(inner)
-        } else {
-            self.fail("expected 'and', 'or' or ')'")
-        }
+        if self.take(")") { Ok(inner) } else { self.fail("expected 'and', 'or' or ')'") }
     }
 
     /// Reads what the sign or word at `start` opened.
@@ -136,10 +122,7 @@ impl<'t> Parser<'t> {
         inner: fn(&mut Self) -> Result<Expression, SyntaxError>,
     ) -> Result<Expression, SyntaxError> {
         if self.depth == MAX_DEPTH {
-            return Err(error(
-                start,
-                format!("nested deeper than {MAX_DEPTH} levels"),
-            ));
+            return Err(error(start, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         self.depth += 1;
         let expression = inner(self)?;
@@ -166,18 +149,10 @@ impl<'t> Parser<'t> {
         }
         let negated = self.take_keyword("not");
         if self.take_keyword("in") {
-            return Ok(Expression::In {
-                path,
-                literals: self.list()?,
-                negated,
-            });
+            return Ok(Expression::In { path, literals: self.list()?, negated });
         }
         if self.take_keyword("like") {
-            return Ok(Expression::Like {
-                path,
-                pattern: self.pattern()?,
-                negated,
-            });
+            return Ok(Expression::Like { path, pattern: self.pattern()?, negated });
         }
         self.skip_space();
         if negated {
@@ -199,10 +174,9 @@ impl<'t> Parser<'t> {
                     None => "a condition starts with a path, not with a value".to_owned(),
                 },
             ),
-            Err(_) if let Some(word) = keyword => error(
-                start,
-                format!("{EXPECTED} (as a key '{word}' needs double quotes)"),
-            ),
+            Err(_) if let Some(word) = keyword => {
+                error(start, format!("{EXPECTED} (as a key '{word}' needs double quotes)"))
+            }
             Err(inner) if self.rest().starts_with('\'') || self.at > start => inner,
             Err(_) => error(start, EXPECTED),
         }
@@ -267,10 +241,7 @@ impl<'t> Parser<'t> {
                 return Ok(Literal::Bool(value));
             }
         }
-        if self
-            .word()
-            .is_some_and(|word| word.eq_ignore_ascii_case("null"))
-        {
+        if self.word().is_some_and(|word| word.eq_ignore_ascii_case("null")) {
             return self.fail(match after {
                 "!=" | "<>" => "null is no value: use 'is not null'",
                 _ => "null is no value: use 'is null'",
@@ -313,10 +284,7 @@ impl<'t> Parser<'t> {
         let text = &self.text[start..self.at];
         if exact {
             return text.parse().map(Number::Integer).map_err(|_| {
-                error(
-                    start,
-                    "an integer beyond 64 bits would not be exact: write 1e19 or a text",
-                )
+                error(start, "an integer beyond 64 bits would not be exact: write 1e19 or a text")
             });
         }
         match text.parse() {
@@ -351,11 +319,7 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        let cast = if self.take("::") {
-            Some(self.cast()?)
-        } else {
-            None
-        };
+        let cast = if self.take("::") { Some(self.cast()?) } else { None };
         Ok(Path { segments, cast })
     }
 
@@ -391,10 +355,7 @@ impl<'t> Parser<'t> {
 
     fn cast(&mut self) -> Result<Cast, SyntaxError> {
         let word = self.word().unwrap_or_default();
-        match CASTS
-            .into_iter()
-            .find(|cast| word.eq_ignore_ascii_case(cast.name()))
-        {
+        match CASTS.into_iter().find(|cast| word.eq_ignore_ascii_case(cast.name())) {
             Some(cast) => {
                 self.at += word.len();
                 Ok(cast)
@@ -435,9 +396,7 @@ impl<'t> Parser<'t> {
 
     fn take_keyword(&mut self, keyword: &str) -> bool {
         self.skip_space();
-        let taken = self
-            .word()
-            .is_some_and(|word| word.eq_ignore_ascii_case(keyword));
+        let taken = self.word().is_some_and(|word| word.eq_ignore_ascii_case(keyword));
         if taken {
             self.at += keyword.len();
         }
@@ -458,11 +417,7 @@ impl<'t> Parser<'t> {
 
     fn end(&mut self, expected: &str) -> Result<(), SyntaxError> {
         self.skip_space();
-        if self.rest().is_empty() {
-            Ok(())
-        } else {
-            self.fail(expected)
-        }
+        if self.rest().is_empty() { Ok(()) } else { self.fail(expected) }
     }
 
     fn rest(&self) -> &'t str {
@@ -475,8 +430,5 @@ impl<'t> Parser<'t> {
 }
 
 fn error(offset: usize, message: impl Into<String>) -> SyntaxError {
-    SyntaxError {
-        offset,
-        message: message.into(),
-    }
+    SyntaxError { offset, message: message.into() }
 }

@@ -2,21 +2,12 @@ use super::*;
 use proptest::prelude::*;
 
 fn path(text: &str) -> Path {
-    let segments = text
-        .split('.')
-        .map(|key| Segment::Key(key.to_owned()))
-        .collect();
-    Path {
-        segments,
-        cast: None,
-    }
+    let segments = text.split('.').map(|key| Segment::Key(key.to_owned())).collect();
+    Path { segments, cast: None }
 }
 
 fn is_null(text: &str) -> Expression {
-    Expression::IsNull {
-        path: path(text),
-        negated: false,
-    }
+    Expression::IsNull { path: path(text), negated: false }
 }
 
 /// The canonical text of an expression, which must be a fixed point.
@@ -54,10 +45,7 @@ fn a_condition_becomes_its_parts() {
         op: Comparison::Ge,
         literal: Literal::Number(Number::Float(-0.5)),
     };
-    assert_eq!(
-        parse_expression("event.\"a.\"\"b\"[0]::float64>=-5e-1"),
-        Ok(compare)
-    );
+    assert_eq!(parse_expression("event.\"a.\"\"b\"[0]::float64>=-5e-1"), Ok(compare));
     let list = Expression::In {
         path: path("username"),
         literals: vec![
@@ -70,11 +58,7 @@ fn a_condition_becomes_its_parts() {
     let text = "username not in('o''neil', -9223372036854775808,TRUE)";
     assert_eq!(parse_expression(text), Ok(list));
     let pattern = Like::new("50\\%").unwrap();
-    let like = Expression::Like {
-        path: path("event.like"),
-        pattern,
-        negated: false,
-    };
+    let like = Expression::Like { path: path("event.like"), pattern, negated: false };
     assert_eq!(parse_expression("event.like like '50\\%'"), Ok(like));
 }
 
@@ -151,11 +135,7 @@ fn an_error_says_what_is_wrong_and_where() {
         let (marked, message) = line.split_once(" => ").unwrap();
         let error = parse_expression(&marked.replace('▶', "")).unwrap_err();
         assert_eq!(Some(error.offset), marked.find('▶'), "{line}");
-        assert!(
-            error.message.starts_with(message),
-            "{line}: {}",
-            error.message
-        );
+        assert!(error.message.starts_with(message), "{line}: {}", error.message);
     }
 }
 
@@ -174,28 +154,17 @@ fn the_place_is_shown_on_one_line() {
     let (before, after) = ("a".repeat(23), "y".repeat(19));
     let expected = format!(" at character 58: …{before} = 'é' ▶x{after}…");
     assert!(shown.ends_with(&expected), "{shown}");
-    let error = SyntaxError {
-        offset: 100,
-        message: "wrong".to_owned(),
-    };
+    let error = SyntaxError { offset: 100, message: "wrong".to_owned() };
     assert_eq!(error.pointing_at("short"), "wrong at character 6: short▶");
 }
 
 #[test]
 fn nesting_is_bounded() {
     let nested = |open: &str, close: &str, depth: usize| {
-        parse_expression(&format!(
-            "{}a = 1{}",
-            open.repeat(depth),
-            close.repeat(depth)
-        ))
+        parse_expression(&format!("{}a = 1{}", open.repeat(depth), close.repeat(depth)))
     };
     for (open, close) in [("(", ")"), ("not ", ""), ("not(", ")")] {
-        let levels = if open == "not(" {
-            MAX_DEPTH / 2
-        } else {
-            MAX_DEPTH
-        };
+        let levels = if open == "not(" { MAX_DEPTH / 2 } else { MAX_DEPTH };
         assert!(nested(open, close, levels).is_ok());
         let error = nested(open, close, levels + 1).unwrap_err();
         assert_eq!(error.offset, open.len() * levels);
@@ -207,33 +176,16 @@ fn nesting_is_bounded() {
 
 #[test]
 fn a_path_stands_alone() {
-    assert_eq!(
-        parse_path(" context.module.usage_key "),
-        Ok(path("context.module.usage_key"))
-    );
+    assert_eq!(parse_path(" context.module.usage_key "), Ok(path("context.module.usage_key")));
     assert_eq!(parse_path("\"in\""), Ok(path("in")));
-    assert_eq!(
-        parse_path("time::Timestamp").unwrap().cast,
-        Some(Cast::Timestamp)
-    );
-    for (text, offset) in [
-        ("", 0),
-        ("in", 0),
-        ("null", 0),
-        ("[0]", 0),
-        ("a,b", 1),
-        ("é", 0),
-    ] {
+    assert_eq!(parse_path("time::Timestamp").unwrap().cast, Some(Cast::Timestamp));
+    for (text, offset) in [("", 0), ("in", 0), ("null", 0), ("[0]", 0), ("a,b", 1), ("é", 0)] {
         assert_eq!(parse_path(text).unwrap_err().offset, offset, "{text}");
     }
 }
 
 fn any_path() -> impl Strategy<Value = Path> {
-    let key = prop_oneof![
-        "[a-zA-Z_][a-z0-9_-]{0,4}",
-        "(?i)(not|in|null|true)",
-        any::<String>()
-    ];
+    let key = prop_oneof!["[a-zA-Z_][a-z0-9_-]{0,4}", "(?i)(not|in|null|true)", any::<String>()];
     let segment = prop_oneof![
         3 => key.clone().prop_map(Segment::Key),
         1 => any::<usize>().prop_map(Segment::Index),
@@ -265,22 +217,10 @@ fn any_expression() -> impl Strategy<Value = Expression> {
             op,
             literal
         }),
-        (
-            any_path(),
-            prop::collection::vec(any_literal(), 1..4),
-            any::<bool>()
-        )
-            .prop_map(|(path, literals, negated)| Expression::In {
-                path,
-                literals,
-                negated
-            }),
+        (any_path(), prop::collection::vec(any_literal(), 1..4), any::<bool>())
+            .prop_map(|(path, literals, negated)| Expression::In { path, literals, negated }),
         (any_path(), pattern, any::<bool>()).prop_map(|(path, pattern, negated)| {
-            Expression::Like {
-                path,
-                pattern: Like::new(&pattern).unwrap(),
-                negated,
-            }
+            Expression::Like { path, pattern: Like::new(&pattern).unwrap(), negated }
         }),
         (any_path(), any::<bool>())
             .prop_map(|(path, negated)| Expression::IsNull { path, negated }),
@@ -290,9 +230,7 @@ fn any_expression() -> impl Strategy<Value = Expression> {
         prop_oneof![
             members().prop_map(Expression::And),
             members().prop_map(Expression::Or),
-            inner
-                .clone()
-                .prop_map(|expression| Expression::Not(Box::new(expression))),
+            inner.clone().prop_map(|expression| Expression::Not(Box::new(expression))),
         ]
     })
 }

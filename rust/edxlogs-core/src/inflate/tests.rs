@@ -24,9 +24,7 @@ impl Engine for ZlibRs {
 
     fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Step {
         let before = (self.0.total_in(), self.0.total_out());
-        let status = self
-            .0
-            .decompress(input, &mut output[at..], FlushDecompress::None);
+        let status = self.0.decompress(input, &mut output[at..], FlushDecompress::None);
         Step {
             read: (self.0.total_in() - before.0) as usize,
             written: (self.0.total_out() - before.1) as usize,
@@ -60,11 +58,7 @@ impl Read for Chunks<'_> {
 type Outcome = (Vec<u8>, Result<Trailing, InflateError>);
 
 fn read_with(engine: impl Engine, bytes: &[u8], chunk: usize, slice: usize) -> Outcome {
-    let input = Chunks {
-        bytes,
-        chunk,
-        interrupt: false,
-    };
+    let input = Chunks { bytes, chunk, interrupt: false };
     let mut reader = GzipReader::with_engine(input, engine);
     let mut data = Vec::new();
     let mut buffer = vec![0; slice];
@@ -86,24 +80,13 @@ fn read_with(engine: impl Engine, bytes: &[u8], chunk: usize, slice: usize) -> O
 }
 
 fn inflate_error(error: &io::Error) -> InflateError {
-    error
-        .get_ref()
-        .unwrap()
-        .downcast_ref::<InflateError>()
-        .unwrap()
-        .clone()
+    error.get_ref().unwrap().downcast_ref::<InflateError>().unwrap().clone()
 }
 
 /// One outcome, reached by each engine with small and large chunks and slices.
 fn read(bytes: &[u8]) -> Outcome {
     let outcome = read_with(Decoder::default(), bytes, 1 << 20, 256 << 10);
-    for (chunk, slice) in [
-        (1, 1),
-        (1, 256 << 10),
-        (1 << 20, 1),
-        (7, 1000),
-        (333, 70_000),
-    ] {
+    for (chunk, slice) in [(1, 1), (1, 256 << 10), (1 << 20, 1), (7, 1000), (333, 70_000)] {
         assert_eq!(read_with(Decoder::default(), bytes, chunk, slice), outcome);
     }
     for (chunk, slice) in [(1, 1000), (1 << 20, 256 << 10)] {
@@ -138,10 +121,7 @@ fn lines(count: usize) -> Vec<u8> {
 }
 
 fn members(count: u64) -> Trailing {
-    Trailing {
-        members: count,
-        ..Trailing::default()
-    }
+    Trailing { members: count, ..Trailing::default() }
 }
 
 #[test]
@@ -164,39 +144,23 @@ fn an_empty_member_adds_nothing() {
 #[test]
 fn zero_padding_is_counted() {
     let bytes = [gzip(b"a\n", 6), vec![0; 512]].concat();
-    let trailing = Trailing {
-        zero_padding: 512,
-        ..members(1)
-    };
+    let trailing = Trailing { zero_padding: 512, ..members(1) };
     assert_eq!(read(&bytes), (b"a\n".to_vec(), Ok(trailing)));
 }
 
 #[test]
 fn a_member_after_padding_is_read() {
     let bytes = [gzip(b"a\n", 6), vec![0; 100], gzip(b"b\n", 6), vec![0; 9]].concat();
-    let trailing = Trailing {
-        zero_padding: 109,
-        ..members(2)
-    };
+    let trailing = Trailing { zero_padding: 109, ..members(2) };
     assert_eq!(read(&bytes), (b"a\nb\n".to_vec(), Ok(trailing)));
 }
 
 #[test]
 fn garbage_is_counted_exactly() {
-    for garbage in [
-        &b"garbage"[..],
-        b"x",
-        b"\x1f\x00\x00",
-        b"\x1f\x1f\x8b\x08",
-        &[7; 100_000],
-    ] {
+    for garbage in [&b"garbage"[..], b"x", b"\x1f\x00\x00", b"\x1f\x1f\x8b\x08", &[7; 100_000]] {
         let bytes = [&gzip(b"a\n", 6)[..], &[0; 5], garbage].concat();
         let garbage = garbage.len() as u64;
-        let trailing = Trailing {
-            zero_padding: 5,
-            garbage,
-            members: 1,
-        };
+        let trailing = Trailing { zero_padding: 5, garbage, members: 1 };
         assert_eq!(read(&bytes), (b"a\n".to_vec(), Ok(trailing)));
     }
 }
@@ -210,10 +174,7 @@ fn every_cut_is_seen_and_loses_nothing_before_it() {
             let (got, end) = read(&whole[..cut]);
             assert_eq!(end, Err(InflateError::Truncated { offset: cut as u64 }));
             assert!(data.starts_with(&got));
-            assert!(
-                cut < whole.len() - 8 || got == data,
-                "all of it but the trailer"
-            );
+            assert!(cut < whole.len() - 8 || got == data, "all of it but the trailer");
         }
     }
 }
@@ -234,9 +195,7 @@ fn a_wrong_checksum_comes_after_the_data() {
     let mut bytes = gzip(&lines(9000), 6);
     let offset = bytes.len() - 8;
     bytes[offset] ^= 1;
-    let error = InflateError::BadChecksum {
-        offset: offset as u64,
-    };
+    let error = InflateError::BadChecksum { offset: offset as u64 };
     assert_eq!(read(&bytes), (lines(9000), Err(error)));
 }
 
@@ -245,9 +204,7 @@ fn a_wrong_length_is_told_from_a_wrong_checksum() {
     let mut bytes = gzip(b"a\n", 6);
     let offset = bytes.len() - 8;
     bytes[offset + 4] ^= 1;
-    let error = InflateError::BadLength {
-        offset: offset as u64,
-    };
+    let error = InflateError::BadLength { offset: offset as u64 };
     assert_eq!(read(&bytes), (b"a\n".to_vec(), Err(error)));
 }
 
@@ -262,10 +219,7 @@ fn bad_data_come_after_the_good() {
 
 #[test]
 fn all_header_fields_are_passed_over() {
-    let builder = GzBuilder::new()
-        .extra(vec![0x1f; 65_535])
-        .filename("a.log")
-        .comment("\u{e9}");
+    let builder = GzBuilder::new().extra(vec![0x1f; 65_535]).filename("a.log").comment("\u{e9}");
     let mut encoder = builder.mtime(7).write(Vec::new(), Compression::fast());
     encoder.write_all(b"a\n").unwrap();
     let bytes = encoder.finish().unwrap();
@@ -281,35 +235,20 @@ fn a_header_checksum_is_checked() {
     let bytes = [&header[..], &sum, &plain[10..]].concat();
     assert_eq!(read(&bytes), (b"a\n".to_vec(), Ok(members(1))));
     let bytes = [&header[..], &[sum[0], !sum[1]], &plain[10..]].concat();
-    assert_eq!(
-        read(&bytes),
-        (vec![], Err(InflateError::BadHeader { offset: 0 }))
-    );
+    assert_eq!(read(&bytes), (vec![], Err(InflateError::BadHeader { offset: 0 })));
 }
 
 #[test]
 fn bad_headers_are_told() {
     let good = gzip(b"a\n", 6);
-    for (place, value) in [
-        (0, b'{'),
-        (1, b'"'),
-        (2, 7),
-        (3, 0x20),
-        (3, 0x40),
-        (3, 0x80),
-    ] {
+    for (place, value) in [(0, b'{'), (1, b'"'), (2, 7), (3, 0x20), (3, 0x40), (3, 0x80)] {
         let mut bad = good.clone();
         bad[place] = value;
-        assert_eq!(
-            read(&bad),
-            (vec![], Err(InflateError::BadHeader { offset: 0 }))
-        );
+        assert_eq!(read(&bad), (vec![], Err(InflateError::BadHeader { offset: 0 })));
         if place > 1 {
             // Behind a member too, once it has a member's first bytes.
             let bytes = [&good[..], &bad].concat();
-            let error = InflateError::BadHeader {
-                offset: good.len() as u64,
-            };
+            let error = InflateError::BadHeader { offset: good.len() as u64 };
             assert_eq!(read(&bytes), (b"a\n".to_vec(), Err(error)));
         }
     }
@@ -331,11 +270,7 @@ fn no_flipped_bit_passes_for_good_data() {
             Ok(_) => {
                 assert_eq!(got, expected);
                 // The text flag, time, extra flags, system; what fills up the last byte of data.
-                let (start, end) = if bit < 8 * first {
-                    (0, first)
-                } else {
-                    (first, whole.len())
-                };
+                let (start, end) = if bit < 8 * first { (0, first) } else { (first, whole.len()) };
                 let byte = bit / 8 - start;
                 assert!(
                     bit == 8 * (start + 3) || (4..10).contains(&byte) || byte == end - start - 9
@@ -360,10 +295,7 @@ fn an_error_of_the_source_keeps_its_kind_and_the_data_before_it() {
     let error = reader.read_to_end(&mut got).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     assert!(got.len() > data.len() / 3 && data.starts_with(&got));
-    assert_eq!(
-        reader.read(&mut [0]).unwrap_err().kind(),
-        io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(reader.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
 proptest! {

@@ -58,13 +58,8 @@ pub fn push_rows(batch: &RecordBatch, excel_safe: bool, out: &mut Vec<u8>) {
 
 fn push_text(text: &str, excel_safe: bool, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    let runs = excel_safe
-        && bytes
-            .first()
-            .is_some_and(|first| FORMULA_STARTS.contains(first));
-    let plain = !bytes
-        .iter()
-        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+    let runs = excel_safe && bytes.first().is_some_and(|first| FORMULA_STARTS.contains(first));
+    let plain = !bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
     if plain && !bytes.is_empty() {
         if runs {
             out.push(b'\'');

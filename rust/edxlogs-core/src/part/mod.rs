@@ -21,7 +21,8 @@ pub use self::output::Output;
 use self::parquet::ParquetWriter;
 use self::spool::{HiddenFile, Spool};
 use crate::error::{Error, Result};
-use crate::scan::{Reject, Rows, Sink};
+use crate::rejects::Reject;
+use crate::scan::{Rows, Sink};
 
 /// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
 pub const SMALL_PART_BYTES: usize = 16 * 1024 * 1024;
@@ -98,10 +99,7 @@ impl<W: Write> Encoder<W> {
 /// What a part holds.
 enum Content {
     /// Rows, not encoded yet.
-    Batches {
-        batches: Vec<RecordBatch>,
-        bytes: usize,
-    },
+    Batches { batches: Vec<RecordBatch>, bytes: usize },
     /// Rows in an Arrow IPC file, not encoded yet either.
     Spilled(HiddenFile),
     /// Row groups of a Parquet file.
@@ -205,10 +203,9 @@ impl PartWriter {
         rejects_path: Option<PathBuf>,
     ) -> Self {
         let content = match format {
-            Format::Parquet | Format::ArrowIpc => Content::Batches {
-                batches: Vec::new(),
-                bytes: 0,
-            },
+            Format::Parquet | Format::ArrowIpc => {
+                Content::Batches { batches: Vec::new(), bytes: 0 }
+            }
             Format::Csv { .. } | Format::JsonLines(_) => {
                 Content::Bytes(Spool::new(path.clone(), limit))
             }
@@ -240,11 +237,7 @@ impl PartWriter {
                 Content::Compressed(hidden)
             }
         };
-        Ok(Part {
-            content,
-            rejects: self.rejects,
-            path: self.path,
-        })
+        Ok(Part { content, rejects: self.rejects, path: self.path })
     }
 
     fn batch(&mut self, batch: RecordBatch) -> Result<()> {
@@ -301,10 +294,8 @@ impl PartWriter {
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.content {
             Writing::Content(Content::Bytes(spool)) => {
-                let compressed = matches!(
-                    self.format,
-                    Format::JsonLines(Compression::Gzip | Compression::Zstd)
-                );
+                let compressed =
+                    matches!(self.format, Format::JsonLines(Compression::Gzip | Compression::Zstd));
                 if compressed && spool.memory_bytes() + bytes.len() > self.limit {
                     return self.outgrow_lines(bytes);
                 }
@@ -348,9 +339,7 @@ impl Sink for PartWriter {
         for reject in rejects {
             self.scratch.clear();
             reject.push(&mut self.scratch);
-            self.rejects
-                .write_all(&self.scratch)
-                .map_err(Error::encode)?;
+            self.rejects.write_all(&self.scratch).map_err(Error::encode)?;
         }
         Ok(())
     }

@@ -15,7 +15,8 @@ use super::csv;
 use super::parquet::ParquetWriter;
 use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
 use crate::error::{Error, Result};
-use crate::scan::{BATCH_ROWS, Reject, Rows, Sink};
+use crate::rejects::Reject;
+use crate::scan::{BATCH_ROWS, Rows, Sink};
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -32,16 +33,8 @@ pub struct Output {
 enum Writer {
     Parquet(Box<ParquetWriter<Out>>),
     Bytes(Out),
-    Lines {
-        out: Option<Out>,
-        member: Option<Box<Encoder<Out>>>,
-        in_member: usize,
-    },
-    Ipc {
-        writer: Box<FileWriter<Out>>,
-        waiting: Vec<RecordBatch>,
-        rows: usize,
-    },
+    Lines { out: Option<Out>, member: Option<Box<Encoder<Out>>>, in_member: usize },
+    Ipc { writer: Box<FileWriter<Out>>, waiting: Vec<RecordBatch>, rows: usize },
 }
 
 impl Output {
@@ -68,28 +61,15 @@ impl Output {
                 Writer::Bytes(out)
             }
             Format::JsonLines(Compression::None) => Writer::Bytes(out),
-            Format::JsonLines(_) => Writer::Lines {
-                out: Some(out),
-                member: None,
-                in_member: 0,
-            },
+            Format::JsonLines(_) => Writer::Lines { out: Some(out), member: None, in_member: 0 },
             Format::ArrowIpc => {
                 let metadata: std::collections::HashMap<_, _> = metadata.iter().cloned().collect();
                 let schema: Schema = schema.as_ref().clone().with_metadata(metadata);
                 let writer = FileWriter::try_new(out, &schema).map_err(Error::encode)?;
-                Writer::Ipc {
-                    writer: Box::new(writer),
-                    waiting: Vec::new(),
-                    rows: 0,
-                }
+                Writer::Ipc { writer: Box::new(writer), waiting: Vec::new(), rows: 0 }
             }
         };
-        Ok(Self {
-            writer,
-            format,
-            schema,
-            scratch: Vec::new(),
-        })
+        Ok(Self { writer, format, schema, scratch: Vec::new() })
     }
 
     /// Appends what a source adds. The part's rejected lines are the caller's business.
@@ -150,11 +130,7 @@ impl Output {
             Writer::Ipc { waiting, rows, .. } => {
                 *rows += batch.num_rows();
                 waiting.push(batch);
-                if *rows >= BATCH_ROWS {
-                    self.write_waiting()
-                } else {
-                    Ok(())
-                }
+                if *rows >= BATCH_ROWS { self.write_waiting() } else { Ok(()) }
             }
             Writer::Bytes(out) => {
                 let excel_safe = matches!(self.format, Format::Csv { excel_safe: true });
@@ -168,12 +144,7 @@ impl Output {
 
     /// Writes the batches that wait for company as one.
     fn write_waiting(&mut self) -> Result<()> {
-        let Writer::Ipc {
-            writer,
-            waiting,
-            rows,
-        } = &mut self.writer
-        else {
+        let Writer::Ipc { writer, waiting, rows } = &mut self.writer else {
             return Ok(());
         };
         if waiting.is_empty() {
@@ -182,27 +153,19 @@ impl Output {
         let batch = concat_batches(&self.schema, waiting.iter()).map_err(Error::encode)?;
         waiting.clear();
         *rows = 0;
-        let batch = batch
-            .with_schema(Arc::clone(writer.schema()))
-            .map_err(Error::encode)?;
+        let batch = batch.with_schema(Arc::clone(writer.schema())).map_err(Error::encode)?;
         writer.write(&batch).map_err(Error::encode)
     }
 
     fn lines(&mut self, lines: &[u8]) -> Result<()> {
         match &mut self.writer {
             Writer::Bytes(out) => out.write_all(lines).map_err(Error::encode)?,
-            Writer::Lines {
-                out,
-                member,
-                in_member,
-            } => {
+            Writer::Lines { out, member, in_member } => {
                 if member.is_none() {
                     let Format::JsonLines(compression) = self.format else {
                         return Ok(());
                     };
-                    let out = out
-                        .take()
-                        .ok_or_else(|| Error::internal("the output is gone"))?;
+                    let out = out.take().ok_or_else(|| Error::internal("the output is gone"))?;
                     *member = Some(Box::new(Encoder::new(out, compression)?));
                 }
                 if let Some(member) = member {
@@ -219,12 +182,7 @@ impl Output {
     }
 
     fn end_member(&mut self) -> Result<()> {
-        if let Writer::Lines {
-            out,
-            member,
-            in_member,
-        } = &mut self.writer
-        {
+        if let Writer::Lines { out, member, in_member } = &mut self.writer {
             if let Some(member) = member.take() {
                 *out = Some(member.finish()?);
             }
@@ -250,14 +208,8 @@ impl Output {
     /// Those of writing.
     pub fn finish(mut self) -> Result<File> {
         self.write_waiting()?;
-        if let (
-            Writer::Lines {
-                member: None,
-                out: Some(_),
-                ..
-            },
-            Format::JsonLines(_),
-        ) = (&self.writer, self.format)
+        if let (Writer::Lines { member: None, out: Some(_), .. }, Format::JsonLines(_)) =
+            (&self.writer, self.format)
         {
             // Even no lines make a valid file.
             self.lines(b"")?;
@@ -275,8 +227,7 @@ impl Output {
             }
         };
         out.flush().map_err(Error::encode)?;
-        out.into_inner()
-            .map_err(|error| Error::encode(error.into_error()))
+        out.into_inner().map_err(|error| Error::encode(error.into_error()))
     }
 }
 

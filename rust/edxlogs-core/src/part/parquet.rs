@@ -51,14 +51,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties(metadata)))
             .map_err(Error::encode)?;
         let (file, factory) = writer.into_serialized_writer().map_err(Error::encode)?;
-        Ok(Self {
-            file,
-            factory,
-            schema,
-            group: Vec::new(),
-            group_rows: 0,
-            groups: 0,
-        })
+        Ok(Self { file, factory, schema, group: Vec::new(), group_rows: 0, groups: 0 })
     }
 
     /// Adds rows to the row group under way; full groups are written out.
@@ -69,29 +62,21 @@ impl<W: Write + Send> ParquetWriter<W> {
         let mut offset = 0;
         while offset < batch.num_rows() {
             if self.group.is_empty() {
-                self.group = self
-                    .factory
-                    .create_column_writers(self.groups)
-                    .map_err(Error::encode)?;
+                self.group =
+                    self.factory.create_column_writers(self.groups).map_err(Error::encode)?;
             }
             let rows = (ROW_GROUP_ROWS - self.group_rows).min(batch.num_rows() - offset);
             let slice = batch.slice(offset, rows);
             let mut writers = self.group.iter_mut();
             for (field, column) in self.schema.fields().iter().zip(slice.columns()) {
                 for leaf in compute_leaves(field, column).map_err(Error::encode)? {
-                    let writer = writers
-                        .next()
-                        .ok_or_else(|| Error::internal("a column more"))?;
+                    let writer = writers.next().ok_or_else(|| Error::internal("a column more"))?;
                     writer.write(&leaf).map_err(Error::encode)?;
                 }
             }
             offset += rows;
             self.group_rows += rows;
-            let bytes: usize = self
-                .group
-                .iter()
-                .map(|w| w.get_estimated_total_bytes())
-                .sum();
+            let bytes: usize = self.group.iter().map(|w| w.get_estimated_total_bytes()).sum();
             if self.group_rows == ROW_GROUP_ROWS || bytes >= ROW_GROUP_BYTES {
                 self.end_group()?;
             }
@@ -156,10 +141,8 @@ impl<W: Write + Send> ParquetWriter<W> {
 }
 
 fn properties(metadata: &[(String, String)]) -> WriterProperties {
-    let key_values = metadata
-        .iter()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
-        .collect();
+    let key_values =
+        metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("edxlogs {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::default()))

@@ -10,12 +10,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Those of opening, also when the file exists.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// A file that is deleted when it is dropped.
@@ -32,10 +27,7 @@ impl HiddenFile {
     /// # Errors
     /// Those of opening.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: create_private(path)?,
-            path: path.to_owned(),
-        })
+        Ok(Self { file: create_private(path)?, path: path.to_owned() })
     }
 }
 
@@ -61,14 +53,7 @@ impl Spool {
     /// An empty spool of at most `limit` bytes in memory. Without a path for the hidden file, what
     /// goes beyond that is dropped, and the spool is outgrown.
     pub fn new(path: Option<PathBuf>, limit: usize) -> Self {
-        Self {
-            memory: Vec::new(),
-            file: None,
-            path,
-            limit,
-            written: 0,
-            outgrown: false,
-        }
+        Self { memory: Vec::new(), file: None, path, limit, written: 0, outgrown: false }
     }
 
     /// Whether bytes were dropped.
