@@ -164,16 +164,17 @@ def microseconds(value: object) -> int | None:
 
     A number is milliseconds since 1970, or seconds if its magnitude is below 1e11. Text is a date
     and a time of day, with T or a space between, any digits of a second (cut after the sixth), and
-    UTC unless it names an offset. MongoDB's `{"$date": ...}` holds either, or a number as
-    `{"$numberLong": "..."}`.
+    UTC unless it names an offset. MongoDB's `{"$date": ...}` holds text, or milliseconds of any
+    magnitude, also as `{"$numberLong": "..."}`.
     """
+    of_mongo = isinstance(value, dict)
     if isinstance(value, dict) and "$date" in value:
         value = value["$date"]
         if isinstance(value, dict):
             value = value.get("$numberLong")
             value = _integer(value) if isinstance(value, str) else value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        unit = 1000 if abs(value) >= _MILLISECONDS_FROM else 1_000_000
+        unit = 1000 if of_mongo or abs(value) >= _MILLISECONDS_FROM else 1_000_000
         low, high = _MICROSECONDS
         # Beyond the years 1 to 9999 whatever the unit is; also keeps infinities out.
         if not abs(value) < 1e16:

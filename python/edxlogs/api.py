@@ -119,7 +119,7 @@ class BatchStream(_core.BatchStream):
                 writer.close()
 
         tasks = [lambda number=number: task(number) for number in range(len(self._sources))]
-        workers = Workers(tasks, self._threads, self._threads + _SOURCES_AHEAD)
+        workers = Workers(tasks, self._threads, self._threads + _SOURCES_AHEAD).start()
         error: BaseException | None = self._error
         try:
             for source in self._sources:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
@@ -29,7 +29,7 @@ WAITING_BYTES = 64 << 20  # parts in memory that wait for their turn
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
 _SMALL_PART_BYTES = 16 << 20
 MOST_AHEAD = 128  # parts, so that a run keeps few files open
-_PATIENCE_SECONDS = 1.0  # for workers that were told to stop
+_PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
 
 
 @dataclass(slots=True)
@@ -75,8 +75,12 @@ class Workers(Generic[T]):
             threading.Thread(target=self._work, name="edxlogs-worker", daemon=True)
             for _ in range(min(count, len(tasks)))
         ]
+
+    def start(self) -> Self:
+        """Let the threads begin."""
         for thread in self._threads:
             thread.start()
+        return self
 
     def _work(self) -> None:
         while True:
@@ -126,7 +130,7 @@ class Workers(Generic[T]):
 
 def in_worker(task: Callable[[], T]) -> T:
     """Do in another thread what may take long, so that this one sees Ctrl-C."""
-    return Workers([task], 1).take()
+    return Workers([task], 1).start().take()
 
 
 @dataclass(slots=True)
@@ -175,6 +179,7 @@ class Run:
         # Without a place for hidden files, parts that wait stay in memory: let them be few.
         ahead = count if self.delivery.file is None and not direct else MOST_AHEAD
         workers = self._pool = Workers(tasks, count, ahead)
+        workers.start()
         try:
             for source in self.sources:
                 self._deliver(source, workers.take())

@@ -38,7 +38,7 @@ def test_results_come_in_order() -> None:
         time.sleep(0.02 if number % 3 == 0 else 0)
         return number
 
-    workers = Workers([partial(task, number) for number in range(30)], 4)
+    workers = Workers([partial(task, number) for number in range(30)], 4).start()
     assert [workers.take() for _ in range(30)] == list(range(30))
     workers.stop()
 
@@ -46,7 +46,7 @@ def test_results_come_in_order() -> None:
 @pytest.mark.parametrize(("count", "ahead"), [(1, 1), (2, 2), (4, 3), (3, 128)])
 def test_a_worker_runs_ahead_no_further_than_told(count: int, ahead: int) -> None:
     begun: list[int] = []
-    workers = Workers([partial(begun.append, number) for number in range(20)], count, ahead)
+    workers = Workers([partial(begun.append, number) for number in range(20)], count, ahead).start()
     for taken in range(20):
         time.sleep(0.02)
         assert len(begun) <= taken + ahead
@@ -61,7 +61,7 @@ def test_what_a_task_raises_is_raised_in_its_turn() -> None:
     def fail() -> int:
         raise KeyError("task")
 
-    workers: Workers[int] = Workers([lambda: 1, fail, lambda: 3], 2)
+    workers: Workers[int] = Workers([lambda: 1, fail, lambda: 3], 2).start()
     assert workers.take() == 1
     with pytest.raises(KeyError, match="task"):
         workers.take()
@@ -72,7 +72,7 @@ def test_what_a_task_raises_is_raised_in_its_turn() -> None:
 def test_stopping_ends_every_thread() -> None:
     before = usage()
     release = threading.Event()
-    workers = Workers([lambda: release.wait(5) for _ in range(50)], 3, 10)
+    workers = Workers([lambda: release.wait(5) for _ in range(50)], 3, 10).start()
     threading.Timer(0.1, release.set).start()
     start = time.monotonic()
     workers.stop()
@@ -83,7 +83,7 @@ def test_stopping_ends_every_thread() -> None:
 def test_stopping_waits_for_nobody_who_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edxlogs.run, "_PATIENCE_SECONDS", 0.1)
     release = threading.Event()
-    workers = Workers([lambda: release.wait(5)], 1)
+    workers = Workers([lambda: release.wait(5)], 1).start()
     start = time.monotonic()
     workers.stop()
     assert 0.05 < time.monotonic() - start < 1

@@ -27,10 +27,23 @@ from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, refuse, wr
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
 from edxlogs.suggestions import suggest
 
-_CONDITIONS = (
-    "course org event_type category event_source user site exclude_course exclude_org"
-    " exclude_event_type exclude_category exclude_event_source exclude_user exclude_site where"
-).split()
+_CONDITIONS = [
+    "course",
+    "org",
+    "event_type",
+    "category",
+    "event_source",
+    "user",
+    "site",
+    "exclude_course",
+    "exclude_org",
+    "exclude_event_type",
+    "exclude_category",
+    "exclude_event_source",
+    "exclude_user",
+    "exclude_site",
+    "where",
+]
 
 
 def run_filter(arguments: Sequence[str], **options: Any) -> int:
