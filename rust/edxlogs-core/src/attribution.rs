@@ -5,49 +5,25 @@ use std::borrow::Cow;
 use crate::course;
 use crate::event::{Event, Field, as_text};
 use crate::scanner::{Kind, Scanner, Span, Step, find, key_is};
-use crate::text;
 
-/// The payload, decoded where it is JSON text.
-pub(crate) struct Payload<'a> {
-    text: Cow<'a, str>,
-    span: Span,
-}
-
-impl<'a> Payload<'a> {
-    /// The payload at `span` of `text`; not an object unless it is one, or the JSON text of one.
-    pub(crate) fn new(text: &'a str, span: Span) -> Self {
-        if span.kind == Kind::String {
-            let decoded = text::decode(text, span);
-            // Form-encoded payloads and plain words are no JSON, which their first byte tells.
-            if decoded.trim_start().starts_with('{')
-                && let Ok((span, _)) = text::whole_value(decoded.as_bytes())
-            {
-                return Self { text: decoded, span };
-            }
-            return Self { text: Cow::Borrowed(""), span: Span::default() };
-        }
-        Self { text: Cow::Borrowed(text), span }
+/// The members of those names in the object at `object` of `text`, the last of duplicates.
+fn members<const N: usize>(text: &str, object: Span, names: [&'static str; N]) -> [Span; N] {
+    let mut found = [Span::default(); N];
+    if object.kind != Kind::Object {
+        return found;
     }
-
-    /// The members of those names in the object at `span`, the last of duplicates.
-    fn members<const N: usize>(&self, span: Span, names: [&'static str; N]) -> [Span; N] {
-        let mut found = [Span::default(); N];
-        if span.kind != Kind::Object {
-            return found;
+    let bytes = text.as_bytes();
+    let mut scanner = Scanner::new(bytes, object.start);
+    // The text was scanned before, so it scans again.
+    let _ = scanner.object(|scanner, key| {
+        let place = names.iter().position(|name| key_is(bytes, key, name));
+        let value = scanner.value()?;
+        if let Some(place) = place {
+            found[place] = value;
         }
-        let bytes = self.text.as_bytes();
-        let mut scanner = Scanner::new(bytes, span.start);
-        // The text was scanned before, so it scans again.
-        let _ = scanner.object(|scanner, key| {
-            let place = names.iter().position(|name| key_is(bytes, key, name));
-            let value = scanner.value()?;
-            if let Some(place) = place {
-                found[place] = value;
-            }
-            Ok(())
-        });
-        found
-    }
+        Ok(())
+    });
+    found
 }
 
 /// The text of a string; other kinds of values name no course.
@@ -65,8 +41,8 @@ impl course::Fields for Event<'_> {
     }
 
     fn payload<const N: usize>(&self, names: [&'static str; N]) -> [Option<Cow<'_, str>>; N] {
-        let payload = self.payload();
-        payload.members(payload.span, names).map(|span| string(&payload.text, span))
+        let (text, payload) = self.payload().value();
+        members(text, payload, names).map(|span| string(text, span))
     }
 
     fn module_usage_key(&self) -> Option<Cow<'_, str>> {
@@ -96,14 +72,14 @@ impl course::Fields for Event<'_> {
         method: &'static str,
         names: [&'static str; N],
     ) -> [Option<Cow<'_, str>>; N] {
-        let payload = self.payload();
-        let [parameters] = payload.members(payload.span, [method]);
-        payload.members(parameters, names).map(|span| {
+        let (text, payload) = self.payload().value();
+        let [parameters] = members(text, payload, [method]);
+        members(text, parameters, names).map(|span| {
             let first = match span.kind {
-                Kind::Array => find(payload.text.as_bytes(), span, [Step::Index(0)])?,
+                Kind::Array => find(text.as_bytes(), span, [Step::Index(0)])?,
                 _ => span,
             };
-            string(&payload.text, first)
+            string(text, first)
         })
     }
 }

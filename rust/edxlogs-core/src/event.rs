@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::account::{Odd, OddSet};
-use crate::attribution::Payload;
 use crate::course::{self, CourseSource};
+use crate::payload::Payload;
 use crate::scanner::{Fault, Kind, Oddities, Scanner, Span, Step, find};
 use crate::text;
 use crate::time;
@@ -414,12 +414,16 @@ impl<'a> Event<'a> {
 
     /// The payload as JSON text.
     pub fn payload_json(&self) -> Option<Cow<'_, str>> {
-        text::payload_json(self.text, self.payload_span())
+        self.payload().json()
     }
 
     /// The context as JSON text.
     pub fn context_json(&self) -> Option<Cow<'_, str>> {
-        text::payload_json(self.text, self.fields.get(Field::Context))
+        let context = self.fields.get(Field::Context);
+        if context.kind == Kind::Object {
+            return Some(Cow::Borrowed(&self.text[context.start..context.end]));
+        }
+        Payload::new(self.text, context).json().map(|text| Cow::Owned(text.into_owned()))
     }
 
     fn payload_span(&self) -> Span {
@@ -441,16 +445,9 @@ impl<'a> Event<'a> {
         };
         match root {
             "event" => {
-                let span = self.payload_span();
-                if span.kind == Kind::String {
-                    let decoded = text::decode(self.text, span);
-                    if let Ok((value, _)) = text::whole_value(decoded.as_bytes()) {
-                        let found = find(decoded.as_bytes(), value, path)?;
-                        return Some((decoded, found));
-                    }
-                }
-                let found = find(self.text.as_bytes(), span, path)?;
-                Some((Cow::Borrowed(self.text), found))
+                let (text, span) = self.payload().value();
+                let found = find(text.as_bytes(), span, path)?;
+                Some((Cow::Borrowed(text), found))
             }
             "context" => match self.fields.get(Field::Context) {
                 Span { kind: Kind::String, .. } => {
@@ -504,15 +501,7 @@ impl<'a> Event<'a> {
                 mark(course::org(&course.key) != Some(&*org), Odd::OrgDiffers);
             }
         }
-        let payload = self.payload_span();
-        if payload.kind == Kind::String && payload.end > payload.start {
-            let raw = self.text.as_bytes()[payload.start];
-            // A payload that begins like an object or array but is none was cut or broken.
-            if raw == b'{' || raw == b'[' {
-                let decoded = text::decode(self.text, payload);
-                mark(text::whole_value(decoded.as_bytes()).is_err(), Odd::PayloadNotJson);
-            }
-        }
+        mark(self.payload().is_broken(), Odd::PayloadNotJson);
         odd
     }
 }

@@ -17,6 +17,7 @@ pub mod lines;
 pub mod mend;
 pub mod part;
 pub mod pattern;
+mod payload;
 pub mod pipeline;
 pub mod predicate;
 pub mod prefilter;

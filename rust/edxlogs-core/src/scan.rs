@@ -21,7 +21,7 @@ use crate::schema::{Place, Projection, SourceInfo};
 pub const BATCH_ROWS: usize = 8192;
 
 /// … or this many bytes of them.
-pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+pub const BATCH_BYTES: usize = 1024 * 1024;
 
 /// One of this many lines that the prefilter dropped is parsed all the same.
 const SAMPLE_EVERY: u64 = 4093;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::scanner::{Fault, Kind, Oddities, Scanner, Span};
+use crate::scanner::{Fault, Oddities, Scanner, Span};
 
 /// Appends the text that the inside of a JSON string stands for, as UTF-8. Lone surrogates become
 /// U+FFFD. The escapes must be well formed, as the scanner has seen to.
@@ -168,61 +168,10 @@ fn push_strict_string(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     at
 }
 
-/// A payload as JSON text: `event` and `context` of the output.
-///
-/// An object, array or scalar stands as written. A string is decoded once: JSON text stands as it
-/// is, any other text as a JSON string. `null`, and text that is `null`, give `None`. What comes out
-/// is strict JSON. Source: EdX Research Guide, "Events in the Tracking Logs", on the `event` field.
-pub fn payload_json(text: &str, span: Span) -> Option<Cow<'_, str>> {
-    match span.kind {
-        Kind::Absent | Kind::Null => None,
-        // The line was rewritten if it was not strict, so the slice is.
-        Kind::Object | Kind::Array | Kind::Number | Kind::True | Kind::False => {
-            Some(Cow::Borrowed(&text[span.start..span.end]))
-        }
-        Kind::String => {
-            let decoded = decode(text, span);
-            let Ok((value, odd)) = whole_value(decoded.as_bytes()) else {
-                return Some(Cow::Borrowed(&text[span.start - 1..span.end + 1]));
-            };
-            if value.kind == Kind::Null {
-                return None;
-            }
-            if !odd.needs_rewriting() {
-                return Some(decoded);
-            }
-            let mut strict = Vec::with_capacity(decoded.len() + 16);
-            push_strict(decoded.as_bytes(), &mut strict);
-            Some(Cow::Owned(String::from_utf8(strict).unwrap_or_default()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn payload(text: &str) -> Option<String> {
-        let (span, _) = whole_value(text.as_bytes()).expect("JSON");
-        payload_json(text, span).map(Cow::into_owned)
-    }
-
-    #[test]
-    fn payloads() {
-        assert_eq!(payload("null"), None);
-        assert_eq!(payload("\"null\""), None);
-        assert_eq!(payload("{\"a\": 1.0}").as_deref(), Some("{\"a\": 1.0}"));
-        assert_eq!(payload("\"{\\\"a\\\": NaN}\"").as_deref(), Some("{\"a\": null}"));
-        assert_eq!(
-            payload("\"{\\\"a\\\": \\\"x\\ty\\\"}\"").as_deref(),
-            Some("{\"a\": \"x\\ty\"}")
-        );
-        assert_eq!(payload("\"a=1&b=2\"").as_deref(), Some("\"a=1&b=2\""));
-        assert_eq!(payload("\"\"").as_deref(), Some("\"\""));
-        assert_eq!(payload("\"\\\"in\\\"\"").as_deref(), Some("\"in\""));
-        assert_eq!(payload("\"{\\\"cut\"").as_deref(), Some("\"{\\\"cut\""));
-    }
 
     #[test]
     fn strict_rewrites_only_what_is_not() {

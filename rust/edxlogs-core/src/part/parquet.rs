@@ -26,8 +26,22 @@ const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// Longest text in the statistics, in bytes.
 const STATISTICS_BYTES: usize = 64;
 
-/// Columns of long, mostly distinct text: no dictionary, and no statistics that could help.
+/// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
 const JSON_COLUMNS: [&str; 2] = ["context", "event"];
+
+/// Columns that no reader asks for a range of, so that statistics would cost and not help.
+const WITHOUT_STATISTICS: [&str; 10] = [
+    "accept_language",
+    "agent",
+    "context",
+    "event",
+    "host",
+    "ip",
+    "page",
+    "path",
+    "referer",
+    "session",
+];
 
 /// Columns of numbers that grow, or nearly: written as differences.
 const GROWING_COLUMNS: [&str; 2] = ["time", "line"];
@@ -151,9 +165,11 @@ fn properties(metadata: &[(String, String)]) -> WriterProperties {
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(key_values));
     for name in JSON_COLUMNS {
-        builder = builder
-            .set_column_dictionary_enabled(ColumnPath::from(name), false)
-            .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), false);
+    }
+    for name in WITHOUT_STATISTICS {
+        builder =
+            builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
     }
     for name in GROWING_COLUMNS {
         builder = builder
