@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use crate::course;
-use crate::event::{Event, Field, as_text};
-use crate::scanner::{Kind, Scanner, Span, Step, find, key_is};
+use crate::event::{Event, as_text};
+use crate::fields::Field;
+use crate::path::{Step, find, key_is};
+use crate::scanner::{Kind, Scanner, Span};
 
 /// The members of those names in the object at `object` of `text`, the last of duplicates.
 fn members<const N: usize>(text: &str, object: Span, names: [&'static str; N]) -> [Span; N] {

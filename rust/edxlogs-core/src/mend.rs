@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::account::{Mend, MendSet, Reason, ReasonSet};
-use crate::event::Fields;
+use crate::fields::Fields;
 use crate::scanner::{Fault, Kind, Oddities};
 use crate::text::{decode, push_strict, whole_value};
 
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(events(format!("{{\"a\": \"b{EVENT}").as_bytes()), one("interleaved"));
         let nested = serde_json::to_string(EVENT).expect("text");
         assert_eq!(events(nested.as_bytes()), one("nested_json"));
-        assert_eq!(events(nested[1..nested.len() - 1].as_bytes()), one("nested_json"));
+        assert_eq!(events(&nested.as_bytes()[1..nested.len() - 1]), one("nested_json"));
         let two = events(format!("{EVENT} {EVENT}").as_bytes());
         assert_eq!(two, [one("concatenated"), one("concatenated")].concat());
         // What a lost line end joined: each event counts, whatever stands before it.

@@ -11,9 +11,12 @@ use crate::text::{decode, push_strict, whole_value};
 pub(crate) struct Payload<'a> {
     line: &'a str,
     span: Span,
-    /// What the payload stands for, if it is a string: decoded, and the value that fills it.
-    decoded: Option<(Cow<'a, str>, Option<(Span, Oddities)>)>,
+    /// What the payload stands for, if it is a string.
+    decoded: Option<Decoded<'a>>,
 }
+
+/// A string's text, and the JSON value that fills it, if one does.
+type Decoded<'a> = (Cow<'a, str>, Option<(Span, Oddities)>);
 
 impl<'a> Payload<'a> {
     /// The payload at `span` of `line`.

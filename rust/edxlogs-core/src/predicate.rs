@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Field};
+use crate::event::Event;
 use crate::expression::{Comparison, Expression, Like, Literal, Number, Path, parse_expression};
+use crate::fields::Field;
 use crate::pattern::{Pattern, PatternSet};
 use crate::prefilter::Prefilter;
 use crate::schema::{ColumnType, Expr, Place, Value, parse_number};

@@ -1,7 +1,8 @@
 //! Rejected lines, kept with their place: a rejects file can be mended by hand and read as a source.
 
 use crate::account::Reason;
-use crate::scanner::{Kind, Span, Step, find};
+use crate::path::{Step, find};
+use crate::scanner::{Kind, Span};
 use crate::schema::SourceInfo;
 use crate::text::{self, push_json_string};
 

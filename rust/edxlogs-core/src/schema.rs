@@ -8,9 +8,11 @@ use std::str::FromStr;
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, as_time};
+use crate::event::{Event, as_time};
 use crate::expression::{Cast, Path, Segment, parse_path};
-use crate::scanner::{Kind, Span, Step};
+use crate::fields::Field;
+use crate::path::Step;
+use crate::scanner::{Kind, Span};
 use crate::text;
 
 /// What is known of a source: it stands in the rows of its events.
