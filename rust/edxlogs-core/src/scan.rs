@@ -381,12 +381,23 @@ impl<'q> LineScanner<'q> {
         }
         self.until_sample = SAMPLE_EVERY;
         self.stats.sampled += 1;
-        let trimmed = line.bytes.trim_ascii();
-        let Some((event, _)) = self.clean(trimmed) else {
-            return Ok(());
+        let matches = |event: &Event<'_>| {
+            let place = Place { source: &self.source, line: line.number, item: 0 };
+            self.query.predicate.matches(event, place)
         };
-        let place = Place { source: &self.source, line: line.number, item: 0 };
-        if self.query.predicate.matches(&event, place) {
+        let matched = match self.clean(line.bytes.trim_ascii()) {
+            Some((event, _)) => matches(&event),
+            None => match mend(line.bytes) {
+                Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {
+                    Fields::scan(mended.text.as_bytes()).is_ok_and(|(fields, ..)| {
+                        let from_context = self.query.course_from_context;
+                        matches(&Event::new(&mended.text, fields, from_context))
+                    })
+                }),
+                _ => false,
+            },
+        };
+        if matched {
             let why = format!("the prefilter dropped line {}, which matches", line.number);
             return Err(Error::internal(why));
         }
