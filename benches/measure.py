@@ -26,7 +26,8 @@ class Cost:
             agent that gpg leaves behind is not among them.
         wall_seconds: from start to end.
         memory_bytes: largest sum of resident memory of the process and its descendants, sampled
-            every 50 ms, or of the largest one if that is more. Shared pages count once a process.
+            every 50 ms, or the peak of one of them if that is more. Shared pages count once a
+            process. (ru_maxrss is of no use: it begins with what this process holds.)
     """
 
     cpu_seconds: float
@@ -70,9 +71,7 @@ def run(command: Sequence[str | Path], *, seconds: float = 3600, **environment: 
                 raise CommandError(last)
     except OSError as error:
         raise CommandError(f"{command[0]}: {error.strerror}") from None
-    # ru_maxrss is in KiB on Linux.
-    peak = max(memory.peak_bytes, usage.ru_maxrss * 1024)
-    return Cost(usage.ru_utime + usage.ru_stime, wall, peak)
+    return Cost(usage.ru_utime + usage.ru_stime, wall, memory.peak_bytes)
 
 
 @contextlib.contextmanager
@@ -104,7 +103,9 @@ class Memory:
 
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_resident, _tree(self._pid))))
+            each = [_resident(pid) for pid in _tree(self._pid)]
+            total = sum(now for now, _ in each)
+            self.peak_bytes = max(self.peak_bytes, total, *(peak for _, peak in each))
 
 
 def _tree(pid: int) -> list[int]:
@@ -117,11 +118,18 @@ def _tree(pid: int) -> list[int]:
     return pids
 
 
-def _resident(pid: int) -> int:
+def _resident(pid: int) -> tuple[int, int]:
+    """Resident memory of a process now and at most, in bytes; zeros when it has ended."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):
-        return 0  # it has just ended
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0, 0
+    kib = {
+        name: int(value.split()[0])
+        for name, _, value in (line.partition(":") for line in status.splitlines())
+        if name in ("VmRSS", "VmHWM")
+    }
+    return kib.get("VmRSS", 0) * 1024, kib.get("VmHWM", 0) * 1024
 
 
 def median(costs: Sequence[Cost]) -> Cost:

@@ -7,6 +7,7 @@ Types are declared by hand: engines that infer them lose what they see first lat
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from collections import Counter
@@ -109,7 +110,8 @@ def rows(path: Path) -> Counter[Key]:
     """What stands in an output of edxlogs or of a peer: who did something when, and how often.
 
     Args:
-        path: Parquet, or JSON Lines; events or the default columns.
+        path: Parquet or JSON Lines of events or the default columns, or the folder of `simeon
+            split`, of which the events of the wanted type count.
     """
     return Counter(map(_key, _records(path)))
 
@@ -122,6 +124,13 @@ def count(path: Path) -> int:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
+    if path.is_dir():
+        for split in path.rglob("*.json.gz"):
+            with gzip.open(split) as lines:
+                for record in map(json.loads, lines):
+                    if EVENT_TYPE in (record.get("event_type"), record.get("name")):
+                        yield record
+        return
     if path.suffix != ".parquet":
         with path.open("rb") as lines:
             yield from map(json.loads, lines)

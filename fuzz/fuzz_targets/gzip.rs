@@ -79,7 +79,8 @@ fn raw(data: &[u8]) {
             assert!(matches!(end, Ok(Trailing { members: 1, .. })), "{end:?}");
             assert!(ours == bytes);
         }
-        Ok(_) => assert!(matches!(end, Err(Some(InflateError::Truncated { .. }))), "{end:?}"),
+        // What can only turn out bad may be called so before its end: a code without symbols.
+        Ok(_) => assert!(end.is_err()),
         Err(_) => assert!(matches!(end, Err(Some(InflateError::BadData { .. }))), "{end:?}"),
     }
 }
