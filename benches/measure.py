@@ -150,9 +150,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def machine() -> str:
     """Processor, cores, memory and system in one line."""
     facts: Mapping[str, str] = dict(
-        line.split(":", 1)
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if ":" in line
+        line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line
     )
     model = next((value.strip() for key, value in facts.items() if "model name" in key), "unknown")
     memory = os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES / 2**30

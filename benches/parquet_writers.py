@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import measure
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from commands import COMMAND
@@ -58,7 +59,7 @@ def main(source: str, rounds: int) -> int:
     """Measure both in turns; the exit status is 1 if they wrote different rows."""
     with tempfile.TemporaryDirectory(dir=Path(source).parent) as folder:
         outputs = {name: Path(folder, f"{name}.parquet") for name in ("pyarrow", "edxlogs")}
-        this = [sys.executable, Path(__file__)]
+        this: list[str | Path] = [sys.executable, Path(__file__)]
         commands: dict[str, list[str | Path]] = {
             "no writer (stream alone)": [*this, "drain", source, "-"],
             "pyarrow": [*this, "pyarrow", source, outputs["pyarrow"]],

@@ -91,7 +91,9 @@ def polars(work: str, out: str, files: Sequence[str]) -> None:
 
 def loop(work: str, out: str, files: Sequence[str]) -> None:
     """Plain Python: gzip, json and a loop, by all rules of the contract."""
-    conditions = {"courses": [MAIN], "event_types": [EVENT_TYPE]} if work == "filter" else {}
+    conditions: dict[str, Any] = {}
+    if work == "filter":
+        conditions = {"courses": [MAIN], "event_types": [EVENT_TYPE]}
     with open(out, "w") as output:
         for path in files:
             for row in oracle.filter_file(path, **conditions):
@@ -145,7 +147,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     for batch in file.iter_batches(columns=wanted):
         times = batch.column("time")
         if pa.types.is_timestamp(times.type):
-            batch = batch.set_column(batch.schema.get_field_index("time"), "time", times.cast("int64"))
+            place = batch.schema.get_field_index("time")
+            batch = batch.set_column(place, "time", times.cast("int64"))
         yield from batch.to_pylist()
 
 
