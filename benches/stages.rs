@@ -63,9 +63,7 @@ impl Log {
     fn new() -> Self {
         let gzip = fs::read(made()).expect("the log is there");
         let mut text = String::new();
-        MultiGzDecoder::new(&gzip[..])
-            .read_to_string(&mut text)
-            .expect("gzip");
+        MultiGzDecoder::new(&gzip[..]).read_to_string(&mut text).expect("gzip");
         let mut log = Self {
             gzip,
             lines: text.lines().count(),
@@ -157,11 +155,7 @@ fn stages(criterion: &mut Criterion) {
     let predicate = Predicate::new(&conditions()).expect("conditions");
     let projection = Projection::default();
     let source = SourceInfo::default();
-    let place = Place {
-        source: &source,
-        line: 1,
-        item: 0,
-    };
+    let place = Place { source: &source, line: 1, item: 0 };
     // The predicate over every line, without prefilter or threads, is what the scans must keep.
     let kept = |lines: &mut dyn Iterator<Item = (&str, Fields)>| {
         lines
@@ -230,10 +224,9 @@ fn stages(criterion: &mut Criterion) {
             assert_eq!(rows, log.lines);
         });
     });
-    for (name, conditions, rows) in [
-        ("filter", conditions(), expected),
-        ("every event", Conditions::default(), log.lines),
-    ] {
+    for (name, conditions, rows) in
+        [("filter", conditions(), expected), ("every event", Conditions::default(), log.lines)]
+    {
         let query = query(&conditions);
         for (how, threads) in [("inline", 1), ("threaded", 2)] {
             group.bench_function(format!("scan, {name}, {how}"), |b| {

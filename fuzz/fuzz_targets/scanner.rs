@@ -76,11 +76,9 @@ fn members(text: &str, fields: Fields, value: &Value) {
         same(text, found, member);
     }
     let event = Event::new(text, fields, false);
-    for (name, field) in [
-        ("event_type", Field::EventType),
-        ("time", Field::Time),
-        ("username", Field::Username),
-    ] {
+    for (name, field) in
+        [("event_type", Field::EventType), ("time", Field::Time), ("username", Field::Username)]
+    {
         let ours = event.text(field);
         match members.get(name) {
             None | Some(Value::Null) => assert_eq!(ours, None),
