@@ -16,7 +16,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use libfuzzer_sys::fuzz_target;
 
 /// More is not decoded: a small input can be a bomb.
-const MOST_BYTES: usize = 256 << 10;
+const MOST_BYTES: usize = 128 << 10;
 
 type Outcome = (Vec<u8>, Result<Trailing, Option<InflateError>>);
 
