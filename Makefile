@@ -6,6 +6,7 @@
 #   make test-slow  the long ones
 #   make lint       formats, lints, types, docs of the code
 #   make bench      speed beside igzip and the peers; takes long
+#   make fuzz       the scanner and the gzip reader against other parsers, a minute each
 #   make docs       pages that follow from the code
 #   make clean      remove all that was made
 #
@@ -28,7 +29,7 @@ export PYO3_PYTHON := $(CURDIR)/$(PYTHON)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 0
 
-.PHONY: demo test test-slow lint bench docs clean needs-rust needs-gpg
+.PHONY: demo test test-slow lint bench fuzz docs clean needs-rust needs-gpg
 .DELETE_ON_ERROR:
 
 demo: needs-rust needs-gpg $(WHEEL)
@@ -54,11 +55,20 @@ lint: needs-rust $(WHEEL)
 bench: needs-rust needs-gpg $(WHEEL) $(BENCH_VENV)/.tools
 	$(PYTHON) benches/end_to_end.py
 
+# cargo-fuzz needs switches that stable Rust keeps for itself unless told otherwise.
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: needs-rust
+	@if ! cargo fuzz --version >/dev/null 2>&1; then \
+		echo "Not fuzzed, cargo-fuzz is missing: cargo install cargo-fuzz"; \
+	elif ! command -v c++ >/dev/null; then \
+		echo "Not fuzzed, a C++ compiler is missing: apt-get install g++"; \
+	else fuzz/run 60; fi
+
 docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 
 clean:
-	rm -rf target $(VENV) $(BENCH_VENV) dist demo bench-data .hypothesis .pytest_cache .mypy_cache \
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(BENCH_VENV) dist demo bench-data .hypothesis .pytest_cache .mypy_cache \
 		.ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
