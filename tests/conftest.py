@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,11 @@ import pytest
 # Machines that run tests are slow and shared: an example's time says nothing.
 hypothesis.settings.register_profile("edxlogs", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("edxlogs")
+
+
+# A shell's background job ignores Ctrl-C, and so would the commands that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from edxlogs.errors import ConfigError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.query import Conditions, Moment, Values, make_query
 from edxlogs.reading import Reader, Scanned
-from edxlogs.run import Workers, default_workers
+from edxlogs.run import Workers, worker_count
 from edxlogs.selection import select
 from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
 
@@ -274,7 +274,7 @@ def filter(  # noqa: A001 - the verb of the command line
     stream.account = selection.account
     stream._reader = Reader(query, gpg, control)
     stream._sources = selection.sources
-    stream._threads = threads or default_workers()
+    stream._threads = worker_count(threads)
     stream._error = selection.failures[0] if selection.failures else None
     stream._started = False
     return stream

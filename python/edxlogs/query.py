@@ -17,7 +17,20 @@ from edxlogs.sources import DEFAULT_SLACK, Slack
 Values = str | Iterable[str] | None
 Moment = str | datetime.date | datetime.datetime | None
 
+_MOST_LINE_BYTES = 1 << 30
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+# Conditions that take values, or files of them.
+_KINDS = tuple(
+    f"{prefix}{kind}"
+    for prefix in ("", "exclude_")
+    for kind in ("course", "org", "event_type", "category", "event_source", "user", "site")
+)
+
+
+class _Values(list[str]):
+    """Values that were read."""
 
 
 @dataclass(slots=True)
@@ -47,6 +60,11 @@ class Conditions:
     by: str = "time"
     where: Values = None
     slack: Slack | None = field(default_factory=lambda: DEFAULT_SLACK)
+
+    def __post_init__(self) -> None:
+        """Read the files of values once: a pipe cannot be read again, and a file may change."""
+        for name in _KINDS:
+            setattr(self, name, _Values(values(name.replace("_", "-"), getattr(self, name))))
 
     def keywords(self) -> dict[str, Any]:
         """The conditions as `_core.Query` takes them.
@@ -85,10 +103,8 @@ class Conditions:
 
     def has_site(self, site: str | None) -> bool:
         """Whether sources of a site are wanted."""
-        wanted = values("site", self.site)
-        if wanted and site not in wanted:
-            return False
-        return site not in values("exclude-site", self.exclude_site)
+        wanted, unwanted = _sites("site", self.site), _sites("exclude-site", self.exclude_site)
+        return (not wanted or site in wanted) and site not in unwanted
 
     def shown(self) -> dict[str, Any]:
         """Those conditions that ask for something, for reports."""
@@ -119,8 +135,15 @@ def _texts(what: str, given: Values) -> list[str]:
     return listed
 
 
+def _sites(what: str, given: Values) -> list[str]:
+    """Sites by the names that rows have: edX also writes `edx` for `prod`."""
+    return ["prod" if site == "edx" else site for site in values(what, given)]
+
+
 def values(what: str, given: Values) -> list[str]:
     """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
+    if isinstance(given, _Values):
+        return list(given)
     result = []
     for value in _texts(what, given):
         if not value.startswith("@"):
@@ -185,6 +208,8 @@ def make_query(
         raise ConfigError(f"course-from: '{shown(course_from)}': is not known; use all or context")
     if max_line_bytes is not None and max_line_bytes < 1:
         raise ConfigError("max-line-bytes: must be 1 or more")
+    if max_line_bytes is not None and max_line_bytes > _MOST_LINE_BYTES:
+        raise ConfigError("max-line-bytes: must be 1 GiB or less")
     return _core.Query(
         **conditions.keywords(),
         columns=None if columns is None else _texts("columns", columns),

@@ -28,6 +28,7 @@ T = TypeVar("T")
 WAITING_BYTES = 64 << 20  # parts in memory that wait for their turn
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
 _SMALL_PART_BYTES = 16 << 20
+_MOST_PER_CORE = 4
 MOST_AHEAD = 128  # parts, so that a run keeps few files open
 _PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
 
@@ -308,7 +309,7 @@ class Run:
         again = in_worker(lambda: self.reader.scan(source, lambda: output, threads=self.workers))
         if isinstance(again.error, OutputError | StoppedError):
             raise again.error
-        if again.error is not None or again.counts != first.counts:
+        if str(again.error) != str(first.error) or again.counts != first.counts:
             raise InternalError(
                 f"{source.label}: changed while it was read; rows of it may be out already:"
                 " discard the output and run again"
@@ -316,6 +317,11 @@ class Run:
         return again
 
 
-def default_workers() -> int:
-    """One worker a processor that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def worker_count(threads: int) -> int:
+    """Workers for a number of threads that was asked for; 0 means one per core.
+
+    More than a few per core would cost memory and gain nothing.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(threads, max(_MOST_PER_CORE * cores, 8)) or cores

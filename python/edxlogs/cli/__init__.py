@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +67,10 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and exit with its status."""
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        # A scheduler's stop cleans up as Ctrl-C does; one that is ignored stays so.
+        if signal.getsignal(stop) is signal.SIG_DFL:
+            signal.signal(stop, signal.default_int_handler)
     sys.exit(run(arguments))
 
 

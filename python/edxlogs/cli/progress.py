@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -86,4 +87,10 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
-            click.echo(message, err=True)
+            tell(message)
+
+
+def tell(message: str) -> None:
+    """Print a line to standard error. A run does not fail because nobody listens."""
+    with suppress(OSError):
+        click.echo(message, err=True)

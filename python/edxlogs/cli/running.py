@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,18 +11,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
-from edxlogs.cli.progress import Progress
+from edxlogs.cli.progress import Progress, tell
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.gpg import Gpg
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
-from edxlogs.run import Delivery, Run, default_workers
+from edxlogs.run import Delivery, Run, worker_count
 from edxlogs.selection import Selection, select
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, refuse, write_whole
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
@@ -95,10 +95,12 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         rejects = command.rejects(stack, delivery)
         account = command.run(delivery)
         delivery.output.finish(sync=delivery.file is not None)
-        if rejects is not None:
-            rejects.publish()
+        if delivery.file is not None and _keeps_old(delivery.file, account):
+            return command.close(account, f"{shown(target)} stays: no source passed its checks")
         if delivery.file is not None:
             delivery.file.publish()
+        if rejects is not None:
+            rejects.publish()
     told = (
         f"{many(account.rows_written, 'row')} to {shown(target) if target != STDOUT else 'stdout'}"
     )
@@ -177,7 +179,7 @@ class _Command:
     def run(self, delivery: Delivery) -> Account:
         """Read everything, telling what fails as it fails."""
         sources = self._selection.sources
-        workers = self._options["threads"] or default_workers()
+        workers = worker_count(self._options["threads"])
         for failure in self._selection.account.failed:
             self._tell(failure)
         for warning in self._selection.account.warnings:
@@ -190,12 +192,16 @@ class _Command:
                 if account.error is not None:
                     end = " (withheld)" if account.status == "withheld" else " (salvaged)"
                     end = " (unauthenticated)" if account.unauthenticated else end
-                    progress.tell(f"edxlogs: {account.error}{end}")
+                    self._tell_beside(progress, f"{account.error}{end}")
                 for warning in account.warnings:
-                    progress.tell(f"edxlogs: warning: {warning}")
+                    self._tell_beside(progress, f"warning: {warning}")
 
             run = Run(self._reader, sources, delivery, workers, on_source, self._selection.account)
             return run()
+
+    def _tell_beside(self, progress: Progress, message: str) -> None:
+        if not self._options["as_json"]:
+            progress.tell(f"edxlogs: {message}")
 
     def close(self, account: Account, told: str) -> int:
         """Write the report, show the account; the exit status."""
@@ -219,14 +225,22 @@ class _Command:
                 inputs=self._selection.inputs,
             )
         if self._options["as_json"]:
-            click.echo(orjson.dumps(report).decode(), err=True)
+            tell(orjson.dumps(report).decode())
         elif not self._options["quiet"]:
             for line in [*summary(account, seconds), *hints, told]:
-                click.echo(line, err=True)
+                tell(line)
         return 0 if account.is_whole else 1
 
     def _tell(self, message: str) -> None:
-        click.echo(f"edxlogs: {message}", err=True)
+        """What went wrong; with --json the account alone tells it."""
+        if not self._options["as_json"]:
+            tell(f"edxlogs: {message}")
+
+
+def _keeps_old(file: OutputFile, account: Account) -> bool:
+    """Whether a file that is there is better than a new one of which no source was delivered."""
+    nothing = all(source.status == "withheld" for source in account.sources)
+    return not account.is_whole and nothing and file.target.exists()
 
 
 @contextmanager
@@ -287,5 +301,15 @@ def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> 
     ]
     if len(set(named)) < len(named):
         raise ConfigError("output: two outputs have the same name; name each differently")
+    if target == STDOUT:
+        _refuse_stdout(selection)
     if options["report"] is not None:
         refuse(Path(options["report"]), overwrite=options["overwrite"], inputs=selection.inputs)
+
+
+def _refuse_stdout(selection: Selection) -> None:
+    """Standard output that leads to an input would be read while it grows."""
+    status = os.fstat(1)
+    identity = (status.st_dev, status.st_ino)
+    if stat.S_ISREG(status.st_mode) and any(one.identity == identity for one in selection.inputs):
+        raise ConfigError("output: standard output is also an input; write to another file")

@@ -80,7 +80,9 @@ fn tar_members(
     text: &mut Text<'_>,
     wrapping: &mut Wrapping,
 ) -> Result<()> {
-    let mut archive = tar::Archive::new(input);
+    let mut archive = tar::Archive::new(ZeroTail { inner: input, zeros: 0 });
+    // A second tar may follow the end of the first.
+    archive.set_ignore_zeros(true);
     for entry in archive.entries().map_err(read_error)? {
         let mut entry = entry.map_err(read_error)?;
         if !entry.header().entry_type().is_file() {
@@ -101,7 +103,26 @@ fn tar_members(
     }
     let mut rest = archive.into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(read_error)?;
+    if rest.zeros < TAR_BLOCK as u64 {
+        // Every tar ends with blocks of zeros: this one was cut between two of its files.
+        return Err(Error::new(ErrorKind::Truncated));
+    }
     Ok(())
+}
+
+/// Counts the zeros at the end of what was read.
+struct ZeroTail<R> {
+    inner: R,
+    zeros: u64,
+}
+
+impl<R: Read> Read for ZeroTail<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let zeros = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
+        self.zeros = if zeros == count { self.zeros } else { 0 } + zeros as u64;
+        Ok(count)
+    }
 }
 
 /// A name with what a terminal or a UTF-8 column cannot hold escaped, as `\xNN` or `\uNNNN`.
@@ -316,6 +337,19 @@ mod tests {
         let odd = "n\n\u{1b}\u{202e}é".as_bytes();
         assert_eq!(shown(odd), "n\\x0a\\x1b\\u202eé");
         assert_eq!(shown(b"\xff.log"), "\\xff.log");
+    }
+
+    #[test]
+    fn tars_that_are_joined_or_cut() {
+        let line = b"{\"time\": 1}\n".to_vec();
+        let archive = tar(&[("x.log", &line)]);
+        let joined = gzip(&[&archive[..], &tar(&[("y.log", &line)])].concat());
+        let (all, result) = texts(&joined);
+        assert_eq!(all.len(), 2);
+        assert!(result.is_ok());
+        // Cut after its only file, before the blocks of zeros.
+        let (_, result) = texts(&gzip(&archive[..1024]));
+        assert!(matches!(result.expect_err("cut").kind(), ErrorKind::Truncated));
     }
 
     #[test]

@@ -61,7 +61,11 @@ impl Shared {
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    lock(&self.sources).pop_front();
+                    // Another reader of the same stream may have taken it away already.
+                    let mut sources = lock(&self.sources);
+                    if sources.front().is_some_and(|first| first.same_channel(&front)) {
+                        sources.pop_front();
+                    }
                 }
             }
         }

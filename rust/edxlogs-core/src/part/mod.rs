@@ -13,7 +13,7 @@ pub mod spool;
 use std::io::Write;
 use std::path::PathBuf;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use flate2::write::GzEncoder;
 
@@ -251,7 +251,7 @@ impl PartWriter {
         }
         match &mut self.content {
             Writing::Content(Content::Batches { batches, bytes }) => {
-                *bytes += batch.get_array_memory_size();
+                *bytes += used_bytes(&batch);
                 batches.push(batch);
                 if *bytes > self.limit {
                     self.outgrow_batches()?;
@@ -325,6 +325,13 @@ impl PartWriter {
         self.content = Writing::Compressed(Box::new(encoder), hidden);
         Ok(())
     }
+}
+
+/// Bytes that the rows of a batch take. Spare room is not counted: it depends on how the batch came
+/// about, and what becomes of a part must not.
+fn used_bytes(batch: &RecordBatch) -> usize {
+    let used = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
+    batch.columns().iter().map(used).sum()
 }
 
 impl Sink for PartWriter {
