@@ -7,8 +7,10 @@
 
 #![no_main]
 
-use edxlogs_core::event::{Event, Field, Fields};
-use edxlogs_core::scanner::{Fault, Kind, MAX_DEPTH, Span, Step, find};
+use edxlogs_core::event::Event;
+use edxlogs_core::fields::{Field, Fields};
+use edxlogs_core::path::{Step, find};
+use edxlogs_core::scanner::{Fault, Kind, MAX_DEPTH, Span};
 use edxlogs_core::text::{decode, push_strict, whole_value};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;

@@ -131,7 +131,7 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
     for name in names:
         with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
             file.write(pack(event())[:-1])
-    done = run("filter", ".", b"\xffmissing.log", "--report", "r.json", "--json", cwd=tmp_path)
+    done = run("filter", ".", b"\xffmissing.log", "--report", "r.json", "-q", cwd=tmp_path)
     assert done.code == 1
     assert len(done.told) == 5
     assert all(one.isprintable() for one in done.stderr.splitlines())
