@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -92,5 +91,10 @@ class Progress:
 
 def tell(message: str) -> None:
     """Print a line to standard error. A run does not fail because nobody listens."""
-    with suppress(OSError):
+    try:
         click.echo(message, err=True)
+    except OSError:
+        # Python would try again when it exits, and make that the exit status.
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
