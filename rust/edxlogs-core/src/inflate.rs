@@ -209,9 +209,8 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
 
     fn body(&mut self, output: &mut [u8], at: &mut usize) -> io::Result<Stage> {
         let limit = output.len().min(*at + CHECK_BYTES);
-        if self.available()?.is_empty() {
-            return Err(self.truncated());
-        }
+        // Without input too: bits that were read, or a match begun, may fill more than one buffer.
+        let ended = self.available()?.is_empty();
         let input = &self.input[self.next..self.end];
         let step = self.engine.step(input, &mut output[..limit], *at);
         let written = &output[*at..*at + step.written];
@@ -222,6 +221,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
         match step.state {
             State::End => Ok(Stage::Trailer),
             State::More if step.read + step.written > 0 => Ok(Stage::Body),
+            State::More if ended => Err(self.truncated()),
             _ => Err(InflateError::BadData { offset: self.bytes_in() }.into()),
         }
     }

@@ -179,6 +179,18 @@ fn every_cut_is_seen_and_loses_nothing_before_it() {
     }
 }
 
+/// A byte of such a stream stands for up to 1032 bytes, so one that was read may still fill a buffer
+/// that ends inside of them.
+#[test]
+fn a_cut_keeps_all_that_its_last_byte_stands_for() {
+    let whole = gzip(&[b'v'; 100_000], 6);
+    for cut in 20..whole.len() - 8 {
+        let (data, end) = read(&whole[..cut]);
+        assert!(data.iter().all(|&byte| byte == b'v'));
+        assert_eq!(end, Err(InflateError::Truncated { offset: cut as u64 }));
+    }
+}
+
 #[test]
 fn every_cut_in_a_second_member_is_seen() {
     let first = gzip(b"a\n", 6);
