@@ -18,13 +18,17 @@ use crate::rejects::{COMMENT, Origin, Reject};
 use crate::scanner::Oddities;
 use crate::schema::{Place, Projection, SourceInfo};
 
+#[cfg(test)]
+mod tests;
+
 /// Rows are handed on when this many are gathered, …
 pub const BATCH_ROWS: usize = 8192;
 
 /// … or this many bytes of them.
 pub const BATCH_BYTES: usize = 1024 * 1024;
 
-/// One of this many lines that the prefilter dropped is parsed all the same.
+/// Of the lines that the prefilter dropped, one in this many is parsed all the same, and more of the
+/// first ones, so that short sources are sampled too.
 const SAMPLE_EVERY: u64 = 4093;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -148,7 +152,8 @@ pub(crate) struct LineScanner<'q> {
     kept: usize,
     rejects: Vec<Reject>,
     stats: Stats,
-    until_sample: u64,
+    /// Makes sources differ in which of their first lines are sampled.
+    salt: u64,
     /// Whether the source is a rejects file; then, where the next line came from.
     reads_rejects: bool,
     origin: Option<Origin>,
@@ -166,6 +171,7 @@ struct Line<'b> {
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>, reads_rejects: bool) -> Self {
         let prefilter = (!query.check_full).then(|| query.predicate.prefilter());
+        let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
         Self {
             query,
             prefilter: prefilter.filter(|prefilter| !prefilter.is_empty()),
@@ -175,7 +181,7 @@ impl<'q> LineScanner<'q> {
             kept: 0,
             rejects: Vec::new(),
             stats: Stats::default(),
-            until_sample: SAMPLE_EVERY,
+            salt,
             reads_rejects,
             origin: None,
         }
@@ -373,16 +379,17 @@ impl<'q> LineScanner<'q> {
         }
     }
 
-    /// Now and then, parses a line that the prefilter dropped: it must not match.
+    /// Now and then, parses a line that the prefilter dropped: it must not match. Which lines are
+    /// chosen follows from the source's name and their numbers alone, whatever the threads.
     fn sample(&mut self, line: Line<'_>) -> Result<()> {
-        self.until_sample -= 1;
-        if self.until_sample > 0 {
+        let turn = line.number ^ self.salt;
+        if !turn.is_power_of_two() && !turn.is_multiple_of(SAMPLE_EVERY) {
             return Ok(());
         }
-        self.until_sample = SAMPLE_EVERY;
         self.stats.sampled += 1;
+        let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
-            let place = Place { source: &self.source, line: line.number, item: 0 };
+            let place = Place { source, line: line.number, item: 0 };
             self.query.predicate.matches(event, place)
         };
         let matched = match self.clean(line.bytes.trim_ascii()) {
