@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::Ordering;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use arrow_select::concat::concat_batches;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -165,12 +166,22 @@ fn scan_threaded(
     let (to_reuse, used) = bounded::<LineBatch>(2 * ahead + 2);
     let source = source.as_ref();
     std::thread::scope(|scope| {
+        let mut started = Ok(());
         for _ in 0..scanners {
             let (batches, to_sink, to_reuse) = (batches.clone(), to_sink.clone(), to_reuse.clone());
-            scope.spawn(move || scan_batches(query, source, control, batches, to_sink, to_reuse));
+            let scan = move || scan_batches(query, source, control, batches, to_sink, to_reuse);
+            started = started.and_then(|()| start(scope, scan).map(drop));
         }
         drop((batches, to_sink, to_reuse));
-        let sinking = scope.spawn(|| feed_sink(query, scanned, sink));
+        let sinking = match started.and_then(|()| start(scope, || feed_sink(query, scanned, sink)))
+        {
+            Ok(sinking) => sinking,
+            Err(error) => {
+                // Those that did start wait for this end, and the scope for them.
+                drop(to_scan);
+                return (Stats::default(), Err(error));
+            }
+        };
         let read = read_batches(text, query, control, to_scan, used);
         let (stats, sunk) = match sinking.join() {
             Ok(done) => done,
@@ -178,6 +189,17 @@ fn scan_threaded(
         };
         // What went wrong behind the reader is why the reader stopped.
         (stats, sunk.and(read))
+    })
+}
+
+/// Starts a thread, where the system has one left.
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    std::thread::Builder::new().spawn_scoped(scope, run).map_err(|error| {
+        let why = format!("cannot start a thread ({error}); try fewer --threads");
+        Error::from(std::io::Error::new(error.kind(), why))
     })
 }
 
