@@ -23,6 +23,7 @@ mod payload;
 pub mod pipeline;
 pub mod predicate;
 pub mod prefilter;
+pub mod quotes;
 pub mod rejects;
 pub mod scan;
 pub mod scanner;

@@ -14,6 +14,7 @@ use crate::lines::{LineBatch, LongLine};
 use crate::mend::{Mended, Outcome, mend};
 use crate::predicate::Predicate;
 use crate::prefilter::Prefilter;
+use crate::quotes::Quotes;
 use crate::rejects::{COMMENT, Origin, Reject};
 use crate::scanner::Oddities;
 use crate::schema::{Place, Projection, SourceInfo};
@@ -147,6 +148,7 @@ pub(crate) struct LineScanner<'q> {
     query: &'q Query,
     prefilter: Option<Prefilter>,
     source: Cow<'q, SourceInfo>,
+    quotes: Quotes,
     builder: BatchBuilder<'q>,
     lines: Vec<u8>,
     kept: usize,
@@ -176,6 +178,7 @@ impl<'q> LineScanner<'q> {
             query,
             prefilter: prefilter.filter(|prefilter| !prefilter.is_empty()),
             source,
+            quotes: Quotes::default(),
             builder: BatchBuilder::new(&query.projection),
             lines: Vec::new(),
             kept: 0,
@@ -267,12 +270,12 @@ impl<'q> LineScanner<'q> {
     }
 
     /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
-    fn clean<'b>(&self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
+    fn clean<'b>(&mut self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
         if trimmed[0] != b'{' {
             return None;
         }
-        let (fields, length, odd) = Fields::scan(trimmed).ok()?;
-        if length != trimmed.len() || odd.needs_rewriting() || !fields.is_event() {
+        let (fields, odd) = Fields::scan_whole(trimmed, &mut self.quotes)?;
+        if odd.needs_rewriting() || !fields.is_event() {
             return None;
         }
         let text = simdutf8::basic::from_utf8(trimmed).ok()?;
@@ -387,12 +390,13 @@ impl<'q> LineScanner<'q> {
             return Ok(());
         }
         self.stats.sampled += 1;
+        let clean = self.clean(line.bytes.trim_ascii());
         let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
             let place = Place { source, line: line.number, item: 0 };
             self.query.predicate.matches(event, place)
         };
-        let matched = match self.clean(line.bytes.trim_ascii()) {
+        let matched = match clean {
             Some((event, _)) => matches(&event),
             None => match mend(line.bytes) {
                 Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {
