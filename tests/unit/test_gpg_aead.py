@@ -1,7 +1,7 @@
 """Messages with AEAD instead of an MDC, by the real gpg: GnuPG 2.3 and later write them.
 
-`data/aead/` holds a throw-away key and a message of packet 20 with AES-256 in OCB mode, in chunks of
-1 KiB. GnuPG 2.2 only reads such messages, so this one was put together once, by a library's OCB.
+`data/aead/` holds a throw-away key and a message of packet 20 with AES-256 in OCB mode, in chunks
+of 1 KiB. GnuPG 2.2 only reads such messages, so this one was put together by a library's OCB.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def test_altered_anywhere_is_never_ok(gpg: Gpg, tmp_path: Path) -> None:
 
 
 def test_what_precedes_a_cut_is_unauthenticated(gpg: Gpg, decrypt: Decrypt) -> None:
-    """Of one so early that gpg gives nothing, there is nothing to salvage."""
+    """Where gpg gives nothing, there is nothing to salvage. gpg 2.2 may end with zeros."""
     for length in (len(MESSAGE) - 3, len(MESSAGE) - 20, len(MESSAGE) // 2, 300):
         plain, verdict = decrypt(gpg, MESSAGE[:length])
-        assert PLAIN.startswith(plain)
+        assert PLAIN.startswith(plain.rstrip(b"\0"))
         assert not verdict.ok
         assert verdict.unauthenticated is bool(plain)
         assert verdict.unauthenticated or length < len(MESSAGE) - 1024
