@@ -313,8 +313,11 @@ mod tests {
         builder.into_inner().unwrap()
     }
 
+    /// Path, whether regular, and bytes of each file.
+    type Files = Vec<(Vec<u8>, bool, Vec<u8>)>;
+
     /// The files of a tar, and what stopped the reading.
-    fn files(bytes: &[u8]) -> (Vec<(Vec<u8>, bool, Vec<u8>)>, Result<u64>) {
+    fn files(bytes: &[u8]) -> (Files, Result<u64>) {
         let mut reader = TarReader::new(bytes);
         let mut all = Vec::new();
         loop {
