@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import stat
 import subprocess
@@ -193,6 +194,15 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert os.listdir(hidden(target)) == ["lock"]
     file.discard()
     assert os.listdir(tmp_path) == []
+
+
+def test_a_hidden_folder_that_cannot_be_emptied_leaks_nothing(tmp_path: Path) -> None:
+    (hidden(tmp_path / "out") / "folder").mkdir(parents=True, mode=0o700)
+    before = usage()
+    with pytest.raises(OutputError, match="out: Is a directory"):
+        OutputFile(tmp_path / "out")
+    gc.collect()  # a listing that is not closed would be told here
+    assert usage() == before
 
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
