@@ -19,7 +19,7 @@ from edxlogs.sources import (
     Slack,
     Source,
     find,
-    select_by_date,
+    is_near,
     sniff,
 )
 from edxlogs.tars import expand_tar
@@ -35,12 +35,14 @@ class Selection:
     Attributes:
         sources: in the order they are read.
         inputs: all that were found, also those not read.
+        sites: of all that were found, as their names tell.
         failures: what should have been read and could not be opened.
         account: with what was skipped, ignored or failed.
     """
 
     sources: list[Source] = field(default_factory=list)
     inputs: list[Source] = field(default_factory=list)
+    sites: set[str] = field(default_factory=set)
     failures: list[EdxlogsError] = field(default_factory=list)
     account: Account = field(default_factory=Account)
 
@@ -78,11 +80,26 @@ def select(arguments: Any, conditions: Conditions, *, keep_going: bool = False) 
     for source in _found(several, selection, keep_going):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
-    wanted = [one for one in selection.sources if conditions.has_site(one.site)]
-    unwanted = [one for one in selection.sources if not conditions.has_site(one.site)]
-    selection.sources, skipped = _by_date(wanted, conditions)
-    selection.account.skipped += [source.label for source in (*unwanted, *skipped)]
+    selection.sites = {one.site for one in selection.sources if one.site is not None}
+    found, selection.sources = selection.sources, []
+    for source in found:
+        if is_wanted(source, conditions):
+            selection.sources.append(source)
+        else:
+            selection.account.skipped.append(source.label)
     return selection
+
+
+def is_wanted(source: Source, conditions: Conditions) -> bool:
+    """Tell by the site and the day of a source whether it is read."""
+    if not conditions.wants_site(source.site):
+        return False
+    since, until = micros("since", conditions.since), micros("until", conditions.until)
+    slack = conditions.slack
+    # A site's own rotated logs are dated by their rotation: only edX's names tell more.
+    if conditions.by == "received_at" and slack is DEFAULT_SLACK and source.org is not None:
+        slack = _RECEIPT_SLACK
+    return is_near(source, since, until, slack)
 
 
 def _found(arguments: Sequence[Any], selection: Selection, keep_going: bool) -> list[Source]:
@@ -132,19 +149,3 @@ def _opened(source: Source, selection: Selection) -> list[Source]:
     except EdxlogsError as error:
         selection.fail(error)
         return []
-
-
-def _by_date(sources: list[Source], conditions: Conditions) -> tuple[list[Source], list[Source]]:
-    since, until = micros("since", conditions.since), micros("until", conditions.until)
-    slack = conditions.slack
-    if conditions.by != "received_at" or slack is not DEFAULT_SLACK:
-        return select_by_date(sources, since, until, slack)
-    # A site's own rotated logs are dated by their rotation: only edX's names tell more.
-    kept: list[Source] = []
-    skipped: list[Source] = []
-    for source in sources:
-        narrow = _RECEIPT_SLACK if source.org is not None else DEFAULT_SLACK
-        one_kept, one_skipped = select_by_date([source], since, until, narrow)
-        kept += one_kept
-        skipped += one_skipped
-    return kept, skipped

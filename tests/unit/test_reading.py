@@ -105,7 +105,7 @@ def test_bytes_after_the_gzip_data_are_a_warning(tmp_path: Path) -> None:
     scanned = scan(path)
     assert (scanned.error, scanned.counts.kept) == (None, 200)
     assert scanned.warnings == [
-        f"trailing bytes: {path}: 4 bytes after the gzip data are no gzip and were left out"
+        f"trailing bytes: {path}: 4 bytes after the end of the gzip data or the tar were left out"
     ]
 
 

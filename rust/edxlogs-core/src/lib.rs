@@ -28,6 +28,7 @@ pub mod rejects;
 pub mod scan;
 pub mod scanner;
 pub mod schema;
+mod tar;
 pub mod text;
 pub mod time;
 pub mod unwrap;

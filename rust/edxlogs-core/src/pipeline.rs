@@ -15,12 +15,13 @@ use crate::lines::{LineBatch, LineReader};
 use crate::rejects::{COMMENT, Reject};
 use crate::scan::{Control, Gathered, LineScanner, Query, Rows, Sink, Size};
 use crate::schema::SourceInfo;
-use crate::unwrap::{read_error, unwrap};
+use crate::unwrap::{Members, read_error, unwrap};
 
 /// Batches of lines under way for each thread that scans.
 const BATCHES_AHEAD: usize = 2;
 
-/// Scans a source to its end: `input` as it was read (decrypted), into `sink`.
+/// Scans a source to its end: `input` as it was read (decrypted), into `sink`. Of a tar, those files
+/// that `members` takes, each as the source that it is said to be.
 ///
 /// With one thread everything happens in the caller's. With more, the caller's reads and inflates,
 /// one feeds the sink, and the others scan.
@@ -32,16 +33,13 @@ pub fn scan(
     query: &Query,
     threads: usize,
     control: &Control,
+    members: &mut Members<'_>,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
-    let input = Metered { inner: input, control, count: 0 };
-    let mut input = input;
-    let result = unwrap(&mut input, &mut |member, text| {
-        let mut source = Cow::Borrowed(source);
-        if let Some(name) = member {
-            source.to_mut().name = name.to_owned();
-        }
+    let mut input = Metered { inner: input, control, count: 0 };
+    let result = unwrap(&mut input, members, &mut |member, text| {
+        let source = Cow::Borrowed(member.unwrap_or(source));
         let (reads_rejects, text) = &mut is_rejects_file(text);
         // A comment line tells of the line after it, so such a file is read in one piece.
         let (counts, result) = if threads < 2 || *reads_rejects {

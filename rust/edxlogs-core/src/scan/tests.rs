@@ -65,6 +65,7 @@ fn samples_do_not_depend_on_threads() {
             &query("pause_video"),
             threads,
             &control,
+            &mut |_, _| Ok(None),
             &mut Nowhere,
         );
         result.unwrap();
