@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMMAND = (sys.executable, "-P", "-c", "from edxlogs.cli import main; main()")
+COMMAND = (sys.executable, "-P", "-m", "edxlogs")
 SECONDS = 60.0  # no run of a test takes this long: it hangs
 
 

@@ -6,8 +6,6 @@ to Parquet, CSV, JSON Lines or Arrow files.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from edxlogs.errors import (
     ConfigError,
     DecryptError,
@@ -22,7 +20,10 @@ from edxlogs.errors import (
     StoppedError,
 )
 
+TYPE_CHECKING = False  # importing `typing` takes a tenth of what `edxlogs --help` may take
 if TYPE_CHECKING:
+    from typing import Any
+
     from edxlogs._core import __version__
     from edxlogs.account import Account
     from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line

@@ -180,6 +180,7 @@ def scan(
     sink: PartWriter | BatchWriter | Output | None,
     *,
     name: str,
+    label: str | None = None,
     site: str | None = None,
     day: int | None = None,
     offset: int = 0,
@@ -195,6 +196,7 @@ def scan(
         query: what is kept.
         sink: takes it, in order; None only counts.
         name: base name of the source, for its rows.
+        label: what messages call it; its name unless told.
         site: site of the source, for its rows.
         day: day in the name, in days since 1970-01-01; tells late events.
         offset: first byte, for a path.

@@ -10,7 +10,7 @@ class EdxlogsError(Exception):
     may come from names and data, are escaped in it.
 
     Attributes:
-        source: the source's name, or None if no source is concerned.
+        source: path of the source, and the member if it is a tar's; None if none is concerned.
         line: number of the physical line in the source, from 1.
         byte: offset from 0: with a line that of its first byte in the expanded source, else of the
             damage in the source as it was read.

@@ -99,6 +99,7 @@ class Reader:
             self.query,
             sink,
             name=source.name,
+            label=source.label,
             site=source.site,
             day=source.day,
             offset=source.offset if in_file else 0,
@@ -161,7 +162,7 @@ class Reader:
             scanned.warnings.append(warning)
         if passed_on is not None and scanned.error is None and scanned.counts != passed_on.counts:
             why = f"cannot decrypt: {source.label}: it changed while it was read; run again"
-            scanned.error = DecryptError(why, source.name)
+            scanned.error = DecryptError(why, source.label)
         return scanned
 
     def _verdict(
@@ -221,11 +222,11 @@ def _first_bytes(source: Source, file: Readable) -> bytes:
     try:
         head: object = file.read(HEAD_BYTES)
     except Exception as error:
-        raise SourceError(f"{source.label}: reading it failed: {error}", source.name) from error
+        raise SourceError(f"{source.label}: reading it failed: {error}", source.label) from error
     if not isinstance(head, bytes):
         raise SourceError(
             f"{source.label}: gives {type(head).__name__}, not bytes; open it as 'rb'",
-            source.name,
+            source.label,
         )
     return head
 

@@ -20,6 +20,7 @@ from edxlogs import _core
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.names import shown
 from edxlogs.sources import Source
+from edxlogs.stops import put_off
 
 STDOUT = "-"
 
@@ -229,13 +230,14 @@ class OutputFile:
 
     def discard(self) -> None:
         """Remove all that is not published. May be called twice."""
-        if self._lock >= 0:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            os.close(self._lock)
-            self._lock = -1
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with put_off():
+            if self._lock >= 0:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                os.close(self._lock)
+                self._lock = -1
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
     def __enter__(self) -> Self:
         return self

@@ -99,7 +99,7 @@ def run(template: Template, folder: Path, tmp_path: Path) -> Run:
     """Runs a command in the copy, with an `edxlogs` that is run by this Python."""
     command = tmp_path / "bin" / "edxlogs"
     command.parent.mkdir()
-    command.write_text(f"#!{sys.executable}\nfrom edxlogs.cli import main\nmain()\n")
+    command.write_text(f"#!{sys.executable}\nfrom edxlogs.__main__ import main\nmain()\n")
     command.chmod(0o755)
     path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "GNUPGHOME": str(template.home)}

@@ -132,8 +132,8 @@ def test_a_line_that_is_no_event_tells_its_place(tmp_path: Path, threads: int) -
     with pytest.raises(ParseError) as caught:
         list(batches)
     error = caught.value
-    assert (error.source, error.line, error.byte) == ("b.log.gz", 2001, len(head))
-    assert str(error).startswith(f"b.log.gz: line 2001: byte {len(head)}: no event can be read")
+    assert (error.source, error.line, error.byte) == (str(bad), 2001, len(head))
+    assert str(error).startswith(f"{bad}: line 2001: byte {len(head)}: no event can be read")
     assert "cut off" not in str(error)
     assert not stream.verified
     # Unless asked to, it goes on.

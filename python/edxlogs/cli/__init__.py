@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from edxlogs.errors import EdxlogsError
+from edxlogs.stops import STOPS
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -33,6 +34,20 @@ class _Commands(click.Group):
         module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            if not near:
+                raise
+            told = error.message.rstrip(".")
+            raise click.UsageError(f"{told}; did you mean {near[0]}", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -67,11 +82,17 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and exit with its status."""
-    for stop in (signal.SIGTERM, signal.SIGHUP):
+    for stop in STOPS:
         # A scheduler's stop cleans up as Ctrl-C does; one that is ignored stays so.
         if signal.getsignal(stop) is signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
-    sys.exit(run(arguments))
+    try:
+        status = run(arguments)
+    except KeyboardInterrupt:  # once more, while it was told
+        status = EXIT_INTERRUPTED
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)  # the status stands, whatever comes now
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from edxlogs.cli.options import reading_options, sources_argument
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -25,6 +26,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
 
     The exit status is 1 if a source is damaged. Lines that are no events are counted, by reason.
     """
-    from edxlogs.cli.running import run_check
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.running import run_check
 
     return run_check(sources, **options)

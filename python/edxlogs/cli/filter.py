@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from edxlogs.cli.options import reading_options, several, sources_argument
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -103,6 +104,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     the bytes tell. Different conditions are joined by and, several values of one by or. @FILE
     stands for the values in a file, one a line.
     """
-    from edxlogs.cli.running import run_filter
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.running import run_filter
 
     return run_filter(sources, **options)

@@ -6,8 +6,8 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ from edxlogs.run import Delivery, Run, in_worker, worker_count
 from edxlogs.selection import Selection, select
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
+from edxlogs.stops import put_off
 from edxlogs.suggestions import near_columns, suggest
 
 _CONDITIONS = [
@@ -90,13 +91,14 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         )
         if target != STDOUT:
             delivery.file = command.file(target)
+        where = "stdout" if delivery.file is None else shown(target)
         delivery.output = open_output(delivery.file or 1, query, format_name, metadata)
         rejects = command.rejects(delivery)
-        account = command.run(delivery)
-        delivery.output.finish(sync=delivery.file is not None)
+        with _written_to(where):
+            account = command.run(delivery)
+            delivery.output.finish(sync=delivery.file is not None)
         if delivery.file is not None and _keeps_old(delivery.file, account):
             return command.close(account, f"{shown(target)} stays: no source passed its checks")
-        where = "stdout" if delivery.file is None else shown(target)
         told = f"{many(account.rows_written, 'row')} to {where}"
         return command.close(account, told, delivery.file, rejects)
 
@@ -122,9 +124,19 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
             delivery.format_name = "jsonl"
             delivery.output = open_output(_nowhere(stack), query, "jsonl")
             delivery.file = command.rejects(delivery)
-        account = command.run(delivery)
+        with _written_to(shown(options["rejects"] or "")):
+            account = command.run(delivery)
         told = f"{many(account.total.rows, 'event')} checked"
         return command.close(account, told, delivery.file)
+
+
+@contextmanager
+def _written_to(where: str) -> Iterator[None]:
+    """Name the output that cannot be written."""
+    try:
+        yield
+    except OutputError as error:
+        raise OutputError(f"output: {where}: {error}; make room, or name another place") from error
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -162,14 +174,15 @@ class _Command:
 
     def file(self, target: str) -> OutputFile:
         """A file in the making, with the options that hold for all of them."""
-        return self._stack.enter_context(
-            OutputFile(
-                target,
-                overwrite=self._options["overwrite"],
-                mode=self._options["mode"],
-                inputs=self._selection.inputs,
+        with put_off():
+            return self._stack.enter_context(
+                OutputFile(
+                    target,
+                    overwrite=self._options["overwrite"],
+                    mode=self._options["mode"],
+                    inputs=self._selection.inputs,
+                )
             )
-        )
 
     def rejects(self, delivery: Delivery) -> OutputFile | None:
         """The file for rejected lines, if one was asked for."""
@@ -221,10 +234,11 @@ class _Command:
         if self._report is not None:
             options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
             self._report.write(orjson.dumps(report, option=options))
-        for file in (*files, self._report):
-            if file is not None:
-                file.publish()
-        with suppress(KeyboardInterrupt):  # all is done: too late to stop
+        with suppress(KeyboardInterrupt):  # too late to stop: all files take their names
+            with put_off():
+                for file in (*files, self._report):
+                    if file is not None:
+                        file.publish()
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())
             elif not self._options["quiet"]:

@@ -28,8 +28,8 @@ pub enum ErrorKind {
     /// A condition, column or option that cannot be used.
     #[error("{0}")]
     Config(String),
-    /// Encoding the output failed.
-    #[error("writing the output failed: {0}")]
+    /// The output cannot be written: why.
+    #[error("cannot be written: {0}")]
     Encode(String),
     /// The caller asked to stop.
     #[error("interrupted")]
@@ -65,13 +65,22 @@ impl Error {
         Self::new(ErrorKind::Internal(why.into()))
     }
 
-    /// Encoding failed.
-    pub fn encode(why: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Encode(why.to_string()))
+    /// The output cannot be written. The first cause is told, not in which library it was met.
+    pub fn encode(error: impl std::error::Error) -> Self {
+        let mut why = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            why = error.to_string();
+            cause = error.source();
+        }
+        Self::new(ErrorKind::Encode(why))
     }
 
-    /// Names the source; of a file of a tar, the tar after it.
+    /// Names the source, unless the output is to blame; of a file of a tar, the tar before it.
     pub fn in_source(mut self, name: &str) -> Self {
+        if matches!(self.0.kind, ErrorKind::Encode(_)) {
+            return self;
+        }
         self.0.source = Some(match self.0.source.take() {
             Some(member) => format!("{name}: {member}"),
             None => name.to_owned(),

@@ -26,7 +26,8 @@ const BATCHES_AHEAD: usize = 2;
 /// With one thread everything happens in the caller's. With more, the caller's reads and inflates,
 /// one feeds the sink, and the others scan.
 ///
-/// The counts are those of all that was read, also beside an error.
+/// The counts are those of all that was read, also beside an error. An error names the file of a
+/// tar; the source itself is named by who opened it.
 pub fn scan(
     input: impl Read,
     source: &SourceInfo,
@@ -56,7 +57,7 @@ pub fn scan(
         stats.members += wrapping.members;
         stats.trailing_bytes += wrapping.trailing_bytes;
     });
-    let result = result.map_err(|error| error.in_source(&source.name)).and_then(|()| {
+    let result = result.and_then(|()| {
         if stats.adds_up() { Ok(()) } else { Err(Error::internal("the counts do not add up")) }
     });
     (stats, result)

@@ -81,6 +81,9 @@ impl Unwrapping<'_, '_, '_> {
                 None => "is an OpenPGP message; it must be decrypted first",
             }));
         }
+        if let Some(why) = foreign(head) {
+            return Err(format(why));
+        }
         match member {
             None if tar::is_header(head) => self.tar(TarReader::new(input), depth),
             Some(_) if tar::is_header(head) => {
@@ -100,6 +103,21 @@ impl Unwrapping<'_, '_, '_> {
         }
         self.wrapping.trailing_bytes += tar.trailing_bytes();
         Ok(())
+    }
+}
+
+/// Why a file that is packed in another way holds no line as it stands.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [b'P', b'K', 3, 4, ..] => Some("is a zip archive; unpack it first: unzip FILE"),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Some("is packed by zstd; unpack it first: zstd -d FILE"),
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => {
+            Some("is packed by xz; unpack it first: xz -d FILE")
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => {
+            Some("is packed by bzip2; unpack it first: bzip2 -d FILE")
+        }
+        _ => None,
     }
 }
 
@@ -303,6 +321,21 @@ mod tests {
         for text in [&b"{}"[..], b"\xEF\xBB\xBF{}", b"Sep  9", b"\0\0{}", b"\x1f\x8b", b"[\n"] {
             assert!(!is_openpgp(text));
         }
+    }
+
+    #[test]
+    fn other_packers_are_named() {
+        for (magic, command) in [
+            (&b"PK\x03\x04..."[..], "unzip"),
+            (b"\x28\xb5\x2f\xfd", "zstd -d"),
+            (b"\xfd7zXZ\0", "xz -d"),
+            (b"BZh91AY&SY", "bzip2 -d"),
+        ] {
+            for bytes in [magic, &gzip(magic), &gzip(&tar(&[("a/x.log", magic)]))] {
+                assert!(texts(bytes).1.expect_err("refused").to_string().contains(command));
+            }
+        }
+        assert!(texts(b"BZh9 is a host {}").1.is_ok());
     }
 
     #[test]

@@ -68,8 +68,8 @@ impl Sink for Nowhere {
 /// Scans one source; the counts, and the exception that ended it early or None.
 #[pyfunction]
 #[pyo3(signature = (
-    input, query, sink, *, name, site=None, day=None, offset=0, length=None, members=None, threads=1,
-    control,
+    input, query, sink, *, name, label=None, site=None, day=None, offset=0, length=None, members=None,
+    threads=1, control,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
 pub fn scan<'py>(
@@ -78,6 +78,7 @@ pub fn scan<'py>(
     query: &Bound<'py, Query>,
     sink: Option<&Bound<'py, PyAny>>,
     name: String,
+    label: Option<String>,
     site: Option<String>,
     day: Option<i64>,
     offset: u64,
@@ -105,7 +106,13 @@ pub fn scan<'py>(
             }
         }
     };
-    Ok((counts(py, &stats)?, result.err().as_ref().map(to_python)))
+    // A scan that was stopped is no error of its source.
+    let label = label.as_ref().unwrap_or(&source.name);
+    let error = result.err().map(|error| match error.kind() {
+        ErrorKind::Interrupted => to_python(&error),
+        _ => to_python(&error.in_source(label)),
+    });
+    Ok((counts(py, &stats)?, error))
 }
 
 /// What a file of a tar is, as the caller says.
@@ -139,10 +146,7 @@ fn run(
     py.detach(|| {
         let input = match input.open(control) {
             Ok(input) => input,
-            Err(error) => {
-                let error = Error::from(error).in_source(&source.name);
-                return (Stats::default(), Err(error));
-            }
+            Err(error) => return (Stats::default(), Err(Error::from(error))),
         };
         let members = &mut |path: &[u8], is_regular| describe(members, path, is_regular);
         let (stats, result) = pipeline::scan(input, source, query, threads, control, members, sink);
