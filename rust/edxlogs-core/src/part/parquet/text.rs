@@ -345,7 +345,8 @@ impl TextColumn {
             levels[..4].copy_from_slice(&length.to_le_bytes());
         }
         self.scratch.clear();
-        let (page, encoding) = if self.interns {
+        // Where all was null so far, there is no dictionary to refer to.
+        let (page, encoding) = if self.interns && !self.dictionary.values.is_empty() {
             let bits = self.dictionary.index_bits();
             self.scratch.extend_from_slice(&levels);
             self.scratch.push(bits as u8);
