@@ -218,7 +218,7 @@ impl Extremes {
         });
         let cut = least.as_ref().is_some_and(|least| least.len() > STATISTICS_BYTES);
         let least = least.map(|least| match std::str::from_utf8(&least) {
-            Ok(text) => text[..text.floor_char_boundary(STATISTICS_BYTES)].as_bytes().to_vec(),
+            Ok(text) => text.as_bytes()[..text.floor_char_boundary(STATISTICS_BYTES)].to_vec(),
             Err(_) => least,
         });
         let values = ValueStatistics::new(
