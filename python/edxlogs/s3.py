@@ -162,9 +162,12 @@ class S3:
         )
         try:
             session = boto3.Session(profile_name=profile, region_name=self._region)
-            return session.client("s3", endpoint_url=self._endpoint_url, config=config)
+            client = session.client("s3", endpoint_url=self._endpoint_url, config=config)
         except Exception as error:
             raise explain(error, "cannot use", SCHEME) from None
+        client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
+        client.meta.events.register("before-call.s3.HeadObject", _ask_for_checksum)
+        return client
 
     def call(self, operation: str, bucket: str, what: str, **parameters: Any) -> dict[str, Any]:
         """Make one request, again where it is worth it.
@@ -253,6 +256,11 @@ class S3:
             return None
         host = shown(url.hostname or "")
         return f"{host}: is reached by plain http: all can be read on the way; use https"
+
+
+def _ask_for_checksum(params: dict[str, Any], **_: Any) -> None:
+    """Ask for the checksum of the object; asked by its own parameter, boto would verify it too."""
+    params["headers"]["x-amz-checksum-mode"] = "ENABLED"
 
 
 def split_url(url: str) -> tuple[str, str]:
