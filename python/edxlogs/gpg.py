@@ -152,13 +152,15 @@ class Decryption:
                 frame = Frame(armored=False)  # gpg read the whole file and is content
             else:
                 frame = survey(self._source)
+        except EdxlogsError as error:
+            return Verdict(error=error)
         except Exception as cause:  # as in Feeder.run
-            error = DecryptError(
+            failure = DecryptError(
                 f"cannot decrypt: {self.source_name}: reading it failed: {cause}; try again",
                 self.source_name,
             )
-            error.__cause__ = cause
-            return Verdict(error=error)
+            failure.__cause__ = cause
+            return Verdict(error=failure)
         return judge(self.source_name, code, status, frame, self._gpg.secret_key_ids)
 
     def _listen(self, process: _Process) -> None:
@@ -345,6 +347,8 @@ class Gpg:
             stdout, status, stderr = pipe(True), pipe(True), pipe(True)
             stdin = message.fd if message.direct else pipe(False)
             _widen(stdout)
+            if not message.direct:
+                _widen(stdin)
             passed = [status]
             command = [*self._command(), "--status-fd", str(status)]
             if self._passphrase is not None:

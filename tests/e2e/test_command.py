@@ -17,6 +17,8 @@ import pytest
 import commands
 import make_logs
 from commands import COMMAND, event, events, finish, hidden, pack, run, start
+from edxlogs.layout import EVENTS_BUCKET
+from s3_server import Server
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,18 @@ def _examples(command: str) -> list[str]:
     return [line.strip() for line in examples.splitlines() if line.strip()]
 
 
+@pytest.fixture
+def delivered(logs: Path, s3_server: Server, s3_environment: None) -> None:
+    """The same logs where edX delivers them."""
+    objects = {
+        f"universityx/{site}/events/2014/{path.name}": path.read_bytes()
+        for site in ("prod", "edge")
+        for path in (logs / "logs").glob(f"*-{site}-*.gpg")
+    }
+    s3_server.bucket(EVENTS_BUCKET, objects)
+
+
+@pytest.mark.usefixtures("delivered")
 @pytest.mark.parametrize("command", ["filter", "check"])
 def test_the_examples_of_the_help_run(logs: Path, command: str) -> None:
     examples = _examples(command)
