@@ -1,0 +1,47 @@
+"""Options that choose data packages by edX's layout, which `list` and `sync` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from edxlogs.cli.options import several
+from edxlogs.layout import Choice, PackageKind, parse_days
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def choice_options(function: F) -> F:
+    """Which packages."""
+    for option in reversed(
+        [
+            several("--partner", metavar="P", help="Folder in edX's buckets, such as universityx."),
+            several("--site", metavar="SITE", help="prod, edge, ….  [default: all]"),
+            click.option("--days", metavar="A..B", help="First and last day, both included."),
+            click.option(
+                "--kind",
+                "kinds",
+                type=click.Choice([kind.value for kind in PackageKind]),
+                multiple=True,
+                help="Kind of data package.  [default: all]",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def choice_of(options: dict[str, Any]) -> Choice:
+    """The choice that the options make.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    return Choice(
+        partners=options["partner"],
+        sites=options["site"],
+        kinds=tuple(map(PackageKind, options["kinds"])),
+        days=None if options["days"] is None else parse_days(options["days"]),
+    )

@@ -1,0 +1,229 @@
+"""What data packages are there, in buckets or local folders: counts, sizes, days, gaps."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from edxlogs.errors import EdxlogsError
+from edxlogs.layout import Choice, Days, Package, PackageKind, describe_key
+from edxlogs.names import is_hidden, shown
+from edxlogs.s3 import S3, S3Object, split_url
+from edxlogs.sources import cannot_open
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object or a file.
+
+    Attributes:
+        place: its URL or path, fit to be shown.
+        package: what it is by its name; None if it is no data package.
+        size: bytes.
+        modified: when it was put there, UTC.
+    """
+
+    place: str
+    package: Package | None
+    size: int
+    modified: datetime.datetime
+
+
+@dataclass(slots=True)
+class Listing:
+    """Objects that were asked for, and what could not be listed."""
+
+    objects: list[S3Object] = field(default_factory=list)
+    failed: list[EdxlogsError] = field(default_factory=list)
+
+
+def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
+    """List the objects below `s3://` URLs, or, without any, those of edX's buckets.
+
+    A prefix that cannot be listed costs only itself.
+
+    Args:
+        s3: where to look.
+        urls: of objects or prefixes; an empty list means edX's buckets, of the choice's partners.
+        choice: which of them are meant.
+
+    Raises:
+        ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
+    """
+    places = [split_url(url) for url in urls] or choice.prefixes()
+    listing = Listing()
+    found: dict[tuple[str, str], S3Object] = {}
+    for bucket, prefix in places:
+        try:
+            for source in s3.objects(bucket, prefix):
+                found.setdefault((bucket, source.key), source)
+        except S3Error as error:
+            listing.failed.append(error)
+    listing.objects = choice.select(found.values(), lambda one: describe_key(one.key))
+    return listing
+
+
+def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
+    """Objects as items; those that stand for folders are none."""
+    for one in objects:
+        if one.size or not one.key.endswith("/"):
+            yield Item(shown(one.url), describe_key(one.key), one.size, one.modified)
+
+
+def local_items(path: str) -> Iterator[Item | EdxlogsError]:
+    """Yield the files of a folder, searched to the bottom and through links, or one file.
+
+    Hidden ones are passed over. What cannot be looked at is yielded as an error.
+
+    Raises:
+        SourceError: the path cannot be examined.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise cannot_open(path, error) from error
+    pending = [(path, status)]
+    seen: set[tuple[int, int]] = set()
+    while pending:
+        path, status = pending.pop()
+        if stat.S_ISREG(status.st_mode):
+            modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.UTC)
+            package = describe_key(os.path.abspath(path))
+            yield Item(shown(path), package, status.st_size, modified)
+        if not stat.S_ISDIR(status.st_mode) or (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        try:
+            names = sorted(os.listdir(path), key=os.fsencode, reverse=True)
+        except OSError as error:
+            yield cannot_open(path, error)
+            continue
+        for name in names:
+            below = os.path.join(path, name)
+            if is_hidden(name):
+                continue
+            try:
+                pending.append((below, os.stat(below)))
+            except OSError as error:
+                yield cannot_open(below, error)
+
+
+@dataclass(slots=True)
+class Group:
+    """Items of one partner, site, kind and period.
+
+    Attributes:
+        partner: as `Package` has it.
+        site: as `Package` has it.
+        kind: of package; None for what is none.
+        period: a year, or a day; None where the name holds none.
+        files: how many.
+        bytes: their sizes together.
+        days: the days in their names.
+        newest: when the last one was put there.
+    """
+
+    partner: str | None
+    site: str | None
+    kind: PackageKind | None
+    period: str | None
+    files: int = 0
+    bytes: int = 0
+    days: set[datetime.date] = field(default_factory=set)
+    newest: datetime.datetime | None = None
+
+    def add(self, item: Item) -> None:
+        """Count an item."""
+        self.files += 1
+        self.bytes += item.size
+        if item.package is not None and item.package.day is not None:
+            self.days.add(item.package.day)
+        self.newest = max(self.newest or item.modified, item.modified)
+
+
+def group(items: Iterable[Item], *, by: str = "year") -> list[Group]:
+    """Put items together by partner, site, kind and `year` or `day`, in that order."""
+    groups: dict[tuple[str, ...], Group] = {}
+    for item in items:
+        package = item.package
+        if package is None:
+            parts: tuple[str | None, str | None, PackageKind | None] = (None, None, None)
+        else:
+            parts = (package.partner, package.site, package.kind)
+        day = package.day if package is not None else None
+        period = None if day is None else str(day.year) if by == "year" else str(day)
+        # What has no name comes last.
+        key = tuple("\U0010ffff" if part is None else part for part in (*parts, period))
+        groups.setdefault(key, Group(*parts, period)).add(item)
+    return [groups[key] for key in sorted(groups)]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The days without events of one partner and site.
+
+    Attributes:
+        partner: as `Package` has it.
+        site: as `Package` has it.
+        window: the days that were looked at.
+        missing: those without a file, as stretches.
+    """
+
+    partner: str | None
+    site: str | None
+    window: Days
+    missing: list[Days]
+
+
+def find_gaps(
+    items: Iterable[Item], days: Days | None = None, *, today: datetime.date
+) -> list[Gaps]:
+    """Find the days without events, for each partner and site that has any.
+
+    Args:
+        items: what is there.
+        days: the window to look at; an open end is that of what is there. None: both are open.
+        today: a file of a day comes after it, so no day from this on is missing.
+    """
+    found: dict[tuple[str | None, str | None], set[datetime.date]] = {}
+    for item in items:
+        package = item.package
+        if package is not None and package.kind is PackageKind.EVENTS and package.day is not None:
+            found.setdefault((package.partner, package.site), set()).add(package.day)
+    gaps = []
+    for (partner, site), there in sorted(found.items(), key=lambda one: [p or "" for p in one[0]]):
+        first = days.first if days and days.first else min(there)
+        last = min(days.last, today - _DAY) if days and days.last else max(there)
+        missing = list(_stretches(there, first, last))
+        gaps.append(Gaps(partner, site, Days(first, last), missing))
+    return gaps
+
+
+def _stretches(
+    there: set[datetime.date], first: datetime.date, last: datetime.date
+) -> Iterator[Days]:
+    """The days from first to last that are not there, as stretches."""
+    begin: datetime.date | None = None
+    day = first
+    while day <= last:
+        if day in there:
+            if begin is not None:
+                yield Days(begin, day - _DAY)
+            begin = None
+        elif begin is None:
+            begin = day
+        day += _DAY
+    if begin is not None:
+        yield Days(begin, last)
+
+
+def day_count(stretches: Iterable[Days]) -> int:
+    """How many days closed stretches have together."""
+    return sum(
+        (one.last - one.first).days + 1 for one in stretches if one.first and one.last
+    )
