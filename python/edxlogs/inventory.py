@@ -8,10 +8,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from edxlogs.errors import EdxlogsError
-from edxlogs.layout import Choice, Days, Package, PackageKind, describe_key
+from edxlogs.errors import ConfigError, EdxlogsError, S3Error
+from edxlogs.layout import ALL_DAYS, Days, event_objects
 from edxlogs.names import is_hidden, shown
+from edxlogs.packages import Choice, Package, PackageKind, describe_key
 from edxlogs.s3 import S3, S3Object, split_url
+from edxlogs.s3_errors import Reason
 from edxlogs.sources import cannot_open
 
 _DAY = datetime.timedelta(days=1)
@@ -36,7 +38,7 @@ class Item:
 
 @dataclass(slots=True)
 class Listing:
-    """Objects that were asked for, and what could not be listed."""
+    """What was found, and what could not be looked at."""
 
     objects: list[S3Object] = field(default_factory=list)
     failed: list[EdxlogsError] = field(default_factory=list)
@@ -45,27 +47,51 @@ class Listing:
 def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
     """List the objects below `s3://` URLs, or, without any, those of edX's buckets.
 
-    A prefix that cannot be listed costs only itself.
+    What cannot be listed costs only itself.
 
     Args:
         s3: where to look.
-        urls: of objects or prefixes; an empty list means edX's buckets, of the choice's partners.
+        urls: of objects or prefixes; none means edX's buckets, folders of the choice's partners.
         choice: which of them are meant.
+
+    Returns:
+        Objects in the order of the URLs, each once; of edX's buckets, events first.
 
     Raises:
         ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
     """
-    places = [split_url(url) for url in urls] or choice.prefixes()
+    places = [split_url(url) for url in urls]
+    searches = [s3.objects(bucket, prefix) for bucket, prefix in places]
+    if not places:
+        if not choice.partners:
+            raise ConfigError(
+                "sources: none given; name an s3:// URL, or your folder in edX's buckets with"
+                " --partner"
+            )
+        searches = [_events(s3, partner, choice) for partner in choice.partners]
+        searches += [s3.objects(bucket, prefix) for bucket, prefix in choice.prefixes()]
     listing = Listing()
     found: dict[tuple[str, str], S3Object] = {}
-    for bucket, prefix in places:
+    for search in searches:
         try:
-            for source in s3.objects(bucket, prefix):
-                found.setdefault((bucket, source.key), source)
+            for one in search:
+                found.setdefault((one.bucket, one.key), one)
         except S3Error as error:
             listing.failed.append(error)
     listing.objects = choice.select(found.values(), lambda one: describe_key(one.key))
     return listing
+
+
+def _events(s3: S3, partner: str, choice: Choice) -> Iterator[S3Object]:
+    """The daily events of a partner, who may have none beside other packages."""
+    if choice.kinds and PackageKind.EVENTS not in choice.kinds:
+        return
+    sites = choice.sites
+    try:
+        yield from event_objects(s3, partner, lambda site: not sites or site in sites, choice.days)
+    except S3Error as error:
+        if error.reason != Reason.NO_PREFIX or choice.kinds == (PackageKind.EVENTS,):
+            raise
 
 
 def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
@@ -180,14 +206,12 @@ class Gaps:
     missing: list[Days]
 
 
-def find_gaps(
-    items: Iterable[Item], days: Days | None = None, *, today: datetime.date
-) -> list[Gaps]:
+def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date) -> list[Gaps]:
     """Find the days without events, for each partner and site that has any.
 
     Args:
         items: what is there.
-        days: the window to look at; an open end is that of what is there. None: both are open.
+        days: the window to look at; an open end is that of what is there.
         today: a file of a day comes after it, so no day from this on is missing.
     """
     found: dict[tuple[str | None, str | None], set[datetime.date]] = {}
@@ -197,8 +221,8 @@ def find_gaps(
             found.setdefault((package.partner, package.site), set()).add(package.day)
     gaps = []
     for (partner, site), there in sorted(found.items(), key=lambda one: [p or "" for p in one[0]]):
-        first = days.first if days and days.first else min(there)
-        last = min(days.last, today - _DAY) if days and days.last else max(there)
+        first = days.first or min(there)
+        last = min(days.last, today - _DAY) if days.last else max(there)
         missing = list(_stretches(there, first, last))
         gaps.append(Gaps(partner, site, Days(first, last), missing))
     return gaps
@@ -224,6 +248,4 @@ def _stretches(
 
 def day_count(stretches: Iterable[Days]) -> int:
     """How many days closed stretches have together."""
-    return sum(
-        (one.last - one.first).days + 1 for one in stretches if one.first and one.last
-    )
+    return sum((one.last - one.first).days + 1 for one in stretches if one.first and one.last)

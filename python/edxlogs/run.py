@@ -119,14 +119,14 @@ class Workers(Generic[T]):
             raise result
         return result
 
-    def stop(self, patience_seconds: float | None = _PATIENCE_SECONDS) -> None:
-        """Start no further task, and give those under way a moment to end, or all they need."""
+    def stop(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """Start no further task, and give those under way a moment to end."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        end = None if patience_seconds is None else time.monotonic() + patience_seconds
+        end = time.monotonic() + patience_seconds
         for thread in self._threads:
-            thread.join(None if end is None else max(0.0, end - time.monotonic()))
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def in_worker(task: Callable[[], T]) -> T:

@@ -14,7 +14,9 @@ from edxlogs.names import shown
 from edxlogs.run import Workers
 from edxlogs.s3 import S3, S3Object
 from edxlogs.s3_errors import WHOLE_RUN
-from edxlogs.transfer import fetch, verify_local
+from edxlogs.transfer import Transfers, verify_local
+
+_PATIENCE_SECONDS = 2.0  # for transfers that were stopped, to bring to disk what has come
 
 
 class Why(enum.StrEnum):
@@ -118,8 +120,8 @@ def make_plan(mirror: Mirror, objects: Iterable[S3Object]) -> Plan:
 
 def _collision(source: S3Object, bucket: str) -> OutputError:
     return OutputError(
-        f"cannot write: {shown(source.url)}: bucket {shown(bucket)} has the same key in this folder;"
-        " sync it to another folder"
+        f"cannot write: {shown(source.url)}: the folder holds an object of that key from bucket"
+        f" {bucket}; sync it to another folder"
     )
 
 
@@ -146,7 +148,7 @@ class Sync:
         s3: where the objects are.
         mirror: where to.
         plan: what to do.
-        transfers: objects fetched at once.
+        at_once: objects fetched at a time.
         on_outcome: called after each object, in the order of the plan.
 
     Attributes:
@@ -159,7 +161,7 @@ class Sync:
         s3: S3,
         mirror: Mirror,
         plan: Plan,
-        transfers: int,
+        at_once: int,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self.received = 0
@@ -167,7 +169,8 @@ class Sync:
         self._s3 = s3
         self._mirror = mirror
         self._plan = plan
-        self._transfers = transfers
+        self._at_once = at_once
+        self._transfers = Transfers(s3, mirror, self._receive)
         self._on_outcome = on_outcome
         self._lock = threading.Lock()
 
@@ -178,7 +181,7 @@ class Sync:
             One outcome for each object of the plan, in its order.
         """
         tasks = [self._task(wanted) for wanted in self._plan.wanted]
-        workers = Workers(tasks, self._transfers, most_ahead=len(tasks)).start()
+        workers = Workers(tasks, self._at_once, most_ahead=len(tasks)).start()
         outcomes: list[Outcome] = []
         try:
             for _ in tasks:
@@ -186,11 +189,11 @@ class Sync:
                 outcomes.append(outcome)
                 self._on_outcome(outcome)
         except BaseException:
-            self._s3.stop()
+            self._transfers.stop()
             raise
         finally:
             # They write to the mirror, which is closed after this.
-            workers.stop(patience_seconds=None)
+            workers.stop(_PATIENCE_SECONDS)
         self._mirror.sync()
         return outcomes
 
@@ -206,9 +209,7 @@ class Sync:
                 self._receive(source.size)
                 return Outcome(source, Status.PRESENT, why, record)
             replace = why in (Why.RELEASED, Why.UNKNOWN)
-            record = fetch(
-                self._s3, self._mirror, source, replace=replace, received=self._receive
-            )
+            record = self._transfers.fetch(source, replace=replace)
         except StoppedError:
             return Outcome(source, Status.UNTRIED, why)
         except EdxlogsError as error:

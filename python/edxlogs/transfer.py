@@ -1,15 +1,15 @@
-"""One object into a mirror: received, resumed, verified, published."""
+"""Objects into a mirror: received, resumed, verified, published."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable, Iterable
-from contextlib import closing
-from typing import Protocol
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 
 from edxlogs.checksums import Checksum, Expected
-from edxlogs.errors import S3Error
+from edxlogs.errors import S3Error, StoppedError
 from edxlogs.mirror import Mirror
 from edxlogs.mirror_manifest import Record
 from edxlogs.mirror_part import Part
@@ -22,100 +22,114 @@ _LOCAL_BYTES = 1 << 20
 _MOST_VERSIONS = 3  # of an object that is replaced while it is read
 
 
-class Sum(Protocol):
-    """A hash or checksum in the making."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take the next bytes."""
-
-
-def fetch(
-    s3: S3, mirror: Mirror, source: S3Object, *, replace: bool, received: Callable[[int], None]
-) -> Record:
-    """Bring an object into the mirror, from the byte on where an earlier transfer stopped.
-
-    One that is replaced while it is read is read anew. Bytes that are not those of S3's checksum are
-    read once more.
+class Transfers:
+    """Objects into a mirror, any number at once.
 
     Args:
-        s3: where it is.
+        s3: where they are.
         mirror: where to.
-        source: as it was listed.
-        replace: whether a file of that name gives way.
         received: told how many bytes have come, also those that an earlier transfer left; less
-            than none when bytes do not count any more.
-
-    Returns:
-        The record, which is in the manifest.
-
-    Raises:
-        S3Error: it cannot be read to its end.
-        OutputError: it cannot be written.
-        StoppedError: `S3.stop()` was called; what has come stays.
+            than none when bytes do not count any more. Called from the threads that fetch.
     """
-    for _ in range(_MOST_VERSIONS):
-        try:
-            return _fetch(s3, mirror, source, replace, received)
-        except S3Error as error:
-            if error.reason != Reason.CHANGED:
-                raise
+
+    def __init__(self, s3: S3, mirror: Mirror, received: Callable[[int], None]) -> None:
+        self._s3 = s3
+        self._mirror = mirror
+        self._received = received
+        self._readers: set[S3Reader] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def fetch(self, source: S3Object, *, replace: bool) -> Record:
+        """Bring an object into the mirror, from the byte on where an earlier transfer stopped.
+
+        One that is replaced while it is read is read anew. Bytes that are not those of S3's
+        checksum are read once more.
+
+        Args:
+            source: as it was listed.
+            replace: whether a file of that name gives way.
+
+        Returns:
+            The record, which is in the manifest.
+
+        Raises:
+            S3Error: it cannot be read to its end.
+            OutputError: it cannot be written.
+            StoppedError: `stop` was called; what has come stays.
+        """
+        for _ in range(_MOST_VERSIONS):
             try:
-                source = s3.object(source.bucket, source.key)
-            except S3Error:
-                raise error from None
-            changed = error
-    raise changed
+                return self._fetch(source, replace)
+            except S3Error as error:
+                if error.reason != Reason.CHANGED:
+                    raise
+                try:
+                    source = self._s3.object(source.bucket, source.key)
+                except S3Error:
+                    raise error from None
+                changed = error
+        raise changed
 
+    def stop(self) -> None:
+        """End all transfers now, and begin no other."""
+        with self._lock:
+            self._stopped = True
+            for reader in self._readers:
+                reader.interrupt()
 
-def _fetch(
-    s3: S3, mirror: Mirror, source: S3Object, replace: bool, received: Callable[[int], None]
-) -> Record:
-    with closing(mirror.part(source)) as part:
+    def _fetch(self, source: S3Object, replace: bool) -> Record:
+        with closing(self._mirror.part(source)) as part:
+            try:
+                record = self._receive(part, source)
+            except S3Error as error:
+                if error.reason == Reason.CHANGED:
+                    self._received(-part.size)
+                raise
+            except OSError as error:
+                raise self._mirror.trouble(source.key, error) from error
+            self._mirror.publish(part, source, record, replace=replace)
+        return record
+
+    def _receive(self, part: Part, source: S3Object) -> Record:
+        """Receive what is missing of a part and verify all of it, twice at most."""
         try:
-            record = _receive(s3, part, source, received)
+            return self._read(part, source)
         except S3Error as error:
-            if error.reason == Reason.CHANGED:
-                received(-part.size)
-            raise
-        except OSError as error:
-            raise mirror.trouble(source.key, error) from error
-        mirror.publish(part, source, record, replace=replace)
-    return record
+            if error.reason != Reason.DAMAGED:
+                raise
+        self._received(-part.size)
+        part.reset()
+        return self._read(part, source)
 
+    def _read(self, part: Part, source: S3Object) -> Record:
+        sums = _Sums()
+        if part.size:
+            sums.expected = expected_of(self._s3, source)
+            sums.update_all(part.read_back())
+            self._received(part.size)
+        with S3Reader(self._s3, source, offset=part.size) as reader, self._stoppable(reader):
+            while data := reader.read(PIECE_BYTES):
+                if not part.size:
+                    sums.expected = reader.expected or Expected.by_etag(reader.answer)
+                part.write(data)
+                sums.update(data)
+                self._received(len(data))
+        if not sums.are_right:
+            raise trouble(Reason.DAMAGED, "cannot read", source.url)
+        return sums.record(source)
 
-def _receive(s3: S3, part: Part, source: S3Object, received: Callable[[int], None]) -> Record:
-    """Receive what is missing of a part and verify all of it, twice at most."""
-    try:
-        return _read(s3, part, source, received)
-    except S3Error as error:
-        if error.reason != Reason.DAMAGED:
-            raise
-    received(-part.size)
-    part.reset()
-    return _read(s3, part, source, received)
-
-
-def _read(s3: S3, part: Part, source: S3Object, received: Callable[[int], None]) -> Record:
-    sha256 = hashlib.sha256()
-    expected: Expected | None = None
-    checksum: Checksum | None = None
-    if part.size:
-        expected = expected_of(s3, source)
-        checksum = expected and Checksum(expected.algorithm)
-        _digest(part.read_back(), sha256, checksum)
-        received(part.size)
-    with S3Reader(s3, source, offset=part.size) as reader:
-        while data := reader.read(PIECE_BYTES):
-            if not part.size:
-                # The reader itself verifies what S3 has of the whole object.
-                expected = reader.expected or Expected.by_etag(reader.answer)
-                checksum = None if reader.expected or not expected else Checksum("MD5")
-            part.write(data)
-            received(len(data))
-            _digest([data], sha256, checksum)
-    if expected is not None and checksum is not None and checksum.digest() != expected.digest:
-        raise trouble(Reason.DAMAGED, "cannot read", source.url)
-    return _record(source, sha256.hexdigest(), expected)
+    @contextmanager
+    def _stoppable(self, reader: S3Reader) -> Iterator[None]:
+        with self._lock:
+            if self._stopped:
+                raise StoppedError("s3: stopped")
+            self._readers.add(reader)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers.discard(reader)
 
 
 def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None) -> Record | None:
@@ -135,21 +149,18 @@ def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None)
         OutputError: the file cannot be read.
     """
     same = known is not None and (known.etag, known.size) == (source.etag, source.size)
-    expected = None if same else expected_of(s3, source)
-    if not same and expected is None:
+    sums = _Sums(None if same else expected_of(s3, source))
+    if not same and sums.expected is None:
         return None
-    checksum = expected and Checksum(expected.algorithm)
-    sha256 = hashlib.sha256()
     try:
         with mirror.read(source.key) as file:
-            _digest(iter(lambda: file.read(_LOCAL_BYTES), b""), sha256, checksum)
+            sums.update_all(iter(lambda: file.read(_LOCAL_BYTES), b""))
     except OSError as error:
         raise mirror.trouble(source.key, error) from error
-    if same:
-        return known if known is not None and known.sha256 == sha256.hexdigest() else None
-    if expected is None or checksum is None or checksum.digest() != expected.digest:
-        return None
-    return _record(source, sha256.hexdigest(), expected)
+    record = sums.record(source)
+    if known is not None and same:
+        return known if known.sha256 == record.sha256 else None
+    return record if sums.are_right else None
 
 
 def expected_of(s3: S3, source: S3Object) -> Expected | None:
@@ -169,21 +180,40 @@ def expected_of(s3: S3, source: S3Object) -> Expected | None:
     return Expected.of(head) or Expected.by_etag(head)
 
 
-def _digest(pieces: Iterable[bytes], *sums: Sum | None) -> None:
-    for data in pieces:
-        for one in sums:
-            if one is not None:
-                one.update(data)
+class _Sums:
+    """The SHA-256 of bytes; and their checksum, if `expected` is set before the first of them."""
 
+    def __init__(self, expected: Expected | None = None) -> None:
+        self.expected = expected
+        self._sha256 = hashlib.sha256()
+        self._checksum: Checksum | None = None
 
-def _record(source: S3Object, sha256: str, expected: Expected | None) -> Record:
-    return Record(
-        bucket=source.bucket,
-        key=source.key,
-        size=source.size,
-        etag=source.etag,
-        modified=source.modified,
-        sha256=sha256,
-        checked=expected and expected.algorithm,
-        time=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
-    )
+    def update(self, data: bytes) -> None:
+        self._sha256.update(data)
+        if self.expected is not None:
+            if self._checksum is None:
+                self._checksum = Checksum(self.expected.algorithm)
+            self._checksum.update(data)
+
+    def update_all(self, pieces: Iterable[bytes]) -> None:
+        for data in pieces:
+            self.update(data)
+
+    @property
+    def are_right(self) -> bool:
+        """Whether the bytes are those that S3 has, as far as it tells."""
+        if self.expected is None or self._checksum is None:
+            return True
+        return self._checksum.digest() == self.expected.digest
+
+    def record(self, source: S3Object) -> Record:
+        return Record(
+            bucket=source.bucket,
+            key=source.key,
+            size=source.size,
+            etag=source.etag,
+            modified=source.modified,
+            sha256=self._sha256.hexdigest(),
+            checked=None if self.expected is None else self.expected.algorithm,
+            time=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
+        )

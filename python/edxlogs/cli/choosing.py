@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from edxlogs.cli.options import several
-from edxlogs.layout import Choice, PackageKind, parse_days
+from edxlogs.layout import ALL_DAYS, parse_days
+from edxlogs.packages import Choice, PackageKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,5 +44,5 @@ def choice_of(options: dict[str, Any]) -> Choice:
         partners=options["partner"],
         sites=options["site"],
         kinds=tuple(map(PackageKind, options["kinds"])),
-        days=None if options["days"] is None else parse_days(options["days"]),
+        days=ALL_DAYS if options["days"] is None else parse_days(options["days"]),
     )
