@@ -51,7 +51,7 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
 
     Args:
         s3: where to look.
-        urls: of objects or prefixes; none means edX's buckets, folders of the choice's partners.
+        urls: of objects or prefixes; none means edX's buckets, where the choice names a partner.
         choice: which of them are meant.
 
     Returns:
@@ -63,12 +63,12 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
     places = [split_url(url) for url in urls]
     searches = [s3.objects(bucket, prefix) for bucket, prefix in places]
     if not places:
-        if not choice.partners:
+        if choice.partner is None:
             raise ConfigError(
                 "sources: none given; name an s3:// URL, or your folder in edX's buckets with"
                 " --partner"
             )
-        searches = [_events(s3, partner, choice) for partner in choice.partners]
+        searches = [_events(s3, choice.partner, choice)]
         searches += [s3.objects(bucket, prefix) for bucket, prefix in choice.prefixes()]
     listing = Listing()
     found: dict[tuple[str, str], S3Object] = {}
@@ -196,17 +196,19 @@ class Gaps:
     Attributes:
         partner: as `Package` has it.
         site: as `Package` has it.
-        window: the days that were looked at.
-        missing: those without a file, as stretches.
+        window: the days that were looked at; both ends are closed.
+        missing: those without a file, in order.
     """
 
     partner: str | None
     site: str | None
     window: Days
-    missing: list[Days]
+    missing: list[datetime.date]
 
 
-def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date) -> list[Gaps]:
+def find_gaps(
+    items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date
+) -> list[Gaps]:
     """Find the days without events, for each partner and site that has any.
 
     Args:
@@ -223,29 +225,19 @@ def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.d
     for (partner, site), there in sorted(found.items(), key=lambda one: [p or "" for p in one[0]]):
         first = days.first or min(there)
         last = min(days.last, today - _DAY) if days.last else max(there)
-        missing = list(_stretches(there, first, last))
+        count = (last - first).days + 1
+        window = [first + number * _DAY for number in range(count)]
+        missing = [day for day in window if day not in there]
         gaps.append(Gaps(partner, site, Days(first, last), missing))
     return gaps
 
 
-def _stretches(
-    there: set[datetime.date], first: datetime.date, last: datetime.date
-) -> Iterator[Days]:
-    """The days from first to last that are not there, as stretches."""
-    begin: datetime.date | None = None
-    day = first
-    while day <= last:
-        if day in there:
-            if begin is not None:
-                yield Days(begin, day - _DAY)
-            begin = None
-        elif begin is None:
-            begin = day
-        day += _DAY
-    if begin is not None:
-        yield Days(begin, last)
-
-
-def day_count(stretches: Iterable[Days]) -> int:
-    """How many days closed stretches have together."""
-    return sum((one.last - one.first).days + 1 for one in stretches if one.first and one.last)
+def stretches(days: Iterable[datetime.date]) -> list[Days]:
+    """Put days that follow one another together; the days must be in order."""
+    found: list[Days] = []
+    for day in days:
+        if found and found[-1].last == day - _DAY:
+            found[-1] = Days(found[-1].first, day)
+        else:
+            found.append(Days(day, day))
+    return found

@@ -102,20 +102,20 @@ class Choice:
     """Which packages are meant: conditions of different kinds joined by and, values by or.
 
     Attributes:
-        partners: folders, as the bucket spells them; none means all.
+        partner: folder, as the bucket spells it; None means all.
         sites: none means all. A package of all sites is one of each.
         kinds: none means all.
         days: a package without a day may be of any.
     """
 
-    partners: tuple[str, ...] = ()
+    partner: str | None = None
     sites: tuple[str, ...] = ()
     kinds: tuple[PackageKind, ...] = ()
     days: Days = ALL_DAYS
 
     def __post_init__(self) -> None:
-        for partner in self.partners:
-            check_partner(partner)
+        if self.partner is not None:
+            check_partner(self.partner)
         sites = tuple(KNOWN_SITES.get(site, site) for site in self.sites)
         object.__setattr__(self, "sites", sites)
 
@@ -129,7 +129,7 @@ class Choice:
         if package is None:
             return self.is_empty
         return (
-            (not self.partners or package.partner in self.partners)
+            (self.partner is None or package.partner == self.partner)
             and (not self.sites or package.site is None or package.site in self.sites)
             and (not self.kinds or package.kind in self.kinds)
             and package.day in self._days_of(package.kind)
@@ -140,25 +140,33 @@ class Choice:
         return Days(self.days.first) if kind is PackageKind.TRACKING else self.days
 
     def prefixes(self) -> list[tuple[str, str]]:
-        """What to list in edX's buckets to see the packages that are meant, but for the events.
+        """What to list in edX's buckets to see a partner's packages, but for the events.
 
         For events see `layout.event_objects`. More may be listed than is meant: a prefix `univx-`
         also begins the names of `univx-pro`.
 
         Returns:
-            Pairs of bucket and prefix; of two of which one begins the other, only that one.
+            Pairs of bucket and prefix.
         """
-        asked = {
-            place
-            for partner in self.partners
-            for kind in self.kinds or PackageKind
-            for place in _prefixes(partner, kind)
-        }
-        return sorted(
-            (bucket, prefix)
-            for bucket, prefix in asked
-            if not any((bucket, prefix[:end]) in asked for end in range(len(prefix)))
-        )
+        if self.partner is None:
+            return []
+        kinds = self.kinds or PackageKind
+        return [place for kind in PackageKind if kind in kinds for place in self._places(kind)]
+
+    def _places(self, kind: PackageKind) -> list[tuple[str, str]]:
+        match kind:
+            case PackageKind.EVENTS:
+                return []
+            case PackageKind.DATABASE:
+                return [(PACKAGES_BUCKET, f"{self.partner}-")]
+            case PackageKind.EMAIL:
+                names = (f"{self.partner}-", f"{_EMAIL_FOLDER}-{self.partner}-")
+                return [(PACKAGES_BUCKET, f"{_EMAIL_FOLDER}/{name}") for name in names]
+            case PackageKind.RESEARCH:
+                return [(EVENTS_BUCKET, f"{self.partner}/rdx/")]
+            case PackageKind.TRACKING:
+                # The name begins with its date, whoever the partner is.
+                return [(PACKAGES_BUCKET, f"{year}-") for year in _TRACKING_YEARS]
 
     def select(self, items: Iterable[T], package_of: Callable[[T], Package | None]) -> list[T]:
         """Leave out what is not meant; the order stays.
@@ -179,22 +187,6 @@ class Choice:
             or package is None
             or package.kind is not PackageKind.TRACKING
         ]
-
-
-def _prefixes(partner: str, kind: PackageKind) -> list[tuple[str, str]]:
-    match kind:
-        case PackageKind.EVENTS:
-            return []
-        case PackageKind.DATABASE:
-            return [(PACKAGES_BUCKET, f"{partner}-")]
-        case PackageKind.EMAIL:
-            names = (f"{partner}-", f"{_EMAIL_FOLDER}-{partner}-")
-            return [(PACKAGES_BUCKET, f"{_EMAIL_FOLDER}/{name}") for name in names]
-        case PackageKind.RESEARCH:
-            return [(EVENTS_BUCKET, f"{partner}/rdx/")]
-        case PackageKind.TRACKING:
-            # The name begins with its date, whoever the partner is.
-            return [(PACKAGES_BUCKET, f"{year}-") for year in _TRACKING_YEARS]
 
 
 def _needed_tar(tar: Package, tars: list[Package], last: datetime.date | None) -> Package:

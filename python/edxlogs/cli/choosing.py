@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from edxlogs.cli.options import several
+from edxlogs.cli.options import layout_options, several
 from edxlogs.layout import ALL_DAYS, parse_days
 from edxlogs.packages import Choice, PackageKind
 
@@ -18,9 +18,8 @@ def choice_options(function: F) -> F:
     """Which packages."""
     for option in reversed(
         [
-            several("--partner", metavar="P", help="Folder in edX's buckets, such as universityx."),
+            layout_options,
             several("--site", metavar="SITE", help="prod, edge, ….  [default: all]"),
-            click.option("--days", metavar="A..B", help="First and last day, both included."),
             click.option(
                 "--kind",
                 "kinds",
@@ -41,7 +40,7 @@ def choice_of(options: dict[str, Any]) -> Choice:
         ConfigError: one of them cannot be read.
     """
     return Choice(
-        partners=options["partner"],
+        partner=options["partner"],
         sites=options["site"],
         kinds=tuple(map(PackageKind, options["kinds"])),
         days=ALL_DAYS if options["days"] is None else parse_days(options["days"]),

@@ -1,0 +1,205 @@
+"""What `edxlogs list` shows: a table by year or day, a calendar of gaps, or JSON."""
+
+from __future__ import annotations
+
+import calendar
+import datetime
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+import orjson
+
+from edxlogs import _core
+from edxlogs.account import many, size
+from edxlogs.cli.choosing import choice_of
+from edxlogs.cli.options import s3_of
+from edxlogs.cli.progress import tell
+from edxlogs.cli.tables import table
+from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.inventory import (
+    Gaps,
+    Group,
+    Item,
+    find_gaps,
+    group,
+    list_objects,
+    local_items,
+    object_items,
+    stretches,
+)
+from edxlogs.layout import Days
+from edxlogs.packages import Choice
+from edxlogs.s3 import SCHEME
+
+SCHEMA_VERSION = 1
+_THERE, _MISSING = "#", "-"
+
+
+def run_list(sources: Sequence[str], **options: Any) -> int:
+    """Run `edxlogs list`; its exit status."""
+    choice = choice_of(options)
+    if not sources and choice.partner is None:
+        raise ConfigError(
+            "sources: none given; name folders or s3:// URLs, or your folder in edX's buckets with"
+            " --partner"
+        )
+    failed: list[EdxlogsError] = []
+    items = list(_items(sources, choice, options, failed))
+    gaps = find_gaps(items, choice.days, today=datetime.datetime.now(datetime.UTC).date())
+    groups = group(items, by=options["by"])
+    for error in failed:
+        tell(f"edxlogs: {error}")
+    if options["as_json"]:
+        document = _document(items, groups, gaps, failed)
+        click.echo(orjson.dumps(document, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode())
+    elif items:
+        for line in [*_table(groups, gaps, by=options["by"]), *_calendars(gaps)]:
+            click.echo(line)
+    elif not failed:
+        tell("edxlogs: nothing is there, or nothing that was asked for")
+    return 1 if failed or not items else 0
+
+
+def _items(
+    sources: Sequence[str], choice: Choice, options: dict[str, Any], failed: list[EdxlogsError]
+) -> Iterator[Item]:
+    urls = [source for source in sources if source.startswith(SCHEME)]
+    if urls or not sources:
+        listing = list_objects(s3_of(options), urls, choice)
+        failed += listing.failed
+        yield from object_items(listing.objects)
+    for path in sources:
+        if path.startswith(SCHEME):
+            continue
+        found = []
+        try:
+            for one in local_items(path):
+                (failed if isinstance(one, EdxlogsError) else found).append(one)
+        except EdxlogsError as error:
+            failed.append(error)
+        yield from choice.select(found, lambda item: item.package)
+
+
+def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[str]:
+    missing = {(gap.partner, gap.site): gap.missing for gap in gaps}
+    rows = []
+    for one in groups:
+        count = ""
+        if by == "year" and one.period is not None and one.kind == "events":
+            days = missing[one.partner, one.site]
+            count = str(sum(day.year == int(one.period) for day in days))
+        rows.append(
+            [
+                one.partner or "",
+                one.site or "",
+                one.kind or "other",
+                one.period or "",
+                f"{one.files:,}",
+                size(one.bytes),
+                str(min(one.days, default="")),
+                str(max(one.days, default="")),
+                count,
+            ]
+        )
+    files, total = sum(one.files for one in groups), sum(one.bytes for one in groups)
+    rows.append(["total", "", "", "", f"{files:,}", size(total), "", "", ""])
+    header = ["partner", "site", "kind", by, "files", "size", "first", "last", "missing"]
+    if by == "day":
+        header, rows = header[:6], [row[:6] for row in rows]
+    return table(header, rows, numbers={"files", "size", "missing"})
+
+
+def _calendars(gaps: Sequence[Gaps]) -> Iterator[str]:
+    """The months in which days are missing, a line each."""
+    for one in gaps:
+        if one.missing:
+            whose = " ".join(filter(None, (one.partner, one.site)))
+            first, last = one.window.first, one.window.last
+            yield ""
+            yield f"{many(len(one.missing), 'day')} missing{whose and f' of {whose}'}, {first}..{last}:"
+            yield from _calendar(one)
+
+
+def _calendar(gaps: Gaps) -> Iterator[str]:
+    """The days of each month with a gap, `-` for a missing one; whole months are put together."""
+    whole: list[str] = []
+    months = itertools.groupby(gaps.missing, key=lambda day: (day.year, day.month))
+    for (year, month), missing in months:
+        days = list(missing)
+        length = calendar.monthrange(year, month)[1]
+        name = f"{year}-{month:02}"
+        if len(days) == length:
+            whole.append(name)
+            continue
+        yield from _whole(whole)
+        marks = [
+            " " if day not in gaps.window else _MISSING if day in days else _THERE
+            for day in (datetime.date(year, month, number) for number in range(1, length + 1))
+        ]
+        listed = ", ".join(
+            str(one.first.day) if one.first == one.last else f"{one.first.day}..{one.last.day}"
+            for one in stretches(days)
+            if one.first and one.last
+        )
+        yield f"{name}  {''.join(marks):31}  {listed}"
+    yield from _whole(whole)
+
+
+def _whole(months: list[str]) -> Iterator[str]:
+    """A line for whole months that are missing; the list is emptied."""
+    if months:
+        yield months[0] if len(months) == 1 else f"{months[0]}..{months[-1]}"
+        months.clear()
+
+
+def _document(
+    items: Sequence[Item],
+    groups: Sequence[Group],
+    gaps: Sequence[Gaps],
+    failed: Sequence[EdxlogsError],
+) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": _core.__version__,
+        "total": {"files": len(items), "bytes": sum(item.size for item in items)},
+        "groups": [
+            {
+                "partner": one.partner,
+                "site": one.site,
+                "kind": one.kind,
+                "period": one.period,
+                "files": one.files,
+                "bytes": one.bytes,
+                "first": min(one.days, default=None),
+                "last": max(one.days, default=None),
+                "newest": one.newest,
+            }
+            for one in groups
+        ],
+        "gaps": [
+            {
+                "partner": one.partner,
+                "site": one.site,
+                "first": one.window.first,
+                "last": one.window.last,
+                "missing_days": len(one.missing),
+                "missing": [{"first": gap.first, "last": gap.last} for gap in stretches(one.missing)],
+            }
+            for one in gaps
+        ],
+        "packages": [
+            {
+                "place": one.place,
+                "partner": one.package and one.package.partner,
+                "site": one.package and one.package.site,
+                "kind": one.package and one.package.kind,
+                "day": one.package and one.package.day,
+                "bytes": one.size,
+                "modified": one.modified,
+            }
+            for one in items
+        ],
+        "failed": [str(error) for error in failed],
+    }
