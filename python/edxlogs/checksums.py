@@ -6,16 +6,16 @@ import base64
 import binascii
 import hashlib
 import re
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from edxlogs import _core
+
 _HASHES = {"SHA256": hashlib.sha256, "SHA1": hashlib.sha1, "MD5": hashlib.md5}
-_CRCS: dict[str, tuple[Callable[[bytes, int], int], int]] = {"CRC32": (zlib.crc32, 4)}
-ALGORITHMS = (*_CRCS, "SHA256", "SHA1")
-"""Those that S3 keeps and that can be verified here, the cheapest first."""
+ALGORITHMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
+"""Those that can be verified here, the cheapest first, by the names of S3."""
 
 _MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')
 
@@ -62,20 +62,20 @@ class Expected:
 
 
 class Checksum:
-    """A checksum in the making."""
+    """A checksum in the making.
+
+    Args:
+        algorithm: one of `ALGORITHMS`, or `MD5`.
+    """
 
     def __init__(self, algorithm: str) -> None:
-        self._hash = _HASHES[algorithm]() if algorithm in _HASHES else None
-        self._crc, self._size = _CRCS.get(algorithm, (zlib.crc32, 4))
-        self._value = 0
+        make = _HASHES.get(algorithm)
+        self._state = _core.Crc(algorithm) if make is None else make()
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
-        if self._hash is not None:
-            self._hash.update(data)
-        else:
-            self._value = self._crc(data, self._value)
+        self._state.update(data)
 
     def digest(self) -> bytes:
         """The checksum of all bytes so far, as `Expected` has it."""
-        return self._hash.digest() if self._hash is not None else self._value.to_bytes(self._size)
+        return self._state.digest()

@@ -1,5 +1,6 @@
 //! The compiled module `edxlogs._core`: a thin boundary, crossed once a source and once a batch.
 
+mod crc;
 mod errors;
 mod output;
 mod query;
@@ -18,6 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG", cfg!(debug_assertions))?;
+    module.add_class::<crc::Crc>()?;
     module.add_class::<query::Query>()?;
     module.add_class::<output::PartWriter>()?;
     module.add_class::<output::Part>()?;
