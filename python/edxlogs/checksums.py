@@ -6,14 +6,19 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from edxlogs import _core
 
-_HASHES = {"SHA256": hashlib.sha256, "SHA1": hashlib.sha1, "MD5": hashlib.md5}
+_HASHES: dict[str, Callable[[], Any]] = {
+    "SHA256": hashlib.sha256,
+    "SHA1": hashlib.sha1,
+    "MD5": partial(hashlib.md5, usedforsecurity=False),
+}
 ALGORITHMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
 """Those that can be verified here, the cheapest first, by the names of S3."""
 

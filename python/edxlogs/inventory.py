@@ -38,10 +38,17 @@ class Item:
 
 @dataclass(slots=True)
 class Listing:
-    """What was found, and what could not be looked at."""
+    """What was found.
+
+    Attributes:
+        objects: each once; of edX's buckets, events first, else in the order of the URLs.
+        failed: what could not be listed.
+        warnings: one sentence each.
+    """
 
     objects: list[S3Object] = field(default_factory=list)
     failed: list[EdxlogsError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
@@ -54,22 +61,20 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
         urls: of objects or prefixes; none means edX's buckets, where the choice names a partner.
         choice: which of them are meant.
 
-    Returns:
-        Objects in the order of the URLs, each once; of edX's buckets, events first.
-
     Raises:
         ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
     """
     places = [split_url(url) for url in urls]
-    searches = [s3.objects(bucket, prefix) for bucket, prefix in places]
+    searches: list[Iterator[S3Object]] = []
     if not places:
         if choice.partner is None:
             raise ConfigError(
                 "sources: none given; name an s3:// URL, or your folder in edX's buckets with"
                 " --partner"
             )
+        places = choice.prefixes()
         searches = [_events(s3, choice.partner, choice)]
-        searches += [s3.objects(bucket, prefix) for bucket, prefix in choice.prefixes()]
+    searches += [s3.objects(bucket, prefix) for bucket, prefix in places]
     listing = Listing()
     found: dict[tuple[str, str], S3Object] = {}
     for search in searches:
@@ -79,6 +84,8 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
         except S3Error as error:
             listing.failed.append(error)
     listing.objects = choice.select(found.values(), lambda one: describe_key(one.key))
+    warnings = {s3.warning(bucket) for bucket in {one.bucket for one in listing.objects}}
+    listing.warnings = [warning for warning in warnings if warning is not None]
     return listing
 
 
@@ -101,42 +108,33 @@ def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
             yield Item(shown(one.url), describe_key(one.key), one.size, one.modified)
 
 
-def local_items(path: str) -> Iterator[Item | EdxlogsError]:
+def local_items(path: str, failed: list[EdxlogsError]) -> Iterator[Item]:
     """Yield the files of a folder, searched to the bottom and through links, or one file.
 
-    Hidden ones are passed over. What cannot be looked at is yielded as an error.
-
-    Raises:
-        SourceError: the path cannot be examined.
+    Args:
+        path: the folder or file; hidden ones below it are passed over.
+        failed: gets an error for each that cannot be looked at.
     """
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise cannot_open(path, error) from error
-    pending = [(path, status)]
+    pending = [path]
     seen: set[tuple[int, int]] = set()
     while pending:
-        path, status = pending.pop()
-        if stat.S_ISREG(status.st_mode):
-            modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.UTC)
-            package = describe_key(os.path.abspath(path))
-            yield Item(shown(path), package, status.st_size, modified)
-        if not stat.S_ISDIR(status.st_mode) or (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
+        path = pending.pop()
         try:
-            names = sorted(os.listdir(path), key=os.fsencode, reverse=True)
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode):
+                yield _file(path, status)
+            elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                names = sorted(os.listdir(path), key=os.fsencode, reverse=True)
+                pending += [os.path.join(path, name) for name in names if not is_hidden(name)]
         except OSError as error:
-            yield cannot_open(path, error)
-            continue
-        for name in names:
-            below = os.path.join(path, name)
-            if is_hidden(name):
-                continue
-            try:
-                pending.append((below, os.stat(below)))
-            except OSError as error:
-                yield cannot_open(below, error)
+            failed.append(cannot_open(path, error))
+
+
+def _file(path: str, status: os.stat_result) -> Item:
+    modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.UTC)
+    # The folders above the one that was given count too.
+    return Item(shown(path), describe_key(os.path.abspath(path)), status.st_size, modified)
 
 
 @dataclass(slots=True)
@@ -206,9 +204,7 @@ class Gaps:
     missing: list[datetime.date]
 
 
-def find_gaps(
-    items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date
-) -> list[Gaps]:
+def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date) -> list[Gaps]:
     """Find the days without events, for each partner and site that has any.
 
     Args:
@@ -232,12 +228,12 @@ def find_gaps(
     return gaps
 
 
-def stretches(days: Iterable[datetime.date]) -> list[Days]:
-    """Put days that follow one another together; the days must be in order."""
-    found: list[Days] = []
+def stretches(days: Iterable[datetime.date]) -> list[tuple[datetime.date, datetime.date]]:
+    """Put days that follow one another together, as first and last; the days must be in order."""
+    found: list[tuple[datetime.date, datetime.date]] = []
     for day in days:
-        if found and found[-1].last == day - _DAY:
-            found[-1] = Days(found[-1].first, day)
+        if found and found[-1][1] == day - _DAY:
+            found[-1] = (found[-1][0], day)
         else:
-            found.append(Days(day, day))
+            found.append((day, day))
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import threading
 from contextlib import suppress
@@ -124,6 +125,8 @@ class Mirror:
 
     def _folder(self, names: tuple[str, ...], *, make: bool) -> int:
         """Open a folder below, name by name, following no link."""
+        if self._top < 0:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         descriptor = os.dup(self._top)
         try:
             for name in names:
@@ -274,8 +277,10 @@ class Mirror:
 
     def free_bytes(self) -> int:
         """How much can still be written here."""
-        status = os.statvfs(self._path if self._top < 0 else self._top)
-        return status.f_bavail * status.f_frsize
+        place = Path(os.path.abspath(self._path))
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
 
     def close(self) -> None:
         """Give everything back. May be called twice."""

@@ -7,6 +7,7 @@ and synced before its object takes its name; one that a crash cut off is cut awa
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ class Manifest:
     """The records of a mirror, by key; safe to use from many threads.
 
     Args:
-        folder: descriptor of the folder that holds the file.
+        folder: descriptor of the folder that holds the file; below 0 if there is none.
         writable: whether records will be added; the file is then made, and mended.
 
     Attributes:
@@ -85,6 +86,8 @@ class Manifest:
         self._records: dict[str, Record] = {}
         self._lock = threading.Lock()
         self._descriptor = -1
+        if folder < 0:
+            return
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if writable else os.O_RDONLY
         try:
             descriptor = os.open(NAME, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
@@ -137,7 +140,7 @@ class Manifest:
             if written < len(line):
                 # A disk that fills up takes a part of a line.
                 os.ftruncate(self._descriptor, end)
-                raise OSError(28, os.strerror(28))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._records[record.key] = record
         os.fdatasync(self._descriptor)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 from edxlogs.errors import EdxlogsError, OutputError, S3Error, StoppedError
@@ -149,7 +149,6 @@ class Sync:
         mirror: where to.
         plan: what to do.
         at_once: objects fetched at a time.
-        on_outcome: called after each object, in the order of the plan.
 
     Attributes:
         received: bytes of the plan that have come.
@@ -162,7 +161,6 @@ class Sync:
         mirror: Mirror,
         plan: Plan,
         at_once: int,
-        on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self.received = 0
         self.halted: EdxlogsError | None = None
@@ -171,31 +169,24 @@ class Sync:
         self._plan = plan
         self._at_once = at_once
         self._transfers = Transfers(s3, mirror, self._receive)
-        self._on_outcome = on_outcome
         self._lock = threading.Lock()
 
-    def __call__(self) -> list[Outcome]:
+    def run(self) -> Generator[Outcome]:
         """Fetch everything; what fails costs nothing but itself.
 
-        Returns:
+        Yields:
             One outcome for each object of the plan, in its order.
         """
         tasks = [self._task(wanted) for wanted in self._plan.wanted]
         workers = Workers(tasks, self._at_once, most_ahead=len(tasks)).start()
-        outcomes: list[Outcome] = []
         try:
             for _ in tasks:
-                outcome = workers.take()
-                outcomes.append(outcome)
-                self._on_outcome(outcome)
-        except BaseException:
-            self._transfers.stop()
-            raise
+                yield workers.take()
+            self._mirror.sync()
         finally:
+            self._transfers.stop()
             # They write to the mirror, which is closed after this.
             workers.stop(_PATIENCE_SECONDS)
-        self._mirror.sync()
-        return outcomes
 
     def _task(self, wanted: Wanted) -> Callable[[], Outcome]:
         return lambda: self._settle(wanted)

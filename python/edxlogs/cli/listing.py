@@ -69,17 +69,13 @@ def _items(
     if urls or not sources:
         listing = list_objects(s3_of(options), urls, choice)
         failed += listing.failed
+        for warning in listing.warnings:
+            tell(f"edxlogs: warning: {warning}")
         yield from object_items(listing.objects)
     for path in sources:
         if path.startswith(SCHEME):
             continue
-        found = []
-        try:
-            for one in local_items(path):
-                (failed if isinstance(one, EdxlogsError) else found).append(one)
-        except EdxlogsError as error:
-            failed.append(error)
-        yield from choice.select(found, lambda item: item.package)
+        yield from choice.select(local_items(path, failed), lambda item: item.package)
 
 
 def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[str]:
@@ -118,40 +114,48 @@ def _calendars(gaps: Sequence[Gaps]) -> Iterator[str]:
             whose = " ".join(filter(None, (one.partner, one.site)))
             first, last = one.window.first, one.window.last
             yield ""
-            yield f"{many(len(one.missing), 'day')} missing{whose and f' of {whose}'}, {first}..{last}:"
+            missing = f"{many(len(one.missing), 'day')} missing"
+            marks = f"{_THERE} there, {_MISSING} missing"
+            yield f"{missing}{whose and f' of {whose}'}, {first}..{last} ({marks})"
             yield from _calendar(one)
 
 
 def _calendar(gaps: Gaps) -> Iterator[str]:
-    """The days of each month with a gap, `-` for a missing one; whole months are put together."""
-    whole: list[str] = []
+    """The days of each month with a gap; months without any file are put together."""
     months = itertools.groupby(gaps.missing, key=lambda day: (day.year, day.month))
+    empty: list[str] = []
     for (year, month), missing in months:
         days = list(missing)
-        length = calendar.monthrange(year, month)[1]
         name = f"{year}-{month:02}"
-        if len(days) == length:
-            whole.append(name)
+        if len(days) == calendar.monthrange(year, month)[1]:
+            empty.append(name)
             continue
-        yield from _whole(whole)
-        marks = [
-            " " if day not in gaps.window else _MISSING if day in days else _THERE
-            for day in (datetime.date(year, month, number) for number in range(1, length + 1))
-        ]
-        listed = ", ".join(
-            str(one.first.day) if one.first == one.last else f"{one.first.day}..{one.last.day}"
-            for one in stretches(days)
-            if one.first and one.last
-        )
-        yield f"{name}  {''.join(marks):31}  {listed}"
-    yield from _whole(whole)
+        yield from _empty(empty)
+        yield f"{name}  {_marks(gaps.window, year, month, days):31}  {_spelled(days)}"
+    yield from _empty(empty)
 
 
-def _whole(months: list[str]) -> Iterator[str]:
-    """A line for whole months that are missing; the list is emptied."""
+def _empty(months: list[str]) -> Iterator[str]:
+    """A line for months that follow one another; the list is emptied."""
     if months:
-        yield months[0] if len(months) == 1 else f"{months[0]}..{months[-1]}"
+        yield f"{'..'.join(sorted({months[0], months[-1]}))}  every day"
         months.clear()
+
+
+def _marks(window: Days, year: int, month: int, missing: list[datetime.date]) -> str:
+    last = calendar.monthrange(year, month)[1]
+    days = [datetime.date(year, month, number) for number in range(1, last + 1)]
+    return "".join(
+        " " if day not in window else _MISSING if day in missing else _THERE for day in days
+    )
+
+
+def _spelled(days: list[datetime.date]) -> str:
+    """Days of one month, such as `4, 7..9`."""
+    return ", ".join(
+        f"{first.day}" if first == last else f"{first.day}..{last.day}"
+        for first, last in stretches(days)
+    )
 
 
 def _document(
@@ -185,7 +189,9 @@ def _document(
                 "first": one.window.first,
                 "last": one.window.last,
                 "missing_days": len(one.missing),
-                "missing": [{"first": gap.first, "last": gap.last} for gap in stretches(one.missing)],
+                "missing": [
+                    {"first": first, "last": last} for first, last in stretches(one.missing)
+                ],
             }
             for one in gaps
         ],
