@@ -102,9 +102,8 @@ def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[st
     files, total = sum(one.files for one in groups), sum(one.bytes for one in groups)
     rows.append(["total", "", "", "", f"{files:,}", size(total), "", "", ""])
     header = ["partner", "site", "kind", by, "files", "size", "first", "last", "missing"]
-    if by == "day":
-        header, rows = header[:6], [row[:6] for row in rows]
-    return table(header, rows, numbers={"files", "size", "missing"})
+    columns = 6 if by == "day" else len(header)
+    return table([row[:columns] for row in (header, *rows)], right=(4, 5, 8))
 
 
 def _calendars(gaps: Sequence[Gaps]) -> Iterator[str]:

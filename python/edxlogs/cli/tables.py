@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 GAP = "  "
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: set[str]) -> list[str]:
+def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
     """The lines of a table.
 
     Args:
-        header: names of the columns.
         rows: cells, which must be escaped; an empty one is shown as `-`.
-        numbers: names of columns that are aligned at the right.
+        right: numbers of the columns that are aligned at the right, from 0.
     """
-    lines = [list(header), *([cell or "-" for cell in row] for row in rows)]
+    lines = [[cell or "-" for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     return [
         GAP.join(
-            _pad(cell, width, right=name in numbers)
-            for cell, width, name in zip(line, widths, header, strict=True)
+            _pad(cell, width, right=column in right)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     ]
