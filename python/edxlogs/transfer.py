@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from edxlogs.checksums import Checksum, Expected
 from edxlogs.errors import S3Error, StoppedError
@@ -159,7 +160,8 @@ def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None)
         raise mirror.trouble(source.key, error) from error
     record = sums.record(source)
     if known is not None and same:
-        return known if known.sha256 == record.sha256 else None
+        is_right = known.sha256 == record.sha256
+        return replace(record, checked=known.checked) if is_right else None
     return record if sums.are_right else None
 
 
