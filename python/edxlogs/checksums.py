@@ -39,7 +39,7 @@ class Expected:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Expected | None:
-        """Take it from the answer to `get_object` or `head_object` with `ChecksumMode="ENABLED"`.
+        """Take it from the answer to `get_object` or `head_object`, which a client of `S3` gives.
 
         None if S3 has none, if it is one of parts (`COMPOSITE`), or of a kind unknown here.
         """

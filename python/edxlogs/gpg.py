@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edxlogs.errors import ConfigError, DecryptError
+from edxlogs.errors import ConfigError, DecryptError, EdxlogsError
 from edxlogs.gpg_input import PIPE_BYTES, Feeder, Input, Readable, survey
 from edxlogs.gpg_verdict import Status, Verdict, judge
 from edxlogs.openpgp import Frame
@@ -128,13 +128,15 @@ class Decryption:
                 frame = Frame(armored=False)  # gpg read the whole file and is content
             else:
                 frame = survey(self._source)
+        except EdxlogsError as error:
+            return Verdict(error=error)
         except Exception as cause:  # as in Feeder.run
-            error = DecryptError(
+            failure = DecryptError(
                 f"cannot decrypt: {self.source_name}: reading it failed: {cause}; try again",
                 self.source_name,
             )
-            error.__cause__ = cause
-            return Verdict(error=error)
+            failure.__cause__ = cause
+            return Verdict(error=failure)
         return judge(self.source_name, code, status, frame, self._gpg.secret_key_ids)
 
     def _listen(self, process: _Process) -> None:

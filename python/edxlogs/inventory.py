@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from edxlogs.errors import ConfigError, EdxlogsError, S3Error
-from edxlogs.layout import ALL_DAYS, Days, event_objects
+from edxlogs.layout import ALL_DAYS, EVENTS_BUCKET, Days, event_objects
 from edxlogs.names import is_hidden, shown
 from edxlogs.packages import Choice, Package, PackageKind, describe_key
-from edxlogs.s3 import S3, S3Object, split_url
-from edxlogs.s3_errors import Reason
+from edxlogs.s3 import S3, S3Object
+from edxlogs.s3_errors import WHOLE_RUN, Reason
+from edxlogs.s3_sources import list_url
 from edxlogs.sources import cannot_open
 
 _DAY = datetime.timedelta(days=1)
@@ -64,25 +65,30 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
     Raises:
         ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
     """
-    places = [split_url(url) for url in urls]
-    searches: list[Iterator[S3Object]] = []
-    if not places:
+    searches = [(url, list_url(s3, url)) for url in urls]
+    if not searches:
         if choice.partner is None:
             raise ConfigError(
                 "sources: none given; name an s3:// URL, or your folder in edX's buckets with"
                 " --partner"
             )
-        places = choice.prefixes()
-        searches = [_events(s3, choice.partner, choice)]
-    searches += [s3.objects(bucket, prefix) for bucket, prefix in places]
+        searches = [(EVENTS_BUCKET, _events(s3, choice.partner, choice))]
+        searches += [(bucket, s3.objects(bucket, prefix)) for bucket, prefix in choice.prefixes()]
     listing = Listing()
     found: dict[tuple[str, str], S3Object] = {}
-    for search in searches:
+    hopeless: set[str] = set()
+    for place, search in searches:
+        if place in hopeless:
+            continue
         try:
             for one in search:
                 found.setdefault((one.bucket, one.key), one)
         except S3Error as error:
             listing.failed.append(error)
+            if error.reason in WHOLE_RUN:
+                break
+            if error.reason in (Reason.NO_BUCKET, Reason.REGION):
+                hopeless.add(place)
     listing.objects = choice.select(found.values(), lambda one: describe_key(one.key))
     warnings = {s3.warning(bucket) for bucket in {one.bucket for one in listing.objects}}
     listing.warnings = [warning for warning in warnings if warning is not None]

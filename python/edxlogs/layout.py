@@ -39,6 +39,10 @@ class Days:
         after = self.first is None or self.first <= day
         return after and (self.last is None or day <= self.last)
 
+    def __str__(self) -> str:
+        """As `parse_days` reads it."""
+        return f"{self.first or ''}..{self.last or ''}"
+
     def has_year(self, year: int) -> bool:
         """Whether a day of a year is one of them."""
         after = self.first is None or self.first.year <= year
@@ -48,12 +52,16 @@ class Days:
 ALL_DAYS = Days()
 
 
-def parse_days(text: str) -> Days:
+def parse_days(text: str | None) -> Days | None:
     """Read `FIRST..LAST`, either of which may be left out, or one day; each like `2014-01-31`.
+
+    None, where nothing was said, stays so.
 
     Raises:
         ConfigError: the text is neither, or the last day is before the first.
     """
+    if text is None:
+        return None
     first, dots, last = text.strip().partition("..")
     try:
         days = Days(_day(first), _day(last) if dots else _day(first))

@@ -29,7 +29,8 @@ from edxlogs.names import (
 )
 
 _EMAIL_FOLDER = "email-opt-in"
-_TRACKING_YEARS = range(2012, 2015)
+# The name of a cumulative tar begins with its date, of 2012 to 2014, whoever the partner is.
+_TRACKING_PREFIX = "201"
 
 # The date is read from the end: an organisation may hold hyphens and even a date.
 _SNAPSHOT = re.compile(rf"(?P<org>.+)-{DATE}\.zip", re.DOTALL)
@@ -165,8 +166,7 @@ class Choice:
             case PackageKind.RESEARCH:
                 return [(EVENTS_BUCKET, f"{self.partner}/rdx/")]
             case PackageKind.TRACKING:
-                # The name begins with its date, whoever the partner is.
-                return [(PACKAGES_BUCKET, f"{year}-") for year in _TRACKING_YEARS]
+                return [(PACKAGES_BUCKET, _TRACKING_PREFIX)]
 
     def select(self, items: Iterable[T], package_of: Callable[[T], Package | None]) -> list[T]:
         """Leave out what is not meant; the order stays.

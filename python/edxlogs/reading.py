@@ -1,14 +1,17 @@
 """One source, read to its verdict.
 
-Rust reads the bytes, from the file or from gpg's standard output; here it is decided what a source
-is, and whether what came of it may be trusted.
+Rust reads the bytes, from the file or from gpg's standard output; those of an object of S3 are
+handed on in large pieces. Here it is decided what a source is, and whether what came of it may be
+trusted.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +21,14 @@ from edxlogs.errors import DecryptError, EdxlogsError, FormatError, InflateError
 from edxlogs.gpg import Decryption, Gpg
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
-from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, sniff
+from edxlogs.s3_transfers import Transfer, Transfers
+from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, kind_of, sniff
 
 _EPOCH_ORDINAL = 719163  # date(1970, 1, 1).toordinal()
 _DRAIN_BYTES = 1 << 20
+_MESSAGE_BYTES = (
+    1 << 16
+)  # what a message holds beside its text, and what gpg keeps back of a cut one
 
 Sink = _core.PartWriter | _core.BatchWriter | _core.Output | None
 
@@ -49,11 +56,16 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How sources are read: with which query, key ring and control."""
+    """How sources are read: with which query, key ring and control.
+
+    Attributes:
+        transfers: open the sources of S3, in the order of the run; None if there are none.
+    """
 
     query: _core.Query
     gpg: Gpg
     control: _core.Control
+    transfers: Transfers | None = None
 
     def scan(self, source: Source, make_sink: Callable[[], Sink], *, threads: int = 1) -> Scanned:
         """Scan a source to its end, and weigh what gpg and gzip say of it.
@@ -67,22 +79,38 @@ class Reader:
             The counts and the verdict. Errors of the source are in it, not raised.
         """
         try:
-            kind = sniff(source)
-            if kind is Kind.STREAM:
+            if source.is_stream:
                 return self._scan_stream(source, make_sink(), threads)
-            if kind is not Kind.OPENPGP:
-                path, sink = source.path, make_sink()
-                counts, error = self._scan(source, path, sink, threads, in_file=True)
+            with self._open(source) as bytes_from:
+                if isinstance(bytes_from, Transfer):
+                    kind = kind_of(bytes_from.peek())
+                else:
+                    kind = sniff(source)
+                if kind is Kind.OPENPGP:
+                    return self._scan_openpgp(source, bytes_from, make_sink, threads)
+                sink = make_sink()
+                counts, error = self._scan(source, bytes_from, sink, threads)
                 return _plain_verdict(source, counts, sink, error)
-            return self._scan_openpgp(source, make_sink, threads)
         except EdxlogsError as error:
             return Scanned(Counts(), None, error)
         except OSError as error:
             return Scanned(Counts(), None, cannot_open(source.path, error))
 
+    def _open(self, source: Source) -> AbstractContextManager[str | Transfer]:
+        """What a source is read from: the path of its file, or the object on its way."""
+        if source.remote is None:
+            return nullcontext(source.path)
+        return (self.transfers or Transfers([], self.control)).open(source)
+
+    def close(self) -> None:
+        """End what was begun before its turn."""
+        if self.transfers is not None:
+            self.transfers.close()
+
     def _scan(
-        self, source: Source, bytes_from: Any, sink: Sink, threads: int, *, in_file: bool = False
+        self, source: Source, bytes_from: Any, sink: Sink, threads: int
     ) -> tuple[Counts, EdxlogsError | None]:
+        in_file = isinstance(bytes_from, str)
         day = None if source.date is None else source.date.toordinal() - _EPOCH_ORDINAL
         counts, error = _core.scan(
             bytes_from,
@@ -96,6 +124,9 @@ class Reader:
             threads=threads,
             control=self.control,
         )
+        if isinstance(bytes_from, Transfer) and bytes_from.error is not None:
+            # As it was raised, not as the core tells it.
+            error = bytes_from.error
         return Counts.of(counts), error
 
     def _scan_stream(self, source: Source, sink: Sink, threads: int) -> Scanned:
@@ -121,16 +152,26 @@ class Reader:
             if descriptor != 0:
                 os.close(descriptor)
 
-    def _scan_openpgp(self, source: Source, make_sink: Callable[[], Sink], threads: int) -> Scanned:
+    def _scan_openpgp(
+        self,
+        source: Source,
+        bytes_from: str | Transfer,
+        make_sink: Callable[[], Sink],
+        threads: int,
+    ) -> Scanned:
+        """Decrypt a source, again where it is worth it: `bytes_from` is for the first attempt."""
+        opened: AbstractContextManager[str | Transfer] = nullcontext(bytes_from)
+        offset = source.offset if isinstance(bytes_from, str) else 0
         delays = self.gpg.delays()
         length = source.length
         warning: str | None = None
         passed_on: Scanned | None = None
         while True:
             sink = None if passed_on is not None else make_sink()
-            with self.gpg.open(
-                source.label, source.path, offset=source.offset, length=length
-            ) as decryption:
+            with (
+                opened as bytes_from,
+                self.gpg.open(source.label, bytes_from, offset=offset, length=length) as decryption,
+            ):
                 scanned, verdict = self._verdict(source, decryption, sink, threads)
             warning = warning or verdict.warning
             if scanned.counts.rows and not isinstance(sink, _core.PartWriter):
@@ -141,6 +182,7 @@ class Reader:
                 break
             length = verdict.length if verdict.length is not None else length
             time.sleep(delay)
+            opened = self._open(source)
         if warning and warning not in scanned.warnings:
             scanned.warnings.append(warning)
         if passed_on is not None and scanned.error is None and scanned.counts != passed_on.counts:
@@ -179,17 +221,27 @@ class Reader:
     def head(self, source: Source, size: int) -> bytes:
         """The first decrypted bytes of a source, at most `size`; empty if it cannot be read."""
         try:
-            kind = sniff(source)
-            if kind is Kind.OPENPGP:
-                with self.gpg.open(source.label, source.path, offset=source.offset) as decryption:
-                    return _read_up_to(decryption.stdout_fd, size)
-            if kind is Kind.STREAM:
+            if source.is_stream:
                 return b""
-            with open(source.path, "rb") as file:
-                file.seek(source.offset)
-                return file.read(size if source.length is None else min(size, source.length))
+            head = _stored_head(source, size + _MESSAGE_BYTES)
+            if kind_of(head) is not Kind.OPENPGP:
+                return head[:size]
+            # A message that is cut off is decrypted up to the cut.
+            with self.gpg.open(source.label, io.BytesIO(head)) as decryption:
+                return _read_up_to(decryption.stdout_fd, size)
         except (EdxlogsError, OSError):
             return b""
+
+
+def _stored_head(source: Source, size: int) -> bytes:
+    """The first bytes of a source as it is stored."""
+    length = size if source.length is None else min(size, source.length)
+    if source.remote is not None:
+        with source.remote.open(source.offset, length) as reader:
+            return reader.read(length)
+    with open(source.path, "rb") as file:
+        file.seek(source.offset)
+        return file.read(length)
 
 
 def _plain_verdict(

@@ -12,16 +12,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
+from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
-from edxlogs.sources import Kind, Source, sniff
+from edxlogs.sources import Source
 
 T = TypeVar("T")
 
@@ -186,6 +185,7 @@ class Run:
                 self._deliver(source, workers.take())
         finally:
             self.reader.control.stop()
+            self.reader.close()
             # Before the hidden folder goes: a worker could still make a file in it.
             workers.stop()
         self.account.check()
@@ -297,14 +297,13 @@ class Run:
 
     def _again(self, source: Source, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""
-        with suppress(EdxlogsError):
-            if sniff(source) is Kind.STREAM:
-                why = (
-                    f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
-                    " checks are done, and it cannot be read twice; write to a file with -o, or"
-                    " add --unverified"
-                )
-                return Scanned(first.counts, None, SourceError(why, source.label))
+        if source.is_stream:
+            why = (
+                f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
+                " checks are done, and it cannot be read twice; write to a file with -o, or add"
+                " --unverified"
+            )
+            return Scanned(first.counts, None, SourceError(why, source.label))
         output = self.delivery.output
         again = in_worker(lambda: self.reader.scan(source, lambda: output, threads=self.workers))
         if isinstance(again.error, OutputError | StoppedError):

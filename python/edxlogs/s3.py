@@ -164,9 +164,12 @@ class S3:
         try:
             session = boto3.Session(profile_name=profile, region_name=self._region)
             self._sessions[profile] = session
-            return session.client("s3", endpoint_url=self._endpoint_url, config=config)
+            client = session.client("s3", endpoint_url=self._endpoint_url, config=config)
         except Exception as error:
             raise explain(error, "cannot use", SCHEME) from None
+        client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
+        client.meta.events.register("before-call.s3.HeadObject", _ask_for_checksum)
+        return client
 
     def credentials(self, bucket: str) -> str:
         """Tell where the credentials for a bucket come from, such as `env` or `sso`.
@@ -273,6 +276,11 @@ class S3:
             return None
         host = shown(url.hostname or "")
         return f"{host}: is reached by plain http: all can be read on the way; use https"
+
+
+def _ask_for_checksum(params: dict[str, Any], **_: Any) -> None:
+    """Ask for the checksum of the object; asked by its own parameter, boto would verify it too."""
+    params["headers"]["x-amz-checksum-mode"] = "ENABLED"
 
 
 def split_url(url: str) -> tuple[str, str]:

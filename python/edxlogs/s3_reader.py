@@ -14,7 +14,7 @@ from edxlogs.s3 import S3, S3Object
 from edxlogs.s3_errors import Reason, explain, trouble
 from edxlogs.s3_retry import Attempts
 
-READ_BYTES = 1 << 20  # a good size to ask for: less costs more calls
+READ_BYTES = 1 << 20
 
 
 class S3Reader:
@@ -98,9 +98,7 @@ class S3Reader:
             **self._s3.payer,
         }
         first = self._whole and self.position == 0
-        if first:
-            parameters["ChecksumMode"] = "ENABLED"
-        else:
+        if not first:
             parameters["Range"] = f"bytes={self.position}-{self._end - 1}"
         self.answer = answer = client.get_object(**parameters)
         self._body = answer["Body"]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
+from edxlogs.download import Downloads, verify_local
 from edxlogs.errors import EdxlogsError, OutputError, S3Error, StoppedError
 from edxlogs.mirror import Mirror, is_full
 from edxlogs.mirror_manifest import Record
@@ -14,7 +15,6 @@ from edxlogs.names import shown
 from edxlogs.run import Workers
 from edxlogs.s3 import S3, S3Object
 from edxlogs.s3_errors import WHOLE_RUN
-from edxlogs.transfer import Transfers, verify_local
 
 _PATIENCE_SECONDS = 2.0  # for transfers that were stopped, to bring to disk what has come
 
@@ -168,7 +168,7 @@ class Sync:
         self._mirror = mirror
         self._plan = plan
         self._at_once = at_once
-        self._transfers = Transfers(s3, mirror, self._receive)
+        self._downloads = Downloads(s3, mirror, self._receive)
         self._lock = threading.Lock()
 
     def run(self) -> Generator[Outcome]:
@@ -184,7 +184,7 @@ class Sync:
                 yield workers.take()
             self._mirror.sync()
         finally:
-            self._transfers.stop()
+            self._downloads.stop()
             # They write to the mirror, which is closed after this.
             workers.stop(_PATIENCE_SECONDS)
 
@@ -200,7 +200,7 @@ class Sync:
                 self._receive(source.size)
                 return Outcome(source, Status.PRESENT, why, record)
             replace = why in (Why.RELEASED, Why.UNKNOWN)
-            record = self._transfers.fetch(source, replace=replace)
+            record = self._downloads.fetch(source, replace=replace)
         except StoppedError:
             return Outcome(source, Status.UNTRIED, why)
         except EdxlogsError as error:

@@ -1,4 +1,4 @@
-"""An uncompressed tar on disk, opened up into its members as sources of their own."""
+"""An uncompressed tar on disk or in S3, opened up into its members as sources of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ZERO_SCAN_BYTES = 1024 * 1024
 
 
 def expand_tar(source: Source) -> Found:
-    """List the members of an uncompressed tar on disk as sources of their own.
+    """List the members of an uncompressed tar, on disk or in S3, as sources of their own.
 
     Of a name that is there twice the last one counts, as extracting would leave it, with a
     warning. Organisation, site and day come from the member's name, else from the tar's. Names
@@ -29,8 +29,8 @@ def expand_tar(source: Source) -> Found:
     """
     found = Found()
     try:
-        with open(source.path, "rb") as file:
-            end = os.fstat(file.fileno()).st_size
+        with _open(source) as file:
+            end = file.seek(0, os.SEEK_END)
             if source.length is not None:
                 end = min(end, source.offset + source.length)
             members = _read_members(file, source, end, found.warnings)
@@ -55,6 +55,10 @@ def expand_tar(source: Source) -> Found:
     for name in sorted(by_name, key=lambda name: name.encode("utf-8", "surrogateescape")):
         found.sources.append(_member_source(source, by_name[name]))
     return found
+
+
+def _open(source: Source) -> BinaryIO:
+    return open(source.path, "rb") if source.remote is None else source.remote.open_seekable()
 
 
 def _read_members(
@@ -123,4 +127,5 @@ def _member_source(source: Source, member: tarfile.TarInfo) -> Source:
         length=member.size,
         member=shown(member.name),
         identity=source.identity,
+        remote=source.remote,
     )

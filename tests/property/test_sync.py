@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edxlogs import mirror_part, s3_retry, transfer
+from edxlogs import download, mirror_part, s3_retry
 from edxlogs.mirror import Mirror
 from edxlogs.sync import Outcome, Status, Sync, Why, make_plan
 from fake_s3 import BUCKET, FakeS3, Stored, honest
@@ -36,12 +36,12 @@ class Syncing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(transfer, "PIECE_BYTES", 3)
+        self.patch.setattr(download, "PIECE_BYTES", 3)
         self.patch.setattr(mirror_part, "FLUSH_BYTES", 8)
         self.patch.setattr(s3_retry, "FIRST_DELAY", 0.0)
         self.patch.setattr(s3_retry, "ATTEMPTS", 1000)
+        self.boot: str = "1"
         self.patch.setattr(mirror_part, "boot_id", lambda: self.boot)
-        self.boot = "1"
         self.s3 = FakeS3()
         self.top = Path(tempfile.mkdtemp(prefix="em"))
         self.folder = self.top / "mirror"

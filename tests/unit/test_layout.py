@@ -80,6 +80,7 @@ def test_nothing_there() -> None:
 )
 def test_days(text: str, days: Days) -> None:
     assert parse_days(text) == days
+    assert parse_days(str(days)) == days
 
 
 @pytest.mark.parametrize(

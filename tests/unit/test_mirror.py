@@ -82,8 +82,8 @@ def test_permissions(mode: int, folder: int, tmp_path: Path) -> None:
         deliver(mirror, "a/b", b"y", replace=True)
     for path, wanted in {"m": folder, "m/a": folder, "m/a/b": mode}.items():
         assert stat.S_IMODE((tmp_path / path).stat().st_mode) == wanted, path
-    for path in (tmp_path / "m/_edxlogs").iterdir():
-        assert not path.stat().st_mode & 0o077 or path.is_dir()
+    for ours in (tmp_path / "m/_edxlogs").iterdir():
+        assert not ours.stat().st_mode & 0o077 or ours.is_dir()
 
 
 def test_a_file_has_the_time_of_its_object(tmp_path: Path) -> None:

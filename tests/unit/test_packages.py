@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET, parse_days
+from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET, Days, parse_days
 from edxlogs.packages import Choice, Package, PackageKind, describe_key
 
 DAY = datetime.date(2014, 3, 9)
@@ -118,7 +118,7 @@ def test_prefixes() -> None:
         (PACKAGES_BUCKET, "email-opt-in/univx-"),
         (PACKAGES_BUCKET, "email-opt-in/email-opt-in-univx-"),
         (EVENTS_BUCKET, "univx/rdx/"),
-        *[(PACKAGES_BUCKET, f"{year}-") for year in (2012, 2013, 2014)],
+        (PACKAGES_BUCKET, "201"),
     ]
     assert Choice("univx", kinds=(PackageKind.RESEARCH,)).prefixes() == [
         (EVENTS_BUCKET, "univx/rdx/")
@@ -130,6 +130,12 @@ def test_prefixes() -> None:
 def test_no_partner(partner: str) -> None:
     with pytest.raises(ConfigError, match="is no folder's name"):
         Choice(partner)
+
+
+def window(text: str) -> Days:
+    days = parse_days(text)
+    assert days is not None
+    return days
 
 
 TARS = ["2013-01-06-univx-tracking.tar", "2013-01-13-univx-tracking.tar",
@@ -150,7 +156,7 @@ TARS = ["2013-01-06-univx-tracking.tar", "2013-01-13-univx-tracking.tar",
     ],
 )
 def test_of_cumulative_tars_one_is_enough(days: str, expected: list[int]) -> None:
-    choice = Choice(days=parse_days(days))
+    choice = Choice(days=window(days))
     assert choice.select(TARS, describe_key) == [TARS[number] for number in expected]
 
 
@@ -167,8 +173,8 @@ def test_without_days_all_tars_are_taken() -> None:
         (Choice(sites=("edx",)), [0, 2, 3]),
         (Choice(kinds=(PackageKind.DATABASE, PackageKind.RESEARCH)), [2, 3]),
         # What has no day may be of any.
-        (Choice(days=parse_days("2014-03-09")), [0, 1, 3]),
-        (Choice(days=parse_days("..2014-03-08")), [2, 3]),
+        (Choice(days=window("2014-03-09")), [0, 1, 3]),
+        (Choice(days=window("..2014-03-08")), [2, 3]),
     ],
 )
 def test_choice(choice: Choice, expected: list[int]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from edxlogs.cli.options import layout_options, several
+from edxlogs.cli.options import layout_options
 from edxlogs.layout import ALL_DAYS, parse_days
 from edxlogs.packages import Choice, PackageKind
 
@@ -19,7 +19,6 @@ def choice_options(function: F) -> F:
     for option in reversed(
         [
             layout_options,
-            several("--site", metavar="SITE", help="prod, edge, ….  [default: all]"),
             click.option(
                 "--kind",
                 "kinds",
@@ -43,5 +42,5 @@ def choice_of(options: dict[str, Any]) -> Choice:
         partner=options["partner"],
         sites=options["site"],
         kinds=tuple(map(PackageKind, options["kinds"])),
-        days=ALL_DAYS if options["days"] is None else parse_days(options["days"]),
+        days=parse_days(options["days"]) or ALL_DAYS,
     )

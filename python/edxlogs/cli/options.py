@@ -48,7 +48,7 @@ class Mode(click.ParamType[int]):
 
 def sources_argument(function: F) -> F:
     """The sources of a run."""
-    return click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")(function)
+    return click.argument("sources", nargs=-1, metavar="SOURCE...")(function)
 
 
 def key_options(function: F) -> F:
@@ -146,14 +146,17 @@ def s3_of(options: dict[str, Any]) -> S3:
 
 
 def layout_options(function: F) -> F:
-    """A choice among what edX delivers to a partner."""
+    """A choice among what edX delivers to a partner, and among files by their names."""
     for option in reversed(
         [
             click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
+            several(
+                "--site", metavar="SITE", help="prod, edge, …, as the names of the sources tell."
+            ),
             click.option(
                 "--days",
                 metavar="FIRST..LAST",
-                help="Days of the files by their names, both included.",
+                help="Days of the sources by their names, both included.",
             ),
         ]
     ):

@@ -15,13 +15,16 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
+from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.gpg import Gpg
+from edxlogs.layout import parse_days
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
 from edxlogs.run import Delivery, Run, worker_count
+from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, refuse, write_whole
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
@@ -54,6 +57,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         until=options["until"],
         by=options["by"],
         slack=slack,
+        days=parse_days(options["days"]),
         **{name: list(options[name]) for name in _CONDITIONS},
     )
     target: str = options["output"]
@@ -75,7 +79,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions, keep_going=True)
+    selection = _select(arguments, conditions, options)
     _refuse_same(target, options, selection)
     command = _Command(query, conditions, selection, options)
     metadata = [
@@ -109,7 +113,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
 
 def run_check(arguments: Sequence[str], **options: Any) -> int:
     """Run `edxlogs check`; its exit status."""
-    conditions = Conditions()
+    conditions = Conditions(site=list(options["site"]), days=parse_days(options["days"]))
     query = make_query(
         conditions,
         collect="nothing",
@@ -118,7 +122,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions, keep_going=True)
+    selection = _select(arguments, conditions, options)
     _refuse_same(STDOUT, options, selection)
     command = _Command(query, conditions, selection, options)
     with ExitStack() as stack:
@@ -134,6 +138,11 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         if rejects is not None:
             rejects.publish()
     return command.close(account, f"{many(account.total.rows, 'event')} checked")
+
+
+def _select(arguments: Sequence[str], conditions: Conditions, options: dict[str, Any]) -> Selection:
+    partner = options["partner"]
+    return select(arguments, conditions, partner=partner, s3=s3_of(options), keep_going=True)
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -160,7 +169,8 @@ class _Command:
             passphrase_file=options["passphrase_file"],
             prompt=not options["no_prompt"] and os.isatty(2),
         )
-        self._reader = Reader(query, gpg, _core.Control())
+        control = _core.Control()
+        self._reader = Reader(query, gpg, control, Transfers(selection.sources, control))
         self._start = time.monotonic()
 
     def rejects(self, stack: ExitStack, delivery: Delivery) -> OutputFile | None:

@@ -23,7 +23,7 @@ _LOCAL_BYTES = 1 << 20
 _MOST_VERSIONS = 3  # of an object that is replaced while it is read
 
 
-class Transfers:
+class Downloads:
     """Objects into a mirror, any number at once.
 
     Args:
@@ -177,7 +177,6 @@ def expected_of(s3: S3, source: S3Object) -> Expected | None:
         "cannot read",
         Key=source.key,
         IfMatch=source.etag,
-        ChecksumMode="ENABLED",
     )
     return Expected.of(head) or Expected.by_etag(head)
 
