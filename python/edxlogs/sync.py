@@ -74,13 +74,11 @@ class Plan:
     Attributes:
         wanted: to be fetched, in the order of the listing.
         present: objects that are here already.
-        present_bytes: their sizes.
         refused: what no file can be made of, one error each.
     """
 
     wanted: list[Wanted] = field(default_factory=list)
     present: int = 0
-    present_bytes: int = 0
     refused: list[EdxlogsError] = field(default_factory=list)
 
     @property
@@ -93,35 +91,38 @@ def make_plan(mirror: Mirror, objects: Iterable[S3Object]) -> Plan:
     """Compare objects with what a mirror holds; nothing is read but names, sizes and times.
 
     An object listed twice counts once. Empty objects whose keys end with a slash, which stand for
-    folders, are passed over.
+    folders, are passed over. Of objects that cannot be side by side, the first is taken.
     """
     plan = Plan()
-    taken: dict[str, S3Object] = {}
+    files: dict[str, S3Object] = {}
+    folders: set[str] = set()
     for source in objects:
-        if source.key.endswith("/") and source.size == 0:
+        key, same = source.key, files.get(source.key)
+        if (key.endswith("/") and source.size == 0) or (same and same.bucket == source.bucket):
             continue
-        first = taken.setdefault(source.key, source)
-        if first is not source and first.bucket == source.bucket:
-            continue
+        above = [key[:end] for end, character in enumerate(key) if character == "/"]
         try:
-            if first is not source:
-                raise _collision(source, first.bucket)
+            if same is not None:
+                raise _collision(source, f"that key, of bucket {same.bucket}")
+            if key in folders or not files.keys().isdisjoint(above):
+                raise _collision(source, "a key that begins, or is begun by, this one")
             why = _why(mirror, source)
         except OutputError as error:
             plan.refused.append(error)
             continue
+        files[key] = source
+        folders.update(above)
         if why is None:
             plan.present += 1
-            plan.present_bytes += source.size
         else:
             plan.wanted.append(Wanted(source, why))
     return plan
 
 
-def _collision(source: S3Object, bucket: str) -> OutputError:
+def _collision(source: S3Object, other: str) -> OutputError:
     return OutputError(
-        f"cannot write: {shown(source.url)}: the folder holds an object of that key from bucket"
-        f" {bucket}; sync it to another folder"
+        f"cannot write: {shown(source.url)}: the folder has an object of {other}; sync it to another"
+        " folder"
     )
 
 
@@ -132,7 +133,7 @@ def _why(mirror: Mirror, source: S3Object) -> Why | None:
     if record is None:
         return Why.NEW if status is None else Why.UNKNOWN
     if record.bucket != source.bucket:
-        raise _collision(source, record.bucket)
+        raise _collision(source, f"that key, of bucket {record.bucket}")
     if (record.etag, record.size) != (source.etag, source.size):
         return Why.RELEASED
     if status is None:
