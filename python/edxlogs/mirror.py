@@ -7,6 +7,7 @@ through a link, and nothing is replaced but regular files. Records, parts and th
 
 from __future__ import annotations
 
+import datetime
 import errno
 import fcntl
 import os
@@ -27,6 +28,7 @@ from edxlogs.s3 import S3Object
 RECORDS = "_edxlogs"
 _LOCK, _PARTS = "lock", "parts"
 _LONGEST_NAME = 255
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ADVICE = {
     errno.ENOSPC: "make room and run again; what is whole stays, the rest goes on where it stopped",
@@ -222,7 +224,7 @@ class Mirror:
         """
         folder, name = self._place(source.key, make=True)
         try:
-            part.finish(self._mode, source.modified.timestamp())
+            part.finish(self._mode, file_time(source.modified))
             # Known before it is there: a crash in between leaves the part, which is whole.
             self.manifest.add(record)
             with self._lock:
@@ -242,10 +244,10 @@ class Mirror:
         Raises:
             OutputError: it cannot be written.
         """
-        modified = source.modified.timestamp()
+        modified = file_time(source.modified)
         try:
             with self.read(source.key) as file:
-                os.utime(file.fileno(), (modified, modified))
+                os.utime(file.fileno(), ns=(modified, modified))
             self.manifest.add(record)
         except OSError as error:
             raise self.trouble(source.key, error) from error
@@ -301,6 +303,11 @@ class Mirror:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def file_time(modified: datetime.datetime) -> int:
+    """The time that a file of an object has, in nanoseconds since 1970."""
+    return (modified - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
 
 
 def is_full(error: BaseException) -> bool:

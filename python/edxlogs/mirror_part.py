@@ -122,10 +122,10 @@ class Part:
             self._flushed = self.size
             self._write_note()
 
-    def finish(self, mode: int, modified: float) -> None:
-        """Bring the bytes to disk, with the permissions and the time of the file they become."""
+    def finish(self, mode: int, modified_ns: int) -> None:
+        """Bring the bytes to disk, with the permissions and time of the file that they become."""
         os.fchmod(self._descriptor, mode)
-        os.utime(self._descriptor, (modified, modified))
+        os.utime(self._descriptor, ns=(modified_ns, modified_ns))
         os.fsync(self._descriptor)
 
     def reset(self) -> None:

@@ -238,7 +238,7 @@ class S3:
             key=key,
             size=head["ContentLength"],
             etag=head["ETag"],
-            modified=head["LastModified"],
+            modified=head["LastModified"].astimezone(datetime.UTC),
             storage_class=head.get("StorageClass", "STANDARD"),
         )
 
@@ -304,7 +304,7 @@ def _objects(bucket: str, page: dict[str, Any]) -> Iterator[S3Object]:
             key=one["Key"],
             size=one["Size"],
             etag=one["ETag"],
-            modified=one["LastModified"],
+            modified=one["LastModified"].astimezone(datetime.UTC),
             storage_class=one.get("StorageClass", "STANDARD"),
             checksum_algorithms=tuple(one.get("ChecksumAlgorithm", ())),
             checksum_type=one.get("ChecksumType"),

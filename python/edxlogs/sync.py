@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from edxlogs.download import Downloads, verify_local
 from edxlogs.errors import EdxlogsError, OutputError, S3Error, StoppedError
-from edxlogs.mirror import Mirror, is_full
+from edxlogs.mirror import Mirror, file_time, is_full
 from edxlogs.mirror_manifest import Record
 from edxlogs.names import shown
 from edxlogs.run import Workers
@@ -121,8 +121,8 @@ def make_plan(mirror: Mirror, objects: Iterable[S3Object]) -> Plan:
 
 def _collision(source: S3Object, other: str) -> OutputError:
     return OutputError(
-        f"cannot write: {shown(source.url)}: the folder has an object of {other}; sync it to another"
-        " folder"
+        f"cannot write: {shown(source.url)}: the folder has an object of {other}; sync it to a"
+        " folder of its own"
     )
 
 
@@ -138,8 +138,8 @@ def _why(mirror: Mirror, source: S3Object) -> Why | None:
         return Why.RELEASED
     if status is None:
         return Why.GONE
-    delivered = (record.size, int(record.modified.timestamp()))
-    return None if (status.st_size, int(status.st_mtime)) == delivered else Why.UNKNOWN
+    delivered = (record.size, file_time(record.modified))
+    return None if (status.st_size, status.st_mtime_ns) == delivered else Why.UNKNOWN
 
 
 class Sync:
