@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -189,13 +190,16 @@ class S3:
             raise explain(error, "cannot use", f"{SCHEME}{bucket}") from None
         raise trouble(Reason.NO_CREDENTIALS, "cannot use", f"{SCHEME}{bucket}")
 
-    def call(self, operation: str, bucket: str, what: str, **parameters: Any) -> dict[str, Any]:
+    def call(
+        self, operation: str, bucket: str, what: str, *, again: bool = True, **parameters: Any
+    ) -> dict[str, Any]:
         """Make one request, again where it is worth it.
 
         Args:
             operation: method of the client, such as `head_object`.
             bucket: the bucket.
             what: what is not done if it fails, such as `cannot list`.
+            again: False makes one attempt only.
             parameters: those of the operation but for the bucket; `Key` or `Prefix` says where.
 
         Returns:
@@ -207,10 +211,9 @@ class S3:
         """
         where = parameters.get("Key", parameters.get("Prefix", ""))
         try:
-            request = getattr(self.client(bucket), operation)
-            answer: dict[str, Any] = Attempts(self.reached).run(
-                lambda: request(Bucket=bucket, **self.payer, **parameters)
-            )
+            method = getattr(self.client(bucket), operation)
+            request = partial(method, Bucket=bucket, **self.payer, **parameters)
+            answer: dict[str, Any] = Attempts(self.reached).run(request) if again else request()
             return answer
         except EdxlogsError:
             raise

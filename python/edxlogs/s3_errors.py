@@ -27,7 +27,6 @@ class Reason(enum.StrEnum):
     NO_OBJECT = "no_object"
     NO_PREFIX = "no_prefix"
     CHANGED = "changed"
-    EXISTS = "exists"
     ARCHIVED = "archived"
     CLOCK = "clock"
     REGION = "region"
@@ -38,6 +37,7 @@ class Reason(enum.StrEnum):
     TLS = "tls"
     BROKEN = "broken"
     DAMAGED = "damaged"
+    UNSUPPORTED = "unsupported"
     OTHER = "other"
 
 
@@ -78,7 +78,6 @@ _SENTENCES = {
     Reason.NO_OBJECT: "no such object; look at what is there with edxlogs list",
     Reason.NO_PREFIX: "nothing is there; look at what is there with edxlogs list",
     Reason.CHANGED: "it was replaced or deleted while it was read; run again",
-    Reason.EXISTS: "exists; name another object, or add --overwrite",
     Reason.ARCHIVED: "it is in an archive (Glacier); restore it there first",
     Reason.CLOCK: "the clock of this computer is wrong; set it and run again",
     Reason.REGION: "the bucket is in another region; name that one with --region",
@@ -90,6 +89,7 @@ _SENTENCES = {
     " AWS_CA_BUNDLE",
     Reason.BROKEN: "the connection broke each time; look at the network and run again",
     Reason.DAMAGED: "the bytes that came are not those of its checksum; run again",
+    Reason.UNSUPPORTED: "the server cannot do this; name another --endpoint-url",
     Reason.OTHER: "S3 does not do it; look at the permissions and the --endpoint-url",
 }
 
@@ -116,6 +116,7 @@ _CODES = {
     "NoSuchBucket": Reason.NO_BUCKET,
     "NoSuchKey": Reason.NO_OBJECT,
     "NoSuchVersion": Reason.NO_OBJECT,
+    "NoSuchUpload": Reason.NO_OBJECT,
     "404": Reason.NO_OBJECT,
     "PreconditionFailed": Reason.CHANGED,
     "ConditionalRequestConflict": Reason.CHANGED,
@@ -127,6 +128,8 @@ _CODES = {
     "AuthorizationHeaderMalformed": Reason.REGION,
     "IllegalLocationConstraintException": Reason.REGION,
     "301": Reason.REGION,
+    "NotImplemented": Reason.UNSUPPORTED,
+    "501": Reason.UNSUPPORTED,
     "SlowDown": Reason.THROTTLED,
     "Throttling": Reason.THROTTLED,
     "ThrottlingException": Reason.THROTTLED,
@@ -152,7 +155,8 @@ def reason_of(error: BaseException) -> Reason:
         code, status = _code(error)
         reason = _CODES.get(code)
         if reason is None:
-            reason = Reason.SERVER if status >= 500 else _CODES.get(str(status), Reason.OTHER)
+            default = Reason.SERVER if status >= 500 else Reason.OTHER
+            reason = _CODES.get(str(status), default)
         return reason
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
         return Reason.NO_CREDENTIALS

@@ -104,6 +104,7 @@ class OutputFile:
         overwrite: whether a file that is there may be replaced.
         mode: permissions of the file.
         inputs: must not be the output itself.
+        name: as messages call it; None: the path.
 
     Raises:
         ConfigError: the target exists, is an input, or cannot be an output.
@@ -117,8 +118,10 @@ class OutputFile:
         overwrite: bool = False,
         mode: int = 0o600,
         inputs: Iterable[Source] = (),
+        name: str | None = None,
     ) -> None:
         self.target = Path(target)
+        self._name = shown(os.fspath(self.target)) if name is None else name
         self._mode = mode
         self._overwrite = overwrite
         refuse(self.target, overwrite=overwrite, inputs=inputs)
@@ -128,7 +131,7 @@ class OutputFile:
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
-        name = shown(os.fspath(self.target))
+        name = self._name
         lock: int | None = None
         try:
             with suppress(FileExistsError):
@@ -164,6 +167,11 @@ class OutputFile:
             ) from error
         return lock
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file under the name already."""
+        return self.target.exists()
+
     def part_path(self, number: int) -> Path:
         """Place for the hidden file of a part."""
         return self._folder / f"part-{number:06}"
@@ -178,13 +186,12 @@ class OutputFile:
                 self._link()
             _sync_folder(self.target.parent)
         except FileExistsError:
-            name = shown(os.fspath(self.target))
             raise ConfigError(
-                f"output: {name}: appeared during the run; name another file, or add --overwrite"
+                f"output: {self._name}: appeared during the run; name another file, or add"
+                " --overwrite"
             ) from None
         except OSError as error:
-            name = shown(os.fspath(self.target))
-            raise OutputError(f"output: {name}: {error.strerror}") from error
+            raise OutputError(f"output: {self._name}: {error.strerror}") from error
         finally:
             self.discard()
 

@@ -160,7 +160,7 @@ def test_the_output_is_that_of_local_files(package: Package, tmp_path: Path) -> 
     folder.mkdir()
     for name, message in package.files.items():
         (folder / name).write_bytes(message)
-    words = ["--where", "event.attempts >= 100", "--gnupg-home", package.home]
+    words: list[str | Path] = ["--where", "event.attempts >= 100", "--gnupg-home", package.home]
     local = run("filter", "univx", *words, "-o", "local.parquet", "--json", cwd=tmp_path)
     url = f"s3://{EVENTS_BUCKET}/**/*.gpg"
     remote = run("filter", url, *words, "-o", "remote.parquet", "--json", cwd=tmp_path)

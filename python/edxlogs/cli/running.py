@@ -24,6 +24,8 @@ from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
 from edxlogs.run import Delivery, Run, worker_count
+from edxlogs.s3 import S3, SCHEME
+from edxlogs.s3_output import S3Output
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, refuse, write_whole
@@ -79,7 +81,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = _select(arguments, conditions, options)
+    s3 = s3_of(options)
+    selection = _select(arguments, conditions, s3, options)
     _refuse_same(target, options, selection)
     command = _Command(query, conditions, selection, options)
     metadata = [
@@ -93,7 +96,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             unverified=options["unverified"],
         )
         if target != STDOUT:
-            delivery.file = stack.enter_context(_output_file(target, options, selection))
+            delivery.file = stack.enter_context(_output(target, s3, options, selection))
         place: Path | int = 1 if delivery.file is None else delivery.file.path
         delivery.output = open_output(place, query, format_name, metadata)
         rejects = command.rejects(stack, delivery)
@@ -122,7 +125,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = _select(arguments, conditions, options)
+    selection = _select(arguments, conditions, s3_of(options), options)
     _refuse_same(STDOUT, options, selection)
     command = _Command(query, conditions, selection, options)
     with ExitStack() as stack:
@@ -140,9 +143,11 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
     return command.close(account, f"{many(account.total.rows, 'event')} checked")
 
 
-def _select(arguments: Sequence[str], conditions: Conditions, options: dict[str, Any]) -> Selection:
+def _select(
+    arguments: Sequence[str], conditions: Conditions, s3: S3, options: dict[str, Any]
+) -> Selection:
     partner = options["partner"]
-    return select(arguments, conditions, partner=partner, s3=s3_of(options), keep_going=True)
+    return select(arguments, conditions, partner=partner, s3=s3, keep_going=True)
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -178,7 +183,7 @@ class _Command:
         if self._options["rejects"] is None:
             return None
         file = stack.enter_context(
-            _output_file(self._options["rejects"], self._options, self._selection)
+            _output(self._options["rejects"], None, self._options, self._selection)
         )
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(file.path, flags, 0o600)
@@ -251,16 +256,20 @@ class _Command:
 def _keeps_old(file: OutputFile, account: Account) -> bool:
     """Whether a file that is there is better than a new one of which no source was delivered."""
     nothing = all(source.status == "withheld" for source in account.sources)
-    return not account.is_whole and nothing and file.target.exists()
+    return not account.is_whole and nothing and file.exists
 
 
 @contextmanager
-def _output_file(
-    target: str, options: dict[str, Any], selection: Selection
+def _output(
+    target: str, s3: S3 | None, options: dict[str, Any], selection: Selection
 ) -> Iterator[OutputFile]:
-    file = OutputFile(
-        target, overwrite=options["overwrite"], mode=options["mode"], inputs=selection.inputs
-    )
+    """A file in the making, or an object where there is an S3 for it."""
+    overwrite, inputs = options["overwrite"], selection.inputs
+    file: OutputFile
+    if s3 is not None and target.startswith(SCHEME):
+        file = S3Output(target, s3, overwrite=overwrite, inputs=inputs)
+    else:
+        file = OutputFile(target, overwrite=overwrite, mode=options["mode"], inputs=inputs)
     try:
         yield file
     except OSError as error:
@@ -305,6 +314,11 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
 
 def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
     """Files that are written must be different ones; the report is refused before the run."""
+    for what in ("rejects", "report"):
+        if options[what] is not None and options[what].startswith(SCHEME):
+            raise ConfigError(
+                f"{what}: {shown(options[what])}: is written to local files only; name a file"
+            )
     named = [
         os.path.realpath(path)
         for path in (target, options["rejects"], options["report"])
