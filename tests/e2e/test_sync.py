@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -22,6 +23,7 @@ import pytest
 from botocore.config import Config
 
 import commands
+import large_object
 from commands import Done, finish, run, start
 from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from fault_proxy import Fault, FaultProxy
@@ -653,7 +655,7 @@ class Chaos:
         self._folder = folder
         self._rng = random.Random(seed)
         self._process: subprocess.Popen[bytes] | None = None
-        self.kills = 0
+        self.happened = self.kills = 0
         proxy.rate = 2_000_000
 
     def plan(self, keys: list[str], size: int, count: int) -> None:
@@ -662,17 +664,21 @@ class Chaos:
             at = self._rng.randrange(size)
             fault = self._rng.choice(
                 [
-                    Fault(cut=at),
-                    Fault(stall=at, seconds=0.2),
-                    Fault(status=503, code="SlowDown"),
-                    Fault(status=500, code="InternalError"),
-                    Fault(silent=True),
+                    Fault(cut=at, before=self._count),
+                    Fault(stall=at, seconds=0.2, before=self._count),
+                    Fault(status=503, code="SlowDown", before=self._count),
+                    Fault(status=500, code="InternalError", before=self._count),
+                    Fault(silent=True, before=self._count),
                     Fault(before=self._kill_soon),
                 ]
             )
             self._proxy.plan(fault, part=self._rng.choice(keys))
 
+    def _count(self) -> None:
+        self.happened += 1
+
     def _kill_soon(self) -> None:
+        self._count()
         timer = threading.Timer(self._rng.uniform(0, 0.2), self._kill)
         timer.daemon = True
         timer.start()
@@ -696,14 +702,15 @@ class Chaos:
         raise AssertionError("it never came to its end")
 
 
-def _chaos(server: Server, proxy: FaultProxy, folder: Path, objects_: int, faults: int) -> None:
-    everything = objects(objects_, 300_000)
+def _chaos(server: Server, proxy: FaultProxy, folder: Path, count: int, faults: int) -> None:
+    everything = objects(count, 300_000)
     server.bucket(EVENTS_BUCKET, everything)
     chaos = Chaos(proxy, folder, seed=faults)
     chaos.plan(sorted(everything), 300_000, faults)
     chaos.run()
     assert delivered(folder) == everything
     assert left(folder) == []
+    assert chaos.happened == faults
     assert chaos.kills > 0
     sent = gets(proxy)
     assert {key: count for key, count in sent.items() if count >= 600_000} == {}
@@ -717,3 +724,37 @@ def test_random_faults(s3_server: Server, proxy: FaultProxy, folder: Path) -> No
 def test_many_random_faults(s3_server: Server, proxy: FaultProxy, folder: Path) -> None:
     """Every file is byte-exact in the end, and none was fetched twice in full."""
     _chaos(s3_server, proxy, folder, 300, 200)
+
+
+@pytest.mark.slow
+def test_a_large_object_goes_on_within_its_memory(folder: Path) -> None:
+    size, most = 3_000_000_000, 300 << 20
+    with large_object.run(size) as server:
+        words = ("sync", f"s3://{large_object.BUCKET}/", folder.name)
+        environment = {**os.environ, "AWS_ENDPOINT_URL": server.url}
+        process = start(*words, cwd=folder.parent, env=environment)
+        end = time.monotonic() + 300
+        while not _waiting(folder, size // 3):
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        peak = _peak(process.pid)
+        process.kill()
+        process.communicate()
+        assert peak < most
+        done, peak = commands.run_measured(*words, cwd=folder.parent, env=environment, seconds=300)
+        assert done.code == 0, done.stderr
+        assert peak < most
+        assert server.asked[0] == 0
+        assert server.asked[1] >= size // 3
+        assert len(server.asked) == 2
+        with (folder / large_object.KEY).open("rb") as file:
+            assert hashlib.file_digest(file, "sha256").hexdigest() == large_object.sha256(size)
+        assert records(folder)[large_object.KEY]["sha256"] == large_object.sha256(size)
+
+
+def _peak(pid: int) -> int:
+    """Peak resident memory of a process that runs, in bytes."""
+    match = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+    assert match is not None
+    return int(match[1]) * 1024
