@@ -29,6 +29,7 @@ class Stored:
         etag: with its quotation marks.
         modified: when it was put there.
         headers: what answers hold beside these.
+        is_unlisted: whether listings do not tell its ETag.
         is_verifiable: whether it can be seen that its bytes are others.
     """
 
@@ -36,6 +37,7 @@ class Stored:
     etag: str
     modified: datetime.datetime
     headers: dict[str, str]
+    is_unlisted: bool
 
     @property
     def is_verifiable(self) -> bool:
@@ -81,7 +83,7 @@ class FakeS3(S3):
         self._puts = 0
 
     def put(self, key: str, content: bytes, kind: str = "single") -> None:
-        """Put an object there: in one piece, in `parts`, or encrypted by `kms`."""
+        """Put an object there: `single`, in `parts`, under `kms`, or with an `unlisted` ETag."""
         self._puts += 1
         etag, headers = f'"{hashlib.md5(content).hexdigest()}"', {}
         if kind == "parts":
@@ -90,7 +92,7 @@ class FakeS3(S3):
             etag = f'"{hashlib.md5(content + b"kms").hexdigest()}"'
             headers = {"ServerSideEncryption": "aws:kms"}
         modified = _FIRST + datetime.timedelta(seconds=self._puts)
-        self.stored[key] = Stored(content, etag, modified, headers)
+        self.stored[key] = Stored(content, etag, modified, headers, kind == "unlisted")
 
     def client(self, bucket: str) -> Any:
         assert bucket == BUCKET
@@ -106,8 +108,8 @@ class FakeS3(S3):
                 {
                     "Key": key,
                     "Size": len(one.content),
-                    "ETag": one.etag,
                     "LastModified": one.modified,
+                    **({} if one.is_unlisted else {"ETag": one.etag}),
                 }
                 for key, one in sorted(self.stored.items())
                 if key.startswith(asked["Prefix"])

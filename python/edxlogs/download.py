@@ -59,6 +59,9 @@ class Downloads:
             OutputError: it cannot be written.
             StoppedError: `stop` was called; what has come stays.
         """
+        if not source.etag:
+            # What is on disk of it must be known by its content.
+            source = self._s3.object(source.bucket, source.key)
         for _ in range(_MOST_VERSIONS):
             try:
                 return self._fetch(source, replace)
@@ -149,6 +152,8 @@ def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None)
         S3Error: the object's checksum cannot be had.
         OutputError: the file cannot be read.
     """
+    if not source.etag:
+        source = s3.object(source.bucket, source.key)
     same = known is not None and (known.etag, known.size) == (source.etag, source.size)
     sums = _Sums(None if same else expected_of(s3, source))
     if not same and sums.expected is None:

@@ -337,6 +337,8 @@ class Gpg:
             stdout, status, stderr = pipe(True), pipe(True), pipe(True)
             stdin = message.fd if message.direct else pipe(False)
             _widen(stdout)
+            if not message.direct:
+                _widen(stdin)
             passed = [status]
             command = [*self._command(), "--status-fd", str(status)]
             if self._passphrase is not None:

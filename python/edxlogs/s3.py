@@ -40,7 +40,7 @@ class S3Object:
         key: its full name there, any text: never a path to write to without a check.
         size: bytes.
         etag: with its quotation marks; names this content, and pins what is read to it. It is the
-            MD5 only of some objects.
+            MD5 only of some objects, and empty where a server's listing does not say it.
         modified: when it was put there, UTC.
         storage_class: `STANDARD`, `GLACIER`, …
         checksum_algorithms: of the checksums that S3 has of it, such as `CRC64NVME`.
@@ -157,7 +157,7 @@ class S3:
             max_pool_connections=MOST_CONNECTIONS,
             # Servers of one's own know no bucket as a part of their host's name.
             s3={"addressing_style": "path"} if self._endpoint_url else None,
-            # Checksums of what is read are verified here, over all pieces of a transfer.
+            # Checksums of what is read are verified by S3Reader, over all its pieces.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra=f"edxlogs/{_core.__version__}",
@@ -168,8 +168,8 @@ class S3:
             client = session.client("s3", endpoint_url=self._endpoint_url, config=config)
         except Exception as error:
             raise explain(error, "cannot use", SCHEME) from None
-        client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
-        client.meta.events.register("before-call.s3.HeadObject", _ask_for_checksum)
+        for operation in ("GetObject", "HeadObject"):
+            client.meta.events.register(f"before-call.s3.{operation}", _ask_for_checksum)
         return client
 
     def credentials(self, bucket: str) -> str:
@@ -306,7 +306,7 @@ def _objects(bucket: str, page: dict[str, Any]) -> Iterator[S3Object]:
             bucket=bucket,
             key=one["Key"],
             size=one["Size"],
-            etag=one["ETag"],
+            etag=one.get("ETag", ""),
             modified=one["LastModified"].astimezone(datetime.UTC),
             storage_class=one.get("StorageClass", "STANDARD"),
             checksum_algorithms=tuple(one.get("ChecksumAlgorithm", ())),

@@ -254,7 +254,9 @@ def _settings(error: BaseException) -> str | None:
         return "profile: the AWS configuration cannot be read; correct ~/.aws/config"
     if isinstance(error, boto.ParamValidationError | boto.InvalidDNSNameError):
         return "s3: a bucket or a key has no valid name; correct the s3:// URL"
-    if isinstance(error, ValueError):  # no class of boto's own
+    if isinstance(
+        error, boto.EndpointProviderError | ValueError
+    ):  # the latter is no class of boto's
         return "endpoint-url: the one in the AWS configuration is no URL; correct it there"
     return None
 

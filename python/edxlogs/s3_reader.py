@@ -20,7 +20,8 @@ READ_BYTES = 1 << 20
 class S3Reader:
     """Reads an object, or a range of it, from its first byte to its last.
 
-    Every request is pinned to the object's ETag, so that all bytes are of one content. On a broken
+    Every request is pinned to the object's ETag, or to that of the first answer where the listing
+    does not say it, so that all bytes are of one content. On a broken
     connection it goes on from the last byte that came, by the rules of `s3_retry`. The length is
     checked, and so is the checksum of the whole object, where S3 has one and all of it is read.
 
@@ -45,6 +46,7 @@ class S3Reader:
         self.expected: Expected | None = None
         self.answer: Mapping[str, Any] = {}
         self._s3 = s3
+        self._etag = source.etag
         self._end = source.size if length is None else min(offset + length, source.size)
         self._whole = offset == 0 and self._end == source.size
         self._stopped = threading.Event()
@@ -94,9 +96,10 @@ class S3Reader:
         parameters = {
             "Bucket": self.source.bucket,
             "Key": self.source.key,
-            "IfMatch": self.source.etag,
             **self._s3.payer,
         }
+        if self._etag:
+            parameters["IfMatch"] = self._etag
         first = self._whole and self.position == 0
         if not first:
             parameters["Range"] = f"bytes={self.position}-{self._end - 1}"
@@ -104,7 +107,8 @@ class S3Reader:
         self._body = answer["Body"]
         length = answer.get("ContentLength")
         begins = str(answer.get("ContentRange", "")).startswith(f"bytes {self.position}-")
-        if answer.get("ETag") != self.source.etag or length != self._end - self.position:
+        self._etag = self._etag or answer.get("ETag", "")
+        if answer.get("ETag", "") != self._etag or length != self._end - self.position:
             raise trouble(Reason.CHANGED, "cannot read", self.source.url)
         if not first and not begins:
             raise trouble(Reason.OTHER, "cannot read", self.source.url, detail=" (no ranges)")
