@@ -211,7 +211,7 @@ class Gaps:
 
 
 def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date) -> list[Gaps]:
-    """Find the days without events, for each partner and site that has any.
+    """Find the days without events, for each partner and site that has any events.
 
     Args:
         items: what is there.
@@ -227,8 +227,9 @@ def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.d
     for (partner, site), there in sorted(found.items(), key=lambda one: [p or "" for p in one[0]]):
         first = days.first or min(there)
         last = min(days.last, today - _DAY) if days.last else max(there)
-        count = (last - first).days + 1
-        window = [first + number * _DAY for number in range(count)]
+        window = [first + number * _DAY for number in range((last - first).days + 1)]
+        if not window:
+            continue
         missing = [day for day in window if day not in there]
         gaps.append(Gaps(partner, site, Days(first, last), missing))
     return gaps
