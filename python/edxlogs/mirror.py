@@ -31,8 +31,9 @@ _LONGEST_NAME = 255
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ADVICE = {
-    errno.ENOSPC: "make room and run again; what is whole stays, the rest goes on where it stopped",
-    errno.EDQUOT: "make room and run again; what is whole stays, the rest goes on where it stopped",
+    **dict.fromkeys(
+        _FULL, "make room and run again; what is whole stays, the rest goes on where it stopped"
+    ),
     errno.ENOTDIR: "a file or a link stands where its folder must be; move it away",
     errno.ELOOP: "a link stands where a file or a folder must be; move it away",
     errno.EISDIR: "a folder stands in its place; move it away",
@@ -106,14 +107,14 @@ class Mirror:
                 fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.manifest = Manifest(self._records, writable=writable)
         except NotADirectoryError:
-            raise ConfigError(f"destination: {name}: is no folder; name another") from None
+            raise ConfigError(f"folder: {name}: is no folder; name another") from None
         except BlockingIOError:
             raise OutputError(
-                f"destination: {name}: another edxlogs fills it now; wait for it, or name another"
+                f"folder: {name}: another edxlogs fills it now; wait for it, or name another"
             ) from None
         except OSError as error:
             raise OutputError(
-                f"destination: {name}: {error.strerror}; name a folder that can be written"
+                f"folder: {name}: {error.strerror}; name a folder that can be written"
             ) from error
 
     def _open_folders(self, writable: bool) -> None:
@@ -175,8 +176,9 @@ class Mirror:
         try:
             *folders, name = local_names(key)
         except ValueError as error:
-            advice = "copy it under another key"
-            raise OutputError(f"cannot write: {shown(key)}: {error}; {advice}") from None
+            raise OutputError(
+                f"cannot write: {shown(key)}: {error}; copy it to another key"
+            ) from None
         try:
             return self._folder(tuple(folders), make=make), name
         except OSError as error:
@@ -256,9 +258,7 @@ class Mirror:
         """Put what the system says of an object's file into one sentence."""
         path = shown(os.path.join(self._path, key))
         advice = _ADVICE.get(error.errno or 0, "see to it and run again")
-        failure = OutputError(f"cannot write: {path}: {error.strerror}; {advice}")
-        failure.__cause__ = error
-        return failure
+        return OutputError(f"cannot write: {path}: {error.strerror}; {advice}")
 
     def sync(self) -> None:
         """Bring the names of all files that were published to disk.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import random
 import re
 import signal
@@ -14,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -638,6 +639,28 @@ def test_a_file_that_may_not_be_so_large(
     sync(f"s3://{EVENTS_BUCKET}/")
     assert delivered(folder) == everything
     assert gets(proxy)[day(2)] < 600_000
+
+
+@pytest.mark.parametrize("option", [None, "-q", "--json"])
+def test_progress_on_a_terminal(
+    s3_server: Server, proxy: FaultProxy, folder: Path, option: str | None
+) -> None:
+    s3_server.bucket(EVENTS_BUCKET, objects(3, 200_000))
+    proxy.plan(Fault(rate=200_000), part=day(1))
+    ours, theirs = pty.openpty()
+    process = start(
+        *("sync", f"s3://{EVENTS_BUCKET}/", folder.name), *([option] if option else []),
+        cwd=folder.parent, stderr=theirs, env={**os.environ, "AWS_ENDPOINT_URL": proxy.url},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the other end of a terminal is gone
+        while more := os.read(ours, 1 << 16):
+            shown += more
+    os.close(ours)
+    assert finish(process).code == 0
+    assert (b"of 3" in shown) == (b"\x1b[" in shown) == (option is None)
+    assert (b"3 fetched (600.0 kB)" in shown) == (option is None)
 
 
 class Chaos:

@@ -59,9 +59,9 @@ def test_keys_that_no_file_can_have(key: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="its key"):
         local_names(key)
     with Mirror(tmp_path / "m") as mirror:
-        with pytest.raises(OutputError, match="copy it under another key"):
+        with pytest.raises(OutputError, match="copy it to another key"):
             mirror.status(key)
-        with pytest.raises(OutputError, match="copy it under another key"):
+        with pytest.raises(OutputError, match="copy it to another key"):
             deliver(mirror, key, b"x")
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["_edxlogs"]
 

@@ -6,6 +6,7 @@ import calendar
 import datetime
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -45,37 +46,45 @@ def run_list(sources: Sequence[str], **options: Any) -> int:
             "sources: none given; name folders or s3:// URLs, or your folder in edX's buckets with"
             " --partner"
         )
-    failed: list[EdxlogsError] = []
-    items = list(_items(sources, choice, options, failed))
-    gaps = find_gaps(items, choice.days, today=datetime.datetime.now(datetime.UTC).date())
-    groups = group(items, by=options["by"])
-    for error in failed:
-        tell(f"edxlogs: {error}")
+    found = _find(sources, choice, options)
+    gaps = find_gaps(found.items, choice.days, today=datetime.datetime.now(datetime.UTC).date())
+    groups = group(found.items, by=options["by"])
     if options["as_json"]:
-        document = _document(items, groups, gaps, failed)
+        document = _document(found, groups, gaps)
         click.echo(orjson.dumps(document, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode())
-    elif items:
+        return 1 if found.failed or not found.items else 0
+    for message in (*(f"warning: {one}" for one in found.warnings), *found.failed):
+        tell(f"edxlogs: {message}")
+    if found.items:
         for line in [*_table(groups, gaps, by=options["by"]), *_calendars(gaps)]:
             click.echo(line)
-    elif not failed:
+    elif not found.failed:
         tell("edxlogs: nothing is there, or nothing that was asked for")
-    return 1 if failed or not items else 0
+    return 1 if found.failed or not found.items else 0
 
 
-def _items(
-    sources: Sequence[str], choice: Choice, options: dict[str, Any], failed: list[EdxlogsError]
-) -> Iterator[Item]:
+@dataclass
+class _Found:
+    """All that the sources hold, and what could not be looked at."""
+
+    items: list[Item] = field(default_factory=list)
+    failed: list[EdxlogsError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _find(sources: Sequence[str], choice: Choice, options: dict[str, Any]) -> _Found:
+    found = _Found()
     urls = [source for source in sources if source.startswith(SCHEME)]
     if urls or not sources:
         listing = list_objects(s3_of(options), urls, choice)
-        failed += listing.failed
-        for warning in listing.warnings:
-            tell(f"edxlogs: warning: {warning}")
-        yield from object_items(listing.objects)
+        found.failed += listing.failed
+        found.warnings += listing.warnings
+        found.items += object_items(listing.objects)
     for path in sources:
-        if path.startswith(SCHEME):
-            continue
-        yield from choice.select(local_items(path, failed), lambda item: item.package)
+        if not path.startswith(SCHEME):
+            items = local_items(path, found.failed)
+            found.items += choice.select(items, lambda item: item.package)
+    return found
 
 
 def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[str]:
@@ -157,16 +166,11 @@ def _spelled(days: list[datetime.date]) -> str:
     )
 
 
-def _document(
-    items: Sequence[Item],
-    groups: Sequence[Group],
-    gaps: Sequence[Gaps],
-    failed: Sequence[EdxlogsError],
-) -> dict[str, Any]:
+def _document(found: _Found, groups: Sequence[Group], gaps: Sequence[Gaps]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "version": _core.__version__,
-        "total": {"files": len(items), "bytes": sum(item.size for item in items)},
+        "total": {"files": len(found.items), "bytes": sum(one.size for one in found.items)},
         "groups": [
             {
                 "partner": one.partner,
@@ -204,7 +208,8 @@ def _document(
                 "bytes": one.size,
                 "modified": one.modified,
             }
-            for one in items
+            for one in found.items
         ],
-        "failed": [str(error) for error in failed],
+        "failed": [str(error) for error in found.failed],
+        "warnings": found.warnings,
     }

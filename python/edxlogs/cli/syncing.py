@@ -39,14 +39,14 @@ def run_sync(words: Sequence[str], **options: Any) -> int:
     command = _Command(folder, options)
     listing = list_objects(s3, urls, choice)
     for warning in listing.warnings:
-        command.tell(f"warning: {warning}")
+        command.warn(warning)
     for error in listing.failed:
         command.fail(str(error))
     if not listing.objects and not listing.failed:
         command.fail("nothing is there to sync, or nothing that was asked for; see edxlogs list")
     with Mirror(folder, mode=options["mode"], writable=not options["dry_run"]) as mirror:
         for line in mirror.manifest.unreadable:
-            command.tell(f"warning: {shown(folder)}: line {line} of its manifest is unreadable")
+            command.warn(f"{shown(folder)}: line {line} of its manifest is unreadable")
         command.plan = make_plan(mirror, listing.objects)
         for refused in command.plan.refused:
             command.fail(str(refused))
@@ -66,7 +66,7 @@ def _checked(words: Sequence[str]) -> Sequence[str]:
     Raises:
         ConfigError: they are others.
     """
-    if not words or words[-1].startswith(SCHEME):
+    if not words or not words[-1] or words[-1].startswith(SCHEME):
         raise ConfigError("folder: none given; name the folder to sync to as the last word")
     for word in words[:-1]:
         if not word.startswith(SCHEME):
@@ -83,18 +83,24 @@ class _Command:
     plan: Plan = field(default_factory=Plan)
     outcomes: list[Outcome] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
     start: float = field(default_factory=time.monotonic)
 
-    def tell(self, message: str) -> None:
-        """What a person should know; with --json the account alone tells it."""
-        if not self.options["as_json"]:
-            tell(f"edxlogs: {message}")
+    def warn(self, message: str) -> None:
+        """Enter a warning, and tell it."""
+        self.warnings.append(message)
+        self._tell(f"warning: {message}")
 
     def fail(self, message: str) -> None:
         """Enter what went wrong, and tell it."""
         self.failed.append(message)
-        self.tell(message)
+        self._tell(message)
+
+    def _tell(self, message: str) -> None:
+        """What a person should know; with --json the account alone tells it."""
+        if not self.options["as_json"]:
+            tell(f"edxlogs: {message}")
 
     def run(self, sync: Sync) -> None:
         """Fetch what the plan wants, telling what fails as it fails."""
@@ -204,4 +210,5 @@ class _Command:
             "total": self._counts(),
             "objects": list(documents.values()),
             "failed": self.failed,
+            "warnings": self.warnings,
         }
