@@ -1,9 +1,8 @@
-"""An S3 server of a few hundred lines less than moto's: what it costs is small beside its clients.
+"""An S3 server that costs little beside its clients, of many objects or of a very large one.
 
-For benches, and for objects that are larger than any memory should be: their bytes are made as they
-are asked for. It speaks as much of S3 as `edxlogs sync` and its peers need to read: lists with
-prefixes and pages, HEAD, GET with a range and If-Match. `lean_s3.py COUNT SIZE` serves until it is
-ended.
+For benches and tests of memory: the bytes of an object are made as they are asked for. It speaks
+as much of S3 as `edxlogs sync` and its peers need: lists with prefixes and pages, HEAD, and GET with
+a range. `lean_s3.py COUNT SIZE LOG` serves until it is ended.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 
 from edxlogs.checksums import Checksum, Expected
 from edxlogs.errors import S3Error, StoppedError
@@ -166,7 +166,7 @@ def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None)
     record = sums.record(source)
     if known is not None and same:
         is_right = known.sha256 == record.sha256
-        return replace(record, checked=known.checked) if is_right else None
+        return dataclasses.replace(record, checked=known.checked) if is_right else None
     return record if sums.are_right else None
 
 

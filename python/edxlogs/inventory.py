@@ -114,23 +114,26 @@ def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
             yield Item(shown(one.url), describe_key(one.key), one.size, one.modified)
 
 
-def local_items(path: str, failed: list[EdxlogsError]) -> Iterator[Item]:
-    """Yield the files of a folder, searched to the bottom and through links, or one file.
+def local_items(paths: Iterable[str], failed: list[EdxlogsError]) -> Iterator[Item]:
+    """Yield files, and those of folders, searched to the bottom and through links; each once.
 
     Args:
-        path: the folder or file; hidden ones below it are passed over.
+        paths: folders and files; hidden ones below them are passed over.
         failed: gets an error for each that cannot be looked at.
     """
-    pending = [path]
-    seen: set[tuple[int, int]] = set()
+    pending = list(paths)[::-1]
+    folders: set[tuple[int, int]] = set()
+    files: set[str] = set()
     while pending:
         path = pending.pop()
         try:
             status = os.stat(path)
             if stat.S_ISREG(status.st_mode):
-                yield _file(path, status)
-            elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
+                if (absolute := os.path.abspath(path)) not in files:
+                    files.add(absolute)
+                    yield _file(path, status)
+            elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in folders:
+                folders.add((status.st_dev, status.st_ino))
                 names = sorted(os.listdir(path), key=os.fsencode, reverse=True)
                 pending += [os.path.join(path, name) for name in names if not is_hidden(name)]
         except OSError as error:

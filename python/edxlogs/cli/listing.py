@@ -80,10 +80,8 @@ def _find(sources: Sequence[str], choice: Choice, options: dict[str, Any]) -> _F
         found.failed += listing.failed
         found.warnings += listing.warnings
         found.items += object_items(listing.objects)
-    for path in sources:
-        if not path.startswith(SCHEME):
-            items = local_items(path, found.failed)
-            found.items += choice.select(items, lambda item: item.package)
+    items = local_items([path for path in sources if path not in urls], found.failed)
+    found.items += choice.select(items, lambda item: item.package)
     return found
 
 
