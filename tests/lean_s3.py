@@ -1,8 +1,8 @@
 """An S3 server that costs little beside its clients, of many objects or of a very large one.
 
 For benches and tests of memory: the bytes of an object are made as they are asked for. It speaks
-as much of S3 as `edxlogs sync` and its peers need: lists with prefixes and pages, HEAD, and GET with
-a range. `lean_s3.py COUNT SIZE LOG` serves until it is ended.
+as much of S3 as `edxlogs sync` and its peers need: lists with prefixes and pages, HEAD, and GET
+with a range. `lean_s3.py COUNT SIZE LOG` serves until it is ended.
 """
 
 from __future__ import annotations
