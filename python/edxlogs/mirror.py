@@ -20,7 +20,7 @@ from typing import BinaryIO, Self
 
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.mirror_manifest import Manifest, Record
-from edxlogs.mirror_part import Part
+from edxlogs.mirror_part import Part, Parts
 from edxlogs.names import shown
 from edxlogs.s3 import S3Object
 
@@ -83,7 +83,7 @@ class Mirror:
         self._folder_mode = 0o700 | mode | (mode >> 2 & 0o111)
         self._lock = threading.Lock()
         self._changed: set[str] = set()
-        self._top = self._records = self._parts = self._held = -1
+        self._top = self._records = self._hidden = self._held = -1
         try:
             self._open(writable)
         except BaseException:
@@ -104,6 +104,7 @@ class Mirror:
                 self._held = os.open(_LOCK, flags, 0o600, dir_fd=self._records)
                 # The kernel gives it back, however this process ends.
                 fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._parts = Parts(self._hidden)
             self.manifest = Manifest(self._records, writable=writable)
         except NotADirectoryError:
             raise ConfigError(f"folder: {name}: is no folder; name another") from None
@@ -120,7 +121,7 @@ class Mirror:
         try:
             self._top = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._records = self._folder((RECORDS,), make=writable)
-            self._parts = self._folder((RECORDS, _PARTS), make=writable)
+            self._hidden = self._folder((RECORDS, _PARTS), make=writable)
         except FileNotFoundError:
             if writable:
                 raise
@@ -207,7 +208,7 @@ class Mirror:
             OutputError: they cannot be opened or made.
         """
         try:
-            return Part(self._parts, source)
+            return self._parts.open(source)
         except OSError as error:
             raise self.trouble(source.key, error) from error
 
@@ -231,7 +232,7 @@ class Mirror:
             with self._lock:
                 if not replace and _exists(name, folder):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                os.rename(part.name, name, src_dir_fd=self._parts, dst_dir_fd=folder)
+                os.rename(part.name, name, src_dir_fd=self._hidden, dst_dir_fd=folder)
                 self._changed.add(source.key.rpartition("/")[0])
             part.forget()
         except OSError as error:
@@ -287,7 +288,7 @@ class Mirror:
         """Give everything back. May be called twice."""
         if (manifest := getattr(self, "manifest", None)) is not None:
             manifest.close()
-        for name in ("_held", "_parts", "_records", "_top"):
+        for name in ("_held", "_hidden", "_records", "_top"):
             if getattr(self, name) >= 0:
                 os.close(getattr(self, name))
                 setattr(self, name, -1)

@@ -11,7 +11,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
@@ -34,6 +34,7 @@ class Record:
         checked: the checksum of S3 that the bytes were compared with: `MD5`, `CRC32`, …; None if
             S3 had none that counts for the whole object, so that only the size was.
         time: when it was delivered, UTC.
+        schema_version: of a line.
     """
 
     bucket: str
@@ -44,6 +45,7 @@ class Record:
     sha256: str
     checked: str | None
     time: datetime.datetime
+    schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
@@ -130,10 +132,7 @@ class Manifest:
         Raises:
             OSError: it cannot be written; nothing of it counts.
         """
-        line = orjson.dumps(
-            {"schema_version": SCHEMA_VERSION, **asdict(record)},
-            option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z,
-        )
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
         with self._lock:
             end = os.fstat(self._descriptor).st_size
             written = os.write(self._descriptor, line)

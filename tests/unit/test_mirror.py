@@ -6,6 +6,8 @@ import datetime
 import multiprocessing
 import os
 import stat
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -17,7 +19,6 @@ from edxlogs import mirror_part
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.mirror import Mirror, local_names
 from edxlogs.mirror_manifest import Record
-from edxlogs.mirror_part import Part
 from edxlogs.s3 import S3Object
 
 WHEN = datetime.datetime(2014, 3, 9, 12, tzinfo=datetime.UTC)
@@ -237,47 +238,57 @@ def test_a_line_that_is_no_record_is_told_and_costs_itself_alone(
             assert [one.key for one in mirror.manifest] == ["a"]
 
 
-def left(mirror: Mirror, content: bytes, *, flush_at: int | None = None) -> None:
+def left(path: Path, content: bytes, *, flush_at: int | None = None) -> None:
     """Leave a part as a process that is killed does."""
-    part = mirror.part(s3_object(size=100))
-    part.write(content[:flush_at])
-    if flush_at is not None:
-        part.flush()
-        part.write(content[flush_at:])
-    part.close()
+    with Mirror(path) as mirror, closing(mirror.part(s3_object(size=100))) as part:
+        part.write(content[:flush_at])
+        if flush_at is not None:
+            part._flush()
+            part.write(content[flush_at:])
 
 
-def again(mirror: Mirror, source: S3Object) -> bytes:
-    part: Part = mirror.part(source)
-    content = b"".join(part.read_back())
-    assert len(content) == part.size
-    part.close()
-    return content
+def again(path: Path, source: S3Object) -> bytes:
+    with Mirror(path) as mirror, closing(mirror.part(source)) as part:
+        content = b"".join(part.read_back())
+        assert len(content) == part.size
+        return content
+
+
+@pytest.fixture
+def restart(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    return lambda: monkeypatch.setattr(mirror_part, "boot_id", lambda: "another start")
 
 
 def test_after_a_crash_every_byte_counts(tmp_path: Path) -> None:
-    with Mirror(tmp_path) as mirror:
-        left(mirror, b"x" * 60, flush_at=20)
-        assert again(mirror, s3_object(size=100)) == b"x" * 60
+    left(tmp_path, b"x" * 60, flush_at=20)
+    assert again(tmp_path, s3_object(size=100)) == b"x" * 60
 
 
 def test_after_a_power_cut_only_flushed_bytes_count(
+    tmp_path: Path, restart: Callable[[], None]
+) -> None:
+    left(tmp_path, b"x" * 20 + b"\0" * 40, flush_at=20)
+    restart()
+    assert again(tmp_path, s3_object(size=100)) == b"x" * 20
+    # And from here on, what is written counts again.
+    left(tmp_path, b"y" * 30)
+    assert again(tmp_path, s3_object(size=100)) == b"x" * 20 + b"y" * 30
+
+
+def test_without_a_flush_nothing_counts_after_a_power_cut(
+    tmp_path: Path, restart: Callable[[], None]
+) -> None:
+    left(tmp_path, b"x" * 60)
+    restart()
+    assert again(tmp_path, s3_object(size=100)) == b""
+
+
+def test_where_the_system_tells_no_start_only_flushed_bytes_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Mirror(tmp_path) as mirror:
-        left(mirror, b"x" * 20 + b"\0" * 40, flush_at=20)
-        monkeypatch.setattr(mirror_part, "boot_id", lambda: "another start")
-        assert again(mirror, s3_object(size=100)) == b"x" * 20
-
-
-@pytest.mark.parametrize("boot", ["another start", None])
-def test_without_a_flush_nothing_counts_after_a_power_cut(
-    boot: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Mirror(tmp_path) as mirror:
-        left(mirror, b"x" * 60)
-        monkeypatch.setattr(mirror_part, "boot_id", lambda: boot)
-        assert again(mirror, s3_object(size=100)) == b""
+    monkeypatch.setattr(mirror_part, "boot_id", lambda: None)
+    left(tmp_path, b"x" * 60, flush_at=20)
+    assert again(tmp_path, s3_object(size=100)) == b"x" * 20
 
 
 @pytest.mark.parametrize(
@@ -285,50 +296,63 @@ def test_without_a_flush_nothing_counts_after_a_power_cut(
     [s3_object(size=100, etag='"f"'), s3_object(size=101), s3_object(size=59)],
 )
 def test_bytes_of_another_content_do_not_count(other: S3Object, tmp_path: Path) -> None:
-    with Mirror(tmp_path) as mirror:
-        left(mirror, b"x" * 60)
-        assert again(mirror, other) == b""
-        assert again(mirror, s3_object(size=100)) == b""
+    left(tmp_path, b"x" * 60, flush_at=20)
+    assert again(tmp_path, other) == b""
+    # They are not kept either.
+    assert again(tmp_path, s3_object(size=100)) == b""
 
 
-@pytest.mark.parametrize("note", [b"", b"{", b"[1]", b'"text"', b"{}", None])
-def test_a_damaged_note_costs_the_part(note: bytes | None, tmp_path: Path) -> None:
-    with Mirror(tmp_path) as mirror:
-        left(mirror, b"x" * 60)
-        (path,) = (tmp_path / "_edxlogs/parts").glob("*.json")
-        if note is None:
-            path.unlink()
-        else:
-            path.write_bytes(note)
-        assert again(mirror, s3_object(size=100)) == b""
+def test_a_part_that_is_too_long_does_not_count(tmp_path: Path) -> None:
+    left(tmp_path, b"x" * 101)
+    assert again(tmp_path, s3_object(size=100)) == b""
 
 
-def test_a_part_is_flushed_as_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("note", [b"", b"{", b"[1]", b'"text"', b"{}", b'{"flushed": "x"}', None])
+def test_a_damaged_note_costs_the_part_after_a_power_cut(
+    note: bytes | None, tmp_path: Path, restart: Callable[[], None]
+) -> None:
+    left(tmp_path, b"x" * 60, flush_at=20)
+    (path,) = (tmp_path / "_edxlogs/parts").glob("*.json")
+    if note is None:
+        path.unlink()
+    else:
+        path.write_bytes(note)
+    restart()
+    assert again(tmp_path, s3_object(size=100)) == b""
+
+
+def test_a_part_is_flushed_as_it_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restart: Callable[[], None]
+) -> None:
     monkeypatch.setattr(mirror_part, "FLUSH_BYTES", 10)
-    with Mirror(tmp_path) as mirror:
-        part = mirror.part(s3_object(size=100))
+    with Mirror(tmp_path) as mirror, closing(mirror.part(s3_object(size=100))) as part:
         for _ in range(5):
             part.write(b"x" * 7)
-        part.close()
-        monkeypatch.setattr(mirror_part, "boot_id", lambda: "another start")
-        assert again(mirror, s3_object(size=100)) == b"x" * 28
+    restart()
+    assert again(tmp_path, s3_object(size=100)) == b"x" * 28
 
 
-def test_reset_lets_nothing_count(tmp_path: Path) -> None:
-    with Mirror(tmp_path) as mirror:
-        part = mirror.part(s3_object(size=100))
+def test_reset_lets_nothing_count(tmp_path: Path, restart: Callable[[], None]) -> None:
+    with Mirror(tmp_path) as mirror, closing(mirror.part(s3_object(size=100))) as part:
         part.write(b"x" * 60)
+        part._flush()
         part.reset()
         part.write(b"y")
-        part.close()
-        assert again(mirror, s3_object(size=100)) == b"y"
+    assert again(tmp_path, s3_object(size=100)) == b"y"
+    restart()
+    assert again(tmp_path, s3_object(size=100)) == b""
 
 
 def test_nothing_is_left_of_a_published_part(tmp_path: Path) -> None:
     with Mirror(tmp_path) as mirror:
         deliver(mirror, "a/b", b"x" * 10)
+        part = mirror.part(s3_object("large", 20))
+        part.write(b"x" * 20)
+        part._flush()
+        mirror.publish(part, s3_object("large", 20), record(s3_object("large", 20)), replace=False)
+        part.close()
         mirror.sync()
-    assert list((tmp_path / "_edxlogs/parts").iterdir()) == []
+    assert [path.name for path in (tmp_path / "_edxlogs/parts").iterdir()] == ["boot"]
 
 
 def test_a_full_disk_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
