@@ -6,6 +6,8 @@ program's back; it says which objects have to be fetched, and how many bytes at 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import tempfile
 import threading
@@ -205,10 +207,15 @@ class Syncing(RuleBasedStateMachine):
             assert one.status is not Status.UNTRIED
             if one.status is Status.FAILED:
                 assert one.source.key in unreachable
+        with Mirror(self.folder, writable=False) as mirror:
+            records = {record.key: record for record in mirror.manifest}
         for key, stored in self.s3.stored.items():
             if key in unreachable:
                 continue
             assert (self.folder / key).read_bytes() == stored.content, key
+            assert records[key].sha256 == hashlib.sha256(stored.content).hexdigest()
+            if stored.content:
+                assert (records[key].checked is None) != stored.is_verifiable
             self.intact[key] = stored.etag
 
     @invariant()
@@ -220,10 +227,7 @@ class Syncing(RuleBasedStateMachine):
 def _lose(part: Path) -> None:
     """Zeros where bytes were not flushed, as a file system gives them after a power cut."""
     note = part.with_suffix(".json")
-    flushed = 0
-    if note.is_file():
-        text = note.read_bytes()
-        flushed = int(text.split(b'"flushed":')[1].split(b",")[0])
+    flushed: int = json.loads(note.read_bytes())["flushed"] if note.is_file() else 0
     content = part.read_bytes()
     part.write_bytes(content[:flushed] + bytes(len(content) - flushed))
 

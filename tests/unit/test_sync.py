@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from edxlogs.download import PIECE_BYTES
 from edxlogs.mirror import Mirror
 from edxlogs.sync import Outcome, Status, Sync, Why, make_plan
-from fake_s3 import BUCKET, FakeS3, Stored
+from fake_s3 import BUCKET, FakeS3, Stored, honest
 
 
 @pytest.fixture
@@ -66,6 +68,14 @@ def test_a_file_that_was_only_touched_is_read_once(s3: FakeS3, tmp_path: Path) -
     assert sync(s3, tmp_path) == []
 
 
+def test_a_file_that_was_changed_is_fetched_again(s3: FakeS3, tmp_path: Path) -> None:
+    s3.put("a", b"content")
+    sync(s3, tmp_path)
+    (tmp_path / "a").write_bytes(b"CONTENT")
+    assert summary(sync(s3, tmp_path)) == [("a", Why.UNKNOWN, Status.FETCHED)]
+    assert (tmp_path / "a").read_bytes() == b"content"
+
+
 def test_the_same_content_put_again_is_no_release(s3: FakeS3, tmp_path: Path) -> None:
     s3.put("a", b"content")
     sync(s3, tmp_path)
@@ -88,6 +98,74 @@ def test_outcomes_come_in_the_order_of_the_listing(s3: FakeS3, tmp_path: Path) -
         s3.put(f"{number:02}", bytes(number))
     outcomes = sync(s3, tmp_path, at_once=8)
     assert [one.source.key for one in outcomes] == [f"{number:02}" for number in range(50)]
+
+
+class Killed(BaseException):
+    """The process ends."""
+
+
+@pytest.mark.parametrize("kind", ["single", "parts", "kms", "unlisted"])
+def test_what_has_come_before_a_crash_is_not_asked_for_again(
+    kind: str, s3: FakeS3, tmp_path: Path
+) -> None:
+    content = bytes(range(256)) * 1000
+    s3.put("a", content, kind)
+    pieces = iter([False, False, True])
+
+    def spoil(_: Stored, data: bytes) -> bytes:
+        if next(pieces):
+            raise Killed
+        return data
+
+    s3.spoil = spoil
+    with pytest.raises(Killed):
+        sync(s3, tmp_path)
+    s3.spoil = honest
+    (before,) = s3.served.values()
+    assert before == 2 * PIECE_BYTES
+    (outcome,) = sync(s3, tmp_path)
+    assert outcome.status is Status.FETCHED
+    assert outcome.record is not None
+    assert outcome.record.sha256 == hashlib.sha256(content).hexdigest()
+    assert sum(s3.served.values()) == len(content)
+    assert (tmp_path / "a").read_bytes() == content
+
+
+def test_bytes_that_come_wrong_are_asked_for_once_more(s3: FakeS3, tmp_path: Path) -> None:
+    s3.put("a", b"content")
+    spoiled: list[bytes] = []
+
+    def spoil(_: Stored, data: bytes) -> bytes:
+        spoiled.append(data)
+        return b"CONTENT" if len(spoiled) == 1 else data
+
+    s3.spoil = spoil
+    assert summary(sync(s3, tmp_path)) == [("a", Why.NEW, Status.FETCHED)]
+    assert (tmp_path / "a").read_bytes() == b"content"
+    assert len(spoiled) == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "taken"),
+    [
+        (["a", "a/b"], ["a"]),
+        (["a/b", "a"], ["a/b"]),
+        (["a/b/c", "a/b", "a/b/d", "a"], ["a/b/c", "a/b/d"]),
+        (["a/b", "a/bc", "a/b/", "a/c"], ["a/b", "a/bc", "a/c"]),
+        (["a/../b", "a", "a/"], ["a"]),
+    ],
+)
+def test_of_keys_that_cannot_be_side_by_side_the_first_is_taken(
+    keys: list[str], taken: list[str], s3: FakeS3, tmp_path: Path
+) -> None:
+    for key in keys:
+        s3.put(key, b"" if key.endswith("/") else b"x")
+    listed = {one.key: one for one in s3.objects(BUCKET)}
+    with Mirror(tmp_path) as mirror:
+        plan = make_plan(mirror, [listed[key] for key in keys])
+    assert [one.source.key for one in plan.wanted] == taken
+    files = [key for key in keys if not key.endswith("/")]
+    assert len(plan.refused) == len(files) - len(taken)
 
 
 def test_what_stands_for_a_folder_is_no_file(s3: FakeS3, tmp_path: Path) -> None:
