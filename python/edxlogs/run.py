@@ -24,9 +24,9 @@ from edxlogs.sources import Source
 
 T = TypeVar("T")
 
-WAITING_BYTES = 64 << 20  # parts in memory that wait for their turn
+WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
-_SMALL_PART_BYTES = 16 << 20
+_SMALL_PART_BYTES = 8 << 20
 _MOST_PER_CORE = 4
 MOST_AHEAD = 128  # parts, so that a run keeps few files open
 _PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal

@@ -14,7 +14,7 @@ from edxlogs.s3 import S3, S3Object
 from edxlogs.s3_errors import Reason, explain, trouble
 from edxlogs.s3_retry import Attempts
 
-READ_BYTES = 1 << 20
+READ_BYTES = 512 * 1024  # at a time: more leaves more memory behind, less costs more calls
 
 
 class S3Reader:

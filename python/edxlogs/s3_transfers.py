@@ -13,8 +13,8 @@ from edxlogs.errors import EdxlogsError, StoppedError
 from edxlogs.s3_reader import READ_BYTES, S3Reader
 from edxlogs.sources import Source
 
-AHEAD = 3  # transfers that wait for their turn, beside those that are worked on
-BUFFER_BYTES = 2 << 20  # of each; S3 gives one connection some tens of MB a second
+AHEAD = 4  # transfers that wait for their turn, beside those that are worked on
+BUFFER_BYTES = 1 << 20  # of each
 _PATIENCE_SECONDS = 0.1
 
 

@@ -47,13 +47,12 @@ def _examples(command: str) -> list[str]:
 def examples(logs: Path, s3_server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of the examples: buckets, profiles, and a key for a sample."""
     content = (logs / "tracking.log.gz").read_bytes()
-    events_ = {
-        f"{partner}/{site}/events/2014/{partner}-{site}-events-2014-10-01.log.gz.gpg": content
-        for partner in ("univx", "universityx")
+    objects = {
+        f"universityx/{site}/events/2014/universityx-{site}-events-2014-10-01.log.gz.gpg": content
         for site in ("prod", "edge")
     }
-    research = "universityx/rdx/1/universityx_CS101_2014.tar.gz.gpg"
-    s3_server.bucket(EVENTS_BUCKET, {**events_, research: b"a package"})
+    objects["universityx/rdx/1/universityx_CS101_2014.tar.gz.gpg"] = b"a package"
+    s3_server.bucket(EVENTS_BUCKET, objects)
     s3_server.bucket(PACKAGES_BUCKET, {"universityx-2014-10-05.zip": b"a zip"})
     packages, sample = logs / "packages", "universityx-prod-events-2014-10-01.log.gz.gpg"
     packages.mkdir()

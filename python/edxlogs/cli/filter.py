@@ -20,7 +20,7 @@ Examples:
   edxlogs filter logs/*.log.gz.gpg --event-type problem_check --since 2014-10-01 -o checks.csv
   edxlogs filter logs/ --category video --columns time,user_id,event.id -o video.parquet
   edxlogs filter logs/ --where "event.grade::float64 >= 0.5" -o passed.jsonl.gz
-  edxlogs filter --partner univx --site prod --days 2014-01-01..2014-12-31 -o 2014.parquet
+  edxlogs filter --partner universityx --days 2014-10-01..2014-10-31 -o october.parquet
   edxlogs filter - --course UnivX/CS101/2014 < tracking.log | jq .event_type
 """
 
