@@ -89,6 +89,7 @@ class FaultProxy:
 
     Attributes:
         url: the endpoint to give to boto.
+        rate: pass on so many bytes of every body a second, where no fault says another rate.
     """
 
     def __init__(self, server: str) -> None:
@@ -96,6 +97,7 @@ class FaultProxy:
         self._upstream = (upstream.hostname or "", upstream.port or 80)
         self._planned: list[_Planned] = []
         self._lock = threading.Condition()
+        self.rate: float | None = None
         self._requests: list[Request] = []
         self._under_way = 0
         self._ended = threading.Event()
@@ -238,10 +240,11 @@ class FaultProxy:
         left = 0 if client.command == "HEAD" else int(answer.headers.get("Content-Length", 0))
         sent = 0
         end = fault.cut if fault.cut is not None else fault.stall
+        rate = self.rate if fault.rate is None else fault.rate
         while left:
             size = min(left, _CHUNK_BYTES)
-            if fault.rate is not None:
-                size = max(1, min(size, int(fault.rate / 20)))
+            if rate is not None:
+                size = max(1, min(size, int(rate / 20)))
             if end is not None:
                 size = min(size, end - sent)
             if size == 0:
@@ -259,8 +262,8 @@ class FaultProxy:
             client.wfile.write(data)
             sent += len(data)
             yield len(data)
-            if fault.rate is not None:
-                time.sleep(len(data) / fault.rate)
+            if rate is not None:
+                time.sleep(len(data) / rate)
 
 
 def _break(client: BaseHTTPRequestHandler) -> None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from edxlogs import _core
 
-_HASHES = {"SHA256": hashlib.sha256, "SHA1": hashlib.sha1}
-ALGORITHMS = ("CRC64NVME", "CRC32C", "CRC32", *_HASHES)
+_HASHES: dict[str, Callable[[], Any]] = {
+    "SHA256": hashlib.sha256,
+    "SHA1": hashlib.sha1,
+    "MD5": partial(hashlib.md5, usedforsecurity=False),
+}
+ALGORITHMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
 """Those that can be verified here, the cheapest first, by the names of S3."""
+
+_MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +30,7 @@ class Expected:
     """The checksum that S3 has of a whole object.
 
     Attributes:
-        algorithm: one of `ALGORITHMS`.
+        algorithm: one of `ALGORITHMS`, or `MD5`.
         digest: its bytes, high ones first.
     """
 
@@ -45,12 +53,24 @@ class Expected:
                     return cls(algorithm, base64.b64decode(text, validate=True))
         return None
 
+    @classmethod
+    def by_etag(cls, answer: Mapping[str, Any]) -> Expected | None:
+        """Take the ETag for the MD5 that it is of an object put in one piece, not encrypted by KMS.
+
+        Source: Amazon S3 API Reference, "Object", ETag.
+        """
+        match = _MD5_ETAG.fullmatch(str(answer.get("ETag")))
+        encryption = answer.get("ServerSideEncryption", "AES256")
+        if match is None or encryption != "AES256" or "SSECustomerAlgorithm" in answer:
+            return None
+        return cls("MD5", bytes.fromhex(match[1]))
+
 
 class Checksum:
     """A checksum in the making.
 
     Args:
-        algorithm: one of `ALGORITHMS`.
+        algorithm: one of `ALGORITHMS`, or `MD5`.
     """
 
     def __init__(self, algorithm: str) -> None:

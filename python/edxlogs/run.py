@@ -17,7 +17,7 @@ from typing import Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
+from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
 from edxlogs.sources import Source
@@ -130,12 +130,12 @@ class Workers(Generic[T]):
             raise result
         return result
 
-    def stop(self) -> None:
+    def stop(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """Start no further task, and give those under way a moment to end."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + patience_seconds
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from edxlogs import _core, s3_retry
 from edxlogs.errors import ConfigError, EdxlogsError, S3Error
 from edxlogs.names import shown
-from edxlogs.s3_errors import Reason, explain
+from edxlogs.s3_errors import Reason, explain, trouble
 from edxlogs.s3_retry import Attempts
 
 SCHEME = "s3://"
@@ -125,6 +125,7 @@ class S3:
         self._region = region
         self.payer = {"RequestPayer": "requester"} if requester_pays else {}
         self._clients: dict[str | None, Any] = {}
+        self._sessions: dict[str | None, Any] = {}
         self._lock = threading.Lock()
         self.reached = threading.Event()
 
@@ -163,12 +164,31 @@ class S3:
         )
         try:
             session = boto3.Session(profile_name=profile, region_name=self._region)
+            self._sessions[profile] = session
             client = session.client("s3", endpoint_url=self._endpoint_url, config=config)
         except Exception as error:
             raise explain(error, "cannot use", SCHEME) from None
         for operation in ("GetObject", "HeadObject"):
             client.meta.events.register(f"before-call.s3.{operation}", _ask_for_checksum)
         return client
+
+    def credentials(self, bucket: str) -> str:
+        """Tell where the credentials for a bucket come from, such as `env` or `sso`.
+
+        Raises:
+            S3Error: there are none, or they cannot be renewed.
+            ConfigError: the settings cannot be used.
+        """
+        self.client(bucket)
+        session = self._sessions[self._profiles.get(bucket, self._profiles.get(None))]
+        try:
+            credentials = session.get_credentials()
+            if credentials is not None:
+                credentials.get_frozen_credentials()
+                return shown(str(credentials.method))
+        except Exception as error:
+            raise explain(error, "cannot use", f"{SCHEME}{bucket}") from None
+        raise trouble(Reason.NO_CREDENTIALS, "cannot use", f"{SCHEME}{bucket}")
 
     def call(
         self, operation: str, bucket: str, what: str, *, again: bool = True, **parameters: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ class S3Reader:
         position: offset of the next byte that `read` gives.
         expected: the checksum that S3 has of the whole object, once the first byte has come;
             None if there is none, or `offset` or `length` was given.
+        answer: what S3 says of the object, once the first byte has come.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class S3Reader:
         self.source = source
         self.position = offset
         self.expected: Expected | None = None
+        self.answer: Mapping[str, Any] = {}
         self._s3 = s3
         self._etag = source.etag
         self._end = source.size if length is None else min(offset + length, source.size)
@@ -100,7 +103,7 @@ class S3Reader:
         first = self._whole and self.position == 0
         if not first:
             parameters["Range"] = f"bytes={self.position}-{self._end - 1}"
-        answer = client.get_object(**parameters)
+        self.answer = answer = client.get_object(**parameters)
         self._body = answer["Body"]
         length = answer.get("ContentLength")
         begins = str(answer.get("ContentRange", "")).startswith(f"bytes {self.position}-")

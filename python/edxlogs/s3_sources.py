@@ -101,6 +101,27 @@ def find_objects(s3: S3, url: str) -> Found:
     return found
 
 
+def list_url(s3: S3, url: str) -> Iterator[S3Object]:
+    """Yield the objects that an `s3://` URL names, as `find_objects` takes it, by listing alone.
+
+    All of them, whatever their names, by the bytes of their keys; none if there are none.
+
+    Raises:
+        ConfigError: it is no URL of S3, or the settings cannot be used.
+        S3Error: it cannot be listed.
+    """
+    bucket, key = split_url(url)
+    if key and not key.endswith("/"):
+        first = next(s3.objects(bucket, key), None)
+        if first is not None and first.key == key:
+            yield first
+            return
+    patterns = key.removesuffix("/").split("/") if key else []
+    for one in s3.objects(bucket, _literal(patterns)):
+        if _below(patterns, one.key.split("/")) is not None:
+            yield one
+
+
 def find_events(s3: S3, partner: str, conditions: Conditions) -> Found:
     """Find a partner's events in edX's own layout, of the sites and days wanted.
 

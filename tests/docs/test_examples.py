@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import pytest
 
 import keys
-from edxlogs.layout import EVENTS_BUCKET
+from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from make_logs import Job, write
 from s3_server import Server
 
@@ -99,6 +99,7 @@ def buckets(s3_server: Server, template: Template) -> Server:
         site = "edge" if "-edge-" in path.name else "edx"
         objects[f"universityx/{site}/events/2014/{path.name}"] = path.read_bytes()
     s3_server.bucket(EVENTS_BUCKET, objects)
+    s3_server.bucket(PACKAGES_BUCKET, {"universityx-2014-10-05.zip": b"a zip"})
     return s3_server
 
 

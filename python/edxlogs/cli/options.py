@@ -51,6 +51,26 @@ def sources_argument(function: F) -> F:
     return click.argument("sources", nargs=-1, metavar="SOURCE...")(function)
 
 
+def key_options(function: F) -> F:
+    """Which key decrypts, and how it is unlocked."""
+    for option in reversed(
+        [
+            click.option(
+                "--gnupg-home",
+                type=click.Path(path_type=Path, file_okay=False),
+                help="GnuPG's folder.  [default: your own]",
+            ),
+            click.option(
+                "--passphrase-file",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="File whose first line is the passphrase of the secret key.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
 def reading_options(function: F) -> F:
     """How sources are read, and what is told of it."""
     for option in reversed(
@@ -62,16 +82,7 @@ def reading_options(function: F) -> F:
                 help="Reject lines longer than this.  [default: 8MiB]",
             ),
             click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
-            click.option(
-                "--gnupg-home",
-                type=click.Path(path_type=Path, file_okay=False),
-                help="GnuPG's folder.  [default: your own]",
-            ),
-            click.option(
-                "--passphrase-file",
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="File whose first line is the passphrase of the secret key.",
-            ),
+            key_options,
             click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
             click.option(
                 "--threads",

@@ -224,7 +224,8 @@ class _Command:
         for warning in self._selection.account.warnings:
             self._tell(f"warning: {warning}")
         shows = not self._options["quiet"] and not self._options["as_json"]
-        with Progress(sources, self._reader.control, shows=shows) as progress:
+        total, control = sum(source.size or 0 for source in sources), self._reader.control
+        with Progress(len(sources), total, lambda: control.bytes_read, shows=shows) as progress:
 
             def on_source(account: SourceAccount) -> None:
                 progress.one_done()
