@@ -6,7 +6,8 @@
 #   make test-slow  the long ones
 #   make lint       formats, lints, types, docs of the code
 #   make bench      speed beside igzip and the peers; takes long
-#   make fuzz       the scanner and the gzip reader against other parsers, a minute each
+#   make fuzz       the scanner and the gzip reader against other parsers, a minute each, or
+#                   SECONDS=… each
 #   make docs       pages that follow from the code
 #   make clean      remove all that was made
 #
@@ -58,12 +59,13 @@ bench: needs-rust needs-gpg $(WHEEL) $(BENCH_VENV)/.tools
 
 # cargo-fuzz needs switches that stable Rust keeps for itself unless told otherwise.
 fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: SECONDS := 60
 fuzz: needs-rust
 	@if ! cargo fuzz --version >/dev/null 2>&1; then \
 		echo "Not fuzzed, cargo-fuzz is missing: cargo install cargo-fuzz"; \
 	elif ! command -v c++ >/dev/null; then \
 		echo "Not fuzzed, a C++ compiler is missing: apt-get install g++"; \
-	else fuzz/run 60; fi
+	else fuzz/run $(SECONDS); fi
 
 docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py

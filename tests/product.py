@@ -67,15 +67,23 @@ def command(source: Path | Sequence[Path], output: Path, *options: str) -> bytes
 
 
 def csv_rows(content: bytes) -> list[Row]:
-    """The rows of a CSV file by the project's rule: an empty cell without quotes is null."""
+    """The rows of a CSV file by the project's rule: an empty cell without quotes is null.
+
+    In a file of one column, null is the bare word NULL or, of numbers and times, `""`; the rows of
+    such a file come as those of text.
+    """
     text = content.decode()
     rows: list[list[str | None]] = [[]]
     at = 0
     while at < len(text):
         cell = _CELL.match(text, at)
         assert cell is not None, text[at : at + 80]
-        quoted = cell["quoted"]
-        rows[-1].append(cell["plain"] or None if quoted is None else quoted.replace('""', '"'))
+        quoted, plain = cell["quoted"], cell["plain"]
+        null = "NULL" if len(rows) > 1 and len(rows[0]) == 1 else ""
+        if quoted is None:
+            rows[-1].append(None if plain == null else plain)
+        else:
+            rows[-1].append(quoted.replace('""', '"'))
         at = cell.end()
         if cell["end"] == "\n":
             rows.append([])

@@ -1,6 +1,6 @@
 """The compiled part of edxlogs: all work per byte, line and event."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Protocol, final
 
@@ -36,8 +36,8 @@ class Query:
 
     Conditions of different keywords are joined by *and*, the values of one by *or*. Courses and
     event types are exact or globs (`*`, `?`); organisations match whatever their case; users are
-    names or ids; `since` (included) and `until` (not) are microseconds since 1970 UTC;
-    `expressions` follow the grammar of `--where`.
+    names or ids; sites are those of the sources; `since` (included) and `until` (not) are
+    microseconds since 1970 UTC; `expressions` follow the grammar of `--where`.
 
     Raises:
         ConfigError: an expression, a column or an option cannot be used.
@@ -51,11 +51,13 @@ class Query:
         event_types: Sequence[str] = ...,
         event_sources: Sequence[str] = ...,
         users: Sequence[str] = ...,
+        sites: Sequence[str] = ...,
         exclude_courses: Sequence[str] = ...,
         exclude_orgs: Sequence[str] = ...,
         exclude_event_types: Sequence[str] = ...,
         exclude_event_sources: Sequence[str] = ...,
         exclude_users: Sequence[str] = ...,
+        exclude_sites: Sequence[str] = ...,
         since: int | None = None,
         until: int | None = None,
         by_received_at: bool = False,
@@ -165,7 +167,10 @@ class Output:
 
 @final
 class BatchWriter:
-    """Sends the batches of one source to a stream."""
+    """Sends the batches of one source to a stream.
+
+    A scan whose query keeps rejected lines ends at the first of them, with a ParseError.
+    """
 
     def close(self, error: BaseException | None = None) -> None: ...
 
@@ -197,6 +202,7 @@ def scan(
     day: int | None = None,
     offset: int = 0,
     length: int | None = None,
+    members: Callable[[bytes, bool], tuple[str, str | None, int | None] | None] | None = None,
     threads: int = 1,
     control: Control,
 ) -> tuple[dict[str, Any], EdxlogsError | None]:
@@ -211,6 +217,8 @@ def scan(
         day: day in the name, in days since 1970-01-01; tells late events.
         offset: first byte, for a path.
         length: bytes from there, for a path; None for all.
+        members: says of each file of a tar, by its path inside and whether it is a regular one,
+            its name, site and day, or None if it is not read; without it, none is.
         threads: 1 does everything here; more read, scan and write beside each other. Never
             changes the answer.
         control: stops the scan, and counts its bytes.

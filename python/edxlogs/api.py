@@ -10,7 +10,7 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import ConfigError, StoppedError
+from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.layout import parse_days
 from edxlogs.query import Conditions, Moment, Values, make_query
@@ -20,6 +20,8 @@ from edxlogs.s3 import S3
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import select
 from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
+from edxlogs.suggestions import near_columns
+from edxlogs.threads import needs_thread
 
 _SOURCES_AHEAD = 1  # sources under way beside those that the workers read
 
@@ -74,9 +76,10 @@ class BatchStream(_core.BatchStream):
             # The last one ends the stream, when the account is complete.
             writers = [self.writer() for _ in range(len(self._sources) + 1)]
             capsule = super().__arrow_c_stream__(requested_schema)
-            threading.Thread(
-                target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
-            ).start()
+            with needs_thread():
+                threading.Thread(
+                    target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
+                ).start()
             return capsule
         return super().__arrow_c_stream__(requested_schema)
 
@@ -122,12 +125,13 @@ class BatchStream(_core.BatchStream):
                 writer.close()
 
         tasks = [lambda number=number: task(number) for number in range(len(self._sources))]
-        workers = Workers(tasks, self._threads, self._threads + _SOURCES_AHEAD).start()
+        workers = Workers(tasks, self._threads, self._threads + _SOURCES_AHEAD)
         error: BaseException | None = self._error
         try:
+            workers.start()
             for source in self._sources:
                 scanned = workers.take()
-                if isinstance(scanned.error, StoppedError):
+                if isinstance(scanned.error, StoppedError | ParseError):
                     raise scanned.error
                 self._enter(source, scanned)
                 error = error or scanned.error
@@ -148,6 +152,8 @@ class BatchStream(_core.BatchStream):
         error = scanned.error
         counts = scanned.counts if error is None else scanned.counts.as_withheld()
         self.account.rows_written += counts.rows
+        self.account.ignored += scanned.ignored
+        self.account.skipped += scanned.skipped
         self.account.sources.append(
             SourceAccount(
                 source=source.name,
@@ -188,6 +194,7 @@ def filter(  # noqa: A001 - the verb of the command line
     course_from: str = "all",
     check: str = "fast",
     strict: bool = False,
+    raise_rejects: bool = False,
     max_line_bytes: int | None = None,
     gnupg_home: str | PathLike[str] | None = None,
     passphrase_file: str | PathLike[str] | None = None,
@@ -225,6 +232,8 @@ def filter(  # noqa: A001 - the verb of the command line
         course_from: `all` rules, or `context` for the platform's own attribution alone.
         check: `fast`, or `full` to parse every line. The rows are the same.
         strict: reject lines that need a mend.
+        raise_rejects: end the stream with a ParseError at the first line that is rejected; else
+            such lines are counted.
         max_line_bytes: longest line that is read; 8 MiB unless told.
         gnupg_home: GnuPG's folder; None means the user's own.
         passphrase_file: holds the passphrase of the secret key; None asks the agent.
@@ -240,6 +249,7 @@ def filter(  # noqa: A001 - the verb of the command line
         SourceError: a source cannot be opened.
         S3Error: S3 refuses to list what is there.
         ConfigError: a condition, column or option cannot be used.
+        EdxlogsError: of the stream, before its end, if a source failed.
 
     Source: EdX Research Guide, "Events in the Tracking Logs".
     """
@@ -274,8 +284,10 @@ def filter(  # noqa: A001 - the verb of the command line
         strict=strict,
         course_from=course_from,
         max_line_bytes=max_line_bytes,
+        keep_rejects=raise_rejects,
     )
     selection = select(sources, conditions, partner=partner, s3=s3)
+    selection.account.warnings += near_columns(query.column_names)
     gpg = Gpg(
         home=None if gnupg_home is None else Path(gnupg_home),
         passphrase_file=None if passphrase_file is None else Path(passphrase_file),
@@ -284,7 +296,8 @@ def filter(  # noqa: A001 - the verb of the command line
     control = _core.Control()
     stream = BatchStream(query, control)
     stream.account = selection.account
-    stream._reader = Reader(query, gpg, control, Transfers(selection.sources, control))
+    transfers = Transfers(selection.sources, control)
+    stream._reader = Reader(query, gpg, control, conditions, transfers)
     stream._sources = selection.sources
     stream._threads = worker_count(threads)
     stream._error = selection.failures[0] if selection.failures else None

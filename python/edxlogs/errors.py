@@ -12,7 +12,8 @@ class EdxlogsError(Exception):
     Attributes:
         source: the source's name, or None if no source is concerned.
         line: number of the physical line in the source, from 1.
-        byte: offset of the place in the expanded source, from 0.
+        byte: offset from 0: with a line that of its first byte in the expanded source, else of the
+            damage in the source as it was read.
     """
 
     def __init__(

@@ -26,6 +26,7 @@ from edxlogs.errors import ConfigError, DecryptError, EdxlogsError
 from edxlogs.gpg_input import PIPE_BYTES, Feeder, Input, Readable, survey
 from edxlogs.gpg_verdict import Status, Verdict, judge
 from edxlogs.openpgp import Frame
+from edxlogs.threads import needs_thread
 
 OLDEST_GPG = (2, 2, 8)  # the first that refuses a message without integrity protection
 MOST_AT_ONCE = 8  # a stock gpg-agent runs out of secure memory somewhere above 8
@@ -57,10 +58,33 @@ class Decryption:
         self._listener = threading.Thread(
             target=self._listen, args=(process,), name="edxlogs-gpg-status", daemon=True
         )
-        self._listener.start()
+        self._start(process)
+
+    def _start(self, process: _Process) -> None:
+        """Start the threads that serve gpg; without them it must not go on."""
+        try:
+            with needs_thread():
+                self._listener.start()
+        except EdxlogsError:
+            self._process.kill()
+            self._process.wait()
+            process.slot.release()
+            for descriptor in (process.stdin_fd, process.status_fd, process.stderr_fd):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            os.close(self.stdout_fd)
+            self._source.close()
+            raise
         if process.stdin_fd >= 0:
-            self._feeder = Feeder(source, process.stdin_fd)
-            self._feeder.start()
+            self._feeder = Feeder(self._source, process.stdin_fd)
+            try:
+                with needs_thread():
+                    self._feeder.start()
+            except EdxlogsError:
+                self._feeder = None
+                os.close(process.stdin_fd)
+                self.close()
+                raise
 
     def verdict(self) -> Verdict:
         """Wait for gpg to end and judge it; output that nobody read is thrown away."""
@@ -258,7 +282,9 @@ class Gpg:
         with self._lock:
             if not self._secret_keys:  # an agent in trouble may have shown none
                 ids = set()
-                for key in interface.list_keys(secret=True):
+                with needs_thread():
+                    keys = interface.list_keys(secret=True)
+                for key in keys:
                     parts = {key["keyid"]: key, **key.get("subkey_info", {})}
                     # "#": a stub, the secret part is elsewhere.
                     ids |= {i for i, part in parts.items() if part["token"] != "#"}
@@ -407,11 +433,12 @@ class Gpg:
         if shutil.which(self.executable) is None:
             raise DecryptError(f"cannot run gpg: {self.executable}: no such program; {advice}")
         try:
-            interface = gnupg.GPG(
-                gpgbinary=self.executable,
-                gnupghome=str(self.home) if self.home else None,
-                env=self._environment(),
-            )
+            with needs_thread():
+                interface = gnupg.GPG(
+                    gpgbinary=self.executable,
+                    gnupghome=str(self.home) if self.home else None,
+                    env=self._environment(),
+                )
         except (OSError, ValueError) as error:
             raise DecryptError(
                 f"cannot run gpg: {self.executable}: it does not answer; {advice}"

@@ -85,46 +85,42 @@ class Conditions:
         excluded = values("exclude-event-type", self.exclude_event_type)
         for category in values("exclude-category", self.exclude_category):
             excluded += event_types_of(category)
-        event_sources = values("event-source", self.event_source)
         return {
             "courses": values("course", self.course),
             "orgs": values("org", self.org),
             "event_types": event_types,
-            "event_sources": event_sources,
+            "event_sources": values("event-source", self.event_source),
             "users": values("user", self.user),
+            "sites": _sites("site", self.site),
             "exclude_courses": values("exclude-course", self.exclude_course),
             "exclude_orgs": values("exclude-org", self.exclude_org),
             "exclude_event_types": excluded,
             "exclude_event_sources": values("exclude-event-source", self.exclude_event_source),
             "exclude_users": values("exclude-user", self.exclude_user),
+            "exclude_sites": _sites("exclude-site", self.exclude_site),
             "since": since,
             "until": until,
             "by_received_at": self.by == "received_at",
             "expressions": _texts("where", self.where),
         }
 
-    def has_site(self, site: str | None) -> bool:
-        """Whether sources of a site are wanted."""
+    def wants_site(self, site: str | None) -> bool:
+        """Whether sources of a site are read; without one, each of their lines is asked."""
         wanted, unwanted = _sites("site", self.site), _sites("exclude-site", self.exclude_site)
-        return (not wanted or site in wanted) and site not in unwanted
+        return site is None or ((not wanted or site in wanted) and site not in unwanted)
 
-    def has_day(self, day: datetime.date | None) -> bool:
-        """Whether sources of a day are wanted; those without a day in their name are."""
+    def wants_day(self, day: datetime.date | None) -> bool:
+        """Whether sources of a day are read; those without a day in their name are."""
         return self.days is None or day in self.days
 
     def shown(self) -> dict[str, Any]:
         """Those conditions that ask for something, for reports."""
-        keywords = {
+        asked = {
             name: value
             for name, value in self.keywords().items()
             if value is not None and value is not False and value != []
         }
-        for name, asked in (("sites", self.site), ("exclude_sites", self.exclude_site)):
-            if listed := values(name, asked):
-                keywords[name] = listed
-        if self.days is not None:
-            keywords["days"] = str(self.days)
-        return keywords
+        return asked if self.days is None else {**asked, "days": str(self.days)}
 
 
 def _listed(given: Any) -> list[Any]:

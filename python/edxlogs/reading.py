@@ -21,14 +21,14 @@ from edxlogs.errors import DecryptError, EdxlogsError, FormatError, InflateError
 from edxlogs.gpg import Decryption, Gpg
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
+from edxlogs.query import Conditions
 from edxlogs.s3_transfers import Transfer, Transfers
+from edxlogs.selection import is_wanted
 from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, kind_of, sniff
+from edxlogs.tars import PackedTar
 
-_EPOCH_ORDINAL = 719163  # date(1970, 1, 1).toordinal()
 _DRAIN_BYTES = 1 << 20
-_MESSAGE_BYTES = (
-    1 << 16
-)  # what a message holds beside its text, and what gpg keeps back of a cut one
+_MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
 
 Sink = _core.PartWriter | _core.BatchWriter | _core.Output | None
 
@@ -44,6 +44,8 @@ class Scanned:
         salvageable: with an error: what came before the damage is sound as far as it goes.
         unauthenticated: salvageable, but from an OpenPGP message whose end was never checked.
         warnings: one sentence each.
+        ignored: labels of members of a tar whose names are not recognised.
+        skipped: labels of members of a tar that are not of the site or the days asked for.
     """
 
     counts: Counts
@@ -52,6 +54,8 @@ class Scanned:
     salvageable: bool = False
     unauthenticated: bool = False
     warnings: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,14 @@ class Reader:
     """How sources are read: with which query, key ring and control.
 
     Attributes:
-        transfers: open the sources of S3, in the order of the run; None if there are none.
+        conditions: those of the query: their site and time choose among the members of a tar.
+        transfers: open the sources of S3, in the order of the run; None: each when it is read.
     """
 
     query: _core.Query
     gpg: Gpg
     control: _core.Control
+    conditions: Conditions = field(default_factory=Conditions)
     transfers: Transfers | None = None
 
     def scan(self, source: Source, make_sink: Callable[[], Sink], *, threads: int = 1) -> Scanned:
@@ -88,9 +94,7 @@ class Reader:
                     kind = sniff(source)
                 if kind is Kind.OPENPGP:
                     return self._scan_openpgp(source, bytes_from, make_sink, threads)
-                sink = make_sink()
-                counts, error = self._scan(source, bytes_from, sink, threads)
-                return _plain_verdict(source, counts, sink, error)
+                return _judge(self._scan(source, bytes_from, make_sink(), threads), source)
         except EdxlogsError as error:
             return Scanned(Counts(), None, error)
         except OSError as error:
@@ -99,7 +103,7 @@ class Reader:
     def _open(self, source: Source) -> AbstractContextManager[str | Transfer]:
         """What a source is read from: the path of its file, or the object on its way."""
         if source.remote is None:
-            return nullcontext(source.path)
+            return nullcontext(source.file_path)
         return (self.transfers or Transfers([], self.control)).open(source)
 
     def close(self) -> None:
@@ -107,27 +111,34 @@ class Reader:
         if self.transfers is not None:
             self.transfers.close()
 
-    def _scan(
-        self, source: Source, bytes_from: Any, sink: Sink, threads: int
-    ) -> tuple[Counts, EdxlogsError | None]:
+    def _scan(self, source: Source, bytes_from: Any, sink: Sink, threads: int) -> Scanned:
+        """Scan what a source gives; whether it may be trusted is not weighed yet."""
         in_file = isinstance(bytes_from, str)
-        day = None if source.date is None else source.date.toordinal() - _EPOCH_ORDINAL
+        members = PackedTar(source, lambda member: is_wanted(member, self.conditions))
         counts, error = _core.scan(
             bytes_from,
             self.query,
             sink,
             name=source.name,
             site=source.site,
-            day=day,
+            day=source.day,
             offset=source.offset if in_file else 0,
             length=source.length if in_file else None,
+            members=members,
             threads=threads,
             control=self.control,
         )
         if isinstance(bytes_from, Transfer) and bytes_from.error is not None:
             # As it was raised, not as the core tells it.
             error = bytes_from.error
-        return Counts.of(counts), error
+        return Scanned(
+            Counts.of(counts),
+            sink,
+            error,
+            warnings=members.warnings,
+            ignored=members.ignored,
+            skipped=members.skipped,
+        )
 
     def _scan_stream(self, source: Source, sink: Sink, threads: int) -> Scanned:
         """A source that can be read once: its first bytes are looked at on the way."""
@@ -135,8 +146,7 @@ class Reader:
             head = _first_bytes(source, source.file)
             if not looks_like_openpgp(head):
                 stream: object = _Rejoined(head, source.file.read)
-                counts, error = self._scan(source, stream, sink, threads)
-                return _plain_verdict(source, counts, sink, error)
+                return _judge(self._scan(source, stream, sink, threads), source)
             with self.gpg.open(source.label, source.file, head=head) as decryption:
                 return self._verdict(source, decryption, sink, threads)[0]
         descriptor = 0 if source.path == STDIN else os.open(source.path, os.O_RDONLY)
@@ -146,8 +156,7 @@ class Reader:
                 with self.gpg.open(source.label, descriptor, head=head) as decryption:
                     return self._verdict(source, decryption, sink, threads)[0]
             stream = _Rejoined(head, lambda size: os.read(descriptor, size))
-            counts, error = self._scan(source, stream, sink, threads)
-            return _plain_verdict(source, counts, sink, error)
+            return _judge(self._scan(source, stream, sink, threads), source)
         finally:
             if descriptor != 0:
                 os.close(descriptor)
@@ -193,29 +202,24 @@ class Reader:
     def _verdict(
         self, source: Source, decryption: Decryption, sink: Sink, threads: int
     ) -> tuple[Scanned, Verdict]:
-        counts, error = self._scan(source, decryption.stdout_fd, sink, threads)
+        scanned = self._scan(source, decryption.stdout_fd, sink, threads)
         if self.control.stopped:
             decryption.kill()
-            return Scanned(counts, sink, error), Verdict(interrupted=True)
+            return scanned, Verdict(interrupted=True)
         # gpg says what is wrong with a message only when all of it was taken.
         while os.read(decryption.stdout_fd, _DRAIN_BYTES):
             pass
         verdict = decryption.verdict()
-        warnings = [verdict.warning] if verdict.warning else []
+        if verdict.warning:
+            scanned.warnings.insert(0, verdict.warning)
         if verdict.ok:
-            scanned = _plain_verdict(source, counts, sink, error)
-            scanned.warnings[:0] = warnings
-            return scanned, verdict
+            return _judge(scanned, source), verdict
         # Damage of the log itself is only the trace of a damaged message.
-        trace = error is None or isinstance(error, FormatError)
-        scanned = Scanned(
-            counts,
-            sink,
-            verdict.error if trace and verdict.error is not None else error,
-            salvageable=trace and verdict.unauthenticated,
-            unauthenticated=verdict.unauthenticated,
-            warnings=warnings,
-        )
+        trace = scanned.error is None or isinstance(scanned.error, FormatError)
+        if trace and verdict.error is not None:
+            scanned.error = verdict.error
+        scanned.salvageable = trace and verdict.unauthenticated
+        scanned.unauthenticated = verdict.unauthenticated
         return scanned, verdict
 
     def head(self, source: Source, size: int) -> bytes:
@@ -239,22 +243,20 @@ def _stored_head(source: Source, size: int) -> bytes:
     if source.remote is not None:
         with source.remote.open(source.offset, length) as reader:
             return reader.read(length)
-    with open(source.path, "rb") as file:
+    with open(source.file_path, "rb") as file:
         file.seek(source.offset)
         return file.read(length)
 
 
-def _plain_verdict(
-    source: Source, counts: Counts, sink: Sink, error: EdxlogsError | None
-) -> Scanned:
-    warnings = []
-    if counts.trailing_bytes:
-        warnings.append(
-            f"trailing bytes: {source.label}: {counts.trailing_bytes:,} bytes after the gzip data"
-            " are no gzip and were left out"
+def _judge(scanned: Scanned, source: Source) -> Scanned:
+    """Weigh what came of bytes that are themselves trusted."""
+    if scanned.counts.trailing_bytes:
+        scanned.warnings.append(
+            f"trailing bytes: {source.label}: {scanned.counts.trailing_bytes:,} bytes after the end"
+            " of the gzip data or the tar were left out"
         )
-    salvageable = isinstance(error, InflateError)
-    return Scanned(counts, sink, error, salvageable=salvageable, warnings=warnings)
+    scanned.salvageable = isinstance(scanned.error, InflateError)
+    return scanned
 
 
 def _first_bytes(source: Source, file: Readable) -> bytes:

@@ -17,10 +17,11 @@ from typing import Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
+from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
 from edxlogs.sources import Source
+from edxlogs.threads import needs_thread
 
 T = TypeVar("T")
 
@@ -77,9 +78,20 @@ class Workers(Generic[T]):
         ]
 
     def start(self) -> Self:
-        """Let the threads begin."""
-        for thread in self._threads:
-            thread.start()
+        """Let the threads begin; where the system has not so many, fewer do the work.
+
+        Raises:
+            EdxlogsError: it has none.
+        """
+        for number, thread in enumerate(self._threads):
+            try:
+                with needs_thread():
+                    thread.start()
+            except EdxlogsError:
+                if number == 0:
+                    raise
+                del self._threads[number:]
+                break
         return self
 
     def _work(self) -> None:
@@ -283,6 +295,8 @@ class Run:
             warnings=scanned.warnings,
         )
         self.account.sources.append(account)
+        self.account.ignored += finished.scanned.ignored
+        self.account.skipped += finished.scanned.skipped
         self.on_source(account)
 
     def _append(self, part: _core.Part) -> None:
@@ -316,11 +330,11 @@ class Run:
         return again
 
 
-def worker_count(threads: int) -> int:
+def worker_count(asked: int) -> int:
     """Workers for a number of threads that was asked for; 0 means one per core.
 
     More than a few per core would cost memory and gain nothing.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(threads, max(_MOST_PER_CORE * cores, 8)) or cores
+    return min(asked, max(_MOST_PER_CORE * cores, 8)) or cores

@@ -129,7 +129,7 @@ def find_events(s3: S3, partner: str, conditions: Conditions) -> Found:
         MissingObjectError: there are none.
         S3Error: they cannot be listed.
     """
-    objects = event_objects(s3, partner, conditions.has_site, conditions.days or Days())
+    objects = event_objects(s3, partner, conditions.wants_site, conditions.days or Days())
     found = _take(s3, objects, [], f"s3:// {partner}")
     if not found.sources:
         raise MissingObjectError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from edxlogs import _core
 from edxlogs.errors import EdxlogsError, StoppedError
 from edxlogs.s3_reader import READ_BYTES, S3Reader
 from edxlogs.sources import Source
+from edxlogs.threads import needs_thread
 
 AHEAD = 4  # transfers that wait for their turn, beside those that are worked on
 BUFFER_BYTES = 1 << 20  # of each
@@ -138,16 +140,18 @@ class Transfers:
         """Take the transfer of a source, from its first byte; a further call begins another."""
         with self._lock:
             place = self._place.get(id(source), -1)
-            while self._next < min(place + 1 + AHEAD, len(self._sources)):
-                self._begun[self._next] = self._begin(self._sources[self._next])
-                self._next += 1
+            with suppress(EdxlogsError):  # no thread to spare: begun when its turn comes
+                while self._next < min(place + 1 + AHEAD, len(self._sources)):
+                    self._begun[self._next] = self._begin(self._sources[self._next])
+                    self._next += 1
             transfer = self._begun.pop(place, None)
         return self._begin(source) if transfer is None else transfer
 
     def _begin(self, source: Source) -> Transfer:
         assert source.remote is not None
         transfer = Transfer(source.remote.open(source.offset, source.length), self._control)
-        transfer.start()
+        with needs_thread():
+            transfer.start()
         return transfer
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from edxlogs.sources import (
     Slack,
     Source,
     find,
-    select_by_date,
+    is_near,
     sniff,
 )
 from edxlogs.tars import expand_tar
@@ -39,12 +39,14 @@ class Selection:
     Attributes:
         sources: in the order they are read.
         inputs: all that were found, also those not read.
+        sites: of all that were found, as their names tell.
         failures: what should have been read and could not be opened.
         account: with what was skipped, ignored or failed.
     """
 
     sources: list[Source] = field(default_factory=list)
     inputs: list[Source] = field(default_factory=list)
+    sites: set[str] = field(default_factory=set)
     failures: list[EdxlogsError] = field(default_factory=list)
     account: Account = field(default_factory=Account)
 
@@ -94,18 +96,29 @@ def select(
             " --partner"
         )
     selection = Selection()
-    search = _Search(selection, conditions, s3 or S3(), keep_going)
-    for source in search.sources(several):
+    for source in _Search(selection, conditions, s3 or S3(), keep_going).sources(several):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
-    wanted: list[Source] = []
-    unwanted: list[Source] = []
-    for source in selection.sources:
-        is_wanted = conditions.has_site(source.site) and conditions.has_day(source.date)
-        (wanted if is_wanted else unwanted).append(source)
-    selection.sources, skipped = _by_date(wanted, conditions)
-    selection.account.skipped += [source.label for source in (*unwanted, *skipped)]
+    selection.sites = {one.site for one in selection.sources if one.site is not None}
+    found, selection.sources = selection.sources, []
+    for source in found:
+        if is_wanted(source, conditions):
+            selection.sources.append(source)
+        else:
+            selection.account.skipped.append(source.label)
     return selection
+
+
+def is_wanted(source: Source, conditions: Conditions) -> bool:
+    """Tell by the site and the day of a source whether it is read."""
+    if not conditions.wants_site(source.site) or not conditions.wants_day(source.date):
+        return False
+    since, until = micros("since", conditions.since), micros("until", conditions.until)
+    slack = conditions.slack
+    # A site's own rotated logs are dated by their rotation: only edX's names tell more.
+    if conditions.by == "received_at" and slack is DEFAULT_SLACK and source.org is not None:
+        slack = _RECEIPT_SLACK
+    return is_near(source, since, until, slack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +225,3 @@ def _is_packed(source: Source) -> bool:
     Its name says that it is none; if it is one all the same, it is read as one source.
     """
     return source.remote is not None and source.name.endswith((".gpg", ".gz"))
-
-
-def _by_date(sources: list[Source], conditions: Conditions) -> tuple[list[Source], list[Source]]:
-    since, until = micros("since", conditions.since), micros("until", conditions.until)
-    slack = conditions.slack
-    if conditions.by != "received_at" or slack is not DEFAULT_SLACK:
-        return select_by_date(sources, since, until, slack)
-    # A site's own rotated logs are dated by their rotation: only edX's names tell more.
-    kept: list[Source] = []
-    skipped: list[Source] = []
-    for source in sources:
-        narrow = _RECEIPT_SLACK if source.org is not None else DEFAULT_SLACK
-        one_kept, one_skipped = select_by_date([source], since, until, narrow)
-        kept += one_kept
-        skipped += one_skipped
-    return kept, skipped

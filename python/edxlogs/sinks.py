@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, OutputError
@@ -99,6 +100,8 @@ def _is_file(source: Source, target: Path, status: os.stat_result) -> bool:
 class OutputFile:
     """A file in the making, whole under its name or not there at all.
 
+    As a context manager it removes what was not published.
+
     Args:
         target: path of the file.
         overwrite: whether a file that is there may be replaced.
@@ -121,9 +124,10 @@ class OutputFile:
         name: str | None = None,
     ) -> None:
         self.target = Path(target)
-        self._name = shown(os.fspath(self.target)) if name is None else name
+        self.name = shown(os.fspath(self.target)) if name is None else name
         self._mode = mode
         self._overwrite = overwrite
+        self._descriptor = -1
         refuse(self.target, overwrite=overwrite, inputs=inputs)
         self._folder = self.target.parent / f".{self.target.name}.edxlogs"
         self._lock = self._claim()
@@ -131,7 +135,7 @@ class OutputFile:
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
-        name = self._name
+        name = self.name
         lock: int | None = None
         try:
             with suppress(FileExistsError):
@@ -149,9 +153,9 @@ class OutputFile:
             if not _is_at(lock, self._folder / "lock"):
                 # Whoever held it has removed it since, and another may have made a new one.
                 raise BlockingIOError
-            for left in os.scandir(self._folder):
-                if left.name != "lock":
-                    os.unlink(left.path)
+            for left in os.listdir(self._folder):
+                if left != "lock":
+                    os.unlink(self._folder / left)
         except BlockingIOError:
             if lock is not None:
                 os.close(lock)
@@ -167,6 +171,27 @@ class OutputFile:
             ) from error
         return lock
 
+    def create(self) -> int:
+        """Make the file; a descriptor that is ours, and on disk when the file is published."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise self._cannot(error) from error
+        return self._descriptor
+
+    def write(self, content: bytes) -> None:
+        """Make the file with all of its content."""
+        descriptor = self.create()
+        try:
+            with open(descriptor, "wb", closefd=False) as stream:
+                stream.write(content)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _cannot(self, error: OSError) -> OutputError:
+        return OutputError(f"output: {self.name}: {error.strerror}")
+
     @property
     def exists(self) -> bool:
         """Whether there is a file under the name already."""
@@ -177,8 +202,10 @@ class OutputFile:
         return self._folder / f"part-{number:06}"
 
     def publish(self) -> None:
-        """Give the file its name. Its content must be written and synced."""
+        """Give the file its name. Its content must be written, and on disk unless we made it."""
         try:
+            if self._descriptor >= 0:
+                os.fsync(self._descriptor)
             os.chmod(self.path, self._mode)
             if self._overwrite:
                 os.rename(self.path, self.target)
@@ -187,11 +214,11 @@ class OutputFile:
             _sync_folder(self.target.parent)
         except FileExistsError:
             raise ConfigError(
-                f"output: {self._name}: appeared during the run; name another file, or add"
+                f"output: {self.name}: appeared during the run; name another file, or add"
                 " --overwrite"
             ) from None
         except OSError as error:
-            raise OutputError(f"output: {self._name}: {error.strerror}") from error
+            raise self._cannot(error) from error
         finally:
             self.discard()
 
@@ -214,6 +241,15 @@ class OutputFile:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -231,28 +267,22 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(
-    target: str, content: bytes, *, overwrite: bool, mode: int, inputs: Iterable[Source] = ()
-) -> None:
-    """Write a small file so that it appears whole; for the rest, see `OutputFile`."""
-    file = OutputFile(target, overwrite=overwrite, mode=mode, inputs=inputs)
+def open_output(
+    target: OutputFile | int,
+    query: _core.Query,
+    format_name: str,
+    metadata: Sequence[tuple[str, str]] = (),
+) -> _core.Output:
+    """Begin an output in the making, or on a descriptor.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    place = target if isinstance(target, int) else target.path
     try:
-        descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        file.publish()
+        return _core.Output(place, query, format_name, list(metadata))
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        raise OutputError(f"output: {shown(target)}: {error.strerror}") from error
-    finally:
-        file.discard()
-
-
-def open_output(
-    target: Path | int, query: _core.Query, format_name: str, metadata: Sequence[tuple[str, str]]
-) -> _core.Output:
-    """Begin an output at a path, or on a descriptor."""
-    return _core.Output(target, query, format_name, list(metadata))
+        where = "standard output" if isinstance(target, int) else target.name
+        raise OutputError(f"output: {where}: {error.strerror}") from error

@@ -1,8 +1,8 @@
 """What a source is and how it is found.
 
 `find` turns the arguments of a command into sources, `sniff` tells from the first bytes what one
-holds, and `select_by_date` leaves out the files that a time window cannot need. Nothing here
-decrypts, inflates or reads a line. Paths stay as the system gave them, undecodable bytes as
+holds, and `is_near` tells which files a time window cannot need. Nothing here decrypts, inflates or
+reads a line. Paths stay as the system gave them, undecodable bytes as
 surrogates.
 """
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edxlogs.s3_sources import Remote
 
 STDIN = "-"
+_STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
 
 _SNIFF_BYTES = 64 * 1024
 _DAY_US = 86_400_000_000
@@ -51,13 +52,13 @@ class Source:
     """A named thing that opens to bytes: a file, a stream, an object of S3, or a member of a tar.
 
     Attributes:
-        path: as it is opened; `-` is standard input.
+        path: as it was named; `-` is standard input.
         name: base name as rows show it, escaped by `shown`.
-        size: bytes from `offset` on; None for a stream (pipe, device, standard input).
+        size: bytes from `offset` on; None for a stream (a pipe, a device), which is read once.
         org: organisation in the name.
         site: site in the name. User ids of two sites are different people.
         date: day in the name. Its events may be older.
-        offset: first byte of a member inside the file `path`.
+        offset: first byte in the file `path`, of a member or of what is left of standard input.
         length: bytes of a member; None means to the end of the file.
         member: full name inside the tar, escaped. Servers of one day share a base name.
         identity: device and inode of `path`; None where the file system has no inodes.
@@ -88,6 +89,16 @@ class Source:
         """The path, with the member if it is one, fit to be shown in a message."""
         path = shown(self.path)
         return path if self.member is None else f"{path}: {self.member}"
+
+    @property
+    def file_path(self) -> str:
+        """What opens the file of a source that is no stream."""
+        return _STDIN_PATH if self.path == STDIN else self.path
+
+    @property
+    def day(self) -> int | None:
+        """The date in days since 1970-01-01."""
+        return None if self.date is None else self.date.toordinal() - _EPOCH_ORDINAL
 
 
 @dataclass(slots=True)
@@ -324,15 +335,19 @@ class _Search:
         self._files[key] = path
         # The folder of a server counts even when the path was given from inside it.
         parts = NameParts() if path == STDIN else describe_name(os.path.abspath(path))
-        is_file = path != STDIN and stat.S_ISREG(status.st_mode)
+        is_file = stat.S_ISREG(status.st_mode)
+        offset = 0
+        if path == STDIN and is_file:
+            is_file, offset = _stdin_opens_again(status), os.lseek(0, 0, os.SEEK_CUR)
         self.found.sources.append(
             Source(
                 path=path,
                 name=shown(os.path.basename(path)),
-                size=status.st_size if is_file else None,
+                size=max(0, status.st_size - offset) if is_file else None,
                 org=parts.org,
                 site=parts.site,
                 date=parts.date,
+                offset=offset,
                 identity=key if isinstance(key, tuple) else None,
             )
         )
@@ -348,6 +363,18 @@ def _stat_stdin() -> os.stat_result:
         return os.fstat(0)
     except OSError as error:
         raise SourceError("cannot open: standard input: it is closed", source=STDIN) from error
+
+
+def _stdin_opens_again(status: os.stat_result) -> bool:
+    """Whether the file behind standard input can be read like any other, as often as need be."""
+    try:
+        descriptor = os.open(_STDIN_PATH, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # another user opened it for us
+        return False
+    try:
+        return os.path.samestat(os.fstat(descriptor), status)
+    finally:
+        os.close(descriptor)
 
 
 def _key(path: str, status: os.stat_result) -> _Key:
@@ -427,7 +454,7 @@ def sniff(source: Source) -> Kind:
         with source.remote.open(source.offset, limit) as reader:
             return kind_of(reader.read(limit))
     try:
-        descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(source.file_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             head = os.pread(descriptor, limit, source.offset)
         finally:
@@ -476,37 +503,27 @@ def parse_slack(text: str) -> Slack | None:
     return Slack(int(match[1]), int(match[2]))
 
 
-def select_by_date(
-    sources: Iterable[Source],
+def is_near(
+    source: Source,
     since_us: int | None,
     until_us: int | None,
     slack: Slack | None = DEFAULT_SLACK,
-) -> tuple[list[Source], list[Source]]:
-    """Leave out the sources whose day is too far from a time window.
+) -> bool:
+    """Tell whether the day of a source is near enough to a time window to be read.
 
-    Kept are days from `slack.before_days` before the day of `since_us` to `slack.after_days`
-    after the day of `until_us`, both included, and every source without a day. The day of a
-    rotated `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the
-    window as it spans, even for a window of receipt.
+    Near are days from `slack.before_days` before the day of `since_us` to `slack.after_days` after
+    the day of `until_us`, both included, and every source without a day. The day of a rotated
+    `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the window as
+    it spans, even for a window of receipt.
 
     Args:
-        sources: in any order, which stays.
+        source: the source.
         since_us: start of the window, microseconds since 1970 UTC; None for no start.
         until_us: end of the window; None for no end.
-        slack: None keeps all.
-
-    Returns:
-        The sources that are kept, and those that are skipped.
+        slack: None is near enough for all.
     """
-    kept: list[Source] = []
-    skipped: list[Source] = []
-    for source in sources:
-        inside = True
-        if slack is not None and source.date is not None:
-            day = source.date.toordinal() - _EPOCH_ORDINAL
-            if since_us is not None:
-                inside = day >= since_us // _DAY_US - slack.before_days
-            if until_us is not None:
-                inside = inside and day <= until_us // _DAY_US + slack.after_days
-        (kept if inside else skipped).append(source)
-    return kept, skipped
+    if slack is None or source.day is None:
+        return True
+    if since_us is not None and source.day < since_us // _DAY_US - slack.before_days:
+        return False
+    return until_us is None or source.day <= until_us // _DAY_US + slack.after_days

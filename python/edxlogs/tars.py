@@ -1,9 +1,16 @@
-"""An uncompressed tar on disk or in S3, opened up into its members as sources of their own."""
+"""The members of tars, as sources of their own.
+
+An uncompressed tar on disk or in S3 is opened up before a run (`expand_tar`); one inside gzip or
+OpenPGP, or in a stream, gives its members as they come (`PackedTar`). Which of them are logs is
+told the same way.
+"""
 
 from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Callable
+from dataclasses import replace
 from typing import BinaryIO
 
 from edxlogs.errors import SourceError
@@ -41,24 +48,102 @@ def expand_tar(source: Source) -> Found:
 
     by_name: dict[str, tarfile.TarInfo] = {}
     for member in members:
-        *folders, base = member.name.split("/")
-        if member.isdir() or any(is_hidden(part) for part in (*folders, base) if part.strip(".")):
+        if member.isdir() or _is_hidden(member.name):
             continue
         label = f"{source.label}: {shown(member.name)}"
-        # What a link leads to is a member itself; the holes of a sparse file are not on disk.
-        if not member.isreg() or member.issparse() or not is_recognised(base):
+        # The holes of a sparse file are not on disk.
+        if not _is_log(member.name, member.isreg() and not member.issparse()):
             found.ignored.append(label)
             continue
         if member.name in by_name:
             found.warnings.append(f"{label}: in the tar more than once: the last one is read")
         by_name[member.name] = member
     for name in sorted(by_name, key=lambda name: name.encode("utf-8", "surrogateescape")):
-        found.sources.append(_member_source(source, by_name[name]))
+        member = by_name[name]
+        found.sources.append(
+            replace(
+                _member(source, name),
+                size=member.size,
+                offset=member.offset_data,
+                length=member.size,
+            )
+        )
     return found
 
 
 def _open(source: Source) -> BinaryIO:
-    return open(source.path, "rb") if source.remote is None else source.remote.open_seekable()
+    if source.remote is not None:
+        return source.remote.open_seekable()
+    return open(source.file_path, "rb")
+
+
+class PackedTar:
+    """Says of each member of a tar that is not laid open on disk what it is.
+
+    The same members are logs as in `expand_tar`. But nothing can be looked up beforehand: they are
+    read in the order of the tar, and of a name that is there twice both, with a warning.
+
+    Args:
+        tar: the source that holds the tar.
+        is_wanted: whether a member is read, by its site and day.
+
+    Attributes:
+        ignored: labels of members with other names, links, devices and sparse files.
+        skipped: labels of members that were not wanted.
+        warnings: one sentence each.
+    """
+
+    def __init__(self, tar: Source, is_wanted: Callable[[Source], bool]) -> None:
+        self.ignored: list[str] = []
+        self.skipped: list[str] = []
+        self.warnings: list[str] = []
+        self._tar = tar
+        self._is_wanted = is_wanted
+        self._names: set[bytes] = set()
+
+    def __call__(self, path: bytes, is_regular: bool) -> tuple[str, str | None, int | None] | None:
+        """Name, site and day of a member, or None if it is not read.
+
+        Args:
+            path: name in the tar.
+            is_regular: whether its bytes stand in the tar as they are.
+        """
+        name = path.decode("utf-8", "surrogateescape")
+        if _is_hidden(name):
+            return None
+        member = _member(self._tar, name)
+        if not _is_log(name, is_regular):
+            self.ignored.append(member.label)
+            return None
+        if not self._is_wanted(member):
+            self.skipped.append(member.label)
+            return None
+        if path in self._names:
+            self.warnings.append(f"{member.label}: in the tar more than once: each is read")
+        self._names.add(path)
+        return member.name, member.site, member.day
+
+
+def _is_hidden(name: str) -> bool:
+    return any(is_hidden(part) for part in name.split("/") if part.strip("."))
+
+
+def _is_log(name: str, is_regular: bool) -> bool:
+    # What a link leads to is a member itself.
+    return is_regular and is_recognised(os.path.basename(name))
+
+
+def _member(tar: Source, name: str) -> Source:
+    """A member as a source; its own name tells organisation, site and day, else that of the tar."""
+    parts = describe_name(name)
+    return replace(
+        tar,
+        name=shown(os.path.basename(name)),
+        org=parts.org or tar.org,
+        site=parts.site or tar.site,
+        date=parts.date or tar.date,
+        member=shown(name) if tar.member is None else f"{tar.member}: {shown(name)}",
+    )
 
 
 def _read_members(
@@ -111,21 +196,4 @@ def _damaged_tar(source: Source, why: str) -> SourceError:
     return SourceError(
         f"damaged tar: {source.label}: {why}; extract it with tar and read the folder",
         source=source.label,
-    )
-
-
-def _member_source(source: Source, member: tarfile.TarInfo) -> Source:
-    parts = describe_name(member.name)
-    return Source(
-        path=source.path,
-        name=shown(os.path.basename(member.name)),
-        size=member.size,
-        org=parts.org or source.org,
-        site=parts.site or source.site,
-        date=parts.date or source.date,
-        offset=member.offset_data,
-        length=member.size,
-        member=shown(member.name),
-        identity=source.identity,
-        remote=source.remote,
     )

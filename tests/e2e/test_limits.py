@@ -7,12 +7,16 @@ import json
 import os
 import resource
 import stat
+import subprocess
+import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import commands
+import keys
 from commands import event, events, pack, report, run, run_measured
 
 MB = 1_000_000
@@ -248,3 +252,59 @@ def test_memory_of_one_file_of_a_gigabyte(tmp_path: Path, ending: str) -> None:
     assert done.code == 0
     assert f"{20_000 * count:,} rows" in done.stderr
     assert peak < _BOUND
+
+
+@pytest.fixture(scope="module")
+def ring() -> Iterator[Path]:
+    with keys.home() as path:
+        if keys.missing() is None:
+            keys.make_key(path, "czar@univx.example", "cv25519")
+        yield path
+
+
+# Room for a stack that no machine has: every new thread fails.
+_NO_STACK = 1 << 46
+
+
+def test_a_machine_without_threads_for_one_source(tmp_path: Path) -> None:
+    """Of those that the core starts."""
+    (tmp_path / "a.log").write_bytes(events(5))
+    for threads, code in (("1", 0), ("4", 1)):
+        done = run(
+            "filter", "a.log", "--threads", threads, cwd=tmp_path, RUST_MIN_STACK=str(_NO_STACK)
+        )
+        assert (done.code, done.stdout) == (code, b"" if code else events(5))
+        assert len(done.told) == code
+    assert "cannot start a thread" in done.told[0]
+    assert "fewer --threads" in done.told[0]
+
+
+@pytest.mark.parametrize("spare", range(4))
+def test_a_machine_that_gives_few_threads(tmp_path: Path, ring: Path, spare: int) -> None:
+    """Of those that Python starts: a run makes do with one, and says what it had none for."""
+    for number in range(4):
+        data = event(number)
+        if keys.missing() is None and number == 1:
+            data = keys.encrypt(ring, ["czar@univx.example"], data)
+        (tmp_path / f"{number}.log").write_bytes(data)
+    code = (
+        "import threading\n"
+        "start, spare = threading.Thread.start, %d\n"
+        "def start_few(thread):\n"
+        "    global spare\n"
+        '    if not spare: raise RuntimeError("can\'t start new thread")\n'
+        "    spare -= 1\n"
+        "    start(thread)\n"
+        "threading.Thread.start = start_few\n"
+        "from edxlogs.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code % spare, "filter", ".", "--gnupg-home", ring],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=commands.SECONDS,
+    )
+    judged = commands.judge(done.returncode, done.stdout, done.stderr)
+    assert judged.code == 1, judged.stderr
+    assert judged.told
+    assert all("cannot start a thread" in told for told in judged.told)

@@ -44,15 +44,16 @@ def _blocked(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], int]
 
 
 def test_killed_in_the_middle_leaves_nothing_under_the_name(tmp_path: Path) -> None:
-    process, writer = _blocked(tmp_path, "--rejects", "bad.txt", "--report", "r.json")
-    _wait_for(lambda: len(hidden(tmp_path)) == 2)
+    files = ("--rejects", "bad.txt", "--report", "r.json")
+    process, writer = _blocked(tmp_path, *files)
+    _wait_for(lambda: len(hidden(tmp_path)) == 3)
     process.kill()
     process.communicate()
     os.close(writer)
     names = {path.name for path in tmp_path.iterdir()} - set(hidden(tmp_path))
     assert names == {"a.log", "slow.log"}
 
-    done = run("filter", "a.log", "-o", "out.jsonl", "--rejects", "bad.txt", cwd=tmp_path)
+    done = run("filter", "a.log", "-o", "out.jsonl", *files, cwd=tmp_path)
     assert done.code == 0, done.stderr
     assert (tmp_path / "out.jsonl").read_bytes() == events(1000)
     assert hidden(tmp_path) == []
@@ -248,3 +249,39 @@ def test_formats(tmp_path: Path, ending: str, target: str) -> None:
         table = pyarrow.ipc.open_file(out).read_all()
     assert table["user_id"].to_pylist() == list(range(600))
     assert table["line"].to_pylist() == [*range(1, 301)] * 2
+
+
+@pytest.mark.parametrize("command", ["filter", "check"])
+@pytest.mark.parametrize("option", ["--report", "--rejects"])
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [
+        ("none/x", 1, "make the folder"),
+        ("a.log/x", 1, "Not a directory"),
+        ("there", 2, "exists"),
+        (".", 2, "is a folder"),
+        ("-", 2, "name a file"),
+    ],
+)
+def test_files_that_cannot_be_written_are_found_out_first(
+    tmp_path: Path, command: str, option: str, target: str, code: int, told: str
+) -> None:
+    """A night's work is not thrown away for a folder that was never there."""
+    (tmp_path / "a.log").write_bytes(events(3))
+    (tmp_path / "there").write_bytes(b"")
+    os.mkfifo(tmp_path / "b.log")  # whoever opens it waits for ever
+    output = ["-o", "out.jsonl"] if command == "filter" else []
+    done = run(command, "a.log", "b.log", option, target, *output, cwd=tmp_path)
+    assert (done.code, done.stdout) == (code, b"")
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.told[0]
+    assert sorted(os.listdir(tmp_path)) == ["a.log", "b.log", "there"]
+
+
+def test_a_report_of_a_run_that_fails_is_not_left(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(events(3))
+    done = run(
+        "filter", "a.log", "-o", "none/out", "--report", "r.json", "--format", "csv", cwd=tmp_path
+    )
+    assert done.code == 1
+    assert os.listdir(tmp_path) == ["a.log"]

@@ -29,3 +29,24 @@ def test_a_mended_rejects_file_is_a_source(tmp_path: Path) -> None:
     # What is still no event keeps its place, too.
     run("check", "bad.txt", "--rejects", "again.txt", cwd=tmp_path)
     assert (tmp_path / "again.txt").read_bytes() == rejects
+
+
+def test_a_line_is_asked_for_its_own_site(tmp_path: Path) -> None:
+    """Learner 1 of edge is not learner 1 of prod, in whatever file the lines came together."""
+    for number, site in enumerate(("edge", "prod")):
+        name = f"univx-{site}-events-2014-10-02.log"
+        (tmp_path / name).write_bytes(b"lost its frame " + event(number)[1:])
+    run("check", ".", "--rejects", "bad.txt", cwd=tmp_path)
+    mended = (tmp_path / "bad.txt").read_bytes().replace(b"lost its frame ", b"{")
+    assert mended.count(b'"site": ') == 2
+    (tmp_path / "mended.txt").write_bytes(mended)
+    for options, kept in [
+        (["--site", "edge"], [0]),
+        (["--site", "edx"], [1]),
+        (["--exclude-site", "edge"], [1]),
+        (["--site", "edge", "--site", "prod"], [0, 1]),
+        (["--site", "elsewhere"], []),
+        (["--site", "edge", "--event-type", "problem_check"], [0]),
+    ]:
+        done = run("filter", "mended.txt", *options, cwd=tmp_path)
+        assert (done.code, done.stdout) == (0, b"".join(map(event, kept))), options

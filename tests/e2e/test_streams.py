@@ -168,3 +168,24 @@ def test_standard_output_is_rows_alone(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(event() + b"no event\n")
     for options in ([], ["--json"], ["-q"]):
         assert run("filter", "a.log", *options, cwd=tmp_path).stdout == event()
+
+
+@pytest.mark.parametrize("wrapping", ["gzip", "openpgp", "armour"])
+def test_a_file_on_standard_input_is_read_twice(
+    large: Path, tmp_path: Path, ring: Path, wrapping: str
+) -> None:
+    """From where it stands, as often as need be: it is no pipe."""
+    data = large.read_bytes()
+    if wrapping != "gzip":
+        if keys.missing():
+            pytest.skip(str(keys.missing()))
+        armour = ["--armor"] if wrapping == "armour" else []
+        data = keys.encrypt(ring, ["czar@univx.example"], data, *armour)
+    (tmp_path / "a.log").write_bytes(b"before\n" + data)
+    with (tmp_path / "a.log").open("rb") as file:
+        os.lseek(file.fileno(), len(b"before\n"), os.SEEK_SET)
+        command = ("filter", "-", "--gnupg-home", str(ring), "--report", "r.json")
+        done = finish(start(*command, cwd=tmp_path, stdin=file))
+    assert done.code == 0, done.stderr
+    assert done.stdout.count(b"\n") == _lines_of(large)
+    assert commands.report(tmp_path / "r.json")["rows_written"] == _lines_of(large)

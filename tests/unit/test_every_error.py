@@ -90,6 +90,7 @@ CASES: dict[type[EdxlogsError], tuple[type[Exception], Callable[[Path, Ring], ob
         lambda path, ring: read(path, gzip.compress(b"-----BEGIN PGP MESSAGE-----\n\n")),
     ),
     InflateError: (ValueError, lambda path, ring: read(path, gzip.compress(lines(9))[:-8])),
+    ParseError: (ValueError, lambda path, ring: read(path, b"no event", raise_rejects=True)),
     ConfigError: (ValueError, lambda path, ring: read(path, b"", where="a =")),
     OutputError: (OSError, lambda path, ring: OutputFile(path.parent / "none" / "out")),
     StoppedError: (EdxlogsError, lambda path, ring: stopped(path)),
@@ -103,13 +104,12 @@ WITH_SOURCE = {
     DecryptError,
     FormatError,
     InflateError,
+    ParseError,
 }
-# The base, and the one that only a caller who asks for it gets: no option does so yet.
-NEVER_RAISED = {EdxlogsError, ParseError}
 
 
-@pytest.mark.parametrize("kind", CASES, ids=lambda kind: str(kind.__name__))
 @pytest.mark.usefixtures("aws_environment")
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: str(kind.__name__))
 def test_every_kind(kind: type[EdxlogsError], ring: Ring, tmp_path: Path) -> None:
     standard, case = CASES[kind]
     with pytest.raises(kind) as caught:
@@ -130,7 +130,7 @@ def test_none_is_left_out() -> None:
         for _, kind in inspect.getmembers(edxlogs.errors, inspect.isclass)
         if issubclass(kind, EdxlogsError)
     }
-    assert kinds == set(CASES) | NEVER_RAISED
+    assert kinds == set(CASES) | {EdxlogsError}
     assert {kind.__name__ for kind in kinds} <= set(edxlogs.__all__)
 
 
@@ -144,3 +144,34 @@ def test_damage_tells_its_byte(tmp_path: Path) -> None:
     assert isinstance(error, InflateError)
     assert (error.source, error.line) == ("a.log.gz", None)
     assert error.byte is None or error.byte <= len(content) // 2
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_line_that_is_no_event_tells_its_place(tmp_path: Path, threads: int) -> None:
+    good, bad = tmp_path / "a.log", tmp_path / "b.log.gz"
+    good.write_bytes(lines(3))
+    head = lines(2000)
+    bad.write_bytes(gzip.compress(head + b"cut off\n" + lines(9) + b'{"a": 1}\n'))
+    options: dict[str, Any] = {"columns": ["source", "line"], "threads": threads}
+    stream = edxlogs.filter([good, bad], raise_rejects=True, **options)
+    batches = iter(stream)
+    assert len(next(batches)) == 3
+    with pytest.raises(ParseError) as caught:
+        list(batches)
+    error = caught.value
+    assert (error.source, error.line, error.byte) == ("b.log.gz", 2001, len(head))
+    assert str(error).startswith(f"b.log.gz: line 2001: byte {len(head)}: no event can be read")
+    assert "cut off" not in str(error)
+    assert not stream.verified
+    # Unless asked to, it goes on.
+    stream = edxlogs.filter([good, bad], **options)
+    assert sum(len(batch) for batch in stream) == 2012
+    assert stream.verified
+    assert stream.account.total.rejected == 2
+
+
+def test_a_rejected_line_of_an_encrypted_source(tmp_path: Path, ring: Ring) -> None:
+    path = tmp_path / "a.log.gpg"
+    path.write_bytes(ring.encrypt(data=lines(5000) + b"no event\n" + lines(5000)))
+    with pytest.raises(ParseError, match="line 5001"):
+        list(edxlogs.filter(path, raise_rejects=True, gnupg_home=ring.path))

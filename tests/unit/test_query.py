@@ -92,14 +92,16 @@ def test_a_window_must_hold_an_instant() -> None:
     ("conditions", "has"),
     [
         (Conditions(), {"prod", "edge", None}),
-        (Conditions(site="prod"), {"prod"}),
-        (Conditions(site=["prod", "edge"]), {"prod", "edge"}),
+        (Conditions(site="prod"), {"prod", None}),
+        (Conditions(site="edx"), {"prod", None}),
+        (Conditions(site=["prod", "edge"]), {"prod", "edge", None}),
         (Conditions(exclude_site="prod"), {"edge", None}),
-        (Conditions(site=["prod", "edge"], exclude_site="edge"), {"prod"}),
+        (Conditions(site=["prod", "edge"], exclude_site="edge"), {"prod", None}),
     ],
 )
 def test_sites(conditions: Conditions, has: set[str | None]) -> None:
-    assert {site for site in ("prod", "edge", None) if conditions.has_site(site)} == has
+    """Of a source without one, each line is asked."""
+    assert {site for site in ("prod", "edge", None) if conditions.wants_site(site)} == has
 
 
 def test_shown_is_what_was_asked_for() -> None:

@@ -105,7 +105,7 @@ def test_bytes_after_the_gzip_data_are_a_warning(tmp_path: Path) -> None:
     scanned = scan(path)
     assert (scanned.error, scanned.counts.kept) == (None, 200)
     assert scanned.warnings == [
-        f"trailing bytes: {path}: 4 bytes after the gzip data are no gzip and were left out"
+        f"trailing bytes: {path}: 4 bytes after the end of the gzip data or the tar were left out"
     ]
 
 
@@ -116,7 +116,7 @@ def test_bytes_after_the_gzip_data_are_a_warning(tmp_path: Path) -> None:
         (PACKED[:-9], InflateError, True),
         (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], InflateError, True),
         (gzip.compress(gzip.compress(gzip.compress(PACKED))), FormatError, False),
-        (gzip.compress(b"-----BEGIN PGP MESSAGE-----\n\nx"), FormatError, False),
+        (gzip.compress(b"-----BEGIN PGP MESSAGE-----\n\nx", mtime=0), FormatError, False),
     ],
 )
 def test_damage(tmp_path: Path, place: str, content: bytes, kind: type, salvageable: bool) -> None:

@@ -117,7 +117,7 @@ class Running:
         if self.rejects is not None:
             flags = os.O_RDWR | os.O_CREAT
             descriptor = os.open(self.rejects.path, flags, 0o600)
-        output = open_output(self.file.path, self.query, format_name, [])
+        output = open_output(self.file, self.query, format_name, [])
         delivery = Delivery(format_name, output, self.file, descriptor, self.rejects, **options)
         self.reader = Reader(self.query, Gpg(home=home, prompt=False), _core.Control())
         self.selection = select(arguments, conditions)

@@ -40,10 +40,11 @@ def test_everything_without_conditions(folder: Path) -> None:
 
 def test_by_site(folder: Path) -> None:
     selection = select([str(folder)], Conditions(site="edge"))
-    assert {source.site for source in selection.sources} == {"edge"}
-    assert len(selection.sources) == 3
-    assert len(selection.account.skipped) == 4
+    assert {source.site for source in selection.sources} == {"edge", None}
+    assert len(selection.sources) == 4
+    assert len(selection.account.skipped) == 3
     assert len(selection.inputs) == 7
+    assert selection.sites == {"prod", "edge"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import stat
 import subprocess
@@ -15,8 +16,9 @@ import pytest
 
 from edxlogs import sinks
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.sinks import OutputFile, format_of, write_whole
+from edxlogs.sinks import OutputFile, format_of
 from edxlogs.sources import Source, find
+from small_logs import usage
 
 
 def hidden(target: Path) -> Path:
@@ -146,8 +148,6 @@ def test_an_input_is_never_an_output(tmp_path: Path, way: str) -> None:
             continue
         with pytest.raises(ConfigError, match="is also an input"):
             OutputFile(target, overwrite=True, inputs=inputs)
-        with pytest.raises(ConfigError, match="is also an input"):
-            write_whole(str(target), b"{}", overwrite=True, mode=0o600, inputs=inputs)
     assert log.read_bytes() == b"the only copy"
 
 
@@ -196,6 +196,15 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_hidden_folder_that_cannot_be_emptied_leaks_nothing(tmp_path: Path) -> None:
+    (hidden(tmp_path / "out") / "folder").mkdir(parents=True, mode=0o700)
+    before = usage()
+    with pytest.raises(OutputError, match="out: Is a directory"):
+        OutputFile(tmp_path / "out")
+    gc.collect()  # a listing that is not closed would be told here
+    assert usage() == before
+
+
 def test_two_runs_at_once(tmp_path: Path) -> None:
     target = tmp_path / "out"
     first = OutputFile(target)
@@ -233,16 +242,23 @@ def test_a_lock_that_was_removed_counts_for_nothing(
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_write_whole(tmp_path: Path) -> None:
+def test_a_small_file_written_at_once(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
-    write_whole(str(target), b"{}", overwrite=False, mode=0o640)
-    assert target.read_bytes() == b"{}"
+    for content, overwrite in ((b"{}", False), (b"[]", True)):
+        with OutputFile(target, overwrite=overwrite, mode=0o640) as file:
+            file.write(content)
+            file.publish()
+        assert target.read_bytes() == content
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    with pytest.raises(ConfigError):
-        write_whole(str(target), b"[]", overwrite=False, mode=0o600)
-    write_whole(str(target), b"[]", overwrite=True, mode=0o600)
-    assert target.read_bytes() == b"[]"
     assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_what_is_not_published_goes(tmp_path: Path) -> None:
+    before = usage()
+    with OutputFile(tmp_path / "out") as file:
+        os.write(file.create(), b"half")
+    assert os.listdir(tmp_path) == []
+    assert usage() == before
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +266,9 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="No space left"):
-        write_whole(str(tmp_path / "report"), b"{}", overwrite=False, mode=0o600)
+    with OutputFile(tmp_path / "report") as file:
+        file.write(b"{}")
+        with pytest.raises(OutputError, match="report: No space left"):
+            file.publish()
     assert os.listdir(tmp_path) == []
     assert sys.exc_info() == (None, None, None)

@@ -25,8 +25,8 @@ from edxlogs.sources import (
     Slack,
     Source,
     find,
+    is_near,
     parse_slack,
-    select_by_date,
     sniff,
 )
 
@@ -319,7 +319,12 @@ def test_standard_input_is_one_file_under_all_its_names(here: Path) -> None:
     make(here, "a.log")
     assert run_with_stdin(["-", "/dev/stdin", "-"], subprocess.PIPE) == ["- - None", "2"]
     with open("a.log", "rb") as file:
-        assert run_with_stdin(["-", "a.log"], file.fileno()) == ["- - None", "1"]
+        assert run_with_stdin(["-", "a.log"], file.fileno()) == ["- - 5", "1"]
+    with open("a.log", "rb") as file:
+        os.lseek(file.fileno(), 2, os.SEEK_SET)
+        assert run_with_stdin(["-"], file.fileno()) == ["- - 3", "0"]
+        os.lseek(file.fileno(), 100, os.SEEK_SET)
+        assert run_with_stdin(["-"], file.fileno()) == ["- - 0", "0"]
     with open("a.log", "rb") as file:
         assert run_with_stdin(["./a.log"], file.fileno()) == ["./a.log a.log 5", "0"]
 
@@ -399,16 +404,16 @@ def micros(text: str) -> int:
 def test_days_at_the_edges_of_the_window() -> None:
     days = [datetime.date(2014, 1, 1) + datetime.timedelta(n) for n in range(120)]
     sources = [dated(None), *(dated(day) for day in reversed(days))]
-    kept, skipped = select_by_date(sources, micros("2014-02-10"), micros("2014-02-20T12:00:00"))
+    since, until = micros("2014-02-10"), micros("2014-02-20T12:00:00")
+    kept = [source for source in sources if is_near(source, since, until)]
     assert kept[0].date is None
     assert kept[1].date == datetime.date(2014, 3, 22)
     assert kept[-1].date == datetime.date(2014, 2, 9)
     assert len(kept) == 1 + 42
-    assert len(kept) + len(skipped) == len(sources)
-    exact, _ = select_by_date(sources, micros("2014-02-10"), micros("2014-02-10"), Slack(0, 0))
-    assert [source.date for source in exact] == [None, datetime.date(2014, 2, 10)]
-    assert select_by_date(sources, 0, 0, None) == (sources, [])
-    assert select_by_date(sources, None, None) == (sources, [])
+    exact = [source.date for source in sources if is_near(source, since, since, Slack(0, 0))]
+    assert exact == [None, datetime.date(2014, 2, 10)]
+    assert all(is_near(source, 0, 0, None) for source in sources)
+    assert all(is_near(source, None, None) for source in sources)
 
 
 @given(
@@ -424,9 +429,7 @@ def test_a_file_is_skipped_only_when_far_enough(
     start = (day - datetime.date(1970, 1, 1)).days * DAY_US
     too_old = since is not None and start + DAY_US + before * DAY_US <= since
     too_new = until is not None and start - after * DAY_US > until
-    kept, skipped = select_by_date([dated(day)], since, until, Slack(before, after))
-    assert bool(kept) is not (too_old or too_new)
-    assert bool(skipped) is (too_old or too_new)
+    assert is_near(dated(day), since, until, Slack(before, after)) is not (too_old or too_new)
 
 
 def test_slack() -> None:

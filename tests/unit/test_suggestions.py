@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
+import edxlogs
 import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.gpg import Gpg
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
-from edxlogs.sources import find
-from edxlogs.suggestions import suggest
+from edxlogs.selection import select
+from edxlogs.suggestions import near_columns, suggest
 from small_logs import COURSE, event, lines, write
 
 
 def hints(path: Path, home: Path | None = None, **asked: Any) -> list[str]:
     conditions = Conditions(**asked)
     reader = Reader(make_query(conditions), Gpg(home=home, prompt=False), _core.Control())
-    return suggest(reader, find([path]).sources, conditions)
+    return suggest(reader, select(path, conditions), conditions)
 
 
 def test_the_nearest_course_and_type(tmp_path: Path) -> None:
@@ -62,3 +63,38 @@ def test_of_encrypted_sources(tmp_path: Path, ring: Ring) -> None:
     path.write_bytes(ring.encrypt(data=lines(2000)))
     (hint,) = hints(path, ring.path, course="UniversityX/CS101/2014_T1")
     assert COURSE in hint
+
+
+def test_of_organisations_event_sources_and_sites(tmp_path: Path) -> None:
+    for site in ("edge", "patches"):
+        write(tmp_path / f"univx-{site}-events-2014-10-01.log", lines(5))
+    assert hints(tmp_path, org="nobody", site="edgy") == [
+        "nothing was kept; site in a sample of the sources: edge"
+    ], "nothing was read"
+    write(tmp_path / "tracking.log", lines(5))
+    assert hints(tmp_path, org="universitx", event_source="sever", site="edgy") == [
+        "nothing was kept; organisation in a sample of the sources: universityx",
+        "nothing was kept; event source in a sample of the sources: server",
+        "nothing was kept; site in a sample of the sources: edge",
+    ]
+    assert hints(tmp_path, org="UNIVERSITYX", event_source="server", site=["edge", "x"]) == [
+        "nothing was kept; site in a sample of the sources: edge, patches"
+    ]
+
+
+def test_a_glob_that_matches_is_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.log", lines(5))
+    assert hints(path, course="course-v1:Uni*", event_type="problem_c?eck", user="nobody") == []
+    (hint,) = hints(path, course="course-v1:Uni[v]*")
+    assert COURSE in hint, "a bracket stands for itself"
+
+
+def test_columns_that_are_misspelt(tmp_path: Path) -> None:
+    for name, near in [("tiem", "time"), ("evnt_type", "event_type"), ("user-id", "user_id")]:
+        (warning,) = near_columns([name])
+        assert warning.startswith(f"column {name}: ")
+        assert warning.endswith(f" nearest column is {near}")
+    # Columns, fields that are like none, and paths.
+    assert near_columns(["time", "mongoid", "event.a", 'event."x"', "events[0]", "context.a"]) == []
+    stream = edxlogs.filter(write(tmp_path / "a.log", lines(1)), columns=["tiem::timestamp"])
+    assert stream.account.warnings == near_columns(["tiem"])

@@ -1,16 +1,26 @@
 """Members of a tar: what GNU tar and Python write, and the damage that must not pass."""
 
 import datetime
+import gzip
 import io
 import random
+import re
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
+import pyarrow
 import pytest
 
-from edxlogs.errors import MissingSourceError, SourceError
+import edxlogs
+import keys
+from decrypting import Ring
+from edxlogs.errors import DecryptError, FormatError, MissingSourceError, SourceError
 from edxlogs.sources import Kind, Source, find, sniff
 from edxlogs.tars import expand_tar
+from small_logs import lines
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 FIRST = "prod-edx-001/2013-05-02-univx.log.gpg"
@@ -186,3 +196,129 @@ def test_a_missing_tar_is_a_missing_file(tmp_path: Path) -> None:
     Path(source.path).unlink()
     with pytest.raises(MissingSourceError):
         expand_tar(source)
+
+
+def mixed() -> bytes:
+    """Logs of two sites and days, packed and not, among members that are no logs to be read."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, content in [
+            ("./logs", tarfile.DIRTYPE, b""),
+            ("./logs/univx-prod-events-2014-10-02.log", tarfile.REGTYPE, lines(3)),
+            (
+                "./logs/univx-edge-events-2014-10-01.log.gz",
+                tarfile.REGTYPE,
+                gzip.compress(lines(2)),
+            ),
+            ("./logs/univx-edge-events-2016-01-01.log", tarfile.CONTTYPE, lines(4, 7)),
+            ("./logs/notes.txt", tarfile.REGTYPE, lines(9)),
+            ("./logs/.hidden.log", tarfile.REGTYPE, lines(9)),
+            ("./logs/link.log", tarfile.SYMTYPE, b""),
+            ("./logs/\udcff/tracking.log", tarfile.REGTYPE, lines(1)),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, len(content), "x"
+            tar.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+def rows_and_names(source: Any, **options: Any) -> tuple[list[Any], list[str], list[str]]:
+    columns = ["source", "site", "line", "event.number"]
+    stream = edxlogs.filter(source, columns=columns, **options)
+    table = pyarrow.table(stream)
+    assert stream.verified
+    account = stream.account
+    rows = sorted(map(str, zip(*(column.to_pylist() for column in table.columns), strict=True)))
+    names = [
+        [label.partition(": ")[2] for label in labels]
+        for labels in (account.ignored, account.skipped)
+    ]
+    return rows, sorted(names[0]), sorted(names[1])
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [{}, {"site": "edge"}, {"exclude_site": "edge"}, {"until": "2014-10-03"}, {"event_type": "x"}],
+    ids=str,
+)
+def test_a_packed_tar_holds_what_the_same_tar_on_disk_holds(
+    tmp_path: Path, conditions: dict[str, Any]
+) -> None:
+    content = mixed()
+    name = "2014-10-05-univx-tracking.tar"
+    open_, packed = tmp_path / name, tmp_path / f"{name}.gz"
+    open_.write_bytes(content)
+    packed.write_bytes(gzip.compress(gzip.compress(content)))
+    on_disk = rows_and_names(open_, **conditions)
+    assert on_disk[1] == ["./logs/link.log", "./logs/notes.txt"]
+    assert rows_and_names(packed, **conditions) == on_disk
+    assert rows_and_names(packed, **conditions, threads=4) == on_disk
+    assert rows_and_names(io.BytesIO(content), **conditions) == on_disk
+    if conditions == {"site": "edge"}:
+        assert len(on_disk[0]) == 6
+        assert on_disk[2] == ["./logs/univx-prod-events-2014-10-02.log"]
+
+
+def test_a_packed_tar_is_read_in_its_own_order_and_each_of_two_names(tmp_path: Path) -> None:
+    content = build([("b.log", lines(1)), ("a.log", lines(1, 1)), ("b.log", lines(1, 2))])
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(content))
+    stream = edxlogs.filter(path, columns=["source", "event.number"])
+    assert pyarrow.table(stream).to_pydict() == {
+        "source": ["b.log", "a.log", "b.log"],
+        "event.number": ["0", "1", "2"],
+    }
+    (warning,) = stream.account.sources[0].warnings
+    assert warning == f"{path}: b.log: in the tar more than once: each is read"
+
+
+def test_sparse_members_are_ignored_wherever_the_tar_is(tmp_path: Path) -> None:
+    if shutil.which("tar") is None:
+        pytest.skip("no tar")
+    holes = tmp_path / "holes.log"
+    with holes.open("wb") as file:
+        file.truncate(1 << 20)
+        file.seek(1 << 20)
+        file.write(lines(1))
+    (tmp_path / "whole.log").write_bytes(lines(1))
+    for tar_format in ("gnu", "posix"):
+        command = ["tar", "--create", "--sparse", f"--format={tar_format}", "--file=x.tar"]
+        done = subprocess.run(
+            [*command, "holes.log", "whole.log"], cwd=tmp_path, stderr=subprocess.PIPE
+        )
+        if done.returncode or (tmp_path / "x.tar").stat().st_size > 1 << 20:
+            pytest.skip("no GNU tar, or no holes here")
+        packed = tmp_path / "x.tar.gz"
+        packed.write_bytes(gzip.compress((tmp_path / "x.tar").read_bytes()))
+        for path in (tmp_path / "x.tar", packed):
+            rows, ignored, _ = rows_and_names(path)
+            assert (len(rows), ignored) == (1, ["holes.log"]), tar_format
+
+
+@pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+def test_encrypted_members_of_a_tar_on_disk(tmp_path: Path, ring: Ring) -> None:
+    binary = ring.encrypt(data=gzip.compress(lines(3)))
+    armoured = ring.encrypt("--armor", data=lines(2, 3))
+    altered = bytearray(binary)
+    altered[-40] ^= 1
+    path = tmp_path / "2014-10-05-univx-tracking.tar"
+    content = build([(FIRST, binary), (SECOND, armoured)])
+    path.write_bytes(content)
+    stream = edxlogs.filter(path, columns=["source", "site"], gnupg_home=ring.path)
+    assert pyarrow.table(stream).to_pydict() == {
+        "source": ["2013-05-01-univx.log.gpg"] * 2 + ["2013-05-02-univx.log.gpg"] * 3,
+        "site": ["edge"] * 2 + ["prod"] * 3,
+    }
+    # A damaged one is named, and the other is read.
+    path.write_bytes(build([(FIRST, bytes(altered)), (SECOND, armoured)]))
+    stream = edxlogs.filter(path, columns=["source"], gnupg_home=ring.path)
+    with pytest.raises(DecryptError, match=re.escape(f"{path}: {FIRST}")):
+        list(stream)
+    assert stream.account.total.kept == 2
+    # Inside gzip they cannot be decrypted, and it is said what to do.
+    packed = tmp_path / "x.tar.gz"
+    packed.write_bytes(gzip.compress(content))
+    with pytest.raises(
+        FormatError, match=r"2013-05-02-univx\.log\.gpg: is encrypted.* unpack the tar"
+    ):
+        list(edxlogs.filter(packed, gnupg_home=ring.path))

@@ -59,8 +59,12 @@ class Progress:
                 transient=True,
             )
             self._task = self._bar.add_task(self._description(), total=self._total or None)
-            self._bar.start()
-            threading.Thread(target=self._follow, daemon=True).start()
+            try:
+                self._bar.start()
+                threading.Thread(target=self._follow, daemon=True).start()
+            except RuntimeError:  # no thread is left for it: the run has more need of them
+                self._bar.stop()
+                self._bar = None
         return self
 
     def __exit__(

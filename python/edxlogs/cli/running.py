@@ -6,9 +6,8 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import orjson
@@ -17,20 +16,20 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError
+from edxlogs.errors import ConfigError, OutputError
 from edxlogs.gpg import Gpg
 from edxlogs.layout import parse_days
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
-from edxlogs.run import Delivery, Run, worker_count
+from edxlogs.run import Delivery, Run, in_worker, worker_count
 from edxlogs.s3 import S3, SCHEME
 from edxlogs.s3_output import S3Output
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
-from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output, refuse, write_whole
+from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
-from edxlogs.suggestions import suggest
+from edxlogs.suggestions import near_columns, suggest
 
 _CONDITIONS = [
     "course",
@@ -83,35 +82,30 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     )
     s3 = s3_of(options)
     selection = _select(arguments, conditions, s3, options)
+    selection.account.warnings += near_columns(query.column_names)
     _refuse_same(target, options, selection)
-    command = _Command(query, conditions, selection, options)
     metadata = [
         ("edxlogs.version", _core.__version__),
         ("edxlogs.query", orjson.dumps(conditions.shown()).decode()),
     ]
     with ExitStack() as stack:
+        command = _Command(stack, query, conditions, selection, options)
         delivery = Delivery(
             format_name=format_name,
             salvage=options["salvage"],
             unverified=options["unverified"],
         )
         if target != STDOUT:
-            delivery.file = stack.enter_context(_output(target, s3, options, selection))
-        place: Path | int = 1 if delivery.file is None else delivery.file.path
-        delivery.output = open_output(place, query, format_name, metadata)
-        rejects = command.rejects(stack, delivery)
+            delivery.file = command.output(target, s3)
+        delivery.output = open_output(delivery.file or 1, query, format_name, metadata)
+        rejects = command.rejects(delivery)
         account = command.run(delivery)
         delivery.output.finish(sync=delivery.file is not None)
         if delivery.file is not None and _keeps_old(delivery.file, account):
             return command.close(account, f"{shown(target)} stays: no source passed its checks")
-        if delivery.file is not None:
-            delivery.file.publish()
-        if rejects is not None:
-            rejects.publish()
-    told = (
-        f"{many(account.rows_written, 'row')} to {shown(target) if target != STDOUT else 'stdout'}"
-    )
-    return command.close(account, told)
+        where = "stdout" if delivery.file is None else shown(target)
+        told = f"{many(account.rows_written, 'row')} to {where}"
+        return command.close(account, told, delivery.file, rejects)
 
 
 def run_check(arguments: Sequence[str], **options: Any) -> int:
@@ -127,20 +121,17 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
     )
     selection = _select(arguments, conditions, s3_of(options), options)
     _refuse_same(STDOUT, options, selection)
-    command = _Command(query, conditions, selection, options)
     with ExitStack() as stack:
+        command = _Command(stack, query, conditions, selection, options)
         delivery = Delivery()
-        rejects = None
         if options["rejects"] is not None:
             # Rejected lines wait for the verdict in parts, as rows do.
             delivery.format_name = "jsonl"
-            delivery.output = open_output(_nowhere(stack), query, "jsonl", [])
-            rejects = command.rejects(stack, delivery)
-            delivery.file = rejects
+            delivery.output = open_output(_nowhere(stack), query, "jsonl")
+            delivery.file = command.rejects(delivery)
         account = command.run(delivery)
-        if rejects is not None:
-            rejects.publish()
-    return command.close(account, f"{many(account.total.rows, 'event')} checked")
+        told = f"{many(account.total.rows, 'event')} checked"
+        return command.close(account, told, delivery.file)
 
 
 def _select(
@@ -157,15 +148,20 @@ def _nowhere(stack: ExitStack) -> int:
 
 
 class _Command:
-    """One run with its progress, its report and its last words."""
+    """One run with its files, its progress, its report and its last words.
+
+    Files that cannot be written are found out before anything is read.
+    """
 
     def __init__(
         self,
+        stack: ExitStack,
         query: _core.Query,
         conditions: Conditions,
         selection: Selection,
         options: dict[str, Any],
     ) -> None:
+        self._stack = stack
         self._conditions = conditions
         self._selection = selection
         self._options = options
@@ -175,21 +171,36 @@ class _Command:
             prompt=not options["no_prompt"] and os.isatty(2),
         )
         control = _core.Control()
-        self._reader = Reader(query, gpg, control, Transfers(selection.sources, control))
+        transfers = Transfers(selection.sources, control)
+        self._reader = Reader(query, gpg, control, conditions, transfers)
         self._start = time.monotonic()
+        self._report = None if options["report"] is None else self.file(options["report"])
 
-    def rejects(self, stack: ExitStack, delivery: Delivery) -> OutputFile | None:
+    def output(self, target: str, s3: S3) -> OutputFile:
+        """The output in the making: a file, or an object of S3."""
+        if not target.startswith(SCHEME):
+            return self.file(target)
+        overwrite, inputs = self._options["overwrite"], self._selection.inputs
+        return self._stack.enter_context(S3Output(target, s3, overwrite=overwrite, inputs=inputs))
+
+    def file(self, target: str) -> OutputFile:
+        """A file in the making, with the options that hold for all of them."""
+        return self._stack.enter_context(
+            OutputFile(
+                target,
+                overwrite=self._options["overwrite"],
+                mode=self._options["mode"],
+                inputs=self._selection.inputs,
+            )
+        )
+
+    def rejects(self, delivery: Delivery) -> OutputFile | None:
         """The file for rejected lines, if one was asked for."""
         if self._options["rejects"] is None:
             return None
-        file = stack.enter_context(
-            _output(self._options["rejects"], None, self._options, self._selection)
-        )
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(file.path, flags, 0o600)
-        stack.callback(os.close, descriptor)
-        delivery.rejects, delivery.rejects_file = descriptor, file
-        return file
+        delivery.rejects_file = self.file(self._options["rejects"])
+        delivery.rejects = delivery.rejects_file.create()
+        return delivery.rejects_file
 
     def run(self, delivery: Delivery) -> Account:
         """Read everything, telling what fails as it fails."""
@@ -219,32 +230,30 @@ class _Command:
         if not self._options["as_json"]:
             progress.tell(f"edxlogs: {message}")
 
-    def close(self, account: Account, told: str) -> int:
-        """Write the report, show the account; the exit status."""
+    def close(self, account: Account, told: str, *files: OutputFile | None) -> int:
+        """Publish the files and the report, show the account; the exit status."""
         seconds = time.monotonic() - self._start
         hints = []
-        if account.total.rows == 0 and account.total.lines and self._conditions.shown():
-            hints = suggest(self._reader, self._selection.sources, self._conditions)
+        if account.total.rows == 0 and self._conditions.shown():
+            hints = in_worker(lambda: suggest(self._reader, self._selection, self._conditions))
         report = account.report(
             version=_core.__version__,
             query=self._conditions.shown(),
             seconds=round(seconds, 3),
             hints=hints,
         )
-        if self._options["report"] is not None:
-            content = orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-            write_whole(
-                self._options["report"],
-                content,
-                overwrite=self._options["overwrite"],
-                mode=self._options["mode"],
-                inputs=self._selection.inputs,
-            )
-        if self._options["as_json"]:
-            tell(orjson.dumps(report).decode())
-        elif not self._options["quiet"]:
-            for line in [*summary(account, seconds), *hints, told]:
-                tell(line)
+        if self._report is not None:
+            options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+            self._report.write(orjson.dumps(report, option=options))
+        for file in (*files, self._report):
+            if file is not None:
+                file.publish()
+        with suppress(KeyboardInterrupt):  # all is done: too late to stop
+            if self._options["as_json"]:
+                tell(orjson.dumps(report).decode())
+            elif not self._options["quiet"]:
+                for line in [*summary(account, seconds), *hints, told]:
+                    tell(line)
         return 0 if account.is_whole else 1
 
     def _tell(self, message: str) -> None:
@@ -257,27 +266,6 @@ def _keeps_old(file: OutputFile, account: Account) -> bool:
     """Whether a file that is there is better than a new one of which no source was delivered."""
     nothing = all(source.status == "withheld" for source in account.sources)
     return not account.is_whole and nothing and file.exists
-
-
-@contextmanager
-def _output(
-    target: str, s3: S3 | None, options: dict[str, Any], selection: Selection
-) -> Iterator[OutputFile]:
-    """A file in the making, or an object where there is an S3 for it."""
-    overwrite, inputs = options["overwrite"], selection.inputs
-    file: OutputFile
-    if s3 is not None and target.startswith(SCHEME):
-        file = S3Output(target, s3, overwrite=overwrite, inputs=inputs)
-    else:
-        file = OutputFile(target, overwrite=overwrite, mode=options["mode"], inputs=inputs)
-    try:
-        yield file
-    except OSError as error:
-        if isinstance(error, EdxlogsError):
-            raise
-        raise OutputError(f"output: {shown(target)}: {error.strerror or error}") from error
-    finally:
-        file.discard()
 
 
 def _split_columns(text: str | None) -> list[str] | None:
@@ -313,12 +301,7 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
 
 
 def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
-    """Files that are written must be different ones; the report is refused before the run."""
-    for what in ("rejects", "report"):
-        if options[what] is not None and options[what].startswith(SCHEME):
-            raise ConfigError(
-                f"{what}: {shown(options[what])}: is written to local files only; name a file"
-            )
+    """Files that are written must be different ones."""
     named = [
         os.path.realpath(path)
         for path in (target, options["rejects"], options["report"])
@@ -326,10 +309,15 @@ def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> 
     ]
     if len(set(named)) < len(named):
         raise ConfigError("output: two outputs have the same name; name each differently")
+    for option in ("rejects", "report"):
+        if options[option] == STDOUT:
+            raise ConfigError(f"{option}: standard output is not for it; name a file")
+        if (options[option] or "").startswith(SCHEME):
+            raise ConfigError(
+                f"{option}: {shown(options[option])}: is written to local files only; name a file"
+            )
     if target == STDOUT:
         _refuse_stdout(selection)
-    if options["report"] is not None:
-        refuse(Path(options["report"]), overwrite=options["overwrite"], inputs=selection.inputs)
 
 
 def _refuse_stdout(selection: Selection) -> None:

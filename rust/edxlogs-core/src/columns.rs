@@ -1,5 +1,6 @@
 //! Kept events to Arrow batches.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -11,13 +12,16 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::schema::{ColumnType, Place, Projection, Value};
+use crate::fields::Field;
+use crate::schema::{ColumnType, Expr, Place, Projection, Value};
 
 /// Gathers the columns of kept events, and gives them as a batch.
 pub struct BatchBuilder<'q> {
     projection: &'q Projection,
     schema: SchemaRef,
     columns: Vec<ColumnBuilder>,
+    /// Of each column, the fields it copies, if it only copies.
+    copies: Vec<Option<(Field, Field)>>,
     rows: usize,
     bytes: usize,
 }
@@ -27,13 +31,23 @@ impl<'q> BatchBuilder<'q> {
     pub fn new(projection: &'q Projection) -> Self {
         let column = |column_type: ColumnType| ColumnBuilder::new(column_type);
         let columns = projection.columns().iter().map(|c| column(c.expr.column_type())).collect();
-        Self { projection, schema: projection.schema(), columns, rows: 0, bytes: 0 }
+        let copies = projection.columns().iter().map(|column| match column.expr {
+            Expr::Column(column) => column.copies(),
+            Expr::Path(_) => None,
+        });
+        let copies = copies.collect();
+        Self { projection, schema: projection.schema(), columns, copies, rows: 0, bytes: 0 }
     }
 
     /// Adds the row of one event.
     pub fn push(&mut self, event: &Event<'_>, place: Place<'_>) {
-        for (builder, column) in self.columns.iter_mut().zip(self.projection.columns()) {
-            self.bytes += builder.push(column.expr.value(event, place));
+        let columns = self.projection.columns().iter().zip(&self.copies);
+        for (builder, (column, &copies)) in self.columns.iter_mut().zip(columns) {
+            let plain = copies.and_then(|(field, copy)| event.plain_text(field, copy));
+            self.bytes += builder.push(match plain {
+                Some(text) => Value::Text(Cow::Borrowed(text)),
+                None => column.expr.value(event, place),
+            });
         }
         self.rows += 1;
     }

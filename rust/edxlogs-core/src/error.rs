@@ -22,6 +22,9 @@ pub enum ErrorKind {
     /// Bytes that are no log: why, and what to do.
     #[error("{0}")]
     Format(String),
+    /// A line that no event can be read from, where the caller asked for an error: why.
+    #[error("no event can be read from the line ({0}); mend it, or have such lines counted")]
+    Parse(&'static str),
     /// A condition, column or option that cannot be used.
     #[error("{0}")]
     Config(String),
@@ -42,13 +45,14 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     source: Option<String>,
+    line: Option<u64>,
     byte: Option<u64>,
 }
 
 impl Error {
     /// An error of that kind, at no place yet.
     pub fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { kind, source: None, byte: None }))
+        Self(Box::new(Inner { kind, source: None, line: None, byte: None }))
     }
 
     /// A condition, column or option that cannot be used.
@@ -66,9 +70,18 @@ impl Error {
         Self::new(ErrorKind::Encode(why.to_string()))
     }
 
-    /// Names the source.
+    /// Names the source; of a file of a tar, the tar after it.
     pub fn in_source(mut self, name: &str) -> Self {
-        self.0.source = Some(name.to_owned());
+        self.0.source = Some(match self.0.source.take() {
+            Some(member) => format!("{name}: {member}"),
+            None => name.to_owned(),
+        });
+        self
+    }
+
+    /// Tells the line, and where it begins in the expanded source.
+    pub fn at_line(mut self, line: u64, byte: u64) -> Self {
+        (self.0.line, self.0.byte) = (Some(line), Some(byte));
         self
     }
 
@@ -88,7 +101,12 @@ impl Error {
         self.0.source.as_deref()
     }
 
-    /// The byte offset in the source as it was read.
+    /// The number of the line in the source, from 1.
+    pub fn line(&self) -> Option<u64> {
+        self.0.line
+    }
+
+    /// A byte offset: of a line in the expanded source, else in the source as it was read.
     pub fn byte(&self) -> Option<u64> {
         self.0.byte
     }
@@ -104,6 +122,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(source) = &self.0.source {
             write!(f, "{source}: ")?;
+        }
+        if let Some(line) = self.0.line {
+            write!(f, "line {line}: ")?;
         }
         if let Some(byte) = self.0.byte {
             write!(f, "byte {byte}: ")?;

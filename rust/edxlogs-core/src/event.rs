@@ -138,6 +138,17 @@ impl<'a> Event<'a> {
         if self.fields.get(field).is_present() { self.text(field) } else { self.text(copy) }
     }
 
+    /// As [`Event::text_or_context`], where that is a string that stands in the line as it is.
+    #[inline(always)]
+    pub(crate) fn plain_text(&self, field: Field, copy: Field) -> Option<&'a str> {
+        let mut span = self.fields.get(field);
+        if !span.is_present() {
+            span = self.fields.get(copy);
+        }
+        let plain = span.kind == Kind::String && !span.escaped;
+        if plain { Some(&self.text[span.start..span.end]) } else { None }
+    }
+
     /// `event_type`; where it is absent or empty, `name`; `None` where both are.
     pub fn event_type(&self) -> Option<Cow<'_, str>> {
         self.text(Field::EventType).filter(|text| !text.is_empty()).or_else(|| self.name())

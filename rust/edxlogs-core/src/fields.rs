@@ -1,8 +1,13 @@
 //! The known fields of a line, located in one walk.
 
+use self::names::Names;
 use crate::path::{Step, find};
+use crate::quotes::Quotes;
 use crate::scanner::{Fault, Kind, Oddities, Scanner, Span};
 use crate::text;
+
+mod names;
+mod plain;
 
 /// The fields that the scanner locates.
 ///
@@ -49,49 +54,44 @@ pub enum Field {
 
 const FIELDS: usize = Field::ContextUsername as usize + 1;
 
-fn top_field(key: &[u8]) -> Option<Field> {
-    Some(match key {
-        b"accept_language" => Field::AcceptLanguage,
-        b"agent" => Field::Agent,
-        b"context" => Field::Context,
-        b"course_id" => Field::CourseId,
-        b"data" => Field::Data,
-        b"event" => Field::Event,
-        b"event_source" => Field::EventSource,
-        b"event_type" => Field::EventType,
-        b"host" => Field::Host,
-        b"ip" => Field::Ip,
-        b"name" => Field::Name,
-        b"page" => Field::Page,
-        b"referer" => Field::Referer,
-        b"session" => Field::Session,
-        b"time" => Field::Time,
-        b"timestamp" => Field::Timestamp,
-        b"username" => Field::Username,
-        _ => return None,
-    })
-}
+/// The keys that are known in a line, and those in its `context`.
+static TOP: Names = Names::new(&[
+    ("accept_language", Field::AcceptLanguage),
+    ("agent", Field::Agent),
+    ("context", Field::Context),
+    ("course_id", Field::CourseId),
+    ("data", Field::Data),
+    ("event", Field::Event),
+    ("event_source", Field::EventSource),
+    ("event_type", Field::EventType),
+    ("host", Field::Host),
+    ("ip", Field::Ip),
+    ("name", Field::Name),
+    ("page", Field::Page),
+    ("referer", Field::Referer),
+    ("session", Field::Session),
+    ("time", Field::Time),
+    ("timestamp", Field::Timestamp),
+    ("username", Field::Username),
+]);
 
-fn context_field(key: &[u8]) -> Option<Field> {
-    Some(match key {
-        b"accept_language" => Field::ContextAcceptLanguage,
-        b"agent" => Field::ContextAgent,
-        b"course_id" => Field::ContextCourseId,
-        b"event_source" => Field::ContextEventSource,
-        b"host" => Field::ContextHost,
-        b"ip" => Field::ContextIp,
-        b"module" => Field::ContextModule,
-        b"org_id" => Field::ContextOrgId,
-        b"page" => Field::ContextPage,
-        b"path" => Field::ContextPath,
-        b"received_at" => Field::ContextReceivedAt,
-        b"referer" => Field::ContextReferer,
-        b"session" => Field::ContextSession,
-        b"user_id" => Field::ContextUserId,
-        b"username" => Field::ContextUsername,
-        _ => return None,
-    })
-}
+static CONTEXT: Names = Names::new(&[
+    ("accept_language", Field::ContextAcceptLanguage),
+    ("agent", Field::ContextAgent),
+    ("course_id", Field::ContextCourseId),
+    ("event_source", Field::ContextEventSource),
+    ("host", Field::ContextHost),
+    ("ip", Field::ContextIp),
+    ("module", Field::ContextModule),
+    ("org_id", Field::ContextOrgId),
+    ("page", Field::ContextPage),
+    ("path", Field::ContextPath),
+    ("received_at", Field::ContextReceivedAt),
+    ("referer", Field::ContextReferer),
+    ("session", Field::ContextSession),
+    ("user_id", Field::ContextUserId),
+    ("username", Field::ContextUsername),
+]);
 
 /// Where the known fields of one object stand.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl Fields {
         let mut fields = Self::default();
         let mut scanner = Scanner::new(text, 0);
         scanner.object(|scanner, key| {
-            let field = known(text, key, top_field);
+            let field = known(text, key, &TOP);
             if field == Some(Field::Context) {
                 return fields.context(text, scanner);
             }
@@ -137,13 +137,25 @@ impl Fields {
         Ok((fields, scanner.position(), scanner.odd))
     }
 
+    /// As [`Fields::scan`] of a text that is one object and nothing else; `quotes` is room for the
+    /// fast pass.
+    pub fn scan_whole(text: &[u8], quotes: &mut Quotes) -> Option<(Self, Oddities)> {
+        if quotes.map(text).is_some()
+            && let Some(fields) = plain::locate(text, quotes)
+        {
+            return Some((fields, Oddities::default()));
+        }
+        let (fields, length, odd) = Self::scan(text).ok()?;
+        (length == text.len()).then_some((fields, odd))
+    }
+
     pub(crate) fn context(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
         let start = scanner.position();
         self.places[Field::Context as usize + 1..].fill(Place::default());
         let span = if scanner.byte()? == b'{' {
             scanner.object(|scanner, key| {
                 let span = scanner.value()?;
-                self.put(known(text, key, context_field), span);
+                self.put(known(text, key, &CONTEXT), span);
                 Ok(())
             })?;
             Span { start, end: scanner.position(), kind: Kind::Object, escaped: false }
@@ -165,7 +177,11 @@ impl Fields {
 
     /// Where a field stands.
     pub fn get(&self, field: Field) -> Span {
-        let Place { start, end, kind, escaped } = self.places[field as usize];
+        self.span(field as usize)
+    }
+
+    fn span(&self, number: usize) -> Span {
+        let Place { start, end, kind, escaped } = self.places[number];
         Span { start: start as usize, end: end as usize, kind, escaped }
     }
 
@@ -200,13 +216,11 @@ impl Fields {
     }
 }
 
-fn known(text: &[u8], key: Span, field: impl Fn(&[u8]) -> Option<Field>) -> Option<Field> {
-    let raw = &text[key.start..key.end];
-    if key.escaped {
-        let mut decoded = Vec::with_capacity(raw.len());
-        text::unescape(raw, &mut decoded);
-        field(&decoded)
-    } else {
-        field(raw)
+fn known(text: &[u8], key: Span, names: &Names) -> Option<Field> {
+    if !key.escaped {
+        return names.find(text, key.start, key.end);
     }
+    let mut decoded = Vec::with_capacity(key.end - key.start);
+    text::unescape(&text[key.start..key.end], &mut decoded);
+    names.find(&decoded, 0, decoded.len())
 }

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use arrow_select::concat::concat_batches;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::account::Stats;
 use crate::error::{Error, Result};
@@ -14,12 +15,13 @@ use crate::lines::{LineBatch, LineReader};
 use crate::rejects::{COMMENT, Reject};
 use crate::scan::{Control, Gathered, LineScanner, Query, Rows, Sink, Size};
 use crate::schema::SourceInfo;
-use crate::unwrap::{read_error, unwrap};
+use crate::unwrap::{Members, read_error, unwrap};
 
 /// Batches of lines under way for each thread that scans.
 const BATCHES_AHEAD: usize = 2;
 
-/// Scans a source to its end: `input` as it was read (decrypted), into `sink`.
+/// Scans a source to its end: `input` as it was read (decrypted), into `sink`. Of a tar, those files
+/// that `members` takes, each as the source that it is said to be.
 ///
 /// With one thread everything happens in the caller's. With more, the caller's reads and inflates,
 /// one feeds the sink, and the others scan.
@@ -31,16 +33,13 @@ pub fn scan(
     query: &Query,
     threads: usize,
     control: &Control,
+    members: &mut Members<'_>,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
-    let input = Metered { inner: input, control, count: 0 };
-    let mut input = input;
-    let result = unwrap(&mut input, &mut |member, text| {
-        let mut source = Cow::Borrowed(source);
-        if let Some(name) = member {
-            source.to_mut().name = name.to_owned();
-        }
+    let mut input = Metered { inner: input, control, count: 0 };
+    let result = unwrap(&mut input, members, &mut |member, text| {
+        let source = Cow::Borrowed(member.unwrap_or(source));
         let (reads_rejects, text) = &mut is_rejects_file(text);
         // A comment line tells of the line after it, so such a file is read in one piece.
         let (counts, result) = if threads < 2 || *reads_rejects {
@@ -151,6 +150,8 @@ struct Numbered<T> {
     content: T,
 }
 
+type Dealt = Numbered<(LineBatch, u64)>;
+
 fn scan_threaded(
     text: &mut dyn Read,
     source: Cow<'_, SourceInfo>,
@@ -160,18 +161,36 @@ fn scan_threaded(
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let ahead = scanners * BATCHES_AHEAD;
-    let (to_scan, batches) = bounded::<Numbered<(LineBatch, u64)>>(ahead);
+    let (to_scan, batches) = bounded::<Dealt>(ahead);
     let (to_sink, scanned) = bounded::<Numbered<Result<Scanned>>>(ahead);
     let (to_reuse, used) = bounded::<LineBatch>(2 * ahead + 2);
+    let sunk = AtomicU64::new(0);
     let source = source.as_ref();
     std::thread::scope(|scope| {
+        let worker = || Worker {
+            scanner: LineScanner::new(query, Cow::Borrowed(source), false),
+            control,
+            to_sink: to_sink.clone(),
+            to_reuse: to_reuse.clone(),
+        };
+        let mut started = Ok(());
         for _ in 0..scanners {
-            let (batches, to_sink, to_reuse) = (batches.clone(), to_sink.clone(), to_reuse.clone());
-            scope.spawn(move || scan_batches(query, source, control, batches, to_sink, to_reuse));
+            let (worker, batches) = (worker(), batches.clone());
+            started = started.and_then(|()| start(scope, || worker.run(batches)).map(drop));
         }
+        let helper = worker();
         drop((batches, to_sink, to_reuse));
-        let sinking = scope.spawn(|| feed_sink(query, scanned, sink));
-        let read = read_batches(text, query, control, to_scan, used);
+        let feed = || feed_sink(query, scanned, &sunk, sink);
+        let sinking = match started.and_then(|()| start(scope, feed)) {
+            Ok(sinking) => sinking,
+            Err(error) => {
+                // Those that did start wait for this end, and the scope for them.
+                drop(to_scan);
+                return (Stats::default(), Err(error));
+            }
+        };
+        let dealer = Dealer { to_scan, helper, used, sunk: &sunk, window: 4 * ahead as u64 };
+        let read = dealer.deal(text, query, control);
         let (stats, sunk) = match sinking.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -181,55 +200,96 @@ fn scan_threaded(
     })
 }
 
-/// Reads the text and deals its batches out, numbered.
-fn read_batches(
-    text: &mut dyn Read,
-    query: &Query,
-    control: &Control,
-    to_scan: Sender<Numbered<(LineBatch, u64)>>,
-    used: Receiver<LineBatch>,
-) -> Result<()> {
-    let mut reader = LineReader::new(text, query.max_line_bytes);
-    let mut first_line = 1;
-    for number in 0.. {
-        control.check()?;
-        let mut batch = used.try_recv().unwrap_or_default();
-        if !reader.read(&mut batch).map_err(read_error)? {
-            break;
-        }
-        let lines = LineScanner::count_lines(&batch);
-        let content = (batch, first_line);
-        if to_scan.send(Numbered { number, content }).is_err() {
-            // The sink has failed, and says why.
-            return Ok(());
-        }
-        first_line += lines;
-    }
-    Ok(())
+/// Starts a thread, where the system has one left.
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    std::thread::Builder::new().spawn_scoped(scope, run).map_err(|error| {
+        let why = format!("cannot start a thread ({error}); try fewer --threads");
+        Error::from(std::io::Error::new(error.kind(), why))
+    })
 }
 
-fn scan_batches(
-    query: &Query,
-    source: &SourceInfo,
-    control: &Control,
-    batches: Receiver<Numbered<(LineBatch, u64)>>,
+/// Reads the text and deals its batches out, numbered; while the others have enough to do, it scans
+/// one itself.
+struct Dealer<'s, 'q> {
+    to_scan: Sender<Dealt>,
+    helper: Worker<'q>,
+    used: Receiver<LineBatch>,
+    /// How many batches the sink has had, and how far beyond that one is scanned here: results
+    /// that wait for an earlier one take memory.
+    sunk: &'s AtomicU64,
+    window: u64,
+}
+
+impl Dealer<'_, '_> {
+    fn deal(mut self, text: &mut dyn Read, query: &Query, control: &Control) -> Result<()> {
+        let mut reader = LineReader::new(text, query.max_line_bytes);
+        let mut first_line = 1;
+        for number in 0.. {
+            control.check()?;
+            let mut batch = self.used.try_recv().unwrap_or_default();
+            if !reader.read(&mut batch).map_err(read_error)? {
+                break;
+            }
+            let lines = LineScanner::count_lines(&batch);
+            // Where the sink has failed, it says why.
+            if !self.hand_out(Numbered { number, content: (batch, first_line) }) {
+                break;
+            }
+            first_line += lines;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody has taken it.
+    fn hand_out(&mut self, dealt: Dealt) -> bool {
+        match self.to_scan.try_send(dealt) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(dealt)) => {
+                if dealt.number < self.sunk.load(Ordering::Relaxed) + self.window {
+                    self.helper.scan(dealt)
+                } else {
+                    self.to_scan.send(dealt).is_ok()
+                }
+            }
+        }
+    }
+}
+
+/// Scans batches for the sink.
+struct Worker<'q> {
+    scanner: LineScanner<'q>,
+    control: &'q Control,
     to_sink: Sender<Numbered<Result<Scanned>>>,
     to_reuse: Sender<LineBatch>,
-) {
-    let mut scanner = LineScanner::new(query, Cow::Borrowed(source), false);
-    for Numbered { number, content: (batch, first_line) } in batches {
+}
+
+impl Worker<'_> {
+    fn run(mut self, batches: Receiver<Dealt>) {
+        for dealt in batches {
+            if !self.scan(dealt) {
+                return;
+            }
+        }
+    }
+
+    /// Whether there may be more.
+    fn scan(&mut self, Numbered { number, content: (batch, first_line) }: Dealt) -> bool {
+        let scanner = &mut self.scanner;
         let scanned = scanner.scan(&batch, first_line).and_then(|_| {
             let size = scanner.size();
             let rejects = scanner.take_rejects();
             Ok(Scanned { gathered: scanner.take()?, size, rejects })
         });
-        control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
-        let failed = scanned.is_err();
-        if to_sink.send(Numbered { number, content: scanned }).is_err() || failed {
-            return;
-        }
+        self.control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+        let goes_on = scanned.is_ok();
+        let taken = self.to_sink.send(Numbered { number, content: scanned }).is_ok();
         // A full shelf means enough buffers are about.
-        let _ = to_reuse.try_send(batch);
+        let _ = self.to_reuse.try_send(batch);
+        goes_on && taken
     }
 }
 
@@ -238,6 +298,7 @@ fn scan_batches(
 fn feed_sink(
     query: &Query,
     scanned: Receiver<Numbered<Result<Scanned>>>,
+    sunk: &AtomicU64,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
@@ -249,6 +310,7 @@ fn feed_sink(
             early.insert(number, content);
             while let Some(content) = early.remove(&next) {
                 next += 1;
+                sunk.store(next, Ordering::Relaxed);
                 let content = content?;
                 stats.add(&content.gathered.stats);
                 if !content.rejects.is_empty() {

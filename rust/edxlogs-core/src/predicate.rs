@@ -37,6 +37,8 @@ pub struct Conditions {
     pub event_sources: Vec<String>,
     /// Usernames or user ids.
     pub users: Vec<String>,
+    /// Sites of the sources.
+    pub sites: Vec<String>,
     /// As `courses`, excluded.
     pub exclude_courses: Vec<String>,
     /// As `orgs`, excluded.
@@ -47,6 +49,8 @@ pub struct Conditions {
     pub exclude_event_sources: Vec<String>,
     /// As `users`, excluded.
     pub exclude_users: Vec<String>,
+    /// As `sites`, excluded.
+    pub exclude_sites: Vec<String>,
     /// First instant, in microseconds since 1970 UTC, included.
     pub since: Option<i64>,
     /// Last instant, excluded.
@@ -60,6 +64,7 @@ pub struct Conditions {
 /// One kind of condition.
 #[derive(Debug)]
 pub(crate) enum Test {
+    Site(Vec<String>),
     Course(PatternSet),
     Org(PatternSet),
     EventType(PatternSet),
@@ -93,6 +98,7 @@ impl Predicate {
         // The cheapest tests first: the course may need the payload.
         let c = conditions;
         let (required, excluded) = (&mut predicate.required, &mut predicate.excluded);
+        add(required, &c.sites, &|| Test::Site(c.sites.clone()));
         add(required, &c.event_types, &|| Test::EventType(patterns(&c.event_types)));
         add(required, &c.event_sources, &|| Test::EventSource(patterns(&c.event_sources)));
         add(required, &c.users, &|| user_test(&c.users));
@@ -101,6 +107,7 @@ impl Predicate {
         }
         add(required, &c.courses, &|| Test::Course(patterns(&c.courses)));
         add(required, &c.orgs, &|| Test::Org(folded(&c.orgs)));
+        add(excluded, &c.exclude_sites, &|| Test::Site(c.exclude_sites.clone()));
         let exclude = &c.exclude_event_types;
         add(excluded, exclude, &|| Test::EventType(patterns(exclude)));
         let exclude = &c.exclude_event_sources;
@@ -141,6 +148,7 @@ fn user_test(users: &[String]) -> Test {
 impl Test {
     fn matches(&self, event: &Event<'_>, place: Place<'_>) -> bool {
         match self {
+            Self::Site(sites) => place.source.site.as_ref().is_some_and(|s| sites.contains(s)),
             Self::Course(patterns) => {
                 event.course().is_some_and(|course| patterns.matches(&course.key))
             }

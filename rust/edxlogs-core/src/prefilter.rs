@@ -84,7 +84,7 @@ impl Prefilter {
                     let needles = |pattern: &Pattern| vec![plain_run(pattern)];
                     Group::new(patterns.iter().map(needles), false, false).map(|group| (4, group))
                 }
-                Test::User { .. } | Test::Time { .. } | Test::Where(_) => None,
+                Test::Site(_) | Test::User { .. } | Test::Time { .. } | Test::Where(_) => None,
             };
             ranked.extend(group);
         }

@@ -14,9 +14,13 @@ use crate::lines::{LineBatch, LongLine};
 use crate::mend::{Mended, Outcome, mend};
 use crate::predicate::Predicate;
 use crate::prefilter::Prefilter;
+use crate::quotes::Quotes;
 use crate::rejects::{COMMENT, Origin, Reject};
 use crate::scanner::Oddities;
 use crate::schema::{Place, Projection, SourceInfo};
+
+#[cfg(test)]
+mod tests;
 
 /// Rows are handed on when this many are gathered, …
 pub const BATCH_ROWS: usize = 8192;
@@ -24,7 +28,8 @@ pub const BATCH_ROWS: usize = 8192;
 /// … or this many bytes of them.
 pub const BATCH_BYTES: usize = 1024 * 1024;
 
-/// One of this many lines that the prefilter dropped is parsed all the same.
+/// Of the lines that the prefilter dropped, one in this many is parsed all the same, and more of the
+/// first ones, so that short sources are sampled too.
 const SAMPLE_EVERY: u64 = 4093;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -143,12 +148,14 @@ pub(crate) struct LineScanner<'q> {
     query: &'q Query,
     prefilter: Option<Prefilter>,
     source: Cow<'q, SourceInfo>,
+    quotes: Quotes,
     builder: BatchBuilder<'q>,
     lines: Vec<u8>,
     kept: usize,
     rejects: Vec<Reject>,
     stats: Stats,
-    until_sample: u64,
+    /// Makes sources differ in which of their first lines are sampled.
+    salt: u64,
     /// Whether the source is a rejects file; then, where the next line came from.
     reads_rejects: bool,
     origin: Option<Origin>,
@@ -166,16 +173,18 @@ struct Line<'b> {
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>, reads_rejects: bool) -> Self {
         let prefilter = (!query.check_full).then(|| query.predicate.prefilter());
+        let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
         Self {
             query,
             prefilter: prefilter.filter(|prefilter| !prefilter.is_empty()),
             source,
+            quotes: Quotes::default(),
             builder: BatchBuilder::new(&query.projection),
             lines: Vec::new(),
             kept: 0,
             rejects: Vec::new(),
             stats: Stats::default(),
-            until_sample: SAMPLE_EVERY,
+            salt,
             reads_rejects,
             origin: None,
         }
@@ -261,12 +270,12 @@ impl<'q> LineScanner<'q> {
     }
 
     /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
-    fn clean<'b>(&self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
+    fn clean<'b>(&mut self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
         if trimmed[0] != b'{' {
             return None;
         }
-        let (fields, length, odd) = Fields::scan(trimmed).ok()?;
-        if length != trimmed.len() || odd.needs_rewriting() || !fields.is_event() {
+        let (fields, odd) = Fields::scan_whole(trimmed, &mut self.quotes)?;
+        if odd.needs_rewriting() || !fields.is_event() {
             return None;
         }
         let text = simdutf8::basic::from_utf8(trimmed).ok()?;
@@ -373,19 +382,21 @@ impl<'q> LineScanner<'q> {
         }
     }
 
-    /// Now and then, parses a line that the prefilter dropped: it must not match.
+    /// Now and then, parses a line that the prefilter dropped: it must not match. Which lines are
+    /// chosen follows from the source's name and their numbers alone, whatever the threads.
     fn sample(&mut self, line: Line<'_>) -> Result<()> {
-        self.until_sample -= 1;
-        if self.until_sample > 0 {
+        let turn = line.number ^ self.salt;
+        if !turn.is_power_of_two() && !turn.is_multiple_of(SAMPLE_EVERY) {
             return Ok(());
         }
-        self.until_sample = SAMPLE_EVERY;
         self.stats.sampled += 1;
+        let clean = self.clean(line.bytes.trim_ascii());
+        let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
-            let place = Place { source: &self.source, line: line.number, item: 0 };
+            let place = Place { source, line: line.number, item: 0 };
             self.query.predicate.matches(event, place)
         };
-        let matched = match self.clean(line.bytes.trim_ascii()) {
+        let matched = match clean {
             Some((event, _)) => matches(&event),
             None => match mend(line.bytes) {
                 Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {

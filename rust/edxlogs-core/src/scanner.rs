@@ -5,6 +5,9 @@
 //! logs beside it: `NaN` and the infinities, raw control characters in strings, lone surrogates.
 //! Whoever needs strict JSON rewrites a flagged text with [`push_strict`](crate::text::push_strict).
 
+#[cfg(test)]
+mod tests;
+
 /// Deepest nesting that is read; a deeper line is rejected.
 pub const MAX_DEPTH: usize = 500;
 
@@ -438,79 +441,4 @@ fn plain_run(text: &[u8]) -> usize {
         at += 8;
     }
     at
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn whole(text: &str) -> Result<(Span, Oddities), Fault> {
-        let mut scanner = Scanner::new(text.as_bytes(), 0);
-        scanner.space();
-        let span = scanner.value()?;
-        if scanner.at_end() { Ok((span, scanner.odd)) } else { Err(Fault::Syntax) }
-    }
-
-    #[test]
-    fn reads_what_python_reads() {
-        for text in ["0", "-0.5e+3", "\"\"", "[]", "{}", "[ {\"a\" : [1 , 2]} ]", "true", "null"] {
-            assert_eq!(whole(text).map(|(_, odd)| odd), Ok(Oddities::default()), "{text}");
-        }
-        assert!(whole("[NaN, -Infinity, Infinity]").is_ok_and(|(_, odd)| odd.nan));
-        assert!(whole("\"\\ud83d\"").is_ok_and(|(_, odd)| odd.surrogate));
-        assert!(whole("\"\\ud83d\\ude00\"").is_ok_and(|(_, odd)| !odd.surrogate));
-        assert!(whole("\"\\ude00\\ud83d\"").is_ok_and(|(_, odd)| odd.surrogate));
-        assert!(whole("\"a\tb\"").is_ok_and(|(_, odd)| odd.control));
-        assert!(whole("1e400").is_ok_and(|(_, odd)| odd.big_number));
-        assert!(whole("12345678901234567890").is_ok_and(|(_, odd)| odd.big_number));
-    }
-
-    #[test]
-    fn tells_cut_from_wrong() {
-        for text in
-            ["", "\"a", "\"\\u12", "[1,", "{\"a\"", "{\"a\":", "tru", "-", "1.", "1e", "Infin"]
-        {
-            assert_eq!(whole(text), Err(Fault::End), "{text}");
-        }
-        for text in
-            ["01", "+1", ".5", "{a:1}", "[1,]", "{\"a\":1,}", "\"\\'\"", "'a'", "nul!", "--1"]
-        {
-            assert_eq!(whole(text), Err(Fault::Syntax), "{text}");
-        }
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(whole(&nested(MAX_DEPTH)).is_ok());
-        assert_eq!(whole(&nested(MAX_DEPTH + 1)), Err(Fault::TooDeep));
-        assert_eq!(whole(&"{\"a\":".repeat(100_000)), Err(Fault::TooDeep));
-    }
-
-    proptest! {
-        #[test]
-        fn plain_runs_are_found_by_looking(
-            bytes in proptest::collection::vec(
-                prop_oneof![9 => 0x20u8..=0xff, 1 => Just(b'"'), 1 => Just(b'\\'), 1 => 0u8..0x20],
-                0..80,
-            ),
-        ) {
-            let end = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-            let whole = bytes.len() / 8 * 8;
-            prop_assert_eq!(plain_run(&bytes), end.unwrap_or(whole).min(whole));
-        }
-
-        #[test]
-        fn agrees_with_serde_json(text in "[\\[\\]{}:,\"a\\\\u0019e.+ \\-truefalsn]{0,24}") {
-            // Where nothing odd was met, both accept and refuse the same texts.
-            let ours = whole(&text);
-            let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text);
-            match ours {
-                Ok((_, odd)) if odd == Oddities::default() => prop_assert!(theirs.is_ok(), "{}", text),
-                Ok(_) => {}
-                Err(_) => prop_assert!(theirs.is_err(), "{}", text),
-            }
-        }
-    }
 }

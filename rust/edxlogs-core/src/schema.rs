@@ -145,9 +145,28 @@ columns! {
 }
 
 impl Column {
+    /// The field that it copies, and the one in `context` that stands in where the line lacks the
+    /// first.
+    pub(crate) fn copies(self) -> Option<(Field, Field)> {
+        Some(match self {
+            Self::EventSource => (Field::EventSource, Field::ContextEventSource),
+            Self::Session => (Field::Session, Field::ContextSession),
+            Self::Ip => (Field::Ip, Field::ContextIp),
+            Self::Agent => (Field::Agent, Field::ContextAgent),
+            Self::Host => (Field::Host, Field::ContextHost),
+            Self::Page => (Field::Page, Field::ContextPage),
+            Self::Referer => (Field::Referer, Field::ContextReferer),
+            Self::AcceptLanguage => (Field::AcceptLanguage, Field::ContextAcceptLanguage),
+            Self::Path => (Field::ContextPath, Field::ContextPath),
+            _ => return None,
+        })
+    }
+
     /// The value for an event.
     pub fn value<'e>(self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
-        let copied = |field, copy| Value::from(event.text_or_context(field, copy));
+        if let Some((field, copy)) = self.copies() {
+            return event.text_or_context(field, copy).into();
+        }
         match self {
             Self::Time => event.time().map_or(Value::Null, |time| Value::Time(time.micros)),
             Self::ReceivedAt => {
@@ -155,7 +174,6 @@ impl Column {
             }
             Self::EventType => event.event_type().into(),
             Self::Name => event.name().into(),
-            Self::EventSource => copied(Field::EventSource, Field::ContextEventSource),
             Self::CourseId => {
                 event.course().map(|course| Cow::Borrowed(course.key.as_ref())).into()
             }
@@ -166,19 +184,13 @@ impl Column {
             Self::Site => place.source.site.as_deref().map(Cow::Borrowed).into(),
             Self::UserId => event.user_id().map_or(Value::Null, Value::Int),
             Self::Username => event.username().into(),
-            Self::Session => copied(Field::Session, Field::ContextSession),
-            Self::Ip => copied(Field::Ip, Field::ContextIp),
-            Self::Agent => copied(Field::Agent, Field::ContextAgent),
-            Self::Host => copied(Field::Host, Field::ContextHost),
-            Self::Page => copied(Field::Page, Field::ContextPage),
-            Self::Referer => copied(Field::Referer, Field::ContextReferer),
-            Self::AcceptLanguage => copied(Field::AcceptLanguage, Field::ContextAcceptLanguage),
-            Self::Path => event.text(Field::ContextPath).into(),
             Self::Context => event.context_json().into(),
             Self::Event => event.payload_json().into(),
             Self::Source => Value::Text(Cow::Borrowed(&place.source.name)),
             Self::Line => Value::Int(place.line as i64),
             Self::LineItem => Value::Int(i64::from(place.item)),
+            // Those that copy a field, above.
+            _ => Value::Null,
         }
     }
 }

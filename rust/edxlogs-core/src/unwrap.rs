@@ -4,159 +4,107 @@ use std::io::{self, Read};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::inflate::{GzipReader, InflateError};
+use crate::schema::SourceInfo;
+use crate::tar::{self, BLOCK_BYTES, TarReader};
 
 /// Deepest gzip inside gzip that is read.
 pub const MAX_LAYERS: usize = 3;
-
-const TAR_BLOCK: usize = 512;
 
 /// What was met beside the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wrapping {
     /// Gzip members.
     pub members: u64,
-    /// Bytes after the last member that are neither a member nor zero padding.
+    /// Bytes after the last member, or the end of a tar, that are neither another nor zeros.
     pub trailing_bytes: u64,
 }
 
-/// Calls `text` for each text in `input`: once with the whole of it, or with each file of a tar, by
-/// its name inside.
+/// Decides what a file of a tar is, by its path inside and whether it is a regular one: a source, or
+/// nothing that is read.
+pub type Members<'m> = dyn FnMut(&[u8], bool) -> Result<Option<SourceInfo>> + 'm;
+
+/// What is done with one text: its source where that is a file of a tar, and its bytes.
+pub type Text<'t> = dyn FnMut(Option<&SourceInfo>, &mut dyn Read) -> Result<()> + 't;
+
+/// Calls `text` for each text in `input`: once with the whole of it, or with each file of a tar that
+/// `members` takes, in the order of the tar.
 ///
 /// # Errors
-/// Those of `text`, and of reading: `Truncated`, `Damaged`, and `Format` for what cannot be read
-/// as a log, such as OpenPGP inside gzip.
-pub fn unwrap<'r>(input: impl Read + 'r, text: &mut Text<'_>) -> Result<Wrapping> {
-    let mut wrapping = Wrapping::default();
-    layer(Box::new(input), 0, None, text, &mut wrapping)?;
-    Ok(wrapping)
+/// Those of `members` and `text`, and of reading: `Truncated`, `Damaged`, and `Format` for what
+/// cannot be read as a log, such as OpenPGP inside gzip.
+pub fn unwrap<'r>(
+    input: impl Read + 'r,
+    members: &mut Members<'_>,
+    text: &mut Text<'_>,
+) -> Result<Wrapping> {
+    let mut unwrapping = Unwrapping { members, text, wrapping: Wrapping::default() };
+    unwrapping.layer(Box::new(input), 0, None)?;
+    Ok(unwrapping.wrapping)
 }
 
-/// What is done with one text: its name inside a tar, and its bytes.
-pub type Text<'t> = dyn FnMut(Option<&str>, &mut dyn Read) -> Result<()> + 't;
+struct Unwrapping<'m, 't, 'u> {
+    members: &'u mut Members<'m>,
+    text: &'u mut Text<'t>,
+    wrapping: Wrapping,
+}
 
-fn layer(
-    input: Box<dyn Read + '_>,
-    depth: usize,
-    member: Option<&str>,
-    text: &mut Text<'_>,
-    wrapping: &mut Wrapping,
-) -> Result<()> {
-    let mut input = Peeked::new(input)?;
-    let head = input.head();
-    if head.starts_with(&[0x1f, 0x8b]) {
-        if depth == MAX_LAYERS {
-            let why = "gzip inside gzip more than three deep; unpack it first".to_owned();
-            return Err(Error::new(ErrorKind::Format(why)));
-        }
-        let mut gzip = GzipReader::new(input);
-        // The layer inside is read to its end even where it stops early, for the checksum's sake.
-        layer(Box::new(&mut gzip), depth + 1, member, text, wrapping)?;
-        io::copy(&mut gzip, &mut io::sink()).map_err(read_error)?;
-        let trailing = gzip.finish();
-        wrapping.members += trailing.members;
-        wrapping.trailing_bytes += trailing.garbage;
-        return Ok(());
-    }
-    if is_openpgp(head) {
-        let why = match member {
-            Some(name) => format!("{name} inside it is encrypted (OpenPGP); unpack the tar first"),
-            None if depth > 0 => {
-                "holds an OpenPGP message inside gzip; unwrap it first: gunzip -c FILE > FILE.gpg"
-                    .to_owned()
+impl Unwrapping<'_, '_, '_> {
+    fn layer(
+        &mut self,
+        input: Box<dyn Read + '_>,
+        depth: usize,
+        member: Option<&SourceInfo>,
+    ) -> Result<()> {
+        let mut input = Peeked::new(input)?;
+        let head = input.head();
+        if head.starts_with(&[0x1f, 0x8b]) {
+            if depth == MAX_LAYERS {
+                return Err(format("gzip inside gzip more than three deep; unpack it first"));
             }
-            None => "is an OpenPGP message; it must be decrypted first".to_owned(),
-        };
-        return Err(Error::new(ErrorKind::Format(why)));
-    }
-    if member.is_none() && is_tar(head) {
-        return tar_members(input, depth, text, wrapping);
-    }
-    text(member, &mut input)
-}
-
-fn tar_members(
-    input: Peeked<'_>,
-    depth: usize,
-    text: &mut Text<'_>,
-    wrapping: &mut Wrapping,
-) -> Result<()> {
-    let mut archive = tar::Archive::new(ZeroTail { inner: input, zeros: 0 });
-    // A second tar may follow the end of the first.
-    archive.set_ignore_zeros(true);
-    for entry in archive.entries().map_err(read_error)? {
-        let mut entry = entry.map_err(read_error)?;
-        if !entry.header().entry_type().is_file() {
-            continue;
+            let mut gzip = GzipReader::new(input);
+            // The layer inside is read to its end even where it stops early, for the checksum's
+            // sake.
+            self.layer(Box::new(&mut gzip), depth + 1, member)?;
+            io::copy(&mut gzip, &mut io::sink()).map_err(read_error)?;
+            let trailing = gzip.finish();
+            self.wrapping.members += trailing.members;
+            self.wrapping.trailing_bytes += trailing.garbage;
+            return Ok(());
         }
-        let path = entry.path_bytes();
-        let name = shown(path.rsplit(|&byte| byte == b'/').next().unwrap_or(&path));
-        if name.is_empty() || name.starts_with('.') {
-            continue;
-        }
-        let size = entry.size();
-        let mut counted = Counted { inner: &mut entry, count: 0 };
-        layer(Box::new(&mut counted), depth, Some(&name), text, wrapping)?;
-        io::copy(&mut counted, &mut io::sink()).map_err(read_error)?;
-        if counted.count < size {
-            return Err(Error::new(ErrorKind::Truncated));
-        }
-    }
-    let mut rest = archive.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(read_error)?;
-    if rest.zeros < TAR_BLOCK as u64 {
-        // Every tar ends with blocks of zeros: this one was cut between two of its files.
-        return Err(Error::new(ErrorKind::Truncated));
-    }
-    Ok(())
-}
-
-/// Counts the zeros at the end of what was read.
-struct ZeroTail<R> {
-    inner: R,
-    zeros: u64,
-}
-
-impl<R: Read> Read for ZeroTail<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let zeros = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
-        self.zeros = if zeros == count { self.zeros } else { 0 } + zeros as u64;
-        Ok(count)
-    }
-}
-
-/// A name with what a terminal or a UTF-8 column cannot hold escaped, as `\xNN` or `\uNNNN`.
-fn shown(name: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in name.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                // Those that reorder or break a line of a terminal.
-                '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                    text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        if is_openpgp(head) {
+            return Err(format(match member {
+                Some(_) => "is encrypted (OpenPGP) inside a packed tar; unpack the tar first",
+                None if depth > 0 => {
+                    "holds an OpenPGP message inside gzip; unwrap it first: gunzip -c FILE > \
+                     FILE.gpg"
                 }
-                _ if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
-                _ => text.push(c),
+                None => "is an OpenPGP message; it must be decrypted first",
+            }));
+        }
+        match member {
+            None if tar::is_header(head) => self.tar(TarReader::new(input), depth),
+            Some(_) if tar::is_header(head) => {
+                Err(format("is a tar inside a packed tar; unpack the outer one first"))
             }
-        }
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            _ => (self.text)(member, &mut input),
         }
     }
-    text
-}
 
-struct Counted<R> {
-    inner: R,
-    count: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.count += count as u64;
-        Ok(count)
+    fn tar(&mut self, mut tar: TarReader<Peeked<'_>>, depth: usize) -> Result<()> {
+        while let Some(file) = tar.next_file()? {
+            let Some(source) = (self.members)(&file.path, file.is_regular)? else {
+                continue;
+            };
+            self.layer(Box::new(&mut tar), depth, Some(&source))
+                .map_err(|error| error.in_source(&source.name))?;
+        }
+        self.wrapping.trailing_bytes += tar.trailing_bytes();
+        Ok(())
     }
+}
+
+fn format(why: &str) -> Error {
+    Error::new(ErrorKind::Format(why.to_owned()))
 }
 
 /// A reader whose first bytes can be looked at.
@@ -168,8 +116,8 @@ struct Peeked<'r> {
 
 impl<'r> Peeked<'r> {
     fn new(mut rest: Box<dyn Read + 'r>) -> Result<Self> {
-        let mut head = Vec::with_capacity(TAR_BLOCK);
-        let first = (&mut rest).take(TAR_BLOCK as u64).read_to_end(&mut head);
+        let mut head = Vec::with_capacity(BLOCK_BYTES);
+        let first = (&mut rest).take(BLOCK_BYTES as u64).read_to_end(&mut head);
         match first {
             // What came before the error may be lines; the error comes again.
             Err(error) if head.is_empty() => Err(read_error(error)),
@@ -249,20 +197,6 @@ fn new_length(rest: &[u8]) -> usize {
     }
 }
 
-/// Whether a block is the header of a tar: by its magic, or in old archives by its checksum.
-fn is_tar(block: &[u8]) -> bool {
-    if block.len() < TAR_BLOCK || block[0] == 0 {
-        return false;
-    }
-    let written = std::str::from_utf8(&block[148..156])
-        .ok()
-        .map(|text| text.trim_matches([' ', '\0']))
-        .and_then(|text| u32::from_str_radix(text, 8).ok());
-    let blank = 8 * u32::from(b' ');
-    let sum: u32 = block[..148].iter().chain(&block[156..]).map(|&byte| u32::from(byte)).sum();
-    written == Some(sum + blank)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,9 +211,9 @@ mod tests {
     }
 
     fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut archive = tar::Builder::new(Vec::new());
+        let mut archive = ::tar::Builder::new(Vec::new());
         for (name, bytes) in files {
-            let mut header = tar::Header::new_gnu();
+            let mut header = ::tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_cksum();
             archive.append_data(&mut header, name, *bytes).expect("memory");
@@ -289,12 +223,18 @@ mod tests {
 
     type Texts = Vec<(Option<String>, Vec<u8>)>;
 
+    /// The texts in some bytes; of a tar, those of regular files whose paths begin with `a/`.
     fn texts(bytes: &[u8]) -> (Texts, Result<Wrapping>) {
         let mut all = Vec::new();
-        let result = unwrap(bytes, &mut |name, read| {
+        let mut members = |path: &[u8], is_regular: bool| {
+            let name = path.strip_prefix(b"a/").filter(|_| is_regular);
+            let name = name.map(|name| String::from_utf8(name.to_vec()).expect("a plain name"));
+            Ok(name.map(|name| SourceInfo { name, site: None, day: None }))
+        };
+        let result = unwrap(bytes, &mut members, &mut |source, read| {
             let mut text = Vec::new();
             let result = read.read_to_end(&mut text).map_err(read_error);
-            all.push((name.map(str::to_owned), text));
+            all.push((source.map(|source| source.name.clone()), text));
             result.map(|_| ())
         });
         (all, result)
@@ -317,39 +257,36 @@ mod tests {
     #[test]
     fn tars_of_logs() {
         let line = b"{\"time\": 1}\n".to_vec();
-        let archive = tar(&[("a/x.log", &line), ("a/y.log.gz", &gzip(&line)), ("a/.hidden", b"z")]);
+        let files =
+            [("a/x.log", &line[..]), ("b/other", b"z"), ("a/y.log.gz", &gzip(&line)), ("a/z", b"")];
+        let archive = tar(&files);
         for bytes in [&archive, &gzip(&archive)] {
             let (all, result) = texts(bytes);
-            let named = |name: &str| (Some(name.to_owned()), line.clone());
-            assert_eq!(all, [named("x.log"), named("y.log.gz")]);
+            let named = |name: &str, text: &[u8]| (Some(name.to_owned()), text.to_vec());
+            assert_eq!(all, [named("x.log", &line), named("y.log.gz", &line), named("z", b"")]);
             assert!(result.is_ok());
         }
-        let cut = &archive[..600];
-        let shorter = texts(&gzip(&cut[..515])).1;
-        assert!(matches!(
-            shorter.expect_err("cut").kind(),
-            ErrorKind::Truncated | ErrorKind::Io(_)
-        ));
+        let (_, result) = texts(&gzip(&[&archive[..], b"more"].concat()));
+        assert_eq!(result.expect("a warning").trailing_bytes, 4);
     }
 
     #[test]
-    fn names_are_fit_to_be_shown() {
-        let odd = "n\n\u{1b}\u{202e}é".as_bytes();
-        assert_eq!(shown(odd), "n\\x0a\\x1b\\u202eé");
-        assert_eq!(shown(b"\xff.log"), "\\xff.log");
-    }
-
-    #[test]
-    fn tars_that_are_joined_or_cut() {
+    fn tars_that_are_cut_damaged_or_inside_another() {
         let line = b"{\"time\": 1}\n".to_vec();
-        let archive = tar(&[("x.log", &line)]);
-        let joined = gzip(&[&archive[..], &tar(&[("y.log", &line)])].concat());
-        let (all, result) = texts(&joined);
-        assert_eq!(all.len(), 2);
-        assert!(result.is_ok());
-        // Cut after its only file, before the blocks of zeros.
-        let (_, result) = texts(&gzip(&archive[..1024]));
-        assert!(matches!(result.expect_err("cut").kind(), ErrorKind::Truncated));
+        let archive = tar(&[("a/x.log", &line), ("a/y.log.gz", &gzip(&gzip(&line)[..20]))]);
+        let error = |bytes: &[u8]| texts(&gzip(bytes)).1.expect_err("not whole");
+        for end in [515, 600, 1024] {
+            assert!(matches!(error(&archive[..end]).kind(), ErrorKind::Truncated));
+        }
+        let cut_inside = error(&archive).in_source("logs.tar.gz");
+        assert!(matches!(cut_inside.kind(), ErrorKind::Truncated));
+        assert_eq!(cut_inside.source_name(), Some("logs.tar.gz: y.log.gz"));
+        // A damaged header is no reason to take a tar for text.
+        let mut damaged = archive.clone();
+        damaged[0] ^= 1;
+        assert!(error(&damaged).to_string().starts_with("damaged tar"));
+        let nested = error(&tar(&[("a/inner.tar", &tar(&[("a/x.log", &line)]))]));
+        assert!(nested.to_string().contains("a tar inside a packed tar"));
     }
 
     #[test]
@@ -360,7 +297,8 @@ mod tests {
             let refused = |bytes: &[u8]| texts(bytes).1.expect_err("refused").to_string();
             assert!(refused(message).contains("must be decrypted"));
             assert!(refused(&gzip(message)).contains("gunzip"));
-            assert!(refused(&tar(&[("x.log.gpg", message)])).contains("x.log.gpg"));
+            let packed = tar(&[("a/x.log.gpg", message)]);
+            assert!(refused(&packed).starts_with("x.log.gpg: is encrypted"));
         }
         for text in [&b"{}"[..], b"\xEF\xBB\xBF{}", b"Sep  9", b"\0\0{}", b"\x1f\x8b", b"[\n"] {
             assert!(!is_openpgp(text));

@@ -10,7 +10,7 @@ use edxlogs_core::rejects::Reject;
 use edxlogs_core::scan::{Control as CoreControl, Query as CoreQuery, Rows, Sink};
 use edxlogs_core::schema::SourceInfo;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::to_python;
 use crate::output::{Output, PartWriter};
@@ -68,7 +68,8 @@ impl Sink for Nowhere {
 /// Scans one source; the counts, and the exception that ended it early or None.
 #[pyfunction]
 #[pyo3(signature = (
-    input, query, sink, *, name, site=None, day=None, offset=0, length=None, threads=1, control,
+    input, query, sink, *, name, site=None, day=None, offset=0, length=None, members=None, threads=1,
+    control,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
 pub fn scan<'py>(
@@ -81,6 +82,7 @@ pub fn scan<'py>(
     day: Option<i64>,
     offset: u64,
     length: Option<u64>,
+    members: Option<Py<PyAny>>,
     threads: usize,
     control: &Bound<'py, Control>,
 ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
@@ -88,7 +90,9 @@ pub fn scan<'py>(
     let source = SourceInfo { name, site, day };
     let query = Arc::clone(&query.get().inner);
     let control = Arc::clone(&control.get().inner);
-    let run = |sink: &mut dyn Sink| run(py, input, &source, &query, threads, &control, sink);
+    let members = members.as_ref();
+    let run =
+        |sink: &mut dyn Sink| run(py, input, &source, &query, threads, &control, members, sink);
     let (stats, result) = match sink {
         None => run(&mut Nowhere),
         Some(sink) => {
@@ -104,6 +108,24 @@ pub fn scan<'py>(
     Ok((counts(py, &stats)?, result.err().as_ref().map(to_python)))
 }
 
+/// What a file of a tar is, as the caller says.
+fn describe(
+    members: Option<&Py<PyAny>>,
+    path: &[u8],
+    is_regular: bool,
+) -> Result<Option<SourceInfo>> {
+    type Described = Option<(String, Option<String>, Option<i64>)>;
+    let Some(members) = members else {
+        return Ok(None);
+    };
+    Python::attach(|py| -> PyResult<Described> {
+        members.bind(py).call1((PyBytes::new(py, path), is_regular))?.extract()
+    })
+    .map(|described| described.map(|(name, site, day)| SourceInfo { name, site, day }))
+    .map_err(|error| Error::internal(format!("a file of a tar: {error}")))
+}
+
+#[allow(clippy::too_many_arguments, reason = "what one scan needs")]
 fn run(
     py: Python<'_>,
     input: Input,
@@ -111,6 +133,7 @@ fn run(
     query: &CoreQuery,
     threads: usize,
     control: &Arc<CoreControl>,
+    members: Option<&Py<PyAny>>,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     py.detach(|| {
@@ -121,7 +144,8 @@ fn run(
                 return (Stats::default(), Err(error));
             }
         };
-        let (stats, result) = pipeline::scan(input, source, query, threads, control, sink);
+        let members = &mut |path: &[u8], is_regular| describe(members, path, is_regular);
+        let (stats, result) = pipeline::scan(input, source, query, threads, control, members, sink);
         // What a stopped reader says is not what is wrong with the source.
         let stopped = result.is_err() && control.check().is_err();
         let result = if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { result };

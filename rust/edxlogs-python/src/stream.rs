@@ -233,7 +233,11 @@ impl Sink for BatchSender {
         }
     }
 
-    fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {
-        Ok(())
+    /// Nobody reads rejected lines here: a query that keeps them asks for an error at the first.
+    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
+        rejects.first().map_or(Ok(()), |reject| {
+            let error = Error::new(ErrorKind::Parse(reject.reason.as_str()));
+            Err(error.at_line(reject.origin.line, reject.origin.byte))
+        })
     }
 }

@@ -1,5 +1,9 @@
 //! CSV that can be read back without loss: RFC 4180 quoting, LF line ends. Null is an empty cell;
 //! empty text is a quoted one, `""`.
+//!
+//! Where there is one column alone, an empty cell would be an empty line, which many readers pass
+//! over. There null is `""`, or in a column of text, where that is empty text, the bare word `NULL`;
+//! text that is `NULL` or blank is quoted.
 
 use std::io::Write;
 
@@ -13,29 +17,41 @@ use crate::time;
 /// Characters that make a spreadsheet run a cell as a formula.
 const FORMULA_STARTS: [u8; 6] = [b'=', b'+', b'-', b'@', b'\t', b'\r'];
 
+/// Null in a file of one column of text.
+const LONE_NULL: &str = "NULL";
+
 /// Appends the line of column names.
 pub fn push_header(schema: &Schema, out: &mut Vec<u8>) {
     for (at, field) in schema.fields().iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        push_text(field.name(), false, out);
+        push_text(field.name(), false, false, out);
     }
     out.push(b'\n');
 }
 
 /// Appends the rows. With `excel_safe`, text that a spreadsheet would run gets a `'` in front.
 pub fn push_rows(batch: &RecordBatch, excel_safe: bool, out: &mut Vec<u8>) {
+    let is_alone = batch.num_columns() == 1;
     for row in 0..batch.num_rows() {
         for (at, column) in batch.columns().iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
             if column.is_null(row) {
+                if is_alone {
+                    let is_text = *column.data_type() == DataType::Utf8;
+                    out.extend_from_slice(if is_text { LONE_NULL.as_bytes() } else { b"\"\"" });
+                }
                 continue;
             }
             match column.data_type() {
-                DataType::Utf8 => push_text(column.as_string::<i32>().value(row), excel_safe, out),
+                DataType::Utf8 => {
+                    let text = column.as_string::<i32>().value(row);
+                    let quoted = is_alone && (text == LONE_NULL || text.trim_ascii().is_empty());
+                    push_text(text, quoted, excel_safe, out);
+                }
                 DataType::Int64 => {
                     // Writing to memory does not fail.
                     let _ = write!(out, "{}", column.as_primitive::<Int64Type>().value(row));
@@ -56,19 +72,14 @@ pub fn push_rows(batch: &RecordBatch, excel_safe: bool, out: &mut Vec<u8>) {
     }
 }
 
-fn push_text(text: &str, excel_safe: bool, out: &mut Vec<u8>) {
+fn push_text(text: &str, quoted: bool, excel_safe: bool, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    let runs = excel_safe && bytes.first().is_some_and(|first| FORMULA_STARTS.contains(first));
-    let plain = !bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
-    if plain && !bytes.is_empty() {
-        if runs {
-            out.push(b'\'');
-        }
-        out.extend_from_slice(bytes);
-        return;
+    let special = |byte: &u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');
+    let quoted = quoted || bytes.is_empty() || bytes.iter().any(special);
+    if quoted {
+        out.push(b'"');
     }
-    out.push(b'"');
-    if runs {
+    if excel_safe && bytes.first().is_some_and(|first| FORMULA_STARTS.contains(first)) {
         out.push(b'\'');
     }
     let mut rest = bytes;
@@ -78,5 +89,7 @@ fn push_text(text: &str, excel_safe: bool, out: &mut Vec<u8>) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
+    if quoted {
+        out.push(b'"');
+    }
 }

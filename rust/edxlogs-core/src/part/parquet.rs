@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::Write;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::cast::AsArray;
+use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -15,16 +16,17 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use self::text::{Compressor, TextColumn, TextOptions};
 use crate::error::{Error, Result};
+
+mod hybrid;
+mod text;
 
 /// Most rows of a row group: what DuckDB scans at a time.
 pub const ROW_GROUP_ROWS: usize = 122_880;
 
 /// A row group also ends at about this many encoded bytes.
 const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
-
-/// Longest text in the statistics, in bytes.
-const STATISTICS_BYTES: usize = 64;
 
 /// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
 const JSON_COLUMNS: [&str; 2] = ["context", "event"];
@@ -51,7 +53,11 @@ pub struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
-    group: Vec<ArrowColumnWriter>,
+    compressor: Compressor,
+    /// Per column, its encoder where it is text, …
+    texts: Vec<Option<TextColumn>>,
+    /// … and the crate's, made anew for each row group.
+    others: Vec<ArrowColumnWriter>,
     group_rows: usize,
     groups: usize,
 }
@@ -65,7 +71,23 @@ impl<W: Write + Send> ParquetWriter<W> {
         let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties(metadata)))
             .map_err(Error::encode)?;
         let (file, factory) = writer.into_serialized_writer().map_err(Error::encode)?;
-        Ok(Self { file, factory, schema, group: Vec::new(), group_rows: 0, groups: 0 })
+        let level = ZstdLevel::default();
+        let compressor = Compressor::new(Compression::ZSTD(level), level.compression_level())
+            .map_err(Error::encode)?;
+        let columns = schema.fields().iter().zip(file.schema_descr().columns());
+        let texts = columns
+            .map(|(field, descr)| {
+                let name = field.name().as_str();
+                let options = TextOptions {
+                    dictionary: !JSON_COLUMNS.contains(&name),
+                    statistics: !WITHOUT_STATISTICS.contains(&name),
+                };
+                let is_text = *field.data_type() == DataType::Utf8;
+                is_text.then(|| TextColumn::new(descr.clone(), options))
+            })
+            .collect();
+        let others = Vec::new();
+        Ok(Self { file, factory, schema, compressor, texts, others, group_rows: 0, groups: 0 })
     }
 
     /// Adds rows to the row group under way; full groups are written out.
@@ -75,22 +97,27 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut offset = 0;
         while offset < batch.num_rows() {
-            if self.group.is_empty() {
-                self.group =
-                    self.factory.create_column_writers(self.groups).map_err(Error::encode)?;
+            if self.group_rows == 0 {
+                self.begin_group()?;
             }
             let rows = (ROW_GROUP_ROWS - self.group_rows).min(batch.num_rows() - offset);
             let slice = batch.slice(offset, rows);
-            let mut writers = self.group.iter_mut();
-            for (field, column) in self.schema.fields().iter().zip(slice.columns()) {
-                for leaf in compute_leaves(field, column).map_err(Error::encode)? {
-                    let writer = writers.next().ok_or_else(|| Error::internal("a column more"))?;
-                    writer.write(&leaf).map_err(Error::encode)?;
+            let columns = self.schema.fields().iter().zip(slice.columns());
+            let writers = self.texts.iter_mut().zip(&mut self.others);
+            let mut bytes = 0;
+            for ((field, column), (text, other)) in columns.zip(writers) {
+                if let Some(text) = text {
+                    text.write(column.as_string(), &mut self.compressor).map_err(Error::encode)?;
+                    bytes += text.encoded_bytes();
+                } else {
+                    for leaf in compute_leaves(field, column).map_err(Error::encode)? {
+                        other.write(&leaf).map_err(Error::encode)?;
+                    }
+                    bytes += other.get_estimated_total_bytes();
                 }
             }
             offset += rows;
             self.group_rows += rows;
-            let bytes: usize = self.group.iter().map(|w| w.get_estimated_total_bytes()).sum();
             if self.group_rows == ROW_GROUP_ROWS || bytes >= ROW_GROUP_BYTES {
                 self.end_group()?;
             }
@@ -98,15 +125,25 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(())
     }
 
+    fn begin_group(&mut self) -> Result<()> {
+        self.others = self.factory.create_column_writers(self.groups).map_err(Error::encode)?;
+        Ok(())
+    }
+
     /// Writes the row group under way, if there is one.
     fn end_group(&mut self) -> Result<()> {
-        if self.group.is_empty() {
+        if self.group_rows == 0 {
             return Ok(());
         }
         let mut out = self.file.next_row_group().map_err(Error::encode)?;
-        for writer in self.group.drain(..) {
-            let chunk = writer.close().map_err(Error::encode)?;
-            chunk.append_to_row_group(&mut out).map_err(Error::encode)?;
+        for (text, other) in self.texts.iter_mut().zip(self.others.drain(..)) {
+            if let Some(text) = text {
+                let (chunk, close) = text.close(&mut self.compressor).map_err(Error::encode)?;
+                out.append_column(&chunk, close).map_err(Error::encode)?;
+            } else {
+                let chunk = other.close().map_err(Error::encode)?;
+                chunk.append_to_row_group(&mut out).map_err(Error::encode)?;
+            }
         }
         out.close().map_err(Error::encode)?;
         self.group_rows = 0;
@@ -161,20 +198,123 @@ fn properties(metadata: &[(String, String)]) -> WriterProperties {
         .set_created_by(format!("edxlogs {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_statistics_truncate_length(Some(STATISTICS_BYTES))
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(key_values));
-    for name in JSON_COLUMNS {
-        builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), false);
-    }
-    for name in WITHOUT_STATISTICS {
-        builder =
-            builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
-    }
     for name in GROWING_COLUMNS {
         builder = builder
             .set_column_dictionary_enabled(ColumnPath::from(name), false)
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
     }
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use arrow_schema::{Field, Schema};
+    use arrow_select::concat::concat_batches;
+    use bytes::Bytes;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::statistics::Statistics;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A text with a dictionary, one that may be null, one without a dictionary, and a number.
+    fn schema() -> SchemaRef {
+        let field = |name, data_type, nullable| Field::new(name, data_type, nullable);
+        Arc::new(Schema::new(vec![
+            field("source", DataType::Utf8, false),
+            field("course_id", DataType::Utf8, true),
+            field("event", DataType::Utf8, true),
+            field("line", DataType::Int64, false),
+        ]))
+    }
+
+    fn batch(values: &[(String, Option<String>)], first: i64) -> RecordBatch {
+        let column = |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as ArrayRef;
+        let lines = Int64Array::from_iter_values(first..first + values.len() as i64);
+        let columns = vec![
+            column(values.iter().map(|(text, _)| Some(text.as_str())).collect()),
+            column(values.iter().map(|(_, text)| text.as_deref()).collect()),
+            column(values.iter().map(|(_, text)| text.as_deref()).collect()),
+            Arc::new(lines),
+        ];
+        RecordBatch::try_new(schema(), columns).expect("columns that fit")
+    }
+
+    fn written(batches: &[RecordBatch]) -> Bytes {
+        let mut writer = ParquetWriter::new(Vec::new(), schema(), &[]).expect("memory");
+        for batch in batches {
+            writer.write(batch).expect("memory");
+        }
+        Bytes::from(writer.finish().expect("memory"))
+    }
+
+    fn comes_back(batches: &[RecordBatch]) -> std::result::Result<(), TestCaseError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(written(batches)).expect("Parquet");
+        let read: Vec<RecordBatch> =
+            builder.build().expect("Parquet").map(|batch| batch.expect("rows")).collect();
+        let expected = concat_batches(&schema(), batches).expect("one schema");
+        prop_assert_eq!(concat_batches(&schema(), &read).expect("one schema"), expected);
+        Ok(())
+    }
+
+    /// Rows enough for several pages, of so many distinct values, each so many bytes longer.
+    fn rows(count: usize, distinct: usize, longer: usize) -> Vec<(String, Option<String>)> {
+        let text = |at: usize| format!("{:05}{}", at * 7 % distinct, "é".repeat(longer));
+        let row = |at| (text(at), (at % 3 > 0).then(|| text(at + 1)));
+        (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn pages_and_dictionaries_of_every_size_come_back() {
+        for (count, distinct, longer) in
+            [(1, 1, 0), (19_999, 1, 3), (20_000, 2, 0), (50_000, 300, 9), (45_000, 40_000, 30)]
+        {
+            let batches: Vec<RecordBatch> = rows(count, distinct, longer)
+                .chunks(8192)
+                .enumerate()
+                .map(|(at, rows)| batch(rows, 8192 * at as i64))
+                .collect();
+            comes_back(&batches).expect("as written");
+        }
+        comes_back(&[batch(&rows(ROW_GROUP_ROWS + 10, 500, 2), 0)]).expect("as written");
+    }
+
+    #[test]
+    fn the_footer_tells_bounds_and_nulls() {
+        let long = "m".repeat(100);
+        let values = ["k", long.as_str(), "b"].map(|text| (text.to_owned(), Some(text.to_owned())));
+        let rows: Vec<_> = values.into_iter().chain([("z".to_owned(), None)]).collect();
+        let file = written(&[batch(&rows, 0)]);
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).expect("Parquet");
+        let statistics = |at: usize| metadata.row_group(0).column(at).statistics().cloned();
+        let Some(Statistics::ByteArray(course)) = statistics(1) else {
+            panic!("no statistics of texts");
+        };
+        assert_eq!(course.min_opt().map(|text| text.data()), Some(&b"b"[..]));
+        assert_eq!(course.max_opt(), None, "too long to be told");
+        assert_eq!(course.null_count_opt(), Some(1));
+        assert!(statistics(2).is_none(), "nobody asks for a range of payloads");
+        let Some(Statistics::ByteArray(source)) = statistics(0) else {
+            panic!("no statistics of texts");
+        };
+        assert_eq!(source.max_opt().map(|text| text.data()), Some(&b"z"[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_rows_come_back(
+            parts in proptest::collection::vec(
+                proptest::collection::vec(("[a-c]{0,3}", proptest::option::of(".{0,6}")), 1..40),
+                1..5,
+            ),
+        ) {
+            let batches: Vec<RecordBatch> = parts.iter().map(|rows| batch(rows, 5)).collect();
+            comes_back(&batches)?;
+        }
+    }
 }

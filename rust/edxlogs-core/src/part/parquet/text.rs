@@ -1,0 +1,453 @@
+//! One column of text in a row group, encoded to pages.
+//!
+//! The crate's own encoder hashes every value of every column. Logs repeat themselves from line to
+//! line, so here a value is first held against the one before it; and texts that have no dictionary
+//! go to their page with one copy. Pages, their headers and the file are the crate's.
+
+use std::io::Read;
+use std::ops::Range;
+
+use ahash::RandomState;
+use arrow_array::{Array, StringArray};
+use bytes::Bytes;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use parquet::basic::{Compression, Encoding, PageType};
+use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::{Statistics, ValueStatistics};
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+use super::hybrid;
+
+/// Most rows of a page.
+const PAGE_ROWS: usize = 20_000;
+
+/// A page of plain text also ends at this many bytes.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// A dictionary that grows beyond this many bytes is given up for plain text.
+const DICTIONARY_BYTES: usize = 1024 * 1024;
+
+/// Room before plain values for the levels that stand there where nothing, or all, is null.
+const LEVELS_ROOM: usize = 16;
+
+/// What the header of a page takes, about.
+const PAGE_HEADER_BYTES: usize = 64;
+
+/// Longest text in the statistics, in bytes.
+const STATISTICS_BYTES: usize = 64;
+
+type Result<T> = std::result::Result<T, ParquetError>;
+
+/// Compresses pages, in buffers that are used again.
+pub(super) struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    compression: Compression,
+    out: Vec<u8>,
+}
+
+impl Compressor {
+    pub(super) fn new(compression: Compression, level: i32) -> std::io::Result<Self> {
+        Ok(Self { zstd: zstd::bulk::Compressor::new(level)?, compression, out: Vec::new() })
+    }
+
+    fn compress(&mut self, page: &[u8]) -> Result<Bytes> {
+        self.out.clear();
+        self.out.reserve(zstd::zstd_safe::compress_bound(page.len()));
+        self.zstd.compress_to_buffer(page, &mut self.out)?;
+        Ok(Bytes::copy_from_slice(&self.out))
+    }
+}
+
+/// The bytes of a column in the file: its pages, the dictionary first.
+#[derive(Default)]
+pub(super) struct Chunk {
+    pages: Vec<Bytes>,
+    bytes: usize,
+    uncompressed: usize,
+}
+
+impl Chunk {
+    fn push(&mut self, page: CompressedPage) -> Result<()> {
+        self.insert(self.pages.len(), page)
+    }
+
+    fn insert(&mut self, at: usize, page: CompressedPage) -> Result<()> {
+        let mut out = TrackedWrite::new(Vec::with_capacity(page.data().len() + PAGE_HEADER_BYTES));
+        let written = SerializedPageWriter::new(&mut out).write_page(page)?;
+        let page = Bytes::from(out.into_inner()?);
+        self.bytes += page.len();
+        self.uncompressed += written.uncompressed_size;
+        self.pages.insert(at, page);
+        Ok(())
+    }
+}
+
+impl Length for Chunk {
+    fn len(&self) -> u64 {
+        self.bytes as u64
+    }
+}
+
+impl ChunkReader for Chunk {
+    type T = ChunkBytes;
+
+    fn get_read(&self, start: u64) -> Result<ChunkBytes> {
+        let mut bytes = ChunkBytes(self.pages.clone().into_iter(), Bytes::new());
+        std::io::copy(&mut bytes.by_ref().take(start), &mut std::io::sink())?;
+        Ok(bytes)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let mut bytes = vec![0; length];
+        self.get_read(start)?.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Reads pages one after another.
+pub(super) struct ChunkBytes(std::vec::IntoIter<Bytes>, Bytes);
+
+impl Read for ChunkBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.1.is_empty() {
+            match self.0.next() {
+                Some(page) => self.1 = page,
+                None => return Ok(0),
+            }
+        }
+        let count = self.1.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.1.split_to(count));
+        Ok(count)
+    }
+}
+
+/// How a column is encoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TextOptions {
+    pub dictionary: bool,
+    pub statistics: bool,
+}
+
+/// The distinct values of a column.
+#[derive(Default)]
+struct Dictionary {
+    /// As the dictionary's page: each behind its length, four bytes.
+    page: Vec<u8>,
+    values: Vec<Range<usize>>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+    last: Option<u32>,
+}
+
+impl Dictionary {
+    fn get(&self, index: u32) -> &[u8] {
+        &self.page[self.values[index as usize].clone()]
+    }
+
+    fn intern(&mut self, value: &[u8]) -> u32 {
+        if let Some(last) = self.last
+            && self.get(last) == value
+        {
+            return last;
+        }
+        let Self { page, values, table, hasher, .. } = self;
+        let at = |index: u32| &page[values[index as usize].clone()];
+        let hash = hasher.hash_one(value);
+        let entry =
+            table.entry(hash, |&index| at(index) == value, |&index| hasher.hash_one(at(index)));
+        let index = match entry {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let index = values.len() as u32;
+                entry.insert(index);
+                push_plain(page, value);
+                values.push(page.len() - value.len()..page.len());
+                index
+            }
+        };
+        self.last = Some(index);
+        index
+    }
+
+    /// Forgets the values, and keeps the room.
+    fn clear(&mut self) {
+        self.page.clear();
+        self.values.clear();
+        self.table.clear();
+        self.last = None;
+    }
+
+    /// Bits that an index takes.
+    fn index_bits(&self) -> u32 {
+        usize::BITS - self.values.len().saturating_sub(1).leading_zeros()
+    }
+}
+
+/// The least and the greatest value.
+#[derive(Default)]
+struct Extremes(Option<(Vec<u8>, Vec<u8>)>);
+
+impl Extremes {
+    fn take(&mut self, value: &[u8]) {
+        match &mut self.0 {
+            None => self.0 = Some((value.to_vec(), value.to_vec())),
+            Some((least, _)) if value < least.as_slice() => {
+                least.clear();
+                least.extend_from_slice(value);
+            }
+            Some((_, greatest)) if value > greatest.as_slice() => {
+                greatest.clear();
+                greatest.extend_from_slice(value);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// For the footer. The beginning of a long least value is a bound as well; a long greatest one
+    /// is left out.
+    fn statistics(self, nulls: u64) -> Statistics {
+        let (least, greatest) = self.0.map_or((None, None), |(least, greatest)| {
+            let short = (greatest.len() <= STATISTICS_BYTES).then_some(greatest);
+            (Some(least), short)
+        });
+        let cut = least.as_ref().is_some_and(|least| least.len() > STATISTICS_BYTES);
+        let least = least.map(|least| match std::str::from_utf8(&least) {
+            Ok(text) => text[..text.floor_char_boundary(STATISTICS_BYTES)].as_bytes().to_vec(),
+            Err(_) => least,
+        });
+        let values = ValueStatistics::new(
+            least.map(Into::into),
+            greatest.map(Into::into),
+            None,
+            Some(nulls),
+            false,
+        );
+        Statistics::ByteArray(values.with_min_is_exact(!cut))
+    }
+}
+
+/// Encodes the values of one column of a row group.
+pub(super) struct TextColumn {
+    descr: ColumnDescPtr,
+    options: TextOptions,
+    dictionary: Dictionary,
+    /// Whether values still go by the dictionary.
+    interns: bool,
+    extremes: Extremes,
+    /// Of the page under way: which rows are not null, a bit each; how many there are; and their
+    /// values, as indices or plain.
+    present: Vec<u8>,
+    page_rows: usize,
+    page_nulls: usize,
+    indices: Vec<u32>,
+    plain: Vec<u8>,
+    scratch: Vec<u8>,
+    /// The pages that are full, and what is in them.
+    chunk: Chunk,
+    rows: u64,
+    nulls: u64,
+    by_index: i32,
+    by_value: i32,
+}
+
+impl TextColumn {
+    pub(super) fn new(descr: ColumnDescPtr, options: TextOptions) -> Self {
+        Self {
+            descr,
+            options,
+            dictionary: Dictionary::default(),
+            interns: options.dictionary,
+            extremes: Extremes::default(),
+            present: Vec::new(),
+            page_rows: 0,
+            page_nulls: 0,
+            indices: Vec::new(),
+            plain: vec![0; LEVELS_ROOM],
+            scratch: Vec::new(),
+            chunk: Chunk::default(),
+            rows: 0,
+            nulls: 0,
+            by_index: 0,
+            by_value: 0,
+        }
+    }
+
+    /// Bytes that are encoded, about.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        self.chunk.bytes + self.dictionary.page.len() + self.plain.len()
+    }
+
+    /// Adds values.
+    pub(super) fn write(
+        &mut self,
+        values: &StringArray,
+        compressor: &mut Compressor,
+    ) -> Result<()> {
+        for row in 0..values.len() {
+            let is_valid = values.is_valid(row);
+            self.push_present(is_valid);
+            if is_valid {
+                self.push(values.value(row).as_bytes(), compressor)?;
+            }
+            if self.page_rows == PAGE_ROWS || self.plain.len() >= PAGE_BYTES {
+                self.end_page(compressor)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_present(&mut self, is_valid: bool) {
+        let bit = self.page_rows % 8;
+        if bit == 0 {
+            self.present.push(0);
+        }
+        if let Some(byte) = self.present.last_mut() {
+            *byte |= u8::from(is_valid) << bit;
+        }
+        self.page_rows += 1;
+        self.page_nulls += usize::from(!is_valid);
+    }
+
+    fn push(&mut self, value: &[u8], compressor: &mut Compressor) -> Result<()> {
+        if self.interns {
+            self.indices.push(self.dictionary.intern(value));
+            if self.dictionary.page.len() > DICTIONARY_BYTES {
+                // What is in the page stays as it is; the next one is plain.
+                self.end_page(compressor)?;
+                self.interns = false;
+            }
+            return Ok(());
+        }
+        push_plain(&mut self.plain, value);
+        if self.options.statistics {
+            self.extremes.take(value);
+        }
+        Ok(())
+    }
+
+    /// Encodes and compresses the page under way, if there is one.
+    fn end_page(&mut self, compressor: &mut Compressor) -> Result<()> {
+        if self.page_rows == 0 {
+            return Ok(());
+        }
+        let mut levels = Vec::new();
+        if self.descr.max_def_level() > 0 {
+            // Their length stands before them.
+            levels.extend_from_slice(&[0; 4]);
+            hybrid::push_bits(&self.present, self.page_rows, self.page_nulls, &mut levels);
+            let length = levels.len() as u32 - 4;
+            levels[..4].copy_from_slice(&length.to_le_bytes());
+        }
+        self.scratch.clear();
+        let (page, encoding) = if self.interns {
+            let bits = self.dictionary.index_bits();
+            self.scratch.extend_from_slice(&levels);
+            self.scratch.push(bits as u8);
+            hybrid::push_indices(&self.indices, bits, &mut self.scratch);
+            self.by_index += 1;
+            (self.scratch.as_slice(), Encoding::RLE_DICTIONARY)
+        } else {
+            self.by_value += 1;
+            let page = if let Some(start) = LEVELS_ROOM.checked_sub(levels.len()) {
+                self.plain[start..LEVELS_ROOM].copy_from_slice(&levels);
+                &self.plain[start..]
+            } else {
+                self.scratch.extend_from_slice(&levels);
+                self.scratch.extend_from_slice(&self.plain[LEVELS_ROOM..]);
+                self.scratch.as_slice()
+            };
+            (page, Encoding::PLAIN)
+        };
+        let data = Page::DataPage {
+            buf: compressor.compress(page)?,
+            num_values: self.page_rows as u32,
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        };
+        self.chunk.push(CompressedPage::new(data, page.len()))?;
+        self.rows += self.page_rows as u64;
+        self.nulls += self.page_nulls as u64;
+        (self.page_rows, self.page_nulls) = (0, 0);
+        self.present.clear();
+        self.indices.clear();
+        self.plain.truncate(LEVELS_ROOM);
+        Ok(())
+    }
+
+    /// The column's chunk of the file, and what the footer says of it. The column is empty then, and
+    /// takes the next row group.
+    pub(super) fn close(
+        &mut self,
+        compressor: &mut Compressor,
+    ) -> Result<(Chunk, ColumnCloseResult)> {
+        self.end_page(compressor)?;
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let mut extremes = std::mem::take(&mut self.extremes);
+        let has_dictionary = !self.dictionary.values.is_empty();
+        if has_dictionary {
+            let dictionary = Page::DictionaryPage {
+                buf: compressor.compress(&self.dictionary.page)?,
+                num_values: self.dictionary.values.len() as u32,
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            };
+            chunk.insert(0, CompressedPage::new(dictionary, self.dictionary.page.len()))?;
+            if self.options.statistics {
+                for value in &self.dictionary.values {
+                    extremes.take(&self.dictionary.page[value.clone()]);
+                }
+            }
+        }
+        let pages = [
+            (PageType::DICTIONARY_PAGE, Encoding::PLAIN, i32::from(has_dictionary)),
+            (PageType::DATA_PAGE, Encoding::RLE_DICTIONARY, self.by_index),
+            (PageType::DATA_PAGE, Encoding::PLAIN, self.by_value),
+        ];
+        let pages = pages.into_iter().filter(|&(.., count)| count > 0);
+        let encodings = std::iter::once(Encoding::RLE).chain(pages.clone().map(|page| page.1));
+        let stats = pages.map(|(page_type, encoding, count)| PageEncodingStats {
+            page_type,
+            encoding,
+            count,
+        });
+        let data_offset = if has_dictionary { chunk.pages[0].len() } else { 0 };
+        let mut metadata = ColumnChunkMetaData::builder(self.descr.clone())
+            .set_compression(compressor.compression)
+            .set_encodings(encodings.clone().collect())
+            .set_page_encoding_stats(stats.collect())
+            .set_num_values(self.rows as i64)
+            .set_total_compressed_size(chunk.bytes as i64)
+            .set_total_uncompressed_size(chunk.uncompressed as i64)
+            .set_data_page_offset(data_offset as i64)
+            .set_dictionary_page_offset(has_dictionary.then_some(0));
+        if self.options.statistics {
+            metadata = metadata.set_statistics(extremes.statistics(self.nulls));
+        }
+        let close = ColumnCloseResult {
+            bytes_written: chunk.bytes as u64,
+            rows_written: self.rows,
+            metadata: metadata.build()?,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        self.dictionary.clear();
+        self.interns = self.options.dictionary;
+        (self.rows, self.nulls, self.by_index, self.by_value) = (0, 0, 0, 0);
+        Ok((chunk, close))
+    }
+}
+
+fn push_plain(page: &mut Vec<u8>, value: &[u8]) {
+    page.reserve(4 + value.len());
+    page.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    page.extend_from_slice(value);
+}
