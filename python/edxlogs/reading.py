@@ -28,9 +28,7 @@ from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, kind_of,
 from edxlogs.tars import PackedTar
 
 _DRAIN_BYTES = 1 << 20
-_MESSAGE_BYTES = (
-    1 << 16
-)  # what a message holds beside its text, and what gpg keeps back of a cut one
+_MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
 
 Sink = _core.PartWriter | _core.BatchWriter | _core.Output | None
 
@@ -66,7 +64,7 @@ class Reader:
 
     Attributes:
         conditions: those of the query: their site, days and time choose among the members of a tar.
-        transfers: open the sources of S3, in the order of the run; None if there are none.
+        transfers: open the sources of S3, in the order of the run; None: each when it is read.
     """
 
     query: _core.Query

@@ -96,8 +96,7 @@ def select(
             " --partner"
         )
     selection = Selection()
-    search = _Search(selection, conditions, s3 or S3(), keep_going)
-    for source in search.sources(several):
+    for source in _Search(selection, conditions, s3 or S3(), keep_going).sources(several):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
     selection.sites = {one.site for one in selection.sources if one.site is not None}

@@ -108,8 +108,8 @@ WITH_SOURCE = {
 }
 
 
-@pytest.mark.parametrize("kind", CASES, ids=lambda kind: str(kind.__name__))
 @pytest.mark.usefixtures("aws_environment")
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: str(kind.__name__))
 def test_every_kind(kind: type[EdxlogsError], ring: Ring, tmp_path: Path) -> None:
     standard, case = CASES[kind]
     with pytest.raises(kind) as caught:

@@ -24,7 +24,7 @@ def choice_options(function: F) -> F:
                 "kinds",
                 type=click.Choice([kind.value for kind in PackageKind]),
                 multiple=True,
-                help="Kind of data package.  [default: all]",
+                help="Kind of data package; may be given again.  [default: all]",
             ),
         ]
     ):

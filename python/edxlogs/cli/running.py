@@ -188,6 +188,13 @@ class _Command:
         self._start = time.monotonic()
         self._report = None if options["report"] is None else self.file(options["report"])
 
+    def output(self, target: str, s3: S3) -> OutputFile:
+        """The output in the making: a file, or an object of S3."""
+        if not target.startswith(SCHEME):
+            return self.file(target)
+        overwrite, inputs = self._options["overwrite"], self._selection.inputs
+        return self._stack.enter_context(S3Output(target, s3, overwrite=overwrite, inputs=inputs))
+
     def file(self, target: str) -> OutputFile:
         """A file in the making, with the options that hold for all of them."""
         with put_off():
@@ -199,13 +206,6 @@ class _Command:
                     inputs=self._selection.inputs,
                 )
             )
-
-    def output(self, target: str, s3: S3) -> OutputFile:
-        """The file or the object for rows, in the making."""
-        if not target.startswith(SCHEME):
-            return self.file(target)
-        overwrite, inputs = self._options["overwrite"], self._selection.inputs
-        return self._stack.enter_context(S3Output(target, s3, overwrite=overwrite, inputs=inputs))
 
     def rejects(self, delivery: Delivery) -> OutputFile | None:
         """The file for rejected lines, if one was asked for."""
@@ -318,11 +318,6 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
 
 def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
     """Files that are written must be different ones, and local but for the output."""
-    for what in ("rejects", "report"):
-        if options[what] is not None and options[what].startswith(SCHEME):
-            raise ConfigError(
-                f"{what}: {shown(options[what])}: is written to local files only; name a file"
-            )
     named = [
         os.path.realpath(path)
         for path in (target, options["rejects"], options["report"])
@@ -333,6 +328,10 @@ def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> 
     for option in ("rejects", "report"):
         if options[option] == STDOUT:
             raise ConfigError(f"{option}: standard output is not for it; name a file")
+        if (options[option] or "").startswith(SCHEME):
+            raise ConfigError(
+                f"{option}: {shown(options[option])}: is written to local files only; name a file"
+            )
     if target == STDOUT:
         _refuse_stdout(selection)
 
