@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from edxlogs.errors import EdxlogsError
-from edxlogs.stops import STOPS
+from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -34,7 +34,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
+        with put_off():
+            module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 

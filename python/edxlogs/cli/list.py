@@ -8,6 +8,7 @@ import click
 
 from edxlogs.cli.choosing import choice_options
 from edxlogs.cli.options import s3_options
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -37,6 +38,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     SOURCE is an s3:// URL of an object or a prefix, a folder or a file. Without one, it is edX's
     buckets, and --partner says whose folder.
     """
-    from edxlogs.cli.listing import run_list
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.listing import run_list
 
     return run_list(sources, **options)

@@ -8,6 +8,7 @@ import click
 
 from edxlogs.cli.choosing import choice_options
 from edxlogs.cli.options import Mode, s3_options
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -47,6 +48,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     where it stopped, in this run or the next; no file has its name before it is whole and verified.
     What is encrypted stays so. Nothing is deleted.
     """
-    from edxlogs.cli.syncing import run_sync
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.syncing import run_sync
 
     return run_sync(sources, **options)
