@@ -1,7 +1,8 @@
 """Show the main job on encrypted logs that are made here; everything stays under ./demo.
 
 Seeded logs of two sites and several courses are encrypted with a throw-away key, the command line
-filters them, and plain Python counts the same events in the logs before encryption.
+filters them, from a folder and from a bucket of an S3 server on this machine, and plain Python
+counts the same events in the logs before encryption.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from log_cast import MAIN
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import keys
 import oracle
+import s3_server
+from edxlogs.layout import EVENTS_BUCKET
 
 DEMO = Path("demo")
 EVENT_TYPE = "problem_check"
 PARQUET = DEMO / "problem_check.parquet"
+FROM_S3 = DEMO / "from_s3.parquet"
 MEGABYTES = 18  # of each of the six files, expanded
 LOOK = f"""
     SELECT strftime(time, '%Y-%m-%d %H:%M:%S') AS time, event_source, course_source, site, user_id,
@@ -56,10 +60,11 @@ def show(*words: str) -> None:
     print(f"\n$ {shlex.join(words)}", flush=True)
 
 
-def edxlogs(*words: str) -> None:
+def edxlogs(*words: str, **environment: str) -> None:
     """Print and run the command line that is installed beside this Python."""
     show("edxlogs", *words)
-    status = subprocess.run([Path(sys.executable).with_name("edxlogs"), *words]).returncode
+    command = Path(sys.executable).with_name("edxlogs")
+    status = subprocess.run([command, *words], env={**os.environ, **environment}).returncode
     if status != 0:
         sys.exit(f"edxlogs ended with status {status}")
 
@@ -70,6 +75,16 @@ def encrypt(home: Path, plain: Path, logs: Path) -> int:
     for path in sorted(plain.iterdir()):
         keys.encrypt_file(home, [recipient], path, logs / f"{path.name}.gpg")
     return sum(path.stat().st_size for path in logs.iterdir())
+
+
+def deliver(logs: Path, server: s3_server.Server) -> None:
+    """Put encrypted logs where edX puts them: `prod` is a folder `edx` there."""
+    objects = {}
+    for path in logs.iterdir():
+        site = "edge" if "-edge-" in path.name else "edx"
+        year = path.name.split("-events-")[1][:4]
+        objects[f"universityx/{site}/events/{year}/{path.name}"] = path.read_bytes()
+    server.bucket(EVENTS_BUCKET, objects)
 
 
 def main() -> int:
@@ -89,6 +104,16 @@ def main() -> int:
         ring = ["--gnupg-home", str(home)]
         edxlogs(*words, "-o", str(PARQUET), "--report", str(report), *ring)
         seconds = time.monotonic() - start
+        print("\nThe same from S3: bucket, stream, decrypt, filter, Parquet; no local copy.")
+        with s3_server.run() as server:
+            deliver(logs, server)
+            print(f"$ export AWS_ENDPOINT_URL={server.url}")
+            words = ["filter", "--partner", "universityx", *words[2:], "-o", str(FROM_S3)]
+            edxlogs(*words, *ring, **server.environment)
+    if FROM_S3.read_bytes() != PARQUET.read_bytes():
+        print("DIFFERENT from what the local files gave")
+        return 1
+    print("Byte for byte what the local files gave.")
     rows = json.loads(report.read_bytes())["rows_written"]
     print(f"\nThe first rows of {rows:,}, by DuckDB, {seconds:.1f} s after the command began:\n")
     import duckdb

@@ -109,13 +109,26 @@ class Memory:
 
 
 def _tree(pid: int) -> list[int]:
-    """A process and its descendants, whichever thread started them."""
+    """A process and its descendants, whichever thread started them.
+
+    A child that has not become its own program yet is left out: it shares its parent's memory.
+    """
     pids = [pid]
     for parent in pids:
         with contextlib.suppress(OSError):
+            words = Path(f"/proc/{parent}/cmdline").read_bytes()
             for task in Path(f"/proc/{parent}/task").iterdir():
-                pids += map(int, (task / "children").read_text().split())
+                children = (task / "children").read_text().split()
+                pids += [one for one in map(int, children) if _command(one) not in (b"", words)]
     return pids
+
+
+def _command(pid: int) -> bytes:
+    """The words of a process; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _resident(pid: int) -> tuple[int, int]:

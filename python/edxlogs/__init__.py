@@ -13,9 +13,11 @@ from edxlogs.errors import (
     FormatError,
     InflateError,
     InternalError,
+    MissingObjectError,
     MissingSourceError,
     OutputError,
     ParseError,
+    S3Error,
     SourceError,
     StoppedError,
 )
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from edxlogs._core import __version__
     from edxlogs.account import Account
     from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line
+    from edxlogs.s3 import S3
     from edxlogs.sources import Slack, Source
 
 __all__ = [
+    "S3",
     "Account",
     "BatchStream",
     "ConfigError",
@@ -38,9 +42,11 @@ __all__ = [
     "FormatError",
     "InflateError",
     "InternalError",
+    "MissingObjectError",
     "MissingSourceError",
     "OutputError",
     "ParseError",
+    "S3Error",
     "Slack",
     "Source",
     "SourceError",
@@ -50,6 +56,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "S3": "edxlogs.s3",
     "Account": "edxlogs.account",
     "BatchStream": "edxlogs.api",
     "Slack": "edxlogs.sources",

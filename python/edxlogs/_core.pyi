@@ -13,6 +13,7 @@ __all__ = [
     "BatchStream",
     "BatchWriter",
     "Control",
+    "Crc",
     "Output",
     "Part",
     "PartWriter",
@@ -84,6 +85,23 @@ class Control:
     def bytes_read(self) -> int: ...
     @property
     def bytes_expanded(self) -> int: ...
+
+@final
+class Crc:
+    """A cyclic redundancy check of S3 in the making.
+
+    Args:
+        algorithm: CRC32, CRC32C or CRC64NVME, as S3 calls them.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+
+    def __new__(cls, algorithm: str) -> Crc: ...
+    def update(self, data: bytes) -> None:
+        """Take the next bytes, with the interpreter released."""
+    def digest(self) -> bytes:
+        """Return the check of all bytes so far, high bytes first."""
 
 @final
 class PartWriter:

@@ -163,8 +163,8 @@ def summary(account: Account, seconds: float) -> list[str]:
     """The account in a few lines for a person, names escaped."""
     total = account.total
     lines = [
-        f"{many(len(account.sources), 'source')}, {_size(total.bytes_read)} read,"
-        f" {_size(total.bytes_expanded)} expanded, {seconds:.1f} s",
+        f"{many(len(account.sources), 'source')}, {size(total.bytes_read)} read,"
+        f" {size(total.bytes_expanded)} expanded, {seconds:.1f} s",
         f"{many(total.lines, 'line')}: {total.kept:,} kept, {total.dropped:,} dropped,"
         f" {total.blank:,} blank, {total.rejected:,} rejected, {total.withheld:,} withheld"
         f" ({total.parsed:,} parsed)",
@@ -194,10 +194,11 @@ def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _size(count: int) -> str:
-    size = float(count)
+def size(count: int) -> str:
+    """Spell a number of bytes in the unit that suits it."""
+    number = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"

@@ -12,9 +12,12 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.gpg import Gpg
+from edxlogs.layout import parse_days
 from edxlogs.query import Conditions, Moment, Values, make_query
 from edxlogs.reading import Reader, Scanned
 from edxlogs.run import Workers, worker_count
+from edxlogs.s3 import S3
+from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import select
 from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
 from edxlogs.suggestions import near_columns
@@ -137,6 +140,7 @@ class BatchStream(_core.BatchStream):
             error = failure
             self._reader.control.stop()
         finally:
+            self._reader.close()
             workers.stop()
         self._error = error
         for writer in writers[:-1]:
@@ -163,8 +167,10 @@ class BatchStream(_core.BatchStream):
 
 
 def filter(  # noqa: A001 - the verb of the command line
-    sources: OneSource | Iterable[OneSource],
+    sources: OneSource | Iterable[OneSource] = (),
     *,
+    partner: str | None = None,
+    days: str | None = None,
     course: Values = None,
     org: Values = None,
     event_type: Values = None,
@@ -193,13 +199,16 @@ def filter(  # noqa: A001 - the verb of the command line
     gnupg_home: str | PathLike[str] | None = None,
     passphrase_file: str | PathLike[str] | None = None,
     prompt: bool = False,
+    s3: S3 | None = None,
     threads: int = 0,
 ) -> BatchStream:
     """Stream the events that match, as Arrow batches in the order of the sources.
 
     Args:
-        sources: paths, folders, globs, `Source`s or open binary files, one or several, read in
-            this order; plain, gzip, tar or OpenPGP, as their bytes tell.
+        sources: paths, folders, globs, `s3://` URLs, `Source`s or open binary files, one or
+            several, read in this order; plain, gzip, tar or OpenPGP, as their bytes tell.
+        partner: a partner's folder in edX's bucket, whose events are read after the sources.
+        days: of the sources by their names, such as `2014-01-01..2014-12-31`, both included.
         course: course ids, or globs over them.
         org: organisations, whatever their case.
         event_type: types or globs; matched with `event_type` and with `name`.
@@ -229,6 +238,7 @@ def filter(  # noqa: A001 - the verb of the command line
         gnupg_home: GnuPG's folder; None means the user's own.
         passphrase_file: holds the passphrase of the secret key; None asks the agent.
         prompt: whether the agent may ask for a passphrase.
+        s3: server and credentials; None: as the AWS configuration says.
         threads: sources read at once; 0 means one per core. Never changes the answer.
 
     Returns:
@@ -237,6 +247,7 @@ def filter(  # noqa: A001 - the verb of the command line
     Raises:
         MissingSourceError: a source does not exist (a FileNotFoundError).
         SourceError: a source cannot be opened.
+        S3Error: S3 refuses to list what is there.
         ConfigError: a condition, column or option cannot be used.
         EdxlogsError: of the stream, before its end, if a source failed.
 
@@ -264,6 +275,7 @@ def filter(  # noqa: A001 - the verb of the command line
         by=by,
         slack=slack,
         where=where,
+        days=parse_days(days),
     )
     query = make_query(
         conditions,
@@ -274,7 +286,7 @@ def filter(  # noqa: A001 - the verb of the command line
         max_line_bytes=max_line_bytes,
         keep_rejects=raise_rejects,
     )
-    selection = select(sources, conditions)
+    selection = select(sources, conditions, partner=partner, s3=s3)
     selection.account.warnings += near_columns(query.column_names)
     gpg = Gpg(
         home=None if gnupg_home is None else Path(gnupg_home),
@@ -284,7 +296,8 @@ def filter(  # noqa: A001 - the verb of the command line
     control = _core.Control()
     stream = BatchStream(query, control)
     stream.account = selection.account
-    stream._reader = Reader(query, gpg, control, conditions)
+    transfers = Transfers(selection.sources, control)
+    stream._reader = Reader(query, gpg, control, conditions, transfers)
     stream._sources = selection.sources
     stream._threads = worker_count(threads)
     stream._error = selection.failures[0] if selection.failures else None

@@ -45,6 +45,22 @@ class MissingSourceError(SourceError, FileNotFoundError):
     """A source does not exist."""
 
 
+class S3Error(SourceError):
+    """S3 refused something, or broke off for good.
+
+    Attributes:
+        reason: a value of `s3_errors.Reason`: what is wrong, for programs.
+    """
+
+    def __init__(self, message: str, source: str | None = None, reason: str = "other") -> None:
+        super().__init__(message, source)
+        self.reason = reason
+
+
+class MissingObjectError(S3Error, MissingSourceError):
+    """A bucket, an object or a prefix does not exist."""
+
+
 class DecryptError(SourceError):
     """An OpenPGP message cannot be decrypted, or must not be trusted."""
 

@@ -152,13 +152,15 @@ class Decryption:
                 frame = Frame(armored=False)  # gpg read the whole file and is content
             else:
                 frame = survey(self._source)
+        except EdxlogsError as error:
+            return Verdict(error=error)
         except Exception as cause:  # as in Feeder.run
-            error = DecryptError(
+            failure = DecryptError(
                 f"cannot decrypt: {self.source_name}: reading it failed: {cause}; try again",
                 self.source_name,
             )
-            error.__cause__ = cause
-            return Verdict(error=error)
+            failure.__cause__ = cause
+            return Verdict(error=failure)
         return judge(self.source_name, code, status, frame, self._gpg.secret_key_ids)
 
     def _listen(self, process: _Process) -> None:
@@ -254,12 +256,16 @@ class Gpg:
         self._lock = threading.Lock()
         self._interface: Any = None
         self._secret_keys: frozenset[str] = frozenset()
-        ring = str(self.home or os.environ.get("GNUPGHOME", "")) or "~/.gnupg"
         with _slots_lock:
             at_once = min(os.cpu_count() or 1, MOST_AT_ONCE)
             self._slot = _slots.setdefault(
-                os.path.realpath(os.path.expanduser(ring)), threading.Semaphore(at_once)
+                os.path.realpath(self.folder), threading.Semaphore(at_once)
             )
+
+    @property
+    def folder(self) -> Path:
+        """The key ring's folder."""
+        return Path(self.home or os.environ.get("GNUPGHOME") or "~/.gnupg").expanduser()
 
     def version(self) -> tuple[int, ...]:
         """Return gpg's version, such as (2, 4, 7).
@@ -284,6 +290,18 @@ class Gpg:
                     ids |= {i for i, part in parts.items() if part["token"] != "#"}
                 self._secret_keys = frozenset(ids)
             return self._secret_keys
+
+    def recipients(self, head: bytes) -> list[str]:
+        """Return the long ids of the keys that a message is encrypted to.
+
+        Args:
+            head: the first bytes of the message, or all of it; nothing is decrypted.
+
+        Raises:
+            DecryptError: gpg cannot be run, or is older than 2.2.8.
+        """
+        keys: list[str] = self._keys().get_recipients(head)
+        return keys
 
     @staticmethod
     def delays() -> Iterator[float]:
@@ -345,6 +363,8 @@ class Gpg:
             stdout, status, stderr = pipe(True), pipe(True), pipe(True)
             stdin = message.fd if message.direct else pipe(False)
             _widen(stdout)
+            if not message.direct:
+                _widen(stdin)
             passed = [status]
             command = [*self._command(), "--status-fd", str(status)]
             if self._passphrase is not None:

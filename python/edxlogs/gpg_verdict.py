@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edxlogs.errors import DecryptError
+from edxlogs.errors import DecryptError, EdxlogsError
 from edxlogs.openpgp import SED, Frame
 
 # libgpg-error codes, their low 16 bits.
@@ -108,7 +108,7 @@ class Verdict:
     warning: str | None = None
     retry: bool = False
     length: int | None = None
-    error: DecryptError | None = None
+    error: EdxlogsError | None = None
 
 
 def judge(

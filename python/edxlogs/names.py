@@ -6,7 +6,6 @@ or stands in rows goes through `shown`.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import re
 from dataclasses import dataclass
@@ -26,19 +25,19 @@ _RECOGNISED = re.compile(
 # for bytes that are not UTF-8.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-_DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _ENDING = r"(\.gz)?(\.gpg)?"
 # Tried in this order. An organisation may hold hyphens and even a date, so the parts that have a
 # fixed shape are read from the end of the name.
-_DAILY = re.compile(rf"(?P<org>.+)-(?P<site>[^-]+)-events-{_DATE}(\.log)?{_ENDING}", re.DOTALL)
-_RESEARCH = re.compile(rf".+-events-{_DATE}\.log{_ENDING}", re.DOTALL)
-_NO_EVENTS = re.compile(rf"(?P<org>.+)-(?P<site>edge|edx|prod)-{_DATE}\.log{_ENDING}", re.DOTALL)
-_PER_SERVER = re.compile(rf"{_DATE}-(?P<org>.+)\.log{_ENDING}", re.DOTALL)
-_CUMULATIVE_TAR = re.compile(rf"{_DATE}-(?P<org>.+)-tracking\.tar", re.DOTALL)
+_DAILY = re.compile(rf"(?P<org>.+)-(?P<site>[^-]+)-events-{DATE}(\.log)?{_ENDING}", re.DOTALL)
+_RESEARCH = re.compile(rf".+-events-{DATE}\.log{_ENDING}", re.DOTALL)
+_NO_EVENTS = re.compile(rf"(?P<org>.+)-(?P<site>edge|edx|prod)-{DATE}\.log{_ENDING}", re.DOTALL)
+_PER_SERVER = re.compile(rf"{DATE}-(?P<org>.+)\.log{_ENDING}", re.DOTALL)
+CUMULATIVE_TAR = re.compile(rf"{DATE}-(?P<org>.+)-tracking\.tar", re.DOTALL)
 # Years before 2000 are the first digits of a Unix time: `tracking.log-1420070400.gz`.
 _ROTATED = re.compile(r"tracking\.log-(?P<date>2[0-9]{3}[0-9]{2}[0-9]{2}).*", re.DOTALL)
 _SERVER_FOLDER = re.compile(r"prod-(?P<site>[a-z]+)-[0-9]+")
-_KNOWN_SITES = {"edx": "prod", "prod": "prod", "edge": "edge", "patches": "patches"}
+KNOWN_SITES = {"edx": "prod", "prod": "prod", "edge": "edge", "patches": "patches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +89,15 @@ def describe_name(name: str) -> NameParts:
     *folders, base = name.split("/")
     if match := _DAILY.fullmatch(base):
         org, site = match["org"], match["site"]
-        if site in _KNOWN_SITES or org.count("_") < 2:
-            return _parts(match["date"], org, _KNOWN_SITES.get(site, site))
+        if site in KNOWN_SITES or org.count("_") < 2:
+            return _parts(match["date"], org, KNOWN_SITES.get(site, site))
     if match := _RESEARCH.fullmatch(base):
         return _parts(match["date"], None, None)
     if match := _NO_EVENTS.fullmatch(base):
-        return _parts(match["date"], match["org"], _KNOWN_SITES[match["site"]])
+        return _parts(match["date"], match["org"], KNOWN_SITES[match["site"]])
     if match := _PER_SERVER.fullmatch(base):
         return _parts(match["date"], match["org"], _site_of_server(folders))
-    if match := _CUMULATIVE_TAR.fullmatch(base):
+    if match := CUMULATIVE_TAR.fullmatch(base):
         return _parts(None, match["org"], None)
     if match := _ROTATED.fullmatch(base):
         return _parts(match["date"], None, None)
@@ -106,11 +105,15 @@ def describe_name(name: str) -> NameParts:
 
 
 def _parts(date: str | None, org: str | None, site: str | None) -> NameParts:
-    day = None
-    if date is not None:
-        with contextlib.suppress(ValueError):
-            day = datetime.date.fromisoformat(date)
-    return NameParts(org and shown(org), site and shown(site), day)
+    return NameParts(org and shown(org), site and shown(site), day_of(date) if date else None)
+
+
+def day_of(text: str) -> datetime.date | None:
+    """Read `YYYY-MM-DD` or `YYYYMMDD`; None if the calendar has no such day."""
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _site_of_server(folders: list[str]) -> str | None:

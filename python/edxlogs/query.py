@@ -11,6 +11,7 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.errors import ConfigError
 from edxlogs.event_categories import event_types_of
+from edxlogs.layout import Days
 from edxlogs.names import shown
 from edxlogs.sources import DEFAULT_SLACK, Slack
 
@@ -38,7 +39,7 @@ class Conditions:
     """Which events are wanted. Kinds are joined by *and*, the values of one kind by *or*.
 
     Each kind takes one value or several; `@FILE` stands for the lines of a file. See the help of
-    `edxlogs filter` for what they match.
+    `edxlogs filter` for what they match. Sites and days choose among the sources, by their names.
     """
 
     course: Values = None
@@ -60,6 +61,7 @@ class Conditions:
     by: str = "time"
     where: Values = None
     slack: Slack | None = field(default_factory=lambda: DEFAULT_SLACK)
+    days: Days | None = None
 
     def __post_init__(self) -> None:
         """Read the files of values once: a pipe cannot be read again, and a file may change."""
@@ -107,13 +109,20 @@ class Conditions:
         wanted, unwanted = _sites("site", self.site), _sites("exclude-site", self.exclude_site)
         return site is None or ((not wanted or site in wanted) and site not in unwanted)
 
+    def wants_day(self, day: datetime.date | None) -> bool:
+        """Whether sources of a day are read; those without a day in their name are."""
+        return self.days is None or day in self.days
+
     def shown(self) -> dict[str, Any]:
         """Those conditions that ask for something, for reports."""
-        return {
+        asked = {
             name: value
             for name, value in self.keywords().items()
             if value is not None and value is not False and value != []
         }
+        if self.days is not None:
+            asked["days"] = str(self.days)
+        return asked
 
 
 def _listed(given: Any) -> list[Any]:

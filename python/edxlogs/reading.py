@@ -1,14 +1,17 @@
 """One source, read to its verdict.
 
-Rust reads the bytes, from the file or from gpg's standard output; here it is decided what a source
-is, and whether what came of it may be trusted.
+Rust reads the bytes, from the file or from gpg's standard output; those of an object of S3 are
+handed on in large pieces. Here it is decided what a source is, and whether what came of it may be
+trusted.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +22,13 @@ from edxlogs.gpg import Decryption, Gpg
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
 from edxlogs.query import Conditions
+from edxlogs.s3_transfers import Transfer, Transfers
 from edxlogs.selection import is_wanted
-from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, sniff
+from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, kind_of, sniff
 from edxlogs.tars import PackedTar
 
 _DRAIN_BYTES = 1 << 20
+_MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
 
 Sink = _core.PartWriter | _core.BatchWriter | _core.Output | None
 
@@ -57,13 +62,16 @@ class Scanned:
 class Reader:
     """How sources are read: with which query, key ring and control.
 
-    The conditions are those of the query: their site and time choose among the members of a tar.
+    Attributes:
+        conditions: those of the query: their site, days and time choose among the members of a tar.
+        transfers: open the sources of S3, in the order of the run; None: each when it is read.
     """
 
     query: _core.Query
     gpg: Gpg
     control: _core.Control
     conditions: Conditions = field(default_factory=Conditions)
+    transfers: Transfers | None = None
 
     def scan(self, source: Source, make_sink: Callable[[], Sink], *, threads: int = 1) -> Scanned:
         """Scan a source to its end, and weigh what gpg and gzip say of it.
@@ -77,22 +85,35 @@ class Reader:
             The counts and the verdict. Errors of the source are in it, not raised.
         """
         try:
-            kind = sniff(source)
-            if kind is Kind.STREAM:
+            if source.is_stream:
                 return self._scan_stream(source, make_sink(), threads)
-            if kind is not Kind.OPENPGP:
-                path, sink = source.file_path, make_sink()
-                return _judge(self._scan(source, path, sink, threads, in_file=True), source)
-            return self._scan_openpgp(source, make_sink, threads)
+            with self._open(source) as bytes_from:
+                if isinstance(bytes_from, Transfer):
+                    kind = kind_of(bytes_from.peek())
+                else:
+                    kind = sniff(source)
+                if kind is Kind.OPENPGP:
+                    return self._scan_openpgp(source, bytes_from, make_sink, threads)
+                return _judge(self._scan(source, bytes_from, make_sink(), threads), source)
         except EdxlogsError as error:
             return Scanned(Counts(), None, error)
         except OSError as error:
             return Scanned(Counts(), None, cannot_open(source.path, error))
 
-    def _scan(
-        self, source: Source, bytes_from: Any, sink: Sink, threads: int, *, in_file: bool = False
-    ) -> Scanned:
+    def _open(self, source: Source) -> AbstractContextManager[str | Transfer]:
+        """What a source is read from: the path of its file, or the object on its way."""
+        if source.remote is None:
+            return nullcontext(source.file_path)
+        return (self.transfers or Transfers([], self.control)).open(source)
+
+    def close(self) -> None:
+        """End what was begun before its turn."""
+        if self.transfers is not None:
+            self.transfers.close()
+
+    def _scan(self, source: Source, bytes_from: Any, sink: Sink, threads: int) -> Scanned:
         """Scan what a source gives; whether it may be trusted is not weighed yet."""
+        in_file = isinstance(bytes_from, str)
         members = PackedTar(source, lambda member: is_wanted(member, self.conditions))
         counts, error = _core.scan(
             bytes_from,
@@ -108,6 +129,9 @@ class Reader:
             threads=threads,
             control=self.control,
         )
+        if isinstance(bytes_from, Transfer) and bytes_from.error is not None:
+            # As it was raised, not as the core tells it.
+            error = bytes_from.error
         return Scanned(
             Counts.of(counts),
             sink,
@@ -138,16 +162,26 @@ class Reader:
             if descriptor != 0:
                 os.close(descriptor)
 
-    def _scan_openpgp(self, source: Source, make_sink: Callable[[], Sink], threads: int) -> Scanned:
+    def _scan_openpgp(
+        self,
+        source: Source,
+        bytes_from: str | Transfer,
+        make_sink: Callable[[], Sink],
+        threads: int,
+    ) -> Scanned:
+        """Decrypt a source, again where it is worth it: `bytes_from` is for the first attempt."""
+        opened: AbstractContextManager[str | Transfer] = nullcontext(bytes_from)
+        offset = source.offset if isinstance(bytes_from, str) else 0
         delays = self.gpg.delays()
         length = source.length
         warning: str | None = None
         passed_on: Scanned | None = None
         while True:
             sink = None if passed_on is not None else make_sink()
-            with self.gpg.open(
-                source.label, source.file_path, offset=source.offset, length=length
-            ) as decryption:
+            with (
+                opened as bytes_from,
+                self.gpg.open(source.label, bytes_from, offset=offset, length=length) as decryption,
+            ):
                 scanned, verdict = self._verdict(source, decryption, sink, threads)
             warning = warning or verdict.warning
             if scanned.counts.rows and not isinstance(sink, _core.PartWriter):
@@ -158,6 +192,7 @@ class Reader:
                 break
             length = verdict.length if verdict.length is not None else length
             time.sleep(delay)
+            opened = self._open(source)
         if warning and warning not in scanned.warnings:
             scanned.warnings.append(warning)
         if passed_on is not None and scanned.error is None and scanned.counts != passed_on.counts:
@@ -191,19 +226,27 @@ class Reader:
     def head(self, source: Source, size: int) -> bytes:
         """The first decrypted bytes of a source, at most `size`; empty if it cannot be read."""
         try:
-            kind = sniff(source)
-            if kind is Kind.OPENPGP:
-                with self.gpg.open(
-                    source.label, source.file_path, offset=source.offset
-                ) as decryption:
-                    return _read_up_to(decryption.stdout_fd, size)
-            if kind is Kind.STREAM:
+            if source.is_stream:
                 return b""
-            with open(source.file_path, "rb") as file:
-                file.seek(source.offset)
-                return file.read(size if source.length is None else min(size, source.length))
+            head = _stored_head(source, size + _MESSAGE_BYTES)
+            if kind_of(head) is not Kind.OPENPGP:
+                return head[:size]
+            # A message that is cut off is decrypted up to the cut.
+            with self.gpg.open(source.label, io.BytesIO(head)) as decryption:
+                return _read_up_to(decryption.stdout_fd, size)
         except (EdxlogsError, OSError):
             return b""
+
+
+def _stored_head(source: Source, size: int) -> bytes:
+    """The first bytes of a source as it is stored."""
+    length = size if source.length is None else min(size, source.length)
+    if source.remote is not None:
+        with source.remote.open(source.offset, length) as reader:
+            return reader.read(length)
+    with open(source.file_path, "rb") as file:
+        file.seek(source.offset)
+        return file.read(length)
 
 
 def _judge(scanned: Scanned, source: Source) -> Scanned:

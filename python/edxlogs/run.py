@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
@@ -21,14 +20,14 @@ from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
-from edxlogs.sources import Kind, Source, sniff
+from edxlogs.sources import Source
 from edxlogs.threads import needs_thread
 
 T = TypeVar("T")
 
-WAITING_BYTES = 64 << 20  # parts in memory that wait for their turn
+WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
-_SMALL_PART_BYTES = 16 << 20
+_SMALL_PART_BYTES = 8 << 20
 _MOST_PER_CORE = 4
 MOST_AHEAD = 128  # parts, so that a run keeps few files open
 _PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
@@ -131,12 +130,12 @@ class Workers(Generic[T]):
             raise result
         return result
 
-    def stop(self) -> None:
+    def stop(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """Start no further task, and give those under way a moment to end."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + patience_seconds
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 
@@ -198,6 +197,7 @@ class Run:
                 self._deliver(source, workers.take())
         finally:
             self.reader.control.stop()
+            self.reader.close()
             # Before the hidden folder goes: a worker could still make a file in it.
             workers.stop()
         self.account.check()
@@ -311,14 +311,13 @@ class Run:
 
     def _again(self, source: Source, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""
-        with suppress(EdxlogsError):
-            if sniff(source) is Kind.STREAM:
-                why = (
-                    f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
-                    " checks are done, and it cannot be read twice; write to a file with -o, or"
-                    " add --unverified"
-                )
-                return Scanned(first.counts, None, SourceError(why, source.label))
+        if source.is_stream:
+            why = (
+                f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
+                " checks are done, and it cannot be read twice; write to a file with -o, or add"
+                " --unverified"
+            )
+            return Scanned(first.counts, None, SourceError(why, source.label))
         output = self.delivery.output
         again = in_worker(lambda: self.reader.scan(source, lambda: output, threads=self.workers))
         if isinstance(again.error, OutputError | StoppedError):

@@ -1,16 +1,20 @@
-"""The sources of a run: found, tars opened, chosen by site and date."""
+"""The sources of a run: found, tars opened, chosen by site, days and time."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from edxlogs.account import Account
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.errors import ConfigError, EdxlogsError, SourceError
+from edxlogs.layout import check_partner
 from edxlogs.names import describe_name, shown
 from edxlogs.query import Conditions, micros
+from edxlogs.s3 import S3, SCHEME
+from edxlogs.s3_sources import Remote, find_events, find_objects
 from edxlogs.sources import (
     DEFAULT_SLACK,
     Found,
@@ -60,24 +64,39 @@ class Selection:
         self.account.failed.append(str(error))
 
 
-def select(arguments: Any, conditions: Conditions, *, keep_going: bool = False) -> Selection:
+def select(
+    arguments: Any,
+    conditions: Conditions,
+    *,
+    partner: str | None = None,
+    s3: S3 | None = None,
+    keep_going: bool = False,
+) -> Selection:
     """Find the sources of a run.
 
     Args:
-        arguments: one or several: paths, folders, globs, `-`, `Source`s, or open binary files.
-        conditions: of which site and time choose among the sources.
+        arguments: one or several: paths, folders, globs, `-`, `s3://` URLs, `Source`s, or open
+            binary files; none with a partner.
+        conditions: of which site, days and time choose among the sources.
+        partner: whose events in edX's bucket are sources too, after the others.
+        s3: for what is there; None: as the AWS configuration says.
         keep_going: enter an argument that names nothing as failed, if another names something.
 
     Raises:
         SourceError: an argument names nothing.
-        ConfigError: an argument is no source.
+        ConfigError: an argument is no source, or there is none.
     """
     one = isinstance(arguments, str | bytes | os.PathLike | Source) or hasattr(arguments, "read")
     several = [arguments] if one or not isinstance(arguments, Iterable) else list(arguments)
+    if partner is not None:
+        several.append(_Partner(check_partner(partner)))
     if not several:
-        raise ConfigError("sources: none given; name files, folders, or - for standard input")
+        raise ConfigError(
+            "sources: none given; name files, folders, s3:// URLs, or - for standard input, or a"
+            " --partner"
+        )
     selection = Selection()
-    for source in _found(several, selection, keep_going):
+    for source in _Search(selection, conditions, s3 or S3(), keep_going).sources(several):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
     selection.sites = {one.site for one in selection.sources if one.site is not None}
@@ -92,7 +111,7 @@ def select(arguments: Any, conditions: Conditions, *, keep_going: bool = False) 
 
 def is_wanted(source: Source, conditions: Conditions) -> bool:
     """Tell by the site and the day of a source whether it is read."""
-    if not conditions.wants_site(source.site):
+    if not (conditions.wants_site(source.site) and conditions.wants_day(source.date)):
         return False
     since, until = micros("since", conditions.since), micros("until", conditions.until)
     slack = conditions.slack
@@ -102,32 +121,81 @@ def is_wanted(source: Source, conditions: Conditions) -> bool:
     return is_near(source, since, until, slack)
 
 
-def _found(arguments: Sequence[Any], selection: Selection, keep_going: bool) -> list[Source]:
-    """The sources of the arguments. Neighbouring paths are searched together."""
-    sources: list[Source] = []
-    paths: list[str | os.PathLike[str]] = []
+@dataclass(frozen=True, slots=True)
+class _Partner:
+    """A partner's events as an argument."""
 
-    def search() -> None:
-        if paths:
-            sources.extend(selection.add(find(paths, keep_going=keep_going)))
-            paths.clear()
+    name: str
 
-    for argument in arguments:
-        if isinstance(argument, Source):
-            search()
-            sources.append(argument)
-        elif hasattr(argument, "read"):
-            search()
-            sources.append(_stream(argument))
-        elif isinstance(argument, str | os.PathLike):
-            paths.append(argument)
-        else:
-            raise ConfigError(
-                f"sources: {shown(repr(argument))}: is no source; name a path, or give a file"
-                " that is open for reading bytes"
-            )
-    search()
-    return sources
+
+@dataclass(slots=True)
+class _Search:
+    """The arguments of a run on their way to be sources."""
+
+    selection: Selection
+    conditions: Conditions
+    s3: S3
+    keep_going: bool
+    _paths: list[str | os.PathLike[str]] = field(default_factory=list)
+    _found: list[Source] = field(default_factory=list)
+    _urls: set[str] = field(default_factory=set)
+
+    def sources(self, arguments: Sequence[Any]) -> list[Source]:
+        """The sources of the arguments, in their order."""
+        for argument in arguments:
+            is_url = isinstance(argument, str) and argument.startswith(SCHEME)
+            if isinstance(argument, str | os.PathLike) and not is_url:
+                self._paths.append(argument)
+                continue
+            self._find_paths()
+            if is_url:
+                self._find(partial(find_objects, self.s3, argument))
+            elif isinstance(argument, _Partner):
+                self._find(partial(find_events, self.s3, argument.name, self.conditions))
+            elif isinstance(argument, Source):
+                self._found.append(argument)
+            elif hasattr(argument, "read"):
+                self._found.append(_stream(argument))
+            else:
+                raise ConfigError(
+                    f"sources: {shown(repr(argument))}: is no source; name a path, or give a file"
+                    " that is open for reading bytes"
+                )
+        self._find_paths()
+        if not self._found and self.selection.failures:
+            raise self.selection.failures[0]
+        return self._found
+
+    def _find_paths(self) -> None:
+        """Search neighbouring paths together: files that are the same are read once."""
+        if self._paths:
+            self._find(partial(find, self._paths, keep_going=self.keep_going))
+            self._paths = []
+
+    def _find(self, find_some: Callable[[], Found]) -> None:
+        try:
+            found = find_some()
+        except SourceError as error:
+            if not self.keep_going:
+                raise
+            self.selection.fail(error)
+            return
+        for source in self.selection.add(found):
+            if source.remote is not None and not self._is_new(source, source.remote):
+                continue
+            self._found.append(source)
+
+    def _is_new(self, source: Source, remote: Remote) -> bool:
+        """Whether an object was not named yet; tells what is risky about its bucket."""
+        warnings = self.selection.account.warnings
+        if source.path in self._urls:
+            warnings.append(f"{source.label}: the same object was named before: read once")
+            return False
+        self._urls.add(source.path)
+        risk = remote.s3.warning(remote.object.bucket)
+        if risk is not None and risk not in warnings:
+            warnings.append(risk)
+        return True
 
 
 def _stream(file: Readable) -> Source:
@@ -141,11 +209,19 @@ def _stream(file: Readable) -> Source:
 
 
 def _opened(source: Source, selection: Selection) -> list[Source]:
-    """The source itself, or the members of a tar on disk."""
+    """The source itself, or the members of a tar on disk or in S3."""
     try:
-        if source.length is not None or sniff(source) is not Kind.TAR:
+        if source.length is not None or _is_packed(source) or sniff(source) is not Kind.TAR:
             return [source]
         return selection.add(expand_tar(source))
     except EdxlogsError as error:
         selection.fail(error)
         return []
+
+
+def _is_packed(source: Source) -> bool:
+    """Whether an object is spared the request that looks for a tar.
+
+    Its name says that it is none; if it is one all the same, it is read as one source.
+    """
+    return source.remote is not None and source.name.endswith((".gpg", ".gz"))

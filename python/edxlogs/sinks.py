@@ -108,6 +108,7 @@ class OutputFile:
         overwrite: whether a file that is there may be replaced.
         mode: permissions of the file.
         inputs: must not be the output itself.
+        name: as messages call it; None: the path.
 
     Raises:
         ConfigError: the target exists, is an input, or cannot be an output.
@@ -121,8 +122,10 @@ class OutputFile:
         overwrite: bool = False,
         mode: int = 0o600,
         inputs: Iterable[Source] = (),
+        name: str | None = None,
     ) -> None:
         self.target = Path(target)
+        self.name = shown(os.fspath(self.target)) if name is None else name
         self._mode = mode
         self._overwrite = overwrite
         self._descriptor = -1
@@ -133,7 +136,7 @@ class OutputFile:
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
-        name = shown(os.fspath(self.target))
+        name = self.name
         lock: int | None = None
         try:
             with suppress(FileExistsError):
@@ -188,17 +191,29 @@ class OutputFile:
             raise self._cannot(error) from error
 
     def _cannot(self, error: OSError) -> OutputError:
-        return OutputError(f"output: {shown(os.fspath(self.target))}: {error.strerror}")
+        return OutputError(f"output: {self.name}: {error.strerror}")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file under the name already."""
+        return self.target.exists()
 
     def part_path(self, number: int) -> Path:
         """Place for the hidden file of a part."""
         return self._folder / f"part-{number:06}"
 
-    def publish(self) -> None:
-        """Give the file its name. Its content must be written, and on disk unless we made it."""
+    def store(self) -> None:
+        """Bring the content to where it will be, which takes time; it then only lacks its name."""
         try:
             if self._descriptor >= 0:
                 os.fsync(self._descriptor)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def publish(self) -> None:
+        """Give the file its name. Its content must be written, and on disk unless we made it."""
+        self.store()
+        try:
             os.chmod(self.path, self._mode)
             if self._overwrite:
                 os.rename(self.path, self.target)
@@ -206,9 +221,9 @@ class OutputFile:
                 self._link()
             _sync_folder(self.target.parent)
         except FileExistsError:
-            name = shown(os.fspath(self.target))
             raise ConfigError(
-                f"output: {name}: appeared during the run; name another file, or add --overwrite"
+                f"output: {self.name}: appeared during the run; name another file, or add"
+                " --overwrite"
             ) from None
         except OSError as error:
             raise self._cannot(error) from error
@@ -278,5 +293,5 @@ def open_output(
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        where = "standard output" if isinstance(target, int) else shown(os.fspath(target.target))
+        where = "standard output" if isinstance(target, int) else target.name
         raise OutputError(f"output: {where}: {error.strerror}") from error

@@ -19,11 +19,14 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.names import NameParts, describe_name, is_hidden, is_recognised, shown
 from edxlogs.openpgp import looks_like_openpgp
+
+if TYPE_CHECKING:
+    from edxlogs.s3_sources import Remote
 
 STDIN = "-"
 _STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
@@ -46,7 +49,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A named thing that opens to bytes: a file, a stream, or a member of a tar on disk.
+    """A named thing that opens to bytes: a file, a stream, an object of S3, or a member of a tar.
 
     Attributes:
         path: as it was named; `-` is standard input.
@@ -60,6 +63,7 @@ class Source:
         member: full name inside the tar, escaped. Servers of one day share a base name.
         identity: device and inode of `path`; None where the file system has no inodes.
         file: an open binary file to read instead of opening `path`, or None.
+        remote: the object of S3 to read instead of opening `path`, or None.
     """
 
     path: str
@@ -73,6 +77,12 @@ class Source:
     member: str | None = None
     identity: tuple[int, int] | None = None
     file: Readable | None = None
+    remote: Remote | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read once only, and not be looked at without taking bytes away."""
+        return self.size is None
 
     @property
     def label(self) -> str:
@@ -195,11 +205,6 @@ class _Search:
         if argument == STDIN:
             self._take(STDIN, _stat_stdin())
             return
-        if argument.startswith("s3://"):
-            raise ConfigError(
-                f"s3:// sources are not supported yet: {shown(argument)}: use a local copy",
-                source=shown(argument),
-            )
         try:
             status = os.stat(argument)
         except ValueError as error:
@@ -437,14 +442,17 @@ def cannot_open(path: str, error: OSError) -> SourceError:
 
 
 def sniff(source: Source) -> Kind:
-    """Tell what a source is by its first 64 KiB, never by its name.
+    """Tell what a source is by its first 64 KiB, never by its name; of an object, one request.
 
     Raises:
-        SourceError: the file cannot be opened or read.
+        SourceError: the source cannot be opened or read.
     """
-    if source.size is None:
+    if source.is_stream:
         return Kind.STREAM
     limit = _SNIFF_BYTES if source.length is None else min(_SNIFF_BYTES, source.length)
+    if source.remote is not None:
+        with source.remote.open(source.offset, limit) as reader:
+            return kind_of(reader.read(limit))
     try:
         descriptor = os.open(source.file_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -453,7 +461,11 @@ def sniff(source: Source) -> Kind:
             os.close(descriptor)
     except OSError as error:
         raise cannot_open(source.path, error) from error
+    return kind_of(head)
 
+
+def kind_of(head: bytes) -> Kind:
+    """Tell what a source is by its first 64 KiB, or more, or by all of a shorter one."""
     # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,
     # which may be any.
     if looks_like_tar(head[: tarfile.BLOCKSIZE]):

@@ -1,8 +1,8 @@
 """The members of tars, as sources of their own.
 
-An uncompressed tar on disk is opened up before a run (`expand_tar`); one inside gzip or OpenPGP, or
-in a stream, gives its members as they come (`PackedTar`). Which of them are logs is told the same
-way.
+An uncompressed tar on disk or in S3 is opened up before a run (`expand_tar`); one inside gzip or
+OpenPGP, or in a stream, gives its members as they come (`PackedTar`). Which of them are logs is
+told the same way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ZERO_SCAN_BYTES = 1024 * 1024
 
 
 def expand_tar(source: Source) -> Found:
-    """List the members of an uncompressed tar on disk as sources of their own.
+    """List the members of an uncompressed tar, on disk or in S3, as sources of their own.
 
     Of a name that is there twice the last one counts, as extracting would leave it, with a
     warning. Organisation, site and day come from the member's name, else from the tar's. Names
@@ -36,8 +36,8 @@ def expand_tar(source: Source) -> Found:
     """
     found = Found()
     try:
-        with open(source.file_path, "rb") as file:
-            end = os.fstat(file.fileno()).st_size
+        with _open(source) as file:
+            end = file.seek(0, os.SEEK_END)
             if source.length is not None:
                 end = min(end, source.offset + source.length)
             members = _read_members(file, source, end, found.warnings)
@@ -138,6 +138,10 @@ def _member(tar: Source, name: str) -> Source:
         date=parts.date or tar.date,
         member=shown(name) if tar.member is None else f"{tar.member}: {shown(name)}",
     )
+
+
+def _open(source: Source) -> BinaryIO:
+    return open(source.file_path, "rb") if source.remote is None else source.remote.open_seekable()
 
 
 def _read_members(

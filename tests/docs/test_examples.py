@@ -15,7 +15,9 @@ from typing import NamedTuple, Protocol
 import pytest
 
 import keys
+from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from make_logs import Job, write
+from s3_server import Server
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -89,20 +91,42 @@ class Run(Protocol):
 
 
 @pytest.fixture
+def buckets(s3_server: Server, template: Template) -> Server:
+    """The server that the examples read from and write to, and profiles for it."""
+    s3_server.bucket("my-results")
+    objects = {}
+    for path in (template.folder / "logs").iterdir():
+        site = "edge" if "-edge-" in path.name else "edx"
+        objects[f"universityx/{site}/events/2014/{path.name}"] = path.read_bytes()
+    s3_server.bucket(EVENTS_BUCKET, objects)
+    s3_server.bucket(PACKAGES_BUCKET, {"universityx-2014-10-05.zip": b"a zip"})
+    return s3_server
+
+
+@pytest.fixture
 def folder(template: Template, tmp_path: Path) -> Path:
     """A copy of the template's folder."""
     return Path(shutil.copytree(template.folder, tmp_path / "work"))
 
 
 @pytest.fixture
-def run(template: Template, folder: Path, tmp_path: Path) -> Run:
+def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Run:
     """Runs a command in the copy, with an `edxlogs` that is run by this Python."""
     command = tmp_path / "bin" / "edxlogs"
     command.parent.mkdir()
     command.write_text(f"#!{sys.executable}\nfrom edxlogs.__main__ import main\nmain()\n")
     command.chmod(0o755)
     path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "GNUPGHOME": str(template.home)}
+    environment = {
+        **os.environ,
+        **buckets.environment,
+        "PATH": path,
+        "GNUPGHOME": str(template.home),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+    }
+    keys = "aws_access_key_id = testing\naws_secret_access_key = secret-of-the-test\n"
+    profiles = "".join(f"[{name}]\n{keys}" for name in ("czar", "weekly"))
+    (tmp_path / "credentials").write_text(profiles)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -121,7 +145,7 @@ def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
         # A reader that has enough, like head, ends the command with status 1 or by a signal.
         assert done.returncode == status or "| head" in command, f"{command}\n{done.stderr}"
         assert "Traceback" not in done.stderr
-        for output in re.findall(r"(?:-o|>|--rejects|--report) ([\w.-]+)", command):
+        for output in re.findall(r"(?:-o|>|--rejects|--report) ([\w.-]+)(?!\S)", command):
             assert (folder / output).stat().st_size > 0, command
 
 

@@ -10,13 +10,17 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import commands
+import keys
 import make_logs
 from commands import COMMAND, event, events, finish, hidden, pack, run, start
+from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from s3_server import Server
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +43,39 @@ def _examples(command: str) -> list[str]:
     return [line.strip() for line in examples.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("command", ["filter", "check"])
-def test_the_examples_of_the_help_run(logs: Path, command: str) -> None:
-    examples = _examples(command)
-    assert len(examples) >= 3
+@pytest.fixture
+def examples(logs: Path, s3_server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of the examples: buckets, profiles, and a key for a sample."""
+    content = (logs / "tracking.log.gz").read_bytes()
+    objects = {
+        f"universityx/{site}/events/2014/universityx-{site}-events-2014-10-01.log.gz.gpg": content
+        for site in ("prod", "edge")
+    }
+    objects["universityx/rdx/1/universityx_CS101_2014.tar.gz.gpg"] = b"a package"
+    s3_server.bucket(EVENTS_BUCKET, objects)
+    s3_server.bucket(PACKAGES_BUCKET, {"universityx-2014-10-05.zip": b"a zip"})
+    packages, sample = logs / "packages", "universityx-prod-events-2014-10-01.log.gz.gpg"
+    packages.mkdir()
+    (packages / sample).write_bytes(content)
+    keys_ = "aws_access_key_id = testing\naws_secret_access_key = secret-of-the-test\n"
+    (tmp_path / "config").write_text(f"[profile edx]\n{keys_}")
+    with keys.home() as home:
+        recipient = keys.make_key(home, "czar@universityx.example", "cv25519")
+        (logs / sample).write_bytes(keys.encrypt(home, [recipient], events(1)))
+        yield {
+            **s3_server.environment,
+            "AWS_CONFIG_FILE": str(tmp_path / "config"),
+            "GNUPGHOME": str(home),
+        }
+    (logs / sample).unlink()
+    shutil.rmtree(packages)
+
+
+@pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+@pytest.mark.parametrize("command", ["check", "doctor", "filter", "list", "sync"])
+def test_the_examples_of_the_help_run(logs: Path, examples: dict[str, str], command: str) -> None:
+    lines = _examples(command)
+    assert len(lines) >= 3
     binaries = logs / "bin"
     binaries.mkdir(exist_ok=True)
     wrapper = binaries / "edxlogs"
@@ -52,21 +85,25 @@ def test_the_examples_of_the_help_run(logs: Path, command: str) -> None:
         (binaries / "jq").write_text("#!/bin/sh\nexec cat\n")
         (binaries / "jq").chmod(0o700)
     path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-    for example in examples:
+    for line in lines:
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", example],
+            ["bash", "-o", "pipefail", "-c", line],
             cwd=logs,
             capture_output=True,
             timeout=commands.SECONDS,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, **examples, "PATH": path},
         )
-        assert done.returncode == 0, (example, done.stderr)
-        for name in re.findall(r"(?:-o|--report|--rejects) (\S+)", example):
-            assert (logs / name).is_file(), example
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        for name in re.findall(r"(?:-o|--report|--rejects) (\S+)", line):
+            assert (logs / name).is_file(), line
             (logs / name).unlink()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["filter", "--help"], ["check", "-h"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["-h"], ["check", "-h"]]
+    + [[command, "--help"] for command in ("filter", "list", "sync", "doctor")],
+)
 def test_help(tmp_path: Path, arguments: list[str]) -> None:
     done = run(*arguments, cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")

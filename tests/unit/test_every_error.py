@@ -13,6 +13,7 @@ import pytest
 
 import edxlogs
 import edxlogs.errors
+import fault_proxy
 import keys
 from decrypting import Ring
 from edxlogs import _core
@@ -24,14 +25,18 @@ from edxlogs.errors import (
     FormatError,
     InflateError,
     InternalError,
+    MissingObjectError,
     MissingSourceError,
     OutputError,
     ParseError,
+    S3Error,
     SourceError,
     StoppedError,
 )
 from edxlogs.query import Conditions, make_query
+from edxlogs.s3 import S3
 from edxlogs.sinks import OutputFile
+from fault_proxy import Fault
 from small_logs import lines
 
 pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
@@ -55,6 +60,13 @@ def wrong_account() -> None:
     Account(sources=[SourceAccount("a.log", "a.log", "delivered", counts)]).check()
 
 
+def from_s3(fault: Fault) -> None:
+    """A listing that a server refuses."""
+    with fault_proxy.run("http://127.0.0.1:1") as proxy:
+        proxy.plan(fault)
+        list(S3(endpoint_url=proxy.url).objects("logs"))
+
+
 def unreadable(path: Path) -> None:
     os.mkfifo(path.parent / "pipe")
     source = edxlogs.Source(str(path.parent), "folder.log", None)
@@ -64,6 +76,11 @@ def unreadable(path: Path) -> None:
 CASES: dict[type[EdxlogsError], tuple[type[Exception], Callable[[Path, Ring], object]]] = {
     SourceError: (OSError, lambda path, ring: unreadable(path)),
     MissingSourceError: (FileNotFoundError, lambda path, ring: edxlogs.filter(path)),
+    S3Error: (OSError, lambda path, ring: from_s3(Fault(status=403, code="AccessDenied"))),
+    MissingObjectError: (
+        FileNotFoundError,
+        lambda path, ring: from_s3(Fault(status=404, code="NoSuchBucket")),
+    ),
     DecryptError: (
         OSError,
         lambda path, ring: read(path, ring.encrypt()[:5000], gnupg_home=ring.path),
@@ -79,9 +96,19 @@ CASES: dict[type[EdxlogsError], tuple[type[Exception], Callable[[Path, Ring], ob
     StoppedError: (EdxlogsError, lambda path, ring: stopped(path)),
     InternalError: (RuntimeError, lambda path, ring: wrong_account()),
 }
-WITH_SOURCE = {SourceError, MissingSourceError, DecryptError, FormatError, InflateError, ParseError}
+WITH_SOURCE = {
+    SourceError,
+    MissingSourceError,
+    S3Error,
+    MissingObjectError,
+    DecryptError,
+    FormatError,
+    InflateError,
+    ParseError,
+}
 
 
+@pytest.mark.usefixtures("aws_environment")
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: str(kind.__name__))
 def test_every_kind(kind: type[EdxlogsError], ring: Ring, tmp_path: Path) -> None:
     standard, case = CASES[kind]

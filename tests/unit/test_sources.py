@@ -192,11 +192,6 @@ def test_what_cannot_be_a_path_is_wrong_use(argument: str) -> None:
     assert str(error.value).isprintable()
 
 
-def test_s3_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ConfigError, match=r"^s3:// sources are not supported yet: .*local copy$"):
-        find(["s3://edx-course-data/univx/"])
-
-
 def test_a_folder_without_a_log_says_how_many_were_ignored(here: Path) -> None:
     make(here, "d/a.txt", "d/x/b.txt", "d/.c.log")
     with pytest.raises(SourceError, match=r"nothing to read: d: .*\(2 ignored\)"):

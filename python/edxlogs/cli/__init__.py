@@ -12,13 +12,16 @@ from typing import Any
 import click
 
 from edxlogs.errors import EdxlogsError
-from edxlogs.stops import STOPS
+from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 _COMMANDS = {
     "check": "Parse every line of logs, and account for it.",
+    "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
+    "list": "Show what data packages are there, and which days are missing.",
+    "sync": "Copy data packages from S3 into a local folder.",
 }
 
 
@@ -31,7 +34,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
+        with put_off():
+            module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 

@@ -6,21 +6,24 @@ from typing import Any
 
 import click
 
-from edxlogs.cli.options import reading_options, sources_argument
+from edxlogs.cli.options import layout_options, reading_options, s3_options, sources_argument
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
   edxlogs check logs/
   edxlogs check logs/*.log.gz.gpg --report account.json
+  edxlogs check --partner universityx --days 2014-10-01..2014-10-31
   edxlogs check tracking.log.gz --rejects bad-lines.txt
 """
 
 
 @click.command("check", epilog=EXAMPLES)
 @sources_argument
+@layout_options
 @click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
 @reading_options
+@s3_options
 def command(sources: tuple[str, ...], **options: Any) -> int:
     """Decrypt, unpack and parse every line, and account for it, without output.
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from edxlogs.cli.options import reading_options, several, sources_argument
+from edxlogs.cli.options import (
+    layout_options,
+    reading_options,
+    s3_options,
+    several,
+    sources_argument,
+)
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -15,12 +21,14 @@ Examples:
   edxlogs filter logs/*.log.gz.gpg --event-type problem_check --since 2014-10-01 -o checks.csv
   edxlogs filter logs/ --category video --columns time,user_id,event.id -o video.parquet
   edxlogs filter logs/ --where "event.grade::float64 >= 0.5" -o passed.jsonl.gz
+  edxlogs filter --partner universityx --days 2014-10-01..2014-10-31 -o october.parquet
   edxlogs filter - --course UnivX/CS101/2014 < tracking.log | jq .event_type
 """
 
 
 @click.command("filter", epilog=EXAMPLES)
 @sources_argument
+@layout_options
 @several("--course", metavar="ID", help="Course id, or glob (course-v1:UnivX+CS101+*).")
 @several("--org", metavar="ORG", help="Organisation, whatever its case.")
 @several(
@@ -32,7 +40,6 @@ Examples:
 @several("--category", metavar="NAME", help="Group of event types: video, problem, forum, ….")
 @several("--event-source", metavar="SOURCE", help="server, browser, mobile or task.")
 @several("--user", metavar="USER", help="Username or user id.")
-@several("--site", metavar="SITE", help="prod, edge, …, as the names of the sources tell.")
 @click.option("--since", metavar="TIME", help="First day or instant (UTC), included.")
 @click.option("--until", metavar="TIME", help="Last day or instant (UTC), not included.")
 @click.option(
@@ -97,11 +104,13 @@ Examples:
     help="Standard output: pass rows on before their source has passed its checks.",
 )
 @reading_options
+@s3_options
 def command(sources: tuple[str, ...], **options: Any) -> int:
     """Write the events that match to a file, and account for every line.
 
-    SOURCE is a file, a folder, a glob, or - for standard input: plain, gzip, tar or OpenPGP, as
-    the bytes tell. Different conditions are joined by and, several values of one by or. @FILE
+    SOURCE is a file, a folder, a glob, an s3:// URL of an object or a prefix, or - for standard
+    input: plain, gzip, tar or OpenPGP, as the bytes tell. --partner reads that partner's events in
+    edX's own bucket. Different conditions are joined by and, several values of one by or. @FILE
     stands for the values in a file, one a line.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making

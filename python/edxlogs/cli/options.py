@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from edxlogs.s3 import S3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,7 +48,27 @@ class Mode(click.ParamType[int]):
 
 def sources_argument(function: F) -> F:
     """The sources of a run."""
-    return click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")(function)
+    return click.argument("sources", nargs=-1, metavar="SOURCE...")(function)
+
+
+def key_options(function: F) -> F:
+    """Which key decrypts, and how it is unlocked."""
+    for option in reversed(
+        [
+            click.option(
+                "--gnupg-home",
+                type=click.Path(path_type=Path, file_okay=False),
+                help="GnuPG's folder.  [default: your own]",
+            ),
+            click.option(
+                "--passphrase-file",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="File whose first line is the passphrase of the secret key.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
 
 
 def reading_options(function: F) -> F:
@@ -59,16 +82,7 @@ def reading_options(function: F) -> F:
                 help="Reject lines longer than this.  [default: 8MiB]",
             ),
             click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
-            click.option(
-                "--gnupg-home",
-                type=click.Path(path_type=Path, file_okay=False),
-                help="GnuPG's folder.  [default: your own]",
-            ),
-            click.option(
-                "--passphrase-file",
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="File whose first line is the passphrase of the secret key.",
-            ),
+            key_options,
             click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
             click.option(
                 "--threads",
@@ -97,3 +111,54 @@ def reading_options(function: F) -> F:
 def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: A002
     """An option that may be given several times."""
     return click.option(*names, multiple=True, help=help, metavar=metavar)
+
+
+def s3_options(function: F) -> F:
+    """How S3 is reached; `s3_of` takes them."""
+    for option in reversed(
+        [
+            several(
+                "--profile",
+                metavar="NAME",
+                help="AWS profile; BUCKET=NAME names one for that bucket alone.",
+            ),
+            click.option("--endpoint-url", metavar="URL", help="S3 server of your own."),
+            click.option("--region", metavar="REGION", help="AWS region of the buckets."),
+            click.option(
+                "--requester-pays", is_flag=True, help="Take on the costs of requests to S3."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def s3_of(options: dict[str, Any]) -> S3:
+    """The S3 of those options."""
+    from edxlogs.s3 import S3
+
+    return S3(
+        profile=options["profile"],
+        endpoint_url=options["endpoint_url"],
+        region=options["region"],
+        requester_pays=options["requester_pays"],
+    )
+
+
+def layout_options(function: F) -> F:
+    """A choice among what edX delivers to a partner, and among files by their names."""
+    for option in reversed(
+        [
+            click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
+            several(
+                "--site", metavar="SITE", help="prod, edge, …, as the names of the sources tell."
+            ),
+            click.option(
+                "--days",
+                metavar="FIRST..LAST",
+                help="Days of the sources by their names, both included.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function

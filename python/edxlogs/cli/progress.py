@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import click
-
-from edxlogs import _core
-from edxlogs.sources import Source
 
 _SECONDS = 0.2
 
@@ -19,10 +16,20 @@ _SECONDS = 0.2
 class Progress:
     """A line that follows a run; and a way to tell something beside it."""
 
-    def __init__(self, sources: Sequence[Source], control: _core.Control, *, shows: bool) -> None:
-        self._control = control
-        self._total = sum(source.size or 0 for source in sources)
-        self._count = len(sources)
+    def __init__(
+        self, count: int, total_bytes: int, done_bytes: Callable[[], int], *, shows: bool
+    ) -> None:
+        """Follow something that goes on elsewhere.
+
+        Args:
+            count: of sources or objects.
+            total_bytes: of all of them; 0 if it is not known.
+            done_bytes: asked again and again, from another thread.
+            shows: False for no line at all.
+        """
+        self._done_bytes = done_bytes
+        self._total = total_bytes
+        self._count = count
         self._done = 0
         self._end = threading.Event()
         self._bar: Any = None
@@ -74,7 +81,7 @@ class Progress:
         while not self._end.wait(_SECONDS):
             self._bar.update(
                 self._task,
-                completed=self._control.bytes_read,
+                completed=self._done_bytes(),
                 description=self._description(),
             )
 
@@ -82,7 +89,7 @@ class Progress:
         return f"{self._done} of {self._count}"
 
     def one_done(self) -> None:
-        """Count a source."""
+        """Count a source or an object."""
         self._done += 1
 
     def tell(self, message: str) -> None:

@@ -14,13 +14,18 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
+from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.gpg import Gpg
+from edxlogs.layout import parse_days
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
 from edxlogs.run import Delivery, Run, in_worker, worker_count
+from edxlogs.s3 import S3, SCHEME
+from edxlogs.s3_output import S3Output
+from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
 from edxlogs.sources import DEFAULT_SLACK, parse_slack
@@ -54,6 +59,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         until=options["until"],
         by=options["by"],
         slack=slack,
+        days=parse_days(options["days"]),
         **{name: list(options[name]) for name in _CONDITIONS},
     )
     target: str = options["output"]
@@ -75,7 +81,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions, keep_going=True)
+    s3 = s3_of(options)
+    selection = _select(arguments, conditions, s3, options)
     selection.account.warnings += near_columns(query.column_names)
     _refuse_same(target, options, selection)
     metadata = [
@@ -90,8 +97,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
             unverified=options["unverified"],
         )
         if target != STDOUT:
-            delivery.file = command.file(target)
-        where = "stdout" if delivery.file is None else shown(target)
+            delivery.file = command.output(target, s3)
+        where = "stdout" if delivery.file is None else delivery.file.name
         delivery.output = open_output(delivery.file or 1, query, format_name, metadata)
         rejects = command.rejects(delivery)
         with _written_to(where):
@@ -105,7 +112,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
 
 def run_check(arguments: Sequence[str], **options: Any) -> int:
     """Run `edxlogs check`; its exit status."""
-    conditions = Conditions()
+    conditions = Conditions(site=list(options["site"]), days=parse_days(options["days"]))
     query = make_query(
         conditions,
         collect="nothing",
@@ -114,7 +121,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select(arguments, conditions, keep_going=True)
+    selection = _select(arguments, conditions, s3_of(options), options)
     _refuse_same(STDOUT, options, selection)
     with ExitStack() as stack:
         command = _Command(stack, query, conditions, selection, options)
@@ -137,6 +144,13 @@ def _written_to(where: str) -> Iterator[None]:
         yield
     except OutputError as error:
         raise OutputError(f"output: {where}: {error}; make room, or name another place") from error
+
+
+def _select(
+    arguments: Sequence[str], conditions: Conditions, s3: S3, options: dict[str, Any]
+) -> Selection:
+    partner = options["partner"]
+    return select(arguments, conditions, partner=partner, s3=s3, keep_going=True)
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -168,9 +182,18 @@ class _Command:
             passphrase_file=options["passphrase_file"],
             prompt=not options["no_prompt"] and os.isatty(2),
         )
-        self._reader = Reader(query, gpg, _core.Control(), conditions)
+        control = _core.Control()
+        transfers = Transfers(selection.sources, control)
+        self._reader = Reader(query, gpg, control, conditions, transfers)
         self._start = time.monotonic()
         self._report = None if options["report"] is None else self.file(options["report"])
+
+    def output(self, target: str, s3: S3) -> OutputFile:
+        """The output in the making: a file, or an object of S3."""
+        if not target.startswith(SCHEME):
+            return self.file(target)
+        overwrite, inputs = self._options["overwrite"], self._selection.inputs
+        return self._stack.enter_context(S3Output(target, s3, overwrite=overwrite, inputs=inputs))
 
     def file(self, target: str) -> OutputFile:
         """A file in the making, with the options that hold for all of them."""
@@ -201,7 +224,8 @@ class _Command:
         for warning in self._selection.account.warnings:
             self._tell(f"warning: {warning}")
         shows = not self._options["quiet"] and not self._options["as_json"]
-        with Progress(sources, self._reader.control, shows=shows) as progress:
+        total, control = sum(source.size or 0 for source in sources), self._reader.control
+        with Progress(len(sources), total, lambda: control.bytes_read, shows=shows) as progress:
 
             def on_source(account: SourceAccount) -> None:
                 progress.one_done()
@@ -234,11 +258,13 @@ class _Command:
         if self._report is not None:
             options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
             self._report.write(orjson.dumps(report, option=options))
+        made = [file for file in (*files, self._report) if file is not None]
+        for file in made:
+            file.store()
         with suppress(KeyboardInterrupt):  # too late to stop: all files take their names
             with put_off():
-                for file in (*files, self._report):
-                    if file is not None:
-                        file.publish()
+                for file in made:
+                    file.publish()
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())
             elif not self._options["quiet"]:
@@ -255,7 +281,7 @@ class _Command:
 def _keeps_old(file: OutputFile, account: Account) -> bool:
     """Whether a file that is there is better than a new one of which no source was delivered."""
     nothing = all(source.status == "withheld" for source in account.sources)
-    return not account.is_whole and nothing and file.target.exists()
+    return not account.is_whole and nothing and file.exists
 
 
 def _split_columns(text: str | None) -> list[str] | None:
@@ -291,7 +317,7 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
 
 
 def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
-    """Files that are written must be different ones."""
+    """Files that are written must be different ones, and local but for the output."""
     named = [
         os.path.realpath(path)
         for path in (target, options["rejects"], options["report"])
@@ -302,6 +328,10 @@ def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> 
     for option in ("rejects", "report"):
         if options[option] == STDOUT:
             raise ConfigError(f"{option}: standard output is not for it; name a file")
+        if (options[option] or "").startswith(SCHEME):
+            raise ConfigError(
+                f"{option}: {shown(options[option])}: is written to local files only; name a file"
+            )
     if target == STDOUT:
         _refuse_stdout(selection)
 

@@ -1,5 +1,6 @@
 //! The compiled module `edxlogs._core`: a thin boundary, crossed once a source and once a batch.
 
+mod crc;
 mod errors;
 mod output;
 mod query;
@@ -24,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY.0, PURGE_DELAY.1) };
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG", cfg!(debug_assertions))?;
+    module.add_class::<crc::Crc>()?;
     module.add_class::<query::Query>()?;
     module.add_class::<output::PartWriter>()?;
     module.add_class::<output::Part>()?;

@@ -1,0 +1,54 @@
+"""`edxlogs sync`: data packages from S3 into a local folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edxlogs.cli.choosing import choice_options
+from edxlogs.cli.options import Mode, s3_options
+from edxlogs.stops import put_off
+
+EXAMPLES = """\b
+Examples:
+  edxlogs sync --partner universityx packages/
+  edxlogs sync --partner universityx --site prod --days 2014-01-01..2014-12-31 packages/
+  edxlogs sync --partner universityx --kind database packages/ --dry-run
+  edxlogs sync s3://edx-course-data/universityx/rdx/ packages/ --json
+"""
+
+
+@click.command("sync", epilog=EXAMPLES)
+@click.argument("sources", nargs=-1, metavar="[S3_URL...] FOLDER")
+@choice_options
+@s3_options
+@click.option("--dry-run", is_flag=True, help="Tell what would be fetched, and fetch nothing.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1, max=64),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Objects fetched at once.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+@click.option(
+    "--mode",
+    type=Mode(),
+    default="600",
+    show_default=True,
+    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
+)
+def command(sources: tuple[str, ...], **options: Any) -> int:
+    """Copy what is new or changed into a folder that keeps the layout of the bucket.
+
+    Without S3_URL, it is edX's buckets, and --partner says whose folder. A broken transfer goes on
+    where it stopped, in this run or the next; no file has its name before it is whole and verified.
+    What is encrypted stays so. Nothing is deleted.
+    """
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.syncing import run_sync
+
+    return run_sync(sources, **options)

@@ -1,0 +1,153 @@
+"""What a mirror knows of its files: one line of JSON for each object that was delivered whole.
+
+The file is only ever appended to, and the last line about an object counts. A line is written whole
+and synced before its object takes its name; one that a crash cut off is cut away by the next run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+SCHEMA_VERSION = 1
+NAME = "objects.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One delivered object.
+
+    Attributes:
+        bucket: its bucket.
+        key: its key, which is also the path of the file below the mirror.
+        size: bytes.
+        etag: as S3 gave it.
+        modified: when it was put into the bucket, UTC; the file has the same time.
+        sha256: of the bytes on disk, in hex.
+        checked: the checksum of S3 that the bytes were compared with: `MD5`, `CRC32`, …; None if
+            S3 had none that counts for the whole object, so that only the size was.
+        time: when it was delivered, UTC.
+        schema_version: of a line.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    modified: datetime.datetime
+    sha256: str
+    checked: str | None
+    time: datetime.datetime
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """Take a line apart.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no record.
+        """
+        if document["schema_version"] != SCHEMA_VERSION:
+            raise ValueError
+        times = {name: datetime.datetime.fromisoformat(document[name]) for name in _TIMES}
+        record = cls(**{name: document[name] for name in cls.__slots__} | times)
+        if not all(isinstance(getattr(record, name), str) for name in _TEXTS):
+            raise TypeError
+        if not isinstance(record.size, int):
+            raise TypeError
+        return record
+
+
+_TIMES = ("modified", "time")
+_TEXTS = ("bucket", "key", "etag", "sha256")
+
+
+class Manifest:
+    """The records of a mirror, by key; safe to use from many threads.
+
+    Args:
+        folder: descriptor of the folder that holds the file; below 0 if there is none.
+        writable: whether records will be added; the file is then made, and mended.
+
+    Attributes:
+        unreadable: numbers of lines that are no records: what they told is not known.
+
+    Raises:
+        OSError: the file cannot be read, made or mended.
+    """
+
+    def __init__(self, folder: int, *, writable: bool) -> None:
+        self.unreadable: list[int] = []
+        self._records: dict[str, Record] = {}
+        self._lock = threading.Lock()
+        self._descriptor = -1
+        if folder < 0:
+            return
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if writable else os.O_RDONLY
+        try:
+            descriptor = os.open(NAME, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        except FileNotFoundError:
+            if writable:
+                raise
+            return
+        try:
+            whole = self._load(descriptor)
+            if writable and whole < os.fstat(descriptor).st_size:
+                os.ftruncate(descriptor, whole)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def _load(self, descriptor: int) -> int:
+        """Read all records; the number of bytes up to the end of the last line."""
+        whole = 0
+        with open(descriptor, "rb", closefd=False) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                try:
+                    record = Record.of(orjson.loads(line))
+                except (KeyError, TypeError, ValueError):
+                    self.unreadable.append(number)
+                else:
+                    self._records[record.key] = record
+        return whole
+
+    def get(self, key: str) -> Record | None:
+        """The last record of a key."""
+        return self._records.get(key)
+
+    def add(self, record: Record) -> None:
+        """Write a record; it is on disk when this returns.
+
+        Raises:
+            OSError: it cannot be written; nothing of it counts.
+        """
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+        with self._lock:
+            end = os.fstat(self._descriptor).st_size
+            written = os.write(self._descriptor, line)
+            if written < len(line):
+                # A disk that fills up takes a part of a line.
+                os.ftruncate(self._descriptor, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._records[record.key] = record
+        os.fdatasync(self._descriptor)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(list(self._records.values()))
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
