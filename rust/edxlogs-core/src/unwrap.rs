@@ -117,7 +117,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => {
             Some("is packed by bzip2; unpack it first: bzip2 -d FILE")
         }
-        [b'P', b'A', b'R', b'1', ..] => Some("is a Parquet file and no log; leave it out"),
+        [b'P', b'A', b'R', b'1', 0x15, ..] => Some("is a Parquet file and no log; leave it out"),
         _ => None,
     }
 }
@@ -331,13 +331,15 @@ mod tests {
             (b"\x28\xb5\x2f\xfd", "zstd -d"),
             (b"\xfd7zXZ\0", "xz -d"),
             (b"BZh91AY&SY", "bzip2 -d"),
-            (b"PAR1", "Parquet"),
+            (b"PAR1\x15", "Parquet"),
         ] {
             for bytes in [magic, &gzip(magic), &gzip(&tar(&[("a/x.log", magic)]))] {
                 assert!(texts(bytes).1.expect_err("refused").to_string().contains(command));
             }
         }
-        assert!(texts(b"BZh9 is a host {}").1.is_ok());
+        for text in [&b"BZh9 is a host {}"[..], b"PAR1 too {}", b"PK too {}"] {
+            assert!(texts(text).1.is_ok());
+        }
     }
 
     #[test]
