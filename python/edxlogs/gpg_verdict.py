@@ -10,7 +10,7 @@ from edxlogs.errors import DecryptError, EdxlogsError
 from edxlogs.openpgp import SED, Frame
 
 # libgpg-error codes, their low 16 bits.
-_BAD_PASSPHRASE, _NO_MEMORY = 11, 32768 | 86
+_BAD_PASSPHRASE, _NO_MEMORY, _NO_ACCESS = 11, 32768 | 86, 32768 | 1
 _NOT_UNLOCKED = frozenset({62, 85, 99, 177, 198})  # timeout, no pinentry, cancelled, no passphrase
 
 
@@ -190,10 +190,14 @@ def _judge_unopened(
                 " locked; run again, or unlock it beforehand",
                 retry=True,
             )
+        if _NO_ACCESS in status.codes:
+            return fail("gpg may not read its key ring; allow it, or name another key ring")
         return fail(
             f"it is encrypted to {named} and no such secret key is in the key ring; import it"
             " with gpg --import"
         )
     if frame.cut:
         return fail("the message is cut off before its data; fetch the file again")
+    if frame.tag is not None:
+        return fail("gpg did not begin; see what gpg --list-secret-keys says, or name a key ring")
     return fail("it is not an encrypted OpenPGP message; look at it with gpg --list-packets")

@@ -111,6 +111,18 @@ def test_help(tmp_path: Path, arguments: list[str]) -> None:
     assert all(len(line) <= 100 for line in done.stdout.decode().splitlines())
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+def test_where_a_terminal_lacks_characters(tmp_path: Path, encoding: str) -> None:
+    done = run("filter", "--help", cwd=tmp_path, PYTHONIOENCODING=encoding)
+    assert (done.code, done.stderr) == (0, "")
+    assert b"Usage: edxlogs" in done.stdout
+    (tmp_path / "\u5b66.log").write_bytes(event(1))
+    done = run("check", "\u5b66.log", "\u751f.log", cwd=tmp_path, PYTHONIOENCODING=encoding)
+    assert done.code == 1
+    assert len(done.told) == 1
+    assert ".log: no such file" in done.told[0]
+
+
 def test_version(tmp_path: Path) -> None:
     done = run("--version", cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")

@@ -210,6 +210,27 @@ def test_status_2_excused_by_bytes_after(
     assert verdict.length == (None if ok else len(bare))
 
 
+def test_a_gpg_that_cannot_begin_does_not_blame_the_message(
+    tmp_path: Path, decrypt: Decrypt, bare: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs a home, and says so in words alone."""
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    monkeypatch.delenv("GNUPGHOME", raising=False)
+    _, verdict = decrypt(Gpg(prompt=False), bare)
+    assert verdict == Verdict(error=verdict.error)
+    assert "gpg did not begin" in str(verdict.error)
+
+
+def test_a_key_ring_that_may_not_be_read(ring: Ring, tmp_path: Path, bare: bytes) -> None:
+    said = (
+        "'ERROR add_keyblock_resource 33587201' 'ENC_TO 0123456789ABCDEF 18 0'"
+        " 'NO_SECKEY 0123456789ABCDEF' BEGIN_DECRYPTION DECRYPTION_FAILED END_DECRYPTION; exit 2"
+    )
+    gpg = Gpg(executable=fake_gpg(tmp_path, f"say {said}"), home=ring.path)
+    _, verdict = decrypt_file(gpg, bare, tmp_path)
+    assert "may not read its key ring" in str(verdict.error)
+
+
 def test_much_talk_blocks_nothing(ring: Ring, tmp_path: Path, bare: bytes) -> None:
     flood = (
         "yes '[GNUPG:] ENC_TO 0123456789ABCDEF 1 0' | head -c 3000000 > /dev/fd/$fd\n"

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,18 @@ def test_a_packed_tar_holds_what_the_same_tar_on_disk_holds(
     if conditions == {"site": "edge"}:
         assert len(on_disk[0]) == 6
         assert on_disk[2] == ["./logs/univx-prod-events-2014-10-02.log"]
+
+
+@pytest.mark.parametrize("tar_format", FORMATS.values(), ids=FORMATS.keys())
+def test_names_and_sizes_of_every_form(tmp_path: Path, tar_format: int) -> None:
+    names = ["a.log", "d" * 90 + "/" + "b" * 60 + ".log", "\u00e9/" * 20 + "c.log", "e.log"]
+    content = build([(name, lines(n + 1)) for n, name in enumerate(names)], tar_format)
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(content))
+    for source in (path, io.BytesIO(content)):
+        table = pyarrow.table(edxlogs.filter(source, columns=["source"])).to_pydict()
+        counted = Counter(table["source"])
+        assert counted == {name.rpartition("/")[2]: n + 1 for n, name in enumerate(names)}
 
 
 def test_a_packed_tar_is_read_in_its_own_order_and_each_of_two_names(tmp_path: Path) -> None:

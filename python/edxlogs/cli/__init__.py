@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -90,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A scheduler's stop cleans up as Ctrl-C does; one that is ignored stays so.
         if signal.getsignal(stop) is signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # old locales lack some characters
     try:
         status = run(arguments)
     except KeyboardInterrupt:  # once more, while it was told

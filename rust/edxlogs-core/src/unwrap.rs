@@ -106,7 +106,7 @@ impl Unwrapping<'_, '_, '_> {
     }
 }
 
-/// Why a file that is packed in another way holds no line as it stands.
+/// Why a file of another format holds no line as it stands.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     match head {
         [b'P', b'K', 3, 4, ..] => Some("is a zip archive; unpack it first: unzip FILE"),
@@ -117,6 +117,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => {
             Some("is packed by bzip2; unpack it first: bzip2 -d FILE")
         }
+        [b'P', b'A', b'R', b'1', 0x15, ..] => Some("is a Parquet file and no log; leave it out"),
         _ => None,
     }
 }
@@ -324,18 +325,21 @@ mod tests {
     }
 
     #[test]
-    fn other_packers_are_named() {
+    fn other_formats_are_named() {
         for (magic, command) in [
             (&b"PK\x03\x04..."[..], "unzip"),
             (b"\x28\xb5\x2f\xfd", "zstd -d"),
             (b"\xfd7zXZ\0", "xz -d"),
             (b"BZh91AY&SY", "bzip2 -d"),
+            (b"PAR1\x15", "Parquet"),
         ] {
             for bytes in [magic, &gzip(magic), &gzip(&tar(&[("a/x.log", magic)]))] {
                 assert!(texts(bytes).1.expect_err("refused").to_string().contains(command));
             }
         }
-        assert!(texts(b"BZh9 is a host {}").1.is_ok());
+        for text in [&b"BZh9 is a host {}"[..], b"PAR1 too {}", b"PK too {}"] {
+            assert!(texts(text).1.is_ok());
+        }
     }
 
     #[test]
