@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -24,6 +26,20 @@ from edxlogs.suggestions import near_columns
 from edxlogs.threads import needs_thread
 
 _SOURCES_AHEAD = 1  # sources under way beside those that the workers read
+_EXIT_SECONDS = 5
+
+# The threads that feed streams, with what stops each.
+_FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def _stop_feeding() -> None:
+    """End all reading before Python ends: a thread that calls into it afterwards aborts it."""
+    feeding = dict(_FEEDING)
+    for control in feeding.values():
+        control.stop()
+    for thread in feeding:
+        thread.join(_EXIT_SECONDS)
 
 
 OneSource = str | PathLike[str] | Readable | Source
@@ -76,10 +92,12 @@ class BatchStream(_core.BatchStream):
             # The last one ends the stream, when the account is complete.
             writers = [self.writer() for _ in range(len(self._sources) + 1)]
             capsule = super().__arrow_c_stream__(requested_schema)
+            thread = threading.Thread(
+                target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
+            )
             with needs_thread():
-                threading.Thread(
-                    target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
-                ).start()
+                thread.start()
+            _FEEDING[thread] = self._reader.control
             return capsule
         return super().__arrow_c_stream__(requested_schema)
 
