@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
@@ -26,7 +27,7 @@ from edxlogs.suggestions import near_columns
 from edxlogs.threads import needs_thread
 
 _SOURCES_AHEAD = 1  # sources under way beside those that the workers read
-_EXIT_SECONDS = 5
+_EXIT_SECONDS = 0.1
 
 # The threads that feed streams, with what stops each.
 _FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.WeakKeyDictionary()
@@ -34,12 +35,16 @@ _FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.W
 
 @atexit.register
 def _stop_feeding() -> None:
-    """End all reading before Python ends: a thread that calls into it afterwards aborts it."""
+    """End all reading before Python ends: a thread that calls into it afterwards aborts it.
+
+    One that waits for the other end of a pipe calls nothing, and is not waited for.
+    """
     feeding = dict(_FEEDING)
     for control in feeding.values():
         control.stop()
+    end = time.monotonic() + _EXIT_SECONDS
     for thread in feeding:
-        thread.join(_EXIT_SECONDS)
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 OneSource = str | PathLike[str] | Readable | Source
