@@ -219,8 +219,8 @@ def glob_matches(pattern: str, text: str) -> bool:
 def _name(event: Mapping[str, Any], row: Mapping[str, Any], key: str) -> str | None:
     """The column of a field, unless the field is a list or an object."""
     value = event.get(key)
-    if key not in event and isinstance(event.get("context"), dict):
-        value = event["context"].get(key)
+    if key not in event:
+        value = context_of(event).get(key)
     text: str | None = row[key]
     return None if isinstance(value, list | dict) else text
 

@@ -416,6 +416,20 @@ def test_any_spelling_is_the_same_object(data: st.DataObject) -> None:
         assert value == again[name] or json.loads(value) == json.loads(again[name])
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"username": []},
+        {"context": {"username": []}},
+        {"context": '{"username": []}'},
+    ],
+)
+def test_a_list_is_no_name_wherever_it_stands(event: dict[str, Any]) -> None:
+    line = oracle.Event(json.dumps({"event_type": "a", **event}))
+    assert oracle.row(line)["username"] == "[]"
+    assert not oracle.matches(line, oracle.row(line), users=["[]"])
+
+
 @given(st.data())
 def test_a_course_is_found_however_it_is_spelled(data: st.DataObject) -> None:
     key = data.draw(strategies.course_keys())
