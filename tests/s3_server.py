@@ -1,22 +1,18 @@
-"""Real S3 servers on loopback, in processes of their own.
+"""A real S3 server on loopback, in a process of its own.
 
 For tests, the demo and the benches: nothing here needs pytest. moto's (`run`) keeps all objects in
 memory, knows every access key, and checks neither signatures nor permissions: what a server refuses
-is played by `fault_proxy`. s3s-fs (`run_large`) keeps objects in files, and checks signatures.
+is played by `fault_proxy`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 ENVIRONMENT = {
@@ -29,7 +25,6 @@ ENVIRONMENT = {
 }
 """Credentials that the server knows, and no file of the user's."""
 
-_LARGE = Path(__file__).parents[1] / "target" / "tools" / "bin" / "s3s-fs"
 _SERVE = """
 import logging, sys
 logging.getLogger("werkzeug").disabled = True
@@ -113,45 +108,3 @@ def run() -> Iterator[Server]:
         process.wait()
         process.stdin.close()
         process.stdout.close()
-
-
-def missing_large() -> str | None:
-    """Say why `run_large` cannot run here, or None."""
-    if _LARGE.is_file():
-        return None
-    return "s3s-fs is not installed: make target/tools/bin/s3s-fs"
-
-
-@contextmanager
-def run_large(folder: Path) -> Iterator[Server]:
-    """Start a server that keeps large objects in an empty folder, and end it afterwards."""
-    keys = [ENVIRONMENT["AWS_ACCESS_KEY_ID"], ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [
-                str(_LARGE),
-                *("--host", "127.0.0.1", "--port", "0"),
-                *("--access-key", keys[0], "--secret-key", keys[1]),
-                str(folder),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "RUST_LOG": "info", "NO_COLOR": "1"},
-        )
-        try:
-            yield Server(_announced(process, log.fileno()), process.pid)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _announced(process: subprocess.Popen[bytes], log: int) -> str:
-    """The endpoint, from the server's log, once it is there."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end and process.poll() is None:
-        if found := re.search(rb"http://127\.0\.0\.1:[0-9]+", os.pread(log, 1 << 16, 0)):
-            return found[0].decode()
-        time.sleep(0.02)
-    raise RuntimeError("s3s-fs does not start")

@@ -189,8 +189,16 @@ impl Column {
             Self::Source => Value::Text(Cow::Borrowed(&place.source.name)),
             Self::Line => Value::Int(place.line as i64),
             Self::LineItem => Value::Int(i64::from(place.item)),
-            // Those that copy a field, above.
-            _ => Value::Null,
+            // These copy a field, above.
+            Self::EventSource
+            | Self::Session
+            | Self::Ip
+            | Self::Agent
+            | Self::Host
+            | Self::Page
+            | Self::Referer
+            | Self::AcceptLanguage
+            | Self::Path => Value::Null,
         }
     }
 }
