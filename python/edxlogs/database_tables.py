@@ -1,0 +1,107 @@
+"""The tables of a database package: their columns, and how their files are called.
+
+Source: EdX Research Guide, "Data Delivered in Data Packages" and the pages on each table, in its
+revisions of 2013 to 2023; the exporter's names of files differ from the guide's for two tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import enum
+import functools
+from dataclasses import dataclass
+from importlib import resources
+
+
+class Dialect(enum.StrEnum):
+    """How the text of a table's file is written."""
+
+    TAB = "tab"
+    r"""Tab-separated with a header; a backslash escapes tab, line feed, return, NUL and itself."""
+    MODULE = "module"
+    """As `TAB`, but only a backslash and a real tab are escaped: courseware_studentmodule."""
+    CSV = "csv"
+    """Comma-separated with a header, quoted where needed, rows ended by CR LF."""
+    STRUCTURE = "structure"
+    """One JSON object: the blocks of a course by their usage keys."""
+    FORUM = "forum"
+    """A MongoDB document a line, as extended JSON."""
+    OLX = "olx"
+    """A gzipped tar of the course's content: listed and unpacked, no table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, and the names that its files have.
+
+    Attributes:
+        name: as the guide and the database call it.
+        dialect: how its files are written.
+        columns: name and type (text, json, int64, float64, bool, timestamp or date), in order.
+        file_names: what stands for the table in the names of files.
+        extension: of its files, before `.gpg`.
+        renamed: headers that stand for a column, by their names.
+        in_ora: whether its files lie in the folder `ora`.
+        is_of_course: whether a file holds one course.
+    """
+
+    name: str
+    dialect: Dialect
+    columns: tuple[tuple[str, str], ...]
+    file_names: tuple[str, ...]
+    extension: str
+    renamed: tuple[tuple[str, str], ...] = ()
+    in_ora: bool = False
+    is_of_course: bool = True
+
+    @property
+    def tells_course(self) -> bool:
+        """Whether a column says whole course ids (in two tables they were cut at 40 letters)."""
+        names = {name for name, _ in self.columns}
+        return "course_id" in names and self.name not in _CUT_COURSES
+
+
+_FORMATS = {
+    "courseware_studentmodule": (Dialect.MODULE, ".sql"),
+    "course_structure": (Dialect.STRUCTURE, ".json"),
+    "forum": (Dialect.FORUM, ".mongo"),
+    "email_opt_in": (Dialect.CSV, ".csv"),
+}
+_FILE_NAMES = {
+    "teams_courseteam": ("teams", "teams_courseteam"),
+    "teams_courseteammembership": ("teams_membership", "teams_courseteammembership"),
+    "forum": (),
+}
+_RENAMED = {
+    "user_id_map": (("user_id", "id"),),
+    "credit_crediteligibility": (("course_key", "course_id"),),
+    "verify_student_verificationstatus": (("checkpoint_name", "checkpoint_location"),),
+    "auth_user": (("avatar_typ", "avatar_type"),),
+}
+_CUT_COURSES = ("assessment_peerworkflow", "assessment_studenttrainingworkflow")
+_ORA = ("assessment_", "submissions_", "workflow_")
+
+
+@functools.cache
+def tables() -> dict[str, Table]:
+    """Every table by its name, in the order in which they are shown."""
+    text = resources.files(__package__).joinpath("database_tables.tsv").read_text("utf-8")
+    lines = (line for line in text.splitlines() if not line.startswith("#"))
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+        columns.setdefault(row["table"], []).append((row["column"], row["type"]))
+    found = {}
+    for name, its in columns.items():
+        dialect, extension = _FORMATS.get(name, (Dialect.TAB, ".sql"))
+        found[name] = Table(
+            name=name,
+            dialect=dialect,
+            columns=tuple(its),
+            file_names=_FILE_NAMES.get(name, (name,)),
+            extension=extension,
+            renamed=_RENAMED.get(name, ()),
+            in_ora=name.startswith(_ORA),
+            is_of_course=name != "email_opt_in",
+        )
+    found["course"] = Table("course", Dialect.OLX, (), ("course",), ".xml.tar.gz")
+    return found
