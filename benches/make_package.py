@@ -210,13 +210,22 @@ def tab_lines(
         yield b"\t".join(fields) + b"\n"
 
 
+def usage_key(course: str, kind: str, name: str) -> str:
+    """The key of a block, of the old kind or the new."""
+    scheme, colon, body = course.partition(":")
+    if not colon:
+        org, number, run = course.split("/")
+        return f"i4x://{org}/{number}/{kind}/{run if kind == 'course' else name}"
+    prefix = "ccx-block" if scheme == "ccx-v1" else "block"
+    return f"{prefix}-v1:{body}+type@{kind}+block@{name}"
+
+
 def structure(course: str) -> bytes:
     """The blocks of a course, as the exporter prints them; one is an orphan."""
-    body = stem(course)
     blocks: dict[str, Any] = {}
 
     def add(kind: str, name: str, children: Sequence[str], **metadata: Any) -> str:
-        key = f"block-v1:{body}+type@{kind}+block@{name}"
+        key = usage_key(course, kind, name)
         blocks[key] = {"category": kind, "children": list(children), "metadata": metadata}
         return key
 

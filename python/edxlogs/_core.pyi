@@ -18,8 +18,10 @@ __all__ = [
     "Part",
     "PartWriter",
     "Query",
+    "Table",
     "__version__",
     "columns",
+    "convert",
     "parse_time",
     "scan",
 ]
@@ -179,11 +181,11 @@ class BatchStream:
     """Batches in the order of the writers, as an Arrow C stream that is read once.
 
     Args:
-        query: of the scans.
+        query: of the scans, or the table that is read.
         control: is stopped when nobody reads the stream any more.
     """
 
-    def __new__(cls, query: Query, control: Control) -> BatchStream: ...
+    def __new__(cls, query: Query | Table, control: Control) -> BatchStream: ...
     def writer(self) -> BatchWriter:
         """Make the writer of the next source; all are made before reading begins."""
     def __arrow_c_schema__(self) -> object: ...
@@ -227,6 +229,69 @@ def scan(
 
     Returns:
         The counts (see `account.Counts`), and what ended the scan early or None.
+    """
+
+@final
+class Table:
+    """A table of a database package.
+
+    Args:
+        dialect: how its files are written, a value of `database_tables.Dialect`.
+        columns: name and type of each, as in `database_tables.Table`.
+        renamed: headers that stand for a column, with its name.
+
+    Raises:
+        ConfigError: a dialect or a type is not known.
+    """
+
+    def __new__(
+        cls,
+        dialect: str,
+        columns: Sequence[tuple[str, str]],
+        renamed: Sequence[tuple[str, str]] = ...,
+    ) -> Table: ...
+    @property
+    def column_names(self) -> list[str]:
+        """Those of the table and of the place of a row, as they come out."""
+
+def convert(
+    input: str | PathLike[str] | int | _Readable,  # noqa: A002
+    table: Table,
+    target: str | PathLike[str] | BatchWriter,
+    *,
+    format_name: str = "parquet",
+    package: str,
+    member: str,
+    site: str | None = None,
+    day: int | None = None,
+    label: str,
+    rejects_path: str | PathLike[str] | None = None,
+    metadata: Sequence[tuple[str, str]] = ...,
+    threads: int = 1,
+    control: Control,
+) -> tuple[dict[str, Any], EdxlogsError | None]:
+    """Read one file of a database package to its end, with the interpreter released.
+
+    Args:
+        input: a path, a descriptor that stays the caller's, or a file object.
+        table: whose rows it holds.
+        target: path of a new file of mode 0600, or the writer of a stream.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        package: base name of the package, for its rows.
+        member: name of the file in the package, likewise.
+        site: whose platform, likewise.
+        day: of the snapshot, in days since 1970-01-01, for its rows.
+        label: what messages call the file.
+        rejects_path: a new file for rejected rows, made if there are any.
+        metadata: for the footer of Parquet.
+        threads: that read and encode; never changes the answer.
+        control: stops it, and counts its bytes.
+
+    Returns:
+        The counts (see `table_account.Counts`), and what ended it early or None.
+
+    Raises:
+        OutputError: the target cannot be written.
     """
 
 def columns() -> list[tuple[str, str, str, str]]:

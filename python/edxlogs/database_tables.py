@@ -56,9 +56,10 @@ class Table:
 
     @property
     def tells_course(self) -> bool:
-        """Whether a column says whole course ids (in two tables they were cut at 40 letters)."""
+        """Whether its rows say whole course ids (in two tables they were cut at 40 letters)."""
         names = {name for name, _ in self.columns}
-        return "course_id" in names and self.name not in _CUT_COURSES
+        in_keys = self.dialect is Dialect.STRUCTURE
+        return in_keys or ("course_id" in names and self.name not in _CUT_COURSES)
 
 
 _FORMATS = {

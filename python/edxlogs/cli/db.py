@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edxlogs.cli.options import s3_options
+from edxlogs.cli.options import Mode, key_options, s3_options, several
 from edxlogs.stops import put_off
 
 LIST_EXAMPLES = """\b
@@ -14,6 +14,14 @@ Examples:
   edxlogs db list universityx-2014-10-05.zip
   edxlogs db list universityx-2014-10-05.zip --by course
   edxlogs db list s3://course-data/universityx-2014-10-05.zip --json
+"""
+
+CONVERT_EXAMPLES = """\b
+Examples:
+  edxlogs db convert universityx-2014-10-05.zip -o tables/
+  edxlogs db convert universityx-2014-10-05.zip --table courseware_studentmodule -o tables/
+  edxlogs db convert *.zip --course 'course-v1:UnivX+CS101+*' --layout course -o courses/
+  edxlogs db convert s3://course-data/universityx-2014-10-05.zip --format csv -o tables/
 """
 
 
@@ -43,3 +51,59 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
         from edxlogs.cli.db_listing import run_list
 
     return run_list(packages, **options)
+
+
+@command.command("convert", epilog=CONVERT_EXAMPLES)
+@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True)
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for the tables.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst"]),
+    default="parquet",
+    show_default=True,
+    help="What the tables are written as.",
+)
+@click.option("--csv-excel-safe", is_flag=True, help="Make cells harmless that spreadsheets run.")
+@click.option(
+    "--layout",
+    type=click.Choice(["table", "course"]),
+    default="table",
+    show_default=True,
+    help="Whose folder holds the other's: a dataset a table, or a folder a course.",
+)
+@several("--course", metavar="COURSE", help="Course id or glob; may be given again.")
+@several("--table", metavar="TABLE", help="Table, as `db list` calls it; may be given again.")
+@several("--site", metavar="SITE", help="prod, edge, …, as the names of the files tell.")
+@click.option("--rejects", metavar="FILE", help="Write rows that cannot be read to FILE.")
+@key_options
+@click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
+@s3_options
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="0 means one per core. Never changes the answer.",
+)
+@click.option("--report", metavar="FILE", help="Write the account to FILE as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option(
+    "--mode",
+    type=Mode(),
+    default="600",
+    show_default=True,
+    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
+)
+def convert_command(packages: tuple[str, ...], **options: Any) -> int:
+    """Write the tables of packages as typed files, one dataset a table, partitioned by course.
+
+    PACKAGE is the path or the s3:// URL of a zip. Each file in it is decrypted on the way, and its
+    rows appear when it has passed its checks; one that has not is named and left out.
+    """
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.db_converting import run_convert
+
+    return run_convert(packages, **options)

@@ -1,0 +1,221 @@
+"""One file of a package, read to its verdict.
+
+gpg decrypts as the zip gives and Rust reads what gpg gives; nothing is whole in memory, and no
+plaintext is on disk but the rows that were asked for. Here it is decided whether what came of it
+may be trusted.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.database_package import DatabasePackage, Member
+from edxlogs.database_tables import Table, tables
+from edxlogs.errors import EdxlogsError, FormatError, OutputError
+from edxlogs.gpg import Gpg
+from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
+from edxlogs.table_account import Counts
+from edxlogs.zips import MemberReader
+
+_DRAIN_BYTES = 1 << 20
+_PROBE_BYTES = 64 << 10
+_EPOCH_ORDINAL = 719_163  # of 1970-01-01
+
+
+@functools.cache
+def core_table(name: str) -> _core.Table:
+    """A table as the core takes it."""
+    table = tables()[name]
+    return _core.Table(table.dialect.value, table.columns, table.renamed)
+
+
+@dataclass(slots=True)
+class Converted:
+    """What a conversion came to.
+
+    Attributes:
+        counts: rows and bytes.
+        courses: that the content tells, with the rows of each.
+        error: why it must not be trusted, or None.
+        warning: one sentence, or None.
+        said: what else the core says: unknown and missing columns, literals.
+    """
+
+    counts: Counts
+    courses: dict[str, int] = field(default_factory=dict)
+    error: EdxlogsError | None = None
+    warning: str | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+class Progressing:
+    """A member's reader that lets others know how much was read, and keeps what it raised."""
+
+    def __init__(self, reader: MemberReader, count: Callable[[int], None]) -> None:
+        self.error: EdxlogsError | None = None
+        self._reader = reader
+        self._count = count
+        self._head = b""
+
+    def peek(self) -> bytes:
+        """The first bytes, which are read once more after."""
+        while len(self._head) < HEAD_BYTES and (more := self._read(HEAD_BYTES)):
+            self._head += more
+        return self._head
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end only."""
+        if self._head:
+            head, self._head = self._head[:size], self._head[size:]
+            return head
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._reader.read(size)
+        except EdxlogsError as error:
+            self.error = error
+            raise
+        self._count(len(data))
+        return data
+
+
+class TableReader:
+    """Reads files of packages with one key ring. May be used by many threads.
+
+    Attributes:
+        control: stops everything that is read.
+        bytes_read: of packages, so far.
+    """
+
+    def __init__(self, gpg: Gpg, control: _core.Control) -> None:
+        self.control = control
+        self.bytes_read = 0
+        self._gpg = gpg
+        self._lock = threading.Lock()
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.bytes_read += size
+
+    def convert(
+        self,
+        package: DatabasePackage,
+        member: Member,
+        target: Callable[[], str | os.PathLike[str] | _core.BatchWriter],
+        options: dict[str, Any],
+    ) -> Converted:
+        """Read a file to its end, and weigh what gpg and the zip say of it.
+
+        Args:
+            package: where it is.
+            member: which file; it must be a table's.
+            target: where its rows go; called again if it has to be read again.
+            options: for `_core.convert`; `target` may set more.
+
+        Returns:
+            The counts and the verdict. Errors of the file are in it, not raised.
+
+        Raises:
+            OutputError: the rows cannot be written.
+        """
+        assert member.table is not None
+        day = None if package.day is None else package.day.toordinal() - _EPOCH_ORDINAL
+        said = {
+            "package": package.name,
+            "member": member.path,
+            "site": member.name.site,
+            "day": day,
+            "label": f"{package.place}: {member.path}",
+            "control": self.control,
+        }
+        delays = self._gpg.delays()
+        length: int | None = None
+        warning: str | None = None
+        while True:
+            try:
+                with package.open(member) as reader:
+                    data = Progressing(reader, self._count)
+                    converted, verdict = self._read(
+                        member.table, data, target(), length, {**said, **options}
+                    )
+                    converted.counts.bytes_read = reader.bytes_read
+            except OutputError:
+                raise
+            except EdxlogsError as error:
+                return Converted(Counts(), error=error)
+            converted.warning = converted.warning or warning
+            delay = next(delays, None) if verdict is not None and verdict.retry else None
+            if verdict is None or delay is None:
+                return converted
+            warning = warning or verdict.warning
+            length = verdict.length if verdict.length is not None else length
+            time.sleep(delay)
+
+    def _read(
+        self,
+        table: Table,
+        data: Progressing,
+        target: str | os.PathLike[str] | _core.BatchWriter,
+        length: int | None,
+        options: dict[str, Any],
+    ) -> tuple[Converted, Any]:
+        """Read once; what came of it, and gpg's verdict if it was asked."""
+        if not looks_like_openpgp(data.peek()):
+            converted = _convert(data, table, target, options)
+            converted.error = data.error or converted.error
+            return converted, None
+        with self._gpg.open(options["label"], data, length=length) as decryption:
+            converted = _convert(decryption.stdout_fd, table, target, options)
+            if self.control.stopped:
+                decryption.kill()
+                return converted, None
+            # gpg says what is wrong with a message only when all of it was taken.
+            while os.read(decryption.stdout_fd, _DRAIN_BYTES):
+                pass
+            verdict = decryption.verdict()
+        converted.warning = verdict.warning
+        # Damage of the table itself is only the trace of a damaged message.
+        if not verdict.ok and (converted.error is None or isinstance(converted.error, FormatError)):
+            converted.error = verdict.error
+        return converted, verdict
+
+    def head(self, package: DatabasePackage, member: Member) -> bytes:
+        """The first decrypted bytes of a file; empty if it cannot be read."""
+        with suppress(EdxlogsError, OSError), package.open(member) as reader:
+            head = b""
+            while len(head) < _PROBE_BYTES and (more := reader.read(_PROBE_BYTES - len(head))):
+                head += more
+            if not looks_like_openpgp(head):
+                return head
+            # A message that is cut off is decrypted up to the cut.
+            with self._gpg.open(member.path, io.BytesIO(head)) as decryption:
+                text = b""
+                while more := os.read(decryption.stdout_fd, _PROBE_BYTES):
+                    text += more
+                    if len(text) >= _PROBE_BYTES:
+                        break
+                return text
+        return b""
+
+
+def _convert(
+    source: Any,
+    table: Table,
+    target: str | os.PathLike[str] | _core.BatchWriter,
+    options: dict[str, Any],
+) -> Converted:
+    counts, error = _core.convert(source, core_table(table.name), target, **options)
+    if isinstance(error, OutputError):
+        raise error
+    courses = counts["courses"] if table.tells_course else {}
+    return Converted(Counts.of(counts, 0), courses, error, said=counts)
