@@ -70,7 +70,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     (folder / "courses.txt").write_text("course-v1:UniversityX+CS101+2014_T1\n")
     (folder / "staff.txt").write_text("staff\n")
     day = datetime.date(2014, 10, 1)
-    make_package.write(folder / PACKAGE, make_package.members(count=5))
+    make_package.write(folder / PACKAGE, make_package.members(count=5, odd=True))
     tracking = folder / "tracking.log"
     write(Job(tracking, 7, day, "prod", 1.0, 0.01, 0))
     packed = write(Job(folder / "tracking.log.gz", 8, day, "prod", 1.0, 0.0, 6)).path
