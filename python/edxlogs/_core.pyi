@@ -239,9 +239,12 @@ class Table:
         dialect: how its files are written, a value of `database_tables.Dialect`.
         columns: name and type of each, as in `database_tables.Table`.
         renamed: headers that stand for a column, with its name.
+        derived: further columns, after those: name, type, the column whose JSON they are taken
+            from, and the keys that lead there.
+        has_course: whether a column says the course of the file.
 
     Raises:
-        ConfigError: a dialect or a type is not known.
+        ConfigError: a dialect, a type or a column is not known.
     """
 
     def __new__(
@@ -249,6 +252,9 @@ class Table:
         dialect: str,
         columns: Sequence[tuple[str, str]],
         renamed: Sequence[tuple[str, str]] = ...,
+        derived: Sequence[tuple[str, str, str, Sequence[str]]] = ...,
+        *,
+        has_course: bool = False,
     ) -> Table: ...
     @property
     def column_names(self) -> list[str]:
@@ -262,6 +268,7 @@ def convert(
     format_name: str = "parquet",
     package: str,
     member: str,
+    course: str | None = None,
     site: str | None = None,
     day: int | None = None,
     label: str,
@@ -279,6 +286,7 @@ def convert(
         format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
         package: base name of the package, for its rows.
         member: name of the file in the package, likewise.
+        course: whose rows they are, likewise, where the table has a column for it.
         site: whose platform, likewise.
         day: of the snapshot, in days since 1970-01-01, for its rows.
         label: what messages call the file.

@@ -41,6 +41,8 @@ class Table:
         file_names: what stands for the table in the names of files.
         extension: of its files, before `.gpg`.
         renamed: headers that stand for a column, by their names.
+        derived: further columns, on request: name, type, the column whose JSON they are taken from,
+            and the keys that lead there.
         in_ora: whether its files lie in the folder `ora`.
         is_of_course: whether a file holds one course.
     """
@@ -51,6 +53,7 @@ class Table:
     file_names: tuple[str, ...]
     extension: str
     renamed: tuple[tuple[str, str], ...] = ()
+    derived: tuple[tuple[str, str, str, tuple[str, ...]], ...] = ()
     in_ora: bool = False
     is_of_course: bool = True
 
@@ -79,6 +82,17 @@ _RENAMED = {
     "verify_student_verificationstatus": (("checkpoint_name", "checkpoint_location"),),
     "auth_user": (("avatar_typ", "avatar_type"),),
 }
+_DERIVED = {
+    "courseware_studentmodule": (
+        ("state_attempts", "int64", "state", ("attempts",)),
+        ("state_seed", "int64", "state", ("seed",)),
+        ("state_done", "bool", "state", ("done",)),
+        ("state_correct_map", "json", "state", ("correct_map",)),
+        ("state_student_answers", "json", "state", ("student_answers",)),
+        ("state_score_earned", "float64", "state", ("score", "raw_earned")),
+        ("state_score_possible", "float64", "state", ("score", "raw_possible")),
+    ),
+}
 _CUT_COURSES = ("assessment_peerworkflow", "assessment_studenttrainingworkflow")
 _ORA = ("assessment_", "submissions_", "workflow_")
 
@@ -101,6 +115,7 @@ def tables() -> dict[str, Table]:
             file_names=_FILE_NAMES.get(name, (name,)),
             extension=extension,
             renamed=_RENAMED.get(name, ()),
+            derived=_DERIVED.get(name, ()),
             in_ora=name.startswith(_ORA),
             is_of_course=name != "email_opt_in",
         )

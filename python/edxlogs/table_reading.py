@@ -19,7 +19,7 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.database_package import DatabasePackage, Member
-from edxlogs.database_tables import Table, tables
+from edxlogs.database_tables import tables
 from edxlogs.errors import EdxlogsError, FormatError, OutputError
 from edxlogs.gpg import Gpg
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
@@ -32,10 +32,18 @@ _EPOCH_ORDINAL = 719_163  # of 1970-01-01
 
 
 @functools.cache
-def core_table(name: str) -> _core.Table:
-    """A table as the core takes it."""
+def core_table(name: str, *, expand: bool = False, has_course: bool = False) -> _core.Table:
+    """A table as the core takes it.
+
+    Args:
+        name: of the table.
+        expand: whether it has the columns that are taken out of its JSON.
+        has_course: whether a column says the course.
+    """
     table = tables()[name]
-    return _core.Table(table.dialect.value, table.columns, table.renamed)
+    derived = table.derived if expand else ()
+    dialect = table.dialect.value
+    return _core.Table(dialect, table.columns, table.renamed, derived, has_course=has_course)
 
 
 @dataclass(slots=True)
@@ -111,6 +119,7 @@ class TableReader:
         self,
         package: DatabasePackage,
         member: Member,
+        table: _core.Table,
         target: Callable[[], str | os.PathLike[str] | _core.BatchWriter],
         options: dict[str, Any],
     ) -> Converted:
@@ -118,7 +127,8 @@ class TableReader:
 
         Args:
             package: where it is.
-            member: which file; it must be a table's.
+            member: which file.
+            table: whose rows it holds.
             target: where its rows go; called again if it has to be read again.
             options: for `_core.convert`; `target` may set more.
 
@@ -128,7 +138,6 @@ class TableReader:
         Raises:
             OutputError: the rows cannot be written.
         """
-        assert member.table is not None
         day = None if package.day is None else package.day.toordinal() - _EPOCH_ORDINAL
         said = {
             "package": package.name,
@@ -146,13 +155,15 @@ class TableReader:
                 with package.open(member) as reader:
                     data = Progressing(reader, self._count)
                     converted, verdict = self._read(
-                        member.table, data, target(), length, {**said, **options}
+                        table, data, target(), length, {**said, **options}
                     )
                     converted.counts.bytes_read = reader.bytes_read
             except OutputError:
                 raise
             except EdxlogsError as error:
                 return Converted(Counts(), error=error)
+            if member.table is None or not member.table.tells_course:
+                converted.courses = {}
             converted.warning = converted.warning or warning
             delay = next(delays, None) if verdict is not None and verdict.retry else None
             if verdict is None or delay is None:
@@ -163,7 +174,7 @@ class TableReader:
 
     def _read(
         self,
-        table: Table,
+        table: _core.Table,
         data: Progressing,
         target: str | os.PathLike[str] | _core.BatchWriter,
         length: int | None,
@@ -210,12 +221,11 @@ class TableReader:
 
 def _convert(
     source: Any,
-    table: Table,
+    table: _core.Table,
     target: str | os.PathLike[str] | _core.BatchWriter,
     options: dict[str, Any],
 ) -> Converted:
-    counts, error = _core.convert(source, core_table(table.name), target, **options)
+    counts, error = _core.convert(source, table, target, **options)
     if isinstance(error, OutputError):
         raise error
-    courses = counts["courses"] if table.tells_course else {}
-    return Converted(Counts.of(counts, 0), courses, error, said=counts)
+    return Converted(Counts.of(counts, 0), counts["courses"], error, said=counts)

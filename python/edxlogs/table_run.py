@@ -8,74 +8,22 @@ are read one at a time, by all threads; small ones several at a time, by one thr
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edxlogs import _core
-from edxlogs.course_probe import PROBED, course_in_head
-from edxlogs.course_stems import Key, Stems, course_of, spellings
+from edxlogs.course_stems import course_of
 from edxlogs.database_package import DatabasePackage, Member, is_content
 from edxlogs.errors import OutputError
 from edxlogs.run import Workers
 from edxlogs.table_account import Counts, MemberAccount, Status, TableAccount
+from edxlogs.table_courses import Courses, TableChoice
 from edxlogs.table_folder import TableFolder, relative_path
-from edxlogs.table_reading import Converted, TableReader
+from edxlogs.table_reading import Converted, TableReader, core_table
 
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
 _ENDINGS = {"csv-excel-safe": "csv"}
-
-
-@dataclass(frozen=True, slots=True)
-class TableChoice:
-    """Which files are wanted: conditions of different kinds joined by and, values by or.
-
-    Attributes:
-        courses: exact ids or globs; none means all.
-        tables: names; none means all.
-        sites: as in `prod`, `edge`; none means all.
-    """
-
-    courses: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
-    sites: tuple[str, ...] = ()
-
-    @property
-    def exact_courses(self) -> list[str]:
-        """Those courses that are no globs."""
-        return [course for course in self.courses if not re.search(r"[*?]", course)]
-
-    def wants_course(self, course: str | None) -> bool:
-        """Whether a course is wanted; one that is not known is, only if all are."""
-        return not self.courses or (course is not None and self._matches(course))
-
-    def _matches(self, course: str) -> bool:
-        return any(_glob(pattern).fullmatch(course) for pattern in self.courses)
-
-    def wants(self, member: Member) -> bool:
-        """Whether a file's table and site are wanted."""
-        table = member.table
-        if table is None or (self.tables and table.name not in self.tables):
-            return False
-        return not self.sites or member.name.site in self.sites
-
-    def may_be_wanted(self, stem: str | None) -> bool:
-        """Whether one of the courses can be spelled like that; names can be cut."""
-        if not self.courses or len(self.exact_courses) < len(self.courses):
-            return True
-        spelled = (stem or "").lower()
-        return any(
-            spelling == spelled or (len(spelled) > 100 and spelling.startswith(spelled))
-            for course in self.courses
-            for spelling in spellings(course)
-        )
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"([*?])", pattern)
-    special = {"*": ".*", "?": "."}
-    return re.compile("".join(special.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -89,10 +37,6 @@ class _Task:
     converted: Converted | None = None
     rows: Path | None = None
     rejects: Path | None = None
-
-    @property
-    def key(self) -> Key:
-        return self.member.name.stem, self.member.name.site
 
 
 @dataclass
@@ -108,6 +52,7 @@ class TableRun:
         course_first: whether a course's folder holds those of the tables.
         workers: threads.
         keep_rejects: whether rejected rows are kept.
+        expand: whether courseware_studentmodule has columns of what is in its `state`.
         on_member: called after each file that was read, with its account.
         account: adds up after the call.
     """
@@ -120,11 +65,15 @@ class TableRun:
     course_first: bool = False
     workers: int = 1
     keep_rejects: bool = False
+    expand: bool = False
     on_member: Callable[[MemberAccount], None] = lambda _: None
     account: TableAccount = field(default_factory=TableAccount)
-    _stems: Stems = field(default_factory=Stems)
+    _courses: Courses = field(init=False)
     _outputs: set[Path] = field(default_factory=set)
     _tasks: list[_Task] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._courses = Courses(self.reader, self.packages, self.choice, self.workers)
 
     def plan(self) -> int:
         """Decide which files are read; how many bytes they are.
@@ -132,15 +81,13 @@ class TableRun:
         Raises:
             ConfigError: files are there that the run would replace.
         """
-        self._stems = Stems(self.choice.exact_courses)
         tasks = list(self._wanted())
         if self.choice.courses:
-            self._probe(tasks)
-            tasks = [
-                task for task in tasks if self.choice.wants_course(self._stems.course(task.key))
-            ]
+            self._courses.probe([(task.package, task.member) for task in tasks])
+            wants = self.choice.wants_course
+            tasks = [task for task in tasks if wants(self._courses.course(task.member))]
         for task in tasks:
-            task.account.course = self._stems.course(task.key)
+            task.account.course = self._courses.course(task.member)
             if task.account.course is not None or not _is_of_course(task):
                 self.folder.refuse(self._relative(task))
         self._tasks = tasks
@@ -172,30 +119,6 @@ class TableRun:
                 elif self.choice.courses:
                     continue  # files of an organisation are of no course
                 yield _Task(len(self.account.members), package, member, account)
-
-    def _probe(self, tasks: Iterable[_Task]) -> None:
-        """Look into a file or two of each stem, for its course."""
-        keys = {(task.package.place, task.key) for task in tasks}
-        groups: dict[tuple[str, Key], list[tuple[DatabasePackage, Member]]] = {}
-        for package in self.packages:
-            for member in package.members:
-                key = (package.place, (member.name.stem, member.name.site))
-                if member.table is not None and member.table.name in PROBED and key in keys:
-                    groups.setdefault(key, []).append((package, member))
-
-        def look(key: Key, members: list[tuple[DatabasePackage, Member]]) -> None:
-            members.sort(key=lambda one: PROBED.index(one[1].table.name if one[1].table else ""))
-            for package, member in members:
-                assert member.table is not None
-                course = course_in_head(member.table, self.reader.head(package, member))
-                if course is not None:
-                    self._stems.tell(key, course)
-                    return
-
-        def probe(key: Key, members: list[tuple[DatabasePackage, Member]]) -> Callable[[], None]:
-            return lambda: look(key, members)
-
-        _all_of([probe(key, its) for (_, key), its in groups.items()], self.workers)
 
     def __call__(self) -> TableAccount:
         """Read what was planned, and publish what passed its checks.
@@ -257,7 +180,8 @@ class TableRun:
         options["metadata"] = [("edxlogs.version", _core.__version__)]
         account = task.account
         try:
-            done = self.reader.convert(task.package, task.member, target, options)
+            table = core_table(task.account.table or "", expand=self.expand)
+            done = self.reader.convert(task.package, task.member, table, target, options)
         except OutputError as error:
             why = "make room, or name another folder"
             raise OutputError(f"output: {self.folder.name}: {error}; {why}") from error
@@ -284,13 +208,13 @@ class TableRun:
             if done is not None and done.error is None and _is_of_course(task):
                 task.account.course = course_of(done.courses, task.member.name.stem)
                 if task.account.course is not None:
-                    self._stems.tell(task.key, task.account.course)
+                    self._courses.tell(task.member, task.account.course)
         for task in self._tasks:
             account = task.account
             if account.status is not Status.DELIVERED:
                 continue
             if _is_of_course(task):
-                account.course = account.course or self._stems.course(task.key)
+                account.course = account.course or self._courses.course(task.member)
                 if not self.choice.wants_course(account.course):
                     account.status = Status.LEFT
                     account.counts = Counts()
@@ -335,15 +259,3 @@ class TableRun:
 
 def _is_of_course(task: _Task) -> bool:
     return task.member.table is not None and task.member.table.is_of_course
-
-
-def _all_of(tasks: Sequence[Callable[[], None]], at_once: int) -> None:
-    """Do tasks in threads, so that this one sees Ctrl-C."""
-    if tasks:
-        workers = Workers(tasks, at_once).start()
-        try:
-            for _ in tasks:
-                workers.take()
-        except BaseException:
-            workers.stop()
-            raise

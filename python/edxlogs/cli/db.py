@@ -75,6 +75,12 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
 @several("--course", metavar="COURSE", help="Course id or glob; may be given again.")
 @several("--table", metavar="TABLE", help="Table, as `db list` calls it; may be given again.")
 @several("--site", metavar="SITE", help="prod, edge, …, as the names of the files tell.")
+@click.option(
+    "--expand",
+    type=click.Choice(["studentmodule"]),
+    multiple=True,
+    help="Further columns: of the problem state in courseware_studentmodule.",
+)
 @click.option("--rejects", metavar="FILE", help="Write rows that cannot be read to FILE.")
 @key_options
 @click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")

@@ -25,9 +25,10 @@ from edxlogs.s3 import SCHEME
 from edxlogs.sinks import OutputFile
 from edxlogs.stops import put_off
 from edxlogs.table_account import MemberAccount, Status, TableAccount, summary
+from edxlogs.table_courses import TableChoice
 from edxlogs.table_folder import TableFolder
 from edxlogs.table_reading import TableReader
-from edxlogs.table_run import TableChoice, TableRun
+from edxlogs.table_run import TableRun
 
 
 def run_convert(places: Sequence[str], **options: Any) -> int:
@@ -68,6 +69,7 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             course_first=options["layout"] == "course",
             workers=worker_count(options["threads"]),
             keep_rejects="rejects" in files,
+            expand="studentmodule" in options["expand"],
             account=account,
         )
         _convert(run, options)

@@ -11,7 +11,7 @@ use edxlogs_core::scan::{Rows, Sink};
 use edxlogs_core::tables::convert::{Target, convert as convert_file};
 use edxlogs_core::tables::encode::TableOutput;
 use edxlogs_core::tables::stats::{Reason, Stats};
-use edxlogs_core::tables::{self, Column, ColumnType, Dialect, Origin};
+use edxlogs_core::tables::{self, Column, ColumnType, Derived, Dialect, Origin};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -30,11 +30,13 @@ pub struct Table {
 #[pymethods]
 impl Table {
     #[new]
-    #[pyo3(signature = (dialect, columns, renamed=vec![]))]
+    #[pyo3(signature = (dialect, columns, renamed=vec![], derived=vec![], *, has_course=false))]
     fn new(
         dialect: &str,
         columns: Vec<(String, String)>,
         renamed: Vec<(String, String)>,
+        derived: Vec<(String, String, String, Vec<String>)>,
+        has_course: bool,
     ) -> PyResult<Self> {
         let dialect = match dialect {
             "tab" => Dialect::Tab,
@@ -48,8 +50,17 @@ impl Table {
             let column_type = column_type(&named)?;
             Ok(Column { name, column_type })
         });
-        let columns = columns.collect::<PyResult<_>>()?;
-        Ok(Self { inner: Arc::new(tables::Table { dialect, columns, renamed }) })
+        let mut columns = columns.collect::<PyResult<Vec<_>>>()?;
+        let mut taken = Vec::new();
+        for (name, named, source, path) in derived {
+            let column_type = column_type(&named)?;
+            let source = columns.iter().position(|column| column.name == source);
+            let source = source.ok_or_else(|| config("derived: from no column of the table"))?;
+            taken.push(Derived { column: columns.len(), column_type, source, path });
+            columns.push(Column { name, column_type });
+        }
+        let table = tables::Table { dialect, columns, derived: taken, has_course, renamed };
+        Ok(Self { inner: Arc::new(table) })
     }
 
     #[getter]
@@ -80,7 +91,8 @@ enum Sending {
 /// Reads one file of a package; the counts, and the exception that ended it early or None.
 #[pyfunction]
 #[pyo3(signature = (
-    input, table, target, *, format_name="parquet", package, member, site=None, day=None, label,
+    input, table, target, *, format_name="parquet", package, member, course=None, site=None,
+    day=None, label,
     rejects_path=None, metadata=vec![], threads=1, control,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one file")]
@@ -92,6 +104,7 @@ pub fn convert<'py>(
     format_name: &str,
     package: String,
     member: String,
+    course: Option<String>,
     site: Option<String>,
     day: Option<i32>,
     label: &str,
@@ -104,7 +117,7 @@ pub fn convert<'py>(
     let table = Arc::clone(&table.get().inner);
     let control = Arc::clone(&control.get().inner);
     let format = format(format_name)?;
-    let origin = Origin { site, package, member, day };
+    let origin = Origin { course, site, package, member, day };
     let mut sending = match target.cast::<BatchWriter>() {
         Ok(writer) => Sending::Stream(writer.get().sender()),
         Err(_) => {

@@ -6,7 +6,7 @@ use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
@@ -23,19 +23,13 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Gathers rows, and gives them as batches.
 pub struct TableBuilder<'t> {
     schema: SchemaRef,
-    origin: &'t Origin,
     names: Vec<&'t str>,
     columns: Vec<ColumnBuilder>,
-    site: StringBuilder,
-    package: StringBuilder,
-    day: Date32Builder,
-    member: StringBuilder,
+    /// What is the same in all rows, as often as a batch has rows.
+    place: Vec<ArrayRef>,
     row: Int64Builder,
-    extra: StringBuilder,
-    misfits: StringBuilder,
-    /// Objects of the row under way, without their last brace.
-    extra_object: Vec<u8>,
-    misfits_object: Vec<u8>,
+    extra: Objects,
+    misfits: Objects,
     bytes: usize,
     batches: Vec<RecordBatch>,
 }
@@ -43,20 +37,21 @@ pub struct TableBuilder<'t> {
 impl<'t> TableBuilder<'t> {
     /// A builder of the columns of `table`.
     pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
+        let course = table.has_course.then(|| repeated(origin.course.as_deref()));
+        let place: [ArrayRef; 4] = [
+            repeated(origin.site.as_deref()),
+            repeated(Some(&origin.package)),
+            Arc::new(Date32Array::from(vec![origin.day; BATCH_ROWS])),
+            repeated(Some(&origin.member)),
+        ];
         Self {
             schema,
-            origin,
             names: table.columns.iter().map(|column| column.name.as_str()).collect(),
             columns: table.columns.iter().map(ColumnBuilder::new).collect(),
-            site: StringBuilder::new(),
-            package: StringBuilder::new(),
-            day: Date32Builder::new(),
-            member: StringBuilder::new(),
+            place: course.into_iter().chain(place).collect(),
             row: Int64Builder::new(),
-            extra: StringBuilder::new(),
-            misfits: StringBuilder::new(),
-            extra_object: Vec::new(),
-            misfits_object: Vec::new(),
+            extra: Objects::default(),
+            misfits: Objects::default(),
             bytes: 0,
             batches: Vec::new(),
         }
@@ -70,19 +65,19 @@ impl<'t> TableBuilder<'t> {
     /// Sets a column to null, and keeps its text aside.
     pub fn push_misfit(&mut self, column: usize, text: &str) {
         self.columns[column].push(Value::Null);
-        push_member(&mut self.misfits_object, self.names[column], text);
+        self.misfits.push(self.names[column], text);
         self.bytes += text.len();
     }
 
     /// Keeps a value that the table has no column for.
     pub fn push_extra(&mut self, name: &str, text: &str) {
-        push_member(&mut self.extra_object, name, text);
+        self.extra.push(name, text);
         self.bytes += text.len();
     }
 
     /// Keeps an object, as JSON, of what the table has no columns for.
     pub fn push_extra_json(&mut self, object: &str) {
-        self.extra_object.extend_from_slice(&object.as_bytes()[..object.len() - 1]);
+        self.extra.object.extend_from_slice(&object.as_bytes()[..object.len() - 1]);
         self.bytes += object.len();
     }
 
@@ -91,13 +86,9 @@ impl<'t> TableBuilder<'t> {
     /// # Errors
     /// `Internal`, should a column be left out.
     pub fn end_row(&mut self, row: u64) -> Result<()> {
-        self.site.append_option(self.origin.site.as_deref());
-        self.package.append_value(&self.origin.package);
-        self.day.append_option(self.origin.day);
-        self.member.append_value(&self.origin.member);
         self.row.append_value(i64::try_from(row).unwrap_or(i64::MAX));
-        append_object(&mut self.extra, &mut self.extra_object);
-        append_object(&mut self.misfits, &mut self.misfits_object);
+        self.extra.end_row(self.row.len());
+        self.misfits.end_row(self.row.len());
         if self.row.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.end_batch()?;
         }
@@ -108,13 +99,11 @@ impl<'t> TableBuilder<'t> {
         self.bytes = 0;
         let mut columns: Vec<ArrayRef> =
             self.columns.iter_mut().map(ColumnBuilder::finish).collect();
-        columns.push(Arc::new(self.site.finish()));
-        columns.push(Arc::new(self.package.finish()));
-        columns.push(Arc::new(self.day.finish()));
-        columns.push(Arc::new(self.member.finish()));
+        let rows = self.row.len();
+        columns.extend(self.place.iter().map(|column| column.slice(0, rows)));
         columns.push(Arc::new(self.row.finish()));
-        columns.push(Arc::new(self.extra.finish()));
-        columns.push(Arc::new(self.misfits.finish()));
+        columns.push(self.extra.finish(rows));
+        columns.push(self.misfits.finish(rows));
         let batch = RecordBatch::try_new(self.schema.clone(), columns)
             .map_err(|error| Error::internal(error.to_string()))?;
         self.batches.push(batch);
@@ -138,21 +127,57 @@ impl<'t> TableBuilder<'t> {
     }
 }
 
-fn push_member(object: &mut Vec<u8>, name: &str, text: &str) {
-    object.push(if object.is_empty() { b'{' } else { b',' });
-    push_json_string(name, object);
-    object.push(b':');
-    push_json_string(text, object);
+/// A text as often as a batch has rows.
+fn repeated(text: Option<&str>) -> ArrayRef {
+    match text {
+        Some(text) => {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, BATCH_ROWS)))
+        }
+        None => Arc::new(StringArray::new_null(BATCH_ROWS)),
+    }
 }
 
-fn append_object(column: &mut StringBuilder, object: &mut Vec<u8>) {
-    if object.is_empty() {
-        column.append_null();
-        return;
+/// A column of JSON objects that nearly no row has.
+#[derive(Default)]
+struct Objects {
+    column: StringBuilder,
+    /// The object of the row under way, without its last brace.
+    object: Vec<u8>,
+}
+
+impl Objects {
+    fn push(&mut self, name: &str, text: &str) {
+        self.object.push(if self.object.is_empty() { b'{' } else { b',' });
+        push_json_string(name, &mut self.object);
+        self.object.push(b':');
+        push_json_string(text, &mut self.object);
     }
-    object.push(b'}');
-    column.append_value(String::from_utf8_lossy(object));
-    object.clear();
+
+    /// Ends the row, which is the batch's last of so many.
+    fn end_row(&mut self, rows: usize) {
+        if self.object.is_empty() {
+            return;
+        }
+        self.object.push(b'}');
+        self.fill(rows - 1);
+        self.column.append_value(String::from_utf8_lossy(&self.object));
+        self.object.clear();
+    }
+
+    /// Sets those of the first `rows` to null that were passed over.
+    fn fill(&mut self, rows: usize) {
+        for _ in self.column.len()..rows {
+            self.column.append_null();
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.column.is_empty() {
+            return Arc::new(StringArray::new_null(rows));
+        }
+        self.fill(rows);
+        Arc::new(self.column.finish())
+    }
 }
 
 /// One column.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::tables::blocks::Block;
 use crate::tables::builder::TableBuilder;
 use crate::tables::stats::{Reason, Stats};
-use crate::tables::tab::{Layout, Target, push_reject, push_text};
+use crate::tables::tab::{Layout, Target, push_reject, push_text, without_nul};
 use crate::tables::value::Value;
 use crate::tables::{Origin, Table};
 
@@ -198,9 +198,13 @@ impl<'t> CsvReader<'t> {
                     if self.table.columns[*column].name == "course_id" {
                         self.stats.note_course(&text, 1);
                     }
+                    let text = without_nul(text, &mut self.stats);
                     push_text(&mut self.builder, &mut self.stats, *column, *column_type, text);
                 }
-                Target::Extra(name) => self.builder.push_extra(name, &text),
+                Target::Extra(name) => {
+                    let text = without_nul(text, &mut self.stats);
+                    self.builder.push_extra(name, &text);
+                }
             }
         }
         for &column in layout.missing() {

@@ -12,7 +12,7 @@ use crate::tables::blocks::Block;
 use crate::tables::builder::TableBuilder;
 use crate::tables::node::Node;
 use crate::tables::stats::{Reason, Stats};
-use crate::tables::tab::{push_reject, push_text};
+use crate::tables::tab::{push_reject, push_text, without_nul};
 use crate::tables::value::Value;
 use crate::tables::{ColumnType, Origin, Table};
 
@@ -142,6 +142,7 @@ impl<'t> ForumReader<'t> {
             }
             (Some(value), _) => Cow::Owned(value.to_json()),
         };
+        let text = without_nul(text, &mut self.stats);
         push_text(&mut self.builder, &mut self.stats, column, column_type, text);
     }
 }

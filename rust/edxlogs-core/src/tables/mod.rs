@@ -84,6 +84,19 @@ pub struct Column {
     pub column_type: ColumnType,
 }
 
+/// A column that is taken out of another's JSON.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// Its place among the columns.
+    pub column: usize,
+    /// Its type.
+    pub column_type: ColumnType,
+    /// The place of the column that it is taken from.
+    pub source: usize,
+    /// Keys that lead to it.
+    pub path: Vec<String>,
+}
+
 /// A table: how its files are written, and what columns come of them.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -91,19 +104,24 @@ pub struct Table {
     pub dialect: Dialect,
     /// Its columns, in the order of the output.
     pub columns: Vec<Column>,
+    /// Those of the columns, the last ones, that are no files' own.
+    pub derived: Vec<Derived>,
+    /// Whether a column says the course of the file. Files in a folder of their course need none.
+    pub has_course: bool,
     /// Other headers that stand for a column, with that column's name.
     pub renamed: Vec<(String, String)>,
 }
 
-/// Columns that follow those of the table: where a row came from, and what found no place.
-pub const PLACE_COLUMNS: [&str; 7] =
-    ["site", "package", "snapshot_date", "member", "row", "extra", "misfits"];
+/// Columns that follow those of the table: where a row came from, and what found no place. The
+/// first is left out where the folder says it.
+pub const PLACE_COLUMNS: [&str; 8] =
+    ["course", "site", "package", "snapshot_date", "member", "row", "extra", "misfits"];
 
 impl Table {
     /// The columns of the output.
     pub fn schema(&self) -> SchemaRef {
         let own = self.columns.iter().map(|c| Field::new(&c.name, c.column_type.arrow(), true));
-        let place = PLACE_COLUMNS.iter().map(|&name| match name {
+        let place = PLACE_COLUMNS[usize::from(!self.has_course)..].iter().map(|&name| match name {
             "snapshot_date" => Field::new(name, DataType::Date32, true),
             "row" => Field::new(name, DataType::Int64, false),
             _ => Field::new(name, DataType::Utf8, !matches!(name, "package" | "member")),
@@ -111,9 +129,15 @@ impl Table {
         Arc::new(Schema::new(own.chain(place).collect::<Vec<_>>()))
     }
 
+    /// Columns that are taken out of that one.
+    pub fn derived_from(&self, source: usize) -> impl Iterator<Item = &Derived> {
+        self.derived.iter().filter(move |derived| derived.source == source)
+    }
+
     /// The place of the column that a header names.
     pub fn position(&self, header: &str) -> Option<usize> {
-        let at = |name: &str| self.columns.iter().position(|column| column.name == name);
+        let own = &self.columns[..self.columns.len() - self.derived.len()];
+        let at = |name: &str| own.iter().position(|column| column.name == name);
         at(header).or_else(|| {
             let renamed = self.renamed.iter().find(|(other, _)| other == header);
             renamed.and_then(|(_, name)| at(name))
@@ -124,6 +148,8 @@ impl Table {
 /// Where the rows of a file come from: the same in all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
+    /// Course of the file, where a column says it.
+    pub course: Option<String>,
     /// Site of the platform, whose user ids are its own.
     pub site: Option<String>,
     /// Base name of the package.

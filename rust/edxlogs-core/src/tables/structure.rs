@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::tables::builder::TableBuilder;
 use crate::tables::node::Node;
 use crate::tables::stats::{Reason, Stats};
-use crate::tables::tab::{push_reject, push_text};
+use crate::tables::tab::{push_reject, push_text, without_nul};
 use crate::tables::value::Value;
 use crate::tables::{Origin, Table};
 
@@ -162,7 +162,10 @@ fn push_block(
         };
         match text {
             None => builder.push(column, Value::Null),
-            Some(text) => push_text(builder, stats, column, field.column_type, text),
+            Some(text) => {
+                let text = without_nul(text, stats);
+                push_text(builder, stats, column, field.column_type, text);
+            }
         }
     }
     if let Node::Object(members) = block.node {

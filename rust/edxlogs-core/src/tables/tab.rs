@@ -14,13 +14,15 @@ use std::borrow::Cow;
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::path::{Step, find};
 use crate::rejects::COMMENT;
+use crate::scanner::Kind;
 use crate::tables::blocks::Block;
 use crate::tables::builder::TableBuilder;
 use crate::tables::stats::{Reason, Stats};
 use crate::tables::value::{self, Value};
-use crate::tables::{ColumnType, Dialect, Origin, Table};
-use crate::text::push_json_string;
+use crate::tables::{ColumnType, Derived, Dialect, Origin, Table};
+use crate::text::{decode, push_json_string, whole_value};
 
 use arrow_array::RecordBatch;
 
@@ -94,7 +96,11 @@ impl<'t> Layout<'t> {
         let has = |column| {
             fields.iter().any(|field| matches!(field, Target::Column(at, _) if *at == column))
         };
-        let missing = (0..table.columns.len()).filter(|&column| !has(column)).collect();
+        let is_missing = |&column: &usize| {
+            // What is derived is there where its source is.
+            !has(table.derived.iter().find(|d| d.column == column).map_or(column, |d| d.source))
+        };
+        let missing = (0..table.columns.len()).filter(is_missing).collect();
         Ok(Self { table, fields, missing, course, literals: false, header_bytes: 0 })
     }
 
@@ -161,6 +167,10 @@ pub struct TabReader<'t> {
     builder: TableBuilder<'t>,
     /// Where the row under way has its tabs.
     tabs: Vec<usize>,
+    /// Whether it has a backslash.
+    has_escapes: bool,
+    /// Whether the block has a NUL.
+    has_nul: bool,
     /// What became of the rows.
     pub stats: Stats,
     /// Rejected rows, each after a comment line with its place and the reason.
@@ -175,6 +185,8 @@ impl<'t> TabReader<'t> {
             origin,
             builder: TableBuilder::new(layout.table, schema, origin),
             tabs: Vec::new(),
+            has_escapes: false,
+            has_nul: false,
             stats: Stats { misfits: vec![0; layout.table.columns.len()], ..Stats::default() },
             rejects: Vec::new(),
         }
@@ -192,6 +204,7 @@ impl<'t> TabReader<'t> {
         let skipped = if block.line == 1 { self.layout.header_bytes } else { 0 };
         let bytes = &block.bytes[skipped..];
         self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
+        self.has_nul = memchr::memchr(b'\0', bytes).is_some();
         let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut line = block.line + u64::from(skipped > 0);
         let mut start = 0;
@@ -240,6 +253,7 @@ impl<'t> TabReader<'t> {
 
     fn row(&mut self, row: &[u8], text: Option<&str>, line: u64) -> Result<()> {
         self.stats.rows += 1;
+        self.has_escapes = memchr::memchr(b'\\', row).is_some();
         let layout = self.layout;
         let mut start = 0;
         for (at, target) in layout.fields.iter().enumerate() {
@@ -254,12 +268,19 @@ impl<'t> TabReader<'t> {
                 self.stats.note_course(course, 1);
             }
             match (target, value) {
-                (Target::Column(column, _), None) => self.builder.push(*column, Value::Null),
+                (Target::Column(column, _), None) => {
+                    for derived in layout.table.derived_from(*column) {
+                        self.builder.push(derived.column, Value::Null);
+                    }
+                    self.builder.push(*column, Value::Null);
+                }
                 (Target::Column(column, column_type), Some(text)) => {
+                    for derived in layout.table.derived_from(*column) {
+                        self.derive(derived, &text);
+                    }
                     push_text(&mut self.builder, &mut self.stats, *column, *column_type, text);
                 }
                 (Target::Extra(name), Some(text)) => {
-                    let text = without_nul(text, &mut self.stats);
                     self.builder.push_extra(name, &text);
                 }
                 (Target::Extra(_), None) => {}
@@ -285,7 +306,7 @@ impl<'t> TabReader<'t> {
                 text
             }
         };
-        if memchr::memchr(b'\\', field).is_some() {
+        if self.has_escapes && memchr::memchr(b'\\', field).is_some() {
             value = Cow::Owned(if self.layout.table.dialect == Dialect::Module {
                 unescape_module(&value)
             } else {
@@ -303,7 +324,35 @@ impl<'t> TabReader<'t> {
             self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
             value = Cow::Owned(text.into_owned());
         }
+        if self.has_nul || matches!(value, Cow::Owned(_)) {
+            value = without_nul(value, &mut self.stats);
+        }
         Some(value)
+    }
+
+    /// Sets a column to what stands at a path in the JSON of another.
+    fn derive(&mut self, derived: &Derived, json: &str) {
+        let steps = derived.path.iter().map(|step| Step::Key(step));
+        let whole = whole_value(json.as_bytes()).ok().map(|(span, _)| span);
+        let found = whole.and_then(|whole| find(json.as_bytes(), whole, steps));
+        let text = match found {
+            None => None,
+            Some(span) if span.kind == Kind::Null => None,
+            Some(span) if span.kind == Kind::String && derived.column_type != ColumnType::Json => {
+                Some(decode(json, span))
+            }
+            Some(span) if span.kind == Kind::String => {
+                Some(Cow::Borrowed(&json[span.start - 1..=span.end]))
+            }
+            Some(span) => Some(Cow::Borrowed(&json[span.start..span.end])),
+        };
+        match text {
+            None => self.builder.push(derived.column, Value::Null),
+            Some(text) => {
+                let (column, column_type) = (derived.column, derived.column_type);
+                push_text(&mut self.builder, &mut self.stats, column, column_type, text);
+            }
+        }
     }
 
     fn reject(&mut self, row: &[u8], line: u64, byte: u64, reason: Reason) {
@@ -321,7 +370,6 @@ pub fn push_text(
     column_type: ColumnType,
     text: Cow<'_, str>,
 ) {
-    let text = without_nul(text, stats);
     if column_type == ColumnType::Text {
         builder.push(column, Value::Text(text));
         return;
@@ -340,7 +388,7 @@ pub fn push_text(
 }
 
 /// A text without its NUL characters, which are counted.
-fn without_nul<'a>(text: Cow<'a, str>, stats: &mut Stats) -> Cow<'a, str> {
+pub fn without_nul<'a>(text: Cow<'a, str>, stats: &mut Stats) -> Cow<'a, str> {
     if memchr::memchr(b'\0', text.as_bytes()).is_none() {
         return text;
     }
