@@ -14,6 +14,8 @@ __all__ = [
     "BatchWriter",
     "Control",
     "Crc",
+    "OraJoin",
+    "OraTarget",
     "Output",
     "Part",
     "PartWriter",
@@ -260,10 +262,49 @@ class Table:
     def column_names(self) -> list[str]:
         """Those of the table and of the place of a row, as they come out."""
 
+@final
+class OraTarget:
+    """Takes the rows of one table of an `OraJoin`."""
+
+@final
+class OraJoin:
+    """The tables of a course's open response assessments, held to be joined."""
+
+    def __new__(cls) -> OraJoin: ...
+    def target(self, table: str) -> OraTarget:
+        """What takes the rows of a table; those that were taken before are forgotten."""
+    def write(
+        self,
+        target: str | PathLike[str],
+        table: Table,
+        *,
+        format_name: str = "parquet",
+        package: str,
+        member: str,
+        site: str | None = None,
+        day: int | None = None,
+        metadata: Sequence[tuple[str, str]] = ...,
+    ) -> int:
+        """Write a row for each submission to a new file; how many.
+
+        Args:
+            target: path of the file.
+            table: its columns, those of `ora_submissions`.
+            format_name: as for `convert`.
+            package: as for `convert`.
+            member: of the submissions.
+            site: as for `convert`.
+            day: as for `convert`.
+            metadata: as for `convert`.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+
 def convert(
     input: str | PathLike[str] | int | _Readable,  # noqa: A002
     table: Table,
-    target: str | PathLike[str] | BatchWriter,
+    target: str | PathLike[str] | BatchWriter | OraTarget,
     *,
     format_name: str = "parquet",
     package: str,
@@ -282,7 +323,7 @@ def convert(
     Args:
         input: a path, a descriptor that stays the caller's, or a file object.
         table: whose rows it holds.
-        target: path of a new file of mode 0600, or the writer of a stream.
+        target: path of a new file of mode 0600, the writer of a stream, or of a join.
         format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
         package: base name of the package, for its rows.
         member: name of the file in the package, likewise.

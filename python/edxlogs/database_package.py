@@ -20,6 +20,8 @@ from edxlogs.s3 import S3, SCHEME, split_url
 from edxlogs.sources import cannot_open
 from edxlogs.zips import FileRange, MemberReader, ZipArchive, ZipMember
 
+_EPOCH_ORDINAL = 719_163  # of 1970-01-01
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -64,6 +66,11 @@ class DatabasePackage:
     archive: ZipArchive = field(repr=False)
     identity: tuple[int, int] | None = None
 
+    @property
+    def epoch_day(self) -> int | None:
+        """The day in days since 1970-01-01."""
+        return None if self.day is None else epoch_day(self.day)
+
     def open(self, member: Member) -> MemberReader:
         """Begin to read a member as it is stored.
 
@@ -77,6 +84,11 @@ class DatabasePackage:
             if isinstance(error, ValueError):
                 raise
             raise cannot_open(self.place, error) from error
+
+
+def epoch_day(day: datetime.date) -> int:
+    """A day in days since 1970-01-01."""
+    return day.toordinal() - _EPOCH_ORDINAL
 
 
 def open_package(place: str, s3: S3 | None = None) -> DatabasePackage:

@@ -97,21 +97,32 @@ _CUT_COURSES = ("assessment_peerworkflow", "assessment_studenttrainingworkflow")
 _ORA = ("assessment_", "submissions_", "workflow_")
 
 
+JOINED = "ora_submissions"
+"""A table that no file holds: those of open response assessments, joined."""
+
+
 @functools.cache
-def tables() -> dict[str, Table]:
-    """Every table by its name, in the order in which they are shown."""
+def _columns() -> dict[str, tuple[tuple[str, str], ...]]:
     text = resources.files(__package__).joinpath("database_tables.tsv").read_text("utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     columns: dict[str, list[tuple[str, str]]] = {}
     for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
         columns.setdefault(row["table"], []).append((row["column"], row["type"]))
+    return {name: tuple(its) for name, its in columns.items()}
+
+
+@functools.cache
+def tables() -> dict[str, Table]:
+    """Every table of which there are files, by its name, in the order in which they are shown."""
     found = {}
-    for name, its in columns.items():
+    for name, columns in _columns().items():
+        if name == JOINED:
+            continue
         dialect, extension = _FORMATS.get(name, (Dialect.TAB, ".sql"))
         found[name] = Table(
             name=name,
             dialect=dialect,
-            columns=tuple(its),
+            columns=columns,
             file_names=_FILE_NAMES.get(name, (name,)),
             extension=extension,
             renamed=_RENAMED.get(name, ()),
@@ -121,3 +132,8 @@ def tables() -> dict[str, Table]:
         )
     found["course"] = Table("course", Dialect.OLX, (), ("course",), ".xml.tar.gz")
     return found
+
+
+def joined_table() -> Table:
+    """The table `JOINED`, whose dialect says nothing."""
+    return Table(JOINED, Dialect.TAB, _columns()[JOINED], (), "")

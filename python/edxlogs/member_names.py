@@ -38,6 +38,11 @@ class MemberName:
     site: str | None = None
     failed: bool = False
 
+    @property
+    def key(self) -> tuple[str | None, str | None]:
+        """Stem and site, which the files of a course share."""
+        return self.stem, self.site
+
 
 def describe_member(path: str) -> MemberName:
     """Read a member's name, the folders before it left aside."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edxlogs.course_probe import PROBED, course_in_head
 from edxlogs.course_stems import Key, Stems, spellings
 from edxlogs.database_package import DatabasePackage, Member
+from edxlogs.member_names import MemberName
 from edxlogs.run import Workers
 from edxlogs.table_reading import TableReader
 
@@ -41,12 +42,12 @@ class TableChoice:
     def _matches(self, course: str) -> bool:
         return any(_glob(pattern).fullmatch(course) for pattern in self.courses)
 
-    def wants(self, member: Member) -> bool:
-        """Whether a file's table and site are wanted."""
-        table = member.table
+    def wants(self, name: MemberName) -> bool:
+        """Whether a file is one of a table and site that are wanted."""
+        table = None if name.failed else name.table
         if table is None or (self.tables and table.name not in self.tables):
             return False
-        return not self.sites or member.name.site in self.sites
+        return not self.sites or name.site in self.sites
 
     def may_be_wanted(self, stem: str | None) -> bool:
         """Whether one of the courses can be spelled like that; names can be cut."""
@@ -88,21 +89,21 @@ class Courses:
         self._workers = workers
         self._stems = Stems(choice.exact_courses)
 
-    def course(self, member: Member) -> str | None:
-        """The course of a file; None if it is not known."""
-        return self._stems.course(_key(member))
+    def course(self, key: Key) -> str | None:
+        """The course of files with that stem; None if it is not known."""
+        return self._stems.course(key)
 
-    def tell(self, member: Member, course: str) -> None:
-        """Take what the content of a file says."""
-        self._stems.tell(_key(member), course)
+    def tell(self, key: Key, course: str) -> None:
+        """Take what the content of a file with that stem says."""
+        self._stems.tell(key, course)
 
     def probe(self, files: Sequence[_File]) -> None:
         """Look into a file or two beside each of these, for its course."""
-        wanted = {(package.place, _key(member)) for package, member in files}
+        wanted = {(package.place, member.name.key) for package, member in files}
         groups: dict[tuple[str, Key], list[_File]] = {}
         for package in self._packages:
             for member in package.members:
-                group = (package.place, _key(member))
+                group = (package.place, member.name.key)
                 if member.table is not None and member.table.name in PROBED and group in wanted:
                     groups.setdefault(group, []).append((package, member))
 
@@ -124,12 +125,8 @@ class Courses:
             assert member.table is not None
             course = course_in_head(member.table, self._reader.head(package, member))
             if course is not None:
-                self.tell(member, course)
+                self.tell(member.name.key, course)
                 return
-
-
-def _key(member: Member) -> Key:
-    return member.name.stem, member.name.site
 
 
 def _order(file: _File) -> int:

@@ -33,7 +33,7 @@ def relative_path(
     course: str | None,
     is_of_course: bool,
     stem: str,
-    ending: str,
+    ending: str | None,
     course_first: bool = False,
 ) -> Path:
     """Where the rows of a file of a package go, below the folder.
@@ -43,10 +43,10 @@ def relative_path(
         course: of the rows; None where it is not known.
         is_of_course: whether a file holds one course.
         stem: of the file's name: package and site.
-        ending: of the file's name, by the format.
+        ending: of the file's name, by the format; None for a folder.
         course_first: whether the course's folder holds the table's.
     """
-    name = f"{_safe(stem)}.{ending}"
+    name = _safe(stem) if ending is None else f"{_safe(stem)}.{ending}"
     if not is_of_course:
         return Path(table, name)
     partition = f"course={_UNKNOWN_COURSE if course is None else _safe(course)}"
@@ -106,8 +106,11 @@ class TableFolder:
             lock = os.open(self._work / "lock", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for left in os.listdir(self._work):
-                if left != "lock":
-                    os.unlink(self._work / left)
+                path = self._work / left
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif left != "lock":
+                    path.unlink()
         except BlockingIOError:
             if lock is not None:
                 os.close(lock)
@@ -139,10 +142,11 @@ class TableFolder:
         )
 
     def work_path(self, number: int, kind: str = "rows") -> Path:
-        """Place for a hidden file of a member; one that is there is removed."""
+        """Place for a hidden file or folder of a member; what is there is removed."""
         path = self._work / f"{number:06}-{kind}"
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
         return path
 
     def refuse(self, relative: Path) -> None:
@@ -164,7 +168,7 @@ class TableFolder:
         os.sync()
 
     def publish(self, work: Path, relative: Path) -> None:
-        """Give a hidden file its name.
+        """Give a hidden file or folder its name.
 
         Raises:
             ConfigError: there is such a file.
@@ -173,6 +177,9 @@ class TableFolder:
         target = self.target / relative
         try:
             self._make_folder(target.parent)
+            if work.is_dir():
+                self._publish_folder(work, target)
+                return
             os.chmod(work, self._mode)
             if self._overwrite:
                 os.rename(work, target)
@@ -191,6 +198,17 @@ class TableFolder:
             raise self._exists(relative) from None
         except OSError as error:
             raise self._cannot(error) from error
+
+    def _publish_folder(self, work: Path, target: Path) -> None:
+        for folder, _, files in os.walk(work):
+            os.chmod(folder, self._mode | (self._mode & 0o444) >> 2 | 0o700)
+            for name in files:
+                os.chmod(os.path.join(folder, name), self._mode)
+        if os.path.lexists(target):
+            if not self._overwrite or not target.is_dir() or target.is_symlink():
+                raise FileExistsError
+            os.rename(target, self._work / f"{work.name}-old")
+        os.rename(work, target)
 
     def discard(self) -> None:
         """Remove all that is not published. May be called twice."""

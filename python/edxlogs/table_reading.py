@@ -13,22 +13,23 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from edxlogs import _core
 from edxlogs.database_package import DatabasePackage, Member
-from edxlogs.database_tables import tables
+from edxlogs.database_tables import JOINED, joined_table, tables
 from edxlogs.errors import EdxlogsError, FormatError, OutputError
 from edxlogs.gpg import Gpg
+from edxlogs.gpg_input import Readable
+from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
 from edxlogs.table_account import Counts
-from edxlogs.zips import MemberReader
 
+Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget
 _DRAIN_BYTES = 1 << 20
 _PROBE_BYTES = 64 << 10
-_EPOCH_ORDINAL = 719_163  # of 1970-01-01
 
 
 @functools.cache
@@ -40,7 +41,7 @@ def core_table(name: str, *, expand: bool = False, has_course: bool = False) -> 
         expand: whether it has the columns that are taken out of its JSON.
         has_course: whether a column says the course.
     """
-    table = tables()[name]
+    table = joined_table() if name == JOINED else tables()[name]
     derived = table.derived if expand else ()
     dialect = table.dialect.value
     return _core.Table(dialect, table.columns, table.renamed, derived, has_course=has_course)
@@ -68,8 +69,9 @@ class Converted:
 class Progressing:
     """A member's reader that lets others know how much was read, and keeps what it raised."""
 
-    def __init__(self, reader: MemberReader, count: Callable[[int], None]) -> None:
+    def __init__(self, reader: Readable, count: Callable[[int], None]) -> None:
         self.error: EdxlogsError | None = None
+        self.bytes_read = 0
         self._reader = reader
         self._count = count
         self._head = b""
@@ -93,8 +95,14 @@ class Progressing:
         except EdxlogsError as error:
             self.error = error
             raise
+        self.bytes_read += len(data)
         self._count(len(data))
         return data
+
+    def drain(self) -> None:
+        """Read what is left, for what is wrong with it."""
+        while self.read(_DRAIN_BYTES):
+            pass
 
 
 class TableReader:
@@ -120,7 +128,7 @@ class TableReader:
         package: DatabasePackage,
         member: Member,
         table: _core.Table,
-        target: Callable[[], str | os.PathLike[str] | _core.BatchWriter],
+        target: Callable[[], Target],
         options: dict[str, Any],
     ) -> Converted:
         """Read a file to its end, and weigh what gpg and the zip say of it.
@@ -138,32 +146,71 @@ class TableReader:
         Raises:
             OutputError: the rows cannot be written.
         """
-        day = None if package.day is None else package.day.toordinal() - _EPOCH_ORDINAL
+        label = f"{package.place}: {member.path}"
         said = {
             "package": package.name,
             "member": member.path,
             "site": member.name.site,
-            "day": day,
-            "label": f"{package.place}: {member.path}",
-            "control": self.control,
+            "day": package.epoch_day,
+            "label": label,
         }
+
+        def work(source: Any) -> Converted:
+            place = target()
+            return self.convert_text(source, table, place, {**said, **options})
+
+        done = self.read(label, lambda: package.open(member), work)
+        if member.table is None or not member.table.tells_course:
+            done.courses = {}
+        return done
+
+    def convert_text(
+        self, source: Any, table: _core.Table, target: Target, options: dict[str, Any]
+    ) -> Converted:
+        """Convert what a descriptor or an object with `read` gives, already decrypted.
+
+        Raises:
+            OutputError: the rows cannot be written.
+        """
+        counts, error = _core.convert(source, table, target, control=self.control, **options)
+        if isinstance(error, OutputError):
+            raise error
+        return Converted(Counts.of(counts, 0), counts["courses"], error, said=counts)
+
+    def read(
+        self,
+        label: str,
+        opener: Callable[[], AbstractContextManager[Readable]],
+        work: Callable[[Any], Converted],
+    ) -> Converted:
+        """Decrypt something, have it worked on, and weigh what gpg says of it.
+
+        Args:
+            label: what messages call it.
+            opener: opens it as it is stored; called again if it has to be read again.
+            work: takes the text, as a descriptor or an object with `read`; what comes of it is
+                provisional until the end.
+
+        Returns:
+            What came of the work, with the verdict as its error.
+
+        Raises:
+            OutputError: of the work.
+        """
         delays = self._gpg.delays()
         length: int | None = None
         warning: str | None = None
         while True:
+            data: Progressing | None = None
             try:
-                with package.open(member) as reader:
+                with opener() as reader:
                     data = Progressing(reader, self._count)
-                    converted, verdict = self._read(
-                        table, data, target(), length, {**said, **options}
-                    )
-                    converted.counts.bytes_read = reader.bytes_read
+                    converted, verdict = self._read(label, data, work, length)
             except OutputError:
                 raise
             except EdxlogsError as error:
-                return Converted(Counts(), error=error)
-            if member.table is None or not member.table.tells_course:
-                converted.courses = {}
+                return Converted(Counts(bytes_read=data.bytes_read if data else 0), error=error)
+            converted.counts.bytes_read = data.bytes_read
             converted.warning = converted.warning or warning
             delay = next(delays, None) if verdict is not None and verdict.retry else None
             if verdict is None or delay is None:
@@ -174,19 +221,20 @@ class TableReader:
 
     def _read(
         self,
-        table: _core.Table,
+        label: str,
         data: Progressing,
-        target: str | os.PathLike[str] | _core.BatchWriter,
+        work: Callable[[Any], Converted],
         length: int | None,
-        options: dict[str, Any],
-    ) -> tuple[Converted, Any]:
+    ) -> tuple[Converted, Verdict | None]:
         """Read once; what came of it, and gpg's verdict if it was asked."""
         if not looks_like_openpgp(data.peek()):
-            converted = _convert(data, table, target, options)
+            converted = work(data)
+            if converted.error is None:
+                data.drain()  # a zip tells what is wrong at the end
             converted.error = data.error or converted.error
             return converted, None
-        with self._gpg.open(options["label"], data, length=length) as decryption:
-            converted = _convert(decryption.stdout_fd, table, target, options)
+        with self._gpg.open(label, data, length=length) as decryption:
+            converted = work(decryption.stdout_fd)
             if self.control.stopped:
                 decryption.kill()
                 return converted, None
@@ -217,15 +265,3 @@ class TableReader:
                         break
                 return text
         return b""
-
-
-def _convert(
-    source: Any,
-    table: _core.Table,
-    target: str | os.PathLike[str] | _core.BatchWriter,
-    options: dict[str, Any],
-) -> Converted:
-    counts, error = _core.convert(source, table, target, **options)
-    if isinstance(error, OutputError):
-        raise error
-    return Converted(Counts.of(counts, 0), counts["courses"], error, said=counts)

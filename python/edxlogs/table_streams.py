@@ -142,14 +142,14 @@ class Tables(Mapping[str, TableStream]):
             (package, member)
             for package in packages
             for member in package.members
-            if choice.wants(member) and member.table is not None
+            if choice.wants(member.name) and member.table is not None
             if member.table.dialect is not Dialect.OLX
         ]
         courses.probe(wanted)
         self._files: dict[str, list[_File]] = {}
         for package, member in wanted:
             assert member.table is not None
-            course = courses.course(member) if member.table.is_of_course else None
+            course = courses.course(member.name.key) if member.table.is_of_course else None
             if choice.wants_course(course):
                 files = self._files.setdefault(member.table.name, [])
                 files.append((package, member, course))

@@ -77,10 +77,12 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
 @several("--site", metavar="SITE", help="prod, edge, …, as the names of the files tell.")
 @click.option(
     "--expand",
-    type=click.Choice(["studentmodule"]),
+    type=click.Choice(["studentmodule", "ora"]),
     multiple=True,
-    help="Further columns: of the problem state in courseware_studentmodule.",
+    help="Further columns of the problem state in courseware_studentmodule; or a further table,"
+    " ora_submissions, that joins those of open response assessments.",
 )
+@click.option("--unpack", is_flag=True, help="Unpack the content of courses (OLX), too.")
 @click.option("--rejects", metavar="FILE", help="Write rows that cannot be read to FILE.")
 @key_options
 @click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
@@ -106,7 +108,8 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
 def convert_command(packages: tuple[str, ...], **options: Any) -> int:
     """Write the tables of packages as typed files, one dataset a table, partitioned by course.
 
-    PACKAGE is the path or the s3:// URL of a zip. Each file in it is decrypted on the way, and its
+    PACKAGE is the path or the s3:// URL of a zip, or of a package of the research exchange
+    (.tar.gz.gpg). Each file in it is decrypted on the way, and its
     rows appear when it has passed its checks; one that has not is named and left out.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making

@@ -20,6 +20,7 @@ from edxlogs.database_tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.gpg import Gpg
 from edxlogs.names import KNOWN_SITES, shown
+from edxlogs.research_package import ResearchPackage, find_research_package
 from edxlogs.run import worker_count
 from edxlogs.s3 import SCHEME
 from edxlogs.sinks import OutputFile
@@ -70,6 +71,8 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             workers=worker_count(options["threads"]),
             keep_rejects="rejects" in files,
             expand="studentmodule" in options["expand"],
+            expand_ora="ora" in options["expand"],
+            unpack=options["unpack"],
             account=account,
         )
         _convert(run, options)
@@ -106,13 +109,13 @@ def _known_table(name: str) -> str:
 
 def _open(
     places: Sequence[str], account: TableAccount, options: dict[str, Any]
-) -> list[DatabasePackage]:
+) -> list[DatabasePackage | ResearchPackage]:
     """Open the packages, each once; those that cannot be are in the account."""
     s3 = s3_of(options) if any(place.startswith(SCHEME) for place in places) else None
-    packages: dict[object, DatabasePackage] = {}
+    packages: dict[object, DatabasePackage | ResearchPackage] = {}
     for place in places:
         try:
-            package = open_package(place, s3)
+            package = find_research_package(place, s3) or open_package(place, s3)
         except EdxlogsError as error:
             account.failed.append(str(error))
             _say(f"edxlogs: {error}", options)
@@ -139,11 +142,11 @@ def _convert(run: TableRun, options: dict[str, Any]) -> None:
                 return
             if account.status is Status.WITHHELD:
                 progress.tell(f"edxlogs: {account.error} (withheld)")
-            for warning in account.warnings:
-                progress.tell(f"edxlogs: warning: {warning}")
 
         run.on_member = on_member
-        run()
+        told = len(run.account.failed)
+        for failure in run().failed[told:]:
+            _say(f"edxlogs: {failure}", options)
 
 
 def _tell(
@@ -156,6 +159,9 @@ def _tell(
     if options["as_json"]:
         tell(orjson.dumps(report).decode())
         return
+    for member in account.members:
+        for warning in member.warnings:
+            tell(f"edxlogs: warning: {warning}")
     if options["quiet"]:
         return
     for status in (Status.FAILED, Status.UNKNOWN):

@@ -35,6 +35,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
     module.add_class::<tables::Table>()?;
+    module.add_class::<tables::OraJoin>()?;
+    module.add_class::<tables::OraTarget>()?;
     module.add_function(wrap_pyfunction!(tables::convert, module)?)?;
     module.add_function(wrap_pyfunction!(scan::scan, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::part::spool;
 use edxlogs_core::scan::{Rows, Sink};
-use edxlogs_core::tables::convert::{Target, convert as convert_file};
+use edxlogs_core::tables::convert::{Target, convert as convert_file, write};
 use edxlogs_core::tables::encode::TableOutput;
+use edxlogs_core::tables::ora;
 use edxlogs_core::tables::stats::{Reason, Stats};
 use edxlogs_core::tables::{self, Column, ColumnType, Derived, Dialect, Origin};
 use pyo3::prelude::*;
@@ -82,10 +83,76 @@ fn column_type(name: &str) -> PyResult<ColumnType> {
     })
 }
 
+/// Gathers the tables of open response assessments; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+#[derive(Default)]
+pub struct OraJoin {
+    inner: Arc<Mutex<ora::OraJoin>>,
+}
+
+#[pymethods]
+impl OraJoin {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// What takes the rows of one table, from its beginning.
+    fn target(&self, table: String) -> OraTarget {
+        lock(&self.inner).begin(&table);
+        OraTarget { join: Arc::clone(&self.inner), table }
+    }
+
+    #[pyo3(signature = (
+        target, table, *, format_name="parquet", package, member, site=None, day=None, metadata=vec![],
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keywords that describe one file")]
+    fn write(
+        &self,
+        py: Python<'_>,
+        target: PathBuf,
+        table: &Table,
+        format_name: &str,
+        package: String,
+        member: String,
+        site: Option<String>,
+        day: Option<i32>,
+        metadata: Vec<(String, String)>,
+    ) -> PyResult<u64> {
+        let format = format(format_name)?;
+        let origin = Origin { course: None, site, package, member, day };
+        let file = spool::create_private(&target)?;
+        py.detach(|| {
+            let (table, schema) = (&table.inner, table.inner.schema());
+            let mut output = TableOutput::new(file, format, &schema, &metadata)?;
+            let (join, mut rows) = (lock(&self.inner), 0);
+            write(&mut output, format, &schema, &mut |gather| {
+                rows = join.join(table, &origin, gather)?;
+                Ok(())
+            })?;
+            output.finish()?;
+            Ok(rows)
+        })
+        .map_err(|error: Error| to_python(&error))
+    }
+}
+
+/// Takes the rows of one table.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct OraTarget {
+    join: Arc<Mutex<ora::OraJoin>>,
+    table: String,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Where rows go.
 enum Sending {
     File(Box<TableOutput>),
     Stream(BatchSender),
+    Join(Arc<Mutex<ora::OraJoin>>, String),
 }
 
 /// Reads one file of a package; the counts, and the exception that ended it early or None.
@@ -118,14 +185,16 @@ pub fn convert<'py>(
     let control = Arc::clone(&control.get().inner);
     let format = format(format_name)?;
     let origin = Origin { course, site, package, member, day };
-    let mut sending = match target.cast::<BatchWriter>() {
-        Ok(writer) => Sending::Stream(writer.get().sender()),
-        Err(_) => {
-            let file = spool::create_private(&target.extract::<PathBuf>()?)?;
-            let output = TableOutput::new(file, format, &table.schema(), &metadata)
-                .map_err(|error| to_python(&error))?;
-            Sending::File(Box::new(output))
-        }
+    let mut sending = if let Ok(writer) = target.cast::<BatchWriter>() {
+        Sending::Stream(writer.get().sender())
+    } else if let Ok(target) = target.cast::<OraTarget>() {
+        let target = target.get();
+        Sending::Join(Arc::clone(&target.join), target.table.clone())
+    } else {
+        let file = spool::create_private(&target.extract::<PathBuf>()?)?;
+        let output = TableOutput::new(file, format, &table.schema(), &metadata)
+            .map_err(|error| to_python(&error))?;
+        Sending::File(Box::new(output))
     };
     let (stats, result) = py.detach(|| {
         let mut rejects = Rejects { path: rejects_path, file: None };
@@ -133,8 +202,15 @@ pub fn convert<'py>(
             Ok(input) => input,
             Err(error) => return (Stats::default(), Err(Error::from(error))),
         };
-        let mut send;
+        let (mut send, mut gather);
         let target = match &mut sending {
+            Sending::Join(join, table) => {
+                gather = |batch| {
+                    lock(join).take(table, batch);
+                    Ok(())
+                };
+                Target::Batches(&mut gather)
+            }
             Sending::File(output) => Target::Output(output, format),
             Sending::Stream(sender) => {
                 send = |batch| sender.rows(Rows::Batch(batch));
@@ -155,12 +231,12 @@ pub fn convert<'py>(
     Ok((counts(py, &table, &stats)?, error))
 }
 
-/// Ends a file, whose bytes are on disk then.
+/// Ends a file; its bytes have left this process.
 fn finish(sending: Sending) -> Result<()> {
     let Sending::File(output) = sending else {
         return Ok(());
     };
-    output.finish()?.sync_all().map_err(Error::encode)
+    output.finish().map(drop)
 }
 
 /// Rejected rows, in a file that is made with the first of them.

@@ -30,7 +30,7 @@ pub enum Target<'o> {
 }
 
 /// Takes the batches of a stretch.
-type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
+pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
 
 /// What one stretch comes to.
 #[derive(Default)]
@@ -69,6 +69,19 @@ pub fn convert(
         Dialect::Forum => run.forum(input, table, threads, &mut stats),
     };
     (stats, result)
+}
+
+/// Writes the rows that `work` gathers as one stretch.
+///
+/// # Errors
+/// Those of `work`; `Encode`.
+pub fn write(
+    output: &mut TableOutput,
+    format: Format,
+    schema: &SchemaRef,
+    work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
+) -> Result<()> {
+    output.append(gather(Some(format), schema, work)?.encoded)
 }
 
 struct Run<'r, 'o> {

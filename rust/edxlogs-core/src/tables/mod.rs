@@ -18,6 +18,7 @@ pub mod encode;
 pub mod forum;
 mod json;
 mod node;
+pub mod ora;
 pub mod stats;
 pub mod structure;
 pub mod tab;
