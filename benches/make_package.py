@@ -346,6 +346,24 @@ def members(
         yield "notes.txt", iter([b"hello\n"])
 
 
+def research(course: str, count: int = 20, seed: int = 7) -> bytes:
+    """A package of the research exchange, before encryption: a gzipped tar."""
+    packed = io.BytesIO()
+    files = [("metadata_file.json", b"{}"), ("events/x-events-2014-10-04.log.gz", b"")]
+    for name, chunks in members([course], count=count, seed=seed):
+        if not name.startswith("ora/") and "email_opt_in" not in name:
+            files.append((f"state/{DAY}/{name}", b"".join(chunks)))
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as archive,
+    ):
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
+
+
 def gpg_encrypt(home: Path, recipient: str) -> Encrypt:
     """Encrypts as the exporter does: binary, compressed by gpg."""
 
