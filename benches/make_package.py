@@ -139,8 +139,11 @@ def module_row(rng: random.Random, number: int, course: str) -> dict[str, Value]
     if kind == "problem":
         answer = json.dumps({"answer": rng.choice(TEXTS), "n": rng.randrange(10**9)})
         name = f"{number % 97:032x}_2_1"
+        result = {"hint": "", "hintmode": None, "correctness": "correct", "npoints": None}
         state = {
-            "correct_map": {name: {"correctness": "correct", "npoints": None, "msg": "a\ttab"}},
+            "correct_map": {name: {**result, "msg": "a\ttab", "queuestate": None}},
+            "input_state": {name: {}},
+            "last_submission_time": "2014-03-02T10:11:12Z",
             "seed": number % 1000,
             "student_answers": {name: answer, "other": rng.choice(TEXTS)},
             "attempts": number % 5,

@@ -167,6 +167,8 @@ pub struct TabReader<'t> {
     builder: TableBuilder<'t>,
     /// Where the row under way has its tabs.
     tabs: Vec<usize>,
+    /// The text of one field.
+    scratch: String,
     /// Whether it has a backslash.
     has_escapes: bool,
     /// Whether the block has a NUL.
@@ -185,6 +187,7 @@ impl<'t> TabReader<'t> {
             origin,
             builder: TableBuilder::new(layout.table, schema, origin),
             tabs: Vec::new(),
+            scratch: String::new(),
             has_escapes: false,
             has_nul: false,
             stats: Stats { misfits: vec![0; layout.table.columns.len()], ..Stats::default() },
@@ -255,13 +258,14 @@ impl<'t> TabReader<'t> {
         self.stats.rows += 1;
         self.has_escapes = memchr::memchr(b'\\', row).is_some();
         let layout = self.layout;
+        let mut scratch = std::mem::take(&mut self.scratch);
         let mut start = 0;
         for (at, target) in layout.fields.iter().enumerate() {
             let end = self.tabs.get(at).copied().unwrap_or(row.len());
             let field = &row[start..end];
             let text = text.map(|text| &text[start..end]);
             start = end + 1;
-            let value = self.field(field, text);
+            let value = self.field(field, text, &mut scratch);
             if layout.course == Some(at)
                 && let Some(course) = &value
             {
@@ -286,6 +290,7 @@ impl<'t> TabReader<'t> {
                 (Target::Extra(_), None) => {}
             }
         }
+        self.scratch = scratch;
         for &column in &layout.missing {
             self.builder.push(column, Value::Null);
         }
@@ -293,11 +298,17 @@ impl<'t> TabReader<'t> {
         self.builder.end_row(line - 1)
     }
 
-    /// The text of a field, its escapes undone; `None` is null.
-    fn field<'f>(&mut self, field: &'f [u8], text: Option<&'f str>) -> Option<Cow<'f, str>> {
+    /// The text of a field, its escapes undone, in `scratch` if need be; `None` is null.
+    fn field<'f>(
+        &mut self,
+        field: &'f [u8],
+        text: Option<&'f str>,
+        scratch: &'f mut String,
+    ) -> Option<Cow<'f, str>> {
         if is_null(field) {
             return None;
         }
+        let mut may_hold_nul = self.has_nul || self.layout.literals;
         let mut value = match text {
             Some(text) => Cow::Borrowed(text),
             None => {
@@ -307,11 +318,14 @@ impl<'t> TabReader<'t> {
             }
         };
         if self.has_escapes && memchr::memchr(b'\\', field).is_some() {
-            value = Cow::Owned(if self.layout.table.dialect == Dialect::Module {
-                unescape_module(&value)
+            scratch.clear();
+            if self.layout.table.dialect == Dialect::Module {
+                unescape_module(&value, scratch);
             } else {
-                unescape_tab(&value)
-            });
+                unescape_tab(&value, scratch);
+                may_hold_nul = true;
+            }
+            value = Cow::Borrowed(scratch);
         }
         if self.layout.literals
             && let Some(inner) = literal(value.as_bytes())
@@ -324,7 +338,7 @@ impl<'t> TabReader<'t> {
             self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
             value = Cow::Owned(text.into_owned());
         }
-        if self.has_nul || matches!(value, Cow::Owned(_)) {
+        if may_hold_nul {
             value = without_nul(value, &mut self.stats);
         }
         Some(value)
@@ -418,45 +432,52 @@ pub fn push_reject(
 }
 
 /// Undoes the escapes of most files, from left to right. What is no escape stays as it is.
-fn unescape_tab(text: &str) -> String {
-    unescape(text, |byte| match byte {
+fn unescape_tab(text: &str, out: &mut String) {
+    unescape(text, out, |byte| match byte {
         b'\\' => Some('\\'),
         b'n' => Some('\n'),
         b'r' => Some('\r'),
         b't' => Some('\t'),
         b'0' => Some('\0'),
         _ => None,
-    })
+    });
 }
 
 /// Undoes the escapes of courseware_studentmodule, from left to right.
-fn unescape_module(text: &str) -> String {
-    unescape(text, |byte| match byte {
+fn unescape_module(text: &str, out: &mut String) {
+    unescape(text, out, |byte| match byte {
         b'\\' => Some('\\'),
         b'\t' => Some('\t'),
         _ => None,
-    })
+    });
 }
 
-fn unescape(text: &str, of: impl Fn(u8) -> Option<char>) -> String {
-    let mut out = String::with_capacity(text.len());
+fn unescape(text: &str, out: &mut String, of: impl Fn(u8) -> Option<char>) {
     let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
+    while let Some(at) = next_backslash(rest.as_bytes()) {
         match rest.as_bytes().get(at + 1).and_then(|&byte| of(byte)) {
             // What is escaped is one byte of ASCII.
             Some(character) => {
+                out.push_str(&rest[..at]);
                 out.push(character);
                 rest = &rest[at + 2..];
             }
             None => {
-                out.push('\\');
+                out.push_str(&rest[..=at]);
                 rest = &rest[at + 1..];
             }
         }
     }
     out.push_str(rest);
-    out
+}
+
+/// Where the next backslash is. JSON in JSON has them close to each other.
+fn next_backslash(bytes: &[u8]) -> Option<usize> {
+    const NEAR: usize = 16;
+    let near = &bytes[..bytes.len().min(NEAR)];
+    near.iter()
+        .position(|&byte| byte == b'\\')
+        .or_else(|| memchr::memchr(b'\\', &bytes[near.len()..]).map(|at| near.len() + at))
 }
 
 /// Undoes the escapes of a Python bytes literal.
@@ -493,6 +514,12 @@ mod tests {
 
     use super::*;
 
+    fn undone(text: &str, unescape: fn(&str, &mut String)) -> String {
+        let mut out = String::new();
+        unescape(text, &mut out);
+        out
+    }
+
     #[test]
     fn escapes_are_undone_once_from_left_to_right() {
         for (written, tab, module) in [
@@ -504,8 +531,8 @@ mod tests {
             ("a\\\tb", "a\\\tb", "a\tb"),
             (r"é\\é", r"é\é", r"é\é"),
         ] {
-            assert_eq!(unescape_tab(written), tab, "{written:?}");
-            assert_eq!(unescape_module(written), module, "{written:?}");
+            assert_eq!(undone(written, unescape_tab), tab, "{written:?}");
+            assert_eq!(undone(written, unescape_module), module, "{written:?}");
         }
     }
 
@@ -522,9 +549,10 @@ mod tests {
         #[test]
         fn what_the_exporter_escapes_comes_back(text in r#"[\\\t\n\rntr0a"é]{0,12}"#) {
             let written = text.replace('\\', r"\\").replace('\r', r"\r").replace('\t', r"\t");
-            prop_assert_eq!(unescape_tab(&written.replace('\n', r"\n")), text.clone());
+            let tab = written.replace('\n', r"\n");
+            prop_assert_eq!(undone(&tab, unescape_tab), text.clone());
             let module = text.replace('\\', r"\\").replace('\t', "\\\t");
-            prop_assert_eq!(unescape_module(&module), text);
+            prop_assert_eq!(undone(&module, unescape_module), text);
         }
     }
 }
