@@ -49,7 +49,7 @@ class ResearchPackage:
 
 
 def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
-    """The package at a path or an `s3://` URL; None if it is no OpenPGP message.
+    """The package at a path or an `s3://` URL; None if it is neither encrypted nor a tar.
 
     Raises:
         SourceError: it cannot be opened.
@@ -63,14 +63,14 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
         with remote.open(0, HEAD_BYTES) as reader:
             head = reader.read(HEAD_BYTES)
         found = ResearchPackage(shown(place), name, remote.object.size, remote.open)
-        return found if looks_like_openpgp(head) else None
+        return found if _is_package(head) else None
     try:
         with open(place, "rb") as file:
             head = file.read(HEAD_BYTES)
             status = os.fstat(file.fileno())
     except OSError as error:
         raise cannot_open(place, error) from error
-    if not looks_like_openpgp(head):
+    if not _is_package(head):
         return None
     identity = (status.st_dev, status.st_ino)
 
@@ -78,6 +78,12 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
         return open(place, "rb")
 
     return ResearchPackage(shown(place), name, status.st_size, opener, identity)
+
+
+def _is_package(head: bytes) -> bool:
+    """Tell by its first bytes; one may have been decrypted by hand, or unpacked."""
+    is_tar = head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
+    return is_tar or looks_like_openpgp(head)
 
 
 def walk(source: Any, label: str) -> Iterator[tuple[str, datetime.date | None, IO[bytes]]]:

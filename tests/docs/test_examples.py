@@ -81,7 +81,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
         research = make_package.research(make_package.COURSES[0])
         if recipient is not None:
             research = keys.encrypt(home, [recipient], research)
-            (folder / "universityx_CS101_2014_T1.tar.gz.gpg").write_bytes(research)
+        (folder / "universityx_CS101_2014_T1.tar.gz.gpg").write_bytes(research)
         for site in ("prod", "edge"):
             for later in range(2):
                 date = day + datetime.timedelta(days=later)
