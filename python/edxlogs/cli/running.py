@@ -14,7 +14,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
-from edxlogs.cli.options import s3_of
+from edxlogs.cli.options import partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.gpg import Gpg
@@ -149,7 +149,7 @@ def _written_to(where: str) -> Iterator[None]:
 def _select(
     arguments: Sequence[str], conditions: Conditions, s3: S3, options: dict[str, Any]
 ) -> Selection:
-    partner = options["partner"]
+    partner = partner_of(options, arguments, needs_days=True)
     return select(arguments, conditions, partner=partner, s3=s3, keep_going=True)
 
 
