@@ -310,5 +310,3 @@ def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None])
                 yield from _glob(path, parts, fail)
         elif fnmatch.fnmatchcase(name, part):
             yield from _glob(path, rest, fail)
-
-
