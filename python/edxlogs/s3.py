@@ -334,5 +334,6 @@ def _objects(bucket: str, page: dict[str, Any]) -> Iterator[S3Object]:
 def _is_url(text: str) -> bool:
     with suppress(ValueError):
         url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname)
+        # Asked for its port, a URL that has none such raises.
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     return False
