@@ -104,8 +104,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         with _written_to(where):
             account = command.run(delivery)
             delivery.output.finish(sync=delivery.file is not None)
-        if delivery.file is not None and _keeps_old(delivery.file, account):
-            return command.close(account, f"{shown(target)} stays: no source passed its checks")
+        if delivery.file is not None and account.is_all_withheld:
+            return command.close(account, _not_written(delivery.file))
         told = f"{many(account.rows_written, 'row')} to {where}"
         return command.close(account, told, delivery.file, rejects)
 
@@ -133,6 +133,8 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
             delivery.file = command.rejects(delivery)
         with _written_to(shown(options["rejects"] or "")):
             account = command.run(delivery)
+        if delivery.file is not None and account.is_all_withheld:
+            return command.close(account, _not_written(delivery.file))
         told = f"{many(account.total.rows, 'event')} checked"
         return command.close(account, told, delivery.file)
 
@@ -193,7 +195,11 @@ class _Command:
         if not target.startswith(SCHEME):
             return self.file(target)
         overwrite, inputs = self._options["overwrite"], self._selection.inputs
-        return self._stack.enter_context(S3Output(target, s3, overwrite=overwrite, inputs=inputs))
+        with put_off():
+            output = S3Output(target, s3, overwrite=overwrite, inputs=inputs)
+            self._stack.enter_context(output)
+        output.begin()
+        return output
 
     def file(self, target: str) -> OutputFile:
         """A file in the making, with the options that hold for all of them."""
@@ -278,10 +284,8 @@ class _Command:
             tell(f"edxlogs: {message}")
 
 
-def _keeps_old(file: OutputFile, account: Account) -> bool:
-    """Whether a file that is there is better than a new one of which no source was delivered."""
-    nothing = all(source.status == "withheld" for source in account.sources)
-    return not account.is_whole and nothing and file.exists
+def _not_written(file: OutputFile) -> str:
+    return f"{file.name} is not written: no source passed its checks"
 
 
 def _split_columns(text: str | None) -> list[str] | None:
