@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line
     from edxlogs.s3 import S3
     from edxlogs.sources import Slack, Source
+    from edxlogs.table_streams import Tables, TableStream, tables
 
 __all__ = [
     "S3",
@@ -51,8 +52,11 @@ __all__ = [
     "Source",
     "SourceError",
     "StoppedError",
+    "TableStream",
+    "Tables",
     "__version__",
     "filter",
+    "tables",
 ]
 
 _HOMES = {
@@ -62,7 +66,10 @@ _HOMES = {
     "Slack": "edxlogs.sources",
     "Source": "edxlogs.sources",
     "__version__": "edxlogs._core",
+    "TableStream": "edxlogs.table_streams",
+    "Tables": "edxlogs.table_streams",
     "filter": "edxlogs.api",
+    "tables": "edxlogs.table_streams",
 }
 
 

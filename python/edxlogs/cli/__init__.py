@@ -19,6 +19,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 _COMMANDS = {
     "check": "Parse every line of logs, and account for it.",
+    "db": "Show and convert database packages: tables of every course.",
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
     "list": "Show what data packages are there, and which days are missing.",

@@ -1,7 +1,6 @@
 //! Parquet, written for its readers: row groups of sensible size, dictionaries, statistics, and
 //! zstd. Row groups of other files are copied without encoding them again.
 
-use std::fs::File;
 use std::io::Write;
 
 use arrow_array::RecordBatch;
@@ -13,6 +12,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
@@ -29,24 +29,30 @@ pub const ROW_GROUP_ROWS: usize = 122_880;
 const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 
 /// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
-const JSON_COLUMNS: [&str; 2] = ["context", "event"];
+const JSON_COLUMNS: [&str; 7] =
+    ["context", "event", "state", "raw_answer", "body", "content", "metadata"];
 
 /// Columns that no reader asks for a range of, so that statistics would cost and not help.
-const WITHOUT_STATISTICS: [&str; 10] = [
+const WITHOUT_STATISTICS: [&str; 15] = [
     "accept_language",
     "agent",
+    "body",
+    "content",
     "context",
     "event",
     "host",
     "ip",
+    "metadata",
     "page",
     "path",
+    "raw_answer",
     "referer",
     "session",
+    "state",
 ];
 
 /// Columns of numbers that grow, or nearly: written as differences.
-const GROWING_COLUMNS: [&str; 2] = ["time", "line"];
+const GROWING_COLUMNS: [&str; 6] = ["created", "id", "line", "modified", "row", "time"];
 
 /// Writes one Parquet file.
 pub struct ParquetWriter<W: Write + Send> {
@@ -155,7 +161,7 @@ impl<W: Write + Send> ParquetWriter<W> {
     ///
     /// # Errors
     /// `Encode`, also when the file cannot be read.
-    pub fn copy(&mut self, input: &File) -> Result<()> {
+    pub fn copy<R: ChunkReader>(&mut self, input: &R) -> Result<()> {
         self.end_group()?;
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
