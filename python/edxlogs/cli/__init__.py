@@ -82,8 +82,12 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool)
     callback=_print_version,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Filter edX tracking logs at the speed of gunzip, and account for every line."""
+    from edxlogs.config import read_config
+
+    ctx.default_map = dict.fromkeys(_COMMANDS, read_config())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
