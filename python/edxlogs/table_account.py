@@ -109,6 +109,7 @@ class MemberAccount:
         status: what became of it.
         counts: rows and bytes.
         output: where its rows are, below the folder of the output.
+        earlier: an earlier run has delivered it, or had it ready.
         error: why it is withheld.
         literals: values were written as Python's bytes literals.
         unknown_columns: of the file, kept in the column `extra`.
@@ -124,6 +125,7 @@ class MemberAccount:
     status: Status = Status.LEFT
     counts: Counts = field(default_factory=Counts)
     output: str | None = None
+    earlier: bool = False
     error: str | None = None
     literals: bool = False
     unknown_columns: list[str] = field(default_factory=list)
@@ -201,9 +203,11 @@ def _total(members: list[MemberAccount]) -> Counts:
 
 def summary(account: TableAccount, seconds: float) -> list[str]:
     """The account in a few lines for a person, names escaped."""
+    earlier = sum(member.earlier for member in account.members)
     total, counted = account.total, {one: len(account.of_status(one)) for one in Status}
     lines = [
-        f"{many(len(account.members), 'file')}: {counted[Status.DELIVERED]:,} delivered,"
+        f"{many(len(account.members), 'file')}: {counted[Status.DELIVERED]:,} delivered"
+        f"{f' ({earlier:,} earlier)' if earlier else ''},"
         f" {counted[Status.WITHHELD]:,} withheld, {counted[Status.LEFT]:,} left,"
         f" {counted[Status.FAILED]:,} failed at their export, {counted[Status.UNKNOWN]:,} unknown",
         f"{size(total.bytes_read)} read, {size(total.bytes_expanded)} expanded, {seconds:.1f} s",

@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -67,7 +68,7 @@ def _safe(text: str) -> str:
 class TableFolder:
     """A folder with files in the making, each whole under its name or not there at all.
 
-    As a context manager it removes what was not published.
+    As a context manager it removes what was not published, unless a run that goes on can use it.
 
     Args:
         target: the folder; made if it is not there.
@@ -84,13 +85,13 @@ class TableFolder:
     ) -> None:
         self.target = Path(target)
         self.name = shown(os.fspath(self.target))
-        self._overwrite = overwrite
-        self._mode = mode
+        self.overwrite = overwrite
+        self.mode = mode
         self._work = self.target / _WORK
         self._lock = self._claim()
 
     def _claim(self) -> int:
-        """Make the hidden folder ours; what a run that was killed left in it is removed."""
+        """Make the hidden folder ours."""
         lock: int | None = None
         try:
             self._make_folder(self.target)
@@ -105,12 +106,6 @@ class TableFolder:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             lock = os.open(self._work / "lock", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in os.listdir(self._work):
-                path = self._work / left
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                elif left != "lock":
-                    path.unlink()
         except BlockingIOError:
             if lock is not None:
                 os.close(lock)
@@ -127,7 +122,7 @@ class TableFolder:
         return lock
 
     def _make_folder(self, path: Path) -> None:
-        searchable = self._mode | (self._mode & 0o444) >> 2
+        searchable = self.mode | (self.mode & 0o444) >> 2
         for folder in (*reversed(path.parents), path):
             if not folder.is_dir():
                 with suppress(FileExistsError):
@@ -141,13 +136,33 @@ class TableFolder:
             f"output: {self.name}: {error.strerror}; make room, or name another folder"
         )
 
-    def work_path(self, number: int, kind: str = "rows") -> Path:
-        """Place for a hidden file or folder of a member; what is there is removed."""
-        path = self._work / f"{number:06}-{kind}"
-        if path.is_dir():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
+    @property
+    def journal(self) -> Path:
+        """Place for what is ready in the hidden folder."""
+        return self._work / "journal"
+
+    def keep(self, names: Container[str]) -> None:
+        """Remove what an earlier run has left in the hidden folder, but for files of these names.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        try:
+            for path in self._work.iterdir():
+                if path.name not in ("lock", "journal") and path.name not in names:
+                    _remove(path)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def work_path(self, name: str) -> Path:
+        """Place for a hidden file or folder; what is there is removed."""
+        path = self._work / name
+        _remove(path)
         return path
+
+    def left_path(self, name: str) -> Path:
+        """Where a hidden file is that an earlier run has left."""
+        return self._work / name
 
     def refuse(self, relative: Path) -> None:
         """Refuse a file that is there.
@@ -155,7 +170,7 @@ class TableFolder:
         Raises:
             ConfigError: it is, and may not be replaced.
         """
-        if not self._overwrite and os.path.lexists(self.target / relative):
+        if not self.overwrite and os.path.lexists(self.target / relative):
             raise self._exists(relative)
 
     def _exists(self, relative: Path) -> ConfigError:
@@ -180,8 +195,8 @@ class TableFolder:
             if work.is_dir():
                 self._publish_folder(work, target)
                 return
-            os.chmod(work, self._mode)
-            if self._overwrite:
+            os.chmod(work, self.mode)
+            if self.overwrite:
                 os.rename(work, target)
                 return
             try:
@@ -201,25 +216,36 @@ class TableFolder:
 
     def _publish_folder(self, work: Path, target: Path) -> None:
         for folder, _, files in os.walk(work):
-            os.chmod(folder, self._mode | (self._mode & 0o444) >> 2 | 0o700)
+            os.chmod(folder, self.mode | (self.mode & 0o444) >> 2 | 0o700)
             for name in files:
-                os.chmod(os.path.join(folder, name), self._mode)
+                os.chmod(os.path.join(folder, name), self.mode)
         if os.path.lexists(target):
-            if not self._overwrite or not target.is_dir() or target.is_symlink():
+            if not self.overwrite or not target.is_dir() or target.is_symlink():
                 raise FileExistsError
             os.rename(target, self._work / f"{work.name}-old")
         os.rename(work, target)
 
-    def discard(self) -> None:
-        """Remove all that is not published. May be called twice."""
+    def close(self, *, finished: bool) -> None:
+        """Remove all that is not published, but what a further run can go on with.
+
+        Args:
+            finished: whether the run came to its end, so that none goes on.
+        """
         with put_off():
             if self._lock >= 0:
-                shutil.rmtree(self._work, ignore_errors=True)
+                if finished or not self.journal.exists():
+                    shutil.rmtree(self._work, ignore_errors=True)
                 os.close(self._lock)
                 self._lock = -1
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.discard()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(finished=kind is None)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

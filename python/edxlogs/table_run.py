@@ -30,9 +30,11 @@ from edxlogs.run import Workers, in_worker
 from edxlogs.table_account import Counts, MemberAccount, Status, TableAccount
 from edxlogs.table_courses import Courses, TableChoice
 from edxlogs.table_folder import TableFolder, relative_path
+from edxlogs.table_journal import Record, Records, key_of
 from edxlogs.table_ora import join_ora, ora_files
 from edxlogs.table_reading import Converted, TableReader, core_table
 
+READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
 _ENDINGS = {"csv-excel-safe": "csv"}
 
@@ -41,7 +43,7 @@ _ENDINGS = {"csv-excel-safe": "csv"}
 class _Task:
     """Rows on their way to a file: those of a file of a package, or what follows from them."""
 
-    number: int
+    name: str
     table: Table
     key: Key
     file_stem: str
@@ -51,6 +53,7 @@ class _Task:
     courses: dict[str, int] = field(default_factory=dict)
     rows: Path | None = None
     rejects: Path | None = None
+    record: Record | None = None
 
 
 @dataclass
@@ -91,10 +94,12 @@ class TableRun:
     _tasks: list[_Task] = field(default_factory=list)
     _research: list[ResearchPackage] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _records: Records = field(init=False)
 
     def __post_init__(self) -> None:
         zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
         self._courses = Courses(self.reader, zips, self.choice, self.workers)
+        self._records = Records(self.folder)
 
     def plan(self) -> int:
         """Decide which files are read; how many bytes they are.
@@ -107,21 +112,28 @@ class TableRun:
                 self._plan(package)
             else:
                 self._plan_research(package)
+        self.folder.keep({path.name for task in self._tasks for path in _ready(task)})
         for task in self._tasks:
+            if _is_published(task):
+                continue
             task.account.course = self._courses.course(task.key)
             if task.account.course is not None or not task.table.is_of_course:
                 self.folder.refuse(self._relative(task))
-        return sum(task.size for task in self._tasks)
+        return sum(task.size for task in self._to_read)
 
     @property
     def count(self) -> int:
         """Files that are read."""
-        return len(self._tasks) + len(self._research)
+        return len(self._to_read) + len(self._research)
+
+    @property
+    def _to_read(self) -> list[_Task]:
+        return [task for task in self._tasks if task.record is None]
 
     def _plan(self, package: DatabasePackage) -> None:
         tasks = list(self._wanted(package))
         if self.choice.courses:
-            self._courses.probe([(package, member) for _, member in tasks])
+            self._courses.probe([(package, member) for task, member in tasks if not task.record])
             wants = self.choice.wants_course
             tasks = [one for one in tasks if wants(self._courses.course(one[0].key))]
         self._tasks += [task for task, _ in tasks]
@@ -142,6 +154,8 @@ class TableRun:
             task = self._task(table, member.name, package.name.removesuffix(".zip"), account)
             task.size = member.stored.stored_bytes
             task.read = partial(self._read_member, task, package, member)
+            stored = member.stored
+            self._recall(task, package.name, package.size, member.path, stored.size, stored.crc)
             yield task, member
 
     def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
@@ -163,7 +177,7 @@ class TableRun:
 
     def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> _Task:
         file_stem = f"{stem}-{name.site}" if name.site else stem
-        return _Task(next(self._numbers), table, name.key, file_stem, account)
+        return _Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
 
     def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
         name = members[0].name
@@ -172,10 +186,12 @@ class TableRun:
         task = self._task(joined_table(), name, package.name.removesuffix(".zip"), account)
 
         def read(_threads: int) -> None:
-            task.rows = self.folder.work_path(task.number)
+            task.rows = self.folder.work_path(f"{task.name}-rows")
             join_ora(self.reader, package, members, task.rows, self.format_name, account)
 
         task.read = read
+        sums = [member.stored.crc for member in members]
+        self._recall(task, JOINED, package.name, package.size, members[0].path, *sums)
         self._tasks.append(task)
 
     def _plan_research(self, package: ResearchPackage) -> None:
@@ -193,8 +209,8 @@ class TableRun:
             InternalError: the account does not add up; nothing is published.
             KeyboardInterrupt: nothing is published.
         """
-        large = [task for task in self._tasks if task.size > LARGE_BYTES]
-        small = [task for task in self._tasks if task.size <= LARGE_BYTES]
+        large = [task for task in self._to_read if task.size > LARGE_BYTES]
+        small = [task for task in self._to_read if task.size <= LARGE_BYTES]
         self._read(large, at_once=1, threads=self.workers)
         self._read(small, at_once=self.workers, threads=1)
         for package in self._research:
@@ -203,11 +219,32 @@ class TableRun:
         self.account.check()
         self.folder.sync()
         for task in self._tasks:
-            if task.account.status is Status.DELIVERED:
+            if task.account.status is Status.DELIVERED and not _is_published(task):
                 assert task.rows is not None
                 assert task.account.output is not None
                 self.folder.publish(task.rows, Path(task.account.output))
+        done = (
+            (task.name, task.account, task.courses)
+            for task in self._tasks
+            if task.account.status is Status.DELIVERED and task.table.dialect is not Dialect.OLX
+        )
+        self._records.publish(done, course_first=self.course_first)
         return self.account
+
+    def _recall(self, task: _Task, *identity: object) -> None:
+        """Take from the records what an earlier run has done of a file."""
+        derived = self.expand and task.table.derived
+        asked = (self.format_name, derived, self.keep_rejects, _core.__version__)
+        task.name = key_of(*identity, *asked)
+        record = self._records.recall(task.name, task.account, course_first=self.course_first)
+        if record is None:
+            return
+        task.record, task.courses = record, record["courses"]
+        task.rows = self.folder.left_path(f"{task.name}-rows")
+        task.rejects = self.folder.left_path(f"{task.name}-rejects")
+        course = course_of(task.courses, task.key[0])
+        if task.table.is_of_course and course is not None:
+            self._courses.tell(task.key, course)
 
     def _read(self, tasks: Sequence[_Task], *, at_once: int, threads: int) -> None:
         if not tasks:
@@ -224,9 +261,9 @@ class TableRun:
 
     def _target(self, task: _Task, options: dict[str, Any]) -> Path:
         """The hidden file of a task, new; where its rejected rows go is in the options."""
-        task.rows = self.folder.work_path(task.number)
+        task.rows = self.folder.work_path(f"{task.name}-rows")
         if self.keep_rejects:
-            task.rejects = self.folder.work_path(task.number, "rejects")
+            task.rejects = self.folder.work_path(f"{task.name}-rejects")
             options["rejects_path"] = task.rejects
         return task.rows
 
@@ -244,7 +281,7 @@ class TableRun:
                 label = f"{package.place}: {member.path}"
 
                 def work(source: Any) -> Converted:
-                    task.rows = self.folder.work_path(task.number)
+                    task.rows = self.folder.work_path(f"{task.name}-rows")
                     return unpack(source, task.rows, label)
 
                 done = self.reader.read(label, lambda: package.open(member), work)
@@ -275,6 +312,9 @@ class TableRun:
         account.status = Status.DELIVERED
         if done.error is not None:
             self._withhold(task, str(done.error))
+        elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
+            with self._naming_output():
+                self._records.add_ready(task.name, account, task.courses, task.rows, task.rejects)
 
     def _withhold(self, task: _Task, error: str) -> None:
         task.account.status = Status.WITHHELD
@@ -321,7 +361,7 @@ class TableRun:
             return task
         if name.table.dialect is Dialect.OLX:
             if self.unpack:
-                task.rows = self.folder.work_path(task.number)
+                task.rows = self.folder.work_path(f"{task.name}-rows")
                 self._take(task, unpack(content, task.rows, f"{package.place}: {shown(path)}"))
             return task
         options = {
@@ -348,8 +388,17 @@ class TableRun:
                 task.account.course = course_of(task.courses, task.key[0])
                 if task.account.course is not None:
                     self._courses.tell(task.key, task.account.course)
+        self._outputs |= {
+            Path(t.record["output"]) for t in delivered if t.record and _is_published(t)
+        }
         for task in delivered:
             account = task.account
+            if task.record is not None and _is_published(task):
+                account.output = task.record["output"]
+                account.course = task.record["course"]
+                if not self.choice.wants_course(account.course) and task.table.is_of_course:
+                    account.status, account.counts = Status.LEFT, Counts()
+                continue
             if task.table.is_of_course:
                 account.course = account.course or self._courses.course(task.key)
                 if not self.choice.wants_course(account.course):
@@ -390,3 +439,13 @@ class TableRun:
                 with task.rejects.open("rb") as rejects:
                     while data := rejects.read(1 << 20):
                         os.write(descriptor, data)
+
+
+def _is_published(task: _Task) -> bool:
+    return task.record is not None and "output" in task.record
+
+
+def _ready(task: _Task) -> Iterator[Path]:
+    """Hidden files that an earlier run has left, and this one takes."""
+    if task.record is not None and not _is_published(task):
+        yield from (path for path in (task.rows, task.rejects) if path is not None)

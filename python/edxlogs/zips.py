@@ -52,12 +52,13 @@ class ZipMember:
         name: its path inside, as written.
         size: bytes of its content.
         stored_bytes: bytes that it takes in the archive.
+        crc: checksum of its content.
     """
 
     name: str
     size: int
     stored_bytes: int
-    _crc: int
+    crc: int
     _deflated: bool
     _flags: int
     _offset: int
@@ -159,7 +160,7 @@ class ZipArchive:
                     name=info.orig_filename,
                     size=info.file_size,
                     stored_bytes=info.compress_size,
-                    _crc=info.CRC,
+                    crc=info.CRC,
                     _deflated=info.compress_type == zipfile.ZIP_DEFLATED,
                     _flags=info.flag_bits,
                     _offset=info.header_offset,
@@ -181,7 +182,7 @@ class ZipArchive:
             raise lies
         if not flags & _SIZES_FOLLOW:
             size, stored = _zip64(rest[names:], size, stored)
-            if (crc, size, stored) != (member._crc, member.size, member.stored_bytes):
+            if (crc, size, stored) != (member.crc, member.size, member.stored_bytes):
                 raise lies
         begin = member._offset + _LOCAL_BYTES + names + extras
         if begin + member.stored_bytes > member._end:
@@ -231,7 +232,7 @@ class MemberReader:
         if not data:
             if self.bytes_read != self._member.size:
                 raise self._damaged("is shorter than it should be")
-            if self._crc.digest() != self._member._crc.to_bytes(4):
+            if self._crc.digest() != self._member.crc.to_bytes(4):
                 raise self._damaged("has another checksum than it should have")
         return data
 

@@ -219,11 +219,45 @@ def test_failed_exports_and_unknown_names_are_told(packages: Packages, tmp_path:
 def test_files_that_are_there_are_not_replaced_unasked(packages: Packages, tmp_path: Path) -> None:
     choice = ("--table", "student_courseenrollment", "--course", "UniversityX/HY-101/2013-Fall")
     assert convert(packages.plain, tmp_path, *choice).code == 0
-    again = convert(packages.plain, tmp_path, *choice)
-    assert again.code == 2
-    assert len(again.told) == 1
-    assert "exists" in again.told[0]
+    (path,) = (tmp_path / "out").rglob("*.parquet")
+    path.write_bytes(b"of somebody else")
+    again = convert(packages.plain, tmp_path, *choice, "--overwrite", "--table", "teams_courseteam")
+    assert again.code == 0
+    path.write_bytes(b"of somebody else")
+    refused = run("db", "convert", packages.plain, "-o", "out", *choice, cwd=tmp_path)
+    assert refused.code == 2
+    assert len(refused.told) == 1
+    assert "exists" in refused.told[0]
+    assert path.read_bytes() == b"of somebody else"
+
+
+def test_a_package_that_is_done_is_not_done_again(packages: Packages, tmp_path: Path) -> None:
+    choice = ("--course", "UniversityX/HY-101/2013-Fall", "--expand", "ora")
+    convert(packages.plain, tmp_path, *choice)
+    first = report(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
     assert convert(packages.plain, tmp_path, *choice, "--overwrite").code == 0
+    redone = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
+    assert all(redone[path] > stamp for path, stamp in before.items())
+    words = ("db", "convert", packages.plain, "-o", "out", *choice, "--report", "again.json")
+    assert run(*words, cwd=tmp_path).code == 0
+    (tmp_path / "again.json").rename(tmp_path / "report.json")
+    again = report(tmp_path)
+    assert all(one["earlier"] for one in again["members"] if one["status"] == "delivered")
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
+    assert after == redone
+    assert again["total"] == first["total"]
+    assert [one["output"] for one in again["members"]] == [
+        one["output"] for one in first["members"]
+    ]
+    # One file that is gone is made again, and nothing else.
+    gone = next((tmp_path / "out" / "wiki_article").rglob("*.parquet"))
+    gone.unlink()
+    assert run(*words, cwd=tmp_path).code == 0
+    members = json.loads((tmp_path / "again.json").read_bytes())["members"]
+    fresh = [one for one in members if one["status"] == "delivered" and not one["earlier"]]
+    assert [one["table"] for one in fresh] == ["wiki_article"]
+    assert gone.exists()
 
 
 @pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

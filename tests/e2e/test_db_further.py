@@ -105,10 +105,8 @@ def test_open_response_assessments_are_joined(tmp_path: Path) -> None:
         package(tmp_path), tmp_path, "--expand", "ora", "--table", "submissions_submission"
     )
     assert done.code == 0, done.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "ora_submissions",
-        "submissions_submission",
-    }
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"_edxlogs", "ora_submissions", "submissions_submission"}
     items = by(truth("submissions_studentitem"), "id")
     scores = by(truth("submissions_score"), "submission_id")
     users = by(truth("student_anonymoususerid"), "anonymous_user_id")

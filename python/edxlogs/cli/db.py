@@ -26,8 +26,11 @@ Examples:
 
 
 @click.group("db")
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Show and convert database packages: the weekly zip of tables, and e-mail preferences."""
+    # What the config file says holds for both.
+    ctx.default_map = dict.fromkeys(("list", "convert"), ctx.default_map)
 
 
 @command.command("list", epilog=LIST_EXAMPLES)
