@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on(
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert account.total == whole.total
     earlier = [one.table for one in account.members if one.earlier]
-    assert earlier == ["courseware_studentmodule"]
+    assert set(earlier) == {"courseware_studentmodule"}
     assert read < all_bytes - (1 << 20)
     assert hidden(tmp_path / "out") == []
 
