@@ -85,7 +85,16 @@ def main() -> int:
             encrypt = make_package.gpg_encrypt(home, "czar@univx.example")
         member = make_package.file_name(TABLE, COURSE, "prod")
         make_package.write(package, [(member, chunks(told.megabytes))], encrypt=encrypt)
-        ours = [*COMMAND, "db", "convert", package, "-o", folder / "out", "--overwrite", "-q"]
+        ours: list[str | Path] = [
+            *COMMAND,
+            "db",
+            "convert",
+            package,
+            "-o",
+            folder / "out",
+            "--overwrite",
+            "-q",
+        ]
         commands: dict[str, list[str | Path]] = {
             "edxlogs": [*ours, "--gnupg-home", home],
             "DuckDB": [sys.executable, "-c", DUCKDB, text, folder / "duckdb.parquet"],

@@ -26,8 +26,11 @@ Examples:
 
 
 @click.group("db")
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Show and convert database packages: the weekly zip of tables, and e-mail preferences."""
+    # Those of the config file are meant for each of the commands.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map or {})
 
 
 @command.command("list", epilog=LIST_EXAMPLES)
