@@ -29,8 +29,8 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Show and convert database packages: the weekly zip of tables, and e-mail preferences."""
-    # What the config file says holds for both.
-    ctx.default_map = dict.fromkeys(("list", "convert"), ctx.default_map)
+    # Those of the config file are meant for each of the commands.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map or {})
 
 
 @command.command("list", epilog=LIST_EXAMPLES)
