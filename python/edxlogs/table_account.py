@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from edxlogs.account import many, size
 from edxlogs.errors import InternalError
+from edxlogs.names import shown
 
 SCHEMA_VERSION = 1
 
@@ -218,6 +219,9 @@ def summary(account: TableAccount, seconds: float) -> list[str]:
         if counts:
             listed = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
             lines.append(f"{title}: {listed}")
+    unknown = sorted({name for member in account.members for name in member.unknown_columns})
+    if unknown:
+        lines.append(f"unknown columns, kept in extra: {', '.join(map(shown, unknown))}")
     odd = {"zero dates": total.zero_dates, "not UTF-8": total.utf8, "NUL left out": total.nul}
     if any(odd.values()):
         named = ", ".join(f"{name} {count:,}" for name, count in odd.items() if count)

@@ -50,10 +50,10 @@ class Records:
 
     def _is_there(self, record: Record) -> bool:
         try:
-            size = (self._folder.target / record["output"]).stat().st_size
+            status = (self._folder.target / record["output"]).stat()
         except OSError:
             return False
-        return bool(size == record["size"])
+        return bool((status.st_size, status.st_mtime_ns) == (record["size"], record["modified"]))
 
     def recall(self, key: str, account: MemberAccount, *, course_first: bool) -> Record | None:
         """What an earlier run has done of a file, entered into its account; None if nothing.
@@ -102,19 +102,27 @@ class Records:
             raise OutputError(str(error.strerror)) from error
 
     def publish(
-        self, done: Iterable[tuple[str, MemberAccount, dict[str, int]]], *, course_first: bool
+        self, done: Iterable[tuple[str, MemberAccount, dict[str, int], Path]], *, course_first: bool
     ) -> None:
-        """Record what was published, beside what was before.
+        """Record what is published next, beside what was before.
+
+        A record without its file, of the same size and time, is as none: so they come first, and a
+        run that is killed between the two goes on.
+
+        Args:
+            done: key, account and courses of each file, and where its rows are now.
+            course_first: whether a course's folder holds those of the tables.
 
         Raises:
             OutputError: it cannot be written.
         """
         by_output = {one["output"]: one for one in self._published.values()}
-        for key, account, courses in done:
-            output = account.output or ""
+        for key, account, courses, path in done:
+            output, status = account.output or "", path.stat()
             place = {
                 "output": output,
-                "size": (self._folder.target / output).stat().st_size,
+                "size": status.st_size,
+                "modified": status.st_mtime_ns,
                 "course": account.course,
                 "course_first": course_first,
             }

@@ -218,18 +218,23 @@ class TableRun:
         self._name_courses()
         self.account.check()
         self.folder.sync()
-        for task in self._tasks:
-            if task.account.status is Status.DELIVERED and not _is_published(task):
-                assert task.rows is not None
-                assert task.account.output is not None
-                self.folder.publish(task.rows, Path(task.account.output))
+        self._publish()
+        return self.account
+
+    def _publish(self) -> None:
+        delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
+        fresh = [task for task in delivered if not _is_published(task)]
+        for task in fresh:
+            self.folder.refuse(_output(task))
         done = (
-            (task.name, task.account, task.courses)
-            for task in self._tasks
-            if task.account.status is Status.DELIVERED and task.table.dialect is not Dialect.OLX
+            (task.name, task.account, task.courses, task.rows)
+            for task in fresh
+            if task.rows is not None and task.table.dialect is not Dialect.OLX
         )
         self._records.publish(done, course_first=self.course_first)
-        return self.account
+        for task in fresh:
+            assert task.rows is not None
+            self.folder.publish(task.rows, _output(task))
 
     def _recall(self, task: _Task, *identity: object) -> None:
         """Take from the records what an earlier run has done of a file."""
@@ -439,6 +444,11 @@ class TableRun:
                 with task.rejects.open("rb") as rejects:
                     while data := rejects.read(1 << 20):
                         os.write(descriptor, data)
+
+
+def _output(task: _Task) -> Path:
+    assert task.account.output is not None
+    return Path(task.account.output)
 
 
 def _is_published(task: _Task) -> bool:
