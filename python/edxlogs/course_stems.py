@@ -2,12 +2,14 @@
 
 Files of one course share a stem, `{Org}-{Course}-{Run}`, which cannot be split: each part may hold
 hyphens, and several courses can have one stem. So a course is taken from the content: of the file
-itself, else of the other files with its stem; else a known course is, whose spelling is the stem.
+itself, else what most of the other files with its stem tell; else a known course is, whose spelling
+is the stem.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 Key = tuple[str | None, str | None]
@@ -38,7 +40,7 @@ class Stems:
     """What content has told of stems, and what courses are known."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        self._told: dict[Key, set[str]] = {}
+        self._told: dict[Key, Counter[str]] = {}
         self._known: dict[str, set[str]] = {}
         for course in known:
             self.know(course)
@@ -50,10 +52,13 @@ class Stems:
 
     def tell(self, key: Key, course: str) -> None:
         """Take what the content of a file with that stem says."""
-        self._told.setdefault(key, set()).add(course)
+        self._told.setdefault(key, Counter())[course] += 1
         self.know(course)
 
     def course(self, key: Key) -> str | None:
-        """The one course that it can be; None if there is none, or several."""
-        told = self._told.get(key) or self._known.get((key[0] or "").lower(), set())
-        return next(iter(told)) if len(told) == 1 else None
+        """The one course that it can be; None if there is none, or several with equal right."""
+        if told := self._told.get(key):
+            course, files = told.most_common(1)[0]
+            return course if files * 2 > told.total() else None
+        known = self._known.get((key[0] or "").lower(), set())
+        return next(iter(known)) if len(known) == 1 else None

@@ -81,9 +81,13 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
 
 
 def _is_package(head: bytes) -> bool:
-    """Tell by its first bytes; one may have been decrypted by hand, or unpacked."""
-    is_tar = head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
-    return is_tar or looks_like_openpgp(head)
+    """Tell by its first bytes; one may have been decrypted by hand."""
+    return is_archive(head) or looks_like_openpgp(head)
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether it is a tar, or may be a gzipped one."""
+    return head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
 
 
 def walk(source: Any, label: str) -> Iterator[tuple[str, datetime.date | None, IO[bytes]]]:

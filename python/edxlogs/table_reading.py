@@ -20,11 +20,12 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.database_package import DatabasePackage, Member
 from edxlogs.database_tables import JOINED, joined_table, tables
-from edxlogs.errors import EdxlogsError, FormatError, OutputError
+from edxlogs.errors import DecryptError, EdxlogsError, FormatError, OutputError
 from edxlogs.gpg import Gpg
 from edxlogs.gpg_input import Readable
 from edxlogs.gpg_verdict import Verdict
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
+from edxlogs.research_package import is_archive
 from edxlogs.table_account import Counts
 
 Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget
@@ -228,6 +229,10 @@ class TableReader:
     ) -> tuple[Converted, Verdict | None]:
         """Read once; what came of it, and gpg's verdict if it was asked."""
         if not looks_like_openpgp(data.peek()):
+            if label.endswith(".gpg") and not is_archive(data.peek()):
+                # Its bytes would be taken for a table of one strange column.
+                why = f"cannot decrypt: {label}: it is not an encrypted OpenPGP message"
+                raise DecryptError(f"{why}; fetch the package again", label)
             converted = work(data)
             if converted.error is None:
                 data.drain()  # a zip tells what is wrong at the end

@@ -297,6 +297,20 @@ def test_an_altered_member_is_withheld_alone(packages: Packages, tmp_path: Path)
     assert list(status.values()).count("delivered") == len(tables()) - 3
 
 
+@pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+def test_a_member_that_is_no_message_is_withheld(packages: Packages, tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    with zipfile.ZipFile(packages.encrypted) as whole, zipfile.ZipFile(path, "w") as broken:
+        for info in whole.infolist():
+            data = whole.read(info)
+            broken.writestr(info, b"id\tx\n" + data if "-auth_user-" in info.filename else data)
+    done = convert(path, tmp_path, "--gnupg-home", packages.home)
+    assert done.code == 1
+    assert len(done.told) == 1
+    assert "not an encrypted OpenPGP message" in done.told[0]
+    assert not (tmp_path / "out" / "auth_user").exists()
+
+
 @pytest.mark.usefixtures("aws_environment")
 def test_a_package_of_s3_is_converted(
     packages: Packages, tmp_path: Path, s3_server: Server

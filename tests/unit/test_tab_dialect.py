@@ -167,6 +167,11 @@ def test_a_header_that_names_a_column_twice_is_no_table() -> None:
     convert(b"id\tuser_id\n1\t2\n", renamed=(("user_id", "id"),), error=FormatError)
 
 
+@pytest.mark.parametrize("data", [b"Traceback\n1\t2\n", b"a\tb", b"\x85\x01\x0c\n"])
+def test_a_header_of_no_known_column_is_no_table(data: bytes) -> None:
+    convert(data, error=FormatError)
+
+
 @pytest.mark.parametrize("data", [b"", b"id", b"id\n", b"id\n\n", b"\n"])
 def test_files_without_rows(data: bytes) -> None:
     check(data)

@@ -93,6 +93,12 @@ impl<'t> Layout<'t> {
             }
             fields.push(target);
         }
+        let is_known = |field: &Target| matches!(field, Target::Column(..));
+        let is_empty = matches!(&fields[..], [Target::Extra(name)] if name.is_empty());
+        if !is_empty && !fields.iter().any(is_known) {
+            let why = "its header names no column of the table; it is another file";
+            return Err(Error::new(ErrorKind::Format(why.to_owned())));
+        }
         let has = |column| {
             fields.iter().any(|field| matches!(field, Target::Column(at, _) if *at == column))
         };
