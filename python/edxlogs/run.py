@@ -145,6 +145,29 @@ def in_worker(task: Callable[[], T]) -> T:
     return Workers([task], 1).start().take()
 
 
+class Room:
+    """The memory that parts take while they wait for their turn, in `bytes`."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def enter(self, part: _core.Part | _core.SplitPart, *, stays: bool) -> None:
+        """Let a part wait: in memory if it fits or `stays`, else in its hidden file."""
+        with self._lock:
+            if stays or self.bytes + part.memory_bytes <= WAITING_BYTES:
+                self.bytes += part.memory_bytes
+                return
+        part.spill()
+        with self._lock:
+            self.bytes += part.memory_bytes
+
+    def leave(self, part_bytes: int) -> None:
+        """The turn of a part of that size has come."""
+        with self._lock:
+            self.bytes -= part_bytes
+
+
 @dataclass(slots=True)
 class _Finished:
     """A scanned source and its part."""
@@ -171,8 +194,7 @@ class Run:
     workers: int
     on_source: Callable[[SourceAccount], None] = lambda _: None
     account: Account = field(default_factory=Account)
-    _waiting_bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _room: Room = field(default_factory=Room)
 
     def __call__(self) -> Account:
         """Read everything, deliver what passed its checks.
@@ -246,7 +268,8 @@ class Run:
             part = None
             if isinstance(scanned.sink, _core.PartWriter) and self._wanted(scanned):
                 part = scanned.sink.finish()
-                self._make_room(number, part)
+                stays = self._pool.is_next(number) or self.delivery.file is None
+                self._room.enter(part, stays=stays)
             # A part that is not wanted goes, with its hidden file.
             scanned.sink = None
             return _Finished(scanned, part)
@@ -254,18 +277,7 @@ class Run:
         return task
 
     def _wanted(self, scanned: Scanned) -> bool:
-        return scanned.error is None or (self.delivery.salvage and scanned.salvageable)
-
-    def _make_room(self, number: int, part: _core.Part) -> None:
-        """Keep the parts that wait within their share of memory."""
-        with self._lock:
-            fits = self._waiting_bytes + part.memory_bytes <= WAITING_BYTES
-            if fits or self._pool.is_next(number) or self.delivery.file is None:
-                self._waiting_bytes += part.memory_bytes
-                return
-        part.spill()
-        with self._lock:
-            self._waiting_bytes += part.memory_bytes
+        return is_wanted(scanned, salvage=self.delivery.salvage)
 
     def _deliver(self, source: Source, finished: _Finished) -> None:
         scanned, part = finished.scanned, finished.part
@@ -279,21 +291,10 @@ class Run:
         if part is not None:
             if delivered:
                 in_worker(lambda: self._append(part))
-            with self._lock:
-                self._waiting_bytes -= part.memory_bytes
-        counts = scanned.counts if delivered else scanned.counts.as_withheld()
+            self._room.leave(part.memory_bytes)
+        account = account_of(source, scanned, delivered=delivered)
         if delivered:
-            self.account.rows_written += counts.rows
-        status = "delivered" if error is None else "salvaged" if delivered else "withheld"
-        account = SourceAccount(
-            source=source.name,
-            path=source.label,
-            status=status,
-            counts=counts,
-            unauthenticated=delivered and scanned.unauthenticated,
-            error=None if error is None else str(error),
-            warnings=scanned.warnings,
-        )
+            self.account.rows_written += account.counts.rows
         self.account.sources.append(account)
         self.account.ignored += finished.scanned.ignored
         self.account.skipped += finished.scanned.skipped
@@ -328,6 +329,25 @@ class Run:
                 " discard the output and run again"
             )
         return again
+
+
+def is_wanted(scanned: Scanned, *, salvage: bool) -> bool:
+    """Whether what came of a source is delivered."""
+    return scanned.error is None or (salvage and scanned.salvageable)
+
+
+def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAccount:
+    """What became of a source."""
+    error = scanned.error
+    return SourceAccount(
+        source=source.name,
+        path=source.label,
+        status="delivered" if error is None else "salvaged" if delivered else "withheld",
+        counts=scanned.counts if delivered else scanned.counts.as_withheld(),
+        unauthenticated=delivered and scanned.unauthenticated,
+        error=None if error is None else str(error),
+        warnings=scanned.warnings,
+    )
 
 
 def worker_count(asked: int) -> int:

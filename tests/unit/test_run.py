@@ -208,7 +208,7 @@ def test_what_waits_is_counted_back_to_nothing(
 
     def watch(self: Run, *args: Any) -> None:
         deliver(self, *args)
-        seen.append(self._waiting_bytes)
+        seen.append(self._room.bytes)
 
     monkeypatch.setattr(Run, "_deliver", watch)
     Running(folder, logs, workers=3)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from edxlogs.errors import EdxlogsError
+from edxlogs.errors import DatasetInterrupt, EdxlogsError
 from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -117,8 +117,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         click.echo(f"edxlogs: {_in_one_line(error)}", err=True)
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: nothing was published", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        told = "nothing was published"
+        if isinstance(stop, DatasetInterrupt):
+            told = "what was committed stays; the same command goes on after it"
+        click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _silence()

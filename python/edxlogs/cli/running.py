@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -28,7 +28,7 @@ from edxlogs.s3_output import S3Output
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
-from edxlogs.sources import DEFAULT_SLACK, parse_slack
+from edxlogs.sources import DEFAULT_SLACK, Source, parse_slack
 from edxlogs.stops import put_off
 from edxlogs.suggestions import near_columns, suggest
 
@@ -62,6 +62,10 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         days=parse_days(options["days"]),
         **{name: list(options[name]) for name in _CONDITIONS},
     )
+    if options["partition_by"] is not None:
+        from edxlogs.cli.datasets import run_dataset
+
+        return run_dataset(arguments, conditions, options)
     target: str = options["output"]
     format_name = format_of(target, options["format_name"])
     _refuse_mismatch(format_name, target, options)
@@ -73,7 +77,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         format_name = "csv-excel-safe"
     query = make_query(
         conditions,
-        columns=_split_columns(options["columns"]),
+        columns=split_columns(options["columns"]),
         collect=collect,
         check=options["check"],
         strict=options["strict"],
@@ -82,7 +86,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         keep_rejects=options["rejects"] is not None,
     )
     s3 = s3_of(options)
-    selection = _select(arguments, conditions, s3, options)
+    selection = select_sources(arguments, conditions, s3, options)
     selection.account.warnings += near_columns(query.column_names)
     _refuse_same(target, options, selection)
     metadata = [
@@ -90,7 +94,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         ("edxlogs.query", orjson.dumps(conditions.shown()).decode()),
     ]
     with ExitStack() as stack:
-        command = _Command(stack, query, conditions, selection, options)
+        command = Command(stack, query, conditions, selection, options)
         delivery = Delivery(
             format_name=format_name,
             salvage=options["salvage"],
@@ -101,7 +105,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         where = "stdout" if delivery.file is None else delivery.file.name
         delivery.output = open_output(delivery.file or 1, query, format_name, metadata)
         rejects = command.rejects(delivery)
-        with _written_to(where):
+        with written_to(where):
             account = command.run(delivery)
             delivery.output.finish(sync=delivery.file is not None)
         if delivery.file is not None and _keeps_old(delivery.file, account):
@@ -121,24 +125,24 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = _select(arguments, conditions, s3_of(options), options)
+    selection = select_sources(arguments, conditions, s3_of(options), options)
     _refuse_same(STDOUT, options, selection)
     with ExitStack() as stack:
-        command = _Command(stack, query, conditions, selection, options)
+        command = Command(stack, query, conditions, selection, options)
         delivery = Delivery()
         if options["rejects"] is not None:
             # Rejected lines wait for the verdict in parts, as rows do.
             delivery.format_name = "jsonl"
             delivery.output = open_output(_nowhere(stack), query, "jsonl")
             delivery.file = command.rejects(delivery)
-        with _written_to(shown(options["rejects"] or "")):
+        with written_to(shown(options["rejects"] or "")):
             account = command.run(delivery)
         told = f"{many(account.total.rows, 'event')} checked"
         return command.close(account, told, delivery.file)
 
 
 @contextmanager
-def _written_to(where: str) -> Iterator[None]:
+def written_to(where: str) -> Iterator[None]:
     """Name the output that cannot be written."""
     try:
         yield
@@ -146,11 +150,22 @@ def _written_to(where: str) -> Iterator[None]:
         raise OutputError(f"output: {where}: {error}; make room, or name another place") from error
 
 
-def _select(
-    arguments: Sequence[str], conditions: Conditions, s3: S3, options: dict[str, Any]
+def select_sources(
+    arguments: Sequence[str],
+    conditions: Conditions,
+    s3: S3,
+    options: dict[str, Any],
+    is_known: Callable[[Source], bool] = lambda _: False,
 ) -> Selection:
-    partner = options["partner"]
-    return select(arguments, conditions, partner=partner, s3=s3, keep_going=True)
+    """Find the sources that a command names; those that are known are not opened."""
+    return select(
+        arguments,
+        conditions,
+        partner=options["partner"],
+        s3=s3,
+        keep_going=True,
+        is_known=is_known,
+    )
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -159,7 +174,7 @@ def _nowhere(stack: ExitStack) -> int:
     return descriptor
 
 
-class _Command:
+class Command:
     """One run with its files, its progress, its report and its last words.
 
     Files that cannot be written are found out before anything is read.
@@ -184,7 +199,7 @@ class _Command:
         )
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
-        self._reader = Reader(query, gpg, control, conditions, transfers)
+        self.reader = Reader(query, gpg, control, conditions, transfers)
         self._start = time.monotonic()
         self._report = None if options["report"] is None else self.file(options["report"])
 
@@ -216,15 +231,30 @@ class _Command:
         return delivery.rejects_file
 
     def run(self, delivery: Delivery) -> Account:
-        """Read everything, telling what fails as it fails."""
+        """Read everything into one output, telling what fails as it fails."""
+
+        def make_run(on_source: Callable[[SourceAccount], None]) -> Run:
+            sources, account = self._selection.sources, self._selection.account
+            return Run(self.reader, sources, delivery, self.workers, on_source, account)
+
+        return self.read(make_run)
+
+    @property
+    def workers(self) -> int:
+        """Sources read at once."""
+        return worker_count(self._options["threads"])
+
+    def read(
+        self, make_run: Callable[[Callable[[SourceAccount], None]], Callable[[], Account]]
+    ) -> Account:
+        """Do a run that is made with what it calls after each source; tell what fails."""
         sources = self._selection.sources
-        workers = worker_count(self._options["threads"])
         for failure in self._selection.account.failed:
             self._tell(failure)
         for warning in self._selection.account.warnings:
             self._tell(f"warning: {warning}")
         shows = not self._options["quiet"] and not self._options["as_json"]
-        total, control = sum(source.size or 0 for source in sources), self._reader.control
+        total, control = sum(source.size or 0 for source in sources), self.reader.control
         with Progress(len(sources), total, lambda: control.bytes_read, shows=shows) as progress:
 
             def on_source(account: SourceAccount) -> None:
@@ -236,8 +266,7 @@ class _Command:
                 for warning in account.warnings:
                     self._tell_beside(progress, f"warning: {warning}")
 
-            run = Run(self._reader, sources, delivery, workers, on_source, self._selection.account)
-            return run()
+            return make_run(on_source)()
 
     def _tell_beside(self, progress: Progress, message: str) -> None:
         if not self._options["as_json"]:
@@ -248,7 +277,7 @@ class _Command:
         seconds = time.monotonic() - self._start
         hints = []
         if account.total.rows == 0 and self._conditions.shown():
-            hints = in_worker(lambda: suggest(self._reader, self._selection, self._conditions))
+            hints = in_worker(lambda: suggest(self.reader, self._selection, self._conditions))
         report = account.report(
             version=_core.__version__,
             query=self._conditions.shown(),
@@ -284,7 +313,7 @@ def _keeps_old(file: OutputFile, account: Account) -> bool:
     return not account.is_whole and nothing and file.exists
 
 
-def _split_columns(text: str | None) -> list[str] | None:
+def split_columns(text: str | None) -> list[str] | None:
     """Column names between commas that stand outside of double quotes."""
     if text is None:
         return None

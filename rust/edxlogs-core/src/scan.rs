@@ -329,7 +329,8 @@ impl<'q> LineScanner<'q> {
             self.stats.odd[odd as usize] += 1;
         }
         let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
-        let place = Place { source, line: line.number, item };
+        let text = mended.flatten().unwrap_or(line.bytes);
+        let place = Place { source, line: line.number, item, text };
         if !self.query.predicate.matches(event, place) {
             return false;
         }
@@ -393,7 +394,7 @@ impl<'q> LineScanner<'q> {
         let clean = self.clean(line.bytes.trim_ascii());
         let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
-            let place = Place { source, line: line.number, item: 0 };
+            let place = Place { source, line: line.number, item: 0, text: line.bytes };
             self.query.predicate.matches(event, place)
         };
         let matched = match clean {

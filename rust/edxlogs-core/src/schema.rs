@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use arrow_schema::{DataType, TimeUnit};
 
@@ -11,9 +12,14 @@ use crate::error::{Error, Result};
 use crate::event::{Event, as_time};
 use crate::expression::{Cast, Path, Segment, parse_path};
 use crate::fields::Field;
+use crate::partition::Partitions;
 use crate::path::Step;
 use crate::scanner::{Kind, Span};
 use crate::text;
+
+/// Names of the columns that are never written: no path can be called so.
+const LINE_TEXT: &str = "(line)";
+const PARTITION: &str = "(partition)";
 
 /// What is known of a source: it stands in the rows of its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub struct Place<'a> {
     pub line: u64,
     /// Its number in the line, from 0; more than one only in lines that hold several events.
     pub item: u32,
+    /// What JSON Lines write of it: its line as it stood, or its text as mended.
+    pub text: &'a [u8],
 }
 
 /// The value of a column for one event.
@@ -210,6 +218,20 @@ pub enum Expr {
     Column(Column),
     /// The value at a path into the event.
     Path(Path),
+    /// The line, for datasets of JSON Lines.
+    Line,
+    /// The number of the partition, for datasets.
+    Partition(Partitioned),
+}
+
+/// The partitions that events are told apart by.
+#[derive(Clone, Debug)]
+pub struct Partitioned(pub Arc<Partitions>);
+
+impl PartialEq for Partitioned {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Expr {
@@ -227,6 +249,8 @@ impl Expr {
     pub fn column_type(&self) -> ColumnType {
         match self {
             Self::Column(column) => column.column_type(),
+            Self::Line => ColumnType::Text,
+            Self::Partition(_) => ColumnType::Int64,
             Self::Path(path) => match path.cast {
                 None => ColumnType::Text,
                 Some(Cast::Float64) => ColumnType::Float64,
@@ -242,6 +266,8 @@ impl Expr {
     pub fn value<'e>(&self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
         match self {
             Self::Column(column) => column.value(event, place),
+            Self::Line => Value::Text(String::from_utf8_lossy(place.text)),
+            Self::Partition(partitions) => Value::Int(i64::from(partitions.0.number(event, place))),
             Self::Path(path) => {
                 let steps = path.segments.iter().map(|segment| match segment {
                     Segment::Key(key) => Step::Key(key),
@@ -314,6 +340,13 @@ pub struct OutputColumn {
     pub expr: Expr,
 }
 
+impl OutputColumn {
+    /// Whether it serves datasets in the making, and is not written as a column.
+    pub fn is_internal(&self) -> bool {
+        matches!(self.expr, Expr::Line | Expr::Partition(_))
+    }
+}
+
 impl FromStr for OutputColumn {
     type Err = Error;
 
@@ -375,6 +408,27 @@ impl Projection {
         Ok(Self { columns })
     }
 
+    /// The line alone, for a dataset of JSON Lines.
+    pub fn of_lines() -> Self {
+        Self { columns: vec![OutputColumn { name: LINE_TEXT.to_owned(), expr: Expr::Line }] }
+    }
+
+    /// The same columns, and after them the number of the partition.
+    #[must_use]
+    pub fn partitioned(mut self, partitions: Arc<Partitions>) -> Self {
+        let expr = Expr::Partition(Partitioned(partitions));
+        self.columns.push(OutputColumn { name: PARTITION.to_owned(), expr });
+        self
+    }
+
+    /// The partitions that its last column tells, if it does.
+    pub fn partitions(&self) -> Option<&Arc<Partitions>> {
+        match &self.columns.last()?.expr {
+            Expr::Partition(partitions) => Some(&partitions.0),
+            _ => None,
+        }
+    }
+
     /// The columns.
     pub fn columns(&self) -> &[OutputColumn] {
         &self.columns
@@ -386,6 +440,7 @@ impl Projection {
             let nullable = match &column.expr {
                 Expr::Column(column) => !column.null_when().is_empty(),
                 Expr::Path(_) => true,
+                Expr::Line | Expr::Partition(_) => false,
             };
             arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
         };

@@ -13,19 +13,19 @@ use crate::query::{Query, format};
 use crate::source::duplicate;
 
 /// Something that is used up once, behind a lock.
-struct Once<T>(Mutex<Option<T>>);
+pub struct Once<T>(Mutex<Option<T>>);
 
 impl<T> Once<T> {
-    fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(Mutex::new(Some(value)))
     }
 
-    fn take(&self) -> PyResult<T> {
+    pub fn take(&self) -> PyResult<T> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         value.take().ok_or_else(|| config("it was used up already; make a new one"))
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         value.as_mut().map(f).ok_or_else(|| config("it was used up already; make a new one"))
     }

@@ -6,8 +6,11 @@
 //! that made it, and copied. Which of the two happens depends on the part alone.
 
 mod csv;
+pub mod dataset;
 mod output;
 mod parquet;
+pub mod rewrite;
+pub mod split;
 pub mod spool;
 
 use std::io::Write;

@@ -1,7 +1,6 @@
 //! Parquet, written for its readers: row groups of sensible size, dictionaries, statistics, and
 //! zstd. Row groups of other files are copied without encoding them again.
 
-use std::fs::File;
 use std::io::Write;
 
 use arrow_array::RecordBatch;
@@ -13,6 +12,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
@@ -155,7 +155,7 @@ impl<W: Write + Send> ParquetWriter<W> {
     ///
     /// # Errors
     /// `Encode`, also when the file cannot be read.
-    pub fn copy(&mut self, input: &File) -> Result<()> {
+    pub fn copy<R: ChunkReader>(&mut self, input: &R) -> Result<()> {
         self.end_group()?;
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
