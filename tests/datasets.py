@@ -25,7 +25,8 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 # Notes each step before it is done; of what a step takes away, a copy.
 _DRIVER = """
 import json, os, shutil, signal, sys
-from edxlogs import cli, disk, inputs
+from edxlogs import cli, disk, inputs, journal
+journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
 kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 steps = 0
 def watcher(name, *paths):
@@ -37,7 +38,7 @@ def watcher(name, *paths):
         saved = f"{trace}.{steps}"
         shutil.copy2(paths[-1], saved)
     with open(trace, "a") as file:
-        file.write(json.dumps([name, saved, *map(str, paths)]) + chr(10))
+        file.write(json.dumps([name, saved, *map(os.path.abspath, paths)]) + chr(10))
     steps += 1
 with disk.watch(watcher):
     status = cli.run(sys.argv[4:])

@@ -23,6 +23,7 @@ __all__ = [
     "SplitWriter",
     "__version__",
     "columns",
+    "copy_lines",
     "parse_time",
     "partition_keys",
     "rewrite",
@@ -154,6 +155,19 @@ class Part:
     def memory_bytes(self) -> int: ...
     def spill(self) -> None:
         """Move what is in memory to the hidden file."""
+    def keep(self, path: str | PathLike[str]) -> str:
+        """Move the rows to a file that stays; how they stand there, for `open`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str], kept: str) -> Part:
+        """Take up a part that was kept; its rejected lines are elsewhere.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
     def copy_rejects(self, descriptor: int) -> None:
         """Write the rejected lines, each after a comment line with its place and reason."""
 
@@ -315,6 +329,13 @@ def sync_file_system(folder: str | PathLike[str]) -> None:
 
     Raises:
         OSError: it could not be written.
+    """
+
+def copy_lines(path: str | PathLike[str], format_name: str, descriptor: int) -> None:
+    """Write the lines of a file of a dataset, without their compression.
+
+    Raises:
+        OutputError: it cannot be read, or the lines not be written.
     """
 
 def rewrite(

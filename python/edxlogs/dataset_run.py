@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +14,12 @@ from edxlogs import _core
 from edxlogs.account import Account, Counts, SourceAccount
 from edxlogs.errors import ConfigError, EdxlogsError, InternalError, OutputError, StoppedError
 from edxlogs.inputs import check_unchanged, groups, identify, is_same, stem, with_checksum
-from edxlogs.manifest import DataFile, Identity, Input, Segment
+from edxlogs.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.names import shown
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.run import Room, Workers, account_of, in_worker, is_wanted
 from edxlogs.sources import Source
+from edxlogs.stops import put_off
 from edxlogs.store import REJECTS, Store
 
 TARGET_FILE_BYTES = 128 << 20
@@ -76,7 +76,7 @@ class DatasetRun:
     file_bytes: int = TARGET_FILE_BYTES
     on_source: Callable[[SourceAccount], None] = lambda _: None
     account: Account = field(default_factory=Account)
-    started: str = field(default_factory=lambda: now())
+    started: str = field(default_factory=now)
     commits: int = 0
     read: int = 0
     _room: Room = field(default_factory=Room)
@@ -196,8 +196,9 @@ class DatasetRun:
         segment.added += self._files(files, self._name(delivered))
         added, segment.removed = without(self.store, self.format_name, replaced)
         segment.added += added
-        self.store.commit(segment)
-        self.commits += 1
+        with put_off():
+            self.store.commit(segment)
+            self.commits += 1
 
     def _input(self, source: Source, finished: _Finished, ahead: int) -> Input:
         """What became of a source, with the number it gets."""
@@ -333,8 +334,3 @@ def stem_of(path: str) -> str:
     """The name of a file's group."""
     name = path.rpartition("/")[2].partition(".")[0]
     return "-".join(name.split("-")[:2])
-
-
-def now() -> str:
-    """This moment, UTC, as manifests have it."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

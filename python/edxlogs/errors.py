@@ -93,5 +93,5 @@ class InternalError(EdxlogsError, RuntimeError):
     """A promise of edxlogs is broken: please report it."""
 
 
-class DatasetInterrupt(KeyboardInterrupt):
-    """Ctrl-C, after something was committed."""
+class ResumableInterrupt(KeyboardInterrupt):
+    """Ctrl-C, after something was done that the same command need not do again."""

@@ -8,6 +8,7 @@ it: bytes beyond those that count are what a crash left, and the next commit wri
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import hashlib
 import os
@@ -325,3 +326,8 @@ _ALWAYS = ("run", "inputs", "added")
 
 def _chain(before: str, document: bytes) -> str:
     return hashlib.sha256(before.encode() + document).hexdigest()
+
+
+def now() -> str:
+    """This moment, UTC, as manifests have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

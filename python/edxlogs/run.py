@@ -9,11 +9,12 @@ file beside the output.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
@@ -22,6 +23,9 @@ from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
 from edxlogs.sources import Source
 from edxlogs.threads import needs_thread
+
+if TYPE_CHECKING:
+    from edxlogs.journal import Journal, KeptPart
 
 T = TypeVar("T")
 
@@ -45,6 +49,7 @@ class Delivery:
         rejects_file: the file in the making behind `rejects`.
         salvage: whether the sound part of a damaged source is delivered.
         unverified: whether rows go out before their source's verdict.
+        journal: keeps parts for a run that goes on after this one, or None.
     """
 
     format_name: str = "parquet"
@@ -54,6 +59,7 @@ class Delivery:
     rejects_file: OutputFile | None = None
     salvage: bool = False
     unverified: bool = False
+    journal: Journal | None = None
 
 
 class Workers(Generic[T]):
@@ -170,10 +176,11 @@ class Room:
 
 @dataclass(slots=True)
 class _Finished:
-    """A scanned source and its part."""
+    """A scanned source and its part, or the part that a run before has kept."""
 
-    scanned: Scanned
+    scanned: Scanned | None
     part: _core.Part | None
+    kept: KeptPart | None = None
 
 
 @dataclass
@@ -206,6 +213,8 @@ class Run:
             OutputError: the output cannot be written.
             InternalError: a promise is broken; nothing must be published.
         """
+        if self.delivery.journal is not None:
+            self.delivery.journal.begin(self.sources)
         direct = self.delivery.unverified or self.delivery.output is None
         count = 1 if self.delivery.unverified else self.workers
         make = self._direct if direct else self._task
@@ -263,7 +272,9 @@ class Run:
             )
 
         def task() -> _Finished:
-            source = self.sources[number]
+            source, journal = self.sources[number], self.delivery.journal
+            if journal is not None and (kept := journal.find(source)) is not None:
+                return _Finished(None, kept.part, kept)
             scanned = self.reader.scan(source, make_sink, threads=self._threads(number))
             part = None
             if isinstance(scanned.sink, _core.PartWriter) and self._wanted(scanned):
@@ -281,6 +292,9 @@ class Run:
 
     def _deliver(self, source: Source, finished: _Finished) -> None:
         scanned, part = finished.scanned, finished.part
+        if scanned is None:
+            self._deliver_kept(finished.kept)
+            return
         error = scanned.error
         if isinstance(error, OutputError | InternalError | StoppedError):
             raise error
@@ -288,19 +302,36 @@ class Run:
             scanned = self._again(source, scanned)
             error = scanned.error
         delivered = self._wanted(scanned) or self.delivery.unverified
-        if part is not None:
-            if delivered:
-                in_worker(lambda: self._append(part))
-            self._room.leave(part.memory_bytes)
         account = account_of(source, scanned, delivered=delivered)
+        if part is not None:
+            size = part.memory_bytes
+            if delivered:
+                in_worker(lambda: self._append(source, account, part))
+            self._room.leave(size)
         if delivered:
             self.account.rows_written += account.counts.rows
         self.account.sources.append(account)
-        self.account.ignored += finished.scanned.ignored
-        self.account.skipped += finished.scanned.skipped
+        self.account.ignored += scanned.ignored
+        self.account.skipped += scanned.skipped
         self.on_source(account)
 
-    def _append(self, part: _core.Part) -> None:
+    def _deliver_kept(self, kept: KeptPart | None) -> None:
+        """Deliver what a run before has finished."""
+        if kept is None:
+            raise InternalError("a source without a part; please report it")
+        output, rejects = self.delivery.output, self.delivery.rejects
+        if output is not None:
+            in_worker(lambda: output.append(kept.part))
+        if rejects is not None and kept.rejects is not None:
+            with open(kept.rejects, "rb") as lines, open(rejects, "wb", closefd=False) as out:
+                shutil.copyfileobj(lines, out)
+        self.account.sources.append(kept.account)
+        self.account.rows_written += kept.account.counts.rows
+        self.on_source(kept.account)
+
+    def _append(self, source: Source, account: SourceAccount, part: _core.Part) -> None:
+        if self.delivery.journal is not None:
+            self.delivery.journal.keep(source, account, part)
         output = self.delivery.output
         if output is not None:
             if not part.outgrown:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -169,15 +170,24 @@ def open_manifest(folder: Path) -> Manifest:
         ConfigError: there is none, or it cannot be used.
         OutputError: it cannot be read.
     """
+    manifest = _manifest_in(folder)
+    manifest.load()
+    return manifest
+
+
+def read_segments(folder: Path) -> Iterator[Segment]:
+    """The segments of a dataset's manifest, in order; it raises what `open_manifest` does."""
+    return _manifest_in(folder).segments()
+
+
+def _manifest_in(folder: Path) -> Manifest:
     name = shown(os.fspath(folder))
     if not (folder / HOME).is_dir():
         raise ConfigError(
             f"dataset: {name}: is none; name a folder that edxlogs filter has written with"
             " --partition-by"
         )
-    manifest = Manifest(folder / HOME, name)
-    manifest.load()
-    return manifest
+    return Manifest(folder / HOME, name)
 
 
 def place_of(folder: Path, file: DataFile) -> Path:

@@ -15,9 +15,9 @@ import orjson
 from edxlogs import _core
 from edxlogs.account import SourceAccount, many
 from edxlogs.cli.options import s3_of
-from edxlogs.cli.running import Command, select_sources, split_columns
+from edxlogs.cli.running import Command, asked_for, select_sources, split_columns
 from edxlogs.dataset_run import ENDINGS, TARGET_FILE_BYTES, DatasetRun
-from edxlogs.errors import ConfigError, DatasetInterrupt, OutputError
+from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
 from edxlogs.inputs import identify
 from edxlogs.manifest import Segment
 from edxlogs.names import shown
@@ -101,7 +101,7 @@ def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[
             account = command.read(make_run)
         except KeyboardInterrupt:
             if made and made[0].commits:
-                raise DatasetInterrupt from None
+                raise ResumableInterrupt from None
             raise
         run = made[0]
         if rejects is not None:
@@ -124,14 +124,11 @@ def is_unchanged(store: Store | None, source: Source) -> bool:
 
 
 def _asked(conditions: Conditions, what: dict[str, Any]) -> dict[str, Any]:
-    """What the rows of a dataset are: with another answer they are others."""
-    asked = {name: value for name, value in what.items() if value not in (None, False, "all")}
+    asked = asked_for(conditions, what)
     known = asked.pop("known_courses", None)
     if known is not None:
         asked["known_courses"] = sorted(Conditions(course=known).keywords()["courses"])
-    shown_conditions = conditions.shown()
-    shown_conditions.pop("days", None)  # chooses among the inputs, not among rows
-    return {**asked, **shown_conditions}
+    return asked
 
 
 def _told(run: DatasetRun) -> str:

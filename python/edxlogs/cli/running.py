@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,8 +17,9 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
 from edxlogs.gpg import Gpg
+from edxlogs.journal import Journal, finished_outputs, is_own
 from edxlogs.layout import parse_days
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
@@ -75,16 +77,16 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     collect = ("raw_lines" if options["raw"] else "lines") if lines else "columns"
     if options["csv_excel_safe"]:
         format_name = "csv-excel-safe"
-    query = make_query(
-        conditions,
-        columns=split_columns(options["columns"]),
-        collect=collect,
-        check=options["check"],
-        strict=options["strict"],
-        course_from=options["course_from"],
-        max_line_bytes=options["max_line_bytes"],
-        keep_rejects=options["rejects"] is not None,
-    )
+    what = {
+        "columns": split_columns(options["columns"]),
+        "collect": collect,
+        "strict": options["strict"],
+        "course_from": options["course_from"],
+        "max_line_bytes": options["max_line_bytes"],
+        "keep_rejects": options["rejects"] is not None,
+    }
+    query = make_query(conditions, **what, check=options["check"])
+    asked = asked_for(conditions, {**what, "format": format_name, "salvage": options["salvage"]})
     s3 = s3_of(options)
     selection = select_sources(arguments, conditions, s3, options)
     selection.account.warnings += near_columns(query.column_names)
@@ -105,13 +107,38 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         where = "stdout" if delivery.file is None else delivery.file.name
         delivery.output = open_output(delivery.file or 1, query, format_name, metadata)
         rejects = command.rejects(delivery)
-        with written_to(where):
+        if type(delivery.file) is OutputFile and len(selection.sources) > 1:
+            delivery.journal = command.journal(delivery.file, asked)
+        with written_to(where), keeps_what_is_done(delivery):
             account = command.run(delivery)
             delivery.output.finish(sync=delivery.file is not None)
         if delivery.file is not None and _keeps_old(delivery.file, account):
             return command.close(account, f"{shown(target)} stays: no source passed its checks")
         told = f"{many(account.rows_written, 'row')} to {where}"
         return command.close(account, told, delivery.file, rejects)
+
+
+def asked_for(conditions: Conditions, what: dict[str, Any]) -> dict[str, Any]:
+    """What the rows of an output are: where it differs, they are others."""
+    asked = {name: value for name, value in what.items() if value not in (None, False, "all")}
+    shown_conditions = conditions.shown()
+    shown_conditions.pop("days", None)  # chooses among the inputs, not among rows
+    return {**asked, **shown_conditions}
+
+
+@contextmanager
+def keeps_what_is_done(delivery: Delivery) -> Iterator[None]:
+    """Let a run that does not come to its end leave what it has finished to the next one."""
+    try:
+        yield
+    except BaseException as error:
+        journal = delivery.journal
+        if journal is not None:
+            with suppress(OutputError):
+                journal.commit()
+            if isinstance(error, KeyboardInterrupt) and journal.is_kept:
+                raise ResumableInterrupt from None
+        raise
 
 
 def run_check(arguments: Sequence[str], **options: Any) -> int:
@@ -200,6 +227,8 @@ class Command:
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
         self.reader = Reader(query, gpg, control, conditions, transfers)
+        self._own = finished_outputs(options.get("output", STDOUT))
+        self._journal: Journal | None = None
         self._start = time.monotonic()
         self._report = None if options["report"] is None else self.file(options["report"])
 
@@ -216,11 +245,17 @@ class Command:
             return self._stack.enter_context(
                 OutputFile(
                     target,
-                    overwrite=self._options["overwrite"],
+                    overwrite=self._options["overwrite"] or is_own(Path(target), self._own),
                     mode=self._options["mode"],
                     inputs=self._selection.inputs,
                 )
             )
+
+    def journal(self, file: OutputFile, asked: dict[str, Any]) -> Journal:
+        """What outlives this run, beside an output."""
+        self._journal = Journal(file, asked, overwrite=self._options["overwrite"])
+        self._stack.callback(self._journal.close)
+        return self._journal
 
     def rejects(self, delivery: Delivery) -> OutputFile | None:
         """The file for rejected lines, if one was asked for."""
@@ -292,7 +327,10 @@ class Command:
             file.store()
         with suppress(KeyboardInterrupt):  # too late to stop: all files take their names
             with put_off():
-                for file in made:
+                if self._journal is not None:
+                    self._journal.end(made)
+                # The output last: what is kept beside it goes with its hidden folder.
+                for file in reversed(made):
                     file.publish()
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())

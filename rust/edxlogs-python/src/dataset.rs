@@ -133,6 +133,19 @@ pub fn rewrite(
     Ok((made.rows, made.bytes, made.sha256))
 }
 
+/// Copies the lines of a file of a dataset, without their compression; described in `_core.pyi`.
+#[pyfunction]
+pub fn copy_lines(
+    py: Python<'_>,
+    path: PathBuf,
+    format_name: &str,
+    descriptor: i32,
+) -> PyResult<()> {
+    let format = format(format_name)?;
+    let mut out = File::from(duplicate(descriptor)?);
+    py.detach(|| rewriting::copy_lines(&path, format, &mut out)).map_err(|error| to_python(&error))
+}
+
 /// Brings all that was written to the file system of a folder to the disk.
 #[pyfunction]
 pub fn sync_file_system(py: Python<'_>, folder: PathBuf) -> PyResult<()> {

@@ -2,7 +2,7 @@
 //! rows.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
@@ -161,6 +161,15 @@ fn rewrite_text(pieces: &[Piece], format: Format, file: File) -> Result<()> {
         check_rows(piece, taken)?;
     }
     output.finish()?;
+    Ok(())
+}
+
+/// Copies the lines of a file, as they are when they are not compressed.
+///
+/// # Errors
+/// Those of reading and of writing.
+pub fn copy_lines(path: &Path, format: Format, out: &mut dyn Write) -> Result<()> {
+    std::io::copy(&mut read_text(path, format)?, out).map_err(Error::encode)?;
     Ok(())
 }
 
