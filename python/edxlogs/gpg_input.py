@@ -138,9 +138,11 @@ def survey(source: Input) -> Frame:
     """Read a binary message once more, from its start, for its frame alone."""
     frame = Frame(armored=False)
     at = source.start or 0
+    end = os.fstat(source.fd).st_size
     while frame.trailing < HEAD_BYTES and (chunk := os.pread(source.fd, PIPE_BYTES, at)):
         at += len(chunk)
         frame.feed(chunk)
-    frame.trailing += max(0, os.fstat(source.fd).st_size - at)
+        at += frame.pass_over(end - at)
+    frame.trailing += max(0, end - at)
     frame.ended = True
     return frame

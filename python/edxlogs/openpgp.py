@@ -149,6 +149,16 @@ class Frame:
             self.trailing_head += rest[:HEAD_BYTES]
         return at
 
+    def pass_over(self, most: int) -> int:
+        """Take the next bytes unseen, at most so many; return how many need not be seen."""
+        if self.armored or self.complete or not self._known:
+            return 0
+        # The last byte is fed: with it the message may be complete.
+        step = max(0, min(self._left - 1, most))
+        self._left -= step
+        self.length += step
+        return step
+
     @property
     def several(self) -> bool:
         """Whether another message follows this one."""

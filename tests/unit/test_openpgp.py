@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import keys
 from decrypting import Ring
-from edxlogs.openpgp import looks_like_openpgp
+from edxlogs.openpgp import Frame, looks_like_openpgp
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,36 @@ def test_every_first_byte_of_keys_is_known(ring: Ring, bare: bytes) -> None:
         assert looks_like_openpgp(message)
         assert looks_like_openpgp(b"\xca\x03PGP" + message)
         assert not looks_like_openpgp(keys.gpg(ring.path, "--export"))
+
+
+def packet(parts: list[int]) -> bytes:
+    """An encrypted packet whose body comes in parts of these powers of two, and a last one."""
+    body = b"".join(bytes([224 + power]) + bytes([power]) * (1 << power) for power in parts)
+    return b"\xd2" + body + b"\xff" + (700).to_bytes(4, "big") + bytes(700)
+
+
+@given(
+    parts=st.lists(st.integers(0, 9), max_size=4),
+    trailing=st.binary(max_size=60),
+    cut=st.integers(0, 800),
+    pieces=st.lists(st.integers(1, 400), min_size=1, max_size=50),
+)
+def test_what_is_passed_over_need_not_be_seen(
+    parts: list[int], trailing: bytes, cut: int, pieces: list[int]
+) -> None:
+    recipient = b"\xc1\x03abc"
+    data = recipient + packet(parts) + trailing
+    data = data[: len(data) - cut]
+    whole, passed = Frame(armored=False), Frame(armored=False)
+    whole.feed(data)
+    at = 0
+    turn = 0
+    while at < len(data):
+        piece = data[at : at + pieces[turn % len(pieces)]]
+        turn += 1
+        passed.feed(piece)
+        at += len(piece)
+        at += passed.pass_over(len(data) - at)
+    assert passed == whole
+    if not cut:
+        assert (passed.complete, passed.trailing) == (True, len(trailing))

@@ -12,8 +12,6 @@ pub(crate) mod tests;
 pub const HISTORY: usize = 32 * 1024;
 
 const INPUT_BYTES: usize = 64 * 1024;
-/// Decoded between two updates of the checksum, so that it finds the bytes in the nearest cache.
-const CHECK_BYTES: usize = 32 * 1024;
 
 const FHCRC: u8 = 1 << 1;
 const FEXTRA: u8 = 1 << 2;
@@ -208,11 +206,10 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
     }
 
     fn body(&mut self, output: &mut [u8], at: &mut usize) -> io::Result<Stage> {
-        let limit = output.len().min(*at + CHECK_BYTES);
         // Without input too: bits that were read, or a match begun, may fill more than one buffer.
         let ended = self.available()?.is_empty();
         let input = &self.input[self.next..self.end];
-        let step = self.engine.step(input, &mut output[..limit], *at);
+        let step = self.engine.step(input, output, *at);
         let written = &output[*at..*at + step.written];
         self.checksum.update(written);
         self.length = self.length.wrapping_add(step.written as u32);

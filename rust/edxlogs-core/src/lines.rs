@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 
 /// How much is read before lines are handed on: a batch stays in the processor's cache.
-pub const BATCH_BYTES: usize = 256 * 1024;
+pub const BATCH_BYTES: usize = 512 * 1024;
 
 /// Longest line that is read, unless told otherwise.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_select::concat::concat_batches;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::account::Stats;
 use crate::error::{Error, Result};
@@ -17,19 +16,22 @@ use crate::scan::{Control, Gathered, LineScanner, Query, Rows, Sink, Size};
 use crate::schema::SourceInfo;
 use crate::unwrap::{Members, read_error, unwrap};
 
-/// Batches of lines under way for each thread that scans.
-const BATCHES_AHEAD: usize = 2;
+#[cfg(test)]
+mod tests;
+
+/// Batches that may be begun before the oldest is delivered, for each thread.
+const BATCHES_AHEAD: usize = 4;
 
 /// Scans a source to its end: `input` as it was read (decrypted), into `sink`. Of a tar, those files
 /// that `members` takes, each as the source that it is said to be.
 ///
-/// With one thread everything happens in the caller's. With more, the caller's reads and inflates,
-/// one feeds the sink, and the others scan.
+/// With one thread everything happens in the caller's. With more they take turns: each inflates a
+/// batch of lines and scans it while the next one inflates.
 ///
 /// The counts are those of all that was read, also beside an error. An error names the file of a
 /// tar; the source itself is named by who opened it.
 pub fn scan(
-    input: impl Read,
+    input: impl Read + Send,
     source: &SourceInfo,
     query: &Query,
     threads: usize,
@@ -47,7 +49,7 @@ pub fn scan(
             let scanner = LineScanner::new(query, source, *reads_rejects);
             scan_inline(text, scanner, query, control, sink)
         } else {
-            scan_threaded(text, source, query, threads - 1, control, sink)
+            scan_threaded(text, &source, query, threads, control, sink)
         };
         stats.add(&counts);
         result
@@ -80,7 +82,7 @@ impl<R: Read> Read for Metered<'_, R> {
 }
 
 /// Whether a text is a rejects file, and the text, whole again.
-fn is_rejects_file<'t>(text: &'t mut dyn Read) -> (bool, impl Read + use<'t>) {
+fn is_rejects_file<'t>(text: &'t mut (dyn Read + Send)) -> (bool, impl Read + Send + use<'t>) {
     let mut head = Vec::with_capacity(COMMENT.len());
     let mut failed = None;
     // An error comes after the bytes before it, as everywhere.
@@ -117,7 +119,8 @@ fn scan_inline(
             control.check()?;
             read = reader.read(&mut batch);
             if let Ok(true) = read {
-                let lines = scanner.scan(&batch, first_line)?;
+                let lines = scanner.find_lines(&batch);
+                scanner.scan(&batch, first_line)?;
                 first_line += lines;
                 control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
             }
@@ -139,195 +142,203 @@ fn scan_inline(
     (stats, result)
 }
 
-/// What a scanning thread made of one batch of lines.
+/// What was made of one batch of lines.
 struct Scanned {
     gathered: Gathered,
     size: Size,
     rejects: Vec<Reject>,
 }
 
-struct Numbered<T> {
-    number: u64,
-    content: T,
-}
-
-type Dealt = Numbered<(LineBatch, u64)>;
-
+/// Scans with several threads, of which the caller's is one. All run the same loop: read a batch,
+/// number it, scan it, deliver it. Three locks are taken in that order, each before the one before
+/// it is let go, so that batches pass them in the order of the source.
 fn scan_threaded(
-    text: &mut dyn Read,
-    source: Cow<'_, SourceInfo>,
+    text: &mut (dyn Read + Send),
+    source: &SourceInfo,
     query: &Query,
-    scanners: usize,
+    threads: usize,
     control: &Control,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
-    let ahead = scanners * BATCHES_AHEAD;
-    let (to_scan, batches) = bounded::<Dealt>(ahead);
-    let (to_sink, scanned) = bounded::<Numbered<Result<Scanned>>>(ahead);
-    let (to_reuse, used) = bounded::<LineBatch>(2 * ahead + 2);
-    let sunk = AtomicU64::new(0);
-    let source = source.as_ref();
+    let relay = Relay {
+        query,
+        control,
+        reading: Mutex::new(Reading {
+            reader: LineReader::new(text, query.max_line_bytes),
+            batches: 0,
+            ended: None,
+        }),
+        next_line: Mutex::new(1),
+        slots: (0..BATCHES_AHEAD * threads).map(|_| Mutex::new(())).collect(),
+        scanned: Mutex::new(InOrder::default()),
+        sink: Mutex::new(Some(sink)),
+    };
+    let work = || relay.work(LineScanner::new(query, Cow::Borrowed(source), false));
     std::thread::scope(|scope| {
-        let worker = || Worker {
-            scanner: LineScanner::new(query, Cow::Borrowed(source), false),
-            control,
-            to_sink: to_sink.clone(),
-            to_reuse: to_reuse.clone(),
-        };
-        let mut started = Ok(());
-        for _ in 0..scanners {
-            let (worker, batches) = (worker(), batches.clone());
-            started = started.and_then(|()| start(scope, || worker.run(batches)).map(drop));
+        for _ in 1..threads {
+            // Where the system has no more of them, fewer do the same.
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
-        let helper = worker();
-        drop((batches, to_sink, to_reuse));
-        let feed = || feed_sink(query, scanned, &sunk, sink);
-        let sinking = match started.and_then(|()| start(scope, feed)) {
-            Ok(sinking) => sinking,
-            Err(error) => {
-                // Those that did start wait for this end, and the scope for them.
-                drop(to_scan);
-                return (Stats::default(), Err(error));
-            }
-        };
-        let dealer = Dealer { to_scan, helper, used, sunk: &sunk, window: 4 * ahead as u64 };
-        let read = dealer.deal(text, query, control);
-        let (stats, sunk) = match sinking.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        // What went wrong behind the reader is why the reader stopped.
-        (stats, sunk.and(read))
-    })
+        work();
+    });
+    let InOrder { stats, portion, failed, .. } = unlocked(relay.scanned);
+    let read = unlocked(relay.reading).ended.unwrap_or(Ok(()));
+    // What went wrong behind the reader is why the reader stopped.
+    let result = match (failed, unlocked(relay.sink)) {
+        (Some(error), _) => Err(error),
+        (None, sink) => sink.map_or(Ok(()), |sink| portion.hand_on(query, sink)).and(read),
+    };
+    (stats, result)
 }
 
-/// Starts a thread, where the system has one left.
-fn start<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    run: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>> {
-    std::thread::Builder::new().spawn_scoped(scope, run).map_err(|error| {
-        let why = format!("cannot start a thread ({error}); try fewer --threads");
-        Error::from(std::io::Error::new(error.kind(), why))
-    })
+/// What the threads of one scan share.
+struct Relay<'s, 't> {
+    query: &'s Query,
+    control: &'s Control,
+    reading: Mutex<Reading<'t>>,
+    /// The number of the first line that is not yet numbered.
+    next_line: Mutex<u64>,
+    /// A batch holds one from its reading to its delivery, so no thread runs far ahead of another.
+    slots: Vec<Mutex<()>>,
+    scanned: Mutex<InOrder>,
+    /// Gone once it has failed.
+    sink: Mutex<Option<&'s mut dyn Sink>>,
 }
 
-/// Reads the text and deals its batches out, numbered; while the others have enough to do, it scans
-/// one itself.
-struct Dealer<'s, 'q> {
-    to_scan: Sender<Dealt>,
-    helper: Worker<'q>,
-    used: Receiver<LineBatch>,
-    /// How many batches the sink has had, and how far beyond that one is scanned here: results
-    /// that wait for an earlier one take memory.
-    sunk: &'s AtomicU64,
-    window: u64,
+struct Reading<'t> {
+    reader: LineReader<&'t mut (dyn Read + Send)>,
+    /// Batches read so far.
+    batches: usize,
+    /// How the reading ended, once it has.
+    ended: Option<Result<()>>,
 }
 
-impl Dealer<'_, '_> {
-    fn deal(mut self, text: &mut dyn Read, query: &Query, control: &Control) -> Result<()> {
-        let mut reader = LineReader::new(text, query.max_line_bytes);
-        let mut first_line = 1;
-        for number in 0.. {
-            control.check()?;
-            let mut batch = self.used.try_recv().unwrap_or_default();
-            if !reader.read(&mut batch).map_err(read_error)? {
-                break;
+/// What was made of the batches, and how far it is in order.
+#[derive(Default)]
+struct InOrder {
+    /// By the number of the batch, what waits for an earlier one.
+    early: BTreeMap<usize, Scanned>,
+    next: usize,
+    portion: Portion,
+    stats: Stats,
+    failed: Option<Error>,
+}
+
+impl Relay<'_, '_> {
+    /// Takes part until the source ends or something fails.
+    fn work(&self, mut scanner: LineScanner<'_>) {
+        let mut batch = LineBatch::default();
+        loop {
+            match self.step(&mut scanner, &mut batch) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    // Whoever still finds a lock whole after a panic ends with the source.
+                    if let Ok(mut scanned) = lock(&self.scanned) {
+                        scanned.failed.get_or_insert(error);
+                    }
+                    if let Ok(mut reading) = lock(&self.reading) {
+                        reading.ended.get_or_insert(Ok(()));
+                    }
+                    return;
+                }
             }
-            let lines = LineScanner::count_lines(&batch);
-            // Where the sink has failed, it says why.
-            if !self.hand_out(Numbered { number, content: (batch, first_line) }) {
-                break;
+        }
+    }
+
+    /// Brings one batch from the reader to the sink; whether there may be more.
+    fn step(&self, scanner: &mut LineScanner<'_>, batch: &mut LineBatch) -> Result<bool> {
+        let mut reading = lock(&self.reading)?;
+        if reading.ended.is_some() {
+            return Ok(false);
+        }
+        let number = reading.batches;
+        let _slot = lock(&self.slots[number % self.slots.len()])?;
+        let may = self.control.check();
+        match may.and_then(|()| reading.reader.read(batch).map_err(read_error)) {
+            Ok(true) => reading.batches += 1,
+            ended => {
+                reading.ended = Some(ended.map(|_| ()));
+                return Ok(false);
             }
-            first_line += lines;
+        }
+        let mut next_line = lock(&self.next_line)?;
+        drop(reading);
+        let first_line = *next_line;
+        *next_line += scanner.find_lines(batch);
+        drop(next_line);
+
+        scanner.scan(batch, first_line)?;
+        self.control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+        let (size, rejects) = (scanner.size(), scanner.take_rejects());
+        self.deliver(number, Scanned { gathered: scanner.take()?, size, rejects })?;
+        Ok(true)
+    }
+
+    /// Puts what was made of a batch in its place, and hands on what is in order by now, in the
+    /// same portions as one thread would.
+    fn deliver(&self, number: usize, scanned: Scanned) -> Result<()> {
+        let mut in_order = lock(&self.scanned)?;
+        in_order.early.insert(number, scanned);
+        while let Some(ready) = in_order.take() {
+            let mut sink = lock(&self.sink)?;
+            drop(in_order);
+            let taken = sink.as_deref_mut().map_or(Ok(()), |sink| ready.hand_on(self.query, sink));
+            if taken.is_err() {
+                *sink = None;
+                return taken;
+            }
+            drop(sink);
+            in_order = lock(&self.scanned)?;
         }
         Ok(())
     }
+}
 
-    /// Whether somebody has taken it.
-    fn hand_out(&mut self, dealt: Dealt) -> bool {
-        match self.to_scan.try_send(dealt) {
-            Ok(()) => true,
-            Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(dealt)) => {
-                if dealt.number < self.sunk.load(Ordering::Relaxed) + self.window {
-                    self.helper.scan(dealt)
-                } else {
-                    self.to_scan.send(dealt).is_ok()
-                }
-            }
+/// Waits for a lock. One that a panic poisoned ends all threads of the scan.
+fn lock<T>(lock: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
+    lock.lock().map_err(|_| Error::internal("a thread of the scan panicked"))
+}
+
+/// What is ready for the sink.
+struct Ready {
+    rejects: Vec<Reject>,
+    portion: Portion,
+}
+
+impl Ready {
+    fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
+        if !self.rejects.is_empty() {
+            sink.rejects(self.rejects)?;
         }
+        self.portion.hand_on(query, sink)
     }
 }
 
-/// Scans batches for the sink.
-struct Worker<'q> {
-    scanner: LineScanner<'q>,
-    control: &'q Control,
-    to_sink: Sender<Numbered<Result<Scanned>>>,
-    to_reuse: Sender<LineBatch>,
-}
-
-impl Worker<'_> {
-    fn run(mut self, batches: Receiver<Dealt>) {
-        for dealt in batches {
-            if !self.scan(dealt) {
-                return;
+impl InOrder {
+    /// The next that is ready, if anything is.
+    fn take(&mut self) -> Option<Ready> {
+        while let Some(Scanned { gathered, size, rejects }) = self.early.remove(&self.next) {
+            self.next += 1;
+            self.stats.add(&gathered.stats);
+            self.portion.size.add(size);
+            self.portion.rows.extend(gathered.rows);
+            let full = self.portion.size.is_full();
+            if full || !rejects.is_empty() {
+                let portion =
+                    if full { std::mem::take(&mut self.portion) } else { Portion::default() };
+                return Some(Ready { rejects, portion });
             }
         }
-    }
-
-    /// Whether there may be more.
-    fn scan(&mut self, Numbered { number, content: (batch, first_line) }: Dealt) -> bool {
-        let scanner = &mut self.scanner;
-        let scanned = scanner.scan(&batch, first_line).and_then(|_| {
-            let size = scanner.size();
-            let rejects = scanner.take_rejects();
-            Ok(Scanned { gathered: scanner.take()?, size, rejects })
-        });
-        self.control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
-        let goes_on = scanned.is_ok();
-        let taken = self.to_sink.send(Numbered { number, content: scanned }).is_ok();
-        // A full shelf means enough buffers are about.
-        let _ = self.to_reuse.try_send(batch);
-        goes_on && taken
+        None
     }
 }
 
-/// Brings what the scanning threads made back into order, and hands it on in the same portions as
-/// one thread would.
-fn feed_sink(
-    query: &Query,
-    scanned: Receiver<Numbered<Result<Scanned>>>,
-    sunk: &AtomicU64,
-    sink: &mut dyn Sink,
-) -> (Stats, Result<()>) {
-    let mut stats = Stats::default();
-    let run = || -> Result<()> {
-        let mut early = BTreeMap::new();
-        let mut next = 0;
-        let mut portion = Portion::default();
-        for Numbered { number, content } in scanned {
-            early.insert(number, content);
-            while let Some(content) = early.remove(&next) {
-                next += 1;
-                sunk.store(next, Ordering::Relaxed);
-                let content = content?;
-                stats.add(&content.gathered.stats);
-                if !content.rejects.is_empty() {
-                    sink.rejects(content.rejects)?;
-                }
-                portion.size.add(content.size);
-                portion.rows.extend(content.gathered.rows);
-                if portion.size.is_full() {
-                    portion.hand_on(query, sink)?;
-                }
-            }
-        }
-        portion.hand_on(query, sink)
-    };
-    let result = run();
-    (stats, result)
+/// The content of a lock that no other thread waits for any more, or that outlives a panic.
+fn unlocked<T>(lock: Mutex<T>) -> T {
+    lock.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Default)]
@@ -337,17 +348,16 @@ struct Portion {
 }
 
 impl Portion {
-    fn hand_on(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
+    fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
         let mut batches = Vec::new();
         let mut lines = Vec::new();
-        for rows in self.rows.drain(..) {
+        for rows in self.rows {
             match rows {
                 Rows::Batch(batch) => batches.push(batch),
                 Rows::Lines(more) if lines.is_empty() => lines = more,
                 Rows::Lines(more) => lines.extend_from_slice(&more),
             }
         }
-        self.size = Size::default();
         if !batches.is_empty() {
             let batch = concat_batches(&query.projection.schema(), &batches)
                 .map_err(|error| Error::internal(error.to_string()))?;

@@ -14,8 +14,11 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::Finder;
 
+use self::one_pass::{Found, OnePass};
 use crate::pattern::Pattern;
 use crate::predicate::Test;
+
+mod one_pass;
 
 /// Shortest needle that is worth a search of every byte.
 const MIN_NEEDLE: usize = 4;
@@ -97,16 +100,39 @@ impl Prefilter {
         self.groups.is_empty()
     }
 
-    /// A search of one batch of lines.
-    pub fn search<'p, 'b>(&'p self, batch: &'b [u8]) -> Nominations<'p, 'b> {
-        Nominations {
-            prefilter: self,
-            batch,
-            hit: Cursor(0),
-            escape: Cursor(0),
-            percent: Cursor(0),
+    /// Finds the lines of a batch, and whether each may match.
+    pub fn search(&self, batch: &[u8], lines: &mut Vec<FoundLine>) {
+        lines.clear();
+        let Some(first) = self.groups.first() else {
+            let ends = memchr::memchr_iter(b'\n', batch);
+            lines.extend(ends.map(|end| FoundLine { end, nominated: true }));
+            if batch.last().is_some_and(|&byte| byte != b'\n') {
+                lines.push(FoundLine { end: batch.len(), nominated: true });
+            }
+            return;
+        };
+        let mut start = 0;
+        let push = |end, found: Found| {
+            let line = &batch[start..end];
+            let may = found.needle || first.encoded && found.percent;
+            let nominated = found.escape || may && self.groups.iter().all(|g| g.nominates(line));
+            lines.push(FoundLine { end, nominated });
+            start = end + 1;
+        };
+        match first.one_pass() {
+            Some(one_pass) => one_pass.search(batch, push),
+            None => first.search_in_turn(batch, push),
         }
     }
+}
+
+/// A line of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundLine {
+    /// Where it ends in the batch, without its LF.
+    pub end: usize,
+    /// Whether it may match.
+    pub nominated: bool,
 }
 
 /// Where something next stands in a batch; only ever moved on.
@@ -123,43 +149,9 @@ impl Cursor {
     }
 }
 
-/// Which lines of one batch are nominated. Lines must be asked for in order.
-pub struct Nominations<'p, 'b> {
-    prefilter: &'p Prefilter,
-    batch: &'b [u8],
-    hit: Cursor,
-    escape: Cursor,
-    percent: Cursor,
-}
-
-impl Nominations<'_, '_> {
-    /// Whether the line at `start..end` may match.
-    pub fn nominates(&mut self, start: usize, end: usize) -> bool {
-        let Some(first) = self.prefilter.groups.first() else {
-            return true;
-        };
-        let batch = self.batch;
-        let hit = self.hit.within(start, end, |from| {
-            first.search.find(&batch[from..]).map_or(batch.len(), |at| from + at)
-        });
-        let escaped = self.escape.within(start, end, |from| next_escape(batch, from));
-        let encoded = first.encoded
-            && !(hit || escaped)
-            && self.percent.within(start, end, |from| next_encoded(batch, from));
-        if !(hit || escaped || encoded) {
-            return false;
-        }
-        let line = &batch[start..end];
-        escaped || self.prefilter.groups.iter().all(|group| group.nominates(line))
-    }
-}
-
-/// The next `\u00` that stands for a printable ASCII character, or the end of the batch.
-fn next_escape(batch: &[u8], from: usize) -> usize {
-    memchr::memmem::find_iter(&batch[from..], b"\\u00")
-        .map(|at| from + at)
-        .find(|at| matches!(batch.get(at + 4), Some(b'0'..=b'7')))
-        .unwrap_or(batch.len())
+/// Whether bytes begin with the `\u00` that stands for a printable ASCII character.
+fn is_escape(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'\\', b'u', b'0', b'0', b'0'..=b'7', ..])
 }
 
 /// The next percent escape that may hide a needle's byte, or the end of the batch.
@@ -212,6 +204,41 @@ impl Group {
             ),
         };
         Some(Self { search, others, encoded, ignore_case })
+    }
+
+    /// The fastest search of a batch for the one needle of a condition.
+    fn one_pass(&self) -> Option<OnePass<'_>> {
+        match &self.search {
+            Search::One(finder) => OnePass::new(finder.needle(), self.encoded),
+            Search::Many(_) => None,
+        }
+    }
+
+    /// The search of a batch by one search after another.
+    fn search_in_turn(&self, batch: &[u8], mut line: impl FnMut(usize, Found)) {
+        let escapes = Finder::new(b"\\u00");
+        let next_escape = |from: usize| {
+            let mut places = escapes.find_iter(&batch[from..]).map(|at| from + at);
+            places.find(|&at| is_escape(&batch[at..])).unwrap_or(batch.len())
+        };
+        let next_hit =
+            |from: usize| self.search.find(&batch[from..]).map_or(batch.len(), |at| from + at);
+        let [mut hit, mut escape, mut percent] = [Cursor(0), Cursor(0), Cursor(0)];
+        let mut ends = memchr::memchr_iter(b'\n', batch);
+        let mut start = 0;
+        while start < batch.len() {
+            let end = ends.next().unwrap_or(batch.len());
+            let mut found = Found {
+                needle: hit.within(start, end, next_hit),
+                escape: escape.within(start, end, next_escape),
+                percent: false,
+            };
+            if self.encoded && !found.needle && !found.escape {
+                found.percent = percent.within(start, end, |from| next_encoded(batch, from));
+            }
+            line(end, found);
+            start = end + 1;
+        }
     }
 
     fn nominates(&self, line: &[u8]) -> bool {
@@ -269,12 +296,18 @@ fn org_run(pattern: &Pattern) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
     use crate::predicate::{Conditions, Predicate};
 
     fn nominated(conditions: &Conditions, line: &str) -> bool {
         let prefilter = Predicate::new(conditions).expect("valid").prefilter();
         assert!(!prefilter.is_empty());
-        prefilter.search(line.as_bytes()).nominates(0, line.len())
+        let mut lines = Vec::new();
+        prefilter.search(line.as_bytes(), &mut lines);
+        assert_eq!(lines.len(), 1);
+        lines[0].nominated
     }
 
     #[test]
@@ -317,5 +350,45 @@ mod tests {
         let courses = vec!["*v1*".to_owned()];
         let conditions = Conditions { courses, ..Conditions::default() };
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
+    }
+
+    /// Text of pieces that are, begin or resemble what is searched for, now and then far apart.
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            4 => prop::sample::select(vec![
+                "problem_check", "problem_chec", "roblem_check", "p", "pro", "\n", "\\", "\\u00",
+                "\\u0061", "\\u00e9", "\\\\u005f", "%", "%5F", "%2B", "%255f", "u", "é",
+            ])
+            .prop_map(str::to_owned),
+            1 => (0usize..200).prop_map(|length| "x".repeat(length)),
+        ];
+        prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_finds_what_searches_in_turn_find(text in pieces(), encoded in any::<bool>()) {
+            let needles = || vec!["problem_check".to_owned()];
+            let group = Group::new(std::iter::once(needles()), encoded, false).expect("a needle");
+            let mut in_turn = Vec::new();
+            group.search_in_turn(&text, |end, found| in_turn.push((end, found)));
+            let ends = text.split(|&byte| byte == b'\n').scan(0, |at, line| {
+                let end = *at + line.len();
+                *at = end + 1;
+                Some(end)
+            });
+            let ends: Vec<usize> = ends.filter(|&end| end < text.len() || !text.ends_with(b"\n")).collect();
+            let ends = if text.is_empty() { Vec::new() } else { ends };
+            prop_assert_eq!(in_turn.iter().map(|line| line.0).collect::<Vec<_>>(), ends);
+            if let Some(one_pass) = group.one_pass() {
+                let mut all = Vec::new();
+                one_pass.search(&text, |end, mut found| {
+                    // The other search looks no further once a line is nominated.
+                    found.percent &= !found.needle && !found.escape;
+                    all.push((end, found));
+                });
+                prop_assert_eq!(all, in_turn);
+            }
+        }
     }
 }

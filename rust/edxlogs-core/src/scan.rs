@@ -13,7 +13,7 @@ use crate::fields::Fields;
 use crate::lines::{LineBatch, LongLine};
 use crate::mend::{Mended, Outcome, mend};
 use crate::predicate::Predicate;
-use crate::prefilter::Prefilter;
+use crate::prefilter::{FoundLine, Prefilter};
 use crate::quotes::Quotes;
 use crate::rejects::{COMMENT, Origin, Reject};
 use crate::scanner::Oddities;
@@ -146,7 +146,9 @@ impl Size {
 /// Scans batches of lines; gathers rows until they are taken.
 pub(crate) struct LineScanner<'q> {
     query: &'q Query,
-    prefilter: Option<Prefilter>,
+    prefilter: Prefilter,
+    /// The lines of the batch at hand.
+    found: Vec<FoundLine>,
     source: Cow<'q, SourceInfo>,
     quotes: Quotes,
     builder: BatchBuilder<'q>,
@@ -172,11 +174,13 @@ struct Line<'b> {
 
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>, reads_rejects: bool) -> Self {
-        let prefilter = (!query.check_full).then(|| query.predicate.prefilter());
+        let prefilter =
+            if query.check_full { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
         Self {
             query,
-            prefilter: prefilter.filter(|prefilter| !prefilter.is_empty()),
+            prefilter,
+            found: Vec::new(),
             source,
             quotes: Quotes::default(),
             builder: BatchBuilder::new(&query.projection),
@@ -190,15 +194,18 @@ impl<'q> LineScanner<'q> {
         }
     }
 
-    /// Scans a batch whose first line has the number `first_line`; how many lines it holds.
-    pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<u64> {
-        let prefilter = self.prefilter.take();
-        let mut nominations = prefilter.as_ref().map(|prefilter| prefilter.search(batch.bytes()));
+    /// Finds the lines of a batch, which is to be scanned next; how many there are.
+    pub(crate) fn find_lines(&mut self, batch: &LineBatch) -> u64 {
+        self.prefilter.search(batch.bytes(), &mut self.found);
+        self.found.len() as u64 + u64::from(batch.long.is_some())
+    }
+
+    /// Scans the batch whose lines were found; its first one has the number `first_line`.
+    pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<()> {
+        let found = std::mem::take(&mut self.found);
         let mut start = 0;
         let mut number = first_line;
-        let mut ends = memchr::memchr_iter(b'\n', batch.bytes());
-        while start < batch.bytes().len() {
-            let end = ends.next().unwrap_or(batch.bytes().len());
+        for &FoundLine { end, nominated } in &found {
             let bytes = &batch.bytes()[start..end];
             let mut line = Line { bytes, number, offset: batch.offset + start as u64 };
             if self.reads_rejects {
@@ -216,7 +223,6 @@ impl<'q> LineScanner<'q> {
             let whole = bytes.first() == Some(&b'{')
                 && bytes.trim_ascii_end().last() == Some(&b'}')
                 && bytes.len() <= self.query.max_line_bytes;
-            let nominated = nominations.as_mut().is_none_or(|n| n.nominates(start, end));
             if nominated || !whole {
                 self.line(line);
             } else {
@@ -227,7 +233,7 @@ impl<'q> LineScanner<'q> {
             number += 1;
             start = end + 1;
         }
-        self.prefilter = prefilter;
+        self.found = found;
         self.stats.bytes_expanded += batch.bytes().len() as u64;
         if let Some(long) = &batch.long {
             self.long_line(long, number);
@@ -235,14 +241,7 @@ impl<'q> LineScanner<'q> {
             self.stats.bytes_expanded += long.length;
         }
         self.stats.lines += number - first_line;
-        Ok(number - first_line)
-    }
-
-    /// How many lines a batch holds.
-    pub(crate) fn count_lines(batch: &LineBatch) -> u64 {
-        let ended = memchr::memchr_iter(b'\n', batch.bytes()).count() as u64;
-        let last = u64::from(batch.bytes().last().is_some_and(|&byte| byte != b'\n'));
-        ended + last + u64::from(batch.long.is_some())
+        Ok(())
     }
 
     fn line(&mut self, line: Line<'_>) {

@@ -24,7 +24,7 @@ pub struct Wrapping {
 pub type Members<'m> = dyn FnMut(&[u8], bool) -> Result<Option<SourceInfo>> + 'm;
 
 /// What is done with one text: its source where that is a file of a tar, and its bytes.
-pub type Text<'t> = dyn FnMut(Option<&SourceInfo>, &mut dyn Read) -> Result<()> + 't;
+pub type Text<'t> = dyn FnMut(Option<&SourceInfo>, &mut (dyn Read + Send)) -> Result<()> + 't;
 
 /// Calls `text` for each text in `input`: once with the whole of it, or with each file of a tar that
 /// `members` takes, in the order of the tar.
@@ -33,7 +33,7 @@ pub type Text<'t> = dyn FnMut(Option<&SourceInfo>, &mut dyn Read) -> Result<()> 
 /// Those of `members` and `text`, and of reading: `Truncated`, `Damaged`, and `Format` for what
 /// cannot be read as a log, such as OpenPGP inside gzip.
 pub fn unwrap<'r>(
-    input: impl Read + 'r,
+    input: impl Read + Send + 'r,
     members: &mut Members<'_>,
     text: &mut Text<'_>,
 ) -> Result<Wrapping> {
@@ -51,7 +51,7 @@ struct Unwrapping<'m, 't, 'u> {
 impl Unwrapping<'_, '_, '_> {
     fn layer(
         &mut self,
-        input: Box<dyn Read + '_>,
+        input: Box<dyn Read + Send + '_>,
         depth: usize,
         member: Option<&SourceInfo>,
     ) -> Result<()> {
@@ -130,11 +130,11 @@ fn format(why: &str) -> Error {
 struct Peeked<'r> {
     head: Vec<u8>,
     taken: usize,
-    rest: Box<dyn Read + 'r>,
+    rest: Box<dyn Read + Send + 'r>,
 }
 
 impl<'r> Peeked<'r> {
-    fn new(mut rest: Box<dyn Read + 'r>) -> Result<Self> {
+    fn new(mut rest: Box<dyn Read + Send + 'r>) -> Result<Self> {
         let mut head = Vec::with_capacity(BLOCK_BYTES);
         let first = (&mut rest).take(BLOCK_BYTES as u64).read_to_end(&mut head);
         match first {

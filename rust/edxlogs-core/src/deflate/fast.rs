@@ -32,14 +32,22 @@ pub(super) fn fast(decoder: &mut Decoder, flow: &mut Flow<'_>) {
     const LITLEN_MASK: u64 = (1 << LITLEN_BITS) - 1;
     const DIST_MASK: u64 = (1 << DIST_BITS) - 1;
     let (litlen, dist) = (&*decoder.litlen, &*decoder.dist);
-    let (input, output) = (flow.input.as_ptr(), flow.output.as_mut_ptr());
     let Some(last_input) = flow.input.len().checked_sub(INPUT_MARGIN) else {
         return;
     };
     let Some(last_output) = flow.output.len().checked_sub(OUTPUT_MARGIN) else {
         return;
     };
-    let (mut next, mut at) = (flow.next, flow.at);
+    if flow.next > last_input || flow.at > last_output || flow.low > flow.at {
+        return;
+    }
+    let (input, output) = (flow.input.as_ptr(), flow.output.as_mut_ptr());
+    // Pointers in place of indices leave a register more, and there are none to spare.
+    // SAFETY: all of them lie within their slices, as was just compared.
+    let (mut next, last_input, mut at, last_output, low) = unsafe {
+        let (next, last_input) = (input.add(flow.next), input.add(last_input));
+        (next, last_input, output.add(flow.at), output.add(last_output), output.add(flow.low))
+    };
     let mut bits = decoder.bits;
     // Only the low six bits of `count` count; what subtracting whole entries leaves above is noise.
     let mut count = decoder.count;
@@ -55,9 +63,10 @@ pub(super) fn fast(decoder: &mut Decoder, flow: &mut Flow<'_>) {
     macro_rules! refill {
         () => {
             // SAFETY: see above.
-            let word = unsafe { input.add(next).cast::<u64>().read_unaligned() };
+            let word = unsafe { next.cast::<u64>().read_unaligned() };
             bits |= u64::from_le(word).wrapping_shl(count);
-            next += 7 - (count as usize >> 3 & 7);
+            // SAFETY: see above.
+            next = unsafe { next.add(7 - (count as usize >> 3 & 7)) };
             count |= 56;
         };
     }
@@ -70,8 +79,10 @@ pub(super) fn fast(decoder: &mut Decoder, flow: &mut Flow<'_>) {
     macro_rules! literal {
         ($entry:expr) => {
             // SAFETY: see above.
-            unsafe { output.add(at).write(($entry >> 16) as u8) };
-            at += 1;
+            at = unsafe {
+                at.write(($entry >> 16) as u8);
+                at.add(1)
+            };
             consume!($entry);
         };
     }
@@ -84,9 +95,6 @@ pub(super) fn fast(decoder: &mut Decoder, flow: &mut Flow<'_>) {
         }};
     }
 
-    if next > last_input || at > last_output || flow.low > at {
-        return;
-    }
     refill!();
     let mut entry = litlen[(bits & LITLEN_MASK) as usize];
     while next <= last_input && at <= last_output {
@@ -141,7 +149,7 @@ pub(super) fn fast(decoder: &mut Decoder, flow: &mut Flow<'_>) {
             }
         }
         let distance = value!(place);
-        if distance.wrapping_sub(1) >= at - flow.low {
+        if distance.wrapping_sub(1) >= at.addr() - low.addr() {
             (bits, count) = before;
             break;
         }
@@ -149,11 +157,13 @@ pub(super) fn fast(decoder: &mut Decoder, flow: &mut Flow<'_>) {
         refill!();
         entry = litlen[(bits & LITLEN_MASK) as usize];
         // SAFETY: see above.
-        unsafe { copy_match(output.add(at), distance, length) };
-        at += length;
+        at = unsafe {
+            copy_match(at, distance, length);
+            at.add(length)
+        };
     }
-    flow.next = next;
-    flow.at = at;
+    flow.next = next.addr() - input.addr();
+    flow.at = at.addr() - output.addr();
     decoder.count = count & 63;
     decoder.bits = bits & ((1 << decoder.count) - 1);
 }

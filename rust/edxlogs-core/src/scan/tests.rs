@@ -48,8 +48,10 @@ fn a_prefilter_that_loses_events_is_found_out() {
     let text = "{\"event_type\": \"play_video\"}\n".repeat(16);
     for name in ["a.log", "b.log", "tracking.log-20141001.gz"] {
         let mut scanner = LineScanner::new(&played, Cow::Owned(source(name)), false);
-        scanner.prefilter = Some(paused.predicate.prefilter());
-        let error = scanner.scan(&batch(&text), 1).unwrap_err();
+        scanner.prefilter = paused.predicate.prefilter();
+        let batch = batch(&text);
+        scanner.find_lines(&batch);
+        let error = scanner.scan(&batch, 1).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Internal(_)), "{name}");
     }
 }
