@@ -19,6 +19,7 @@ __all__ = [
     "Part",
     "PartWriter",
     "Query",
+    "SeveralWriter",
     "SplitPart",
     "SplitWriter",
     "__version__",
@@ -84,6 +85,15 @@ class Query:
         known_courses: set[str] | None = None,
         encodes_case: bool = False,
     ) -> Query: ...
+    @staticmethod
+    def of_several(queries: Sequence[Query]) -> Query:
+        """Join queries of datasets to one, for a scan whose rows a `SeveralWriter` tells apart.
+
+        How lines are read is taken from the first.
+
+        Raises:
+            ConfigError: there are none, or too many.
+        """
     @property
     def column_names(self) -> list[str]: ...
 
@@ -201,6 +211,7 @@ class SplitWriter:
         format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
         path: place of the hidden file that a large part needs.
         rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
+        memory_bytes: rows that it gathers at most.
     """
 
     def __new__(
@@ -210,12 +221,33 @@ class SplitWriter:
         *,
         path: str | PathLike[str],
         rejects_path: str | PathLike[str] | None = None,
+        memory_bytes: int = ...,
     ) -> SplitWriter: ...
     def finish(self) -> SplitPart:
         """End the part; the writer is used up.
 
         Raises:
             OutputError: the hidden file cannot be written.
+        """
+
+@final
+class SeveralWriter:
+    """Takes what a scan of several queries keeps of one source, for a dataset each.
+
+    Args:
+        together: the query of the scan, made by `Query.of_several`.
+        queries: that it was made of.
+        writers: one for each; they are used up.
+    """
+
+    def __new__(
+        cls, together: Query, queries: Sequence[Query], writers: Sequence[SplitWriter]
+    ) -> SeveralWriter: ...
+    def finish(self) -> list[tuple[SplitPart, int, int]]:
+        """End the parts; of each query, its part, its rows, and the lines that hold them.
+
+        Raises:
+            OutputError: a hidden file cannot be written.
         """
 
 @final
@@ -281,7 +313,7 @@ class BatchStream:
 def scan(
     input: str | PathLike[str] | int | _Readable,  # noqa: A002
     query: Query,
-    sink: PartWriter | SplitWriter | BatchWriter | Output | None,
+    sink: PartWriter | SplitWriter | SeveralWriter | BatchWriter | Output | None,
     *,
     name: str,
     label: str | None = None,

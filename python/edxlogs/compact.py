@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from edxlogs.dataset_reader import data_files
-from edxlogs.dataset_run import TARGET_FILE_BYTES, remake
+from edxlogs.dataset_target import TARGET_FILE_BYTES, remake
 from edxlogs.errors import ConfigError
 from edxlogs.manifest import DataFile, Segment, now
 from edxlogs.store import Store

@@ -129,7 +129,7 @@ class Journal:
 
     def _keep(self, identity: Identity, account: SourceAccount, part: _core.Part) -> None:
         store = self._open()
-        number = store.manifest.next_number() + len(self._segment.inputs)
+        number = store.manifest.next_number + len(self._segment.inputs)
         self._segment.inputs.append(Input(number, identity, account))
         rows = account.counts.rows
         if account.counts.rejected:

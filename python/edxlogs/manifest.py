@@ -143,6 +143,7 @@ class Manifest:
         inputs: by number, with those whose rows were replaced since.
         current: number of the newest release of each input, by key.
         files: by path.
+        next_number: what the next input gets.
         outputs: absolute paths of what its runs wrote beside it: reports, rejects.
         last: the last segment, whose files may not all have their place yet.
     """
@@ -155,6 +156,7 @@ class Manifest:
         self.current: dict[str, int] = {}
         self.files: dict[str, DataFile] = {}
         self.outputs: set[str] = set()
+        self.next_number = 0
         self.last: Segment | None = None
         self._end = 0
         self._digest = _START
@@ -269,6 +271,7 @@ class Manifest:
             self.query = segment.query
         for one in segment.inputs:
             self.inputs[one.number] = one
+            self.next_number = one.number + 1
             self.current[one.identity.key] = one.number
         for path in segment.removed:
             self.files.pop(path, None)
@@ -282,10 +285,6 @@ class Manifest:
         """The newest release of an input."""
         number = self.current.get(key)
         return None if number is None else self.inputs[number]
-
-    def next_number(self) -> int:
-        """The number that the next input gets."""
-        return max(self.inputs, default=-1) + 1
 
     def commit(self, segment: Segment) -> None:
         """Add a segment: when this returns, it counts, whatever happens.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -33,6 +33,8 @@ from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
 from edxlogs.sources import DEFAULT_SLACK, Source, parse_slack
 from edxlogs.stops import put_off
 from edxlogs.suggestions import near_columns, suggest
+
+T = TypeVar("T")
 
 _CONDITIONS = [
     "course",
@@ -279,9 +281,7 @@ class Command:
         """Sources read at once."""
         return worker_count(self._options["threads"])
 
-    def read(
-        self, make_run: Callable[[Callable[[SourceAccount], None]], Callable[[], Account]]
-    ) -> Account:
+    def read(self, make_run: Callable[[Callable[[SourceAccount], None]], Callable[[], T]]) -> T:
         """Do a run that is made with what it calls after each source; tell what fails."""
         sources = self._selection.sources
         for failure in self._selection.account.failed:

@@ -12,14 +12,17 @@ use crate::error::{Error, Result};
 use crate::event::{Event, as_time};
 use crate::expression::{Cast, Path, Segment, parse_path};
 use crate::fields::Field;
+use crate::part::several;
 use crate::partition::Partitions;
 use crate::path::Step;
+use crate::scan::Query;
 use crate::scanner::{Kind, Span};
 use crate::text;
 
 /// Names of the columns that are never written: no path can be called so.
 const LINE_TEXT: &str = "(line)";
 const PARTITION: &str = "(partition)";
+const QUERIES: &str = "(queries)";
 
 /// What is known of a source: it stands in the rows of its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -222,6 +225,19 @@ pub enum Expr {
     Line,
     /// The number of the partition, for datasets.
     Partition(Partitioned),
+    /// Which of several queries want the event: a bit for each.
+    Mask(Several),
+}
+
+/// Queries that are asked of the same events.
+#[derive(Clone, Debug)]
+pub struct Several(pub Vec<Arc<Query>>);
+
+impl PartialEq for Several {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|(one, other)| Arc::ptr_eq(one, other))
+    }
 }
 
 /// The partitions that events are told apart by.
@@ -250,7 +266,7 @@ impl Expr {
         match self {
             Self::Column(column) => column.column_type(),
             Self::Line => ColumnType::Text,
-            Self::Partition(_) => ColumnType::Int64,
+            Self::Partition(_) | Self::Mask(_) => ColumnType::Int64,
             Self::Path(path) => match path.cast {
                 None => ColumnType::Text,
                 Some(Cast::Float64) => ColumnType::Float64,
@@ -268,6 +284,10 @@ impl Expr {
             Self::Column(column) => column.value(event, place),
             Self::Line => Value::Text(String::from_utf8_lossy(place.text)),
             Self::Partition(partitions) => Value::Int(i64::from(partitions.0.number(event, place))),
+            Self::Mask(queries) => {
+                let wants = |query: &Query| query.predicate.matches(event, place);
+                Value::Int(several::mask(&queries.0, wants))
+            }
             Self::Path(path) => {
                 let steps = path.segments.iter().map(|segment| match segment {
                     Segment::Key(key) => Step::Key(key),
@@ -343,7 +363,7 @@ pub struct OutputColumn {
 impl OutputColumn {
     /// Whether it serves datasets in the making, and is not written as a column.
     pub fn is_internal(&self) -> bool {
-        matches!(self.expr, Expr::Line | Expr::Partition(_))
+        matches!(self.expr, Expr::Line | Expr::Partition(_) | Expr::Mask(_))
     }
 }
 
@@ -421,6 +441,19 @@ impl Projection {
         self
     }
 
+    /// The columns of several queries, each once, then the line and which queries want the event.
+    pub fn of_several(queries: &[Arc<Query>]) -> Self {
+        let mut columns: Vec<OutputColumn> = Vec::new();
+        for column in queries.iter().flat_map(|query| query.projection.columns()) {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+        let exprs = [Expr::Column(Column::Line), Expr::Mask(Several(queries.to_vec()))];
+        columns.extend(exprs.map(|expr| OutputColumn { name: QUERIES.to_owned(), expr }));
+        Self { columns }
+    }
+
     /// The partitions that its last column tells, if it does.
     pub fn partitions(&self) -> Option<&Arc<Partitions>> {
         match &self.columns.last()?.expr {
@@ -440,7 +473,7 @@ impl Projection {
             let nullable = match &column.expr {
                 Expr::Column(column) => !column.null_when().is_empty(),
                 Expr::Path(_) => true,
-                Expr::Line | Expr::Partition(_) => false,
+                Expr::Line | Expr::Partition(_) | Expr::Mask(_) => false,
             };
             arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
         };

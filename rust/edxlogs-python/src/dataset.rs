@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use edxlogs_core::part::{dataset, rewrite as rewriting, split};
+use edxlogs_core::part::{dataset, rewrite as rewriting, several, split};
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
@@ -26,15 +27,19 @@ impl SplitWriter {
 #[pymethods]
 impl SplitWriter {
     #[new]
-    #[pyo3(signature = (query, format_name, *, path, rejects_path=None))]
+    #[pyo3(signature = (
+        query, format_name, *, path, rejects_path=None, memory_bytes=split::GATHER_BYTES,
+    ))]
     fn new(
         query: &Query,
         format_name: &str,
         path: PathBuf,
         rejects_path: Option<PathBuf>,
+        memory_bytes: usize,
     ) -> PyResult<Self> {
         let projection = &query.inner.projection;
-        let writer = split::SplitWriter::new(format(format_name)?, projection, path, rejects_path)
+        let format = format(format_name)?;
+        let writer = split::SplitWriter::new(format, projection, memory_bytes, path, rejects_path)
             .map_err(|error| to_python(&error))?;
         Ok(Self { inner: Once::new(writer) })
     }
@@ -67,6 +72,43 @@ impl SplitPart {
         let mut file = File::from(duplicate(descriptor)?);
         py.detach(|| self.inner.with(|part| part.copy_rejects(&mut file)))?
             .map_err(|error| to_python(&error))
+    }
+}
+
+/// Makes the parts of several datasets; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct SeveralWriter {
+    inner: Once<several::SeveralWriter>,
+}
+
+impl SeveralWriter {
+    pub fn with<R>(&self, f: impl FnOnce(&mut several::SeveralWriter) -> R) -> PyResult<R> {
+        self.inner.with(f)
+    }
+}
+
+#[pymethods]
+impl SeveralWriter {
+    #[new]
+    fn new(
+        together: &Query,
+        queries: Vec<PyRef<'_, Query>>,
+        writers: Vec<PyRef<'_, SplitWriter>>,
+    ) -> PyResult<Self> {
+        let queries: Vec<_> = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
+        let writers = writers.iter().map(|writer| writer.inner.take()).collect::<PyResult<_>>()?;
+        let writer = several::SeveralWriter::new(&together.inner, &queries, writers)
+            .map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Once::new(writer) })
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<Vec<(SplitPart, u64, u64)>> {
+        let writer = py.detach(|| self.inner.take())?;
+        let shares = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        let plain = |share: several::Share| {
+            (SplitPart { inner: Once::new(share.part) }, share.rows, share.lines)
+        };
+        Ok(shares.into_iter().map(plain).collect())
     }
 }
 

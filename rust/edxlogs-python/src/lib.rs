@@ -32,6 +32,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<output::Part>()?;
     module.add_class::<output::Output>()?;
     module.add_class::<dataset::SplitWriter>()?;
+    module.add_class::<dataset::SeveralWriter>()?;
     module.add_class::<dataset::SplitPart>()?;
     module.add_class::<dataset::DatasetFiles>()?;
     module.add_class::<scan::Control>()?;

@@ -114,6 +114,13 @@ impl Query {
         Ok(Self { inner })
     }
 
+    #[staticmethod]
+    fn of_several(queries: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let queries = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
+        let inner = scan::Query::of_several(queries).map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     #[getter]
     fn column_names(&self) -> Vec<String> {
         let columns = self.inner.projection.columns().iter();

@@ -10,6 +10,7 @@ pub mod dataset;
 mod output;
 mod parquet;
 pub mod rewrite;
+pub mod several;
 pub mod split;
 pub mod spool;
 

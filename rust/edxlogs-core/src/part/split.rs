@@ -6,7 +6,7 @@
 //! partitions there are, and one file is open for all of them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
 use super::parquet::ParquetWriter;
-use super::spool::{HiddenFile, Spool};
+use super::spool::{Spool, create_private};
 use super::{Format, SMALL_REJECTS_BYTES, csv, used_bytes};
 use crate::error::{Error, Result};
 use crate::partition::Partitions;
@@ -30,10 +30,11 @@ use crate::scan::{Rows, Sink};
 use crate::schema::Projection;
 
 /// Rows of all partitions that are gathered before any of them are encoded, in bytes.
-const GATHER_BYTES: usize = 40 * 1024 * 1024;
+pub const GATHER_BYTES: usize = 40 * 1024 * 1024;
 
-/// A part that is no larger stays as it is: its rows are encoded together with its neighbours'.
-const SMALL_BYTES: usize = 8 * 1024 * 1024;
+/// Of these, what a part may hold that stays as it is: its rows are encoded together with its
+/// neighbours'.
+const SMALL_SHARE: usize = 5;
 
 /// Rows that make a row group where others wait for memory.
 const GROUP_ROWS: usize = 2048;
@@ -75,11 +76,10 @@ impl Piece {
     }
 }
 
-/// The hidden file of a part: pieces one after another.
-#[derive(Default)]
+/// The hidden file of a part: pieces one after another. It is open only while it is written.
 pub(super) struct Pieces {
     path: Option<PathBuf>,
-    file: Option<HiddenFile>,
+    file: Option<File>,
     end: u64,
 }
 
@@ -88,20 +88,39 @@ impl Pieces {
         let path = self.path.as_ref().ok_or_else(|| Error::internal("no place for a part"))?;
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(HiddenFile::create(path).map_err(Error::encode)?),
+            None if self.end == 0 => self.file.insert(create_private(path).map_err(Error::encode)?),
+            None => {
+                let again = OpenOptions::new().append(true).open(path).map_err(Error::encode)?;
+                self.file.insert(again)
+            }
         };
-        file.file.write_all(bytes).map_err(Error::encode)?;
+        file.write_all(bytes).map_err(Error::encode)?;
         let piece = Piece::Hidden { kind, offset: self.end, length: bytes.len(), rows };
         self.end += bytes.len() as u64;
         Ok(piece)
     }
 
+    /// Lets the file go until it is wanted: many parts may wait.
+    fn close(&mut self) {
+        self.file = None;
+    }
+
     /// Reads a stretch back.
     pub(super) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let file = self.file.as_ref().ok_or_else(|| Error::internal("a part without its file"))?;
+        let path = self.path.as_ref().ok_or_else(|| Error::internal("a part without its file"))?;
         let mut bytes = vec![0; length];
-        file.file.read_exact_at(&mut bytes, offset).map_err(Error::encode)?;
+        let read = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, offset));
+        read.map_err(Error::encode)?;
         Ok(bytes)
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.as_ref().filter(|_| self.end > 0 || self.file.is_some()) {
+            // Nothing can be done about a file that is gone already.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -132,6 +151,7 @@ impl SplitPart {
                 Piece::Hidden { .. } => continue,
             };
         }
+        self.hidden.close();
         Ok(())
     }
 
@@ -151,6 +171,7 @@ pub struct SplitWriter {
     numbers: Arc<Partitions>,
     batches: Vec<RecordBatch>,
     gathered: usize,
+    most: usize,
     /// Text by partition, and its rows.
     texts: BTreeMap<u32, (Vec<u8>, u64)>,
     part: SplitPart,
@@ -159,20 +180,22 @@ pub struct SplitWriter {
 
 impl SplitWriter {
     /// A part of rows of that projection, whose last column tells the partition. `path` is the place
-    /// of its hidden file, `rejects_path` that of its rejected lines, if there may be any.
+    /// of its hidden file, `rejects_path` that of its rejected lines, if there may be any. It gathers
+    /// at most `memory_bytes`.
     ///
     /// # Errors
     /// `Internal`, if the projection tells no partition.
     pub fn new(
         format: Format,
         projection: &Projection,
+        memory_bytes: usize,
         path: PathBuf,
         rejects_path: Option<PathBuf>,
     ) -> Result<Self> {
         let numbers = projection.partitions().ok_or_else(|| Error::internal("no partitions"))?;
         let part = SplitPart {
             partitions: BTreeMap::new(),
-            hidden: Pieces { path: Some(path), ..Pieces::default() },
+            hidden: Pieces { path: Some(path), file: None, end: 0 },
             rejects: Spool::new(rejects_path, SMALL_REJECTS_BYTES),
         };
         Ok(Self {
@@ -181,6 +204,7 @@ impl SplitWriter {
             numbers: Arc::clone(numbers),
             batches: Vec::new(),
             gathered: 0,
+            most: memory_bytes,
             texts: BTreeMap::new(),
             part,
             scratch: Vec::new(),
@@ -192,10 +216,11 @@ impl SplitWriter {
     /// # Errors
     /// Those of writing.
     pub fn finish(mut self) -> Result<SplitPart> {
-        self.encode(self.gathered > SMALL_BYTES, false)?;
+        self.encode(self.gathered > self.most / SMALL_SHARE, false)?;
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
             self.push(partition, Piece::Text { text, rows });
         }
+        self.part.hidden.close();
         Ok(self.part)
     }
 
@@ -235,7 +260,7 @@ impl SplitWriter {
                 let mut writer = ParquetWriter::new(Vec::new(), self.schema.clone(), &[])?;
                 writer.write(&batch)?;
                 self.part.hidden.push(Kind::Parquet, &writer.finish()?, rows)?
-            } else if gathered > SMALL_BYTES {
+            } else if gathered > self.most / SMALL_SHARE {
                 self.part.hidden.push(Kind::Batch, &to_ipc(&batch)?, rows)?
             } else {
                 Piece::Batch(batch)
@@ -268,7 +293,7 @@ impl SplitWriter {
             *count += 1;
             self.gathered += text.len() - before;
         }
-        if self.gathered > GATHER_BYTES {
+        if self.gathered > self.most {
             self.gathered = 0;
             for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
                 let piece = self.part.hidden.push(Kind::Text, &text, rows)?;
@@ -290,7 +315,7 @@ impl Sink for SplitWriter {
         }
         self.gathered += used_bytes(&batch);
         self.batches.push(batch);
-        if self.gathered > GATHER_BYTES { self.encode(true, true) } else { Ok(()) }
+        if self.gathered > self.most { self.encode(true, true) } else { Ok(()) }
     }
 
     fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
