@@ -16,7 +16,7 @@ from edxlogs.run import Room, Workers, account_of, in_worker
 from edxlogs.sources import Source
 
 MOST_AHEAD = 32  # sources, so that a run keeps few files open
-GATHER_BYTES = 40 << 20  # rows of one source, over all datasets
+MEMORY_BYTES = 32 << 20  # for rows of one source, over all datasets
 
 _Kept = tuple[_core.SplitPart, int, int]
 
@@ -85,7 +85,7 @@ class DatasetRun:
         wanted = [number in numbers for numbers in pending]
 
         def make_sink() -> Sink:
-            memory = GATHER_BYTES // len(self.targets)
+            memory = MEMORY_BYTES // len(self.targets)
             writers = [target.writer(number, memory) for target in self.targets]
             if len(writers) == 1:
                 return writers[0]

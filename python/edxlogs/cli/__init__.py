@@ -24,6 +24,8 @@ _COMMANDS = {
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
     "list": "Show what data packages are there, and which days are missing.",
+    "merge": "Join the datasets of shards to one.",
+    "run": "Bring the datasets of a job file up to date.",
     "runs": "Show the runs that made a dataset.",
     "sync": "Copy data packages from S3 into a local folder.",
 }

@@ -110,6 +110,12 @@ Examples:
 @click.option(
     "--csv-excel-safe", is_flag=True, help="CSV: make cells harmless that a spreadsheet would run."
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Read only the Ith of N parts of the sources; which one a source is in follows from its"
+    " name. For array jobs: edxlogs merge joins their datasets.",
+)
 @click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
 @click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
 @click.option(

@@ -29,6 +29,7 @@ from edxlogs.s3 import S3, SCHEME
 from edxlogs.s3_output import S3Output
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
+from edxlogs.shards import in_shard, parse_shard
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
 from edxlogs.sources import DEFAULT_SLACK, Source, parse_slack
 from edxlogs.stops import put_off
@@ -187,7 +188,8 @@ def select_sources(
     is_known: Callable[[Source], bool] = lambda _: False,
 ) -> Selection:
     """Find the sources that a command names; those that are known are not opened."""
-    return select(
+    shard = None if options.get("shard") is None else parse_shard(options["shard"])
+    selection = select(
         arguments,
         conditions,
         partner=options["partner"],
@@ -195,6 +197,9 @@ def select_sources(
         keep_going=True,
         is_known=is_known,
     )
+    if shard is not None:
+        selection.sources = [one for one in selection.sources if in_shard(one.name, shard)]
+    return selection
 
 
 def _nowhere(stack: ExitStack) -> int:

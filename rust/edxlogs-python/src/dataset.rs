@@ -28,7 +28,7 @@ impl SplitWriter {
 impl SplitWriter {
     #[new]
     #[pyo3(signature = (
-        query, format_name, *, path, rejects_path=None, memory_bytes=split::GATHER_BYTES,
+        query, format_name, *, path, rejects_path=None, memory_bytes=split::MEMORY_BYTES,
     ))]
     fn new(
         query: &Query,

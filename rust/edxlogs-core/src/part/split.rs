@@ -1,11 +1,11 @@
 //! Parts of a dataset: the rows of one source, told apart by partition.
 //!
-//! Rows are gathered over all partitions together. When they are many, a partition that has enough
-//! of them for a row group of its own is encoded; the rows of the others wait for more, and what
-//! waits too long moves to the hidden file as it is. So memory does not depend on how many
-//! partitions there are, and one file is open for all of them.
+//! Rows are gathered over all partitions together, then dealt out to them. A partition that has
+//! enough of them for a row group of its own is encoded; the rows of the others wait for more, and
+//! where memory is short they move to the hidden file as they are. So memory does not depend on how
+//! many partitions there are, and one file is open for all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -29,15 +29,24 @@ use crate::rejects::Reject;
 use crate::scan::{Rows, Sink};
 use crate::schema::Projection;
 
-/// Rows of all partitions that are gathered before any of them are encoded, in bytes.
-pub const GATHER_BYTES: usize = 40 * 1024 * 1024;
+/// Rows of all partitions that a part holds in memory, in bytes.
+pub const MEMORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Of these, what a part may hold that stays as it is: its rows are encoded together with its
 /// neighbours'.
-const SMALL_SHARE: usize = 5;
+const SMALL_SHARE: usize = 4;
 
-/// Rows that make a row group where others wait for memory.
-const GROUP_ROWS: usize = 2048;
+/// Of these, what is gathered before it is dealt out, …
+const GATHER_SHARE: usize = 8;
+
+/// … unless partitions would get fewer rows than this on average.
+const DEAL_ROWS: usize = 16;
+
+/// Rows that make a row group, …
+const GROUP_ROWS: usize = 16 * 1024;
+
+/// … and where others wait for memory.
+const SMALL_GROUP_ROWS: usize = 2048;
 
 /// Rows of one partition, in their order.
 pub(super) enum Piece {
@@ -146,7 +155,10 @@ impl SplitPart {
         for piece in self.partitions.values_mut().flatten() {
             let rows = piece.rows();
             *piece = match &*piece {
-                Piece::Batch(batch) => self.hidden.push(Kind::Batch, &to_ipc(batch)?, rows)?,
+                Piece::Batch(batch) => {
+                    let bytes = to_ipc(std::slice::from_ref(batch), &batch.schema())?;
+                    self.hidden.push(Kind::Batch, &bytes, rows)?
+                }
                 Piece::Text { text, .. } => self.hidden.push(Kind::Text, text, rows)?,
                 Piece::Hidden { .. } => continue,
             };
@@ -164,14 +176,27 @@ impl SplitPart {
     }
 }
 
+/// Rows of a partition that wait for more.
+#[derive(Default)]
+struct Waiting {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
 /// Makes a part of a dataset of what a scan keeps.
 pub struct SplitWriter {
     format: Format,
     schema: SchemaRef,
     numbers: Arc<Partitions>,
+    most: usize,
     batches: Vec<RecordBatch>,
     gathered: usize,
-    most: usize,
+    /// What is gathered before it is dealt out.
+    enough: usize,
+    waiting: BTreeMap<u32, Waiting>,
+    waiting_bytes: usize,
+    is_large: bool,
     /// Text by partition, and its rows.
     texts: BTreeMap<u32, (Vec<u8>, u64)>,
     part: SplitPart,
@@ -180,8 +205,8 @@ pub struct SplitWriter {
 
 impl SplitWriter {
     /// A part of rows of that projection, whose last column tells the partition. `path` is the place
-    /// of its hidden file, `rejects_path` that of its rejected lines, if there may be any. It gathers
-    /// at most `memory_bytes`.
+    /// of its hidden file, `rejects_path` that of its rejected lines, if there may be any. It holds
+    /// about `memory_bytes`.
     ///
     /// # Errors
     /// `Internal`, if the projection tells no partition.
@@ -202,9 +227,13 @@ impl SplitWriter {
             format,
             schema: row_schema(&projection.schema()),
             numbers: Arc::clone(numbers),
+            most: memory_bytes,
             batches: Vec::new(),
             gathered: 0,
-            most: memory_bytes,
+            enough: memory_bytes / GATHER_SHARE,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            is_large: false,
             texts: BTreeMap::new(),
             part,
             scratch: Vec::new(),
@@ -216,7 +245,15 @@ impl SplitWriter {
     /// # Errors
     /// Those of writing.
     pub fn finish(mut self) -> Result<SplitPart> {
-        self.encode(self.gathered > self.most / SMALL_SHARE, false)?;
+        self.deal_out()?;
+        for (partition, waiting) in std::mem::take(&mut self.waiting) {
+            if self.is_large && waiting.rows >= SMALL_GROUP_ROWS {
+                self.encode(partition, waiting)?;
+            } else {
+                let pieces = waiting.batches.into_iter().map(Piece::Batch);
+                self.part.partitions.entry(partition).or_default().extend(pieces);
+            }
+        }
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
             self.push(partition, Piece::Text { text, rows });
         }
@@ -228,50 +265,113 @@ impl SplitWriter {
         self.part.partitions.entry(partition).or_default().push(piece);
     }
 
-    /// Deals the gathered rows out to their partitions: encoded, where `encodes` and they are enough
-    /// for a row group. The others go on waiting if they may, unless they are half of what memory
-    /// holds.
-    fn encode(&mut self, encodes: bool, waits: bool) -> Result<()> {
+    /// Takes rows of all partitions.
+    fn gather(&mut self, batch: RecordBatch) -> Result<()> {
+        self.gathered += used_bytes(&batch);
+        self.batches.push(batch);
+        if self.gathered < self.enough {
+            return Ok(());
+        }
+        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
+        let partitions: HashSet<i64> =
+            self.batches.iter().flat_map(|batch| self.partitions_of(batch)).copied().collect();
+        if rows < DEAL_ROWS * partitions.len() && self.gathered < self.most {
+            // Dealing them out would cost more than their bytes are worth.
+            self.enough = 2 * self.gathered;
+            return Ok(());
+        }
+        self.enough = self.most / GATHER_SHARE;
+        self.deal_out()?;
+        self.make_room()
+    }
+
+    fn partitions_of<'b>(&self, batch: &'b RecordBatch) -> &'b [i64] {
+        batch.column(self.schema.fields().len()).as_primitive::<Int64Type>().values()
+    }
+
+    /// Deals the gathered rows out to their partitions, and encodes those of a partition that has
+    /// enough of them.
+    fn deal_out(&mut self) -> Result<()> {
         let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
-        let last = self.schema.fields().len();
-        let mut rows = 0;
         for (at, batch) in self.batches.iter().enumerate() {
-            rows += batch.num_rows();
-            let numbers = batch.column(last).as_primitive::<Int64Type>().values();
-            for (row, &number) in numbers.iter().enumerate() {
+            for (row, &number) in self.partitions_of(batch).iter().enumerate() {
                 places.entry(number as u32).or_default().push((at, row));
             }
         }
         let batches = std::mem::take(&mut self.batches);
+        let batches: Vec<RecordBatch> = batches
+            .iter()
+            .map(|batch| without_partition(batch, &self.schema))
+            .collect::<Result<_>>()?;
         let batches: Vec<&RecordBatch> = batches.iter().collect();
-        let gathered = std::mem::take(&mut self.gathered);
-        let is_small = |places: &Vec<(usize, usize)>| !encodes || places.len() < GROUP_ROWS;
-        let left: Vec<(usize, usize)> =
-            places.values().filter(|places| is_small(places)).flatten().copied().collect();
-        let waits = waits && left.len() < rows / 2;
+        self.gathered = 0;
         for (partition, places) in places {
-            if is_small(&places) && waits {
-                continue;
-            }
             let batch = interleave_record_batch(&batches, &places).map_err(Error::encode)?;
-            let batch = without_partition(&batch, &self.schema)?;
-            let rows = batch.num_rows() as u64;
-            let piece = if !is_small(&places) {
-                let mut writer = ParquetWriter::new(Vec::new(), self.schema.clone(), &[])?;
-                writer.write(&batch)?;
-                self.part.hidden.push(Kind::Parquet, &writer.finish()?, rows)?
-            } else if gathered > self.most / SMALL_SHARE {
-                self.part.hidden.push(Kind::Batch, &to_ipc(&batch)?, rows)?
-            } else {
-                Piece::Batch(batch)
-            };
-            self.push(partition, piece);
+            let bytes = used_bytes(&batch);
+            let waiting = self.waiting.entry(partition).or_default();
+            waiting.rows += batch.num_rows();
+            waiting.bytes += bytes;
+            waiting.batches.push(batch);
+            self.waiting_bytes += bytes;
+            if waiting.rows >= GROUP_ROWS {
+                self.encode_waiting(partition)?;
+            }
         }
-        if waits && !left.is_empty() {
-            let batch = interleave_record_batch(&batches, &left).map_err(Error::encode)?;
-            self.gathered = used_bytes(&batch);
-            self.batches.push(batch);
+        self.is_large |= self.waiting_bytes > self.most / SMALL_SHARE;
+        Ok(())
+    }
+
+    /// Sees to it that no more than half of the memory is taken: first the partitions with most rows
+    /// are encoded; where that is not enough, the others move to the hidden file as they are.
+    fn make_room(&mut self) -> Result<()> {
+        if self.waiting_bytes <= self.most {
+            return Ok(());
         }
+        let mut sizes: Vec<(usize, usize, u32)> =
+            self.waiting.iter().map(|(&at, waiting)| (waiting.rows, waiting.bytes, at)).collect();
+        sizes.sort_by_key(|&(rows, ..)| std::cmp::Reverse(rows));
+        // Numbers of partitions follow from the order in which threads met them, so rows decide.
+        let mut least = usize::MAX;
+        let mut left = self.waiting_bytes;
+        for &(rows, bytes, _) in &sizes {
+            if rows < SMALL_GROUP_ROWS || left <= self.most / 2 {
+                break;
+            }
+            least = rows;
+            left -= bytes;
+        }
+        for &(_, _, partition) in sizes.iter().take_while(|(rows, ..)| *rows >= least) {
+            self.encode_waiting(partition)?;
+        }
+        if self.waiting_bytes > self.most / 2 {
+            for (partition, waiting) in std::mem::take(&mut self.waiting) {
+                let bytes = to_ipc(&waiting.batches, &self.schema)?;
+                let piece = self.part.hidden.push(Kind::Batch, &bytes, waiting.rows as u64)?;
+                self.push(partition, piece);
+            }
+            self.waiting_bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn encode_waiting(&mut self, partition: u32) -> Result<()> {
+        let Some(waiting) = self.waiting.remove(&partition) else {
+            return Ok(());
+        };
+        self.waiting_bytes -= waiting.bytes;
+        self.is_large = true;
+        self.encode(partition, waiting)
+    }
+
+    /// Writes rows of a partition to the hidden file, as a Parquet file of one row group.
+    fn encode(&mut self, partition: u32, waiting: Waiting) -> Result<()> {
+        let mut writer = ParquetWriter::new(Vec::new(), self.schema.clone(), &[])?;
+        for batch in &waiting.batches {
+            writer.write(batch)?;
+        }
+        let rows = waiting.rows as u64;
+        let piece = self.part.hidden.push(Kind::Parquet, &writer.finish()?, rows)?;
+        self.push(partition, piece);
         Ok(())
     }
 
@@ -313,9 +413,7 @@ impl Sink for SplitWriter {
         if self.format != Format::Parquet {
             return self.deal(&batch);
         }
-        self.gathered += used_bytes(&batch);
-        self.batches.push(batch);
-        if self.gathered > self.most { self.encode(true, true) } else { Ok(()) }
+        self.gather(batch)
     }
 
     fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
@@ -339,9 +437,11 @@ fn without_partition(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBa
     RecordBatch::try_new(schema.clone(), columns).map_err(Error::encode)
 }
 
-fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).map_err(Error::encode)?;
-    writer.write(batch).map_err(Error::encode)?;
+fn to_ipc(batches: &[RecordBatch], schema: &SchemaRef) -> Result<Vec<u8>> {
+    let mut writer = StreamWriter::try_new(Vec::new(), schema).map_err(Error::encode)?;
+    for batch in batches {
+        writer.write(batch).map_err(Error::encode)?;
+    }
     writer.into_inner().map_err(Error::encode)
 }
 
