@@ -34,7 +34,8 @@ def key_of(number: int) -> str:
 
 def _events() -> list[bytes]:
     """The lines of every block after its first one, the last of them blank."""
-    lines, left = [], BLOCK_BYTES - _PLACE_BYTES
+    lines: list[bytes] = []
+    left = BLOCK_BYTES - _PLACE_BYTES
     while left > 2000:
         lines.append(commands.event(len(lines)))
         left -= len(lines[-1])
