@@ -17,6 +17,7 @@ import pyarrow.dataset
 
 import make_logs
 import measure
+from log_cast import MAIN
 from measure import Cost
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
