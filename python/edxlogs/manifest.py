@@ -119,6 +119,11 @@ class Segment:
     replaces_all: bool = False
     ended: dict[str, Any] | None = None
 
+    @property
+    def changes_files(self) -> bool:
+        """Whether files come or go by it."""
+        return bool(self.added or self.removed)
+
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
         """Take a document apart."""
@@ -145,7 +150,7 @@ class Manifest:
         files: by path.
         next_number: what the next input gets.
         outputs: absolute paths of what its runs wrote beside it: reports, rejects.
-        last: the last segment, whose files may not all have their place yet.
+        last: the last segment that changes files, which may not all have their place yet.
     """
 
     def __init__(self, folder: Path, name: str | None = None) -> None:
@@ -279,7 +284,8 @@ class Manifest:
             self.files[file.path] = file
         if segment.ended is not None:
             self.outputs.update(segment.ended["outputs"])
-        self.last = segment
+        if segment.changes_files:
+            self.last = segment
 
     def newest(self, key: str) -> Input | None:
         """The newest release of an input."""

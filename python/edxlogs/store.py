@@ -105,7 +105,8 @@ class Store:
             for file in segment.added:
                 if not file.is_rejects:
                     os.chmod(self.new / file.staged, self._mode)
-            disk.sync_all(self.home)
+            if segment.changes_files:
+                disk.sync_all(self.home)
             self.manifest.commit(segment)
             self._replaces_all = False
             self._carry_out(segment)
