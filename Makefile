@@ -56,6 +56,7 @@ lint: needs-rust $(WHEEL)
 bench: needs-rust needs-gpg $(WHEEL) $(BENCH_VENV)/.tools
 	$(PYTHON) benches/end_to_end.py
 	$(PYTHON) benches/sync.py
+	$(PYTHON) benches/tables.py
 
 # cargo-fuzz needs switches that stable Rust keeps for itself unless told otherwise.
 fuzz: export RUSTC_BOOTSTRAP := 1
