@@ -1,7 +1,7 @@
 """edxlogs filters edX tracking logs at the speed of gunzip, and accounts for every line.
 
 `filter` streams the events that match as Arrow batches; the command `edxlogs filter` writes them
-to Parquet, CSV, JSON Lines or Arrow files.
+to Parquet, CSV, JSON Lines or Arrow files, or to a partitioned dataset, which `dataset` opens.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edxlogs._core import __version__
     from edxlogs.account import Account
     from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line
+    from edxlogs.dataset_reader import dataset
     from edxlogs.s3 import S3
     from edxlogs.sources import Slack, Source
     from edxlogs.table_streams import Tables, TableStream, tables
@@ -55,6 +56,7 @@ __all__ = [
     "TableStream",
     "Tables",
     "__version__",
+    "dataset",
     "filter",
     "tables",
 ]
@@ -68,6 +70,7 @@ _HOMES = {
     "__version__": "edxlogs._core",
     "TableStream": "edxlogs.table_streams",
     "Tables": "edxlogs.table_streams",
+    "dataset": "edxlogs.dataset_reader",
     "filter": "edxlogs.api",
     "tables": "edxlogs.table_streams",
 }

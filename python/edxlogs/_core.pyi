@@ -14,18 +14,26 @@ __all__ = [
     "BatchWriter",
     "Control",
     "Crc",
+    "DatasetFiles",
     "OraJoin",
     "OraTarget",
     "Output",
     "Part",
     "PartWriter",
     "Query",
+    "SeveralWriter",
+    "SplitPart",
+    "SplitWriter",
     "Table",
     "__version__",
     "columns",
     "convert",
+    "copy_lines",
     "parse_time",
+    "partition_keys",
+    "rewrite",
     "scan",
+    "sync_file_system",
 ]
 
 __version__: str
@@ -42,6 +50,10 @@ class Query:
     event types are exact or globs (`*`, `?`); organisations match whatever their case; users are
     names or ids; sites are those of the sources; `since` (included) and `until` (not) are
     microseconds since 1970 UTC; `expressions` follow the grammar of `--where`.
+
+    With `partition_by`, the rows are those of a dataset: a `SplitWriter` takes them. Courses that
+    are not among `known_courses` then count as none, and `encodes_case` is for file systems that
+    ignore case.
 
     Raises:
         ConfigError: an expression, a column or an option cannot be used.
@@ -73,7 +85,19 @@ class Query:
         course_from_context: bool = False,
         max_line_bytes: int | None = None,
         keep_rejects: bool = False,
+        partition_by: Sequence[str] = ...,
+        known_courses: set[str] | None = None,
+        encodes_case: bool = False,
     ) -> Query: ...
+    @staticmethod
+    def of_several(queries: Sequence[Query]) -> Query:
+        """Join queries of datasets to one, for a scan whose rows a `SeveralWriter` tells apart.
+
+        How lines are read is taken from the first.
+
+        Raises:
+            ConfigError: there are none, or too many.
+        """
     @property
     def column_names(self) -> list[str]: ...
 
@@ -145,6 +169,19 @@ class Part:
     def memory_bytes(self) -> int: ...
     def spill(self) -> None:
         """Move what is in memory to the hidden file."""
+    def keep(self, path: str | PathLike[str]) -> str:
+        """Move the rows to a file that stays; how they stand there, for `open`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str], kept: str) -> Part:
+        """Take up a part that was kept; its rejected lines are elsewhere.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
     def copy_rejects(self, descriptor: int) -> None:
         """Write the rejected lines, each after a comment line with its place and reason."""
 
@@ -168,6 +205,87 @@ class Output:
     def flush(self) -> None: ...
     def finish(self, *, sync: bool) -> None:
         """Write what is left, and with `sync` wait until it is on disk; then it is used up."""
+
+@final
+class SplitWriter:
+    """Takes what a scan keeps of one source, for a dataset.
+
+    Args:
+        query: the query of the scan, with `partition_by`.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        path: place of the hidden file that a large part needs.
+        rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
+        memory_bytes: rows that it gathers at most.
+    """
+
+    def __new__(
+        cls,
+        query: Query,
+        format_name: str,
+        *,
+        path: str | PathLike[str],
+        rejects_path: str | PathLike[str] | None = None,
+        memory_bytes: int = ...,
+    ) -> SplitWriter: ...
+    def finish(self) -> SplitPart:
+        """End the part; the writer is used up.
+
+        Raises:
+            OutputError: the hidden file cannot be written.
+        """
+
+@final
+class SeveralWriter:
+    """Takes what a scan of several queries keeps of one source, for a dataset each.
+
+    Args:
+        together: the query of the scan, made by `Query.of_several`.
+        queries: that it was made of.
+        writers: one for each; they are used up.
+    """
+
+    def __new__(
+        cls, together: Query, queries: Sequence[Query], writers: Sequence[SplitWriter]
+    ) -> SeveralWriter: ...
+    def finish(self) -> list[tuple[SplitPart, int, int]]:
+        """End the parts; of each query, its part, its rows, and the lines that hold them.
+
+        Raises:
+            OutputError: a hidden file cannot be written.
+        """
+
+@final
+class SplitPart:
+    """The rows of one source, by partition. Its hidden file goes when it goes."""
+
+    @property
+    def memory_bytes(self) -> int: ...
+    def spill(self) -> None:
+        """Move what is in memory to the hidden file."""
+    def copy_rejects(self, descriptor: int) -> None:
+        """Write the rejected lines, each after a comment line with its place and reason."""
+
+@final
+class DatasetFiles:
+    """Files of a dataset in the making, of the rows of several sources."""
+
+    def __new__(
+        cls, query: Query, format_name: str, metadata: Sequence[tuple[str, str]]
+    ) -> DatasetFiles: ...
+    def append(self, input: int, part: SplitPart) -> None:  # noqa: A002
+        """Take the rows of an input, after those before; the part is used up."""
+    def finish(
+        self, folder: str | PathLike[str], prefix: str, *, file_bytes: int, threads: int
+    ) -> list[tuple[PathLike[str], str, int, int, int, str, list[tuple[int, int]]]]:
+        """Write the files under names that begin with `prefix`; it is used up.
+
+        Returns:
+            Of each file: its path, the folder of its partition, its number among those of the
+            partition, rows, bytes, SHA-256, and whose rows follow each other in it (input, count).
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
 
 @final
 class BatchWriter:
@@ -199,7 +317,7 @@ class BatchStream:
 def scan(
     input: str | PathLike[str] | int | _Readable,  # noqa: A002
     query: Query,
-    sink: PartWriter | BatchWriter | Output | None,
+    sink: PartWriter | SplitWriter | SeveralWriter | BatchWriter | Output | None,
     *,
     name: str,
     label: str | None = None,
@@ -348,3 +466,39 @@ def columns() -> list[tuple[str, str, str, str]]:
 
 def parse_time(text: str) -> int | None:
     """Read a day or an instant as microseconds since 1970 UTC; None if it is neither."""
+
+def partition_keys() -> list[str]:
+    """What a dataset may be partitioned by."""
+
+def sync_file_system(folder: str | PathLike[str]) -> None:
+    """Wait until all that was written to the file system of a folder is on disk.
+
+    Raises:
+        OSError: it could not be written.
+    """
+
+def copy_lines(path: str | PathLike[str], format_name: str, descriptor: int) -> None:
+    """Write the lines of a file of a dataset, without their compression.
+
+    Raises:
+        OutputError: it cannot be read, or the lines not be written.
+    """
+
+def rewrite(
+    pieces: Sequence[tuple[str | PathLike[str], Sequence[tuple[int, int]]]],
+    format_name: str,
+    path: str | PathLike[str],
+) -> tuple[int, int, str]:
+    """Make a new file of a dataset of rows of others.
+
+    Args:
+        pieces: files, and which of their rows: first, and how many; in order.
+        format_name: of all of them.
+        path: of the new file.
+
+    Returns:
+        Its rows, bytes, and SHA-256.
+
+    Raises:
+        OutputError: a file cannot be read, or the new one not be written.
+    """

@@ -91,3 +91,7 @@ class StoppedError(EdxlogsError):
 
 class InternalError(EdxlogsError, RuntimeError):
     """A promise of edxlogs is broken: please report it."""
+
+
+class ResumableInterrupt(KeyboardInterrupt):
+    """Ctrl-C, after something was done that the same command need not do again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -202,8 +202,13 @@ def make_query(
     course_from: str = "all",
     max_line_bytes: int | None = None,
     keep_rejects: bool = False,
+    partition_by: Sequence[str] = (),
+    known_courses: Values = None,
+    encodes_case: bool = False,
 ) -> _core.Query:
     """The query of conditions and options.
+
+    The last three are for datasets; see `_core.Query`.
 
     Raises:
         ConfigError: a condition, a column or an option cannot be used.
@@ -225,4 +230,9 @@ def make_query(
         course_from_context=course_from == "context",
         max_line_bytes=max_line_bytes,
         keep_rejects=keep_rejects,
+        partition_by=partition_by,
+        known_courses=None
+        if known_courses is None
+        else set(values("known-courses", known_courses)),
+        encodes_case=encodes_case,
     )

@@ -30,7 +30,8 @@ from edxlogs.tars import PackedTar
 _DRAIN_BYTES = 1 << 20
 _MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
 
-Sink = _core.PartWriter | _core.BatchWriter | _core.Output | None
+_Parts = _core.PartWriter | _core.SplitWriter | _core.SeveralWriter
+Sink = _Parts | _core.BatchWriter | _core.Output | None
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class Reader:
             ):
                 scanned, verdict = self._verdict(source, decryption, sink, threads)
             warning = warning or verdict.warning
-            if scanned.counts.rows and not isinstance(sink, _core.PartWriter):
+            if scanned.counts.rows and not isinstance(sink, _Parts):
                 # These rows cannot be taken back: a further reading only weighs them.
                 passed_on = passed_on or scanned
             delay = next(delays, None) if verdict.retry else None

@@ -9,11 +9,12 @@ file beside the output.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
@@ -22,6 +23,9 @@ from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
 from edxlogs.sources import Source
 from edxlogs.threads import needs_thread
+
+if TYPE_CHECKING:
+    from edxlogs.journal import Journal, KeptPart
 
 T = TypeVar("T")
 
@@ -45,6 +49,7 @@ class Delivery:
         rejects_file: the file in the making behind `rejects`.
         salvage: whether the sound part of a damaged source is delivered.
         unverified: whether rows go out before their source's verdict.
+        journal: keeps parts for a run that goes on after this one, or None.
     """
 
     format_name: str = "parquet"
@@ -54,6 +59,7 @@ class Delivery:
     rejects_file: OutputFile | None = None
     salvage: bool = False
     unverified: bool = False
+    journal: Journal | None = None
 
 
 class Workers(Generic[T]):
@@ -145,12 +151,36 @@ def in_worker(task: Callable[[], T]) -> T:
     return Workers([task], 1).start().take()
 
 
+class Room:
+    """The memory that parts take while they wait for their turn, in `bytes`."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def enter(self, part: _core.Part | _core.SplitPart, *, stays: bool) -> None:
+        """Let a part wait: in memory if it fits or `stays`, else in its hidden file."""
+        with self._lock:
+            if stays or self.bytes + part.memory_bytes <= WAITING_BYTES:
+                self.bytes += part.memory_bytes
+                return
+        part.spill()
+        with self._lock:
+            self.bytes += part.memory_bytes
+
+    def leave(self, part_bytes: int) -> None:
+        """The turn of a part of that size has come."""
+        with self._lock:
+            self.bytes -= part_bytes
+
+
 @dataclass(slots=True)
 class _Finished:
-    """A scanned source and its part."""
+    """A scanned source and its part, or the part that a run before has kept."""
 
-    scanned: Scanned
+    scanned: Scanned | None
     part: _core.Part | None
+    kept: KeptPart | None = None
 
 
 @dataclass
@@ -171,8 +201,7 @@ class Run:
     workers: int
     on_source: Callable[[SourceAccount], None] = lambda _: None
     account: Account = field(default_factory=Account)
-    _waiting_bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _room: Room = field(default_factory=Room)
 
     def __call__(self) -> Account:
         """Read everything, deliver what passed its checks.
@@ -184,6 +213,8 @@ class Run:
             OutputError: the output cannot be written.
             InternalError: a promise is broken; nothing must be published.
         """
+        if self.delivery.journal is not None:
+            self.delivery.journal.begin(self.sources)
         direct = self.delivery.unverified or self.delivery.output is None
         count = 1 if self.delivery.unverified else self.workers
         make = self._direct if direct else self._task
@@ -241,12 +272,15 @@ class Run:
             )
 
         def task() -> _Finished:
-            source = self.sources[number]
+            source, journal = self.sources[number], self.delivery.journal
+            if journal is not None and (kept := journal.find(source)) is not None:
+                return _Finished(None, kept.part, kept)
             scanned = self.reader.scan(source, make_sink, threads=self._threads(number))
             part = None
             if isinstance(scanned.sink, _core.PartWriter) and self._wanted(scanned):
                 part = scanned.sink.finish()
-                self._make_room(number, part)
+                stays = self._pool.is_next(number) or self.delivery.file is None
+                self._room.enter(part, stays=stays)
             # A part that is not wanted goes, with its hidden file.
             scanned.sink = None
             return _Finished(scanned, part)
@@ -254,21 +288,13 @@ class Run:
         return task
 
     def _wanted(self, scanned: Scanned) -> bool:
-        return scanned.error is None or (self.delivery.salvage and scanned.salvageable)
-
-    def _make_room(self, number: int, part: _core.Part) -> None:
-        """Keep the parts that wait within their share of memory."""
-        with self._lock:
-            fits = self._waiting_bytes + part.memory_bytes <= WAITING_BYTES
-            if fits or self._pool.is_next(number) or self.delivery.file is None:
-                self._waiting_bytes += part.memory_bytes
-                return
-        part.spill()
-        with self._lock:
-            self._waiting_bytes += part.memory_bytes
+        return is_wanted(scanned, salvage=self.delivery.salvage)
 
     def _deliver(self, source: Source, finished: _Finished) -> None:
         scanned, part = finished.scanned, finished.part
+        if scanned is None:
+            self._deliver_kept(finished.kept)
+            return
         error = scanned.error
         if isinstance(error, OutputError | InternalError | StoppedError):
             raise error
@@ -276,30 +302,36 @@ class Run:
             scanned = self._again(source, scanned)
             error = scanned.error
         delivered = self._wanted(scanned) or self.delivery.unverified
+        account = account_of(source, scanned, delivered=delivered)
         if part is not None:
+            size = part.memory_bytes
             if delivered:
-                in_worker(lambda: self._append(part))
-            with self._lock:
-                self._waiting_bytes -= part.memory_bytes
-        counts = scanned.counts if delivered else scanned.counts.as_withheld()
+                in_worker(lambda: self._append(source, account, part))
+            self._room.leave(size)
         if delivered:
-            self.account.rows_written += counts.rows
-        status = "delivered" if error is None else "salvaged" if delivered else "withheld"
-        account = SourceAccount(
-            source=source.name,
-            path=source.label,
-            status=status,
-            counts=counts,
-            unauthenticated=delivered and scanned.unauthenticated,
-            error=None if error is None else str(error),
-            warnings=scanned.warnings,
-        )
+            self.account.rows_written += account.counts.rows
         self.account.sources.append(account)
-        self.account.ignored += finished.scanned.ignored
-        self.account.skipped += finished.scanned.skipped
+        self.account.ignored += scanned.ignored
+        self.account.skipped += scanned.skipped
         self.on_source(account)
 
-    def _append(self, part: _core.Part) -> None:
+    def _deliver_kept(self, kept: KeptPart | None) -> None:
+        """Deliver what a run before has finished."""
+        if kept is None:
+            raise InternalError("a source without a part; please report it")
+        output, rejects = self.delivery.output, self.delivery.rejects
+        if output is not None:
+            in_worker(lambda: output.append(kept.part))
+        if rejects is not None and kept.rejects is not None:
+            with open(kept.rejects, "rb") as lines, open(rejects, "wb", closefd=False) as out:
+                shutil.copyfileobj(lines, out)
+        self.account.sources.append(kept.account)
+        self.account.rows_written += kept.account.counts.rows
+        self.on_source(kept.account)
+
+    def _append(self, source: Source, account: SourceAccount, part: _core.Part) -> None:
+        if self.delivery.journal is not None:
+            self.delivery.journal.keep(source, account, part)
         output = self.delivery.output
         if output is not None:
             if not part.outgrown:
@@ -328,6 +360,25 @@ class Run:
                 " discard the output and run again"
             )
         return again
+
+
+def is_wanted(scanned: Scanned, *, salvage: bool) -> bool:
+    """Whether what came of a source is delivered."""
+    return scanned.error is None or (salvage and scanned.salvageable)
+
+
+def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAccount:
+    """What became of a source."""
+    error = scanned.error
+    return SourceAccount(
+        source=source.name,
+        path=source.label,
+        status="delivered" if error is None else "salvaged" if delivered else "withheld",
+        counts=scanned.counts if delivered else scanned.counts.as_withheld(),
+        unauthenticated=delivered and scanned.unauthenticated,
+        error=None if error is None else str(error),
+        warnings=scanned.warnings,
+    )
 
 
 def worker_count(asked: int) -> int:

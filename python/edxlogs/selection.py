@@ -42,6 +42,7 @@ class Selection:
         sites: of all that were found, as their names tell.
         failures: what should have been read and could not be opened.
         account: with what was skipped, ignored or failed.
+        is_known: tells of a source that it was read before as it is, so that it is no tar.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Selection:
     sites: set[str] = field(default_factory=set)
     failures: list[EdxlogsError] = field(default_factory=list)
     account: Account = field(default_factory=Account)
+    is_known: Callable[[Source], bool] = lambda _: False
 
     def add(self, found: Found) -> list[Source]:
         """Take what was found beside the sources; give those back."""
@@ -71,6 +73,7 @@ def select(
     partner: str | None = None,
     s3: S3 | None = None,
     keep_going: bool = False,
+    is_known: Callable[[Source], bool] = lambda _: False,
 ) -> Selection:
     """Find the sources of a run.
 
@@ -81,6 +84,7 @@ def select(
         partner: whose events in edX's bucket are sources too, after the others.
         s3: for what is there; None: as the AWS configuration says.
         keep_going: enter an argument that names nothing as failed, if another names something.
+        is_known: tells of a source that it was read before as it is; it is not opened then.
 
     Raises:
         SourceError: an argument names nothing.
@@ -95,7 +99,7 @@ def select(
             "sources: none given; name files, folders, s3:// URLs, or - for standard input, or a"
             " --partner"
         )
-    selection = Selection()
+    selection = Selection(is_known=is_known)
     for source in _Search(selection, conditions, s3 or S3(), keep_going).sources(several):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
@@ -211,7 +215,8 @@ def _stream(file: Readable) -> Source:
 def _opened(source: Source, selection: Selection) -> list[Source]:
     """The source itself, or the members of a tar on disk or in S3."""
     try:
-        if source.length is not None or _is_packed(source) or sniff(source) is not Kind.TAR:
+        is_one = source.length is not None or _is_packed(source) or selection.is_known(source)
+        if is_one or sniff(source) is not Kind.TAR:
             return [source]
         return selection.add(expand_tar(source))
     except EdxlogsError as error:

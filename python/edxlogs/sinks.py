@@ -23,6 +23,7 @@ from edxlogs.sources import Source
 from edxlogs.stops import put_off
 
 STDOUT = "-"
+_JOURNAL = "journal"
 
 # Longest ending first, so that .jsonl.gz is not taken for something else.
 FORMATS = {
@@ -98,6 +99,11 @@ def _is_file(source: Source, target: Path, status: os.stat_result) -> bool:
     return os.path.realpath(source.path) == os.path.realpath(target)
 
 
+def journal_of(target: Path) -> Path:
+    """Place beside an output for what outlives a run, in its hidden folder."""
+    return target.parent / f".{target.name}.edxlogs" / _JOURNAL
+
+
 class OutputFile:
     """A file in the making, whole under its name or not there at all.
 
@@ -109,6 +115,10 @@ class OutputFile:
         mode: permissions of the file.
         inputs: must not be the output itself.
         name: as messages call it; None: the path.
+
+    Attributes:
+        journal: place for what outlives a run that does not come to its end.
+        keeps_journal: whether it stays, should the file not be published.
 
     Raises:
         ConfigError: the target exists, is an input, or cannot be an output.
@@ -130,7 +140,9 @@ class OutputFile:
         self._overwrite = overwrite
         self._descriptor = -1
         refuse(self.target, overwrite=overwrite, inputs=inputs)
-        self._folder = self.target.parent / f".{self.target.name}.edxlogs"
+        self.journal = journal_of(self.target)
+        self._folder = self.journal.parent
+        self.keeps_journal = False
         self._lock = self._claim()
         self.path = self._folder / "output"
 
@@ -155,7 +167,7 @@ class OutputFile:
                 # Whoever held it has removed it since, and another may have made a new one.
                 raise BlockingIOError
             for left in os.listdir(self._folder):
-                if left != "lock":
+                if left not in ("lock", _JOURNAL):
                     os.unlink(self._folder / left)
         except BlockingIOError:
             if lock is not None:
@@ -215,6 +227,7 @@ class OutputFile:
             else:
                 self._link()
             _sync_folder(self.target.parent)
+            self.keeps_journal = False
         except FileExistsError:
             raise ConfigError(
                 f"output: {self.name}: appeared during the run; name another file, or add"
@@ -242,7 +255,10 @@ class OutputFile:
         """Remove all that is not published. May be called twice."""
         with put_off():
             if self._lock >= 0:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                if self.keeps_journal:
+                    self.path.unlink(missing_ok=True)
+                else:
+                    shutil.rmtree(self._folder, ignore_errors=True)
                 os.close(self._lock)
                 self._lock = -1
             if self._descriptor >= 0:

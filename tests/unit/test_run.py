@@ -208,7 +208,7 @@ def test_what_waits_is_counted_back_to_nothing(
 
     def watch(self: Run, *args: Any) -> None:
         deliver(self, *args)
-        seen.append(self._waiting_bytes)
+        seen.append(self._room.bytes)
 
     monkeypatch.setattr(Run, "_deliver", watch)
     Running(folder, logs, workers=3)
@@ -338,7 +338,7 @@ def test_a_source_that_changes_between_two_readings(
 def test_a_full_disk_ends_the_run_and_leaves_nothing(
     logs: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Run, part: object) -> None:
+    def full(self: Run, *_: object) -> None:
         raise OutputError("writing the output failed: No space left on device")
 
     monkeypatch.setattr(Run, "_append", full)

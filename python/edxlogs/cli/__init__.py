@@ -13,17 +13,22 @@ from typing import Any
 
 import click
 
-from edxlogs.errors import EdxlogsError
+from edxlogs.errors import EdxlogsError, ResumableInterrupt
 from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 _COMMANDS = {
+    "cat": "Write the rows of a dataset.",
     "check": "Parse every line of logs, and account for it.",
+    "compact": "Join the small files of a dataset.",
     "db": "Show and convert database packages: tables of every course.",
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
     "list": "Show what data packages are there, and which days are missing.",
+    "merge": "Join the datasets of shards to one.",
+    "run": "Bring the datasets of a job file up to date.",
+    "runs": "Show the runs that made a dataset.",
     "sync": "Copy data packages from S3 into a local folder.",
 }
 
@@ -125,8 +130,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         click.echo(f"edxlogs: {_in_one_line(error)}", err=True)
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: nothing was published", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        told = "nothing was published"
+        if isinstance(stop.__cause__, ResumableInterrupt):  # of which click makes an Abort
+            told = "what is done stays; the same command goes on after it"
+        click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _silence()

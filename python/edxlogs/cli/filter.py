@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from edxlogs.cli.options import (
+    Bytes,
     layout_options,
     reading_options,
     s3_options,
@@ -22,6 +23,7 @@ Examples:
   edxlogs filter logs/ --category video --columns time,user_id,event.id -o video.parquet
   edxlogs filter logs/ --where "event.grade::float64 >= 0.5" -o passed.jsonl.gz
   edxlogs filter --partner universityx --days 2014-10-01..2014-10-31 -o october.parquet
+  edxlogs filter logs/ -o events --partition-by course_id,date
   edxlogs filter - --course UnivX/CS101/2014 < tracking.log | jq .event_type
 """
 
@@ -74,7 +76,7 @@ Examples:
     "--output",
     default="-",
     metavar="FILE",
-    help="Output; - is standard output.  [default: -]",
+    help="Output; - is standard output, and a folder with --partition-by.  [default: -]",
 )
 @click.option(
     "--format",
@@ -85,9 +87,34 @@ Examples:
 @click.option(
     "--columns", metavar="A,B,…", help="Columns or paths (event.grade::float64), in that order."
 )
+@click.option(
+    "--partition-by",
+    metavar="KEY,…",
+    help="Write a dataset: -o names its folder, with a folder for each course_id, org_id, site,"
+    " date, month, year, event_type or event_source, in that order. Run again, it goes on where it"
+    " was stopped, and adds what is new.",
+)
+@click.option(
+    "--target-file-size",
+    type=Bytes(),
+    metavar="SIZE",
+    help="With --partition-by: about how large a file may get.  [default: 128MiB]",
+)
+@click.option(
+    "--known-courses",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="With --partition-by: the courses that exist, one a line; others count as none.",
+)
 @click.option("--raw", is_flag=True, help="JSON Lines: write mended lines as they stood, once.")
 @click.option(
     "--csv-excel-safe", is_flag=True, help="CSV: make cells harmless that a spreadsheet would run."
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Read only the Ith of N parts of the sources; which one a source is in follows from its"
+    " name. For array jobs: edxlogs merge joins their datasets.",
 )
 @click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
 @click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")

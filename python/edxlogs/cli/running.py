@@ -6,9 +6,10 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import orjson
 
@@ -16,8 +17,9 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.options import partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
 from edxlogs.gpg import Gpg
+from edxlogs.journal import Journal, finished_outputs, is_own
 from edxlogs.layout import parse_days
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
@@ -27,10 +29,13 @@ from edxlogs.s3 import S3, SCHEME
 from edxlogs.s3_output import S3Output
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import Selection, select
+from edxlogs.shards import in_shard, parse_shard
 from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
-from edxlogs.sources import DEFAULT_SLACK, parse_slack
+from edxlogs.sources import DEFAULT_SLACK, Source, parse_slack
 from edxlogs.stops import put_off
 from edxlogs.suggestions import near_columns, suggest
+
+T = TypeVar("T")
 
 _CONDITIONS = [
     "course",
@@ -62,6 +67,10 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         days=parse_days(options["days"]),
         **{name: list(options[name]) for name in _CONDITIONS},
     )
+    if options["partition_by"] is not None:
+        from edxlogs.cli.datasets import run_dataset
+
+        return run_dataset(arguments, conditions, options)
     target: str = options["output"]
     format_name = format_of(target, options["format_name"])
     _refuse_mismatch(format_name, target, options)
@@ -71,18 +80,18 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     collect = ("raw_lines" if options["raw"] else "lines") if lines else "columns"
     if options["csv_excel_safe"]:
         format_name = "csv-excel-safe"
-    query = make_query(
-        conditions,
-        columns=_split_columns(options["columns"]),
-        collect=collect,
-        check=options["check"],
-        strict=options["strict"],
-        course_from=options["course_from"],
-        max_line_bytes=options["max_line_bytes"],
-        keep_rejects=options["rejects"] is not None,
-    )
+    what = {
+        "columns": split_columns(options["columns"]),
+        "collect": collect,
+        "strict": options["strict"],
+        "course_from": options["course_from"],
+        "max_line_bytes": options["max_line_bytes"],
+        "keep_rejects": options["rejects"] is not None,
+    }
+    query = make_query(conditions, **what, check=options["check"])
+    asked = asked_for(conditions, {**what, "format": format_name, "salvage": options["salvage"]})
     s3 = s3_of(options)
-    selection = _select(arguments, conditions, s3, options)
+    selection = select_sources(arguments, conditions, s3, options)
     selection.account.warnings += near_columns(query.column_names)
     _refuse_same(target, options, selection)
     metadata = [
@@ -90,7 +99,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         ("edxlogs.query", orjson.dumps(conditions.shown()).decode()),
     ]
     with ExitStack() as stack:
-        command = _Command(stack, query, conditions, selection, options)
+        command = Command(stack, query, conditions, selection, options)
         delivery = Delivery(
             format_name=format_name,
             salvage=options["salvage"],
@@ -101,13 +110,38 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         where = "stdout" if delivery.file is None else delivery.file.name
         delivery.output = open_output(delivery.file or 1, query, format_name, metadata)
         rejects = command.rejects(delivery)
-        with _written_to(where):
+        if type(delivery.file) is OutputFile and len(selection.sources) > 1:
+            delivery.journal = command.journal(delivery.file, asked)
+        with written_to(where), keeps_what_is_done(delivery):
             account = command.run(delivery)
             delivery.output.finish(sync=delivery.file is not None)
         if delivery.file is not None and account.is_all_withheld:
             return command.close(account, _not_written(delivery.file))
         told = f"{many(account.rows_written, 'row')} to {where}"
         return command.close(account, told, delivery.file, rejects)
+
+
+def asked_for(conditions: Conditions, what: dict[str, Any]) -> dict[str, Any]:
+    """What the rows of an output are: where it differs, they are others."""
+    asked = {name: value for name, value in what.items() if value not in (None, False, "all")}
+    shown_conditions = conditions.shown()
+    shown_conditions.pop("days", None)  # chooses among the inputs, not among rows
+    return {**asked, **shown_conditions}
+
+
+@contextmanager
+def keeps_what_is_done(delivery: Delivery) -> Iterator[None]:
+    """Let a run that does not come to its end leave what it has finished to the next one."""
+    try:
+        yield
+    except BaseException as error:
+        journal = delivery.journal
+        if journal is not None:
+            with suppress(OutputError):
+                journal.commit()
+            if isinstance(error, KeyboardInterrupt) and journal.is_kept:
+                raise ResumableInterrupt from None
+        raise
 
 
 def run_check(arguments: Sequence[str], **options: Any) -> int:
@@ -121,17 +155,17 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = _select(arguments, conditions, s3_of(options), options)
+    selection = select_sources(arguments, conditions, s3_of(options), options)
     _refuse_same(STDOUT, options, selection)
     with ExitStack() as stack:
-        command = _Command(stack, query, conditions, selection, options)
+        command = Command(stack, query, conditions, selection, options)
         delivery = Delivery()
         if options["rejects"] is not None:
             # Rejected lines wait for the verdict in parts, as rows do.
             delivery.format_name = "jsonl"
             delivery.output = open_output(_nowhere(stack), query, "jsonl")
             delivery.file = command.rejects(delivery)
-        with _written_to(shown(options["rejects"] or "")):
+        with written_to(shown(options["rejects"] or "")):
             account = command.run(delivery)
         if delivery.file is not None and account.is_all_withheld:
             return command.close(account, _not_written(delivery.file))
@@ -140,7 +174,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
 
 
 @contextmanager
-def _written_to(where: str) -> Iterator[None]:
+def written_to(where: str) -> Iterator[None]:
     """Name the output that cannot be written."""
     try:
         yield
@@ -148,11 +182,26 @@ def _written_to(where: str) -> Iterator[None]:
         raise OutputError(f"output: {where}: {error}; make room, or name another place") from error
 
 
-def _select(
-    arguments: Sequence[str], conditions: Conditions, s3: S3, options: dict[str, Any]
+def select_sources(
+    arguments: Sequence[str],
+    conditions: Conditions,
+    s3: S3,
+    options: dict[str, Any],
+    is_known: Callable[[Source], bool] = lambda _: False,
 ) -> Selection:
-    partner = partner_of(options, arguments, needs_days=True)
-    return select(arguments, conditions, partner=partner, s3=s3, keep_going=True)
+    """Find the sources that a command names; those that are known are not opened."""
+    shard = None if options.get("shard") is None else parse_shard(options["shard"])
+    selection = select(
+        arguments,
+        conditions,
+        partner=partner_of(options, arguments, needs_days=True),
+        s3=s3,
+        keep_going=True,
+        is_known=is_known,
+    )
+    if shard is not None:
+        selection.sources = [one for one in selection.sources if in_shard(one.name, shard)]
+    return selection
 
 
 def _nowhere(stack: ExitStack) -> int:
@@ -161,7 +210,7 @@ def _nowhere(stack: ExitStack) -> int:
     return descriptor
 
 
-class _Command:
+class Command:
     """One run with its files, its progress, its report and its last words.
 
     Files that cannot be written are found out before anything is read.
@@ -186,7 +235,9 @@ class _Command:
         )
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
-        self._reader = Reader(query, gpg, control, conditions, transfers)
+        self.reader = Reader(query, gpg, control, conditions, transfers)
+        self._own = finished_outputs(options.get("output", STDOUT))
+        self._journal: Journal | None = None
         self._start = time.monotonic()
         self._report = None if options["report"] is None else self.file(options["report"])
 
@@ -207,11 +258,17 @@ class _Command:
             return self._stack.enter_context(
                 OutputFile(
                     target,
-                    overwrite=self._options["overwrite"],
+                    overwrite=self._options["overwrite"] or is_own(Path(target), self._own),
                     mode=self._options["mode"],
                     inputs=self._selection.inputs,
                 )
             )
+
+    def journal(self, file: OutputFile, asked: dict[str, Any]) -> Journal:
+        """What outlives this run, beside an output."""
+        self._journal = Journal(file, asked, overwrite=self._options["overwrite"])
+        self._stack.callback(self._journal.close)
+        return self._journal
 
     def rejects(self, delivery: Delivery) -> OutputFile | None:
         """The file for rejected lines, if one was asked for."""
@@ -222,15 +279,28 @@ class _Command:
         return delivery.rejects_file
 
     def run(self, delivery: Delivery) -> Account:
-        """Read everything, telling what fails as it fails."""
+        """Read everything into one output, telling what fails as it fails."""
+
+        def make_run(on_source: Callable[[SourceAccount], None]) -> Run:
+            sources, account = self._selection.sources, self._selection.account
+            return Run(self.reader, sources, delivery, self.workers, on_source, account)
+
+        return self.read(make_run)
+
+    @property
+    def workers(self) -> int:
+        """Sources read at once."""
+        return worker_count(self._options["threads"])
+
+    def read(self, make_run: Callable[[Callable[[SourceAccount], None]], Callable[[], T]]) -> T:
+        """Do a run that is made with what it calls after each source; tell what fails."""
         sources = self._selection.sources
-        workers = worker_count(self._options["threads"])
         for failure in self._selection.account.failed:
             self._tell(failure)
         for warning in self._selection.account.warnings:
             self._tell(f"warning: {warning}")
         shows = not self._options["quiet"] and not self._options["as_json"]
-        total, control = sum(source.size or 0 for source in sources), self._reader.control
+        total, control = sum(source.size or 0 for source in sources), self.reader.control
         with Progress(len(sources), total, lambda: control.bytes_read, shows=shows) as progress:
 
             def on_source(account: SourceAccount) -> None:
@@ -242,8 +312,7 @@ class _Command:
                 for warning in account.warnings:
                     self._tell_beside(progress, f"warning: {warning}")
 
-            run = Run(self._reader, sources, delivery, workers, on_source, self._selection.account)
-            return run()
+            return make_run(on_source)()
 
     def _tell_beside(self, progress: Progress, message: str) -> None:
         if not self._options["as_json"]:
@@ -254,7 +323,7 @@ class _Command:
         seconds = time.monotonic() - self._start
         hints = []
         if account.total.rows == 0 and self._conditions.shown():
-            hints = in_worker(lambda: suggest(self._reader, self._selection, self._conditions))
+            hints = in_worker(lambda: suggest(self.reader, self._selection, self._conditions))
         report = account.report(
             version=_core.__version__,
             query=self._conditions.shown(),
@@ -269,7 +338,10 @@ class _Command:
             file.store()
         with suppress(KeyboardInterrupt):  # too late to stop: all files take their names
             with put_off():
-                for file in made:
+                if self._journal is not None:
+                    self._journal.end(made)
+                # The output last: what is kept beside it goes with its hidden folder.
+                for file in reversed(made):
                     file.publish()
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())
@@ -288,7 +360,7 @@ def _not_written(file: OutputFile) -> str:
     return f"{file.name} is not written: no source passed its checks"
 
 
-def _split_columns(text: str | None) -> list[str] | None:
+def split_columns(text: str | None) -> list[str] | None:
     """Column names between commas that stand outside of double quotes."""
     if text is None:
         return None

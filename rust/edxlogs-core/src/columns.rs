@@ -33,7 +33,7 @@ impl<'q> BatchBuilder<'q> {
         let columns = projection.columns().iter().map(|c| column(c.expr.column_type())).collect();
         let copies = projection.columns().iter().map(|column| match column.expr {
             Expr::Column(column) => column.copies(),
-            Expr::Path(_) => None,
+            _ => None,
         });
         let copies = copies.collect();
         Self { projection, schema: projection.schema(), columns, copies, rows: 0, bytes: 0 }

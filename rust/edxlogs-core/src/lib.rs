@@ -17,6 +17,7 @@ pub mod inflate;
 pub mod lines;
 pub mod mend;
 pub mod part;
+pub mod partition;
 pub mod path;
 pub mod pattern;
 mod payload;

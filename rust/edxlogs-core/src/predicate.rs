@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -10,6 +11,7 @@ use crate::expression::{Comparison, Expression, Like, Literal, Number, Path, par
 use crate::fields::Field;
 use crate::pattern::{Pattern, PatternSet};
 use crate::prefilter::Prefilter;
+use crate::scan::Query;
 use crate::schema::{ColumnType, Expr, Place, Value, parse_number};
 use crate::time;
 
@@ -69,9 +71,18 @@ pub(crate) enum Test {
     Org(PatternSet),
     EventType(PatternSet),
     EventSource(PatternSet),
-    User { names: HashSet<String>, ids: HashSet<i64> },
-    Time { by: By, since: Option<i64>, until: Option<i64> },
+    User {
+        names: HashSet<String>,
+        ids: HashSet<i64>,
+    },
+    Time {
+        by: By,
+        since: Option<i64>,
+        until: Option<i64>,
+    },
     Where(Where),
+    /// What one of several queries asks for.
+    Any(Vec<Arc<Query>>),
 }
 
 /// Decides which events are selected.
@@ -121,6 +132,16 @@ impl Predicate {
             required.push(Test::Where(Where::new(expression)?));
         }
         Ok(predicate)
+    }
+
+    /// Selects what one of the queries selects.
+    pub fn any(queries: Vec<Arc<Query>>) -> Self {
+        Self { required: vec![Test::Any(queries)], excluded: Vec::new() }
+    }
+
+    /// What every selected event passes.
+    pub(crate) fn required(&self) -> &[Test] {
+        &self.required
     }
 
     /// Whether the event is selected.
@@ -177,6 +198,7 @@ impl Test {
                     && until.is_none_or(|until| time.micros < until)
             }
             Self::Where(expression) => expression.truth(event, place) == Some(true),
+            Self::Any(queries) => queries.iter().any(|query| query.predicate.matches(event, place)),
         }
     }
 }

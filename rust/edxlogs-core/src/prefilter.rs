@@ -11,12 +11,15 @@
 //!   the same, or encodes a `%`, is nominated.
 //! - Numbers can be spelled in many ways, so no condition on one has a needle.
 
+use std::sync::Arc;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::Finder;
 
 use self::one_pass::{Found, OnePass};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, PatternSet};
 use crate::predicate::Test;
+use crate::scan::Query;
 
 mod one_pass;
 
@@ -70,8 +73,7 @@ impl Prefilter {
         for test in required {
             let group = match test {
                 Test::EventType(patterns) => {
-                    let needles = |pattern: &Pattern| vec![plain_run(pattern)];
-                    Group::new(patterns.iter().map(needles), false, false).map(|group| (0, group))
+                    Group::new(patterns.iter().map(type_run), false, false).map(|group| (0, group))
                 }
                 Test::Course(patterns) => {
                     Group::new(patterns.iter().map(course_runs), true, false).map(|g| (1, g))
@@ -86,6 +88,10 @@ impl Prefilter {
                 Test::EventSource(patterns) => {
                     let needles = |pattern: &Pattern| vec![plain_run(pattern)];
                     Group::new(patterns.iter().map(needles), false, false).map(|group| (4, group))
+                }
+                Test::Any(queries) => {
+                    ranked.extend(groups_of_any(queries));
+                    None
                 }
                 Test::Site(_) | Test::User { .. } | Test::Time { .. } | Test::Where(_) => None,
             };
@@ -124,6 +130,35 @@ impl Prefilter {
             None => first.search_in_turn(batch, push),
         }
     }
+}
+
+/// Groups of queries of which one is enough: where all of them name types, or courses, a line holds
+/// one of these.
+fn groups_of_any(queries: &[Arc<Query>]) -> Vec<(u8, Group)> {
+    let of_all = |find: fn(&Test) -> Option<&PatternSet>| {
+        let of_one = |query: &Arc<Query>| -> Option<Vec<Pattern>> {
+            let tests = query.predicate.required().iter();
+            tests.filter_map(find).next().map(|set| set.iter().cloned().collect())
+        };
+        let sets: Option<Vec<_>> = queries.iter().map(of_one).collect();
+        sets.map(|sets| sets.into_iter().flatten().collect::<Vec<_>>())
+    };
+    let types = of_all(|test| match test {
+        Test::EventType(patterns) => Some(patterns),
+        _ => None,
+    });
+    let courses = of_all(|test| match test {
+        Test::Course(patterns) => Some(patterns),
+        _ => None,
+    });
+    let types = types.and_then(|types| Group::new(types.iter().map(type_run), false, false));
+    let courses = courses.and_then(|all| Group::new(all.iter().map(course_runs), true, false));
+    types.map(|group| (0, group)).into_iter().chain(courses.map(|group| (1, group))).collect()
+}
+
+/// The needle of an event type.
+fn type_run(pattern: &Pattern) -> Vec<String> {
+    vec![plain_run(pattern)]
 }
 
 /// A line of a batch.

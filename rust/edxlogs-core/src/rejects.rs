@@ -1,6 +1,7 @@
 //! Rejected lines, kept with their place: a rejects file can be mended by hand and read as a source.
 
 use crate::account::Reason;
+use crate::partition::hex;
 use crate::path::{Step, find};
 use crate::scanner::{Kind, Span};
 use crate::schema::SourceInfo;
@@ -44,8 +45,7 @@ impl Reject {
         let mut place = format!(", \"line\": {line}, \"byte\": {byte}");
         place += &format!(", \"reason\": \"{}\"", self.reason.as_str());
         if let Some((length, sha256)) = &self.long {
-            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            place += &format!(", \"length\": {length}, \"sha256\": \"{hex}\"");
+            place += &format!(", \"length\": {length}, \"sha256\": \"{}\"", hex(sha256));
         }
         if let Some(day) = source.day {
             place += &format!(", \"day\": {day}");

@@ -1,6 +1,7 @@
 //! Joins the stages: lines, prefilter, event, predicate, columns. One source at a time.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow_array::RecordBatch;
@@ -66,6 +67,33 @@ pub struct Query {
     pub max_line_bytes: usize,
     /// Whether rejected lines are kept.
     pub keep_rejects: bool,
+}
+
+/// Most queries that one scan answers: a bit for each.
+pub const MOST_QUERIES: usize = 62;
+
+impl Query {
+    /// One scan for several queries, whose rows [`SeveralWriter`](crate::part::several) tells apart.
+    /// How lines are read is taken from the first.
+    ///
+    /// # Errors
+    /// `Config` for none, or too many.
+    pub fn of_several(queries: Vec<Arc<Self>>) -> Result<Self> {
+        let Some(first) = queries.first().filter(|_| queries.len() <= MOST_QUERIES) else {
+            let why = format!("queries: {}: must be 1 to {MOST_QUERIES}", queries.len());
+            return Err(Error::config(why));
+        };
+        Ok(Self {
+            projection: Projection::of_several(&queries),
+            collect: Collect::Columns,
+            check_full: first.check_full,
+            strict: first.strict,
+            course_from_context: first.course_from_context,
+            max_line_bytes: first.max_line_bytes,
+            keep_rejects: queries.iter().any(|query| query.keep_rejects),
+            predicate: Predicate::any(queries),
+        })
+    }
 }
 
 /// Kept events of a stretch of a source.
@@ -328,7 +356,8 @@ impl<'q> LineScanner<'q> {
             self.stats.odd[odd as usize] += 1;
         }
         let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
-        let place = Place { source, line: line.number, item };
+        let text = mended.flatten().unwrap_or(line.bytes);
+        let place = Place { source, line: line.number, item, text };
         if !self.query.predicate.matches(event, place) {
             return false;
         }
@@ -392,7 +421,7 @@ impl<'q> LineScanner<'q> {
         let clean = self.clean(line.bytes.trim_ascii());
         let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
-            let place = Place { source, line: line.number, item: 0 };
+            let place = Place { source, line: line.number, item: 0, text: line.bytes };
             self.query.predicate.matches(event, place)
         };
         let matched = match clean {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use arrow_schema::{DataType, TimeUnit};
 
@@ -11,9 +12,17 @@ use crate::error::{Error, Result};
 use crate::event::{Event, as_time};
 use crate::expression::{Cast, Path, Segment, parse_path};
 use crate::fields::Field;
+use crate::part::several;
+use crate::partition::Partitions;
 use crate::path::Step;
+use crate::scan::Query;
 use crate::scanner::{Kind, Span};
 use crate::text;
+
+/// Names of the columns that are never written: no path can be called so.
+const LINE_TEXT: &str = "(line)";
+const PARTITION: &str = "(partition)";
+const QUERIES: &str = "(queries)";
 
 /// What is known of a source: it stands in the rows of its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +44,8 @@ pub struct Place<'a> {
     pub line: u64,
     /// Its number in the line, from 0; more than one only in lines that hold several events.
     pub item: u32,
+    /// What JSON Lines write of it: its line as it stood, or its text as mended.
+    pub text: &'a [u8],
 }
 
 /// The value of a column for one event.
@@ -210,6 +221,33 @@ pub enum Expr {
     Column(Column),
     /// The value at a path into the event.
     Path(Path),
+    /// The line, for datasets of JSON Lines.
+    Line,
+    /// The number of the partition, for datasets.
+    Partition(Partitioned),
+    /// Which of several queries want the event: a bit for each.
+    Mask(Several),
+}
+
+/// Queries that are asked of the same events.
+#[derive(Clone, Debug)]
+pub struct Several(pub Vec<Arc<Query>>);
+
+impl PartialEq for Several {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+}
+
+/// The partitions that events are told apart by.
+#[derive(Clone, Debug)]
+pub struct Partitioned(pub Arc<Partitions>);
+
+impl PartialEq for Partitioned {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Expr {
@@ -227,6 +265,8 @@ impl Expr {
     pub fn column_type(&self) -> ColumnType {
         match self {
             Self::Column(column) => column.column_type(),
+            Self::Line => ColumnType::Text,
+            Self::Partition(_) | Self::Mask(_) => ColumnType::Int64,
             Self::Path(path) => match path.cast {
                 None => ColumnType::Text,
                 Some(Cast::Float64) => ColumnType::Float64,
@@ -242,6 +282,12 @@ impl Expr {
     pub fn value<'e>(&self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
         match self {
             Self::Column(column) => column.value(event, place),
+            Self::Line => Value::Text(String::from_utf8_lossy(place.text)),
+            Self::Partition(partitions) => Value::Int(i64::from(partitions.0.number(event, place))),
+            Self::Mask(queries) => {
+                let wants = |query: &Query| query.predicate.matches(event, place);
+                Value::Int(several::mask(&queries.0, wants))
+            }
             Self::Path(path) => {
                 let steps = path.segments.iter().map(|segment| match segment {
                     Segment::Key(key) => Step::Key(key),
@@ -314,6 +360,13 @@ pub struct OutputColumn {
     pub expr: Expr,
 }
 
+impl OutputColumn {
+    /// Whether it serves datasets in the making, and is not written as a column.
+    pub fn is_internal(&self) -> bool {
+        matches!(self.expr, Expr::Line | Expr::Partition(_) | Expr::Mask(_))
+    }
+}
+
 impl FromStr for OutputColumn {
     type Err = Error;
 
@@ -375,6 +428,40 @@ impl Projection {
         Ok(Self { columns })
     }
 
+    /// The line alone, for a dataset of JSON Lines.
+    pub fn of_lines() -> Self {
+        Self { columns: vec![OutputColumn { name: LINE_TEXT.to_owned(), expr: Expr::Line }] }
+    }
+
+    /// The same columns, and after them the number of the partition.
+    #[must_use]
+    pub fn partitioned(mut self, partitions: Arc<Partitions>) -> Self {
+        let expr = Expr::Partition(Partitioned(partitions));
+        self.columns.push(OutputColumn { name: PARTITION.to_owned(), expr });
+        self
+    }
+
+    /// The columns of several queries, each once, then the line and which queries want the event.
+    pub fn of_several(queries: &[Arc<Query>]) -> Self {
+        let mut columns: Vec<OutputColumn> = Vec::new();
+        for column in queries.iter().flat_map(|query| query.projection.columns()) {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+        let exprs = [Expr::Column(Column::Line), Expr::Mask(Several(queries.to_vec()))];
+        columns.extend(exprs.map(|expr| OutputColumn { name: QUERIES.to_owned(), expr }));
+        Self { columns }
+    }
+
+    /// The partitions that its last column tells, if it does.
+    pub fn partitions(&self) -> Option<&Arc<Partitions>> {
+        match &self.columns.last()?.expr {
+            Expr::Partition(partitions) => Some(&partitions.0),
+            _ => None,
+        }
+    }
+
     /// The columns.
     pub fn columns(&self) -> &[OutputColumn] {
         &self.columns
@@ -386,6 +473,7 @@ impl Projection {
             let nullable = match &column.expr {
                 Expr::Column(column) => !column.null_when().is_empty(),
                 Expr::Path(_) => true,
+                Expr::Line | Expr::Partition(_) | Expr::Mask(_) => false,
             };
             arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
         };

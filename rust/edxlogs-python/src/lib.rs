@@ -1,6 +1,7 @@
 //! The compiled module `edxlogs._core`: a thin boundary, crossed once a source and once a batch.
 
 mod crc;
+mod dataset;
 mod errors;
 mod output;
 mod query;
@@ -31,6 +32,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<output::PartWriter>()?;
     module.add_class::<output::Part>()?;
     module.add_class::<output::Output>()?;
+    module.add_class::<dataset::SplitWriter>()?;
+    module.add_class::<dataset::SeveralWriter>()?;
+    module.add_class::<dataset::SplitPart>()?;
+    module.add_class::<dataset::DatasetFiles>()?;
     module.add_class::<scan::Control>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
@@ -39,7 +44,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tables::OraTarget>()?;
     module.add_function(wrap_pyfunction!(tables::convert, module)?)?;
     module.add_function(wrap_pyfunction!(scan::scan, module)?)?;
+    module.add_function(wrap_pyfunction!(dataset::copy_lines, module)?)?;
+    module.add_function(wrap_pyfunction!(dataset::rewrite, module)?)?;
+    module.add_function(wrap_pyfunction!(dataset::sync_file_system, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;
+    module.add_function(wrap_pyfunction!(query::partition_keys, module)?)?;
     module.add_function(wrap_pyfunction!(query::parse_time, module)?)?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use edxlogs_core::part::{self, SMALL_PART_BYTES, spool};
+use edxlogs_core::part::{self, Kept, SMALL_PART_BYTES, spool};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
@@ -13,19 +13,19 @@ use crate::query::{Query, format};
 use crate::source::duplicate;
 
 /// Something that is used up once, behind a lock.
-struct Once<T>(Mutex<Option<T>>);
+pub struct Once<T>(Mutex<Option<T>>);
 
 impl<T> Once<T> {
-    fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(Mutex::new(Some(value)))
     }
 
-    fn take(&self) -> PyResult<T> {
+    pub fn take(&self) -> PyResult<T> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         value.take().ok_or_else(|| config("it was used up already; make a new one"))
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         value.as_mut().map(f).ok_or_else(|| config("it was used up already; make a new one"))
     }
@@ -95,6 +95,20 @@ impl Part {
 
     fn spill(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.with(part::Part::spill)).map_err(|error| to_python(&error))
+    }
+
+    fn keep(&self, py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
+        let kept = py.detach(|| self.with(|part| part.keep(&path)));
+        kept.map(Kept::as_str).map_err(|error| to_python(&error))
+    }
+
+    #[staticmethod]
+    fn open(py: Python<'_>, path: PathBuf, kept: &str) -> PyResult<Self> {
+        let kept = Kept::ALL.into_iter().find(|one| one.as_str() == kept);
+        let kept = kept.ok_or_else(|| config("a part of an unknown kind"))?;
+        let part =
+            py.detach(|| part::Part::open(&path, kept)).map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Mutex::new(part) })
     }
 
     fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {

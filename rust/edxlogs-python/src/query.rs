@@ -1,8 +1,10 @@
 //! A query, made of keywords.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use edxlogs_core::part::{Compression, Format};
+use edxlogs_core::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::predicate::{By, Conditions, Predicate};
 use edxlogs_core::scan::{self, Collect};
 use edxlogs_core::schema::{COLUMNS, Projection};
@@ -26,7 +28,7 @@ impl Query {
         exclude_event_sources=vec![], exclude_users=vec![], exclude_sites=vec![], since=None, until=None,
         by_received_at=false, expressions=vec![], columns=None, collect="columns",
         check_full=false, strict=false, course_from_context=false, max_line_bytes=None,
-        keep_rejects=false,
+        keep_rejects=false, partition_by=vec![], known_courses=None, encodes_case=false,
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords, each a condition of its own")]
     fn new(
@@ -53,6 +55,9 @@ impl Query {
         course_from_context: bool,
         max_line_bytes: Option<usize>,
         keep_rejects: bool,
+        partition_by: Vec<String>,
+        known_courses: Option<HashSet<String>>,
+        encodes_case: bool,
     ) -> PyResult<Self> {
         let conditions = Conditions {
             courses,
@@ -72,17 +77,30 @@ impl Query {
             by: if by_received_at { By::ReceivedAt } else { By::Time },
             expressions,
         };
-        let collect = match collect {
+        let keys = partition_by.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
+        let keys = keys.map_err(|error| to_python(&error))?;
+        let mut collect = match collect {
             "columns" => Collect::Columns,
             "lines" => Collect::Lines,
             "raw_lines" => Collect::RawLines,
             "nothing" => Collect::Nothing,
             other => return Err(config(format!("collect: '{other}' is not known"))),
         };
-        let projection = match columns {
+        let mut projection = match columns {
             Some(names) => Projection::new(&names).map_err(|error| to_python(&error))?,
             None => Projection::default(),
         };
+        if !keys.is_empty() {
+            let most = MOST_PARTITIONS;
+            let partitions = Partitions::new(keys, known_courses, encodes_case, most)
+                .map_err(|error| to_python(&error))?;
+            if collect == Collect::Lines {
+                projection = Projection::of_lines();
+            }
+            projection = projection.partitioned(Arc::new(partitions));
+            // Lines, too, come with the partition they belong to.
+            collect = Collect::Columns;
+        }
         let inner = Arc::new(scan::Query {
             predicate: Predicate::new(&conditions).map_err(|error| to_python(&error))?,
             projection,
@@ -96,9 +114,18 @@ impl Query {
         Ok(Self { inner })
     }
 
+    #[staticmethod]
+    fn of_several(queries: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let queries = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
+        let inner = scan::Query::of_several(queries).map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     #[getter]
     fn column_names(&self) -> Vec<String> {
-        self.inner.projection.columns().iter().map(|column| column.name.clone()).collect()
+        let columns = self.inner.projection.columns().iter();
+        let written = columns.filter(|column| !column.is_internal());
+        written.map(|column| column.name.clone()).collect()
     }
 }
 
@@ -136,4 +163,10 @@ pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str)> {
 #[pyfunction]
 pub fn parse_time(text: &str) -> Option<i64> {
     time::parse_bound(text)
+}
+
+/// The keys that a dataset may be partitioned by.
+#[pyfunction]
+pub fn partition_keys() -> Vec<&'static str> {
+    PartitionKey::ALL.into_iter().map(PartitionKey::as_str).collect()
 }

@@ -12,6 +12,7 @@ use edxlogs_core::schema::SourceInfo;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::dataset::{SeveralWriter, SplitWriter};
 use crate::errors::to_python;
 use crate::output::{Output, PartWriter};
 use crate::query::Query;
@@ -99,6 +100,10 @@ pub fn scan<'py>(
         Some(sink) => {
             if let Ok(part) = sink.cast::<PartWriter>() {
                 part.get().with(|part| run(part))?
+            } else if let Ok(part) = sink.cast::<SplitWriter>() {
+                part.get().with(|part| run(part))?
+            } else if let Ok(parts) = sink.cast::<SeveralWriter>() {
+                parts.get().with(|parts| run(parts))?
             } else if let Ok(output) = sink.cast::<Output>() {
                 output.get().with(|output| run(output))?
             } else {

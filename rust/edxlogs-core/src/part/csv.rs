@@ -33,46 +33,51 @@ pub fn push_header(schema: &Schema, out: &mut Vec<u8>) {
 
 /// Appends the rows. With `excel_safe`, text that a spreadsheet would run gets a `'` in front.
 pub fn push_rows(batch: &RecordBatch, excel_safe: bool, out: &mut Vec<u8>) {
-    let is_alone = batch.num_columns() == 1;
     for row in 0..batch.num_rows() {
-        for (at, column) in batch.columns().iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
+        push_row(batch, row, excel_safe, out);
+    }
+}
+
+/// Appends one of the rows.
+pub fn push_row(batch: &RecordBatch, row: usize, excel_safe: bool, out: &mut Vec<u8>) {
+    let is_alone = batch.num_columns() == 1;
+    for (at, column) in batch.columns().iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        if column.is_null(row) {
+            if is_alone {
+                let is_text = *column.data_type() == DataType::Utf8;
+                out.extend_from_slice(if is_text { LONE_NULL.as_bytes() } else { b"\"\"" });
             }
-            if column.is_null(row) {
-                if is_alone {
-                    let is_text = *column.data_type() == DataType::Utf8;
-                    out.extend_from_slice(if is_text { LONE_NULL.as_bytes() } else { b"\"\"" });
-                }
-                continue;
+            continue;
+        }
+        match column.data_type() {
+            DataType::Utf8 => {
+                let text = column.as_string::<i32>().value(row);
+                let quoted = is_alone && (text == LONE_NULL || text.trim_ascii().is_empty());
+                push_text(text, quoted, excel_safe, out);
             }
-            match column.data_type() {
-                DataType::Utf8 => {
-                    let text = column.as_string::<i32>().value(row);
-                    let quoted = is_alone && (text == LONE_NULL || text.trim_ascii().is_empty());
-                    push_text(text, quoted, excel_safe, out);
-                }
-                DataType::Int64 => {
-                    // Writing to memory does not fail.
-                    let _ = write!(out, "{}", column.as_primitive::<Int64Type>().value(row));
-                }
-                DataType::Float64 => {
-                    let _ = write!(out, "{:?}", column.as_primitive::<Float64Type>().value(row));
-                }
-                DataType::Boolean => {
-                    let _ = write!(out, "{}", column.as_boolean().value(row));
-                }
-                DataType::Date32 => {
-                    time::push_day(column.as_primitive::<Date32Type>().value(row).into(), out);
-                }
-                _ => {
-                    let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-                    time::push_iso(micros, out);
-                }
+            DataType::Int64 => {
+                // Writing to memory does not fail.
+                let _ = write!(out, "{}", column.as_primitive::<Int64Type>().value(row));
+            }
+            DataType::Float64 => {
+                let _ = write!(out, "{:?}", column.as_primitive::<Float64Type>().value(row));
+            }
+            DataType::Boolean => {
+                let _ = write!(out, "{}", column.as_boolean().value(row));
+            }
+            DataType::Date32 => {
+                time::push_day(column.as_primitive::<Date32Type>().value(row).into(), out);
+            }
+            _ => {
+                let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
+                time::push_iso(micros, out);
             }
         }
-        out.push(b'\n');
     }
+    out.push(b'\n');
 }
 
 fn push_text(text: &str, quoted: bool, excel_safe: bool, out: &mut Vec<u8>) {

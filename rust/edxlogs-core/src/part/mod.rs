@@ -6,12 +6,16 @@
 //! that made it, and copied. Which of the two happens depends on the part alone.
 
 pub(crate) mod csv;
+pub mod dataset;
 mod output;
 pub(crate) mod parquet;
+pub mod rewrite;
+pub mod several;
+pub mod split;
 pub mod spool;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -115,6 +119,38 @@ enum Content {
     Outgrown,
 }
 
+/// How the rows of a part that was kept stand in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// There are none, and no file.
+    Nothing,
+    /// An Arrow IPC file.
+    Batches,
+    /// A Parquet file.
+    Parquet,
+    /// CSV, or lines.
+    Bytes,
+    /// Compressed lines.
+    Compressed,
+}
+
+impl Kept {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Nothing, Self::Batches, Self::Parquet, Self::Bytes, Self::Compressed];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Batches => "batches",
+            Self::Parquet => "parquet",
+            Self::Bytes => "bytes",
+            Self::Compressed => "compressed",
+        }
+    }
+}
+
 /// All that one source adds to an output.
 pub struct Part {
     content: Content,
@@ -164,6 +200,42 @@ impl Part {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Moves its rows to a file at `target`, which stays; `open` takes the part up again.
+    ///
+    /// # Errors
+    /// Those of writing; `Internal` for a part without a place for a hidden file.
+    pub fn keep(&mut self, target: &Path) -> Result<Kept> {
+        self.spill()?;
+        let kept = match &mut self.content {
+            Content::Batches { batches, .. } if batches.is_empty() => return Ok(Kept::Nothing),
+            Content::Bytes(spool) if spool.is_empty() => return Ok(Kept::Nothing),
+            Content::Batches { .. } | Content::Outgrown => {
+                return Err(Error::internal("a part that cannot be kept"));
+            }
+            Content::Spilled(hidden) => hidden.keep(target).map(|()| Kept::Batches),
+            Content::Parquet(hidden) => hidden.keep(target).map(|()| Kept::Parquet),
+            Content::Bytes(spool) => spool.keep(target).map(|()| Kept::Bytes),
+            Content::Compressed(hidden) => hidden.keep(target).map(|()| Kept::Compressed),
+        };
+        kept.map_err(Error::encode)
+    }
+
+    /// Takes up a part that was kept. Its rejected lines are elsewhere.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn open(path: &Path, kept: Kept) -> Result<Self> {
+        let hidden = || HiddenFile::open(path).map_err(Error::encode);
+        let content = match kept {
+            Kept::Nothing => Content::Batches { batches: Vec::new(), bytes: 0 },
+            Kept::Batches => Content::Spilled(hidden()?),
+            Kept::Parquet => Content::Parquet(hidden()?),
+            Kept::Bytes => Content::Bytes(Spool::open(path).map_err(Error::encode)?),
+            Kept::Compressed => Content::Compressed(hidden()?),
+        };
+        Ok(Self { content, rejects: Spool::new(None, 0), path: None })
     }
 
     /// Copies the rejected lines to `out`.

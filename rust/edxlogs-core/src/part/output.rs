@@ -5,6 +5,7 @@ use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::file::reader::ChunkReader;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
@@ -124,7 +125,7 @@ impl Output {
         Ok(())
     }
 
-    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+    pub(super) fn batch(&mut self, batch: RecordBatch) -> Result<()> {
         match &mut self.writer {
             Writer::Parquet(writer) => writer.write(&batch),
             Writer::Ipc { waiting, rows, .. } => {
@@ -139,6 +140,19 @@ impl Output {
                 out.write_all(&self.scratch).map_err(Error::encode)
             }
             Writer::Lines { .. } => Err(Error::internal("columns for an output of lines")),
+        }
+    }
+
+    /// Adds text as it is: lines, or rows of CSV.
+    pub(super) fn text(&mut self, text: &[u8]) -> Result<()> {
+        self.lines(text)
+    }
+
+    /// Copies the row groups of a Parquet file.
+    pub(super) fn row_groups<R: ChunkReader>(&mut self, file: &R) -> Result<()> {
+        match &mut self.writer {
+            Writer::Parquet(writer) => writer.copy(file),
+            _ => Err(Error::internal("row groups for an output that has none")),
         }
     }
 

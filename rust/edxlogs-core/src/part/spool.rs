@@ -13,12 +13,13 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// A file that is deleted when it is dropped.
+/// A file that is deleted when it is dropped, unless it is kept.
 #[derive(Debug)]
 pub struct HiddenFile {
     /// The open file.
     pub file: File,
-    path: PathBuf,
+    /// None for one that stays.
+    path: Option<PathBuf>,
 }
 
 impl HiddenFile {
@@ -27,14 +28,37 @@ impl HiddenFile {
     /// # Errors
     /// Those of opening.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: create_private(path)?, path: path.to_owned() })
+        Ok(Self { file: create_private(path)?, path: Some(path.to_owned()) })
+    }
+}
+
+impl HiddenFile {
+    /// Opens one that a run before left.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, path: None })
+    }
+
+    /// Gives it a name that stays.
+    ///
+    /// # Errors
+    /// Those of renaming.
+    pub fn keep(&mut self, target: &Path) -> io::Result<()> {
+        if let Some(path) = self.path.take() {
+            std::fs::rename(path, target)?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for HiddenFile {
     fn drop(&mut self) {
-        // Nothing can be done about a file that is gone already.
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            // Nothing can be done about a file that is gone already.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -93,6 +117,28 @@ impl Spool {
             io::copy(&mut (&hidden.file).take(u64::MAX), out)?;
         }
         out.write_all(&self.memory)
+    }
+
+    /// A spool of what a run before left in a file.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut spool = Self::new(None, 0);
+        spool.file = Some(HiddenFile::open(path)?);
+        Ok(spool)
+    }
+
+    /// Moves everything to a file that stays.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn keep(&mut self, target: &Path) -> io::Result<()> {
+        self.spill()?;
+        match &mut self.file {
+            Some(file) => file.keep(target),
+            None => Ok(()),
+        }
     }
 
     /// Whether nothing was written.

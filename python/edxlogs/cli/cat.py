@@ -1,0 +1,50 @@
+"""`edxlogs cat`: the rows of a dataset, as its manifest has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edxlogs.cli.options import several
+
+EXAMPLES = """\b
+Examples:
+  edxlogs cat events --course course-v1:UnivX+CS101+2014 --columns time,user_id,event_type
+  edxlogs cat events --since 2014-10-01 --until 2014-10-02 -o day.parquet
+  edxlogs cat lines | jq .event_type
+"""
+
+
+@click.command("cat", epilog=EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@several("--course", metavar="ID", help="Course id.")
+@several("--event-type", metavar="TYPE", help="Event type.")
+@several("--site", metavar="SITE", help="prod, edge, ….")
+@click.option("--since", metavar="TIME", help="First day or instant (UTC), included.")
+@click.option("--until", metavar="TIME", help="Last day or instant (UTC), not included.")
+@click.option("--columns", metavar="A,B,…", help="Columns, in that order.")
+@click.option(
+    "-o",
+    "--output",
+    default="-",
+    metavar="FILE",
+    help="Output; - is standard output.  [default: -]",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["csv", "parquet", "arrow"]),
+    help="Format of the output.  [default: by the ending, else csv]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def command(folder: Path, **options: Any) -> int:
+    """Write the rows of a dataset, those of one commit: old or new, never some of both.
+
+    DIR is a dataset of edxlogs filter --partition-by. Values are exact; partitions, row groups and
+    columns that are not wanted are not read. A dataset of JSON Lines gives its lines as they are.
+    """
+    from edxlogs.cli.reading_datasets import cat_dataset
+
+    return cat_dataset(folder, options)

@@ -1,0 +1,51 @@
+"""`edxlogs compact`: the small files of a dataset, joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edxlogs.cli.options import Bytes, Mode
+
+EXAMPLES = """\b
+Examples:
+  edxlogs compact events
+  edxlogs compact events --target-file-size 64MiB
+"""
+
+
+@click.command("compact", epilog=EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--target-file-size",
+    type=Bytes(),
+    metavar="SIZE",
+    help="About how large a file may get.  [default: 128MiB]",
+)
+@click.option(
+    "--mode",
+    type=Mode(),
+    default="600",
+    show_default=True,
+    help="Permissions of the files written, in octal.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: bool) -> int:
+    """Join the small files of a dataset that grew by days.
+
+    DIR is a dataset of edxlogs filter --partition-by. Rows, partitions and what is known of each
+    input stay; a file that is released again still replaces its rows alone.
+    """
+    from edxlogs.account import many
+    from edxlogs.cli.progress import tell
+    from edxlogs.compact import compact
+    from edxlogs.dataset_target import TARGET_FILE_BYTES
+    from edxlogs.store import Store, open_manifest
+
+    open_manifest(folder)  # a folder that is none stays as it is
+    with Store(folder, mode=mode) as store:
+        done = compact(store, target_file_size or TARGET_FILE_BYTES)
+    if not quiet:
+        tell(f"{many(done.before, 'file')} before, {done.after:,} now: {done.joined:,} were joined")
+    return 0

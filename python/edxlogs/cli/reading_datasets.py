@@ -1,0 +1,89 @@
+"""What `edxlogs cat` does: the rows of a dataset, by its manifest, to a file or to a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edxlogs import _core
+from edxlogs.cli.running import split_columns
+from edxlogs.dataset_reader import data_files, dataset
+from edxlogs.errors import ConfigError
+from edxlogs.manifest import Manifest
+from edxlogs.query import micros, values
+from edxlogs.sinks import STDOUT, OutputFile, format_of
+from edxlogs.store import open_manifest, place_of
+
+_CONDITIONS = {"course": "course_id", "event_type": "event_type", "site": "site"}
+
+
+def cat_dataset(folder: Path, options: dict[str, Any]) -> int:
+    """Run `edxlogs cat`; its exit status."""
+    target: str = options["output"]
+    with ExitStack() as stack:
+        file = None
+        if target != STDOUT:
+            file = stack.enter_context(OutputFile(target, overwrite=options["overwrite"]))
+        descriptor = 1 if file is None else file.create()
+        manifest = open_manifest(folder)
+        with open(descriptor, "wb", closefd=False) as out:
+            form = "" if manifest.query is None else manifest.query["format"]
+            if form.startswith("jsonl"):
+                _cat_lines(folder, manifest, form, options, out)
+            else:
+                _cat_columns(folder, options, out)
+        if file is not None:
+            file.publish()
+    return 0
+
+
+def _cat_lines(
+    folder: Path, manifest: Manifest, form: str, options: dict[str, Any], out: BinaryIO
+) -> None:
+    if any(options[name] for name in (*_CONDITIONS, "since", "until", "columns")):
+        raise ConfigError(
+            f"dataset: {manifest.name}: holds lines, which cat gives whole; choose among"
+            " them with edxlogs filter"
+        )
+    for one in data_files(manifest):
+        _core.copy_lines(place_of(folder, one), form, out.fileno())
+
+
+def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO) -> None:
+    events = dataset(folder)
+    import pyarrow.csv
+    import pyarrow.dataset
+    import pyarrow.parquet
+
+    condition = pyarrow.dataset.scalar(True)
+    for option, column in _CONDITIONS.items():
+        if options[option]:
+            condition &= pyarrow.dataset.field(column).isin(values(option, list(options[option])))
+    time = pyarrow.dataset.field("time")
+    for bound in ("since", "until"):
+        if (moment := micros(bound, options[bound])) is not None:
+            instant = pyarrow.scalar(moment, pyarrow.timestamp("us", "UTC"))
+            condition &= (time >= instant) if bound == "since" else (time < instant)
+    columns = split_columns(options["columns"])
+    try:
+        scanner = events.scanner(columns=columns, filter=condition)
+    except pyarrow.ArrowInvalid:
+        raise ConfigError(
+            f"columns: it has {', '.join(events.schema.names)}; choose among them"
+        ) from None
+    form = options["format_name"]
+    if form is None:
+        form = "csv" if options["output"] == STDOUT else format_of(options["output"], None)
+    schema = scanner.projected_schema
+    writers: dict[str, Callable[[], Any]] = {
+        "csv": lambda: pyarrow.csv.CSVWriter(out, schema),
+        "parquet": lambda: pyarrow.parquet.ParquetWriter(out, schema, compression="zstd"),
+        "arrow": lambda: pyarrow.ipc.new_stream(out, schema),
+    }
+    if form not in writers:
+        raise ConfigError("format: cat writes csv, parquet or arrow; choose another ending")
+    with writers[form]() as writer:
+        for batch in scanner.to_batches():
+            writer.write_batch(batch)

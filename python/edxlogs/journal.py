@@ -1,0 +1,222 @@
+"""Parts of one file in the making that outlive the run: what was finished is not done again.
+
+The journal is a store (`edxlogs.store`) in the hidden folder beside the output. It begins when a
+run has lasted a while, and goes when the output has its name. A run of the same words takes its
+parts up, and makes the output of them and of what was missing: the same bytes as without a break.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.account import SourceAccount
+from edxlogs.errors import ConfigError, OutputError, SourceError
+from edxlogs.inputs import identify, is_same, with_checksum
+from edxlogs.manifest import DataFile, Identity, Input, Manifest, Segment, now
+from edxlogs.names import shown
+from edxlogs.sinks import STDOUT, OutputFile, journal_of
+from edxlogs.sources import STDIN, Source
+from edxlogs.store import Store
+
+BEGIN_SECONDS = 1.0  # a shorter run is done again as quickly
+COMMIT_SECONDS = 1.0
+
+_REJECTS = "rejects"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    """A part that a run before has finished."""
+
+    account: SourceAccount
+    part: _core.Part
+    rejects: Path | None
+
+
+class Journal:
+    """The parts of one output, kept beside it.
+
+    Args:
+        file: the output in the making.
+        query: what its rows are.
+        overwrite: whether parts of another query may go.
+
+    Raises:
+        ConfigError: there are parts of another query, or its manifest cannot be used.
+        OutputError: it cannot be read.
+    """
+
+    def __init__(self, file: OutputFile, query: dict[str, Any], *, overwrite: bool) -> None:
+        self._file = file
+        self._query = query
+        self._overwrite = overwrite
+        self._began = self._committed = time.monotonic()
+        self._store: Store | None = None
+        self._files: dict[int, dict[str, DataFile]] = {}  # of a run before, by input
+        self._lock = threading.Lock()
+        self._segment = Segment(now())
+        self._identities: dict[Source, Identity] = {}
+        if file.journal.is_dir():
+            self._open()
+
+    def _open(self) -> Store:
+        if self._store is None:
+            home = self._file.journal
+            self._store = Store(home, home, self._file.name)
+            try:
+                self._store.claim(self._query, overwrite=self._overwrite)
+            except ConfigError:
+                self._store.close()
+                raise
+            for file in self._store.manifest.files.values():
+                number, _, kind = file.path.partition(".")
+                self._files.setdefault(int(number), {})[kind] = file
+        return self._store
+
+    def begin(self, sources: Sequence[Source]) -> None:
+        """Note what the sources are before they are read; streams are not kept."""
+        for source in sources:
+            if source.size is not None and source.path != STDIN:
+                try:
+                    self._identities[source] = identify(source)
+                except SourceError:
+                    continue
+
+    def find(self, source: Source) -> KeptPart | None:
+        """The part of a source that a run before has finished, if the source is as it was."""
+        identity = self._identities.get(source)
+        if self._store is None or self._store.replaces_all or identity is None:
+            return None
+        manifest = self._store.manifest
+        known = manifest.newest(identity.key)
+        if known is None or not known.is_done or not is_same(source, identity, known.identity):
+            return None
+        files = dict(self._files.get(known.number, {}))
+        rejects = files.pop(_REJECTS, None)
+        folder = self._store.folder
+        kept, file = next(iter(files.items()), ("nothing", None))
+        path = folder if file is None else folder / file.path
+        return KeptPart(
+            known.account,
+            _core.Part.open(path, kept),
+            None if rejects is None else folder / rejects.path,
+        )
+
+    def keep(self, source: Source, account: SourceAccount, part: _core.Part) -> None:
+        """Keep a part that is about to be appended to the output.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        identity = self._identities.get(source)
+        if identity is None or time.monotonic() - self._began < BEGIN_SECONDS:
+            return
+        try:
+            if identify(source) != identity:
+                return
+            identity = with_checksum(source, identity)
+        except SourceError:
+            return
+        with self._lock:
+            self._keep(identity, account, part)
+
+    def _keep(self, identity: Identity, account: SourceAccount, part: _core.Part) -> None:
+        store = self._open()
+        number = store.manifest.next_number + len(self._segment.inputs)
+        self._segment.inputs.append(Input(number, identity, account))
+        rows = account.counts.rows
+        if account.counts.rejected:
+            self._add(store, f"{number}.{_REJECTS}", number, 0, part)
+        kept = part.keep(store.new / str(number))
+        if kept != "nothing":
+            os.rename(store.new / str(number), store.new / f"{number}.{kept}")
+            self._add(store, f"{number}.{kept}", number, rows, None)
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self._commit()
+
+    def _add(
+        self, store: Store, name: str, number: int, rows: int, rejects: _core.Part | None
+    ) -> None:
+        """Enter a new file; its checksum is not taken, as nobody but us reads it."""
+        path = store.new / name
+        try:
+            if rejects is not None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                descriptor = os.open(path, flags, 0o600)
+                try:
+                    rejects.copy_rejects(descriptor)
+                finally:
+                    os.close(descriptor)
+            size = path.stat().st_size
+        except OSError as error:
+            raise OutputError(f"output: {self._file.name}: {error.strerror}") from error
+        self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
+
+    def commit(self) -> None:
+        """Bring what was kept to disk.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._lock:  # the thread that keeps may be at it when the run is stopped
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._store is None or not self._segment.inputs:
+            return
+        self._store.commit(self._segment)
+        self._file.keeps_journal = True
+        self._segment = Segment(self._segment.run)
+        self._committed = time.monotonic()
+
+    def end(self, files: Sequence[OutputFile]) -> None:
+        """Note which files are about to get their names: they are this very command's.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._store is not None and self.is_kept:
+            outputs = [_mark(os.path.abspath(file.target), os.stat(file.path)) for file in files]
+            self._store.commit(Segment(self._segment.run, ended={"outputs": outputs}))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the next run has something to go on with."""
+        return self._store is not None and not self._store.manifest.is_empty
+
+    def close(self) -> None:
+        """Let others go on with it. May be called twice."""
+        if self._store is not None:
+            self._store.close()
+
+
+def finished_outputs(target: str) -> set[str]:
+    """Marks of the files that a run to `target` was giving their names when it ended."""
+    if target == STDOUT:
+        return set()
+    manifest = Manifest(journal_of(Path(target)))
+    try:
+        manifest.load()
+    except (ConfigError, OutputError):
+        # Whoever opens it to write says why.
+        return set()
+    return manifest.outputs
+
+
+def is_own(path: Path, finished: set[str]) -> bool:
+    """Whether a file is one of those that got their names."""
+    try:
+        return _mark(os.path.abspath(path), os.stat(path)) in finished
+    except (OSError, ValueError):
+        return False
+
+
+def _mark(path: str, status: os.stat_result) -> str:
+    return f"{status.st_ino} {status.st_size} {shown(path)}"

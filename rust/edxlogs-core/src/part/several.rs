@@ -1,0 +1,130 @@
+//! Parts of several datasets, of one scan: each takes the rows of its own query.
+
+use std::sync::Arc;
+
+use arrow_array::builder::BooleanBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter_record_batch;
+
+use super::split::{SplitPart, SplitWriter};
+use crate::error::{Error, Result};
+use crate::rejects::Reject;
+use crate::scan::{Query, Rows, Sink};
+
+/// Makes the parts of several datasets of what one scan keeps.
+pub struct SeveralWriter {
+    targets: Vec<Target>,
+}
+
+struct Target {
+    writer: SplitWriter,
+    schema: SchemaRef,
+    /// Where its columns stand among those of the scan.
+    columns: Vec<usize>,
+    keeps_rejects: bool,
+    rows: u64,
+    lines: u64,
+    last_line: i64,
+}
+
+/// What one dataset has of a scan.
+pub struct Share {
+    /// Its part.
+    pub part: SplitPart,
+    /// Its rows.
+    pub rows: u64,
+    /// Lines that hold them.
+    pub lines: u64,
+}
+
+impl SeveralWriter {
+    /// The parts of `queries`, which the writers are of, in a scan of `together`, which they were
+    /// joined to by [`Query::of_several`].
+    ///
+    /// # Errors
+    /// `Internal`, if they were not.
+    pub fn new(
+        together: &Query,
+        queries: &[Arc<Query>],
+        writers: Vec<SplitWriter>,
+    ) -> Result<Self> {
+        let all = together.projection.columns();
+        let target = |(query, writer): (&Arc<Query>, SplitWriter)| -> Result<Target> {
+            let columns = query.projection.columns().iter().map(|column| {
+                all.iter()
+                    .position(|other| other == column)
+                    .ok_or_else(|| Error::internal("a query that was not joined"))
+            });
+            Ok(Target {
+                writer,
+                schema: query.projection.schema(),
+                columns: columns.collect::<Result<_>>()?,
+                keeps_rejects: query.keep_rejects,
+                rows: 0,
+                lines: 0,
+                last_line: 0,
+            })
+        };
+        Ok(Self { targets: queries.iter().zip(writers).map(target).collect::<Result<_>>()? })
+    }
+
+    /// The parts, whole, in the order of the queries.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish(self) -> Result<Vec<Share>> {
+        let share = |target: Target| {
+            Ok(Share { part: target.writer.finish()?, rows: target.rows, lines: target.lines })
+        };
+        self.targets.into_iter().map(share).collect()
+    }
+}
+
+impl Target {
+    fn rows(&mut self, batch: &RecordBatch, chosen: &BooleanArray, lines: &[i64]) -> Result<()> {
+        for (row, &line) in lines.iter().enumerate() {
+            if chosen.value(row) {
+                self.rows += 1;
+                self.lines += u64::from(line != self.last_line);
+                self.last_line = line;
+            }
+        }
+        let columns = self.columns.iter().map(|&at| batch.column(at).clone()).collect();
+        let own = RecordBatch::try_new(self.schema.clone(), columns).map_err(Error::encode)?;
+        let own = filter_record_batch(&own, chosen).map_err(Error::encode)?;
+        if own.num_rows() > 0 { self.writer.rows(Rows::Batch(own)) } else { Ok(()) }
+    }
+}
+
+impl Sink for SeveralWriter {
+    fn rows(&mut self, rows: Rows) -> Result<()> {
+        let Rows::Batch(batch) = rows else {
+            return Err(Error::internal("lines of several queries"));
+        };
+        // The last two tell the line, and which queries want the row.
+        let numbers =
+            |back: usize| batch.column(batch.num_columns() - back).as_primitive::<Int64Type>();
+        let (lines, masks) = (numbers(2).values(), numbers(1).values());
+        for (at, target) in self.targets.iter_mut().enumerate() {
+            let mut chosen = BooleanBuilder::with_capacity(masks.len());
+            masks.iter().for_each(|mask| chosen.append_value(mask >> at & 1 == 1));
+            target.rows(&batch, &chosen.finish(), lines)?;
+        }
+        Ok(())
+    }
+
+    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
+        for target in self.targets.iter_mut().filter(|target| target.keeps_rejects) {
+            target.writer.rejects(rejects.clone())?;
+        }
+        Ok(())
+    }
+}
+
+/// Which of several queries want an event: a bit for each.
+pub(crate) fn mask(queries: &[Arc<Query>], wants: impl Fn(&Query) -> bool) -> i64 {
+    queries.iter().enumerate().map(|(at, query)| i64::from(wants(query)) << at).sum()
+}

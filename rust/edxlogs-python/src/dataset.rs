@@ -1,0 +1,196 @@
+//! Parts of a dataset and the files they make.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use edxlogs_core::part::{dataset, rewrite as rewriting, several, split};
+use pyo3::prelude::*;
+
+use crate::errors::to_python;
+use crate::output::Once;
+use crate::query::{Query, format};
+use crate::source::duplicate;
+
+/// Makes a part of a dataset of what a scan keeps; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct SplitWriter {
+    inner: Once<split::SplitWriter>,
+}
+
+impl SplitWriter {
+    pub fn with<R>(&self, f: impl FnOnce(&mut split::SplitWriter) -> R) -> PyResult<R> {
+        self.inner.with(f)
+    }
+}
+
+#[pymethods]
+impl SplitWriter {
+    #[new]
+    #[pyo3(signature = (
+        query, format_name, *, path, rejects_path=None, memory_bytes=split::MEMORY_BYTES,
+    ))]
+    fn new(
+        query: &Query,
+        format_name: &str,
+        path: PathBuf,
+        rejects_path: Option<PathBuf>,
+        memory_bytes: usize,
+    ) -> PyResult<Self> {
+        let projection = &query.inner.projection;
+        let format = format(format_name)?;
+        let writer = split::SplitWriter::new(format, projection, memory_bytes, path, rejects_path)
+            .map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Once::new(writer) })
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<SplitPart> {
+        let writer = py.detach(|| self.inner.take())?;
+        let part = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        Ok(SplitPart { inner: Once::new(part) })
+    }
+}
+
+/// The rows of one source by partition; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct SplitPart {
+    inner: Once<split::SplitPart>,
+}
+
+#[pymethods]
+impl SplitPart {
+    #[getter]
+    fn memory_bytes(&self) -> PyResult<usize> {
+        self.inner.with(|part| part.memory_bytes())
+    }
+
+    fn spill(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.inner.with(split::SplitPart::spill))?.map_err(|error| to_python(&error))
+    }
+
+    fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
+        let mut file = File::from(duplicate(descriptor)?);
+        py.detach(|| self.inner.with(|part| part.copy_rejects(&mut file)))?
+            .map_err(|error| to_python(&error))
+    }
+}
+
+/// Makes the parts of several datasets; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct SeveralWriter {
+    inner: Once<several::SeveralWriter>,
+}
+
+impl SeveralWriter {
+    pub fn with<R>(&self, f: impl FnOnce(&mut several::SeveralWriter) -> R) -> PyResult<R> {
+        self.inner.with(f)
+    }
+}
+
+#[pymethods]
+impl SeveralWriter {
+    #[new]
+    fn new(
+        together: &Query,
+        queries: Vec<PyRef<'_, Query>>,
+        writers: Vec<PyRef<'_, SplitWriter>>,
+    ) -> PyResult<Self> {
+        let queries: Vec<_> = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
+        let writers = writers.iter().map(|writer| writer.inner.take()).collect::<PyResult<_>>()?;
+        let writer = several::SeveralWriter::new(&together.inner, &queries, writers)
+            .map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Once::new(writer) })
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<Vec<(SplitPart, u64, u64)>> {
+        let writer = py.detach(|| self.inner.take())?;
+        let shares = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        let plain = |share: several::Share| {
+            (SplitPart { inner: Once::new(share.part) }, share.rows, share.lines)
+        };
+        Ok(shares.into_iter().map(plain).collect())
+    }
+}
+
+type Made = (PathBuf, String, usize, u64, u64, String, Vec<(u32, u64)>);
+
+/// The files of a dataset that several parts make together; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct DatasetFiles {
+    inner: Once<dataset::Dataset>,
+}
+
+#[pymethods]
+impl DatasetFiles {
+    #[new]
+    fn new(query: &Query, format_name: &str, metadata: Vec<(String, String)>) -> PyResult<Self> {
+        let dataset =
+            dataset::Dataset::new(format(format_name)?, &query.inner.projection, metadata)
+                .map_err(|error| to_python(&error))?;
+        Ok(Self { inner: Once::new(dataset) })
+    }
+
+    fn append(&self, py: Python<'_>, input: u32, part: &SplitPart) -> PyResult<()> {
+        py.detach(|| {
+            let part = part.inner.take()?;
+            self.inner.with(|dataset| dataset.append(input, part))
+        })?
+        .map_err(|error| to_python(&error))
+    }
+
+    #[pyo3(signature = (folder, prefix, *, file_bytes, threads))]
+    fn finish(
+        &self,
+        py: Python<'_>,
+        folder: PathBuf,
+        prefix: &str,
+        file_bytes: u64,
+        threads: usize,
+    ) -> PyResult<Vec<Made>> {
+        let made = py.detach(|| {
+            let dataset = self.inner.take()?;
+            dataset.finish(&folder, prefix, file_bytes, threads).map_err(|error| to_python(&error))
+        })?;
+        let plain = |file: dataset::MadeFile| {
+            (file.path, file.folder, file.number, file.rows, file.bytes, file.sha256, file.runs)
+        };
+        Ok(made.into_iter().map(plain).collect())
+    }
+}
+
+/// Makes a file of a dataset of rows of others; described in `_core.pyi`.
+#[pyfunction]
+pub fn rewrite(
+    py: Python<'_>,
+    pieces: Vec<(PathBuf, Vec<(u64, u64)>)>,
+    format_name: &str,
+    path: PathBuf,
+) -> PyResult<(u64, u64, String)> {
+    let format = format(format_name)?;
+    let pieces: Vec<_> =
+        pieces.into_iter().map(|(path, rows)| rewriting::Piece { path, rows }).collect();
+    let made = py
+        .detach(|| rewriting::rewrite(&pieces, format, &path))
+        .map_err(|error| to_python(&error))?;
+    Ok((made.rows, made.bytes, made.sha256))
+}
+
+/// Copies the lines of a file of a dataset, without their compression; described in `_core.pyi`.
+#[pyfunction]
+pub fn copy_lines(
+    py: Python<'_>,
+    path: PathBuf,
+    format_name: &str,
+    descriptor: i32,
+) -> PyResult<()> {
+    let format = format(format_name)?;
+    let mut out = File::from(duplicate(descriptor)?);
+    py.detach(|| rewriting::copy_lines(&path, format, &mut out)).map_err(|error| to_python(&error))
+}
+
+/// Brings all that was written to the file system of a folder to the disk.
+#[pyfunction]
+pub fn sync_file_system(py: Python<'_>, folder: PathBuf) -> PyResult<()> {
+    py.detach(|| rustix::fs::syncfs(&File::open(folder)?).map_err(std::io::Error::from))?;
+    Ok(())
+}

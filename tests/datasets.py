@@ -1,0 +1,166 @@
+"""Datasets as tests see them: runs of the command, their files, and rows by the oracle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import commands
+
+Row = dict[str, Any]
+
+NULL = "__HIVE_DEFAULT_PARTITION__"
+
+# Runs the command, and kills it as SIGKILL does when the numbered step of a publication begins.
+# Notes each step before it is done; of what a step takes away, a copy.
+_DRIVER = """
+import json, os, shutil, signal, sys
+from edxlogs import cli, disk, inputs, journal
+journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
+kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+steps = 0
+def watcher(name, *paths):
+    global steps
+    if steps == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    saved = None
+    if name in ("rename", "unlink") and os.path.exists(paths[-1]):
+        saved = f"{trace}.{steps}"
+        shutil.copy2(paths[-1], saved)
+    with open(trace, "a") as file:
+        file.write(json.dumps([name, saved, *map(os.path.abspath, paths)]) + chr(10))
+    steps += 1
+with disk.watch(watcher):
+    status = cli.run(sys.argv[4:])
+sys.exit(status)
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a publication: its name, its paths, and a copy of what it takes away."""
+
+    name: str
+    saved: Path | None
+    paths: list[Path]
+
+
+def run(
+    *arguments: str | Path, cwd: Path, kill_at: int = -1, group: int = 16
+) -> tuple[int, list[Step]]:
+    """Run the command with its steps watched; it is killed at one of them, if told.
+
+    Returns:
+        Its exit status, and the steps it did.
+    """
+    trace = Path(tempfile.mkdtemp(dir=cwd, prefix="trace-"), "trace")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _DRIVER, str(kill_at), str(group), trace, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=commands.SECONDS,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in ((0, -signal.SIGKILL) if kill_at >= 0 else (0, 1, 2)), done.stderr
+    lines = trace.read_text().splitlines() if trace.exists() else []
+    steps = [json.loads(line) for line in lines]
+    return done.returncode, [
+        Step(name, None if saved is None else Path(saved), [Path(path) for path in paths])
+        for name, saved, *paths in steps
+    ]
+
+
+def lose_power(steps: list[Step]) -> None:
+    """Take back the names that were given or taken away after they were last synced."""
+    last = max(
+        (at for at, step in enumerate(steps) if step.name in ("sync-all", "sync-folder")),
+        default=-1,
+    )
+    for step in reversed(steps[last + 1 :]):
+        if step.name == "rename" and step.paths[1].exists():
+            step.paths[1].rename(step.paths[0])
+        if step.saved is not None:
+            step.paths[-1].parent.mkdir(parents=True, exist_ok=True)
+            step.saved.rename(step.paths[-1])
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The digests of a dataset's files with rows, by their paths."""
+    return {
+        os.fspath(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] != "_edxlogs"
+    }
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of a dataset says, read by nothing of the product's."""
+    home = folder / "_edxlogs"
+    head = json.loads((home / "head").read_bytes())
+    content = (home / "segments").read_bytes()[: head["bytes"]]
+    digest = hashlib.sha256(b"edxlogs manifest").hexdigest()
+    state: dict[str, Any] = {"inputs": {}, "files": {}, "segments": 0}
+    for line in content.splitlines():
+        told, _, document = line.partition(b" ")
+        digest = hashlib.sha256(digest.encode() + document).hexdigest()
+        assert told.decode() == digest
+        segment = json.loads(document)
+        state["segments"] += 1
+        if segment.get("replaces_all"):
+            state["files"], state["inputs"] = {}, {}
+        for one in segment["inputs"]:
+            state["inputs"][one["identity"]["key"]] = one
+        for path in segment.get("removed", []):
+            state["files"].pop(path, None)
+        for file in segment["added"]:
+            state["files"][file["path"]] = file
+    assert digest == head["sha256"]
+    return state
+
+
+def assert_whole(folder: Path) -> None:
+    """Fail unless manifest and folder agree, and nothing is left over."""
+    state = manifest(folder)
+    there = files(folder)
+    told = {path: file for path, file in state["files"].items() if not path.startswith("_edxlogs/")}
+    assert {path: file["sha256"] for path, file in told.items()} == there
+    numbers: Counter[int] = Counter()
+    for path, file in told.items():
+        assert (folder / path).stat().st_size == file["bytes"]
+        assert sum(rows for _, rows in file["runs"]) == file["rows"]
+        for number, rows in file["runs"]:
+            numbers[number] += rows
+    by_number = {one["number"]: one for one in state["inputs"].values()}
+    assert {n: c for n, c in numbers.items() if c} == {
+        number: one["account"]["counts"]["rows"]
+        for number, one in by_number.items()
+        if one["account"]["counts"]["rows"]
+    }
+    assert list((folder / "_edxlogs" / "new").iterdir()) == []
+
+
+def partition(path: str) -> dict[str, str | None]:
+    """The values that the folders of a file tell."""
+    pairs = (folder.partition("=") for folder in path.split("/")[:-1])
+    return {key: None if value == NULL else unquote(value) for key, _, value in pairs}
+
+
+def place(row: Row) -> tuple[Any, ...]:
+    """Where a row comes from: no two have it in common."""
+    return (row["source"], row["line"], row["line_item"])
+
+
+def by_place(rows: list[Row]) -> list[Row]:
+    """Rows in the order of where they come from."""
+    return sorted(rows, key=place)

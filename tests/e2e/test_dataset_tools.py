@@ -1,0 +1,213 @@
+"""Reading a dataset by its manifest, its runs, and its small files joined."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pyarrow.compute
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+
+import commands
+import datasets
+import edxlogs
+import product
+from datasets import Step, assert_whole, by_place
+from small_logs import COURSE, expected, lines, plain, real_shaped, without_site, write
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return real_shaped(tmp_path_factory.mktemp("logs"), days=4, megabytes=0.2)
+
+
+def _grow(cwd: Path, logs: list[Path], *options: str, keys: str = "course_id,date") -> Path:
+    """A dataset that grew by a file a night."""
+    for count in range(1, len(logs) + 1):
+        some = [str(path) for path in logs[:count]]
+        told = ("-o", "out", "--partition-by", keys, "-q", *options)
+        assert commands.run("filter", *some, *told, cwd=cwd).code == 0
+    return cwd / "out"
+
+
+def _rows(events: pyarrow.dataset.Dataset, condition: Any = None) -> list[dict[str, Any]]:
+    names = [name for name in events.schema.names if name not in ("date", "month", "year")]
+    return by_place(plain(events.to_table(columns=names, filter=condition)))
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_it_reads_what_the_oracle_says(tmp_path: Path, logs: list[Path], form: str) -> None:
+    out = _grow(tmp_path, logs, "--format", form, keys="event_type,date")
+    events = edxlogs.dataset(out)
+    wanted = by_place(expected(*logs))
+    # The types of requests are told as they are, though they share a folder.
+    product.assert_same_rows(without_site(_rows(events)), wanted)
+    day = pyarrow.compute.field("date") == "2014-10-02"
+    some = [row for row in wanted if row["time"] and _day(row) == "2014-10-02"]
+    product.assert_same_rows(without_site(_rows(events, day)), some)
+    frame = polars.scan_pyarrow_dataset(events)
+    count = frame.filter(polars.col("course_id") == COURSE).select(polars.len()).collect().item()
+    assert count == sum(row["course_id"] == COURSE for row in wanted)
+    found = duckdb.sql("select count(*) from events where date = '2014-10-02'")
+    assert found is not None
+    assert found.fetchall() == [(len(some),)]
+
+
+def _day(row: dict[str, Any]) -> str:
+    return str(pyarrow.scalar(row["time"], pyarrow.timestamp("us")).as_py().date())
+
+
+def test_a_filter_opens_only_files_of_its_partitions(tmp_path: Path, logs: list[Path]) -> None:
+    out = _grow(tmp_path, logs)
+    for path in datasets.files(out):
+        if "date=2014-10-02" not in path:
+            (out / path).write_bytes(b"not Parquet")
+    events = edxlogs.dataset(out)
+    some = events.to_table(columns=["time"], filter=pyarrow.compute.field("date") == "2014-10-02")
+    assert some.num_rows == sum(_day(row) == "2014-10-02" for row in expected(*logs) if row["time"])
+
+
+def test_it_reads_the_old_state_or_the_new_one(tmp_path: Path, logs: list[Path]) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for path in logs:
+        (inputs / path.name).write_bytes(path.read_bytes())
+    command: list[str | Path] = ["filter", "in", "-o", "out", "--partition-by", "course_id", "-q"]
+    assert commands.run(*command, cwd=tmp_path).code == 0
+    old = _rows(edxlogs.dataset(tmp_path / "out"))
+    write(inputs / logs[1].name, lines(50))
+    copy = tmp_path / "copy"
+    steps = _steps(tmp_path, command, copy)
+    new: list[dict[str, Any]] | None = None
+    heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
+    for at in range(heads[0] - 3, len(steps), 2):
+        _restore(copy, tmp_path / "out")
+        datasets.run(*command, cwd=tmp_path, kill_at=at)
+        rows = _rows(edxlogs.dataset(tmp_path / "out"))
+        if at <= heads[0]:
+            assert rows == old
+        else:
+            new = new or rows
+            assert rows == new
+    assert new is not None
+    assert len(new) == len(old) - len(expected(logs[1])) + 50
+
+
+def _steps(cwd: Path, command: list[str | Path], copy: Path) -> list[Step]:
+    """The steps of a run, after which the dataset is as it was."""
+    _restore(cwd / "out", copy)
+    steps = datasets.run(*command, cwd=cwd)[1]
+    _restore(copy, cwd / "out")
+    return steps
+
+
+def _restore(source: Path, target: Path) -> None:
+    import shutil
+
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst"])
+def test_compact(tmp_path: Path, logs: list[Path], form: str) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    own = [inputs / path.name for path in logs]
+    for path, target in zip(logs, own, strict=True):
+        target.write_bytes(path.read_bytes())
+    out = _grow(tmp_path, own, "--format", form, keys="course_id")
+    before = len(datasets.files(out))
+    shown = commands.run("cat", "out", cwd=tmp_path).stdout
+    done = commands.run("compact", "out", cwd=tmp_path)
+    assert done.code == 0
+    assert_whole(out)
+    folders = {path.rpartition("/")[0] for path in datasets.files(out)}
+    assert len(datasets.files(out)) == len(folders) < before
+    assert f"{before} files before, {len(folders)} now" in done.stderr
+    again = commands.run("cat", "out", cwd=tmp_path).stdout
+    assert sorted(again.splitlines()) == sorted(shown.splitlines())
+    # A part in the middle of a file is still replaced alone.
+    write(own[1], lines(40))
+    options = ("--partition-by", "course_id", "-q", "--format", form)
+    for name in ("out", "new"):
+        assert commands.run("filter", *own, "-o", name, *options, cwd=tmp_path).code == 0
+        assert_whole(tmp_path / name)
+    mine, theirs = (commands.run("cat", name, cwd=tmp_path).stdout for name in ("out", "new"))
+    assert sorted(mine.splitlines()) == sorted(theirs.splitlines())
+    assert commands.run("compact", "out", cwd=tmp_path).code == 0
+    assert "0 were joined" in commands.run("compact", "out", cwd=tmp_path).stderr
+
+
+def test_compact_is_killed_at_every_step(tmp_path: Path, logs: list[Path]) -> None:
+    out = _grow(tmp_path, logs, keys="site")
+    copy = tmp_path / "copy"
+    rows = _rows(edxlogs.dataset(out))
+    steps = _steps(tmp_path, ["compact", "out"], copy)
+    for at in range(0, len(steps), 2):
+        _restore(copy, out)
+        datasets.lose_power(datasets.run("compact", "out", cwd=tmp_path, kill_at=at)[1])
+        assert _rows(edxlogs.dataset(out)) == rows
+        assert commands.run("compact", "out", "-q", cwd=tmp_path).code == 0
+        assert_whole(out)
+        assert _rows(edxlogs.dataset(out)) == rows
+
+
+def test_cat_chooses(tmp_path: Path, logs: list[Path]) -> None:
+    _grow(tmp_path, logs)
+    wanted = [
+        row
+        for row in by_place(expected(*logs))
+        if row["course_id"] == COURSE and row["time"] and _day(row) == "2014-10-02"
+    ]
+    choice = ("--course", COURSE, "--since", "2014-10-02", "--until", "2014-10-03")
+    columns = ("--columns", "source,line,line_item,event_type")
+    done = commands.run("cat", "out", *choice, *columns, cwd=tmp_path)
+    assert done.code == 0
+    table = pyarrow.csv.read_csv(io.BytesIO(done.stdout))
+    assert [datasets.place(row) for row in by_place(table.to_pylist())] == [
+        datasets.place(row) for row in wanted
+    ]
+    done = commands.run("cat", "out", *choice, "-o", "some.parquet", cwd=tmp_path)
+    assert done.code == 0
+    found = by_place(plain(pyarrow.parquet.read_table(tmp_path / "some.parquet")))
+    names = list(wanted[0])
+    product.assert_same_rows([{name: row[name] for name in names} for row in found], wanted)
+
+
+def test_runs(tmp_path: Path, logs: list[Path]) -> None:
+    out = _grow(tmp_path, logs[:2])
+    done = commands.run("runs", "out", "--json", cwd=tmp_path)
+    assert done.code == 0
+    document = json.loads(done.stdout)
+    assert document["query"]["partition_by"] == ["course_id", "date"]
+    assert [run["rows"] for run in document["runs"]] == [len(expected(path)) for path in logs[:2]]
+    assert sum(run["added"] for run in document["runs"]) == len(datasets.files(out))
+    assert {run["ended"] for run in document["runs"]} == {"done"}
+    text = commands.run("runs", "out", cwd=tmp_path).stdout.decode().splitlines()
+    assert text[0].startswith("query: {")
+    assert len(text) == 4
+
+
+@pytest.mark.parametrize("command", ["runs", "cat", "compact"])
+def test_a_folder_that_is_no_dataset(tmp_path: Path, command: str) -> None:
+    (tmp_path / "out").mkdir()
+    done = commands.run(command, "out", cwd=tmp_path)
+    assert done.code == 2
+    assert "name a folder that edxlogs filter has written" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+    with pytest.raises(edxlogs.ConfigError, match="is none"):
+        edxlogs.dataset(tmp_path / "out")
+
+
+def test_lines_are_no_columns(tmp_path: Path, logs: list[Path]) -> None:
+    out = _grow(tmp_path, logs[:1], "--format", "jsonl")
+    with pytest.raises(edxlogs.ConfigError, match="holds lines"):
+        edxlogs.dataset(out)
+    assert commands.run("cat", "out", "--course", COURSE, cwd=tmp_path).code == 2

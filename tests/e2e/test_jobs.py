@@ -1,0 +1,235 @@
+"""Job files, several datasets in one pass, shards, and their merge."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import commands
+import datasets
+from commands import report
+from datasets import assert_whole
+from small_logs import lines, real_shaped, write
+
+JOB = """
+name = "nightly"
+sources = ["in"]
+threads = 2
+reports = "reports"
+keep_reports = 2
+
+[[dataset]]
+output = "events"
+partition_by = ["course_id", "date"]
+
+[[dataset]]
+output = "problems"
+partition_by = "event_type"
+event_type = ["problem_check", "edx.forum.*"]
+columns = ["time", "course_id", "event.grade::float64"]
+format = "csv"
+
+[[dataset]]
+output = "lines"
+partition_by = "course_id"
+format = "jsonl.gz"
+where = "event.grade is not null"
+
+[[dataset]]
+output = "one"
+partition_by = "date"
+course = "course-v1:UniversityX+CS101+2014_T1"
+"""
+
+# The same datasets, each by a command of its own.
+ALONE = {
+    "events": ("--partition-by", "course_id,date"),
+    "problems": (
+        *("--partition-by", "event_type", "--event-type", "problem_check"),
+        *("--event-type", "edx.forum.*", "--format", "csv"),
+        *("--columns", "time,course_id,event.grade::float64"),
+    ),
+    "lines": (
+        *("--partition-by", "course_id", "--format", "jsonl.gz"),
+        *("--where", "event.grade is not null"),
+    ),
+    "one": ("--partition-by", "date", "--course", "course-v1:UniversityX+CS101+2014_T1"),
+}
+
+
+@pytest.fixture
+def cwd(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    real_shaped(tmp_path / "in", days=4, megabytes=0.2)
+    (tmp_path / "job.toml").write_text(JOB)
+    return tmp_path
+
+
+def _alone(cwd: Path, name: str) -> Path:
+    target = f"{name}-alone"
+    told = ("-o", target, *ALONE[name], "-q", "--report", f"{name}.json", "--overwrite")
+    assert commands.run("filter", "in", *told, cwd=cwd).code == 0
+    return cwd / target
+
+
+def test_several_datasets_are_what_each_alone_would_be(cwd: Path) -> None:
+    done = commands.run("run", "job.toml", cwd=cwd)
+    assert done.code == 0, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("nightly: ok, 4 sources read, ")
+    (path,) = (cwd / "reports").iterdir()
+    told = json.loads(path.read_bytes())["datasets"]
+    for name, document in zip(ALONE, told, strict=True):
+        assert_whole(cwd / name)
+        assert datasets.files(cwd / name) == datasets.files(_alone(cwd, name))
+        alone = report(cwd / f"{name}.json")
+        assert document["output"].endswith(name)
+        for count in ("lines", "blank", "rejected", "kept", "dropped", "rows", "bytes_expanded"):
+            assert document["total"][count] == alone["total"][count], (name, count)
+        assert document["rows_written"] == alone["rows_written"]
+
+
+def test_each_night_adds_what_is_new(cwd: Path) -> None:
+    for _ in range(4):
+        assert commands.run("run", "job.toml", "-q", cwd=cwd).stderr == ""
+    assert len(list((cwd / "reports").iterdir())) == 2
+    write(cwd / "in" / "universityx-prod-events-2014-11-01.log.gz", lines(40))
+    for path in (cwd / "in").iterdir():
+        os.utime(path, ns=(0, path.stat().st_mtime_ns))
+    done = commands.run("run", "job.toml", cwd=cwd)
+    assert "1 source read" in done.stderr
+    opened = [path.name for path in (cwd / "in").iterdir() if path.stat().st_atime_ns]
+    assert opened == ["universityx-prod-events-2014-11-01.log.gz"]
+    # A dataset that comes later gets all of it; the others are left alone.
+    before = datasets.files(cwd / "events")
+    more = '\n[[dataset]]\noutput = "sites"\npartition_by = "site"\n'
+    (cwd / "job.toml").write_text(JOB + more)
+    assert commands.run("run", "job.toml", "-q", cwd=cwd).code == 0
+    assert datasets.files(cwd / "events") == before
+    inputs = datasets.manifest(cwd / "sites")["inputs"]
+    assert len(inputs) == 5
+    assert_whole(cwd / "sites")
+
+
+def test_a_damaged_source_is_told_in_the_last_line(cwd: Path) -> None:
+    path = min((cwd / "in").iterdir())
+    path.write_bytes(path.read_bytes()[:-9])
+    done = commands.run("run", "job.toml", "-q", cwd=cwd)
+    assert done.code == 1
+    assert "nightly: FAILED: 1 source not delivered whole" in done.stderr.splitlines()[-1]
+    assert path.name in done.stderr
+
+
+def test_a_job_is_killed_and_run_again(cwd: Path) -> None:
+    steps = datasets.run("run", "job.toml", "-q", cwd=cwd, group=2)[1]
+    wanted = {name: datasets.files(cwd / name) for name in ALONE}
+    for at in range(3, len(steps), max(1, len(steps) // 8)):
+        other = cwd / str(at)
+        other.mkdir()
+        (other / "in").symlink_to(cwd / "in")
+        (other / "job.toml").write_text(JOB)
+        datasets.run("run", "job.toml", "-q", cwd=other, group=2, kill_at=at)
+        datasets.run("run", "job.toml", "-q", cwd=other, group=2)
+        for name in ALONE:
+            assert_whole(other / name)
+            assert datasets.files(other / name) == wanted[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sources = [", "is no TOML"),
+        ('sources = ["in"]', "asks for nothing"),
+        ('[[dataset]]\noutput = "a"\npartition_by = "date"', "has no sources"),
+        (JOB.replace("threads = 2", "thread = 2"), "thread: is not known; did you mean threads?"),
+        (JOB.replace("threads = 2", 'threads = "2"'), "threads: must be a number"),
+        (JOB.replace('output = "lines"', "output = 3"), "dataset 3: output: must be text"),
+        (JOB.replace('output = "lines"\n', ""), "dataset 3: output is missing"),
+        (JOB.replace('output = "lines"', 'output = "events"'), "the same output"),
+        (JOB.replace('"jsonl.gz"', '"xml"'), "xml: is none of datasets"),
+        (JOB.replace('"event_type"', '"kind"'), "'kind': is no key of partitions"),
+        (JOB.replace("grade is not null", "grade is is"), "--where"),
+    ],
+)
+def test_a_job_file_with_something_wrong(cwd: Path, text: str, told: str) -> None:
+    (cwd / "job.toml").write_text(text)
+    done = commands.run("run", "job.toml", cwd=cwd)
+    assert done.code == 2
+    assert told in done.stderr
+    assert sorted(path.name for path in cwd.iterdir()) == ["in", "job.toml"]
+
+
+def _shards(cwd: Path, count: int) -> list[str]:
+    names = []
+    for number in range(1, count + 1):
+        name = f"shard-{number}"
+        shard = ("--shard", f"{number}/{count}", "-o", name, "--partition-by", "course_id")
+        assert commands.run("filter", "in", *shard, "-q", cwd=cwd).code == 0
+        if (cwd / name).exists():
+            names.append(name)
+    return names
+
+
+def test_shards_are_merged(cwd: Path) -> None:
+    whole = ("-o", "whole", "--partition-by", "course_id", "--report", "whole.json", "-q")
+    assert commands.run("filter", "in", *whole, cwd=cwd).code == 0
+    names = _shards(cwd, 2)
+    held = [set(datasets.manifest(cwd / name)["inputs"]) for name in names]
+    assert sum(map(len, held)) == 4
+    done = commands.run("merge", *names, "-o", "all", "--report", "all.json", cwd=cwd)
+    assert done.code == 0
+    assert_whole(cwd / "all")
+    assert _lines(cwd, "all") == _lines(cwd, "whole")
+    mine, theirs = report(cwd / "all.json"), report(cwd / "whole.json")
+    assert mine["total"] == theirs["total"]
+    # Again, and then as the dataset that it is.
+    before = datasets.files(cwd / "all")
+    assert commands.run("merge", *names, "-o", "all", cwd=cwd).code == 0
+    assert datasets.files(cwd / "all") == before
+    again = commands.run("filter", "in", "-o", "all", "--partition-by", "course_id", cwd=cwd)
+    assert "0 sources read, 4 done before" in again.stderr
+    path = min((cwd / "in").iterdir())
+    write(path, lines(30))
+    for name in ("all", "new"):
+        told = ("-o", name, "--partition-by", "course_id", "-q")
+        assert commands.run("filter", "in", *told, cwd=cwd).code == 0
+    assert_whole(cwd / "all")
+    assert _lines(cwd, "all") == _lines(cwd, "new")
+
+
+def _lines(cwd: Path, name: str) -> list[bytes]:
+    return sorted(commands.run("cat", name, cwd=cwd).stdout.splitlines())
+
+
+def test_a_merge_is_killed_at_every_step(cwd: Path) -> None:
+    names = _shards(cwd, 2)
+    steps = datasets.run("merge", *names, "-o", "all", "-q", cwd=cwd)[1]
+    wanted = datasets.files(cwd / "all")
+    for at in range(0, len(steps), max(1, len(steps) // 10)):
+        out = f"out-{at}"
+        datasets.lose_power(datasets.run("merge", *names, "-o", out, cwd=cwd, kill_at=at)[1])
+        datasets.run("merge", *names, "-o", out, cwd=cwd)
+        assert_whole(cwd / out)
+        assert datasets.files(cwd / out) == wanted
+
+
+def test_what_cannot_be_merged(cwd: Path) -> None:
+    names = _shards(cwd, 2)
+    assert commands.run("filter", "in", "-o", "x", "--partition-by", "date", cwd=cwd).code == 0
+    done = commands.run("merge", *names, "x", "-o", "all", cwd=cwd)
+    assert done.code == 2
+    assert "of another query" in done.stderr
+    done = commands.run("merge", names[0], names[0], "-o", "all", cwd=cwd)
+    assert done.code == 2
+    assert "name shards of different inputs" in done.stderr
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "-1/2", "1/0"])
+def test_a_shard_out_of_range(cwd: Path, shard: str) -> None:
+    told = ("--shard", shard, "-o", "out", "--partition-by", "date")
+    done = commands.run("filter", "in", *told, cwd=cwd)
+    assert done.code == 2
+    assert "with I from 1 to N" in done.stderr
+    assert not (cwd / "out").exists()

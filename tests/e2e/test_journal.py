@@ -1,0 +1,152 @@
+"""One file of many inputs: a run that was stopped goes on, and the file is the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import commands
+from commands import event, hidden, report
+from datasets import run
+from small_logs import real_shaped
+
+FORMATS = ["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]
+OPTIONS = ("--report", "report.json", "--rejects", "rejects", "-q")
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    real_shaped(folder, days=4, megabytes=0.1)
+    return folder
+
+
+def _state(cwd: Path, name: str) -> tuple[Any, ...]:
+    assert hidden(cwd) == []
+    document = report(cwd / "report.json")
+    del document["seconds"]
+    return (cwd / name).read_bytes(), document, (cwd / "rejects").read_bytes()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_killed_and_run_again(tmp_path: Path, logs: Path, form: str) -> None:
+    name = f"out.{form}"
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert commands.run("filter", logs, "-o", name, *OPTIONS, cwd=whole).code == 0
+    wanted = _state(whole, name)
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    steps = run("filter", logs, "-o", name, *OPTIONS, cwd=watched)[1]
+    assert _state(watched, name) == wanted
+    heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
+    assert len(heads) == 5  # four inputs, and the end
+    for at in (heads[0], heads[1], heads[1] + 2, heads[3] + 1, heads[4] - 1, heads[4] + 1):
+        cwd = tmp_path / str(at)
+        cwd.mkdir()
+        assert run("filter", logs, "-o", name, *OPTIONS, cwd=cwd, kill_at=at)[0] < 0
+        again = run("filter", logs, "-o", name, *OPTIONS, cwd=cwd)[1]
+        assert _state(cwd, name) == wanted
+        done = sum(head < at for head in heads[:4])
+        assert sum(step.paths[-1].name == "head" for step in again) == 5 - done
+
+
+def test_killed_while_files_get_their_names(
+    tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edxlogs import cli, journal
+    from edxlogs.sinks import OutputFile
+
+    class KilledError(BaseException):
+        pass
+
+    monkeypatch.setattr(journal, "BEGIN_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "COMMIT_SECONDS", 0.0)
+    publish, discard = OutputFile.publish, OutputFile.discard
+    command = ["filter", str(logs), "-o", "out.csv", *OPTIONS]
+    for kill in range(1, 4):
+        cwd = tmp_path / str(kill)
+        cwd.mkdir()
+        monkeypatch.chdir(cwd)
+        published = 0
+
+        def let_go(self: OutputFile) -> None:
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
+
+        def killed(self: OutputFile, kill: int = kill) -> None:
+            nonlocal published
+            published += 1
+            if published == kill:
+                # As the kernel leaves it: nothing is removed, and the lock is gone.
+                monkeypatch.setattr(OutputFile, "discard", let_go)
+                if kill == 3:
+                    self._link()
+                raise KilledError
+            publish(self)
+
+        monkeypatch.setattr(OutputFile, "publish", killed)
+        with pytest.raises(KilledError):
+            cli.run(command)
+        monkeypatch.setattr(OutputFile, "publish", publish)
+        monkeypatch.setattr(OutputFile, "discard", discard)
+        assert cli.run(command) == 0
+        assert hidden(cwd) == []
+        assert (
+            report(cwd / "report.json")["rows_written"]
+            == (cwd / "out.csv").read_bytes().count(b"\n") - 1
+        )
+        # Somebody else's file is still refused.
+        assert cli.run(command) == 2
+
+
+def test_another_query_is_refused(tmp_path: Path, logs: Path) -> None:
+    assert run("filter", logs, "-o", "out.csv", "-q", cwd=tmp_path, kill_at=12)[0] < 0
+    done = commands.run("filter", logs, "-o", "out.csv", "--site", "prod", cwd=tmp_path)
+    assert done.code == 2
+    assert '"sites":["prod"]' in done.stderr
+    again = ("filter", logs, "-o", "out.csv", "--site", "prod", "--overwrite", "-q")
+    assert commands.run(*again, cwd=tmp_path).code == 0
+    assert commands.run("filter", logs, "-o", "new.csv", "--site", "prod", cwd=tmp_path).code == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
+    assert hidden(tmp_path) == []
+
+
+def test_an_input_that_changed_is_read_again(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"tracking.log-{number}").write_bytes(event(number))
+    inputs = [f"tracking.log-{number}" for number in range(3)]
+    steps = run("filter", *inputs, "-o", "out.jsonl", "-q", cwd=tmp_path)[1]
+    (tmp_path / "out.jsonl").unlink()
+    heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
+    run("filter", *inputs, "-o", "out.jsonl", "-q", cwd=tmp_path, kill_at=heads[2])
+    (tmp_path / inputs[0]).write_bytes(event(7))
+    assert commands.run("filter", *inputs, "-o", "out.jsonl", "-q", cwd=tmp_path).code == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == event(7) + event(1) + event(2)
+
+
+def test_ctrl_c_leaves_what_is_done(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"tracking.log-{number:02}").write_bytes(commands.events(20_000, number))
+    arguments = ("filter", *sorted(path.name for path in tmp_path.iterdir()), "-o", "out.csv")
+    process = commands.start(*arguments, "--threads", "1", cwd=tmp_path)
+    kept = tmp_path / ".out.csv.edxlogs" / "journal" / "head"
+    end = time.monotonic() + 30
+    while not kept.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    done = commands.finish(process)
+    if done.code == 0:
+        pytest.skip("this machine was done before it could be stopped")
+    assert done.code == 130
+    assert done.stderr.splitlines()[-1].startswith("interrupted: what is done stays")
+    assert commands.run(*arguments, "-q", cwd=tmp_path).code == 0
+    assert commands.run(*arguments[:-1], "new.csv", "-q", cwd=tmp_path).code == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
+    assert hidden(tmp_path) == []
