@@ -187,19 +187,20 @@ def test_content_is_unpacked_on_request(tmp_path: Path) -> None:
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.rglob("*"))
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        packed(("../evil", b"x")),
-        packed(("/evil", b"x")),
-        packed(("a/../../evil", b"x")),
-        packed(("a", b"x"), ("a", b"y")),
-        packed(("a", b"x"), ("a/b", b"y")),
-        packed(("a", b"x" * 5000))[:-40],
-        b"no tar",
-    ],
-)  # fmt: skip
-def test_content_that_leads_elsewhere_is_withheld(tmp_path: Path, content: bytes) -> None:
+BAD_CONTENT = {
+    "parent": packed(("../evil", b"x")),
+    "absolute": packed(("/evil", b"x")),
+    "parent inside": packed(("a/../../evil", b"x")),
+    "twice": packed(("a", b"x"), ("a", b"y")),
+    "file and folder": packed(("a", b"x"), ("a/b", b"y")),
+    "cut": packed(("a", b"x" * 5000))[:-40],
+    "no tar": b"no tar",
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONTENT)
+def test_content_that_leads_elsewhere_is_withheld(tmp_path: Path, case: str) -> None:
+    content = BAD_CONTENT[case]
     path = package(tmp_path, course=content)
     done = convert(path, tmp_path, "--unpack")
     assert done.code == 1
@@ -215,6 +216,19 @@ def test_links_in_content_are_not_made(tmp_path: Path) -> None:
     assert convert(path, tmp_path, "--unpack").code == 0
     found = [file for file in (tmp_path / "out" / "course").rglob("*") if not file.is_dir()]
     assert [file.name for file in found] == ["b"]
+
+
+def test_the_package_of_e_mail_preferences_is_converted(tmp_path: Path) -> None:
+    path = tmp_path / "email-opt-in-universityx-2018-01-07.zip"
+    text = make_package.opt_ins(make_package.COURSES, 20, 7)
+    name = "email-opt-in-universityx-2018-01-07.csv"
+    make_package.write(path, [(name, iter([text]))], folder="email-opt-in")
+    assert convert(path, tmp_path).code == 0
+    (output,) = (tmp_path / "out" / "email_opt_in").iterdir()
+    assert output.name == "email-opt-in-universityx-2018-01-07-prod.parquet"
+    rows = rows_of(tmp_path, "email_opt_in")
+    assert [row["user_id"] for row in rows] == list(range(1, 21))
+    assert {str(row["snapshot_date"]) for row in rows} == {"2018-01-07"}
 
 
 @pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

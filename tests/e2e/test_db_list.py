@@ -73,6 +73,15 @@ def test_a_bad_package_is_one_line_and_the_others_are_listed(tmp_path: Path) -> 
     assert done.stdout.startswith(NAME.encode())
 
 
+def test_what_a_research_package_holds_is_not_listed(tmp_path: Path) -> None:
+    path = tmp_path / "univx_a_b.tar.gz.gpg"
+    path.write_bytes(make_package.research(make_package.COURSES[0], 1))
+    done = run("db", "list", path, cwd=tmp_path)
+    assert done.code == 1
+    assert len(done.told) == 1
+    assert "research exchange" in done.told[0]
+
+
 @pytest.mark.usefixtures("aws_environment")
 def test_of_an_object_only_the_directory_is_fetched(tmp_path: Path, s3_server: Server) -> None:
     path = package(tmp_path)

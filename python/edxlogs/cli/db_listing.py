@@ -15,7 +15,9 @@ from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
 from edxlogs.database_package import DatabasePackage, absent, courses, open_package, unknown
 from edxlogs.database_tables import tables
-from edxlogs.errors import EdxlogsError
+from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.names import shown
+from edxlogs.research_package import find_research_package
 from edxlogs.s3 import SCHEME
 
 SCHEMA_VERSION = 1
@@ -27,6 +29,11 @@ def run_list(places: Sequence[str], **options: Any) -> int:
     packages, failed = [], []
     for place in places:
         try:
+            if find_research_package(place, s3) is not None:
+                raise ConfigError(
+                    f"package: {shown(place)}: is of the research exchange, and tells what it holds"
+                    " only when it is read; convert it"
+                )
             packages.append(open_package(place, s3))
         except EdxlogsError as error:
             failed.append(str(error))
