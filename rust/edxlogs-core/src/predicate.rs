@@ -174,9 +174,11 @@ impl Test {
                 event.course().is_some_and(|course| patterns.matches(&course.key))
             }
             Self::Org(patterns) => event.org_id().is_some_and(|org| patterns.matches(&org)),
+            // An empty type is none, as in its column.
             Self::EventType(patterns) => [Field::EventType, Field::Name]
                 .into_iter()
-                .any(|field| event.name_text(field).is_some_and(|text| patterns.matches(&text))),
+                .filter_map(|field| event.name_text(field))
+                .any(|text| !text.is_empty() && patterns.matches(&text)),
             Self::EventSource(patterns) => event
                 .name_text_or_context(Field::EventSource, Field::ContextEventSource)
                 .is_some_and(|text| patterns.matches(&text)),
