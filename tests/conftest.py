@@ -18,6 +18,9 @@ hypothesis.settings.register_profile("edxlogs", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("edxlogs")
 
 
+# Nobody's own settings, here or in the commands that are run.
+os.environ["EDXLOGS_CONFIG"] = ""
+
 # A shell's background job ignores Ctrl-C, and so would the commands that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,14 +1,13 @@
 """An S3 server that costs little beside its clients, of many objects or of a very large one.
 
-For benches and tests of memory: the bytes of an object are made as they are asked for. It speaks
-as much of S3 as `edxlogs sync` and its peers need: lists with prefixes and pages, HEAD, and GET
-with a range. `lean_s3.py COUNT SIZE LOG` serves until it is ended.
+For benches and tests of memory: the bytes of an object, a plain log, are made as they are asked
+for. It speaks as much of S3 as edxlogs and its peers need: lists with prefixes and pages, HEAD, and
+GET with a range. `lean_s3.py COUNT SIZE LOG` serves until it is ended.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 import re
 import subprocess
 import sys
@@ -19,8 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import commands
+
 BUCKET = "a-bucket"
-_BLOCK = random.Random(3).randbytes(1 << 20)
+BLOCK_BYTES = 1 << 20
+_PLACE_BYTES = 16  # a block begins with a line that says which one it is
 _MODIFIED = "2014-10-05T12:00:00.000Z", "Sun, 05 Oct 2014 12:00:00 GMT"
 _LARGE = 8 << 20  # from here on an object counts as put in parts, so that its ETag is no MD5
 
@@ -30,11 +32,26 @@ def key_of(number: int) -> str:
     return f"universityx/prod/events/{2000 + number // 336}/{number:06}.log.gz.gpg"
 
 
+def _events() -> list[bytes]:
+    """The lines of every block after its first one, the last of them blank."""
+    lines: list[bytes] = []
+    left = BLOCK_BYTES - _PLACE_BYTES
+    while left > 2000:
+        lines.append(commands.event(len(lines)))
+        left -= len(lines[-1])
+    return [*lines, b" " * (left - 1) + b"\n"]
+
+
+_EVENTS = _events()
+EVENTS = len(_EVENTS) - 1  # in a block, of users 0, 1, …
+_BLOCK = b"".join(_EVENTS)
+
+
 def pieces(number: int, begin: int, end: int) -> Iterator[bytes]:
-    """Bytes of an object from `begin` to before `end`; no mebibyte is like another."""
+    """Bytes of an object from `begin` to before `end`; no block is like another."""
     while begin < end:
-        block, offset = divmod(begin, len(_BLOCK))
-        content = number.to_bytes(8) + block.to_bytes(8) + _BLOCK[16:]
+        block, offset = divmod(begin, BLOCK_BYTES)
+        content = b"%07d%08d\n" % (number, block) + _BLOCK
         piece = content[offset : offset + end - begin]
         begin += len(piece)
         yield piece

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edxlogs.dataset_reader import dataset
     from edxlogs.s3 import S3
     from edxlogs.sources import Slack, Source
+    from edxlogs.table_streams import Tables, TableStream, tables
 
 __all__ = [
     "S3",
@@ -52,9 +53,12 @@ __all__ = [
     "Source",
     "SourceError",
     "StoppedError",
+    "TableStream",
+    "Tables",
     "__version__",
     "dataset",
     "filter",
+    "tables",
 ]
 
 _HOMES = {
@@ -64,8 +68,11 @@ _HOMES = {
     "Slack": "edxlogs.sources",
     "Source": "edxlogs.sources",
     "__version__": "edxlogs._core",
+    "TableStream": "edxlogs.table_streams",
+    "Tables": "edxlogs.table_streams",
     "dataset": "edxlogs.dataset_reader",
     "filter": "edxlogs.api",
+    "tables": "edxlogs.table_streams",
 }
 
 

@@ -15,6 +15,8 @@ __all__ = [
     "Control",
     "Crc",
     "DatasetFiles",
+    "OraJoin",
+    "OraTarget",
     "Output",
     "Part",
     "PartWriter",
@@ -22,8 +24,10 @@ __all__ = [
     "SeveralWriter",
     "SplitPart",
     "SplitWriter",
+    "Table",
     "__version__",
     "columns",
+    "convert",
     "copy_lines",
     "parse_time",
     "partition_keys",
@@ -297,11 +301,11 @@ class BatchStream:
     """Batches in the order of the writers, as an Arrow C stream that is read once.
 
     Args:
-        query: of the scans.
+        query: of the scans, or the table that is read.
         control: is stopped when nobody reads the stream any more.
     """
 
-    def __new__(cls, query: Query, control: Control) -> BatchStream: ...
+    def __new__(cls, query: Query | Table, control: Control) -> BatchStream: ...
     def writer(self) -> BatchWriter:
         """Make the writer of the next source; all are made before reading begins."""
     def __arrow_c_schema__(self) -> object: ...
@@ -345,6 +349,116 @@ def scan(
 
     Returns:
         The counts (see `account.Counts`), and what ended the scan early or None.
+    """
+
+@final
+class Table:
+    """A table of a database package.
+
+    Args:
+        dialect: how its files are written, a value of `database_tables.Dialect`.
+        columns: name and type of each, as in `database_tables.Table`.
+        renamed: headers that stand for a column, with its name.
+        derived: further columns, after those: name, type, the column whose JSON they are taken
+            from, and the keys that lead there.
+        has_course: whether a column says the course of the file.
+
+    Raises:
+        ConfigError: a dialect, a type or a column is not known.
+    """
+
+    def __new__(
+        cls,
+        dialect: str,
+        columns: Sequence[tuple[str, str]],
+        renamed: Sequence[tuple[str, str]] = ...,
+        derived: Sequence[tuple[str, str, str, Sequence[str]]] = ...,
+        *,
+        has_course: bool = False,
+    ) -> Table: ...
+    @property
+    def column_names(self) -> list[str]:
+        """Those of the table and of the place of a row, as they come out."""
+
+@final
+class OraTarget:
+    """Takes the rows of one table of an `OraJoin`."""
+
+@final
+class OraJoin:
+    """The tables of a course's open response assessments, held to be joined."""
+
+    def __new__(cls) -> OraJoin: ...
+    def target(self, table: str) -> OraTarget:
+        """What takes the rows of a table; those that were taken before are forgotten."""
+    def write(
+        self,
+        target: str | PathLike[str],
+        table: Table,
+        *,
+        format_name: str = "parquet",
+        package: str,
+        member: str,
+        site: str | None = None,
+        day: int | None = None,
+        metadata: Sequence[tuple[str, str]] = ...,
+    ) -> int:
+        """Write a row for each submission to a new file; how many.
+
+        Args:
+            target: path of the file.
+            table: its columns, those of `ora_submissions`.
+            format_name: as for `convert`.
+            package: as for `convert`.
+            member: of the submissions.
+            site: as for `convert`.
+            day: as for `convert`.
+            metadata: as for `convert`.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+
+def convert(
+    input: str | PathLike[str] | int | _Readable,  # noqa: A002
+    table: Table,
+    target: str | PathLike[str] | BatchWriter | OraTarget,
+    *,
+    format_name: str = "parquet",
+    package: str,
+    member: str,
+    course: str | None = None,
+    site: str | None = None,
+    day: int | None = None,
+    label: str,
+    rejects_path: str | PathLike[str] | None = None,
+    metadata: Sequence[tuple[str, str]] = ...,
+    threads: int = 1,
+    control: Control,
+) -> tuple[dict[str, Any], EdxlogsError | None]:
+    """Read one file of a database package to its end, with the interpreter released.
+
+    Args:
+        input: a path, a descriptor that stays the caller's, or a file object.
+        table: whose rows it holds.
+        target: path of a new file of mode 0600, the writer of a stream, or of a join.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        package: base name of the package, for its rows.
+        member: name of the file in the package, likewise.
+        course: whose rows they are, likewise, where the table has a column for it.
+        site: whose platform, likewise.
+        day: of the snapshot, in days since 1970-01-01, for its rows.
+        label: what messages call the file.
+        rejects_path: a new file for rejected rows, made if there are any.
+        metadata: for the footer of Parquet.
+        threads: that read and encode; never changes the answer.
+        control: stops it, and counts its bytes.
+
+    Returns:
+        The counts (see `table_account.Counts`), and what ended it early or None.
+
+    Raises:
+        OutputError: the target cannot be written.
     """
 
 def columns() -> list[tuple[str, str, str, str]]:

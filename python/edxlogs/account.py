@@ -133,6 +133,11 @@ class Account:
         """Whether every source was delivered whole."""
         return not self.failed and all(one.status == "delivered" for one in self.sources)
 
+    @property
+    def is_all_withheld(self) -> bool:
+        """Whether something failed and no source is left: an empty output would pass for whole."""
+        return not self.is_whole and all(one.status == "withheld" for one in self.sources)
+
     def check(self) -> None:
         """Raise `InternalError` unless everything adds up."""
         for source in self.sources:

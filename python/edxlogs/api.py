@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
-import time
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
+from edxlogs.arrow_stream import ArrowStream
 from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.layout import parse_days
@@ -24,33 +21,13 @@ from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import select
 from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
 from edxlogs.suggestions import near_columns
-from edxlogs.threads import needs_thread
 
 _SOURCES_AHEAD = 1  # sources under way beside those that the workers read
-_EXIT_SECONDS = 0.1
-
-# The threads that feed streams, with what stops each.
-_FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.WeakKeyDictionary()
-
-
-@atexit.register
-def _stop_feeding() -> None:
-    """End all reading before Python ends: a thread that calls into it afterwards aborts it.
-
-    One that waits for the other end of a pipe calls nothing, and is not waited for.
-    """
-    feeding = dict(_FEEDING)
-    for control in feeding.values():
-        control.stop()
-    end = time.monotonic() + _EXIT_SECONDS
-    for thread in feeding:
-        thread.join(max(0.0, end - time.monotonic()))
-
 
 OneSource = str | PathLike[str] | Readable | Source
 
 
-class BatchStream(_core.BatchStream):
+class BatchStream(ArrowStream):
     """Kept events as Arrow batches, in the order of the sources; read once.
 
     It has `__arrow_c_stream__`, so `pyarrow.table(stream)`, `polars.DataFrame(stream)`,
@@ -67,8 +44,6 @@ class BatchStream(_core.BatchStream):
     _reader: Reader
     _sources: Sequence[Source]
     _threads: int
-    _error: BaseException | None
-    _started: bool
 
     @property
     def verified(self) -> bool:
@@ -80,60 +55,13 @@ class BatchStream(_core.BatchStream):
         """The account so far as plain data; see `Account`."""
         return self.account.report()
 
-    def close(self) -> None:
-        """Stop reading. What was not read yet is lost."""
-        self._reader.control.stop()
+    @property
+    def _count(self) -> int:
+        return len(self._sources)
 
-    def __enter__(self) -> BatchStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Start reading; the capsule of an Arrow C stream."""
-        if not self._started:
-            self._started = True
-            # The last one ends the stream, when the account is complete.
-            writers = [self.writer() for _ in range(len(self._sources) + 1)]
-            capsule = super().__arrow_c_stream__(requested_schema)
-            thread = threading.Thread(
-                target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
-            )
-            with needs_thread():
-                thread.start()
-            _FEEDING[thread] = self._reader.control
-            return capsule
-        return super().__arrow_c_stream__(requested_schema)
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yield the batches as `pyarrow.RecordBatch`.
-
-        Raises:
-            EdxlogsError: after the last batch, if a source failed.
-        """
-        try:
-            import pyarrow
-        except ImportError:
-            raise ConfigError(
-                "stream: iterating needs pyarrow; install it (pip install pyarrow), or hand the"
-                " stream to a library that takes Arrow"
-            ) from None
-        reader = pyarrow.RecordBatchReader.from_stream(self)
-        while True:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                return
-            except (pyarrow.ArrowException, OSError):
-                # Where it was Ctrl-C that ended the wait, this call lets it through as itself.
-                if (error := self._failure()) is not None:
-                    raise error from None
-                raise
-            yield batch
-
-    def _failure(self) -> BaseException | None:
-        return self._error
+    @property
+    def _control(self) -> _core.Control:
+        return self._reader.control
 
     def _feed(self, writers: list[_core.BatchWriter]) -> None:
         """Read the sources, several at once, each into its writer."""

@@ -48,6 +48,7 @@ WHOLE_RUN = frozenset(
         Reason.BAD_CREDENTIALS,
         Reason.CLOCK,
         Reason.TLS,
+        Reason.REFUSED,
         Reason.UNKNOWN_HOST,
     }
 )
@@ -167,6 +168,13 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, boto.SSLError):
         return Reason.TLS
     causes = list(_causes(error))
+    unsent = error.kwargs.get("error") if isinstance(error, boto.HTTPClientError) else None
+    if isinstance(unsent, ValueError) and not isinstance(unsent, HTTPError):
+        # A header cannot be written: of what goes into one, only these are not ours.
+        return Reason.BAD_CREDENTIALS
+    if any(isinstance(cause, RecursionError) for cause in causes):
+        # A bucket is elsewhere, S3 does not say where, and boto follows its own question for ever.
+        return Reason.REGION
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return Reason.UNKNOWN_HOST
     if isinstance(error, boto.EndpointConnectionError | boto.ProxyConnectionError):
@@ -200,7 +208,10 @@ def explain(error: BaseException, what: str, where: str) -> EdxlogsError:
 
     if isinstance(error, EdxlogsError):
         return error
-    known = (boto.BotoCoreError, boto.ClientError, HTTPError, OSError, ValueError)
+    known = (
+        *(boto.BotoCoreError, boto.ClientError),
+        *(HTTPError, OSError, ValueError, RecursionError),
+    )
     if not isinstance(error, known):
         raise error
     if (settings := _settings(error)) is not None:

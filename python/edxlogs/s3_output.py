@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edxlogs.errors import ConfigError, MissingObjectError, OutputError, S3Error
+from edxlogs.errors import ConfigError, OutputError, S3Error
 from edxlogs.names import shown
 from edxlogs.run import Workers
 from edxlogs.s3 import S3, split_url
@@ -33,7 +33,7 @@ _MARK = "edxlogs-upload"
 
 
 class S3Output(OutputFile):
-    """An object in the making.
+    """An object in the making: `begin` it, write `path`, `publish` it.
 
     An object has one writer: uploads to the same key that were not completed, such as one of a run
     that was killed, are aborted first.
@@ -45,38 +45,43 @@ class S3Output(OutputFile):
         inputs: must not be the output itself.
 
     Raises:
-        ConfigError: the object exists, is an input, or has no key.
-        OutputError: it cannot be written, or another run on this machine writes the same one.
+        ConfigError: it is an input, or has no key.
+        OutputError: there is no room for it here, or another run here writes the same object.
     """
 
     def __init__(
         self, url: str, s3: S3, *, overwrite: bool = False, inputs: Iterable[Source] = ()
     ) -> None:
         self._s3 = s3
-        self._url = url
         self._bucket, self._key = split_url(url)
+        if not self._key or self._key.endswith("/"):
+            raise ConfigError(f"output: {shown(url)}: is a prefix; name an object")
+        if any(source.path == url for source in inputs):
+            raise ConfigError(f"output: {shown(url)}: is also an input; name another object")
         self._replaces = overwrite
+        self._begun = False
         self._upload: str | None = None
         self._parts: list[dict[str, Any]] | None = None
-        self._exists = self._refuse(inputs)
+        self._mark = uuid.uuid4().hex
         digest = hashlib.sha256(f"{os.getuid()} {url}".encode("utf-8", "surrogateescape"))
         place = Path(tempfile.gettempdir(), f"edxlogs-{digest.hexdigest()[:32]}")
         super().__init__(place, overwrite=True, name=shown(url))
-        self._mark = uuid.uuid4().hex
+
+    def begin(self) -> None:
+        """Begin the upload, still empty: what is not allowed is known before a source is read.
+
+        Raises:
+            ConfigError: the object exists.
+            OutputError: it cannot be written.
+        """
         try:
+            self._refuse()
             self._abort_left()
+            self._begun = True
             answer = self._call("create_multipart_upload", Metadata={_MARK: self._mark})
             self._upload = answer["UploadId"]
-        except BaseException as error:
-            self.discard()
-            if isinstance(error, S3Error):
-                raise OutputError(str(error)) from None
-            raise
-
-    @property
-    def exists(self) -> bool:
-        """Whether there was an object of that key when the run began."""
-        return self._exists
+        except S3Error as error:
+            raise OutputError(str(error)) from None
 
     def store(self) -> None:
         """Upload what was made; it has no key yet. A second call does nothing.
@@ -108,43 +113,41 @@ class S3Output(OutputFile):
 
     def discard(self) -> None:
         """Remove all that is not published, here and there. May be called twice."""
+        begun, self._begun = self._begun, False
         upload, self._upload = self._upload, None
         try:
+            # What cannot be aborted at once is aborted by the next run.
             if upload is not None:
-                # What cannot be aborted at once is aborted by the next run.
                 with suppress(S3Error):
                     self._call("abort_multipart_upload", UploadId=upload, again=False)
+            elif begun:  # stopped before its name was known
+                self._abort_left(again=False)
         finally:
             super().discard()
 
-    def _refuse(self, inputs: Iterable[Source]) -> bool:
-        """Refuse an object that must not be written; whether it exists."""
-        name = shown(self._url)
-        if not self._key or self._key.endswith("/"):
-            raise ConfigError(f"output: {name}: is a prefix; name an object")
-        if any(source.path == self._url for source in inputs):
-            raise ConfigError(f"output: {name}: is also an input; name another object")
+    def _refuse(self) -> None:
+        """Refuse an object that exists and must not be replaced."""
         try:
             self._s3.object(self._bucket, self._key)
-        except MissingObjectError as error:
-            if error.reason == Reason.NO_BUCKET:
-                raise OutputError(str(error)) from None
-            return False
         except S3Error as error:
-            if error.reason != Reason.DENIED:
-                raise OutputError(str(error)) from None
-            return False  # who may only write is told at the end, by the server
+            # Who may write but not look is told by the server at the end.
+            if error.reason not in (Reason.NO_OBJECT, Reason.DENIED):
+                raise
+            return
         if not self._replaces:
-            raise ConfigError(f"output: {name}: exists; name another object, or add --overwrite")
-        return True
+            raise ConfigError(
+                f"output: {self.name}: exists; name another object, or add --overwrite"
+            )
 
-    def _abort_left(self) -> None:
-        """Abort what runs that were killed have left of this very object."""
+    def _abort_left(self, *, again: bool = True) -> None:
+        """Abort what runs that were stopped have left of this very object."""
         with suppress(S3Error):  # not allowed, not known to the server, or just ended
-            listed = self._s3.call("list_multipart_uploads", self._bucket, _WHAT, Prefix=self._key)
+            listed = self._s3.call(
+                "list_multipart_uploads", self._bucket, _WHAT, Prefix=self._key, again=again
+            )
             for upload in listed.get("Uploads", ()):
                 if upload["Key"] == self._key:
-                    self._call("abort_multipart_upload", UploadId=upload["UploadId"])
+                    self._call("abort_multipart_upload", UploadId=upload["UploadId"], again=again)
 
     def _send_parts(self, size: int) -> list[dict[str, Any]]:
         part_bytes = max(PART_BYTES, -(-size // _MOST_PARTS))
@@ -188,11 +191,11 @@ class S3Output(OutputFile):
                 if error.reason != Reason.CHANGED:
                     raise
                 raise ConfigError(
-                    f"output: {shown(self._url)}: appeared during the run; name another object, or"
+                    f"output: {self.name}: appeared during the run; name another object, or"
                     " add --overwrite"
                 ) from None
-        if parts:
-            self._upload = None
+        if parts:  # else the upload is still to be aborted
+            self._upload, self._begun = None, False
 
     def _finish(self, parts: list[dict[str, Any]], condition: dict[str, str]) -> None:
         if not parts:

@@ -11,6 +11,7 @@ from typing import Any
 from edxlogs.account import Account
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError
 from edxlogs.layout import check_partner
+from edxlogs.local_sources import find
 from edxlogs.names import describe_name, shown
 from edxlogs.query import Conditions, micros
 from edxlogs.s3 import S3, SCHEME
@@ -22,7 +23,6 @@ from edxlogs.sources import (
     Readable,
     Slack,
     Source,
-    find,
     is_near,
     sniff,
 )

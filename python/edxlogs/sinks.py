@@ -205,11 +205,6 @@ class OutputFile:
     def _cannot(self, error: OSError) -> OutputError:
         return OutputError(f"output: {self.name}: {error.strerror}")
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is a file under the name already."""
-        return self.target.exists()
-
     def part_path(self, number: int) -> Path:
         """Place for the hidden file of a part."""
         return self._folder / f"part-{number:06}"

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import pytest
 
 import keys
+import make_package
 from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from make_logs import Job, write
 from s3_server import Server
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Commands that change the machine: what they do is tested elsewhere, or is not ours.
 NOT_RUN = {"make", "pip", "gpg"}
+PACKAGE = "universityx-2014-10-05.zip"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -68,6 +70,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     (folder / "courses.txt").write_text("course-v1:UniversityX+CS101+2014_T1\n")
     (folder / "staff.txt").write_text("staff\n")
     day = datetime.date(2014, 10, 1)
+    make_package.write(folder / PACKAGE, make_package.members(count=5, odd=True))
     tracking = folder / "tracking.log"
     write(Job(tracking, 7, day, "prod", 1.0, 0.01, 0))
     packed = write(Job(folder / "tracking.log.gz", 8, day, "prod", 1.0, 0.0, 6)).path
@@ -75,6 +78,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     with keys.home() as home:
         name = "Data Czar <czar@universityx.example>"
         recipient = None if keys.missing() else keys.make_key(home, name)
+        research = make_package.research(make_package.COURSES[0])
+        if recipient is not None:
+            research = keys.encrypt(home, [recipient], research)
+        (folder / "universityx_CS101_2014_T1.tar.gz.gpg").write_bytes(research)
         for site in ("prod", "edge"):
             for later in range(2):
                 date = day + datetime.timedelta(days=later)
@@ -99,7 +106,7 @@ def buckets(s3_server: Server, template: Template) -> Server:
         site = "edge" if "-edge-" in path.name else "edx"
         objects[f"universityx/{site}/events/2014/{path.name}"] = path.read_bytes()
     s3_server.bucket(EVENTS_BUCKET, objects)
-    s3_server.bucket(PACKAGES_BUCKET, {"universityx-2014-10-05.zip": b"a zip"})
+    s3_server.bucket(PACKAGES_BUCKET, {PACKAGE: (template.folder / PACKAGE).read_bytes()})
     return s3_server
 
 

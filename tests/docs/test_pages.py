@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edxlogs import config
 from edxlogs.event_categories import categories
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,26 @@ def test_page_of_lines_names_all_that_is_counted(heading: str, enum: str) -> Non
 def test_page_of_filtering_names_all_categories() -> None:
     section = (DOCS / "filter.md").read_text().split("### Categories\n")[1].split("follow the")[0]
     assert set(re.findall(r"`([a-z_]+)`", section)) == set(categories())
+
+
+def test_page_of_the_config_file_says_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (DOCS / "config.md").read_text()
+    example = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "config.toml"
+    path.write_text("".join(example))
+    monkeypatch.setenv(config.ENVIRONMENT, str(path))
+    values = config.read_config()
+    assert values["profile"] == ["edx", "course-data=edx-database"]
+    assert values["gnupg_home"] == Path.home() / "keys/edx"
+    table = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`(\w+)`", table))
+    for key, value in [("region", "x"), ("endpoint_url", "x"), ("requester_pays", True)]:
+        path.write_text(f"{key} = {str(value).lower() if value is True else repr(value)}")
+        assert config.read_config() == {key: value}
+        values[key] = value
+    assert named == set(values)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

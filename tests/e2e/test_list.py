@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,18 @@ def test_what_cannot_be_listed_costs_only_itself(
     assert [line.split()[:3] for line in done.stdout.decode().splitlines()[:7]] == [
         line.split()[:3] for line in without[:7]
     ]
+
+
+def test_a_server_that_is_not_there_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        done = run("list", "--partner", "universityx", cwd=tmp_path)
+    assert done.code == 1
+    assert len(done.told) == 1
+    assert "no connection to the server; look at the network and --endpoint-url" in done.told[0]
 
 
 @pytest.mark.usefixtures("bucket")

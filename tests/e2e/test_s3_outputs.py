@@ -12,7 +12,7 @@ import pytest
 
 import commands
 from commands import Done, events, run, start
-from edxlogs import s3_output
+from edxlogs import cli, s3_output
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.s3 import S3
 from edxlogs.s3_output import S3Output
@@ -148,7 +148,11 @@ def test_a_damaged_source_adds_nothing(s3_server: Server, work: Path) -> None:
     # One of which nothing could be delivered does not replace what is there.
     done = run("filter", "b.log.gz", "-o", URL, "--overwrite", cwd=work)
     assert done.code == 1
-    assert done.stderr.splitlines()[-1] == f"{URL} stays: no source passed its checks"
+    assert done.stderr.splitlines()[-1] == f"{URL} is not written: no source passed its checks"
+    assert there(s3_server) == {"2014/out.jsonl": events(100)}
+    # Nor does it make an empty one.
+    done = run("filter", "b.log.gz", "-o", "s3://results/new.jsonl", cwd=work)
+    assert done.code == 1
     assert there(s3_server) == {"2014/out.jsonl": events(100)}
 
 
@@ -178,6 +182,31 @@ def test_a_run_that_is_ended(s3_server: Server, work: Path, how: signal.Signals)
     assert list((work / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("operation", ["head_object", "create_multipart_upload"])
+def test_a_stop_while_the_upload_begins(
+    s3_server: Server, work: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """The answer has come, but what it says is not known yet."""
+    call = S3.call
+
+    def stopped(s3: S3, asked: str, *where: str, **more: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        try:
+            answer = call(s3, asked, *where, **more)
+        finally:
+            if asked == operation:
+                raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(S3, "call", stopped)
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(work)
+    assert cli.run(["filter", "a.log", "-o", URL]) == 130
+    assert there(s3_server) == {}
+    assert list((work / "tmp").iterdir()) == []
+
+
 def test_uploads_of_other_keys_stay(s3_server: Server, work: Path) -> None:
     s3 = s3_server.client()
     s3.create_multipart_upload(Bucket="results", Key="2014/out.jsonl.gz")
@@ -197,6 +226,7 @@ class TestUpload:
 
     def output(self, proxy: FaultProxy, **options: Any) -> S3Output:
         output = S3Output(URL, S3(endpoint_url=proxy.url), **options)
+        output.begin()
         output.path.write_bytes(self.CONTENT)
         return output
 

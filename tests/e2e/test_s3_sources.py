@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 import commands
+import fault_proxy
 import keys
+import lean_s3
 from commands import Done, event, events, pack, report, run
 from edxlogs.layout import EVENTS_BUCKET
 from fault_proxy import Fault, FaultProxy
@@ -420,3 +422,39 @@ def test_interrupted_while_the_network_is_silent(
     assert done.code == 130, done.stderr
     assert time.monotonic() - begin < 5
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_large_object_is_read_within_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections break twice on the way through 3 GB, and no byte is asked for again."""
+    blocks = 2862
+    with (
+        lean_s3.run(1, blocks * lean_s3.BLOCK_BYTES, tmp_path / "asked") as server,
+        fault_proxy.run(server.url) as proxy,
+    ):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        key = lean_s3.key_of(0)
+        cuts = [1_000_000_000, 500_000_000]
+        for cut in cuts:
+            proxy.plan(Fault(cut=cut), part=key)
+        done, peak = commands.run_measured(
+            "filter", f"s3://{lean_s3.BUCKET}/", "--user", "7", "-o", "out.jsonl",
+            "--report", "report.json", "--threads", "2", "--check", "full",
+            cwd=tmp_path, seconds=300,
+        )  # fmt: skip
+        assert done.code == 0, done.stderr
+        assert peak < 300_000_000
+        assert (tmp_path / "out.jsonl").read_bytes() == event(7) * blocks
+        total = report(tmp_path / "report.json")["total"]
+        assert total["bytes_read"] == blocks * lean_s3.BLOCK_BYTES
+        assert (total["kept"], total["dropped"]) == (blocks, blocks * (lean_s3.EVENTS - 1))
+        assert (total["rejected"], total["blank"]) == (blocks, blocks)
+        sent = [one.sent for one in proxy.requests if one.path.endswith(key)]
+        assert sent[:2] == cuts
+        # What was under way in the network when it broke may come again.
+        first, second, third = server.asked()
+        assert first == 0
+        assert cuts[0] - (16 << 20) <= second <= cuts[0]
+        assert second + cuts[1] - (16 << 20) <= third <= second + cuts[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,6 +119,43 @@ def test_a_damaged_source_adds_nothing_in_any_format(tmp_path: Path, ending: str
     done = run("filter", "a.log", "damaged.log", "-o", f"out.{ending}", cwd=tmp_path)
     assert done.code == 1
     assert (tmp_path / f"out.{ending}").read_bytes() == (tmp_path / f"good.{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"])
+@pytest.mark.parametrize("there", [False, True])
+def test_no_output_of_damaged_sources_alone(tmp_path: Path, ending: str, there: bool) -> None:
+    """An empty file would pass for an answer; and it is no reason to replace an older one."""
+    name = f"out.{ending}"
+    (tmp_path / "damaged.log").write_bytes(_cuts()["in the data"])
+    if there:
+        (tmp_path / name).write_bytes(b"older")
+    words = ("--overwrite", "--rejects", "bad.txt", "--report", "report.json")
+    done = run("filter", "damaged.log", "-o", name, *words, cwd=tmp_path)
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == f"{name} is not written: no source passed its checks"
+    left = {"damaged.log", "report.json", *([name] if there else [])}
+    assert set(os.listdir(tmp_path)) == left
+    assert not there or (tmp_path / name).read_bytes() == b"older"
+
+
+def test_no_output_where_all_that_could_be_read_was_skipped(tmp_path: Path) -> None:
+    (tmp_path / "u-prod-events-2014-01-01.log").write_bytes(event())
+    words = ("--days", "2020-01-01..", "-o", "out.csv")
+    done = run("filter", "u-prod-events-2014-01-01.log", "gone.log", *words, cwd=tmp_path)
+    assert done.code == 1
+    assert not (tmp_path / "out.csv").exists()
+    # Where nothing failed, an empty answer is one.
+    done = run("filter", "u-prod-events-2014-01-01.log", *words, cwd=tmp_path)
+    assert done.code == 0
+    assert (tmp_path / "out.csv").exists()
+
+
+def test_no_rejects_of_damaged_sources_alone(tmp_path: Path) -> None:
+    (tmp_path / "damaged.log").write_bytes(_cuts()["in the data"])
+    done = run("check", "damaged.log", "--rejects", "bad.txt", cwd=tmp_path)
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == "bad.txt is not written: no source passed its checks"
+    assert os.listdir(tmp_path) == ["damaged.log"]
 
 
 def test_rejects_of_a_withheld_source_are_withheld(tmp_path: Path) -> None:

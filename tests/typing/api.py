@@ -17,6 +17,8 @@ from edxlogs import (
     Slack,
     Source,
     SourceError,
+    Tables,
+    TableStream,
 )
 
 stream = edxlogs.filter("logs")
@@ -79,3 +81,9 @@ edxlogs.filter("logs", course=5)  # type: ignore[arg-type]
 edxlogs.filter("logs", since=5)  # type: ignore[arg-type]
 edxlogs.filter("logs", courses="A/B/C")  # type: ignore[call-arg]
 stream.verified = True  # type: ignore[misc]
+
+found = edxlogs.tables(["a.zip", Path("b.zip")], course="A/B/C", site=["prod"], expand=True)
+assert_type(found, Tables)
+assert_type(found["auth_user"], TableStream)
+assert_type(found["auth_user"].verified, bool)
+assert_type(found["auth_user"].account.total.rows_written, int)

@@ -26,9 +26,10 @@ from edxlogs.errors import (
     StoppedError,
 )
 from edxlogs.gpg import Gpg
+from edxlogs.local_sources import find
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader, Scanned
-from edxlogs.sources import Source, find
+from edxlogs.sources import Source
 from small_logs import lines, settles_to, usage, write
 
 needs_gpg = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

@@ -152,6 +152,15 @@ def test_another_region_is_followed_or_said(s3_server: Server, proxy: FaultProxy
     assert "in another region (eu-west-1); " in str(error)
 
 
+def test_another_region_that_nobody_names(proxy: FaultProxy) -> None:
+    """boto asks for it by a request that is redirected again, without an end."""
+    moved = Fault(status=301, code="PermanentRedirect")
+    proxy.plan(moved, method="HEAD", times=9999)
+    error = refused(proxy, moved, times=9999)
+    assert error.reason == Reason.REGION
+    assert "in another region; name that one with --region" in str(error)
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -170,6 +179,17 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         list(S3().objects("logs"))
     assert caught.value.reason == Reason.NO_CREDENTIALS
     assert "aws configure" in said(caught.value)
+
+
+def test_credentials_that_cannot_be_sent(
+    s3_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No header can hold them."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "two\nlines")
+    with pytest.raises(S3Error) as caught:
+        list(S3().objects("logs"))
+    assert caught.value.reason == Reason.BAD_CREDENTIALS
+    assert "lines" not in said(caught.value)
 
 
 def test_each_bucket_may_have_its_profile(
@@ -193,6 +213,7 @@ def test_each_bucket_may_have_its_profile(
         ({"profile": ["a", "b"]}, "profile: b: another is named"),
         ({"profile": "bucket="}, "write NAME, or BUCKET=NAME"),
         ({"endpoint_url": "localhost:9000"}, "endpoint-url: is no URL; "),
+        ({"endpoint_url": "http://localhost:99999"}, "endpoint-url: is no URL; "),
         ({"region": "no region"}, "region: is none of AWS; "),
     ],
 )

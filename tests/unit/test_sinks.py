@@ -15,8 +15,9 @@ import pytest
 
 from edxlogs import sinks
 from edxlogs.errors import ConfigError, OutputError
+from edxlogs.local_sources import find
 from edxlogs.sinks import OutputFile, format_of
-from edxlogs.sources import Source, find
+from edxlogs.sources import Source
 from small_logs import settles_to, usage
 
 

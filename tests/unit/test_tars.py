@@ -19,7 +19,8 @@ import edxlogs
 import keys
 from decrypting import Ring
 from edxlogs.errors import DecryptError, FormatError, MissingSourceError, SourceError
-from edxlogs.sources import Kind, Source, find, sniff
+from edxlogs.local_sources import find
+from edxlogs.sources import Kind, Source, sniff
 from edxlogs.tars import expand_tar
 from small_logs import lines
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from edxlogs.cli.options import layout_options
+from edxlogs.cli.options import layout_options, partner_of
 from edxlogs.layout import ALL_DAYS, parse_days
 from edxlogs.packages import Choice, PackageKind
 
@@ -32,14 +32,14 @@ def choice_options(function: F) -> F:
     return function
 
 
-def choice_of(options: dict[str, Any]) -> Choice:
-    """The choice that the options make.
+def choice_of(options: dict[str, Any], sources: Sequence[str]) -> Choice:
+    """The choice that the options make among the packages of those sources, or of edX's buckets.
 
     Raises:
         ConfigError: one of them cannot be read.
     """
     return Choice(
-        partner=options["partner"],
+        partner=partner_of(options, sources),
         sites=options["site"],
         kinds=tuple(map(PackageKind, options["kinds"])),
         days=parse_days(options["days"]) or ALL_DAYS,

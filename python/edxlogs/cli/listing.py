@@ -40,7 +40,7 @@ _THERE, _MISSING = "#", "-"
 
 def run_list(sources: Sequence[str], **options: Any) -> int:
     """Run `edxlogs list`; its exit status."""
-    choice = choice_of(options)
+    choice = choice_of(options, sources)
     if not sources and choice.partner is None:
         raise ConfigError(
             "sources: none given; name folders or s3:// URLs, or your folder in edX's buckets with"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -143,6 +143,22 @@ def s3_of(options: dict[str, Any]) -> S3:
         region=options["region"],
         requester_pays=options["requester_pays"],
     )
+
+
+def partner_of(
+    options: dict[str, Any], sources: Sequence[str], *, needs_days: bool = False
+) -> str | None:
+    """The partner whose packages are wanted.
+
+    That of the config file steps back where sources are named, and with `needs_days` where no days
+    are: nobody who forgot to name a source shall read years of logs.
+    """
+    partner: str | None = options["partner"]
+    source = click.get_current_context().get_parameter_source("partner")
+    configured = source is click.core.ParameterSource.DEFAULT_MAP
+    if configured and (sources or (needs_days and options["days"] is None)):
+        return None
+    return partner
 
 
 def layout_options(function: F) -> F:

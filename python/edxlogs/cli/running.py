@@ -15,7 +15,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
-from edxlogs.cli.options import s3_of
+from edxlogs.cli.options import partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
 from edxlogs.gpg import Gpg
@@ -115,8 +115,8 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         with written_to(where), keeps_what_is_done(delivery):
             account = command.run(delivery)
             delivery.output.finish(sync=delivery.file is not None)
-        if delivery.file is not None and _keeps_old(delivery.file, account):
-            return command.close(account, f"{shown(target)} stays: no source passed its checks")
+        if delivery.file is not None and account.is_all_withheld:
+            return command.close(account, _not_written(delivery.file))
         told = f"{many(account.rows_written, 'row')} to {where}"
         return command.close(account, told, delivery.file, rejects)
 
@@ -167,6 +167,8 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
             delivery.file = command.rejects(delivery)
         with written_to(shown(options["rejects"] or "")):
             account = command.run(delivery)
+        if delivery.file is not None and account.is_all_withheld:
+            return command.close(account, _not_written(delivery.file))
         told = f"{many(account.total.rows, 'event')} checked"
         return command.close(account, told, delivery.file)
 
@@ -192,7 +194,7 @@ def select_sources(
     selection = select(
         arguments,
         conditions,
-        partner=options["partner"],
+        partner=partner_of(options, arguments, needs_days=True),
         s3=s3,
         keep_going=True,
         is_known=is_known,
@@ -244,7 +246,11 @@ class Command:
         if not target.startswith(SCHEME):
             return self.file(target)
         overwrite, inputs = self._options["overwrite"], self._selection.inputs
-        return self._stack.enter_context(S3Output(target, s3, overwrite=overwrite, inputs=inputs))
+        with put_off():
+            output = S3Output(target, s3, overwrite=overwrite, inputs=inputs)
+            self._stack.enter_context(output)
+        output.begin()
+        return output
 
     def file(self, target: str) -> OutputFile:
         """A file in the making, with the options that hold for all of them."""
@@ -350,10 +356,8 @@ class Command:
             tell(f"edxlogs: {message}")
 
 
-def _keeps_old(file: OutputFile, account: Account) -> bool:
-    """Whether a file that is there is better than a new one of which no source was delivered."""
-    nothing = all(source.status == "withheld" for source in account.sources)
-    return not account.is_whole and nothing and file.exists
+def _not_written(file: OutputFile) -> str:
+    return f"{file.name} is not written: no source passed its checks"
 
 
 def split_columns(text: str | None) -> list[str] | None:

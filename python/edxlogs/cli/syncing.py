@@ -35,7 +35,7 @@ _CHANGES = {
 def run_sync(words: Sequence[str], **options: Any) -> int:
     """Run `edxlogs sync`; its exit status."""
     *urls, folder = _checked(words)
-    choice, s3 = choice_of(options), s3_of(options)
+    choice, s3 = choice_of(options, urls), s3_of(options)
     command = _Command(folder, options)
     listing = list_objects(s3, urls, choice)
     for warning in listing.warnings:

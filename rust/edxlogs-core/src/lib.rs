@@ -29,6 +29,7 @@ pub mod rejects;
 pub mod scan;
 pub mod scanner;
 pub mod schema;
+pub mod tables;
 mod tar;
 pub mod text;
 pub mod time;

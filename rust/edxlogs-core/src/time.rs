@@ -109,6 +109,12 @@ pub fn push_iso(micros: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Appends a day counted from 1970-01-01 as ISO 8601: `2014-10-01`.
+pub fn push_day(days: i64, out: &mut Vec<u8>) {
+    let (year, month, day) = civil(days);
+    out.extend_from_slice(format!("{year:04}-{month:02}-{day:02}").as_bytes());
+}
+
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. The year is
 /// counted from March, so that the leap day comes last: every month but that has a fixed place.
 fn civil(days: i64) -> (i64, i64, i64) {

@@ -8,6 +8,7 @@ mod query;
 mod scan;
 mod source;
 mod stream;
+mod tables;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<scan::Control>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
+    module.add_class::<tables::Table>()?;
+    module.add_class::<tables::OraJoin>()?;
+    module.add_class::<tables::OraTarget>()?;
+    module.add_function(wrap_pyfunction!(tables::convert, module)?)?;
     module.add_function(wrap_pyfunction!(scan::scan, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::copy_lines, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::rewrite, module)?)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use edxlogs_core::scan::Control;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyInt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -116,31 +117,36 @@ impl Read for Patient {
 /// A Python file object, asked for a large chunk at a time.
 struct FileObject {
     object: Py<PyAny>,
-    chunk: Option<Py<PyBytes>>,
+    /// Read without the interpreter, which the readers of other sources may hold.
+    chunk: Option<PyBackedBytes>,
     taken: usize,
+}
+
+impl FileObject {
+    fn next_chunk(&self) -> io::Result<PyBackedBytes> {
+        Python::attach(|py| {
+            self.object
+                .call_method1(py, "read", (CHUNK_BYTES,))
+                .and_then(|chunk| Ok(chunk.bind(py).cast::<PyBytes>()?.clone().into()))
+                .map_err(|error| io::Error::other(error.to_string()))
+        })
+    }
 }
 
 impl Read for FileObject {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Python::attach(|py| {
-            let spent = self.chunk.as_ref().is_none_or(|c| c.as_bytes(py).len() == self.taken);
-            if spent {
-                let next = self
-                    .object
-                    .call_method1(py, "read", (CHUNK_BYTES,))
-                    .and_then(|chunk| Ok(chunk.bind(py).cast::<PyBytes>()?.clone().unbind()))
-                    .map_err(|error| io::Error::other(error.to_string()))?;
-                self.chunk = Some(next);
+        let chunk = match self.chunk.take() {
+            Some(chunk) if self.taken < chunk.len() => self.chunk.insert(chunk),
+            _ => {
                 self.taken = 0;
+                let next = self.next_chunk()?;
+                self.chunk.insert(next)
             }
-            let Some(chunk) = &self.chunk else {
-                return Ok(0);
-            };
-            let ahead = &chunk.as_bytes(py)[self.taken..];
-            let count = ahead.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&ahead[..count]);
-            self.taken += count;
-            Ok(count)
-        })
+        };
+        let ahead = &chunk[self.taken..];
+        let count = ahead.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&ahead[..count]);
+        self.taken += count;
+        Ok(count)
     }
 }

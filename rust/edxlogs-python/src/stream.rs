@@ -19,6 +19,7 @@ use pyo3::types::PyCapsule;
 use crate::errors::{config, to_python};
 use crate::query::Query;
 use crate::scan;
+use crate::tables::Table;
 
 /// Batches of one source that may wait to be read.
 const BATCHES_AHEAD: usize = 4;
@@ -109,7 +110,7 @@ impl BatchStream {
     /// A stream of as many sources as `writers` will be asked for.
     #[new]
     #[pyo3(signature = (query, control))]
-    fn new(query: &Query, control: &scan::Control) -> Self {
+    fn new(query: &Bound<'_, PyAny>, control: &scan::Control) -> PyResult<Self> {
         let exhausted = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             sources: Mutex::default(),
@@ -117,8 +118,11 @@ impl BatchStream {
             exhausted: Arc::clone(&exhausted),
         });
         let state = Arc::downgrade(&shared);
-        let schema = query.inner.projection.schema();
-        Self { schema, shared: Mutex::new(Some(shared)), state, exhausted }
+        let schema = match query.cast::<Table>() {
+            Ok(table) => table.get().inner.schema(),
+            Err(_) => query.cast::<Query>()?.get().inner.projection.schema(),
+        };
+        Ok(Self { schema, shared: Mutex::new(Some(shared)), state, exhausted })
     }
 
     #[getter]

@@ -8,7 +8,7 @@
 use std::io::Write;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
@@ -67,6 +67,9 @@ pub fn push_row(batch: &RecordBatch, row: usize, excel_safe: bool, out: &mut Vec
             }
             DataType::Boolean => {
                 let _ = write!(out, "{}", column.as_boolean().value(row));
+            }
+            DataType::Date32 => {
+                time::push_day(column.as_primitive::<Date32Type>().value(row).into(), out);
             }
             _ => {
                 let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);

@@ -5,10 +5,10 @@
 //! Small parts are encoded together when they are appended; a large one is encoded by the worker
 //! that made it, and copied. Which of the two happens depends on the part alone.
 
-mod csv;
+pub(crate) mod csv;
 pub mod dataset;
 mod output;
-mod parquet;
+pub(crate) mod parquet;
 pub mod rewrite;
 pub mod several;
 pub mod split;
@@ -62,14 +62,17 @@ pub enum Format {
 }
 
 /// A stretch of JSON Lines being compressed.
-enum Encoder<W: Write> {
+pub enum Encoder<W: Write> {
+    /// Not compressed.
     Plain(W),
+    /// As a gzip member.
     Gzip(GzEncoder<W>),
+    /// As a zstd frame.
     Zstd(zstd::Encoder<'static, W>),
 }
 
 impl<W: Write> Encoder<W> {
-    fn new(output: W, compression: Compression) -> Result<Self> {
+    pub(crate) fn new(output: W, compression: Compression) -> Result<Self> {
         Ok(match compression {
             Compression::None => Self::Plain(output),
             Compression::Gzip => Self::Gzip(GzEncoder::new(output, flate2::Compression::default())),
@@ -80,7 +83,7 @@ impl<W: Write> Encoder<W> {
         })
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Self::Plain(output) => output.write_all(bytes),
             Self::Gzip(encoder) => encoder.write_all(bytes),
@@ -90,7 +93,7 @@ impl<W: Write> Encoder<W> {
     }
 
     /// Ends the member or frame.
-    fn finish(self) -> Result<W> {
+    pub(crate) fn finish(self) -> Result<W> {
         match self {
             Self::Plain(output) => Ok(output),
             Self::Gzip(encoder) => encoder.finish(),

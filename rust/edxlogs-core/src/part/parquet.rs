@@ -29,24 +29,30 @@ pub const ROW_GROUP_ROWS: usize = 122_880;
 const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 
 /// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
-const JSON_COLUMNS: [&str; 2] = ["context", "event"];
+const JSON_COLUMNS: [&str; 7] =
+    ["context", "event", "state", "raw_answer", "body", "content", "metadata"];
 
 /// Columns that no reader asks for a range of, so that statistics would cost and not help.
-const WITHOUT_STATISTICS: [&str; 10] = [
+const WITHOUT_STATISTICS: [&str; 15] = [
     "accept_language",
     "agent",
+    "body",
+    "content",
     "context",
     "event",
     "host",
     "ip",
+    "metadata",
     "page",
     "path",
+    "raw_answer",
     "referer",
     "session",
+    "state",
 ];
 
 /// Columns of numbers that grow, or nearly: written as differences.
-const GROWING_COLUMNS: [&str; 2] = ["time", "line"];
+const GROWING_COLUMNS: [&str; 6] = ["created", "id", "line", "modified", "row", "time"];
 
 /// Writes one Parquet file.
 pub struct ParquetWriter<W: Write + Send> {

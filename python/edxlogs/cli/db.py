@@ -1,0 +1,121 @@
+"""`edxlogs db`: what a database package holds, and its tables as files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edxlogs.cli.options import Mode, key_options, s3_options, several
+from edxlogs.stops import put_off
+
+LIST_EXAMPLES = """\b
+Examples:
+  edxlogs db list universityx-2014-10-05.zip
+  edxlogs db list universityx-2014-10-05.zip --by course
+  edxlogs db list s3://course-data/universityx-2014-10-05.zip --json
+"""
+
+CONVERT_EXAMPLES = """\b
+Examples:
+  edxlogs db convert universityx-2014-10-05.zip -o tables/
+  edxlogs db convert universityx-2014-10-05.zip --table courseware_studentmodule -o tables/
+  edxlogs db convert *.zip --course 'course-v1:UnivX+CS101+*' --layout course -o courses/
+  edxlogs db convert s3://course-data/universityx-2014-10-05.zip --format csv -o tables/
+"""
+
+
+@click.group("db")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show and convert database packages: the weekly zip of tables, and e-mail preferences."""
+    # Those of the config file are meant for each of the commands.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map or {})
+
+
+@command.command("list", epilog=LIST_EXAMPLES)
+@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True)
+@click.option(
+    "--by",
+    type=click.Choice(["table", "course"]),
+    default="table",
+    show_default=True,
+    help="What a row is about.",
+)
+@s3_options
+@click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every file by itself.")
+def list_command(packages: tuple[str, ...], **options: Any) -> int:
+    """Show what packages hold: courses, tables, sites, sizes, what is missing or unknown.
+
+    PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched. Nothing
+    is decrypted: courses are called as in the names of their files.
+    """
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.db_listing import run_list
+
+    return run_list(packages, **options)
+
+
+@command.command("convert", epilog=CONVERT_EXAMPLES)
+@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True)
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for the tables.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst"]),
+    default="parquet",
+    show_default=True,
+    help="What the tables are written as.",
+)
+@click.option("--csv-excel-safe", is_flag=True, help="Make cells harmless that spreadsheets run.")
+@click.option(
+    "--layout",
+    type=click.Choice(["table", "course"]),
+    default="table",
+    show_default=True,
+    help="Whose folder holds the other's: a dataset a table, or a folder a course.",
+)
+@several("--course", metavar="COURSE", help="Course id or glob; may be given again.")
+@several("--table", metavar="TABLE", help="Table, as `db list` calls it; may be given again.")
+@several("--site", metavar="SITE", help="prod, edge, …, as the names of the files tell.")
+@click.option(
+    "--expand",
+    type=click.Choice(["studentmodule", "ora"]),
+    multiple=True,
+    help="Further columns of the problem state in courseware_studentmodule; or a further table,"
+    " ora_submissions, that joins those of open response assessments.",
+)
+@click.option("--unpack", is_flag=True, help="Unpack the content of courses (OLX), too.")
+@click.option("--rejects", metavar="FILE", help="Write rows that cannot be read to FILE.")
+@key_options
+@click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
+@s3_options
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="0 means one per core. Never changes the answer.",
+)
+@click.option("--report", metavar="FILE", help="Write the account to FILE as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option(
+    "--mode",
+    type=Mode(),
+    default="600",
+    show_default=True,
+    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
+)
+def convert_command(packages: tuple[str, ...], **options: Any) -> int:
+    """Write the tables of packages as typed files, one dataset a table, partitioned by course.
+
+    PACKAGE is the path or the s3:// URL of a zip, or of a package of the research exchange
+    (.tar.gz.gpg). Each file in it is decrypted on the way, and its
+    rows appear when it has passed its checks; one that has not is named and left out.
+    """
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.cli.db_converting import run_convert
+
+    return run_convert(packages, **options)

@@ -1,0 +1,175 @@
+"""`edxlogs db convert`: a conversion, what is told of it, and its files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.account import many
+from edxlogs.cli.options import s3_of
+from edxlogs.cli.progress import Progress, tell
+from edxlogs.database_package import DatabasePackage, open_package
+from edxlogs.database_tables import tables
+from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.gpg import Gpg
+from edxlogs.names import KNOWN_SITES, shown
+from edxlogs.research_package import ResearchPackage, find_research_package
+from edxlogs.run import worker_count
+from edxlogs.s3 import SCHEME
+from edxlogs.sinks import OutputFile
+from edxlogs.stops import put_off
+from edxlogs.table_account import MemberAccount, Status, TableAccount, summary
+from edxlogs.table_courses import TableChoice
+from edxlogs.table_folder import TableFolder
+from edxlogs.table_reading import TableReader
+from edxlogs.table_run import TableRun
+
+
+def run_convert(places: Sequence[str], **options: Any) -> int:
+    """Run `edxlogs db convert`; its exit status."""
+    target: str = options["output"]
+    if target.startswith(SCHEME):
+        raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
+    choice = TableChoice(
+        courses=tuple(options["course"]),
+        tables=tuple(map(_known_table, options["table"])),
+        sites=tuple(KNOWN_SITES.get(site, site) for site in options["site"]),
+    )
+    gpg = Gpg(
+        home=options["gnupg_home"],
+        passphrase_file=options["passphrase_file"],
+        prompt=not options["no_prompt"] and os.isatty(2),
+    )
+    account = TableAccount()
+    packages = _open(places, account, options)
+    start = time.monotonic()
+    with ExitStack() as stack:
+        folder = stack.enter_context(
+            TableFolder(target, overwrite=options["overwrite"], mode=options["mode"])
+        )
+        files = {
+            name: stack.enter_context(
+                OutputFile(options[name], overwrite=options["overwrite"], mode=options["mode"])
+            )
+            for name in ("rejects", "report")
+            if options[name] is not None
+        }
+        run = TableRun(
+            reader=TableReader(gpg, _core.Control()),
+            packages=packages,
+            choice=choice,
+            folder=folder,
+            format_name=_format(options),
+            course_first=options["layout"] == "course",
+            workers=worker_count(options["threads"]),
+            keep_rejects="rejects" in files,
+            expand="studentmodule" in options["expand"],
+            expand_ora="ora" in options["expand"],
+            unpack=options["unpack"],
+            account=account,
+        )
+        _convert(run, options)
+        report = account.report(
+            version=_core.__version__, seconds=round(time.monotonic() - start, 3)
+        )
+        if "rejects" in files:
+            run.write_rejects(files["rejects"].create())
+        if "report" in files:
+            style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+            files["report"].write(orjson.dumps(report, option=style))
+        with suppress(KeyboardInterrupt), put_off():
+            for file in files.values():
+                file.publish()
+    _tell(account, report, f"tables to {folder.name}", time.monotonic() - start, options)
+    return 0 if account.is_whole else 1
+
+
+def _format(options: dict[str, Any]) -> str:
+    name: str = options["format_name"]
+    if options["csv_excel_safe"]:
+        if name != "csv":
+            raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
+        return "csv-excel-safe"
+    return name
+
+
+def _known_table(name: str) -> str:
+    if name not in tables():
+        near = difflib.get_close_matches(name, tables(), 1) or ["what edxlogs db list shows"]
+        raise ConfigError(f"table: {shown(name)}: is not known; try {near[0]}")
+    return name
+
+
+def _open(
+    places: Sequence[str], account: TableAccount, options: dict[str, Any]
+) -> list[DatabasePackage | ResearchPackage]:
+    """Open the packages, each once; those that cannot be are in the account."""
+    s3 = s3_of(options) if any(place.startswith(SCHEME) for place in places) else None
+    packages: dict[object, DatabasePackage | ResearchPackage] = {}
+    for place in places:
+        try:
+            package = find_research_package(place, s3) or open_package(place, s3)
+        except EdxlogsError as error:
+            account.failed.append(str(error))
+            _say(f"edxlogs: {error}", options)
+            continue
+        if packages.setdefault(package.identity or package.place, package) is not package:
+            _say(f"edxlogs: warning: {package.place}: is named twice, and read once", options)
+    return list(packages.values())
+
+
+def _say(message: str, options: dict[str, Any]) -> None:
+    """What went wrong; with --json the account alone tells it."""
+    if not options["as_json"]:
+        tell(message)
+
+
+def _convert(run: TableRun, options: dict[str, Any]) -> None:
+    total = run.plan()
+    shows = not options["quiet"] and not options["as_json"]
+    with Progress(run.count, total, lambda: run.reader.bytes_read, shows=shows) as progress:
+
+        def on_member(account: MemberAccount) -> None:
+            progress.one_done()
+            if options["as_json"]:
+                return
+            if account.status is Status.WITHHELD:
+                progress.tell(f"edxlogs: {account.error} (withheld)")
+
+        run.on_member = on_member
+        told = len(run.account.failed)
+        for failure in run().failed[told:]:
+            _say(f"edxlogs: {failure}", options)
+
+
+def _tell(
+    account: TableAccount,
+    report: dict[str, Any],
+    told: str,
+    seconds: float,
+    options: dict[str, Any],
+) -> None:
+    if options["as_json"]:
+        tell(orjson.dumps(report).decode())
+        return
+    for member in account.members:
+        for warning in member.warnings:
+            tell(f"edxlogs: warning: {warning}")
+    if options["quiet"]:
+        return
+    for status in (Status.FAILED, Status.UNKNOWN):
+        for member in account.of_status(status):
+            what = "its export failed" if status is Status.FAILED else "the name says no table"
+            tell(f"{status}: {member.package}: {member.member}: {what}")
+    for line in summary(account, seconds):
+        tell(line)
+    tell(
+        f"{many(account.total.rows_written, 'row')} of {many(len(account.tables), 'table')}: {told}"
+    )

@@ -1,0 +1,177 @@
+"""What earlier runs have done: a file of a package that is done is not read again.
+
+Files are known by the package's name and size, by their own name, size and checksum in the zip,
+and by what was asked for. In the folder of the output stands what was published; in the hidden one,
+what a run that was stopped had ready.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edxlogs.errors import OutputError
+from edxlogs.names import shown
+from edxlogs.table_account import Counts, MemberAccount, Status
+from edxlogs.table_folder import TableFolder
+
+Record = dict[str, Any]
+FOLDER = "_edxlogs"
+_NAME = "tables.jsonl"
+_KEPT = ("unknown_columns", "missing_columns", "literals", "warnings")
+
+
+def key_of(*parts: object) -> str:
+    """A name for a file of a package, and for what was asked of it."""
+    return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
+
+
+class Records:
+    """What is known of files that were read before; those that are ready may be added by threads.
+
+    Args:
+        folder: where the tables go.
+    """
+
+    def __init__(self, folder: TableFolder) -> None:
+        self._folder = folder
+        self._path = folder.target / FOLDER / _NAME
+        records = _read(self._path)
+        self._published = {key: one for key, one in records.items() if self._is_there(one)}
+        self._ready = _read(folder.journal)
+        self._lock = threading.Lock()
+
+    def _is_there(self, record: Record) -> bool:
+        try:
+            status = (self._folder.target / record["output"]).stat()
+        except OSError:
+            return False
+        return bool((status.st_size, status.st_mtime_ns) == (record["size"], record["modified"]))
+
+    def recall(self, key: str, account: MemberAccount, *, course_first: bool) -> Record | None:
+        """What an earlier run has done of a file, entered into its account; None if nothing.
+
+        A record with an `output` is of rows that are published.
+        """
+        record = None if self._folder.overwrite else self._published.get(key)
+        if record is not None and record["course_first"] is not course_first:
+            record = None
+        if record is None and (record := self._ready.get(key)) is not None:
+            rows = self._folder.left_path(f"{key}-rows")
+            if not rows.is_file() or rows.stat().st_size != record["size"]:
+                record = None
+        if record is not None:
+            account.earlier = True
+            account.status = Status.DELIVERED
+            account.counts = Counts(**record["counts"])
+            for name in _KEPT:
+                setattr(account, name, record[name])
+        return record
+
+    def add_ready(
+        self,
+        key: str,
+        account: MemberAccount,
+        courses: dict[str, int],
+        rows: Path,
+        rejects: Path | None,
+    ) -> None:
+        """Have hidden files on disk, and a record of them.
+
+        Raises:
+            OutputError: they cannot be.
+        """
+        record = {**_record(key, account, courses), "size": rows.stat().st_size}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            for path in (rows, rejects):
+                if path is not None and path.exists():
+                    _sync(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            with self._lock:
+                descriptor = os.open(self._folder.journal, flags, 0o600)
+                os.write(descriptor, orjson.dumps(record) + b"\n")
+                _sync(descriptor)
+        except OSError as error:
+            raise OutputError(str(error.strerror)) from error
+
+    def publish(
+        self, done: Iterable[tuple[str, MemberAccount, dict[str, int], Path]], *, course_first: bool
+    ) -> None:
+        """Record what is published next, beside what was before.
+
+        A record without its file, of the same size and time, is as none: so they come first, and a
+        run that is killed between the two goes on.
+
+        Args:
+            done: key, account and courses of each file, and where its rows are now.
+            course_first: whether a course's folder holds those of the tables.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        by_output = {one["output"]: one for one in self._published.values()}
+        for key, account, courses, path in done:
+            output, status = account.output or "", path.stat()
+            place = {
+                "output": output,
+                "size": status.st_size,
+                "modified": status.st_mtime_ns,
+                "course": account.course,
+                "course_first": course_first,
+            }
+            by_output[output] = {**_record(key, account, courses), **place}
+        if not by_output:
+            return
+        lines = b"".join(orjson.dumps(one) + b"\n" for one in by_output.values())
+        made = self._path.with_name(f".{_NAME}")
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            made.unlink(missing_ok=True)
+            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(descriptor)
+            made.chmod(self._folder.mode)
+            made.rename(self._path)
+        except OSError as error:
+            name = shown(str(self._path))
+            raise OutputError(f"output: {name}: {error.strerror}; make room") from error
+
+
+def _record(key: str, account: MemberAccount, courses: dict[str, int]) -> Record:
+    kept = {name: getattr(account, name) for name in _KEPT}
+    return {"key": key, "counts": asdict(account.counts), "courses": courses, **kept}
+
+
+def _sync(descriptor: int) -> None:
+    """Have a file on disk, and close it."""
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> dict[str, Record]:
+    """Records by their keys; a line that was cut off, and all after it, is as if never written."""
+    records: dict[str, Record] = {}
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return records
+    except OSError as error:
+        raise OutputError(f"output: {shown(str(path))}: {error.strerror}; remove it") from error
+    for line in lines:
+        try:
+            record = orjson.loads(line)
+            records[record["key"]] = record
+        except (ValueError, KeyError, TypeError):
+            break
+    return records

@@ -1,0 +1,244 @@
+//! Typed columns of a table in the making.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    ArrayBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::tables::value::Value;
+use crate::tables::{Column, ColumnType, Origin, Table};
+use crate::text::push_json_string;
+
+/// Rows are handed on when this many are gathered, …
+const BATCH_ROWS: usize = 8192;
+
+/// … or this many bytes of them.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Gathers rows, and gives them as batches.
+pub struct TableBuilder<'t> {
+    schema: SchemaRef,
+    names: Vec<&'t str>,
+    columns: Vec<ColumnBuilder>,
+    /// What is the same in all rows, as often as a batch has rows.
+    place: Vec<ArrayRef>,
+    row: Int64Builder,
+    extra: Objects,
+    misfits: Objects,
+    bytes: usize,
+    batches: Vec<RecordBatch>,
+}
+
+impl<'t> TableBuilder<'t> {
+    /// A builder of the columns of `table`.
+    pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
+        let course = table.has_course.then(|| repeated(origin.course.as_deref()));
+        let place: [ArrayRef; 4] = [
+            repeated(origin.site.as_deref()),
+            repeated(Some(&origin.package)),
+            Arc::new(Date32Array::from(vec![origin.day; BATCH_ROWS])),
+            repeated(Some(&origin.member)),
+        ];
+        Self {
+            schema,
+            names: table.columns.iter().map(|column| column.name.as_str()).collect(),
+            columns: table.columns.iter().map(ColumnBuilder::new).collect(),
+            place: course.into_iter().chain(place).collect(),
+            row: Int64Builder::new(),
+            extra: Objects::default(),
+            misfits: Objects::default(),
+            bytes: 0,
+            batches: Vec::new(),
+        }
+    }
+
+    /// Sets a column of the row under way. Each column must be set once.
+    pub fn push(&mut self, column: usize, value: Value<'_>) {
+        self.bytes += self.columns[column].push(value);
+    }
+
+    /// Sets a column to null, and keeps its text aside.
+    pub fn push_misfit(&mut self, column: usize, text: &str) {
+        self.columns[column].push(Value::Null);
+        self.misfits.push(self.names[column], text);
+        self.bytes += text.len();
+    }
+
+    /// Keeps a value that the table has no column for.
+    pub fn push_extra(&mut self, name: &str, text: &str) {
+        self.extra.push(name, text);
+        self.bytes += text.len();
+    }
+
+    /// Keeps an object, as JSON, of what the table has no columns for.
+    pub fn push_extra_json(&mut self, object: &str) {
+        self.extra.object.extend_from_slice(&object.as_bytes()[..object.len() - 1]);
+        self.bytes += object.len();
+    }
+
+    /// Ends the row of that number.
+    ///
+    /// # Errors
+    /// `Internal`, should a column be left out.
+    pub fn end_row(&mut self, row: u64) -> Result<()> {
+        self.row.append_value(i64::try_from(row).unwrap_or(i64::MAX));
+        self.extra.end_row(self.row.len());
+        self.misfits.end_row(self.row.len());
+        if self.row.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+            self.end_batch()?;
+        }
+        Ok(())
+    }
+
+    fn end_batch(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let mut columns: Vec<ArrayRef> =
+            self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let rows = self.row.len();
+        columns.extend(self.place.iter().map(|column| column.slice(0, rows)));
+        columns.push(Arc::new(self.row.finish()));
+        columns.push(self.extra.finish(rows));
+        columns.push(self.misfits.finish(rows));
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// The batches that are full.
+    pub fn take_full(&mut self) -> std::vec::Drain<'_, RecordBatch> {
+        self.batches.drain(..)
+    }
+
+    /// The last rows, which fill no batch.
+    ///
+    /// # Errors
+    /// `Internal`, should a column be left out.
+    pub fn finish(&mut self) -> Result<std::vec::Drain<'_, RecordBatch>> {
+        if self.row.len() > 0 {
+            self.end_batch()?;
+        }
+        Ok(self.batches.drain(..))
+    }
+}
+
+/// A text as often as a batch has rows.
+fn repeated(text: Option<&str>) -> ArrayRef {
+    match text {
+        Some(text) => {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, BATCH_ROWS)))
+        }
+        None => Arc::new(StringArray::new_null(BATCH_ROWS)),
+    }
+}
+
+/// A column of JSON objects that nearly no row has.
+#[derive(Default)]
+struct Objects {
+    column: StringBuilder,
+    /// The object of the row under way, without its last brace.
+    object: Vec<u8>,
+}
+
+impl Objects {
+    fn push(&mut self, name: &str, text: &str) {
+        self.object.push(if self.object.is_empty() { b'{' } else { b',' });
+        push_json_string(name, &mut self.object);
+        self.object.push(b':');
+        push_json_string(text, &mut self.object);
+    }
+
+    /// Ends the row, which is the batch's last of so many.
+    fn end_row(&mut self, rows: usize) {
+        if self.object.is_empty() {
+            return;
+        }
+        self.object.push(b'}');
+        self.fill(rows - 1);
+        self.column.append_value(String::from_utf8_lossy(&self.object));
+        self.object.clear();
+    }
+
+    /// Sets those of the first `rows` to null that were passed over.
+    fn fill(&mut self, rows: usize) {
+        for _ in self.column.len()..rows {
+            self.column.append_null();
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.column.is_empty() {
+            return Arc::new(StringArray::new_null(rows));
+        }
+        self.fill(rows);
+        Arc::new(self.column.finish())
+    }
+}
+
+/// One column.
+enum ColumnBuilder {
+    Text(StringBuilder),
+    Int64(Int64Builder),
+    Float64(Float64Builder),
+    Bool(BooleanBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Date(Date32Builder),
+}
+
+impl ColumnBuilder {
+    fn new(column: &Column) -> Self {
+        match column.column_type {
+            ColumnType::Text | ColumnType::Json => Self::Text(StringBuilder::new()),
+            ColumnType::Int64 => Self::Int64(Int64Builder::new()),
+            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
+            ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
+            ColumnType::Timestamp => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+            }
+            ColumnType::Date => Self::Date(Date32Builder::new()),
+        }
+    }
+
+    /// Adds a value; about how many bytes it took. What is of another type is null.
+    fn push(&mut self, value: Value<'_>) -> usize {
+        match (self, value) {
+            (Self::Text(builder), Value::Text(text)) => {
+                builder.append_value(&text);
+                return 4 + text.len();
+            }
+            (Self::Text(builder), _) => builder.append_null(),
+            (Self::Int64(builder), Value::Int(number)) => builder.append_value(number),
+            (Self::Int64(builder), _) => builder.append_null(),
+            (Self::Float64(builder), Value::Float(number)) => builder.append_value(number),
+            (Self::Float64(builder), _) => builder.append_null(),
+            (Self::Bool(builder), Value::Bool(truth)) => builder.append_value(truth),
+            (Self::Bool(builder), _) => builder.append_null(),
+            (Self::Timestamp(builder), Value::Int(micros)) => builder.append_value(micros),
+            (Self::Timestamp(builder), _) => builder.append_null(),
+            (Self::Date(builder), Value::Day(day)) => builder.append_value(day),
+            (Self::Date(builder), _) => builder.append_null(),
+        }
+        8
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) => {
+                // The next batch will need about as much.
+                let room = (builder.len(), builder.values_slice().len());
+                let next = StringBuilder::with_capacity(room.0, room.1 + room.1 / 8);
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Bool(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Date(builder) => Arc::new(builder.finish()),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Tables of a database package: one file to an output, or to a stream of batches.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use edxlogs_core::error::{Error, ErrorKind, Result};
+use edxlogs_core::part::spool;
+use edxlogs_core::scan::{Rows, Sink};
+use edxlogs_core::tables::convert::{Target, convert as convert_file, write};
+use edxlogs_core::tables::encode::TableOutput;
+use edxlogs_core::tables::ora;
+use edxlogs_core::tables::stats::{Reason, Stats};
+use edxlogs_core::tables::{self, Column, ColumnType, Derived, Dialect, Origin};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::{config, to_python};
+use crate::query::format;
+use crate::scan::Control;
+use crate::source::Input;
+use crate::stream::{BatchSender, BatchWriter};
+
+/// A table: how its files are written, and what columns come of them; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct Table {
+    pub inner: Arc<tables::Table>,
+}
+
+#[pymethods]
+impl Table {
+    #[new]
+    #[pyo3(signature = (dialect, columns, renamed=vec![], derived=vec![], *, has_course=false))]
+    fn new(
+        dialect: &str,
+        columns: Vec<(String, String)>,
+        renamed: Vec<(String, String)>,
+        derived: Vec<(String, String, String, Vec<String>)>,
+        has_course: bool,
+    ) -> PyResult<Self> {
+        let dialect = match dialect {
+            "tab" => Dialect::Tab,
+            "module" => Dialect::Module,
+            "csv" => Dialect::Csv,
+            "structure" => Dialect::Structure,
+            "forum" => Dialect::Forum,
+            other => return Err(config(format!("dialect: '{other}' is not known"))),
+        };
+        let columns = columns.into_iter().map(|(name, named)| {
+            let column_type = column_type(&named)?;
+            Ok(Column { name, column_type })
+        });
+        let mut columns = columns.collect::<PyResult<Vec<_>>>()?;
+        let mut taken = Vec::new();
+        for (name, named, source, path) in derived {
+            let column_type = column_type(&named)?;
+            let source = columns.iter().position(|column| column.name == source);
+            let source = source.ok_or_else(|| config("derived: from no column of the table"))?;
+            taken.push(Derived { column: columns.len(), column_type, source, path });
+            columns.push(Column { name, column_type });
+        }
+        let table = tables::Table { dialect, columns, derived: taken, has_course, renamed };
+        Ok(Self { inner: Arc::new(table) })
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.inner.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+}
+
+fn column_type(name: &str) -> PyResult<ColumnType> {
+    Ok(match name {
+        "text" => ColumnType::Text,
+        "json" => ColumnType::Json,
+        "int64" => ColumnType::Int64,
+        "float64" => ColumnType::Float64,
+        "bool" => ColumnType::Bool,
+        "timestamp" => ColumnType::Timestamp,
+        "date" => ColumnType::Date,
+        other => return Err(config(format!("type: '{other}' is not known"))),
+    })
+}
+
+/// Gathers the tables of open response assessments; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+#[derive(Default)]
+pub struct OraJoin {
+    inner: Arc<Mutex<ora::OraJoin>>,
+}
+
+#[pymethods]
+impl OraJoin {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// What takes the rows of one table, from its beginning.
+    fn target(&self, table: String) -> OraTarget {
+        lock(&self.inner).begin(&table);
+        OraTarget { join: Arc::clone(&self.inner), table }
+    }
+
+    #[pyo3(signature = (
+        target, table, *, format_name="parquet", package, member, site=None, day=None, metadata=vec![],
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keywords that describe one file")]
+    fn write(
+        &self,
+        py: Python<'_>,
+        target: PathBuf,
+        table: &Table,
+        format_name: &str,
+        package: String,
+        member: String,
+        site: Option<String>,
+        day: Option<i32>,
+        metadata: Vec<(String, String)>,
+    ) -> PyResult<u64> {
+        let format = format(format_name)?;
+        let origin = Origin { course: None, site, package, member, day };
+        let file = spool::create_private(&target)?;
+        py.detach(|| {
+            let (table, schema) = (&table.inner, table.inner.schema());
+            let mut output = TableOutput::new(file, format, &schema, &metadata)?;
+            let (join, mut rows) = (lock(&self.inner), 0);
+            write(&mut output, format, &schema, &mut |gather| {
+                rows = join.join(table, &origin, gather)?;
+                Ok(())
+            })?;
+            output.finish()?;
+            Ok(rows)
+        })
+        .map_err(|error: Error| to_python(&error))
+    }
+}
+
+/// Takes the rows of one table.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct OraTarget {
+    join: Arc<Mutex<ora::OraJoin>>,
+    table: String,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where rows go.
+enum Sending {
+    File(Box<TableOutput>),
+    Stream(BatchSender),
+    Join(Arc<Mutex<ora::OraJoin>>, String),
+}
+
+/// Reads one file of a package; the counts, and the exception that ended it early or None.
+#[pyfunction]
+#[pyo3(signature = (
+    input, table, target, *, format_name="parquet", package, member, course=None, site=None,
+    day=None, label,
+    rejects_path=None, metadata=vec![], threads=1, control,
+))]
+#[allow(clippy::too_many_arguments, reason = "keywords that describe one file")]
+pub fn convert<'py>(
+    py: Python<'py>,
+    input: &Bound<'py, PyAny>,
+    table: &Bound<'py, Table>,
+    target: &Bound<'py, PyAny>,
+    format_name: &str,
+    package: String,
+    member: String,
+    course: Option<String>,
+    site: Option<String>,
+    day: Option<i32>,
+    label: &str,
+    rejects_path: Option<PathBuf>,
+    metadata: Vec<(String, String)>,
+    threads: usize,
+    control: &Bound<'py, Control>,
+) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
+    let input = Input::new(input, 0, None)?;
+    let table = Arc::clone(&table.get().inner);
+    let control = Arc::clone(&control.get().inner);
+    let format = format(format_name)?;
+    let origin = Origin { course, site, package, member, day };
+    let mut sending = if let Ok(writer) = target.cast::<BatchWriter>() {
+        Sending::Stream(writer.get().sender())
+    } else if let Ok(target) = target.cast::<OraTarget>() {
+        let target = target.get();
+        Sending::Join(Arc::clone(&target.join), target.table.clone())
+    } else {
+        let file = spool::create_private(&target.extract::<PathBuf>()?)?;
+        let output = TableOutput::new(file, format, &table.schema(), &metadata)
+            .map_err(|error| to_python(&error))?;
+        Sending::File(Box::new(output))
+    };
+    let (stats, result) = py.detach(|| {
+        let mut rejects = Rejects { path: rejects_path, file: None };
+        let input = match input.open(&control) {
+            Ok(input) => input,
+            Err(error) => return (Stats::default(), Err(Error::from(error))),
+        };
+        let (mut send, mut gather);
+        let target = match &mut sending {
+            Sending::Join(join, table) => {
+                gather = |batch| {
+                    lock(join).take(table, batch);
+                    Ok(())
+                };
+                Target::Batches(&mut gather)
+            }
+            Sending::File(output) => Target::Output(output, format),
+            Sending::Stream(sender) => {
+                send = |batch| sender.rows(Rows::Batch(batch));
+                Target::Batches(&mut send)
+            }
+        };
+        let take = &mut |bytes: &[u8]| rejects.write(bytes);
+        let (stats, result) = convert_file(input, &table, &origin, target, threads, &control, take);
+        let finished = result.and_then(|()| finish(sending));
+        // What a stopped reader says is not what is wrong with the source.
+        let stopped = finished.is_err() && control.check().is_err();
+        (stats, if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { finished })
+    });
+    let error = result.err().map(|error| match error.kind() {
+        ErrorKind::Interrupted => to_python(&error),
+        _ => to_python(&error.in_source(label)),
+    });
+    Ok((counts(py, &table, &stats)?, error))
+}
+
+/// Ends a file; its bytes have left this process.
+fn finish(sending: Sending) -> Result<()> {
+    let Sending::File(output) = sending else {
+        return Ok(());
+    };
+    output.finish().map(drop)
+}
+
+/// Rejected rows, in a file that is made with the first of them.
+struct Rejects {
+    path: Option<PathBuf>,
+    file: Option<File>,
+}
+
+impl Rejects {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(spool::create_private(path).map_err(Error::encode)?),
+        };
+        file.write_all(bytes).map_err(Error::encode)
+    }
+}
+
+fn counts<'py>(
+    py: Python<'py>,
+    table: &tables::Table,
+    stats: &Stats,
+) -> PyResult<Bound<'py, PyDict>> {
+    let counts = PyDict::new(py);
+    for (name, count) in [
+        ("bytes_expanded", stats.bytes_expanded),
+        ("blank", stats.blank),
+        ("rows", stats.rows),
+        ("rows_written", stats.rows_written),
+        ("zero_dates", stats.zero_dates),
+        ("utf8", stats.utf8),
+        ("nul", stats.nul),
+    ] {
+        counts.set_item(name, count)?;
+    }
+    let reasons = Reason::ALL.iter().map(|reason| reason.as_str()).zip(stats.rejected);
+    counts.set_item("reasons", named(py, reasons)?)?;
+    let names = table.columns.iter().map(|column| column.name.as_str());
+    counts.set_item("misfits", named(py, names.zip(stats.misfits.iter().copied()))?)?;
+    counts.set_item("literals", stats.literals)?;
+    counts.set_item("unknown_columns", &stats.unknown_columns)?;
+    counts.set_item("missing_columns", &stats.missing_columns)?;
+    let courses = stats.courses.iter().map(|(course, rows)| (course.as_str(), *rows));
+    counts.set_item("courses", named(py, courses)?)?;
+    Ok(counts)
+}
+
+/// The counts that are not 0, by name.
+fn named<'py, 'n>(
+    py: Python<'py>,
+    counts: impl Iterator<Item = (&'n str, u64)>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let named = PyDict::new(py);
+    for (name, count) in counts.filter(|&(_, count)| count > 0) {
+        named.set_item(name, count)?;
+    }
+    Ok(named)
+}

@@ -1,0 +1,247 @@
+"""What `edxlogs db convert` does on request: joins, further columns, content; and the exchange."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import keys
+import make_package
+import oracle_tables
+from commands import Done, hidden, run
+from edxlogs.database_tables import Dialect, tables
+from product import table_rows
+
+NAME = "universityx-2014-10-05.zip"
+COURSE = make_package.COURSES[0]
+STEM = make_package.stem(COURSE)
+Rows = list[dict[str, Any]]
+
+
+def convert(package: Path, folder: Path, *options: str | Path) -> Done:
+    return run("db", "convert", package, "-o", folder / "out", *options, cwd=folder)
+
+
+def rows_of(folder: Path, table: str) -> Rows:
+    (path,) = (folder / "out" / table).rglob("*.parquet")
+    with path.open("rb") as file:
+        return table_rows(pq.read_table(file))
+
+
+def package(folder: Path, **replaced: bytes) -> Path:
+    """A package of one course, some of its files replaced."""
+    contents = []
+    for name, chunks in make_package.members([COURSE], count=30):
+        table = name.removeprefix("ora/").removeprefix(f"{STEM}-").split("-")[0]
+        contents.append((name, iter([replaced[table]]) if table in replaced else chunks))
+    return make_package.write(folder / NAME, contents)
+
+
+def truth(name: str) -> Rows:
+    """The rows of a table as the oracle reads them."""
+    table = tables()[name]
+    made = make_package.rows(table, COURSE, 30, 7)
+    data = b"".join(make_package.tab_lines(table, made, None))
+    module = table.dialect is Dialect.MODULE
+    return oracle_tables.read_tab(data, table.columns, module=module).rows
+
+
+def test_the_state_of_problems_has_columns(tmp_path: Path) -> None:
+    done = convert(package(tmp_path), tmp_path, "--expand", "studentmodule")
+    assert done.code == 0, done.stderr
+    rows = rows_of(tmp_path, "courseware_studentmodule")
+    for row, theirs in zip(rows, truth("courseware_studentmodule"), strict=True):
+        state = json.loads(theirs["state"])
+        assert (row["state_attempts"], row["state_seed"]) == (
+            state.get("attempts"),
+            state.get("seed"),
+        )
+        assert row["state_done"] == state.get("done")
+        score = state.get("score", {})
+        assert row["state_score_earned"] == score.get("raw_earned")
+        assert row["state_score_possible"] == score.get("raw_possible")
+        for name in ("correct_map", "student_answers"):
+            mine = row[f"state_{name}"]
+            assert (mine and json.loads(mine)) == state.get(name)
+
+
+def test_odd_states_cost_no_row(tmp_path: Path) -> None:
+    header = b"id\tstate\n"
+    states = [
+        b'{"attempts": "3", "seed": 1.5, "score": null}',
+        b'{"attempts": 1, "attempts": 2, "correct_map": "text", "done": "x"}',
+        b"not json",
+        b"NULL",
+        b"[1]",
+    ]
+    data = header + b"".join(b"%d\t%s\n" % (at, state) for at, state in enumerate(states))
+    path = package(tmp_path, courseware_studentmodule=data)
+    assert convert(path, tmp_path, "--expand", "studentmodule").code == 0
+    rows = rows_of(tmp_path, "courseware_studentmodule")
+    assert [row["state_attempts"] for row in rows] == [3, 2, None, None, None]
+    assert rows[1]["state_correct_map"] == '"text"'
+    assert json.loads(rows[0]["misfits"]) == {"state_seed": "1.5"}
+    assert json.loads(rows[1]["misfits"]) == {"state_done": "x"}
+    assert json.loads(rows[2]["misfits"]) == {"state": "not json"}
+    assert [row["misfits"] for row in rows[3:]] == [None, None]
+
+
+def by(rows: Rows, column: str) -> dict[Any, dict[str, Any]]:
+    return {row[column]: row for row in rows if row[column] is not None}
+
+
+def bare(rows: Rows, column: str) -> Rows:
+    return [{**row, column: row[column] and row[column].replace("-", "")} for row in rows]
+
+
+def test_open_response_assessments_are_joined(tmp_path: Path) -> None:
+    done = convert(
+        package(tmp_path), tmp_path, "--expand", "ora", "--table", "submissions_submission"
+    )
+    assert done.code == 0, done.stderr
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"_edxlogs", "ora_submissions", "submissions_submission"}
+    items = by(truth("submissions_studentitem"), "id")
+    scores = by(truth("submissions_score"), "submission_id")
+    users = by(truth("student_anonymoususerid"), "anonymous_user_id")
+    states = by(bare(truth("workflow_assessmentworkflow"), "submission_uuid"), "submission_uuid")
+    said = by(bare(truth("assessment_assessmentfeedback"), "submission_uuid"), "submission_uuid")
+    criteria = by(truth("assessment_criterion"), "id")
+    options = by(truth("assessment_criterionoption"), "id")
+    assessments = bare(truth("assessment_assessment"), "submission_uuid")
+    parts = truth("assessment_assessmentpart")
+    rows = rows_of(tmp_path, "ora_submissions")
+    submissions = bare(truth("submissions_submission"), "uuid")
+    assert len(rows) == len(submissions)
+    joined = 0
+    for row, theirs in zip(rows, submissions, strict=True):
+        assert row["submission_uuid"] == theirs["uuid"]
+        assert row["submission_id"] == theirs["id"]
+        for name in ("attempt_number", "submitted_at", "created_at", "status"):
+            assert row[name] == theirs[name]
+        assert json.loads(row["raw_answer"]) == json.loads(theirs["raw_answer"])
+        item = items.get(theirs["student_item_id"], {})
+        for name in ("student_id", "item_id", "item_type", "course_id"):
+            assert row[name] == item.get(name)
+        score = scores.get(theirs["id"], {})
+        assert row["points_earned"] == score.get("points_earned")
+        assert row["points_possible"] == score.get("points_possible")
+        assert row["scored_at"] == score.get("created_at")
+        assert row["workflow_status"] == states.get(theirs["uuid"], {}).get("status")
+        assert row["feedback_text"] == said.get(theirs["uuid"], {}).get("feedback_text")
+        its = [one for one in assessments if one["submission_uuid"] == theirs["uuid"]]
+        mine = json.loads(row["assessments"])
+        assert [one["id"] for one in mine] == [one["id"] for one in its]
+        for one, other in zip(mine, its, strict=True):
+            joined += 1
+            assert one["feedback"] == other["feedback"]
+            assert one["scorer_id"] == other["scorer_id"]
+            assert one["scorer_user_id"] == users.get(other["scorer_id"], {}).get("user_id")
+            moment = one["scored_at"] and oracle_tables.moment(one["scored_at"])
+            assert moment == other["scored_at"]
+            assert one["parts"] == [
+                {
+                    "criterion": criteria.get(part["criterion_id"], {}).get("name"),
+                    "option": options.get(part["option_id"], {}).get("name"),
+                    "points": options.get(part["option_id"], {}).get("points"),
+                    "feedback": part["feedback"],
+                }
+                for part in parts
+                if part["assessment_id"] == other["id"]
+            ]
+        kinds = [one["score_type"] for one in its]
+        assert row["peer_assessments"] == kinds.count("PE")
+    assert joined == len(assessments)
+
+
+def packed(*files: tuple[str, bytes], link: str | None = None) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        if link is not None:
+            info = tarfile.TarInfo("link")
+            info.type, info.linkname = tarfile.SYMTYPE, link
+            archive.addfile(info)
+    return out.getvalue()
+
+
+def test_content_is_unpacked_on_request(tmp_path: Path) -> None:
+    path = package(tmp_path)
+    assert convert(path, tmp_path).code == 0
+    assert not (tmp_path / "out" / "course").exists()
+    assert convert(path, tmp_path, "--unpack", "--overwrite").code == 0
+    (folder,) = (tmp_path / "out" / "course").glob("course=*/universityx-2014-10-05-prod")
+    found = {str(file.relative_to(folder)) for file in folder.rglob("*.xml")}
+    assert found == {"course/course.xml", "course/html/a.xml"}
+    assert convert(path, tmp_path, "--unpack", "--overwrite").code == 0
+    assert hidden(tmp_path / "out") == []
+    assert all(file.stat().st_mode & 0o077 == 0 for file in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(("../evil", b"x")),
+        packed(("/evil", b"x")),
+        packed(("a/../../evil", b"x")),
+        packed(("a", b"x"), ("a", b"y")),
+        packed(("a", b"x"), ("a/b", b"y")),
+        packed(("a", b"x" * 5000))[:-40],
+        b"no tar",
+    ],
+)  # fmt: skip
+def test_content_that_leads_elsewhere_is_withheld(tmp_path: Path, content: bytes) -> None:
+    path = package(tmp_path, course=content)
+    done = convert(path, tmp_path, "--unpack")
+    assert done.code == 1
+    assert len(done.told) == 1
+    assert "(withheld)" in done.told[0]
+    assert not (tmp_path / "out" / "course").exists()
+    assert not list(tmp_path.rglob("evil"))
+    assert (tmp_path / "out" / "auth_user").exists()
+
+
+def test_links_in_content_are_not_made(tmp_path: Path) -> None:
+    path = package(tmp_path, course=packed(("a/b", b"x"), link="/etc"))
+    assert convert(path, tmp_path, "--unpack").code == 0
+    found = [file for file in (tmp_path / "out" / "course").rglob("*") if not file.is_dir()]
+    assert [file.name for file in found] == ["b"]
+
+
+@pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+def test_a_research_package_is_converted(tmp_path: Path) -> None:
+    packed = make_package.research(COURSE, 12)
+    path = tmp_path / "universityx_CS101_2014_T1.tar.gz.gpg"
+    with keys.home() as home:
+        keys.make_key(home, "Data Czar <czar@univx.example>")
+        path.write_bytes(keys.encrypt(home, ["czar@univx.example"], packed))
+        done = convert(path, tmp_path, "--gnupg-home", home, "--report", tmp_path / "report")
+        assert done.code == 0, done.stderr
+        members = json.loads((tmp_path / "report").read_bytes())["members"]
+        status = {one["member"]: one["status"] for one in members}
+        assert status["events/x-events-2014-10-04.log.gz"] == "left"
+        enrolments = rows_of(tmp_path, "student_courseenrollment")
+        assert [row["id"] for row in enrolments] == list(range(1, 13))
+        assert {str(row["snapshot_date"]) for row in enrolments} == {"2014-10-05"}
+        delivered = [one for one in members if one["status"] == "delivered"]
+        assert {one["course"] for one in delivered} == {COURSE}
+        assert {one["table"] for one in delivered} == {
+            name for name, table in tables().items() if not table.in_ora
+        } - {"email_opt_in", "course"}
+        # An altered message gives no row of any of its files.
+        broken = bytearray(path.read_bytes())
+        broken[-40] ^= 1
+        path.write_bytes(broken)
+        done = convert(path, tmp_path, "--gnupg-home", home, "--overwrite", "-o", tmp_path / "b")
+        assert done.code == 1
+        assert len(done.told) == 1
+        assert list((tmp_path / "b").iterdir()) == []

@@ -1,0 +1,42 @@
+"""Memory of `edxlogs db convert`: bounded by the threads, not by the size of a table."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+import make_package
+from commands import run_measured
+from edxlogs.database_tables import tables
+
+NAME = "universityx-2014-10-05.zip"
+MEGABYTE = 1_000_000
+
+
+def package(folder: Path, megabytes: int) -> Path:
+    """Two large tables and one row of more than a block."""
+    table = tables()["courseware_studentmodule"]
+    contents = []
+    for course in make_package.COURSES[:2]:
+        header, *deck = make_package.tab_lines(
+            table, make_package.rows(table, course, 2000, 7), None
+        )
+        body = b"".join(deck)
+        long = deck[0].replace(b'{"', b'{"' + b"x" * (20 * MEGABYTE), 1)
+        many = itertools.repeat(body, megabytes * MEGABYTE // len(body))
+        name = make_package.file_name(table, course, "prod")
+        contents.append((name, itertools.chain([header, long], many)))
+    return make_package.write(folder / NAME, contents)
+
+
+@pytest.mark.parametrize(
+    "megabytes", [150, pytest.param(2000, marks=pytest.mark.slow)]
+)  # fmt: skip
+def test_memory_is_bounded(tmp_path: Path, megabytes: int) -> None:
+    package(tmp_path, megabytes)
+    words = ("db", "convert", NAME, "-o", "out", "--threads", "2", "-q")
+    done, peak = run_measured(*words, cwd=tmp_path, seconds=300)
+    assert done.code == 0, done.stderr
+    assert peak < 400 * MEGABYTE

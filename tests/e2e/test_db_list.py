@@ -1,0 +1,85 @@
+"""`edxlogs db list`, from a file and from S3."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import make_package
+from commands import run
+from edxlogs.database_tables import tables
+from edxlogs.layout import PACKAGES_BUCKET
+from s3_server import Server
+
+NAME = "universityx-2014-10-05.zip"
+
+
+def package(folder: Path, *, odd: bool = False) -> Path:
+    contents = make_package.members(make_package.COURSES[:2], count=2, odd=odd)
+    return make_package.write(folder / NAME, contents)
+
+
+def test_json_names_every_file(tmp_path: Path) -> None:
+    path = package(tmp_path, odd=True)
+    done = run("db", "list", path, "--json", cwd=tmp_path)
+    assert done.code == 0
+    (one,) = json.loads(done.stdout)["packages"]
+    assert (one["partner"], one["day"]) == ("universityx", "2014-10-05")
+    assert one["bytes"] == path.stat().st_size
+    found = {(file["table"], file["course"]) for file in one["files"]}
+    stems = [make_package.stem(course) for course in make_package.COURSES[:2]]
+    expected = {(name, stem) for name in tables() for stem in stems if name != "email_opt_in"}
+    assert expected <= found
+    assert ("email_opt_in", "UniversityX") in found
+    assert [name.rpartition("/")[2] for name in one["unknown"]] == ["notes.txt"]
+    assert [name.rpartition("-")[2] for name in one["failed"]] == ["analytics.sql.failed"]
+    assert one["absent"] == []
+
+
+def test_missing_tables_are_told_by_course(tmp_path: Path) -> None:
+    courses = make_package.COURSES[:2]
+    name = make_package.file_name(tables()["wiki_article"], courses[1], "prod")
+    contents = (one for one in make_package.members(courses, count=1) if one[0] != name)
+    make_package.write(tmp_path / NAME, contents)
+    done = run("db", "list", NAME, "--by", "course", cwd=tmp_path)
+    rows = [line.split() for line in done.stdout.decode().splitlines()]
+    missing = {row[0]: row[-1] for row in rows if row[0].startswith("UniversityX-")}
+    assert missing == {
+        "UniversityX-CS101-2014_T1": "-",
+        "UniversityX-HY-101-2013-Fall": "wiki_article",
+    }
+
+
+def test_a_table_is_told_by_sizes_and_courses(tmp_path: Path) -> None:
+    package(tmp_path)
+    done = run("db", "list", NAME, cwd=tmp_path)
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith(f"{NAME} of 2014-10-05: 89 files, ")
+    rows = [line.split() for line in lines[2:]]
+    assert [row[0] for row in rows] == list(tables())
+    assert {tuple(row[1:4]) for row in rows if row[0] != "email_opt_in"} == {("prod", "2", "2")}
+
+
+def test_a_bad_package_is_one_line_and_the_others_are_listed(tmp_path: Path) -> None:
+    package(tmp_path)
+    (tmp_path / "bad.zip").write_bytes(b"hello")
+    done = run("db", "list", "bad.zip", NAME, "none.zip", cwd=tmp_path)
+    assert done.code == 1
+    assert len(done.told) == 2
+    assert "bad.zip: is no zip" in done.told[0]
+    assert "none.zip: no such file" in done.told[1]
+    assert done.stdout.startswith(NAME.encode())
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_of_an_object_only_the_directory_is_fetched(tmp_path: Path, s3_server: Server) -> None:
+    path = package(tmp_path)
+    s3_server.bucket(PACKAGES_BUCKET, {NAME: path.read_bytes()})
+    url = f"s3://{PACKAGES_BUCKET}/{NAME}"
+    remote = run("db", "list", url, "--json", cwd=tmp_path, AWS_ENDPOINT_URL=s3_server.url)
+    local = run("db", "list", path, "--json", cwd=tmp_path)
+    assert remote.code == 0, remote.stderr
+    (mine,), (theirs,) = (json.loads(one.stdout)["packages"] for one in (remote, local))
+    assert {**mine, "place": ""} == {**theirs, "place": ""}

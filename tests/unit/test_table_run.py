@@ -1,0 +1,102 @@
+"""Runs that are stopped, and go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import make_package
+from commands import hidden
+from edxlogs import _core, table_run
+from edxlogs.database_package import open_package
+from edxlogs.gpg import Gpg
+from edxlogs.table_account import MemberAccount, TableAccount
+from edxlogs.table_courses import TableChoice
+from edxlogs.table_folder import TableFolder
+from edxlogs.table_reading import TableReader
+from edxlogs.table_run import TableRun
+
+COURSES = make_package.COURSES[:2]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    contents = make_package.members(COURSES, count=5, modules=4000)
+    return make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+
+
+def convert(package: Path, target: Path, **options: Any) -> tuple[TableAccount, int]:
+    """The account of a run, and how many bytes it read."""
+    reader = TableReader(Gpg(prompt=False), _core.Control())
+    with TableFolder(target) as folder:
+        run = TableRun(reader, [open_package(str(package))], TableChoice(), folder, **options)
+        run.plan()
+        return run(), reader.bytes_read
+
+
+class StopError(Exception):
+    """The run ends here."""
+
+
+def stop_after(count: int) -> Any:
+    """Stops a run once it has so many large files ready."""
+    seen: list[MemberAccount] = []
+
+    def on_member(account: MemberAccount) -> None:
+        seen.append(account)
+        if sum(one.table == "courseware_studentmodule" for one in seen) == count:
+            raise StopError
+
+    return on_member
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = folder.rglob("*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_stopped_run_goes_on(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_run, "LARGE_BYTES", 1 << 20)
+    whole, all_bytes = convert(package, tmp_path / "whole")
+    with pytest.raises(StopError):
+        convert(package, tmp_path / "out", on_member=stop_after(1))
+    assert contents(tmp_path / "out") == {}
+    account, read = convert(package, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert account.total == whole.total
+    earlier = [one.table for one in account.members if one.earlier]
+    assert set(earlier) == {"courseware_studentmodule"}
+    assert read < all_bytes - (1 << 20)
+    assert hidden(tmp_path / "out") == []
+
+
+def test_what_is_ready_is_not_believed_when_it_was_changed(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_run, "LARGE_BYTES", 1 << 20)
+    with pytest.raises(StopError):
+        convert(package, tmp_path / "out", on_member=stop_after(2))
+    work = tmp_path / "out" / ".tables.edxlogs"
+    ready = sorted(work.glob("*-rows"), key=lambda path: -path.stat().st_size)
+    ready[0].write_bytes(ready[0].read_bytes()[:-1])
+    journal = work / "journal"
+    journal.write_bytes(journal.read_bytes() + b'{"key": "cut')
+    account, _ = convert(package, tmp_path / "out")
+    assert sum(one.earlier for one in account.members) == 1
+    convert(package, tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_other_words_or_another_package_take_nothing_of_it(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_run, "LARGE_BYTES", 1 << 20)
+    with pytest.raises(StopError):
+        convert(package, tmp_path / "out", on_member=stop_after(1))
+    account, _ = convert(package, tmp_path / "out", format_name="csv")
+    assert not any(one.earlier for one in account.members)
+    assert hidden(tmp_path / "out") == []

@@ -1,0 +1,98 @@
+"""Tables to Python: streams, their rows, their trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import polars
+import pyarrow as pa
+import pytest
+
+import edxlogs
+import make_package
+import oracle_tables
+from edxlogs.database_tables import Dialect, tables
+from edxlogs.errors import ConfigError, FormatError
+from edxlogs.table_account import Status
+from product import table_rows
+
+COURSES = make_package.COURSES[:3]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    contents = make_package.members(COURSES, sites=("prod", "edge"), count=8)
+    return make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+
+
+def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
+    found = edxlogs.tables(package)
+    assert list(found) == [name for name in tables() if name != "course"]
+    for name, stream in found.items():
+        table = tables()[name]
+        rows = table_rows(pa.table(stream))
+        assert stream.verified
+        assert stream.account.total.rows_written == len(rows)
+        if table.dialect not in (Dialect.TAB, Dialect.MODULE):
+            continue
+        expected = [
+            (course, site, row[table.columns[0][0]])
+            for site in ("prod", "edge")
+            for course in COURSES
+            for row in oracle_tables.read_tab(
+                b"".join(
+                    make_package.tab_lines(table, make_package.rows(table, course, 8, 7), None)
+                ),
+                table.columns,
+                module=table.dialect is Dialect.MODULE,
+            ).rows
+        ]
+        assert [(row["course"], row["site"], row[table.columns[0][0]]) for row in rows] == expected
+
+
+def test_courses_and_sites_are_chosen(package: Path) -> None:
+    found = edxlogs.tables(package, course="course-v1:*", site="edge")
+    assert "email_opt_in" not in found
+    rows = table_rows(pa.table(found["auth_user"]))
+    assert {(row["course"], row["site"]) for row in rows} == {(COURSES[0], "edge")}
+    assert len(edxlogs.tables(package, course="none")) == 0
+    with pytest.raises(KeyError):
+        found["auth_users"]
+
+
+def test_other_libraries_take_a_stream(package: Path) -> None:
+    found = edxlogs.tables(str(package), expand=True)
+    frame = polars.DataFrame(found["courseware_studentmodule"])
+    assert frame.height == 48
+    assert "state_attempts" in frame.columns
+    reader = pa.RecordBatchReader.from_stream(found["auth_user"])
+    counted = duckdb.connect().from_arrow(reader).aggregate("count(*)").fetchall()
+    assert counted == [(48,)]
+
+
+def test_a_stream_of_a_damaged_file_raises_before_its_end(package: Path) -> None:
+    with package.open("rb") as file:
+        data = bytearray(file.read())
+    at = data.index(b"\tis_staff\t", data.index(b"UniversityX-HY-101-2013-Fall-auth_user-prod"))
+    data[at + 300] ^= 1
+    package.write_bytes(data)
+    stream = edxlogs.tables(package)["auth_user"]
+    with pytest.raises(FormatError, match="another checksum"):
+        list(stream)
+    assert not stream.verified
+    assert len(stream.account.of_status(Status.WITHHELD)) == 1
+    assert pa.table(edxlogs.tables(package)["auth_userprofile"]).num_rows == 48
+
+
+def test_a_stream_is_read_once(package: Path) -> None:
+    stream = edxlogs.tables(package)["auth_user"]
+    pa.table(stream)
+    with pytest.raises(ConfigError, match="read already"):
+        pa.table(stream)
+
+
+def test_a_stream_can_be_left(package: Path) -> None:
+    with edxlogs.tables(package)["auth_user"] as stream:
+        next(iter(stream))
+    assert not stream.verified
