@@ -425,3 +425,21 @@ def test_mended_rejects_are_an_input(tmp_path: Path) -> None:
     assert_whole(tmp_path / "out")
     places = [(row["source"], row["line"], row["user_id"]) for row in _rows(tmp_path / "out")]
     assert places == [("tracking.log", 1, 1), ("tracking.log", 2, 7), ("tracking.log", 3, 2)]
+
+
+def test_a_dataset_in_a_folder_that_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "tracking.log").write_bytes(commands.events(5))
+    options = ("--partition-by", "date", "--format", "jsonl", "-q")
+    for _ in range(2):
+        assert commands.run("filter", ".", "-o", "out", *options, cwd=tmp_path).code == 0
+        assert commands.run("cat", "out", cwd=tmp_path).stdout == commands.events(5)
+
+
+@pytest.mark.parametrize(
+    "options", [("--report", "-"), ("--report", "x", "--rejects", "x"), ("--rejects", "out")]
+)
+def test_names_that_are_taken(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "tracking.log").write_bytes(commands.event())
+    told = ("-o", "out", "--partition-by", "date", *options)
+    assert commands.run("filter", "tracking.log", *told, cwd=tmp_path).code == 2
+    assert os.listdir(tmp_path) == ["tracking.log"]
