@@ -59,6 +59,10 @@ class Store:
         self._replaces_all = False
         if home is None:
             _refuse_foreign(folder, self.name)
+            try:
+                disk.make_folder(folder, self._folder_mode)
+            except OSError as error:
+                raise self._cannot(error) from error
         self.manifest = Manifest(self.home, self.name)
         self.manifest.lock()
         try:
@@ -72,6 +76,10 @@ class Store:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def _folder_mode(self) -> int:
+        return self._mode | (self._mode & 0o444) >> 2
 
     def claim(self, query: dict[str, Any], *, overwrite: bool) -> None:
         """Say what the rows of this run are.
@@ -126,7 +134,7 @@ class Store:
             staged, target = self.new / file.staged, self.folder / file.path
             if not staged.exists():
                 continue
-            disk.make_folder(target.parent, self._mode | (self._mode & 0o444) >> 2)
+            disk.make_folder(target.parent, self._folder_mode)
             disk.rename(staged, target)
         added = {file.path for file in segment.added}
         for path in segment.removed:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import random
+import resource
 import signal
 import time
 from collections.abc import Sequence
@@ -392,3 +393,53 @@ def test_a_stream_is_no_input_of_a_dataset(tmp_path: Path) -> None:
     )
     assert done.code == 2
     assert "is a stream" in done.stderr
+
+
+@pytest.mark.parametrize("most_bytes", [2_000, 12_000])
+def test_no_room_on_the_disk(
+    tmp_path: Path, logs: Path, undisturbed: tuple[list[Step], tuple[Any, ...]], most_bytes: int
+) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+    arguments = ("filter", logs, "-o", "out", *OPTIONS)
+    process = commands.start(*arguments, cwd=tmp_path, preexec_fn=limit)
+    done = commands.finish(process)
+    assert done.code == 1, done.stderr
+    assert len(done.told) == 1
+    assert commands.run(*arguments, cwd=tmp_path).code == 0
+    state, wanted = _state(tmp_path), undisturbed[1]
+    assert state[1:] == wanted[1:]
+
+
+def test_mended_rejects_are_an_input(tmp_path: Path) -> None:
+    cut = commands.event(7)[:-9]
+    (tmp_path / "tracking.log").write_bytes(commands.event(1) + cut + b"\n" + commands.event(2))
+    options = ("--partition-by", "date", "-q")
+    told = ("filter", "tracking.log", "-o", "out", "--rejects", "bad", *options)
+    assert commands.run(*told, cwd=tmp_path).code == 0
+    mended = (tmp_path / "bad").read_bytes().replace(cut + b"\n", commands.event(7))
+    (tmp_path / "mended").write_bytes(mended)
+    again = ("filter", "tracking.log", "mended", *told[2:])
+    assert commands.run(*again, cwd=tmp_path).code == 0
+    assert_whole(tmp_path / "out")
+    places = [(row["source"], row["line"], row["user_id"]) for row in _rows(tmp_path / "out")]
+    assert places == [("tracking.log", 1, 1), ("tracking.log", 2, 7), ("tracking.log", 3, 2)]
+
+
+def test_a_dataset_in_a_folder_that_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "tracking.log").write_bytes(commands.events(5))
+    options = ("--partition-by", "date", "--format", "jsonl", "-q")
+    for _ in range(2):
+        assert commands.run("filter", ".", "-o", "out", *options, cwd=tmp_path).code == 0
+        assert commands.run("cat", "out", cwd=tmp_path).stdout == commands.events(5)
+
+
+@pytest.mark.parametrize(
+    "options", [("--report", "-"), ("--report", "x", "--rejects", "x"), ("--rejects", "out")]
+)
+def test_names_that_are_taken(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "tracking.log").write_bytes(commands.event())
+    told = ("-o", "out", "--partition-by", "date", *options)
+    assert commands.run("filter", "tracking.log", *told, cwd=tmp_path).code == 2
+    assert os.listdir(tmp_path) == ["tracking.log"]

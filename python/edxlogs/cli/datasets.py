@@ -16,7 +16,13 @@ import orjson
 from edxlogs import _core
 from edxlogs.account import Account, many
 from edxlogs.cli.options import s3_of
-from edxlogs.cli.running import Command, asked_for, select_sources, split_columns
+from edxlogs.cli.running import (
+    Command,
+    asked_for,
+    refuse_same,
+    select_sources,
+    split_columns,
+)
 from edxlogs.dataset_run import DatasetRun
 from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
@@ -25,6 +31,7 @@ from edxlogs.manifest import Segment
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query, values
 from edxlogs.s3 import SCHEME
+from edxlogs.selection import Selection
 from edxlogs.sinks import STDOUT, OutputFile
 from edxlogs.sources import Source
 from edxlogs.store import HOME, Store
@@ -113,6 +120,8 @@ def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[
         stores = stores_there(stack, [wanted])
         is_known = partial(is_unchanged, list(stores.values()))
         selection = select_sources(arguments, conditions, s3_of(options), options, is_known)
+        leave_out(selection, [wanted])
+        refuse_same(options["output"], options, selection)
         store = stores.get(wanted.folder) or open_store(stack, wanted)
         query = wanted.query(store, options["check"])
         selection.account.warnings += near_columns(query.column_names)
@@ -136,6 +145,16 @@ def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[
             end(target, beside)
         told = f"{many(account.rows_written, 'row')} in {shown(options['output'])}: "
         return command.close(account, told + read_of(target, len(selection.sources)), rejects)
+
+
+def leave_out(selection: Selection, wanted: Sequence[Wanted]) -> None:
+    """Leave out what the datasets hold themselves, where they lie in a folder that is searched."""
+    folders = tuple(f"{os.path.realpath(one.folder)}{os.sep}" for one in wanted)
+    selection.sources = [
+        one
+        for one in selection.sources
+        if one.remote is not None or not os.path.realpath(one.path).startswith(folders)
+    ]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from edxlogs.cli.datasets import (
     end,
     is_unchanged,
     keeps_datasets,
+    leave_out,
     open_store,
     query_options,
     stores_there,
@@ -52,6 +53,7 @@ def run_job(path: Path, *, quiet: bool) -> int:
         is_known = partial(is_unchanged, list(stores.values()))
         chosen = Conditions(site=options["site"], days=parse_days(options["days"]))
         selection = select_sources(job.sources, chosen, s3_of(options), options, is_known)
+        leave_out(selection, wanted)
         targets = []
         for one in wanted:
             store = stores.get(one.folder) or open_store(stack, one)

@@ -93,7 +93,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     s3 = s3_of(options)
     selection = select_sources(arguments, conditions, s3, options)
     selection.account.warnings += near_columns(query.column_names)
-    _refuse_same(target, options, selection)
+    refuse_same(target, options, selection)
     metadata = [
         ("edxlogs.version", _core.__version__),
         ("edxlogs.query", orjson.dumps(conditions.shown()).decode()),
@@ -156,7 +156,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         keep_rejects=options["rejects"] is not None,
     )
     selection = select_sources(arguments, conditions, s3_of(options), options)
-    _refuse_same(STDOUT, options, selection)
+    refuse_same(STDOUT, options, selection)
     with ExitStack() as stack:
         command = Command(stack, query, conditions, selection, options)
         delivery = Delivery()
@@ -392,7 +392,7 @@ def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> 
         raise ConfigError("rejects: are only known after the checks; leave --unverified out")
 
 
-def _refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
+def refuse_same(target: str, options: dict[str, Any], selection: Selection) -> None:
     """Files that are written must be different ones, and local but for the output."""
     named = [
         os.path.realpath(path)
