@@ -45,7 +45,7 @@ def test_yesterdays_result_stays_when_nothing_was_delivered(tmp_path: Path) -> N
     (tmp_path / "a.log.gz").write_bytes(pack(event(2))[:-3])
     done = run("filter", "a.log.gz", "-o", "out.jsonl", "--overwrite", cwd=tmp_path)
     assert done.code == 1
-    assert "out.jsonl stays" in done.stderr
+    assert "out.jsonl is not written: no source passed its checks" in done.stderr
     assert (tmp_path / "out.jsonl").read_bytes() == event(1)
 
 
