@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -70,6 +71,12 @@ def finish(process: subprocess.Popen[bytes], seconds: float = SECONDS) -> Done:
         process.communicate()
         raise
     return judge(process.returncode, stdout or b"", stderr or b"")
+
+
+def small_files() -> None:
+    """A disk that is full after 64 KiB, as seen by one process."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 def judge(code: int, stdout: bytes, stderr: bytes) -> Done:

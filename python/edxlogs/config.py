@@ -44,6 +44,8 @@ def read_config() -> dict[str, Any]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"config file: {where}: {shown(str(error))}") from error
+    except RecursionError:
+        raise ConfigError(f"config file: {where}: it is nested too deeply") from None
     return {key: _value(key, value, path) for key, value in values.items()}
 
 
@@ -75,7 +77,7 @@ def _value(key: str, value: Any, path: Path) -> Any:
 
 
 def _text(value: Any, _path: Path) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and "\0" not in value else None
 
 
 def _texts(value: Any, path: Path) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from edxlogs.names import shown
 _TEXT, _TEXTS, _NUMBER, _FLAG = (
     "text",
     "text, or a list of it",
-    "a number, 1 or more",
+    "a number, 1 or more, of at most 18 digits",
     "true or false",
 )
 
@@ -119,6 +119,8 @@ def read_job(path: Path) -> Job:
         raise ConfigError(f"job: {name}: is not UTF-8; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"job: {name}: is no TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"job: {name}: is nested too deeply; write it as in the docs") from None
     datasets = document.pop("dataset", [])
     _check(name, document, _JOB)
     if not isinstance(datasets, list) or not datasets:
@@ -133,10 +135,20 @@ def read_job(path: Path) -> Job:
         for key in ("output", "partition_by"):
             if key not in dataset:
                 raise ConfigError(f"job: {where}: {key} is missing; add it")
-    outputs = [os.path.realpath(path.parent / one["output"]) for one in datasets]
+    _refuse_nested(name, [Path(os.path.realpath(path.parent / one["output"])) for one in datasets])
+    return Job(path.parent, document, datasets)
+
+
+def _refuse_nested(name: str, outputs: Sequence[Path]) -> None:
+    """Refuse datasets in one folder: readers would take the rows of both for one table."""
     if len(set(outputs)) < len(outputs):
         raise ConfigError(f"job: {name}: two datasets have the same output; name each differently")
-    return Job(path.parent, document, datasets)
+    for output in outputs:
+        if not set(outputs).isdisjoint(output.parents):
+            raise ConfigError(
+                f"job: {name}: {shown(os.fspath(output))}: is inside another output; name a folder"
+                " beside it"
+            )
 
 
 def _check(where: str, table: Mapping[str, Any], known: Mapping[str, str]) -> None:
@@ -153,7 +165,7 @@ def _is(value: Any, kind: str) -> bool:
     if kind == _FLAG:
         return isinstance(value, bool)
     if kind == _NUMBER:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 10**18
     if kind == _TEXTS and isinstance(value, list):
-        return bool(value) and all(isinstance(one, str) for one in value)
-    return isinstance(value, str)
+        return bool(value) and all(_is(one, _TEXT) for one in value)
+    return isinstance(value, str) and "\0" not in value

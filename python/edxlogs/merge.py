@@ -100,4 +100,7 @@ def _link(source: Path, target: Path) -> None:
                 raise
             shutil.copyfile(source, target)
     except OSError as error:
-        raise OutputError(f"merge: {shown(os.fspath(source))}: {error.strerror}") from error
+        raise OutputError(
+            f"merge: {shown(os.fspath(source))}: cannot be copied: {error.strerror}; mend that, and"
+            " run again"
+        ) from error

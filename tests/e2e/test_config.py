@@ -34,7 +34,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("profile = []", "profile: it must be a text, or a list of texts"),
         ("requester_pays = 'yes'", "requester_pays: it must be true or false"),
         ("gnupg_home = ['a']", "gnupg_home: it must be a path"),
+        ('gnupg_home = "a\\u0000"', "gnupg_home: it must be a path"),
         ("partner = univx", "Invalid value (at line 1, column 11)"),
+        ("partner = " + "[" * 5000, "it is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, config: Path, text: str, told: str) -> None:

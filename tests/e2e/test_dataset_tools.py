@@ -211,3 +211,58 @@ def test_lines_are_no_columns(tmp_path: Path, logs: list[Path]) -> None:
     with pytest.raises(edxlogs.ConfigError, match="holds lines"):
         edxlogs.dataset(out)
     assert commands.run("cat", "out", "--course", COURSE, cwd=tmp_path).code == 2
+
+
+def test_cat_leaves_the_dataset_alone(tmp_path: Path, logs: list[Path]) -> None:
+    out = _grow(tmp_path, logs[:1])
+    before = datasets.files(out)
+    path = next(out.rglob("part-*.parquet"))
+    for target in (path, out / "_edxlogs" / "more.csv"):
+        done = commands.run("cat", "out", "-o", target, "--overwrite", cwd=tmp_path)
+        assert done.code == 2
+        assert done.told[0].endswith("is inside the dataset; name another place")
+    assert datasets.files(out) == before
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl.gz"])
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_cat_names_a_file_that_is_damaged(
+    tmp_path: Path, logs: list[Path], form: str, damage: str
+) -> None:
+    path = max(_grow(tmp_path, logs[:1], "--format", form).rglob("part-*"))
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    done = commands.run("cat", "out", cwd=tmp_path)
+    assert (done.code, done.stdout) == (1, b"")
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("edxlogs: dataset: out: ")
+    assert path.name in told
+    assert "is missing or damaged" in told
+
+
+def test_cat_tells_of_damage_without_a_row(tmp_path: Path, logs: list[Path]) -> None:
+    path = next(_grow(tmp_path, logs[:1]).rglob("part-*"))
+    path.write_bytes(b"secret" + bytes(path.stat().st_size - 6))
+    done = commands.run("cat", "out", "-o", "rows.csv", cwd=tmp_path)
+    assert done.code == 1
+    assert "out: a file of it: is missing or damaged" in done.told[0]
+    assert "secret" not in done.stderr
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_a_full_disk_names_the_output(tmp_path: Path, logs: list[Path]) -> None:
+    _grow(tmp_path, logs[:1])
+    source = str(logs[0])
+    for words, name in (
+        (["cat", "out", "-o", "rows.csv"], "rows.csv"),
+        (["filter", source, "-o", "new", "--partition-by", "site", "--format", "jsonl"], "new"),
+    ):
+        process = commands.start(*words, cwd=tmp_path, preexec_fn=commands.small_files)
+        done = commands.finish(process)
+        assert done.code == 1
+        (told,) = done.stderr.splitlines()
+        assert told.startswith(f"edxlogs: output: {name}: cannot be written: File too large")
+        assert "; make room, " in told
+    assert not (tmp_path / "rows.csv").exists()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import resource
-import signal
 import stat
 import subprocess
 import time
@@ -176,17 +174,11 @@ def test_a_pipe_or_a_device_is_never_replaced(tmp_path: Path) -> None:
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
-def _small_files() -> None:
-    """A disk that is full after 64 KiB, as seen by one process."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-
 @pytest.mark.parametrize("ending", FORMATS)
 def test_disk_full(tmp_path: Path, ending: str) -> None:
     (tmp_path / "a.log.gz").write_bytes(pack(commands.incompressible(10_000)))
     process = start(
-        "filter", "a.log.gz", "-o", f"out.{ending}", cwd=tmp_path, preexec_fn=_small_files
+        "filter", "a.log.gz", "-o", f"out.{ending}", cwd=tmp_path, preexec_fn=commands.small_files
     )
     done = finish(process)
     assert done.code == 1
@@ -200,7 +192,7 @@ def test_disk_full_for_rejects(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"no event\n" * 100_000)
     process = start(
         "filter", "a.log", "-o", "out.csv", "--rejects", "bad.txt", cwd=tmp_path,
-        preexec_fn=_small_files,
+        preexec_fn=commands.small_files,
     )  # fmt: skip
     done = finish(process)
     assert done.code == 1

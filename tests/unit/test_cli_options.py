@@ -27,7 +27,7 @@ def test_sizes(text: str | int, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0k", "-1", "1.5M", "8 XB", "MiB", "1e6", "\u0663", "8iB"]
+    "text", ["", "0", "0k", "-1", "1.5M", "8 XB", "MiB", "1e6", "\u0663", "8iB", "9" * 20]
 )
 def test_no_sizes(text: str) -> None:
     with pytest.raises(click.BadParameter):

@@ -64,9 +64,9 @@ def test_in_another_thread_it_does_nothing() -> None:
 
 
 def test_all_files_take_their_names_or_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody is told that nothing was published when something was."""
+    """Nobody is told that nothing was published when something was; the account is told."""
     monkeypatch.chdir(tmp_path)
     Path("a.log").write_bytes(event(1) + b"no event\n")
     link = os.link
@@ -79,6 +79,7 @@ def test_all_files_take_their_names_or_none(
     files = ["-o", "out.csv", "--rejects", "bad.txt", "--report", "r.json"]
     assert cli.run(["filter", "a.log", *files]) == 0
     assert sorted(os.listdir()) == ["a.log", "bad.txt", "out.csv", "r.json"]
+    assert "1 row to out.csv" in capsys.readouterr().err
 
 
 def test_stopped_while_a_file_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

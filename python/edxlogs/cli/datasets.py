@@ -159,9 +159,14 @@ def leave_out(selection: Selection, wanted: Sequence[Wanted]) -> None:
 
 @contextmanager
 def keeps_datasets(targets: Sequence[DatasetTarget]) -> Iterator[None]:
-    """Tell an interrupt that something was committed, if it was."""
+    """Tell an interrupt that something was committed, and name what cannot be written."""
     try:
         yield
+    except OutputError as error:
+        if str(error).startswith("output: "):
+            raise
+        names = ", ".join(target.store.name for target in targets)
+        raise OutputError(f"output: {names}: {error}; make room, and run again") from error
     except KeyboardInterrupt:
         if any(target.commits for target in targets):
             raise ResumableInterrupt from None

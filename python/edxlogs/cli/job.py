@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ from edxlogs.cli.progress import tell
 from edxlogs.cli.running import Command, select_sources
 from edxlogs.dataset_run import DatasetRun
 from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
-from edxlogs.errors import ConfigError
+from edxlogs.errors import ConfigError, OutputError
 from edxlogs.jobs import CONDITIONS, Job, listed, read_job
 from edxlogs.layout import parse_days
 from edxlogs.names import shown
@@ -46,6 +47,8 @@ def run_job(path: Path, *, quiet: bool) -> int:
     wanted = [_wanted(job, options, dataset) for dataset in job.datasets]
     for one in wanted:
         one.check()
+    if "reports" in job.options:
+        _make_folder(job.path(job.options["reports"]))
     name = job.options.get("name", path.stem)
     start = time.monotonic()
     with ExitStack() as stack:
@@ -78,6 +81,15 @@ def run_job(path: Path, *, quiet: bool) -> int:
     if not quiet or not is_whole:
         tell(_last_words(name, targets, seconds))
     return 0 if is_whole else 1
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"reports: {shown(os.fspath(folder))}: {error.strerror}; name another folder"
+        ) from error
 
 
 def _copy(account: Account) -> Account:
@@ -155,7 +167,6 @@ def _wanted(job: Job, options: Mapping[str, Any], dataset: Mapping[str, Any]) ->
 def _write_report(job: Job, name: str, targets: list[DatasetTarget], seconds: float) -> None:
     """Write the report of this run, and remove those that are too many."""
     folder = job.path(job.options["reports"])
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = {
         "schema_version": SCHEMA_VERSION,
         "version": _core.__version__,

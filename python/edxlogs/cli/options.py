@@ -29,7 +29,10 @@ class Bytes(click.ParamType[int]):
         match = re.fullmatch(r"([0-9]+)\s*([kmg]i?)?b?", str(value).strip().lower())
         if match is None or int(match[1]) == 0:
             self.fail(f"{value!r} is no size; write it like 8MiB", param, ctx)
-        return int(match[1]) * _UNITS[match[2] or ""]
+        size = int(match[1]) * _UNITS[match[2] or ""]
+        if size >= 10**18:
+            self.fail(f"{value!r} is more than any disk holds; write it like 8MiB", param, ctx)
+        return size
 
 
 class Mode(click.ParamType[int]):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from edxlogs import _core
-from edxlogs.cli.running import split_columns
+from edxlogs.cli.running import split_columns, written_to
 from edxlogs.dataset_reader import data_files, dataset
-from edxlogs.errors import ConfigError
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError, SourceError
 from edxlogs.manifest import Manifest
+from edxlogs.names import shown
 from edxlogs.query import micros, values
 from edxlogs.sinks import STDOUT, OutputFile, format_of
 from edxlogs.store import open_manifest, place_of
@@ -22,13 +24,16 @@ _CONDITIONS = {"course": "course_id", "event_type": "event_type", "site": "site"
 def cat_dataset(folder: Path, options: dict[str, Any]) -> int:
     """Run `edxlogs cat`; its exit status."""
     target: str = options["output"]
+    _refuse_inside(folder, target)
     with ExitStack() as stack:
         file = None
         if target != STDOUT:
             file = stack.enter_context(OutputFile(target, overwrite=options["overwrite"]))
         descriptor = 1 if file is None else file.create()
         manifest = open_manifest(folder)
-        with open(descriptor, "wb", closefd=False) as out:
+        _refuse_incomplete(folder, manifest)
+        where = "stdout" if file is None else file.name
+        with written_to(where), open(descriptor, "wb", closefd=False) as out:
             form = "" if manifest.query is None else manifest.query["format"]
             if form.startswith("jsonl"):
                 _cat_lines(folder, manifest, form, options, out)
@@ -37,6 +42,41 @@ def cat_dataset(folder: Path, options: dict[str, Any]) -> int:
         if file is not None:
             file.publish()
     return 0
+
+
+def _refuse_inside(folder: Path, target: str) -> None:
+    """An output in the dataset would replace its files, or be one of them for readers."""
+    if target != STDOUT and folder.resolve() in Path(target).resolve().parents:
+        raise ConfigError(f"output: {shown(target)}: is inside the dataset; name another place")
+
+
+def _refuse_incomplete(folder: Path, manifest: Manifest) -> None:
+    """Find out about files that are gone or cut before a row is written."""
+    for file in data_files(manifest):
+        try:
+            is_whole = place_of(folder, file).stat().st_size == file.bytes
+        except OSError:
+            is_whole = False
+        if not is_whole:
+            raise _unreadable(f"{manifest.name}: {shown(file.path)}")
+
+
+def _unreadable(what: str) -> SourceError:
+    return SourceError(
+        f"dataset: {what}: is missing or damaged; restore it, or make the dataset anew in another"
+        " folder"
+    )
+
+
+@contextmanager
+def _reads(folder: Path) -> Iterator[None]:
+    """Name the dataset whose files cannot be read; what readers say may hold its rows."""
+    try:
+        yield
+    except EdxlogsError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _unreadable(f"{shown(os.fspath(folder))}: a file of it") from error
 
 
 def _cat_lines(
@@ -52,7 +92,8 @@ def _cat_lines(
 
 
 def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO) -> None:
-    events = dataset(folder)
+    with _reads(folder):
+        events = dataset(folder)
     import pyarrow.csv
     import pyarrow.dataset
     import pyarrow.parquet
@@ -84,6 +125,16 @@ def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO) -> None:
     }
     if form not in writers:
         raise ConfigError("format: cat writes csv, parquet or arrow; choose another ending")
-    with writers[form]() as writer:
-        for batch in scanner.to_batches():
-            writer.write_batch(batch)
+
+    def batches() -> Iterator[Any]:
+        with _reads(folder):
+            yield from scanner.to_batches()
+
+    try:
+        with writers[form]() as writer:
+            for batch in batches():
+                writer.write_batch(batch)
+    except (BrokenPipeError, EdxlogsError):
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}") from error

@@ -336,13 +336,14 @@ class Command:
         made = [file for file in (*files, self._report) if file is not None]
         for file in made:
             file.store()
-        with suppress(KeyboardInterrupt):  # too late to stop: all files take their names
-            with put_off():
-                if self._journal is not None:
-                    self._journal.end(made)
-                # The output last: what is kept beside it goes with its hidden folder.
-                for file in reversed(made):
-                    file.publish()
+        # Too late to stop: all files take their names.
+        with suppress(KeyboardInterrupt), put_off():
+            if self._journal is not None:
+                self._journal.end(made)
+            # The output last: what is kept beside it goes with its hidden folder.
+            for file in reversed(made):
+                file.publish()
+        with suppress(KeyboardInterrupt):  # which may have come while they took them
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())
             elif not self._options["quiet"]:
