@@ -337,7 +337,7 @@ mod tests {
         }
 
         #[test]
-        fn long_names_differ_as_their_values_do(value in "[я-ю]{60,90}", other in "[я-ю]{60,90}") {
+        fn long_names_differ_as_their_values_do(value in "[а-я]{60,90}", other in "[а-я]{60,90}") {
             let name = |value: &str| folder_name("course_id", value.as_bytes(), false);
             prop_assert_eq!(name(&value) == name(&other), value == other);
             prop_assert!(name(&value).len() <= MOST_NAME_BYTES);
