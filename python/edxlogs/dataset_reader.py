@@ -36,8 +36,8 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         text, where the dataset is partitioned by them.
 
     Raises:
-        ConfigError: the folder is no dataset, holds lines rather than columns, or pyarrow is
-            missing.
+        ConfigError: the folder is no dataset, holds lines rather than columns, has a name that is
+            not UTF-8, or pyarrow is missing.
         OutputError: its manifest cannot be read.
     """
     try:
@@ -51,6 +51,12 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         ) from None
     folder = Path(folder)
     manifest = open_manifest(folder)
+    try:
+        os.fspath(folder).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"dataset: {manifest.name}: pyarrow reads only names in UTF-8; rename the folder"
+        ) from None
     form = _format(manifest)
     files = data_files(manifest)
     keys = [] if manifest.query is None else manifest.query["partition_by"]

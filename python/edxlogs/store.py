@@ -217,6 +217,8 @@ def _refuse_foreign(folder: Path, name: str) -> None:
         return
     except OSError as error:
         raise OutputError(f"output: {name}: {error.strerror}; name another folder") from error
+    if (folder / HOME / "tables.jsonl").exists():
+        raise ConfigError(f"output: {name}: holds tables of packages; name another folder")
     if entries and HOME not in entries:
         raise ConfigError(
             f"output: {name}: holds other files; name a new folder, or an empty one, for the"

@@ -76,7 +76,7 @@ class TableFolder:
         mode: permissions of the files; folders can be searched by those who can read them.
 
     Raises:
-        ConfigError: it is no folder.
+        ConfigError: it is no folder, or holds a dataset of events.
         OutputError: it cannot be written, or another run writes to it.
     """
 
@@ -88,6 +88,10 @@ class TableFolder:
         self.overwrite = overwrite
         self.mode = mode
         self._work = self.target / _WORK
+        if (self.target / "_edxlogs" / "head").exists():
+            raise ConfigError(
+                f"output: {self.name}: holds a dataset of events; name another folder"
+            )
         self._lock = self._claim()
 
     def _claim(self) -> int:

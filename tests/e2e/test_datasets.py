@@ -185,6 +185,20 @@ def test_odd_courses_have_safe_folders(tmp_path: Path) -> None:
     assert len(folders) == len(told)
 
 
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "tracking.log").write_bytes(event())
+    name = b"out\xff"
+    told = ("-o", name, "--partition-by", "site")
+    for count in (1, 0):
+        done = run("filter", "tracking.log", *told, cwd=tmp_path)
+        assert done.code == 0
+        assert f"1 row in out\\xff: {count} source" in done.stderr
+    done = run("cat", name, cwd=tmp_path)
+    assert done.code == 2
+    assert "out\\xff: pyarrow reads only names in UTF-8; rename the folder" in done.told[0]
+    assert run("compact", name, cwd=tmp_path).code == 0
+
+
 def test_too_many_partitions(tmp_path: Path) -> None:
     lines = (event(n, context={"course_id": f"U/{n}/1"}, event="") for n in range(20_001))
     (tmp_path / "tracking.log").write_bytes(b"".join(lines))

@@ -17,7 +17,7 @@ import pytest
 import keys
 import make_package
 import oracle_tables
-from commands import Done, hidden, run
+from commands import Done, event, hidden, run
 from edxlogs.database_tables import Dialect, Table, tables
 from edxlogs.layout import PACKAGES_BUCKET
 from product import csv_rows, table_rows
@@ -229,6 +229,25 @@ def test_files_that_are_there_are_not_replaced_unasked(packages: Packages, tmp_p
     assert len(refused.told) == 1
     assert "exists" in refused.told[0]
     assert path.read_bytes() == b"of somebody else"
+
+
+def test_tables_and_events_have_folders_of_their_own(packages: Packages, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(event())
+    events = ("filter", "a.log", "--partition-by", "site", "-o")
+    choice = ("--table", "teams_courseteam")
+    assert convert(packages.plain, tmp_path, *choice).code == 0
+    assert run(*events, "events", cwd=tmp_path).code == 0
+    before = sorted(tmp_path.rglob("*"))
+    for words, told in (
+        ((*events, "out"), "out: holds tables of packages; name another folder"),
+        (
+            ("db", "convert", packages.plain, "-o", "events", *choice),
+            "events: holds a dataset of events; name another folder",
+        ),
+    ):
+        done = run(*words, cwd=tmp_path)
+        assert (done.code, done.told) == (2, [f"edxlogs: output: {told}"])
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_package_that_is_done_is_not_done_again(packages: Packages, tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ impl Dataset {
             let mut file = match open.take() {
                 Some(file) => file,
                 None => {
-                    let path = PathBuf::from(format!("{}.{}", stem.display(), made.len()));
+                    let mut path = stem.as_os_str().to_owned();
+                    path.push(format!(".{}", made.len()));
+                    let path = PathBuf::from(path);
                     Open::create(path, self.format, &self.schema, &self.metadata)?
                 }
             };
