@@ -4,8 +4,12 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-/// How much is read before lines are handed on: a batch stays in the processor's cache.
-pub const BATCH_BYTES: usize = 512 * 1024;
+/// How much is read before lines are handed on: so much that threads which pass a reader on seldom
+/// wait for each other, and no more than stays in the processor's caches.
+pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// Room for the first lines of a source. Most sources are small.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// Longest line that is read, unless told otherwise.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
@@ -126,11 +130,12 @@ impl<R: Read> LineReader<R> {
     /// Reads until `want` bytes of the buffer are filled, or the source ends or fails; how many are.
     fn fill(&mut self, buffer: &mut Vec<u8>, filled: usize, want: usize) -> usize {
         let mut filled = filled;
-        if buffer.len() < want {
-            buffer.resize(want, 0);
-        }
         while filled < want && !self.ended {
-            match self.input.read(&mut buffer[filled..want]) {
+            if filled == buffer.len() {
+                buffer.resize((2 * filled).max(FIRST_BYTES).min(want), 0);
+            }
+            let room = buffer.len().min(want);
+            match self.input.read(&mut buffer[filled..room]) {
                 Ok(0) => self.ended = true,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -201,17 +206,17 @@ mod tests {
 
     #[test]
     fn long_lines_are_kept_in_part() {
-        let long = vec![b'x'; 700_000];
+        let long = vec![b'x'; 7_000_000];
         let text = [b"a\n", &long[..], b"\nb\n"].concat();
         for step in [1000, 1 << 20] {
             let all = batches(&text, step, 300_000);
             let long_line = all.iter().find_map(|batch| batch.2.clone()).expect("one");
-            assert_eq!((long_line.offset, long_line.length), (2, 700_000));
+            assert_eq!((long_line.offset, long_line.length), (2, 7_000_000));
             assert_eq!(long_line.sha256[..], Sha256::digest(&long)[..]);
             assert_eq!(long_line.head.len(), LONG_LINE_HEAD_BYTES);
             let rest: Vec<u8> = all.iter().flat_map(|batch| batch.1.clone()).collect();
             assert_eq!(rest, b"a\nb\n");
-            assert_eq!(all.last().map(|batch| batch.0), Some(700_003));
+            assert_eq!(all.last().map(|batch| batch.0), Some(7_000_003));
         }
     }
 
@@ -239,7 +244,7 @@ mod tests {
     proptest! {
         #[test]
         fn batches_are_the_source(
-            lines in proptest::collection::vec((any::<u8>(), 0usize..400_000), 0..6),
+            lines in proptest::collection::vec((any::<u8>(), 0usize..2_000_000), 0..6),
             step in prop_oneof![Just(7usize), Just(4096), Just(1 << 22)],
             last_ends in any::<bool>(),
         ) {
