@@ -392,8 +392,8 @@ def versions() -> str:
     return ", ".join(told)
 
 
-def measured(data: Data, rounds: int, command: str) -> str:
-    """Run everything; the report in Markdown.
+def measured(data: Data, rounds: int, command: str, *, alone: bool = False) -> str:
+    """Run everything, or what is edxlogs' `alone`; the report in Markdown.
 
     Raises:
         CommandError: edxlogs fails.
@@ -415,7 +415,7 @@ def measured(data: Data, rounds: int, command: str) -> str:
                 ("every event, every column", logs, same_count(lines), 7, 10),
             )
         ]
-        others = list(peer_works(logs, out, by_context, lines))
+        others = [] if alone else list(peer_works(logs, out, by_context, lines))
         results = Results(["igzip", "-dc", *map(str, logs)])
         start_ups = []
         for number in range(rounds):
@@ -429,7 +429,7 @@ def measured(data: Data, rounds: int, command: str) -> str:
                 raise CommandError(f"{work.name}: {results.failed[work.name]}")
             if (told := results.answers[work.name][1]) != "yes":
                 raise CommandError(f"{work.name}: wrong rows: {told}")
-    slow = list(slice_works(data, out))
+    slow = [] if alone else list(slice_works(data, out))
     for work in slow:
         results.run(work)
     start_up, floor = measure.median(start_ups), results.floor()
@@ -465,6 +465,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--small", action="store_true", help="20 MB and one round: whether it runs, not how fast"
     )
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     arguments = parser.parse_args(argv)
     if arguments.small:
         arguments.megabytes, arguments.rounds = 20.0, 1
@@ -476,7 +477,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         command = shlex.join(["benches/end_to_end.py", *(sys.argv[1:] if argv is None else argv)])
-        print(measured(Data(folder, arguments.megabytes), arguments.rounds, command))
+        data = Data(folder, arguments.megabytes)
+        print(measured(data, arguments.rounds, command, alone=arguments.alone))
     except CommandError as error:
         print(f"edxlogs failed: {error}", file=sys.stderr)
         return 1
