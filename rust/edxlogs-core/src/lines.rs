@@ -74,16 +74,6 @@ impl<R: Read> LineReader<R> {
         Self { input, carry: Vec::new(), offset: 0, max_line_bytes, ended: false, failed: None }
     }
 
-    /// The reader underneath.
-    pub fn get_ref(&self) -> &R {
-        &self.input
-    }
-
-    /// The reader underneath.
-    pub fn into_inner(self) -> R {
-        self.input
-    }
-
     /// Fills `batch` with the next lines; `false` at the end of the source.
     ///
     /// # Errors
