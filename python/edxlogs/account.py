@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from edxlogs.errors import InternalError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 SCHEMA_VERSION = 1
+
+
+def add_fields(counts: DataclassInstance, more: DataclassInstance) -> None:
+    """Add counts of the same class: numbers, and dicts of numbers by their keys."""
+    for item in fields(counts):
+        mine, other = getattr(counts, item.name), getattr(more, item.name)
+        if isinstance(mine, dict):
+            for name, count in other.items():
+                mine[name] = mine.get(name, 0) + count
+        else:
+            setattr(counts, item.name, mine + other)
 
 
 @dataclass(slots=True)
@@ -47,15 +61,9 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Add the counts of `other`."""
-        for item in fields(self):
-            mine, more = getattr(self, item.name), getattr(other, item.name)
-            if isinstance(mine, dict):
-                for name, count in more.items():
-                    mine[name] = mine.get(name, 0) + count
-            elif item.name == "latest_days":
-                self.latest_days = max(mine, more)
-            else:
-                setattr(self, item.name, mine + more)
+        latest = max(self.latest_days, other.latest_days)
+        add_fields(self, other)
+        self.latest_days = latest
 
     def as_withheld(self) -> Counts:
         """The counts of a source that failed its checks: all its lines are withheld."""

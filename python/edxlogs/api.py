@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
@@ -15,14 +14,12 @@ from edxlogs.gpg import Gpg
 from edxlogs.layout import parse_days
 from edxlogs.query import Conditions, Moment, Values, make_query
 from edxlogs.reading import Reader, Scanned
-from edxlogs.run import Workers, worker_count
+from edxlogs.run import worker_count
 from edxlogs.s3 import S3
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import select
 from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
 from edxlogs.suggestions import near_columns
-
-_SOURCES_AHEAD = 1  # sources under way beside those that the workers read
 
 OneSource = str | PathLike[str] | Readable | Source
 
@@ -43,17 +40,6 @@ class BatchStream(ArrowStream):
     account: Account
     _reader: Reader
     _sources: Sequence[Source]
-    _threads: int
-
-    @property
-    def verified(self) -> bool:
-        """Whether all was read, and every source passed its checks."""
-        return self.exhausted and self._error is None and self.account.is_whole
-
-    @property
-    def stats(self) -> dict[str, Any]:
-        """The account so far as plain data; see `Account`."""
-        return self.account.report()
 
     @property
     def _count(self) -> int:
@@ -63,42 +49,21 @@ class BatchStream(ArrowStream):
     def _control(self) -> _core.Control:
         return self._reader.control
 
-    def _feed(self, writers: list[_core.BatchWriter]) -> None:
-        """Read the sources, several at once, each into its writer."""
+    def _read(self, number: int, writer: _core.BatchWriter) -> Scanned:
+        left = len(self._sources) - number
+        threads = max(2, self._threads // left)
+        return self._reader.scan(self._sources[number], lambda: writer, threads=threads)
 
-        def task(number: int) -> Scanned:
-            writer = writers[number]
-            left = len(self._sources) - number
-            threads = max(2, self._threads // left)
-            try:
-                return self._reader.scan(self._sources[number], lambda: writer, threads=threads)
-            finally:
-                writer.close()
+    def _enter(self, number: int, done: Scanned) -> BaseException | None:
+        if isinstance(done.error, StoppedError | ParseError):
+            raise done.error
+        self._enter_source(self._sources[number], done)
+        return done.error
 
-        tasks = [lambda number=number: task(number) for number in range(len(self._sources))]
-        workers = Workers(tasks, self._threads, self._threads + _SOURCES_AHEAD)
-        error: BaseException | None = self._error
-        try:
-            workers.start()
-            for source in self._sources:
-                scanned = workers.take()
-                if isinstance(scanned.error, StoppedError | ParseError):
-                    raise scanned.error
-                self._enter(source, scanned)
-                error = error or scanned.error
-            self.account.check()
-        except BaseException as failure:
-            error = failure
-            self._reader.control.stop()
-        finally:
-            self._reader.close()
-            workers.stop()
-        self._error = error
-        for writer in writers[:-1]:
-            writer.close()
-        writers[-1].close(error)
+    def _end(self) -> None:
+        self._reader.close()
 
-    def _enter(self, source: Source, scanned: Scanned) -> None:
+    def _enter_source(self, source: Source, scanned: Scanned) -> None:
         """Enter a source into the account. Rows of one that failed went out, but do not count."""
         error = scanned.error
         counts = scanned.counts if error is None else scanned.counts.as_withheld()

@@ -6,14 +6,22 @@ import atexit
 import threading
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError
+from edxlogs.run import Workers
 from edxlogs.threads import needs_thread
 
+if TYPE_CHECKING:
+    from edxlogs.account import Account
+    from edxlogs.table_account import TableAccount
+
 _EXIT_SECONDS = 0.1
+_PIECES_AHEAD = 1  # under way beside those that the workers read
 
 # The threads that feed streams, with what stops each.
 _FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.WeakKeyDictionary()
@@ -33,28 +41,77 @@ def _stop_feeding() -> None:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-class ArrowStream(_core.BatchStream):
-    """Batches in the order of what they are read from; read once.
+class ArrowStream(_core.BatchStream, ABC):
+    """Batches in the order of the pieces they are read from, several of them at once; read once.
 
-    It has `__arrow_c_stream__`; a subclass says how many writers feed it, and feeds them.
+    It has `__arrow_c_stream__`; a subclass reads the pieces, and enters them into its account.
     """
 
+    account: Account | TableAccount
     _error: BaseException | None
     _started: bool
+    _threads: int
 
     @property
+    def verified(self) -> bool:
+        """Whether all was read, and every piece passed its checks."""
+        return self.exhausted and self._error is None and self.account.is_whole
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """The account so far as plain data."""
+        return self.account.report()
+
+    @property
+    @abstractmethod
     def _count(self) -> int:
-        """Writers that are needed, beside the one that ends the stream."""
-        raise NotImplementedError
+        """Pieces."""
 
     @property
+    @abstractmethod
     def _control(self) -> _core.Control:
         """What stops all reading."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def _read(self, number: int, writer: _core.BatchWriter) -> Any:
+        """Read a piece into its writer, in a worker; what came of it."""
+
+    @abstractmethod
+    def _enter(self, number: int, done: Any) -> BaseException | None:
+        """Enter what came of a piece into the account; its error. Raises what ends all."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Give back what the pieces were read with, before the workers are waited for."""
 
     def _feed(self, writers: list[_core.BatchWriter]) -> None:
-        """Feed the writers in another thread; set `_error`, and close them all."""
-        raise NotImplementedError
+        """Read the pieces, each into its writer."""
+
+        def task(number: int) -> Any:
+            try:
+                return self._read(number, writers[number])
+            finally:
+                writers[number].close()
+
+        tasks = [partial(task, number) for number in range(self._count)]
+        workers = Workers(tasks, self._threads, self._threads + _PIECES_AHEAD)
+        error = self._error
+        try:
+            workers.start()
+            for number in range(self._count):
+                wrong = self._enter(number, workers.take())
+                error = error or wrong
+            self.account.check()
+        except BaseException as failure:
+            error = failure
+            self._control.stop()
+        finally:
+            self._end()
+            workers.stop()
+        self._error = error
+        for writer in writers[:-1]:
+            writer.close()
+        writers[-1].close(error)
 
     def close(self) -> None:
         """Stop reading. What was not read yet is lost."""

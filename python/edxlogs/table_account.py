@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from edxlogs.account import many, size
+from edxlogs.account import add_fields, many, size
 from edxlogs.errors import InternalError
 from edxlogs.names import shown
 
@@ -69,13 +69,7 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Add the counts of `other`."""
-        for item in fields(self):
-            mine, more = getattr(self, item.name), getattr(other, item.name)
-            if isinstance(mine, dict):
-                for name, count in more.items():
-                    mine[name] = mine.get(name, 0) + count
-            else:
-                setattr(self, item.name, mine + more)
+        add_fields(self, other)
 
     def as_withheld(self) -> Counts:
         """The counts of a file that failed its checks."""

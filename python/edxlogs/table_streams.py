@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
 
 from edxlogs import _core
 from edxlogs.arrow_stream import ArrowStream
@@ -17,7 +16,7 @@ from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.names import KNOWN_SITES
 from edxlogs.query import Values
-from edxlogs.run import Workers, worker_count
+from edxlogs.run import worker_count
 from edxlogs.s3 import S3
 from edxlogs.table_account import MemberAccount, Status, TableAccount
 from edxlogs.table_courses import Courses, TableChoice
@@ -43,17 +42,6 @@ class TableStream(ArrowStream):
     _reader: TableReader
     _files: Sequence[_File]
     _table: _core.Table
-    _threads: int
-
-    @property
-    def verified(self) -> bool:
-        """Whether all was read, and every file passed its checks."""
-        return self.exhausted and self._error is None and self.account.is_whole
-
-    @property
-    def stats(self) -> dict[str, Any]:
-        """The account so far as plain data; see `TableAccount`."""
-        return self.account.report()
 
     @property
     def _count(self) -> int:
@@ -63,44 +51,16 @@ class TableStream(ArrowStream):
     def _control(self) -> _core.Control:
         return self._reader.control
 
-    def _feed(self, writers: list[_core.BatchWriter]) -> None:
-        """Read the files, several at once, each into its writer."""
+    def _read(self, number: int, writer: _core.BatchWriter) -> Converted:
+        package, member, course = self._files[number]
+        options = {"threads": max(1, self._threads // len(self._files)), "course": course}
+        return self._reader.convert(package, member, self._table, lambda: writer, options)
 
-        def task(number: int) -> Converted:
-            package, member, course = self._files[number]
-            writer = writers[number]
-            options = {"threads": max(1, self._threads // len(self._files)), "course": course}
-            try:
-                return self._reader.convert(package, member, self._table, lambda: writer, options)
-            finally:
-                writer.close()
-
-        tasks = [lambda number=number: task(number) for number in range(len(self._files))]
-        workers = Workers(tasks, self._threads, self._threads + 1)
-        error: BaseException | None = None
-        try:
-            workers.start()
-            for package, member, course in self._files:
-                done = workers.take()
-                if isinstance(done.error, StoppedError | OutputError):
-                    raise done.error
-                self._enter(package, member, course, done)
-                error = error or done.error
-            self.account.check()
-        except BaseException as failure:
-            error = failure
-            self._control.stop()
-        finally:
-            workers.stop()
-        self._error = error
-        for writer in writers[:-1]:
-            writer.close()
-        writers[-1].close(error)
-
-    def _enter(
-        self, package: DatabasePackage, member: Member, course: str | None, done: Converted
-    ) -> None:
+    def _enter(self, number: int, done: Converted) -> BaseException | None:
         """Enter a file into the account. Rows of one that failed went out, but do not count."""
+        if isinstance(done.error, StoppedError | OutputError):
+            raise done.error
+        package, member, course = self._files[number]
         assert member.table is not None
         failed = done.error is not None
         self.account.members.append(
@@ -115,6 +75,10 @@ class TableStream(ArrowStream):
                 error=None if done.error is None else str(done.error),
             )
         )
+        return done.error
+
+    def _end(self) -> None:
+        """Nothing is held between files."""
 
 
 class Tables(Mapping[str, TableStream]):
