@@ -1,10 +1,9 @@
 //! Runs the stages over one source, in one thread or in several. What comes out is the same.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_select::concat::concat_batches;
 
@@ -20,7 +19,7 @@ use crate::unwrap::{Members, read_error, unwrap};
 mod tests;
 
 /// Batches that may be begun before the oldest is delivered, for each thread.
-const BATCHES_AHEAD: usize = 4;
+const BATCHES_AHEAD: usize = 2;
 
 /// Scans a source to its end: `input` as it was read (decrypted), into `sink`. Of a tar, those files
 /// that `members` takes, each as the source that it is said to be.
@@ -42,14 +41,14 @@ pub fn scan(
     let mut stats = Stats::default();
     let mut input = Metered { inner: input, control, count: 0 };
     let result = unwrap(&mut input, members, &mut |member, text| {
-        let source = Cow::Borrowed(member.unwrap_or(source));
+        let source = Arc::new(member.unwrap_or(source).clone());
         let (reads_rejects, text) = &mut is_rejects_file(text);
         // A comment line tells of the line after it, so such a file is read in one piece.
         let (counts, result) = if threads < 2 || *reads_rejects {
             let scanner = LineScanner::new(query, source, *reads_rejects);
             scan_inline(text, scanner, query, control, sink)
         } else {
-            scan_threaded(text, &source, query, threads, control, sink)
+            scan_threaded(text, source, query, threads, control, sink)
         };
         stats.add(&counts);
         result
@@ -154,7 +153,7 @@ struct Scanned {
 /// it is let go, so that batches pass them in the order of the source.
 fn scan_threaded(
     text: &mut (dyn Read + Send),
-    source: &SourceInfo,
+    source: Arc<SourceInfo>,
     query: &Query,
     threads: usize,
     control: &Control,
@@ -173,7 +172,7 @@ fn scan_threaded(
         scanned: Mutex::new(InOrder::default()),
         sink: Mutex::new(Some(sink)),
     };
-    let work = || relay.work(LineScanner::new(query, Cow::Borrowed(source), false));
+    let work = || relay.work(LineScanner::new(query, Arc::clone(&source), false));
     std::thread::scope(|scope| {
         for _ in 1..threads {
             // Where the system has no more of them, fewer do the same.

@@ -1,5 +1,7 @@
 //! Rejected lines, kept with their place: a rejects file can be mended by hand and read as a source.
 
+use std::sync::Arc;
+
 use crate::account::Reason;
 use crate::partition::hex;
 use crate::path::{Step, find};
@@ -13,8 +15,8 @@ pub const COMMENT: &[u8] = b"# edxlogs reject: ";
 /// Where a line came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Its source.
-    pub source: SourceInfo,
+    /// Its source, which all its rejects share: there may be one for every few bytes.
+    pub source: Arc<SourceInfo>,
     /// Its number there, from 1.
     pub line: u64,
     /// Offset of its first byte in the expanded source.
@@ -31,7 +33,7 @@ pub struct Reject {
     /// The line without its LF; of an over-long line, its beginning.
     pub bytes: Vec<u8>,
     /// Length and SHA-256 of an over-long line.
-    pub long: Option<(u64, [u8; 32])>,
+    pub long: Option<Box<(u64, [u8; 32])>>,
 }
 
 impl Reject {
@@ -44,7 +46,7 @@ impl Reject {
         push_json_string(&source.name, out);
         let mut place = format!(", \"line\": {line}, \"byte\": {byte}");
         place += &format!(", \"reason\": \"{}\"", self.reason.as_str());
-        if let Some((length, sha256)) = &self.long {
+        if let Some((length, sha256)) = self.long.as_deref() {
             place += &format!(", \"length\": {length}, \"sha256\": \"{}\"", hex(sha256));
         }
         if let Some(day) = source.day {
@@ -75,7 +77,7 @@ impl Origin {
         let name = member("source").filter(|span| span.kind == Kind::String).map(string)?;
         let site = member("site").filter(|span| span.kind == Kind::String).map(string);
         Some(Self {
-            source: SourceInfo { name, site, day: number("day") },
+            source: Arc::new(SourceInfo { name, site, day: number("day") }),
             line: number("line")?.try_into().ok()?,
             byte: number("byte")?.try_into().ok()?,
         })
@@ -89,9 +91,10 @@ mod tests {
     #[test]
     fn a_place_survives() {
         let site = Some("edge".to_owned());
-        let source = SourceInfo { name: "a\"b\u{1f}.log".to_owned(), site, day: Some(16_344) };
+        let source =
+            Arc::new(SourceInfo { name: "a\"b\u{1f}.log".to_owned(), site, day: Some(16_344) });
         let origin = Origin { source, line: 7, byte: 1234 };
-        for long in [None, Some((9, [7; 32]))] {
+        for long in [None, Some(Box::new((9, [7; 32])))] {
             let reason = Reason::Truncated;
             let bytes = b"{\"time\": ".to_vec();
             let reject = Reject { origin: origin.clone(), reason, bytes, long };

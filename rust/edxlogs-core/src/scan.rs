@@ -1,6 +1,5 @@
 //! Joins the stages: lines, prefilter, event, predicate, columns. One source at a time.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -177,7 +176,7 @@ pub(crate) struct LineScanner<'q> {
     prefilter: Prefilter,
     /// The lines of the batch at hand.
     found: Vec<FoundLine>,
-    source: Cow<'q, SourceInfo>,
+    source: Arc<SourceInfo>,
     quotes: Quotes,
     builder: BatchBuilder<'q>,
     lines: Vec<u8>,
@@ -201,7 +200,7 @@ struct Line<'b> {
 }
 
 impl<'q> LineScanner<'q> {
-    pub(crate) fn new(query: &'q Query, source: Cow<'q, SourceInfo>, reads_rejects: bool) -> Self {
+    pub(crate) fn new(query: &'q Query, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
         let prefilter =
             if query.check_full { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
@@ -355,7 +354,7 @@ impl<'q> LineScanner<'q> {
         for odd in event.odd_values(odd).iter() {
             self.stats.odd[odd as usize] += 1;
         }
-        let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
+        let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let text = mended.flatten().unwrap_or(line.bytes);
         let place = Place { source, line: line.number, item, text };
         if !self.query.predicate.matches(event, place) {
@@ -404,8 +403,9 @@ impl<'q> LineScanner<'q> {
         self.stats.rejected += 1;
         self.stats.reasons[reason as usize] += 1;
         if self.query.keep_rejects {
-            let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
-            let origin = Origin { source: source.clone(), line, byte };
+            let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+            let origin = Origin { source: Arc::clone(source), line, byte };
+            let long = long.map(Box::new);
             self.rejects.push(Reject { origin, reason, bytes: bytes.to_vec(), long });
         }
     }
@@ -419,7 +419,7 @@ impl<'q> LineScanner<'q> {
         }
         self.stats.sampled += 1;
         let clean = self.clean(line.bytes.trim_ascii());
-        let source = self.origin.as_ref().map_or(&*self.source, |origin| &origin.source);
+        let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
             let place = Place { source, line: line.number, item: 0, text: line.bytes };
             self.query.predicate.matches(event, place)
