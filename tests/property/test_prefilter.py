@@ -37,10 +37,10 @@ FILLERS = [_filler(number) for number in range(40)]
 
 
 def log_of(data: st.DataObject, lines: Sequence[bytes]) -> bytes:
-    """The lines at random places among the fillers."""
+    """The lines at random places among the fillers; not first, where they tell what the file is."""
     log = list(FILLERS)
     for line in lines:
-        log.insert(data.draw(st.integers(0, len(log))), line)
+        log.insert(data.draw(st.integers(1, len(log))), line)
     return b"".join(line + b"\n" for line in log)
 
 
