@@ -16,7 +16,7 @@ from edxlogs.run import Room, Workers, account_of, in_worker
 from edxlogs.sources import Source
 
 MOST_AHEAD = 32  # sources, so that a run keeps few files open
-MEMORY_BYTES = 32 << 20  # for rows of one source, over all datasets
+MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
 
 _Kept = tuple[_core.SplitPart, int, int]
 

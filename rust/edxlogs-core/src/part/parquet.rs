@@ -4,10 +4,9 @@
 use std::io::Write;
 
 use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaDataReader};
@@ -16,10 +15,12 @@ use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use self::text::{Compressor, TextColumn, TextOptions};
+pub use self::row_group::{Columns, RowGroup};
+pub use self::text::Compressor;
 use crate::error::{Error, Result};
 
 mod hybrid;
+mod row_group;
 mod text;
 
 /// Most rows of a row group: what DuckDB scans at a time.
@@ -28,28 +29,8 @@ pub const ROW_GROUP_ROWS: usize = 122_880;
 /// A row group also ends at about this many encoded bytes.
 const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 
-/// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
-const JSON_COLUMNS: [&str; 7] =
-    ["context", "event", "state", "raw_answer", "body", "content", "metadata"];
-
-/// Columns that no reader asks for a range of, so that statistics would cost and not help.
-const WITHOUT_STATISTICS: [&str; 15] = [
-    "accept_language",
-    "agent",
-    "body",
-    "content",
-    "context",
-    "event",
-    "host",
-    "ip",
-    "metadata",
-    "page",
-    "path",
-    "raw_answer",
-    "referer",
-    "session",
-    "state",
-];
+/// A page of plain text ends at about this many bytes.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Columns of numbers that grow, or nearly: written as differences.
 const GROWING_COLUMNS: [&str; 6] = ["created", "id", "line", "modified", "row", "time"];
@@ -58,13 +39,8 @@ const GROWING_COLUMNS: [&str; 6] = ["created", "id", "line", "modified", "row", 
 pub struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     factory: ArrowRowGroupWriterFactory,
-    schema: SchemaRef,
     compressor: Compressor,
-    /// Per column, its encoder where it is text, …
-    texts: Vec<Option<TextColumn>>,
-    /// … and the crate's, made anew for each row group.
-    others: Vec<ArrowColumnWriter>,
-    group_rows: usize,
+    group: RowGroup,
     groups: usize,
 }
 
@@ -74,26 +50,10 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// # Errors
     /// `Encode`, when the output cannot be written.
     pub fn new(output: W, schema: SchemaRef, metadata: &[(String, String)]) -> Result<Self> {
-        let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties(metadata)))
-            .map_err(Error::encode)?;
-        let (file, factory) = writer.into_serialized_writer().map_err(Error::encode)?;
-        let level = ZstdLevel::default();
-        let compressor = Compressor::new(Compression::ZSTD(level), level.compression_level())
-            .map_err(Error::encode)?;
-        let columns = schema.fields().iter().zip(file.schema_descr().columns());
-        let texts = columns
-            .map(|(field, descr)| {
-                let name = field.name().as_str();
-                let options = TextOptions {
-                    dictionary: !JSON_COLUMNS.contains(&name),
-                    statistics: !WITHOUT_STATISTICS.contains(&name),
-                };
-                let is_text = *field.data_type() == DataType::Utf8;
-                is_text.then(|| TextColumn::new(descr.clone(), options))
-            })
-            .collect();
-        let others = Vec::new();
-        Ok(Self { file, factory, schema, compressor, texts, others, group_rows: 0, groups: 0 })
+        let columns = Columns::new(schema)?;
+        let (file, factory) = begin(output, &columns, metadata)?;
+        let group = RowGroup::new(&columns, PAGE_BYTES);
+        Ok(Self { file, factory, compressor: Compressor::new()?, group, groups: 0 })
     }
 
     /// Adds rows to the row group under way; full groups are written out.
@@ -103,56 +63,23 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut offset = 0;
         while offset < batch.num_rows() {
-            if self.group_rows == 0 {
-                self.begin_group()?;
-            }
-            let rows = (ROW_GROUP_ROWS - self.group_rows).min(batch.num_rows() - offset);
-            let slice = batch.slice(offset, rows);
-            let columns = self.schema.fields().iter().zip(slice.columns());
-            let writers = self.texts.iter_mut().zip(&mut self.others);
-            let mut bytes = 0;
-            for ((field, column), (text, other)) in columns.zip(writers) {
-                if let Some(text) = text {
-                    text.write(column.as_string(), &mut self.compressor).map_err(Error::encode)?;
-                    bytes += text.encoded_bytes();
-                } else {
-                    for leaf in compute_leaves(field, column).map_err(Error::encode)? {
-                        other.write(&leaf).map_err(Error::encode)?;
-                    }
-                    bytes += other.get_estimated_total_bytes();
-                }
-            }
+            let rows = (ROW_GROUP_ROWS - self.group.rows()).min(batch.num_rows() - offset);
+            self.group.write(&batch.slice(offset, rows), &mut self.compressor)?;
             offset += rows;
-            self.group_rows += rows;
-            if self.group_rows == ROW_GROUP_ROWS || bytes >= ROW_GROUP_BYTES {
+            if self.group.is_full() {
                 self.end_group()?;
             }
         }
         Ok(())
     }
 
-    fn begin_group(&mut self) -> Result<()> {
-        self.others = self.factory.create_column_writers(self.groups).map_err(Error::encode)?;
-        Ok(())
-    }
-
     /// Writes the row group under way, if there is one.
     fn end_group(&mut self) -> Result<()> {
-        if self.group_rows == 0 {
+        if self.group.rows() == 0 {
             return Ok(());
         }
-        let mut out = self.file.next_row_group().map_err(Error::encode)?;
-        for (text, other) in self.texts.iter_mut().zip(self.others.drain(..)) {
-            if let Some(text) = text {
-                let (chunk, close) = text.close(&mut self.compressor).map_err(Error::encode)?;
-                out.append_column(&chunk, close).map_err(Error::encode)?;
-            } else {
-                let chunk = other.close().map_err(Error::encode)?;
-                chunk.append_to_row_group(&mut out).map_err(Error::encode)?;
-            }
-        }
-        out.close().map_err(Error::encode)?;
-        self.group_rows = 0;
+        let out = self.file.next_row_group().map_err(Error::encode)?;
+        self.group.end(out, &self.factory, self.groups, &mut self.compressor)?;
         self.groups += 1;
         Ok(())
     }
@@ -197,12 +124,38 @@ impl<W: Write + Send> ParquetWriter<W> {
     }
 }
 
-fn properties(metadata: &[(String, String)]) -> WriterProperties {
+fn compression() -> Compression {
+    Compression::ZSTD(ZstdLevel::default())
+}
+
+/// A Parquet file of that row group alone.
+///
+/// # Errors
+/// `Encode`.
+pub fn file_of(mut group: RowGroup, compressor: &mut Compressor) -> Result<Vec<u8>> {
+    let (mut file, factory) = begin(Vec::new(), group.columns(), &[])?;
+    let out = file.next_row_group().map_err(Error::encode)?;
+    group.end(out, &factory, 0, compressor)?;
+    file.into_inner().map_err(Error::encode)
+}
+
+/// Begins a file of those columns.
+fn begin<W: Write + Send>(
+    output: W,
+    columns: &Columns,
+    metadata: &[(String, String)],
+) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
+    let schema = columns.schema();
+    let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties(schema, metadata)));
+    writer.and_then(ArrowWriter::into_serialized_writer).map_err(Error::encode)
+}
+
+fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterProperties {
     let key_values =
         metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("edxlogs {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(compression())
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(key_values));
@@ -210,6 +163,11 @@ fn properties(metadata: &[(String, String)]) -> WriterProperties {
         builder = builder
             .set_column_dictionary_enabled(ColumnPath::from(name), false)
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    // These are compressed here: the crate need not prepare for it.
+    for field in schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8) {
+        let path = ColumnPath::from(field.name().as_str());
+        builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
     }
     builder.build()
 }
@@ -219,7 +177,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{ArrayRef, Int64Array, StringArray};
-    use arrow_schema::{Field, Schema};
+    use arrow_schema::Field;
     use arrow_select::concat::concat_batches;
     use bytes::Bytes;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

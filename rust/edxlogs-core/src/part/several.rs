@@ -71,6 +71,23 @@ impl SeveralWriter {
         Ok(Self { targets: queries.iter().zip(writers).map(target).collect::<Result<_>>()? })
     }
 
+    /// Sees to it that all of them together hold no more than they may: one may have the memory that
+    /// others do not need.
+    fn make_room(&mut self) -> Result<()> {
+        let writers = || self.targets.iter().map(|target| &target.writer);
+        let most: usize = writers().map(SplitWriter::most_bytes).sum();
+        let sizes: Vec<usize> = writers().map(SplitWriter::memory_bytes).collect();
+        if sizes.iter().sum::<usize>() <= most {
+            return Ok(());
+        }
+        for (target, bytes) in self.targets.iter_mut().zip(sizes) {
+            if bytes > target.writer.most_bytes() {
+                target.writer.make_room()?;
+            }
+        }
+        Ok(())
+    }
+
     /// The parts, whole, in the order of the queries.
     ///
     /// # Errors
@@ -84,7 +101,8 @@ impl SeveralWriter {
 }
 
 impl Target {
-    fn rows(&mut self, batch: &RecordBatch, chosen: &BooleanArray, lines: &[i64]) -> Result<()> {
+    /// Takes its rows; whether any were dealt out to partitions.
+    fn rows(&mut self, batch: &RecordBatch, chosen: &BooleanArray, lines: &[i64]) -> Result<bool> {
         for (row, &line) in lines.iter().enumerate() {
             if chosen.value(row) {
                 self.rows += 1;
@@ -95,7 +113,7 @@ impl Target {
         let columns = self.columns.iter().map(|&at| batch.column(at).clone()).collect();
         let own = RecordBatch::try_new(self.schema.clone(), columns).map_err(Error::encode)?;
         let own = filter_record_batch(&own, chosen).map_err(Error::encode)?;
-        if own.num_rows() > 0 { self.writer.rows(Rows::Batch(own)) } else { Ok(()) }
+        if own.num_rows() > 0 { self.writer.take(own) } else { Ok(false) }
     }
 }
 
@@ -108,12 +126,13 @@ impl Sink for SeveralWriter {
         let numbers =
             |back: usize| batch.column(batch.num_columns() - back).as_primitive::<Int64Type>();
         let (lines, masks) = (numbers(2).values(), numbers(1).values());
+        let mut dealt = false;
         for (at, target) in self.targets.iter_mut().enumerate() {
             let mut chosen = BooleanBuilder::with_capacity(masks.len());
             masks.iter().for_each(|mask| chosen.append_value(mask >> at & 1 == 1));
-            target.rows(&batch, &chosen.finish(), lines)?;
+            dealt |= target.rows(&batch, &chosen.finish(), lines)?;
         }
-        Ok(())
+        if dealt { self.make_room() } else { Ok(()) }
     }
 
     fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {

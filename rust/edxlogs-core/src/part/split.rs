@@ -1,9 +1,10 @@
 //! Parts of a dataset: the rows of one source, told apart by partition.
 //!
 //! Rows are gathered over all partitions together, then dealt out to them. A partition that has
-//! enough of them for a row group of its own is encoded; the rows of the others wait for more, and
-//! where memory is short they move to the hidden file as they are. So memory does not depend on how
-//! many partitions there are, and one file is open for all of them.
+//! enough of them for a row group of its own encodes them as they come; the rows of the others wait
+//! for more. Where memory is short, row groups move to the hidden file, the largest first, and then
+//! the rows that wait, as they are. So memory does not depend on how many partitions there are, and
+//! one file is open for all of them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -20,7 +21,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
-use super::parquet::ParquetWriter;
+use super::parquet::{Columns, Compressor, RowGroup, file_of};
 use super::spool::{Spool, create_private};
 use super::{Format, SMALL_REJECTS_BYTES, csv, used_bytes};
 use crate::error::{Error, Result};
@@ -30,23 +31,24 @@ use crate::scan::{Rows, Sink};
 use crate::schema::Projection;
 
 /// Rows of all partitions that a part holds in memory, in bytes.
-pub const MEMORY_BYTES: usize = 32 * 1024 * 1024;
+pub const MEMORY_BYTES: usize = 24 * 1024 * 1024;
 
-/// Of these, what a part may hold that stays as it is: its rows are encoded together with its
+/// Of these, what a part may have that stays as it is: its rows are encoded together with its
 /// neighbours'.
 const SMALL_SHARE: usize = 4;
 
-/// Of these, what is gathered before it is dealt out, …
-const GATHER_SHARE: usize = 8;
+/// Of these, what is gathered of a larger part before it is dealt out: little, so that it is still
+/// in the processor's cache, …
+const GATHER_SHARE: usize = 32;
 
 /// … unless partitions would get fewer rows than this on average.
 const DEAL_ROWS: usize = 16;
 
-/// Rows that make a row group, …
-const GROUP_ROWS: usize = 16 * 1024;
+/// Rows of a partition with which a row group begins.
+const GROUP_ROWS: usize = 1024;
 
-/// … and where others wait for memory.
-const SMALL_GROUP_ROWS: usize = 2048;
+/// Pages are small, since there are two under way for each row group.
+const PAGE_BYTES: usize = 512 * 1024;
 
 /// Rows of one partition, in their order.
 pub(super) enum Piece {
@@ -188,15 +190,20 @@ struct Waiting {
 pub struct SplitWriter {
     format: Format,
     schema: SchemaRef,
+    columns: Arc<Columns>,
     numbers: Arc<Partitions>,
     most: usize,
     batches: Vec<RecordBatch>,
     gathered: usize,
     /// What is gathered before it is dealt out.
     enough: usize,
+    /// Whether nothing was dealt out yet.
+    is_small: bool,
+    /// Of a partition, rows wait or a row group is under way, never both.
     waiting: BTreeMap<u32, Waiting>,
     waiting_bytes: usize,
-    is_large: bool,
+    groups: BTreeMap<u32, RowGroup>,
+    compressor: Option<Compressor>,
     /// Text by partition, and its rows.
     texts: BTreeMap<u32, (Vec<u8>, u64)>,
     part: SplitPart,
@@ -223,21 +230,36 @@ impl SplitWriter {
             hidden: Pieces { path: Some(path), file: None, end: 0 },
             rejects: Spool::new(rejects_path, SMALL_REJECTS_BYTES),
         };
+        let schema = row_schema(&projection.schema());
         Ok(Self {
             format,
-            schema: row_schema(&projection.schema()),
+            columns: Columns::new(schema.clone())?,
+            schema,
             numbers: Arc::clone(numbers),
             most: memory_bytes,
             batches: Vec::new(),
             gathered: 0,
-            enough: memory_bytes / GATHER_SHARE,
+            enough: memory_bytes / SMALL_SHARE,
+            is_small: true,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
-            is_large: false,
+            groups: BTreeMap::new(),
+            compressor: None,
             texts: BTreeMap::new(),
             part,
             scratch: Vec::new(),
         })
+    }
+
+    /// What it may hold, in bytes.
+    pub(super) fn most_bytes(&self) -> usize {
+        self.most
+    }
+
+    /// What it holds, in bytes, about; it follows from the rows alone.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let groups = self.groups.values().map(RowGroup::memory_bytes);
+        self.gathered + self.waiting_bytes + groups.sum::<usize>()
     }
 
     /// The part, whole.
@@ -245,14 +267,11 @@ impl SplitWriter {
     /// # Errors
     /// Those of writing.
     pub fn finish(mut self) -> Result<SplitPart> {
-        self.deal_out()?;
+        self.deal_out(if self.is_small { usize::MAX } else { GROUP_ROWS })?;
+        self.end_groups(0)?;
         for (partition, waiting) in std::mem::take(&mut self.waiting) {
-            if self.is_large && waiting.rows >= SMALL_GROUP_ROWS {
-                self.encode(partition, waiting)?;
-            } else {
-                let pieces = waiting.batches.into_iter().map(Piece::Batch);
-                self.part.partitions.entry(partition).or_default().extend(pieces);
-            }
+            let pieces = waiting.batches.into_iter().map(Piece::Batch);
+            self.part.partitions.entry(partition).or_default().extend(pieces);
         }
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
             self.push(partition, Piece::Text { text, rows });
@@ -265,12 +284,17 @@ impl SplitWriter {
         self.part.partitions.entry(partition).or_default().push(piece);
     }
 
-    /// Takes rows of all partitions.
-    fn gather(&mut self, batch: RecordBatch) -> Result<()> {
+    /// Takes rows of all partitions; whether any were dealt out to them.
+    pub(super) fn take(&mut self, batch: RecordBatch) -> Result<bool> {
+        self.numbers.check()?;
+        if self.format != Format::Parquet {
+            self.deal_text(&batch)?;
+            return Ok(true);
+        }
         self.gathered += used_bytes(&batch);
         self.batches.push(batch);
         if self.gathered < self.enough {
-            return Ok(());
+            return Ok(false);
         }
         let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
         let partitions: HashSet<i64> =
@@ -278,20 +302,21 @@ impl SplitWriter {
         if rows < DEAL_ROWS * partitions.len() && self.gathered < self.most {
             // Dealing them out would cost more than their bytes are worth.
             self.enough = 2 * self.gathered;
-            return Ok(());
+            return Ok(false);
         }
         self.enough = self.most / GATHER_SHARE;
-        self.deal_out()?;
-        self.make_room()
+        self.is_small = false;
+        self.deal_out(GROUP_ROWS)?;
+        Ok(true)
     }
 
     fn partitions_of<'b>(&self, batch: &'b RecordBatch) -> &'b [i64] {
         batch.column(self.schema.fields().len()).as_primitive::<Int64Type>().values()
     }
 
-    /// Deals the gathered rows out to their partitions, and encodes those of a partition that has
-    /// enough of them.
-    fn deal_out(&mut self) -> Result<()> {
+    /// Deals the gathered rows out to their partitions; one that has `group_rows` of them begins a
+    /// row group.
+    fn deal_out(&mut self, group_rows: usize) -> Result<()> {
         let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
         for (at, batch) in self.batches.iter().enumerate() {
             for (row, &number) in self.partitions_of(batch).iter().enumerate() {
@@ -303,46 +328,93 @@ impl SplitWriter {
             .iter()
             .map(|batch| without_partition(batch, &self.schema))
             .collect::<Result<_>>()?;
-        let batches: Vec<&RecordBatch> = batches.iter().collect();
         self.gathered = 0;
         for (partition, places) in places {
-            let batch = interleave_record_batch(&batches, &places).map_err(Error::encode)?;
-            let bytes = used_bytes(&batch);
+            if let (Some(group), Some(compressor)) =
+                (self.groups.get_mut(&partition), &mut self.compressor)
+            {
+                group.write_rows(&batches, &places, compressor)?;
+                if group.is_full() {
+                    self.end_group(partition)?;
+                }
+                continue;
+            }
             let waiting = self.waiting.entry(partition).or_default();
-            waiting.rows += batch.num_rows();
+            waiting.rows += places.len();
+            if waiting.rows >= group_rows {
+                self.begin_group(partition, &batches, &places)?;
+                continue;
+            }
+            let borrowed: Vec<&RecordBatch> = batches.iter().collect();
+            let batch = interleave_record_batch(&borrowed, &places).map_err(Error::encode)?;
+            let bytes = used_bytes(&batch);
             waiting.bytes += bytes;
             waiting.batches.push(batch);
             self.waiting_bytes += bytes;
-            if waiting.rows >= GROUP_ROWS {
-                self.encode_waiting(partition)?;
-            }
         }
-        self.is_large |= self.waiting_bytes > self.most / SMALL_SHARE;
         Ok(())
     }
 
-    /// Sees to it that no more than half of the memory is taken: first the partitions with most rows
-    /// are encoded; where that is not enough, the others move to the hidden file as they are.
-    fn make_room(&mut self) -> Result<()> {
-        if self.waiting_bytes <= self.most {
-            return Ok(());
+    /// Begins a row group with the rows of a partition that wait, and those at `places`.
+    fn begin_group(
+        &mut self,
+        partition: u32,
+        batches: &[RecordBatch],
+        places: &[(usize, usize)],
+    ) -> Result<()> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new()?),
+        };
+        let mut group = RowGroup::new(&self.columns, PAGE_BYTES);
+        if let Some(waiting) = self.waiting.remove(&partition) {
+            self.waiting_bytes -= waiting.bytes;
+            for batch in &waiting.batches {
+                group.write(batch, compressor)?;
+            }
         }
-        let mut sizes: Vec<(usize, usize, u32)> =
-            self.waiting.iter().map(|(&at, waiting)| (waiting.rows, waiting.bytes, at)).collect();
-        sizes.sort_by_key(|&(rows, ..)| std::cmp::Reverse(rows));
-        // Numbers of partitions follow from the order in which threads met them, so rows decide.
-        let mut least = usize::MAX;
-        let mut left = self.waiting_bytes;
-        for &(rows, bytes, _) in &sizes {
-            if rows < SMALL_GROUP_ROWS || left <= self.most / 2 {
+        group.write_rows(batches, places, compressor)?;
+        self.groups.insert(partition, group);
+        Ok(())
+    }
+
+    /// Moves the row group of a partition to the hidden file, as a Parquet file of its own.
+    fn end_group(&mut self, partition: u32) -> Result<()> {
+        if let (Some(group), Some(compressor)) =
+            (self.groups.remove(&partition), &mut self.compressor)
+        {
+            let rows = group.rows() as u64;
+            let file = file_of(group, compressor)?;
+            let piece = self.part.hidden.push(Kind::Parquet, &file, rows)?;
+            self.push(partition, piece);
+        }
+        Ok(())
+    }
+
+    /// Moves row groups that take so many bytes, or more, to the hidden file.
+    fn end_groups(&mut self, least_bytes: usize) -> Result<()> {
+        let groups = self.groups.iter();
+        let large = groups.filter(|(_, group)| group.memory_bytes() >= least_bytes);
+        let large: Vec<u32> = large.map(|(&partition, _)| partition).collect();
+        large.into_iter().try_for_each(|partition| self.end_group(partition))
+    }
+
+    /// Sees to it that what was dealt out takes no more than half of the memory: the largest row
+    /// groups move to the hidden file; where that is not enough, so do the rows that wait.
+    pub(super) fn make_room(&mut self) -> Result<()> {
+        // Numbers of partitions follow from the order in which threads met them, so sizes decide.
+        let mut sizes: Vec<usize> = self.groups.values().map(RowGroup::memory_bytes).collect();
+        sizes.sort_unstable_by_key(|&bytes| std::cmp::Reverse(bytes));
+        let mut left = self.memory_bytes();
+        let mut least_bytes = usize::MAX;
+        for bytes in sizes {
+            if left <= self.most / 2 {
                 break;
             }
-            least = rows;
+            least_bytes = bytes;
             left -= bytes;
         }
-        for &(_, _, partition) in sizes.iter().take_while(|(rows, ..)| *rows >= least) {
-            self.encode_waiting(partition)?;
-        }
+        self.end_groups(least_bytes)?;
         if self.waiting_bytes > self.most / 2 {
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
                 let bytes = to_ipc(&waiting.batches, &self.schema)?;
@@ -351,32 +423,16 @@ impl SplitWriter {
             }
             self.waiting_bytes = 0;
         }
-        Ok(())
-    }
-
-    fn encode_waiting(&mut self, partition: u32) -> Result<()> {
-        let Some(waiting) = self.waiting.remove(&partition) else {
-            return Ok(());
-        };
-        self.waiting_bytes -= waiting.bytes;
-        self.is_large = true;
-        self.encode(partition, waiting)
-    }
-
-    /// Writes rows of a partition to the hidden file, as a Parquet file of one row group.
-    fn encode(&mut self, partition: u32, waiting: Waiting) -> Result<()> {
-        let mut writer = ParquetWriter::new(Vec::new(), self.schema.clone(), &[])?;
-        for batch in &waiting.batches {
-            writer.write(batch)?;
+        for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
+            let piece = self.part.hidden.push(Kind::Text, &text, rows)?;
+            self.push(partition, piece);
+            self.gathered = 0;
         }
-        let rows = waiting.rows as u64;
-        let piece = self.part.hidden.push(Kind::Parquet, &writer.finish()?, rows)?;
-        self.push(partition, piece);
         Ok(())
     }
 
     /// Deals lines, or rows of CSV, out to their partitions.
-    fn deal(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn deal_text(&mut self, batch: &RecordBatch) -> Result<()> {
         let last = self.schema.fields().len();
         let numbers = batch.column(last).as_primitive::<Int64Type>().values();
         let rows = without_partition(batch, &self.schema)?;
@@ -393,27 +449,19 @@ impl SplitWriter {
             *count += 1;
             self.gathered += text.len() - before;
         }
-        if self.gathered > self.most {
-            self.gathered = 0;
-            for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
-                let piece = self.part.hidden.push(Kind::Text, &text, rows)?;
-                self.push(partition, piece);
-            }
-        }
         Ok(())
     }
 }
 
 impl Sink for SplitWriter {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        self.numbers.check()?;
         let Rows::Batch(batch) = rows else {
             return Err(Error::internal("lines without their partition"));
         };
-        if self.format != Format::Parquet {
-            return self.deal(&batch);
+        if self.take(batch)? && self.memory_bytes() > self.most {
+            self.make_room()?;
         }
-        self.gather(batch)
+        Ok(())
     }
 
     fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {

@@ -12,7 +12,7 @@ use arrow_array::{Array, StringArray};
 use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use parquet::basic::{Compression, Encoding, PageType};
+use parquet::basic::{Encoding, PageType, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -22,13 +22,10 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::hybrid;
+use super::{compression, hybrid};
 
 /// Most rows of a page.
 const PAGE_ROWS: usize = 20_000;
-
-/// A page of plain text also ends at this many bytes.
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A dictionary that grows beyond this many bytes is given up for plain text.
 const DICTIONARY_BYTES: usize = 1024 * 1024;
@@ -45,15 +42,22 @@ const STATISTICS_BYTES: usize = 64;
 type Result<T> = std::result::Result<T, ParquetError>;
 
 /// Compresses pages, in buffers that are used again.
-pub(super) struct Compressor {
+pub struct Compressor {
     zstd: zstd::bulk::Compressor<'static>,
-    compression: Compression,
+    /// A page that has to be put together first.
+    page: Vec<u8>,
     out: Vec<u8>,
 }
 
 impl Compressor {
-    pub(super) fn new(compression: Compression, level: i32) -> std::io::Result<Self> {
-        Ok(Self { zstd: zstd::bulk::Compressor::new(level)?, compression, out: Vec::new() })
+    /// A compressor for any number of columns, one after another.
+    ///
+    /// # Errors
+    /// `Encode`, where memory is short.
+    pub fn new() -> crate::error::Result<Self> {
+        let level = ZstdLevel::default().compression_level();
+        let zstd = zstd::bulk::Compressor::new(level).map_err(crate::error::Error::encode)?;
+        Ok(Self { zstd, page: Vec::new(), out: Vec::new() })
     }
 
     fn compress(&mut self, page: &[u8]) -> Result<Bytes> {
@@ -132,6 +136,8 @@ impl Read for ChunkBytes {
 pub(super) struct TextOptions {
     pub dictionary: bool,
     pub statistics: bool,
+    /// Where a page of plain text ends.
+    pub page_bytes: usize,
 }
 
 /// The distinct values of a column.
@@ -247,7 +253,6 @@ pub(super) struct TextColumn {
     page_nulls: usize,
     indices: Vec<u32>,
     plain: Vec<u8>,
-    scratch: Vec<u8>,
     /// The pages that are full, and what is in them.
     chunk: Chunk,
     rows: u64,
@@ -269,7 +274,6 @@ impl TextColumn {
             page_nulls: 0,
             indices: Vec::new(),
             plain: vec![0; LEVELS_ROOM],
-            scratch: Vec::new(),
             chunk: Chunk::default(),
             rows: 0,
             nulls: 0,
@@ -283,21 +287,45 @@ impl TextColumn {
         self.chunk.bytes + self.dictionary.page.len() + self.plain.len()
     }
 
+    /// Bytes of memory that it takes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let values = self.dictionary.values.len() * size_of::<(Range<usize>, u64)>();
+        self.encoded_bytes() + values + self.indices.len() * size_of::<u32>()
+    }
+
     /// Adds values.
     pub(super) fn write(
         &mut self,
         values: &StringArray,
         compressor: &mut Compressor,
     ) -> Result<()> {
-        for row in 0..values.len() {
-            let is_valid = values.is_valid(row);
-            self.push_present(is_valid);
-            if is_valid {
-                self.push(values.value(row).as_bytes(), compressor)?;
-            }
-            if self.page_rows == PAGE_ROWS || self.plain.len() >= PAGE_BYTES {
-                self.end_page(compressor)?;
-            }
+        (0..values.len()).try_for_each(|row| self.push_row(values, row, compressor))
+    }
+
+    /// Adds some values of some arrays: (number of the array, row).
+    pub(super) fn write_rows(
+        &mut self,
+        arrays: &[&StringArray],
+        places: &[(usize, usize)],
+        compressor: &mut Compressor,
+    ) -> Result<()> {
+        places.iter().try_for_each(|&(at, row)| self.push_row(arrays[at], row, compressor))
+    }
+
+    #[inline]
+    fn push_row(
+        &mut self,
+        values: &StringArray,
+        row: usize,
+        compressor: &mut Compressor,
+    ) -> Result<()> {
+        let is_valid = values.is_valid(row);
+        self.push_present(is_valid);
+        if is_valid {
+            self.push(values.value(row).as_bytes(), compressor)?;
+        }
+        if self.page_rows == PAGE_ROWS || self.plain.len() >= self.options.page_bytes {
+            self.end_page(compressor)?;
         }
         Ok(())
     }
@@ -344,24 +372,25 @@ impl TextColumn {
             let length = levels.len() as u32 - 4;
             levels[..4].copy_from_slice(&length.to_le_bytes());
         }
-        self.scratch.clear();
+        let mut whole = std::mem::take(&mut compressor.page);
+        whole.clear();
         // Where all was null so far, there is no dictionary to refer to.
         let (page, encoding) = if self.interns && !self.dictionary.values.is_empty() {
             let bits = self.dictionary.index_bits();
-            self.scratch.extend_from_slice(&levels);
-            self.scratch.push(bits as u8);
-            hybrid::push_indices(&self.indices, bits, &mut self.scratch);
+            whole.extend_from_slice(&levels);
+            whole.push(bits as u8);
+            hybrid::push_indices(&self.indices, bits, &mut whole);
             self.by_index += 1;
-            (self.scratch.as_slice(), Encoding::RLE_DICTIONARY)
+            (whole.as_slice(), Encoding::RLE_DICTIONARY)
         } else {
             self.by_value += 1;
             let page = if let Some(start) = LEVELS_ROOM.checked_sub(levels.len()) {
                 self.plain[start..LEVELS_ROOM].copy_from_slice(&levels);
                 &self.plain[start..]
             } else {
-                self.scratch.extend_from_slice(&levels);
-                self.scratch.extend_from_slice(&self.plain[LEVELS_ROOM..]);
-                self.scratch.as_slice()
+                whole.extend_from_slice(&levels);
+                whole.extend_from_slice(&self.plain[LEVELS_ROOM..]);
+                whole.as_slice()
             };
             (page, Encoding::PLAIN)
         };
@@ -374,6 +403,7 @@ impl TextColumn {
             statistics: None,
         };
         self.chunk.push(CompressedPage::new(data, page.len()))?;
+        compressor.page = whole;
         self.rows += self.page_rows as u64;
         self.nulls += self.page_nulls as u64;
         (self.page_rows, self.page_nulls) = (0, 0);
@@ -421,7 +451,7 @@ impl TextColumn {
         });
         let data_offset = if has_dictionary { chunk.pages[0].len() } else { 0 };
         let mut metadata = ColumnChunkMetaData::builder(self.descr.clone())
-            .set_compression(compressor.compression)
+            .set_compression(compression())
             .set_encodings(encodings.clone().collect())
             .set_page_encoding_stats(stats.collect())
             .set_num_values(self.rows as i64)

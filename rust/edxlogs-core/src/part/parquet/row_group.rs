@@ -1,0 +1,200 @@
+//! The rows of a row group under way: text is encoded as it comes, numbers wait as they are, since
+//! they are small.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, SchemaRef};
+use arrow_select::interleave::interleave;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::file::writer::SerializedRowGroupWriter;
+use parquet::schema::types::SchemaDescriptor;
+
+use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
+use super::text::{Compressor, TextColumn, TextOptions};
+use crate::error::{Error, Result};
+
+/// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
+const JSON_COLUMNS: [&str; 7] =
+    ["context", "event", "state", "raw_answer", "body", "content", "metadata"];
+
+/// Columns that no reader asks for a range of, so that statistics would cost and not help.
+const WITHOUT_STATISTICS: [&str; 15] = [
+    "accept_language",
+    "agent",
+    "body",
+    "content",
+    "context",
+    "event",
+    "host",
+    "ip",
+    "metadata",
+    "page",
+    "path",
+    "raw_answer",
+    "referer",
+    "session",
+    "state",
+];
+
+/// The columns of a schema, as Parquet has them.
+pub struct Columns {
+    schema: SchemaRef,
+    parquet: SchemaDescriptor,
+}
+
+impl Columns {
+    /// Those of that schema.
+    ///
+    /// # Errors
+    /// `Encode`, for types that Parquet lacks.
+    pub fn new(schema: SchemaRef) -> Result<Arc<Self>> {
+        let parquet = ArrowSchemaConverter::new().convert(&schema).map_err(Error::encode)?;
+        Ok(Arc::new(Self { schema, parquet }))
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+/// A column of a row group.
+enum Column {
+    Text(Box<TextColumn>),
+    /// Any other: its values as they came.
+    Other(Vec<ArrayRef>),
+}
+
+/// Rows of a row group under way.
+pub struct RowGroup {
+    columns: Arc<Columns>,
+    values: Vec<Column>,
+    rows: usize,
+}
+
+impl RowGroup {
+    /// One without rows. Pages of plain text end at about `page_bytes`.
+    pub fn new(columns: &Arc<Columns>, page_bytes: usize) -> Self {
+        let fields = columns.schema.fields().iter().zip(columns.parquet.columns());
+        let values = fields.map(|(field, descr)| {
+            let name = field.name().as_str();
+            let options = TextOptions {
+                dictionary: !JSON_COLUMNS.contains(&name),
+                statistics: !WITHOUT_STATISTICS.contains(&name),
+                page_bytes,
+            };
+            match field.data_type() {
+                DataType::Utf8 => Column::Text(Box::new(TextColumn::new(descr.clone(), options))),
+                _ => Column::Other(Vec::new()),
+            }
+        });
+        Self { columns: Arc::clone(columns), values: values.collect(), rows: 0 }
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of memory it takes, about; they follow from its rows alone.
+    pub fn memory_bytes(&self) -> usize {
+        let bytes = self.values.iter().map(|column| match column {
+            Column::Text(text) => text.memory_bytes(),
+            Column::Other(_) => size_of::<i64>() * self.rows,
+        });
+        bytes.sum()
+    }
+
+    /// Whether no row group should get larger.
+    pub fn is_full(&self) -> bool {
+        let bytes = self.values.iter().map(|column| match column {
+            Column::Text(text) => text.encoded_bytes(),
+            Column::Other(_) => size_of::<i64>() * self.rows,
+        });
+        self.rows >= ROW_GROUP_ROWS || bytes.sum::<usize>() >= ROW_GROUP_BYTES
+    }
+
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Adds all rows of a batch.
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub fn write(&mut self, batch: &RecordBatch, compressor: &mut Compressor) -> Result<()> {
+        for (column, array) in self.values.iter_mut().zip(batch.columns()) {
+            match column {
+                Column::Text(text) => {
+                    text.write(array.as_string(), compressor).map_err(Error::encode)?;
+                }
+                Column::Other(arrays) => arrays.push(Arc::clone(array)),
+            }
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    /// Adds some rows of some batches: (number of the batch, row).
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub fn write_rows(
+        &mut self,
+        batches: &[RecordBatch],
+        places: &[(usize, usize)],
+        compressor: &mut Compressor,
+    ) -> Result<()> {
+        for (at, column) in self.values.iter_mut().enumerate() {
+            match column {
+                Column::Text(text) => {
+                    let arrays: Vec<&StringArray> =
+                        batches.iter().map(|batch| batch.column(at).as_string()).collect();
+                    text.write_rows(&arrays, places, compressor).map_err(Error::encode)?;
+                }
+                Column::Other(chosen) => {
+                    let arrays: Vec<&dyn Array> =
+                        batches.iter().map(|batch| &**batch.column(at)).collect();
+                    chosen.push(interleave(&arrays, places).map_err(Error::encode)?);
+                }
+            }
+        }
+        self.rows += places.len();
+        Ok(())
+    }
+
+    /// Writes it to a file, as the row group of that number. It is empty then, and takes the next
+    /// one.
+    pub(super) fn end<W: std::io::Write + Send>(
+        &mut self,
+        mut out: SerializedRowGroupWriter<'_, W>,
+        factory: &ArrowRowGroupWriterFactory,
+        number: usize,
+        compressor: &mut Compressor,
+    ) -> Result<()> {
+        let writers = factory.create_column_writers(number).map_err(Error::encode)?;
+        let fields = self.columns.schema.fields().iter();
+        for ((column, mut writer), field) in self.values.iter_mut().zip(writers).zip(fields) {
+            match column {
+                Column::Text(text) => {
+                    let (chunk, close) = text.close(compressor).map_err(Error::encode)?;
+                    out.append_column(&chunk, close).map_err(Error::encode)?;
+                }
+                Column::Other(arrays) => {
+                    for array in arrays.drain(..) {
+                        for leaf in compute_leaves(field, &array).map_err(Error::encode)? {
+                            writer.write(&leaf).map_err(Error::encode)?;
+                        }
+                    }
+                    let chunk = writer.close().map_err(Error::encode)?;
+                    chunk.append_to_row_group(&mut out).map_err(Error::encode)?;
+                }
+            }
+        }
+        out.close().map_err(Error::encode)?;
+        self.rows = 0;
+        Ok(())
+    }
+}
