@@ -157,7 +157,7 @@ fn stages(criterion: &mut Criterion) {
     let predicate = Predicate::new(&conditions()).expect("conditions");
     let projection = Projection::default();
     let source = SourceInfo::default();
-    let place = Place { source: &source, line: 1, item: 0, text: b"" };
+    let place = Place { source: &source, line: 1, item: 0, text: b"", wanted: u64::MAX };
     // The predicate over every line, without prefilter or threads, is what the scans must keep.
     let kept = |lines: &mut dyn Iterator<Item = (&str, Fields)>| {
         lines

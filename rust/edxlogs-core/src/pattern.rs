@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use ahash::RandomState;
 use memchr::memmem::Finder;
 
 /// An exact text, or a glob with `*` (any run) and `?` (one character).
@@ -117,8 +118,8 @@ impl Pattern {
 #[derive(Clone, Debug, Default)]
 pub struct PatternSet {
     patterns: Vec<Pattern>,
-    exact: HashSet<String>,
-    exact_ignoring_case: HashSet<String>,
+    exact: HashSet<String, RandomState>,
+    exact_ignoring_case: HashSet<String, RandomState>,
     /// Indexes into `patterns`.
     globs: Vec<usize>,
     any_ignores_case: bool,

@@ -150,6 +150,19 @@ impl Predicate {
             && !self.excluded.iter().any(|test| test.matches(event, place))
     }
 
+    /// Which of several queries want the event: a bit for each. Where there is one, all bits or
+    /// none.
+    pub fn wanted(&self, event: &Event<'_>, place: Place<'_>) -> u64 {
+        let bit = |(at, query): (usize, &Arc<Query>)| {
+            u64::from(query.predicate.matches(event, place)) << at
+        };
+        match self.required.as_slice() {
+            [Test::Any(queries)] => queries.iter().enumerate().map(bit).sum(),
+            _ if self.matches(event, place) => u64::MAX,
+            _ => 0,
+        }
+    }
+
     /// What every selected line must hold.
     pub fn prefilter(&self) -> Prefilter {
         Prefilter::new(&self.required)

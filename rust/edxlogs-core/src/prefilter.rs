@@ -11,9 +11,10 @@
 //!   the same, or encodes a `%`, is nominated.
 //! - Numbers can be spelled in many ways, so no condition on one has a needle.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
 use self::one_pass::{Found, OnePass};
@@ -97,6 +98,10 @@ impl Prefilter {
             };
             ranked.extend(group);
         }
+        // One needle is found many times faster than any of several; where it nominates, to search
+        // the line for several more would cost what it costs to parse it.
+        let has_one = ranked.iter().any(|(_, group)| group.has_one_needle());
+        ranked.retain(|(_, group)| !has_one || group.has_one_needle());
         ranked.sort_by_key(|(rank, _)| *rank);
         Self { groups: ranked.into_iter().map(|(_, group)| group).collect() }
     }
@@ -217,8 +222,12 @@ impl Group {
     ) -> Option<Self> {
         let mut firsts = Vec::new();
         let mut others = Vec::new();
+        let mut seen = HashSet::new();
         for mut needles in alternatives {
             needles.retain(|needle| !needle.is_empty());
+            if !seen.insert(needles.clone()) {
+                continue;
+            }
             let longest = (0..needles.len()).max_by_key(|&at| needles[at].len())?;
             let first = needles.swap_remove(longest);
             if first.len() < MIN_NEEDLE || firsts.len() == MAX_ALTERNATIVES {
@@ -234,11 +243,17 @@ impl Group {
                 AhoCorasick::builder()
                     .match_kind(MatchKind::Standard)
                     .ascii_case_insensitive(ignore_case)
+                    // The needles are few: larger, and several times faster.
+                    .kind(Some(AhoCorasickKind::DFA))
                     .build(many)
                     .ok()?,
             ),
         };
         Some(Self { search, others, encoded, ignore_case })
+    }
+
+    fn has_one_needle(&self) -> bool {
+        matches!(self.search, Search::One(_))
     }
 
     /// The fastest search of a batch for the one needle of a condition.

@@ -356,8 +356,9 @@ impl<'q> LineScanner<'q> {
         }
         let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let text = mended.flatten().unwrap_or(line.bytes);
-        let place = Place { source, line: line.number, item, text };
-        if !self.query.predicate.matches(event, place) {
+        let mut place = Place { source, line: line.number, item, text, wanted: u64::MAX };
+        place.wanted = self.query.predicate.wanted(event, place);
+        if place.wanted == 0 {
             return false;
         }
         self.stats.rows += 1;
@@ -421,7 +422,8 @@ impl<'q> LineScanner<'q> {
         let clean = self.clean(line.bytes.trim_ascii());
         let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
-            let place = Place { source, line: line.number, item: 0, text: line.bytes };
+            let (number, text) = (line.number, line.bytes);
+            let place = Place { source, line: number, item: 0, text, wanted: u64::MAX };
             self.query.predicate.matches(event, place)
         };
         let matched = match clean {

@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::event::{Event, as_time};
 use crate::expression::{Cast, Path, Segment, parse_path};
 use crate::fields::Field;
-use crate::part::several;
 use crate::partition::Partitions;
 use crate::path::Step;
 use crate::scan::Query;
@@ -46,6 +45,8 @@ pub struct Place<'a> {
     pub item: u32,
     /// What JSON Lines write of it: its line as it stood, or its text as mended.
     pub text: &'a [u8],
+    /// Which of several queries want it: a bit for each; all bits where there is one query.
+    pub wanted: u64,
 }
 
 /// The value of a column for one event.
@@ -226,27 +227,20 @@ pub enum Expr {
     /// The number of the partition, for datasets.
     Partition(Partitioned),
     /// Which of several queries want the event: a bit for each.
-    Mask(Several),
-}
-
-/// Queries that are asked of the same events.
-#[derive(Clone, Debug)]
-pub struct Several(pub Vec<Arc<Query>>);
-
-impl PartialEq for Several {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len()
-            && self.0.iter().zip(&other.0).all(|(one, other)| Arc::ptr_eq(one, other))
-    }
+    Wanted,
 }
 
 /// The partitions that events are told apart by.
 #[derive(Clone, Debug)]
-pub struct Partitioned(pub Arc<Partitions>);
+pub struct Partitioned {
+    partitions: Arc<Partitions>,
+    /// The bits of the queries whose partitions they are; events of others belong to none.
+    queries: u64,
+}
 
 impl PartialEq for Partitioned {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.partitions, &other.partitions)
     }
 }
 
@@ -266,7 +260,7 @@ impl Expr {
         match self {
             Self::Column(column) => column.column_type(),
             Self::Line => ColumnType::Text,
-            Self::Partition(_) | Self::Mask(_) => ColumnType::Int64,
+            Self::Partition(_) | Self::Wanted => ColumnType::Int64,
             Self::Path(path) => match path.cast {
                 None => ColumnType::Text,
                 Some(Cast::Float64) => ColumnType::Float64,
@@ -283,11 +277,13 @@ impl Expr {
         match self {
             Self::Column(column) => column.value(event, place),
             Self::Line => Value::Text(String::from_utf8_lossy(place.text)),
-            Self::Partition(partitions) => Value::Int(i64::from(partitions.0.number(event, place))),
-            Self::Mask(queries) => {
-                let wants = |query: &Query| query.predicate.matches(event, place);
-                Value::Int(several::mask(&queries.0, wants))
+            Self::Partition(Partitioned { queries, .. }) if place.wanted & queries == 0 => {
+                Value::Int(0)
             }
+            Self::Partition(Partitioned { partitions, .. }) => {
+                Value::Int(i64::from(partitions.number(event, place)))
+            }
+            Self::Wanted => Value::Int(place.wanted as i64),
             Self::Path(path) => {
                 let steps = path.segments.iter().map(|segment| match segment {
                     Segment::Key(key) => Step::Key(key),
@@ -363,7 +359,7 @@ pub struct OutputColumn {
 impl OutputColumn {
     /// Whether it serves datasets in the making, and is not written as a column.
     pub fn is_internal(&self) -> bool {
-        matches!(self.expr, Expr::Line | Expr::Partition(_) | Expr::Mask(_))
+        matches!(self.expr, Expr::Line | Expr::Partition(_) | Expr::Wanted)
     }
 }
 
@@ -436,7 +432,7 @@ impl Projection {
     /// The same columns, and after them the number of the partition.
     #[must_use]
     pub fn partitioned(mut self, partitions: Arc<Partitions>) -> Self {
-        let expr = Expr::Partition(Partitioned(partitions));
+        let expr = Expr::Partition(Partitioned { partitions, queries: u64::MAX });
         self.columns.push(OutputColumn { name: PARTITION.to_owned(), expr });
         self
     }
@@ -449,7 +445,17 @@ impl Projection {
                 columns.push(column.clone());
             }
         }
-        let exprs = [Expr::Column(Column::Line), Expr::Mask(Several(queries.to_vec()))];
+        for column in &mut columns {
+            if let Expr::Partition(partitioned) = &mut column.expr {
+                let is_its = |query: &Arc<Query>| {
+                    let own = query.projection.partitions();
+                    own.is_some_and(|own| Arc::ptr_eq(own, &partitioned.partitions))
+                };
+                let bits = queries.iter().enumerate().filter(|(_, query)| is_its(query));
+                partitioned.queries = bits.map(|(at, _)| 1 << at).sum();
+            }
+        }
+        let exprs = [Expr::Column(Column::Line), Expr::Wanted];
         columns.extend(exprs.map(|expr| OutputColumn { name: QUERIES.to_owned(), expr }));
         Self { columns }
     }
@@ -457,7 +463,7 @@ impl Projection {
     /// The partitions that its last column tells, if it does.
     pub fn partitions(&self) -> Option<&Arc<Partitions>> {
         match &self.columns.last()?.expr {
-            Expr::Partition(partitions) => Some(&partitions.0),
+            Expr::Partition(partitioned) => Some(&partitioned.partitions),
             _ => None,
         }
     }
@@ -473,7 +479,7 @@ impl Projection {
             let nullable = match &column.expr {
                 Expr::Column(column) => !column.null_when().is_empty(),
                 Expr::Path(_) => true,
-                Expr::Line | Expr::Partition(_) | Expr::Mask(_) => false,
+                Expr::Line | Expr::Partition(_) | Expr::Wanted => false,
             };
             arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
         };

@@ -104,15 +104,39 @@ pub fn push_iso(micros: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(days);
     let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let text =
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z");
-    out.extend_from_slice(text.as_bytes());
+    push_date(year, month, day, out);
+    for (mark, number) in [(b'T', hour), (b':', minute), (b':', second)] {
+        out.push(mark);
+        push_digits(number, 2, out);
+    }
+    out.push(b'.');
+    push_digits(micros, 6, out);
+    out.push(b'Z');
 }
 
 /// Appends a day counted from 1970-01-01 as ISO 8601: `2014-10-01`.
 pub fn push_day(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(days);
-    out.extend_from_slice(format!("{year:04}-{month:02}-{day:02}").as_bytes());
+    push_date(year, month, day, out);
+}
+
+/// The years of times have four digits.
+fn push_date(year: i64, month: i64, day: i64, out: &mut Vec<u8>) {
+    push_digits(year, 4, out);
+    for number in [month, day] {
+        out.push(b'-');
+        push_digits(number, 2, out);
+    }
+}
+
+/// Appends the last digits of a number.
+fn push_digits(mut number: i64, digits: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + digits, b'0');
+    for digit in out[start..].iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. The year is

@@ -16,7 +16,6 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 pub use self::row_group::{Columns, RowGroup};
-pub use self::text::Compressor;
 use crate::error::{Error, Result};
 
 mod hybrid;
@@ -39,7 +38,6 @@ const GROWING_COLUMNS: [&str; 6] = ["created", "id", "line", "modified", "row", 
 pub struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     factory: ArrowRowGroupWriterFactory,
-    compressor: Compressor,
     group: RowGroup,
     groups: usize,
 }
@@ -53,7 +51,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         let columns = Columns::new(schema)?;
         let (file, factory) = begin(output, &columns, metadata)?;
         let group = RowGroup::new(&columns, PAGE_BYTES);
-        Ok(Self { file, factory, compressor: Compressor::new()?, group, groups: 0 })
+        Ok(Self { file, factory, group, groups: 0 })
     }
 
     /// Adds rows to the row group under way; full groups are written out.
@@ -64,7 +62,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         let mut offset = 0;
         while offset < batch.num_rows() {
             let rows = (ROW_GROUP_ROWS - self.group.rows()).min(batch.num_rows() - offset);
-            self.group.write(&batch.slice(offset, rows), &mut self.compressor)?;
+            self.group.write(&batch.slice(offset, rows))?;
             offset += rows;
             if self.group.is_full() {
                 self.end_group()?;
@@ -79,7 +77,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             return Ok(());
         }
         let out = self.file.next_row_group().map_err(Error::encode)?;
-        self.group.end(out, &self.factory, self.groups, &mut self.compressor)?;
+        self.group.end(out, &self.factory, self.groups)?;
         self.groups += 1;
         Ok(())
     }
@@ -124,18 +122,18 @@ impl<W: Write + Send> ParquetWriter<W> {
     }
 }
 
-fn compression() -> Compression {
-    Compression::ZSTD(ZstdLevel::default())
+fn level() -> ZstdLevel {
+    ZstdLevel::default()
 }
 
 /// A Parquet file of that row group alone.
 ///
 /// # Errors
 /// `Encode`.
-pub fn file_of(mut group: RowGroup, compressor: &mut Compressor) -> Result<Vec<u8>> {
+pub fn file_of(mut group: RowGroup) -> Result<Vec<u8>> {
     let (mut file, factory) = begin(Vec::new(), group.columns(), &[])?;
     let out = file.next_row_group().map_err(Error::encode)?;
-    group.end(out, &factory, 0, compressor)?;
+    group.end(out, &factory, 0)?;
     file.into_inner().map_err(Error::encode)
 }
 
@@ -155,7 +153,7 @@ fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterPropertie
         metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("edxlogs {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(compression())
+        .set_compression(Compression::ZSTD(level()))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(key_values));

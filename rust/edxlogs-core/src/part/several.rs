@@ -142,8 +142,3 @@ impl Sink for SeveralWriter {
         Ok(())
     }
 }
-
-/// Which of several queries want an event: a bit for each.
-pub(crate) fn mask(queries: &[Arc<Query>], wants: impl Fn(&Query) -> bool) -> i64 {
-    queries.iter().enumerate().map(|(at, query)| i64::from(wants(query)) << at).sum()
-}

@@ -21,7 +21,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
-use super::parquet::{Columns, Compressor, RowGroup, file_of};
+use super::parquet::{Columns, RowGroup, file_of};
 use super::spool::{Spool, create_private};
 use super::{Format, SMALL_REJECTS_BYTES, csv, used_bytes};
 use crate::error::{Error, Result};
@@ -203,7 +203,6 @@ pub struct SplitWriter {
     waiting: BTreeMap<u32, Waiting>,
     waiting_bytes: usize,
     groups: BTreeMap<u32, RowGroup>,
-    compressor: Option<Compressor>,
     /// Text by partition, and its rows.
     texts: BTreeMap<u32, (Vec<u8>, u64)>,
     part: SplitPart,
@@ -244,7 +243,6 @@ impl SplitWriter {
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             groups: BTreeMap::new(),
-            compressor: None,
             texts: BTreeMap::new(),
             part,
             scratch: Vec::new(),
@@ -330,10 +328,8 @@ impl SplitWriter {
             .collect::<Result<_>>()?;
         self.gathered = 0;
         for (partition, places) in places {
-            if let (Some(group), Some(compressor)) =
-                (self.groups.get_mut(&partition), &mut self.compressor)
-            {
-                group.write_rows(&batches, &places, compressor)?;
+            if let Some(group) = self.groups.get_mut(&partition) {
+                group.write_rows(&batches, &places)?;
                 if group.is_full() {
                     self.end_group(partition)?;
                 }
@@ -362,29 +358,23 @@ impl SplitWriter {
         batches: &[RecordBatch],
         places: &[(usize, usize)],
     ) -> Result<()> {
-        let compressor = match &mut self.compressor {
-            Some(compressor) => compressor,
-            none => none.insert(Compressor::new()?),
-        };
         let mut group = RowGroup::new(&self.columns, PAGE_BYTES);
         if let Some(waiting) = self.waiting.remove(&partition) {
             self.waiting_bytes -= waiting.bytes;
             for batch in &waiting.batches {
-                group.write(batch, compressor)?;
+                group.write(batch)?;
             }
         }
-        group.write_rows(batches, places, compressor)?;
+        group.write_rows(batches, places)?;
         self.groups.insert(partition, group);
         Ok(())
     }
 
     /// Moves the row group of a partition to the hidden file, as a Parquet file of its own.
     fn end_group(&mut self, partition: u32) -> Result<()> {
-        if let (Some(group), Some(compressor)) =
-            (self.groups.remove(&partition), &mut self.compressor)
-        {
+        if let Some(group) = self.groups.remove(&partition) {
             let rows = group.rows() as u64;
-            let file = file_of(group, compressor)?;
+            let file = file_of(group)?;
             let piece = self.part.hidden.push(Kind::Parquet, &file, rows)?;
             self.push(partition, piece);
         }

@@ -12,8 +12,8 @@ use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::SchemaDescriptor;
 
+use super::text::{TextColumn, TextOptions};
 use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
-use super::text::{Compressor, TextColumn, TextOptions};
 use crate::error::{Error, Result};
 
 /// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
@@ -124,11 +124,11 @@ impl RowGroup {
     ///
     /// # Errors
     /// `Encode`.
-    pub fn write(&mut self, batch: &RecordBatch, compressor: &mut Compressor) -> Result<()> {
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         for (column, array) in self.values.iter_mut().zip(batch.columns()) {
             match column {
                 Column::Text(text) => {
-                    text.write(array.as_string(), compressor).map_err(Error::encode)?;
+                    text.write(array.as_string()).map_err(Error::encode)?;
                 }
                 Column::Other(arrays) => arrays.push(Arc::clone(array)),
             }
@@ -141,18 +141,13 @@ impl RowGroup {
     ///
     /// # Errors
     /// `Encode`.
-    pub fn write_rows(
-        &mut self,
-        batches: &[RecordBatch],
-        places: &[(usize, usize)],
-        compressor: &mut Compressor,
-    ) -> Result<()> {
+    pub fn write_rows(&mut self, batches: &[RecordBatch], places: &[(usize, usize)]) -> Result<()> {
         for (at, column) in self.values.iter_mut().enumerate() {
             match column {
                 Column::Text(text) => {
                     let arrays: Vec<&StringArray> =
                         batches.iter().map(|batch| batch.column(at).as_string()).collect();
-                    text.write_rows(&arrays, places, compressor).map_err(Error::encode)?;
+                    text.write_rows(&arrays, places).map_err(Error::encode)?;
                 }
                 Column::Other(chosen) => {
                     let arrays: Vec<&dyn Array> =
@@ -172,14 +167,13 @@ impl RowGroup {
         mut out: SerializedRowGroupWriter<'_, W>,
         factory: &ArrowRowGroupWriterFactory,
         number: usize,
-        compressor: &mut Compressor,
     ) -> Result<()> {
         let writers = factory.create_column_writers(number).map_err(Error::encode)?;
         let fields = self.columns.schema.fields().iter();
         for ((column, mut writer), field) in self.values.iter_mut().zip(writers).zip(fields) {
             match column {
                 Column::Text(text) => {
-                    let (chunk, close) = text.close(compressor).map_err(Error::encode)?;
+                    let (chunk, close) = text.close().map_err(Error::encode)?;
                     out.append_column(&chunk, close).map_err(Error::encode)?;
                 }
                 Column::Other(arrays) => {

@@ -4,6 +4,7 @@
 //! line, so here a value is first held against the one before it; and texts that have no dictionary
 //! go to their page with one copy. Pages, their headers and the file are the crate's.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use arrow_array::{Array, StringArray};
 use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use parquet::basic::{Encoding, PageType, ZstdLevel};
+use parquet::basic::{Compression, Encoding, PageType};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -22,7 +23,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::{compression, hybrid};
+use super::{hybrid, level};
 
 /// Most rows of a page.
 const PAGE_ROWS: usize = 20_000;
@@ -41,29 +42,29 @@ const STATISTICS_BYTES: usize = 64;
 
 type Result<T> = std::result::Result<T, ParquetError>;
 
+thread_local! {
+    /// For all columns that a thread writes, one after another: it takes a MiB.
+    static COMPRESSOR: RefCell<Compressor> = RefCell::default();
+}
+
 /// Compresses pages, in buffers that are used again.
-pub struct Compressor {
-    zstd: zstd::bulk::Compressor<'static>,
+#[derive(Default)]
+struct Compressor {
+    zstd: Option<zstd::bulk::Compressor<'static>>,
     /// A page that has to be put together first.
     page: Vec<u8>,
     out: Vec<u8>,
 }
 
 impl Compressor {
-    /// A compressor for any number of columns, one after another.
-    ///
-    /// # Errors
-    /// `Encode`, where memory is short.
-    pub fn new() -> crate::error::Result<Self> {
-        let level = ZstdLevel::default().compression_level();
-        let zstd = zstd::bulk::Compressor::new(level).map_err(crate::error::Error::encode)?;
-        Ok(Self { zstd, page: Vec::new(), out: Vec::new() })
-    }
-
     fn compress(&mut self, page: &[u8]) -> Result<Bytes> {
+        let zstd = match &mut self.zstd {
+            Some(zstd) => zstd,
+            none => none.insert(zstd::bulk::Compressor::new(level().compression_level())?),
+        };
         self.out.clear();
         self.out.reserve(zstd::zstd_safe::compress_bound(page.len()));
-        self.zstd.compress_to_buffer(page, &mut self.out)?;
+        zstd.compress_to_buffer(page, &mut self.out)?;
         Ok(Bytes::copy_from_slice(&self.out))
     }
 }
@@ -294,12 +295,8 @@ impl TextColumn {
     }
 
     /// Adds values.
-    pub(super) fn write(
-        &mut self,
-        values: &StringArray,
-        compressor: &mut Compressor,
-    ) -> Result<()> {
-        (0..values.len()).try_for_each(|row| self.push_row(values, row, compressor))
+    pub(super) fn write(&mut self, values: &StringArray) -> Result<()> {
+        (0..values.len()).try_for_each(|row| self.push_row(values, row))
     }
 
     /// Adds some values of some arrays: (number of the array, row).
@@ -307,25 +304,19 @@ impl TextColumn {
         &mut self,
         arrays: &[&StringArray],
         places: &[(usize, usize)],
-        compressor: &mut Compressor,
     ) -> Result<()> {
-        places.iter().try_for_each(|&(at, row)| self.push_row(arrays[at], row, compressor))
+        places.iter().try_for_each(|&(at, row)| self.push_row(arrays[at], row))
     }
 
     #[inline]
-    fn push_row(
-        &mut self,
-        values: &StringArray,
-        row: usize,
-        compressor: &mut Compressor,
-    ) -> Result<()> {
+    fn push_row(&mut self, values: &StringArray, row: usize) -> Result<()> {
         let is_valid = values.is_valid(row);
         self.push_present(is_valid);
         if is_valid {
-            self.push(values.value(row).as_bytes(), compressor)?;
+            self.push(values.value(row).as_bytes())?;
         }
         if self.page_rows == PAGE_ROWS || self.plain.len() >= self.options.page_bytes {
-            self.end_page(compressor)?;
+            self.end_page()?;
         }
         Ok(())
     }
@@ -342,12 +333,12 @@ impl TextColumn {
         self.page_nulls += usize::from(!is_valid);
     }
 
-    fn push(&mut self, value: &[u8], compressor: &mut Compressor) -> Result<()> {
+    fn push(&mut self, value: &[u8]) -> Result<()> {
         if self.interns {
             self.indices.push(self.dictionary.intern(value));
             if self.dictionary.page.len() > DICTIONARY_BYTES {
                 // What is in the page stays as it is; the next one is plain.
-                self.end_page(compressor)?;
+                self.end_page()?;
                 self.interns = false;
             }
             return Ok(());
@@ -360,10 +351,14 @@ impl TextColumn {
     }
 
     /// Encodes and compresses the page under way, if there is one.
-    fn end_page(&mut self, compressor: &mut Compressor) -> Result<()> {
+    fn end_page(&mut self) -> Result<()> {
         if self.page_rows == 0 {
             return Ok(());
         }
+        COMPRESSOR.with_borrow_mut(|compressor| self.encode_page(compressor))
+    }
+
+    fn encode_page(&mut self, compressor: &mut Compressor) -> Result<()> {
         let mut levels = Vec::new();
         if self.descr.max_def_level() > 0 {
             // Their length stands before them.
@@ -415,17 +410,15 @@ impl TextColumn {
 
     /// The column's chunk of the file, and what the footer says of it. The column is empty then, and
     /// takes the next row group.
-    pub(super) fn close(
-        &mut self,
-        compressor: &mut Compressor,
-    ) -> Result<(Chunk, ColumnCloseResult)> {
-        self.end_page(compressor)?;
+    pub(super) fn close(&mut self) -> Result<(Chunk, ColumnCloseResult)> {
+        self.end_page()?;
         let mut chunk = std::mem::take(&mut self.chunk);
         let mut extremes = std::mem::take(&mut self.extremes);
         let has_dictionary = !self.dictionary.values.is_empty();
         if has_dictionary {
+            let page = &self.dictionary.page;
             let dictionary = Page::DictionaryPage {
-                buf: compressor.compress(&self.dictionary.page)?,
+                buf: COMPRESSOR.with_borrow_mut(|compressor| compressor.compress(page))?,
                 num_values: self.dictionary.values.len() as u32,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
@@ -451,7 +444,7 @@ impl TextColumn {
         });
         let data_offset = if has_dictionary { chunk.pages[0].len() } else { 0 };
         let mut metadata = ColumnChunkMetaData::builder(self.descr.clone())
-            .set_compression(compression())
+            .set_compression(Compression::ZSTD(level()))
             .set_encodings(encodings.clone().collect())
             .set_page_encoding_stats(stats.collect())
             .set_num_values(self.rows as i64)
