@@ -15,6 +15,7 @@ __all__ = [
     "Control",
     "Crc",
     "DatasetFiles",
+    "LineHashes",
     "OraJoin",
     "OraTarget",
     "Output",
@@ -100,6 +101,38 @@ class Query:
         """
     @property
     def column_names(self) -> list[str]: ...
+
+@final
+class LineHashes:
+    """The first 128 bits of the SHA-256 of each line that is kept of one source, and of others.
+
+    A scan with it takes a line that stands in one of the files for a duplicate, and gathers the
+    others; it begins anew with each scan.
+
+    Args:
+        path: where its own will be.
+        earlier: files that it was told to write for other sources.
+        within: whether a line that stood in the source itself before is a duplicate too. Such a
+            scan runs in one thread.
+
+    Raises:
+        ConfigError: a file is damaged.
+        OutputError: a file cannot be read.
+    """
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        earlier: Sequence[str | PathLike[str]],
+        *,
+        within: bool = False,
+    ) -> LineHashes: ...
+    def finish(self) -> int:
+        """Write the file, sorted, each hash once; how many there are. Of none, there is no file.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
 
 @final
 class Control:
@@ -328,6 +361,7 @@ def scan(
     members: Callable[[bytes, bool], tuple[str, str | None, int | None] | None] | None = None,
     threads: int = 1,
     control: Control,
+    hashes: LineHashes | None = None,
 ) -> tuple[dict[str, Any], EdxlogsError | None]:
     """Scan one source to its end, with the interpreter released.
 
@@ -346,6 +380,7 @@ def scan(
         threads: 1 does everything here; more read, scan and write beside each other. Never
             changes the answer.
         control: stops the scan, and counts its bytes.
+        hashes: tell which lines are duplicates; None: no line is.
 
     Returns:
         The counts (see `account.Counts`), and what ended the scan early or None.

@@ -175,12 +175,13 @@ class Account:
 def summary(account: Account, seconds: float) -> list[str]:
     """The account in a few lines for a person, names escaped."""
     total = account.total
+    duplicates = f", {many(total.duplicate, 'duplicate')}" if total.duplicate else ""
     lines = [
         f"{many(len(account.sources), 'source')}, {size(total.bytes_read)} read,"
         f" {size(total.bytes_expanded)} expanded, {seconds:.1f} s",
         f"{many(total.lines, 'line')}: {total.kept:,} kept, {total.dropped:,} dropped,"
         f" {total.blank:,} blank, {total.rejected:,} rejected, {total.withheld:,} withheld"
-        f" ({total.parsed:,} parsed)",
+        f"{duplicates} ({total.parsed:,} parsed)",
     ]
     for title, counts in (
         ("rejected", total.reasons),

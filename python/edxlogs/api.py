@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.arrow_stream import ArrowStream
+from edxlogs.dedupe import Dedupe, kind_of, remarks
 from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.layout import parse_days
@@ -40,6 +42,8 @@ class BatchStream(ArrowStream):
     account: Account
     _reader: Reader
     _sources: Sequence[Source]
+    _dedupe: Dedupe | None = None
+    _folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def _count(self) -> int:
@@ -52,16 +56,28 @@ class BatchStream(ArrowStream):
     def _read(self, number: int, writer: _core.BatchWriter) -> Scanned:
         left = len(self._sources) - number
         threads = max(2, self._threads // left)
-        return self._reader.scan(self._sources[number], lambda: writer, threads=threads)
+        hashes = None if self._dedupe is None else self._dedupe.hashes(number)
+        scanned = self._reader.scan(
+            self._sources[number], lambda: writer, threads=threads, hashes=hashes
+        )
+        if self._dedupe is not None:
+            self._dedupe.settle(number, hashes, delivered=scanned.error is None)
+        return scanned
 
     def _enter(self, number: int, done: Scanned) -> BaseException | None:
         if isinstance(done.error, StoppedError | ParseError):
             raise done.error
         self._enter_source(self._sources[number], done)
+        if self._dedupe is not None:
+            self._dedupe.done(number)
         return done.error
 
     def _end(self) -> None:
         self._reader.close()
+        if self._dedupe is not None:
+            self._dedupe.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _enter_source(self, source: Source, scanned: Scanned) -> None:
         """Enter a source into the account. Rows of one that failed went out, but do not count."""
@@ -111,6 +127,8 @@ def filter(  # noqa: A001 - the verb of the command line
     check: str = "fast",
     strict: bool = False,
     raise_rejects: bool = False,
+    dedupe: bool = False,
+    dedupe_within: bool = False,
     max_line_bytes: int | None = None,
     gnupg_home: str | PathLike[str] | None = None,
     passphrase_file: str | PathLike[str] | None = None,
@@ -150,6 +168,9 @@ def filter(  # noqa: A001 - the verb of the command line
         strict: reject lines that need a mend.
         raise_rejects: end the stream with a ParseError at the first line that is rejected; else
             such lines are counted.
+        dedupe: count a line for a duplicate that stands byte for byte in an earlier source of the
+            same site and day.
+        dedupe_within: the same for one that its own source held before, too.
         max_line_bytes: longest line that is read; 8 MiB unless told.
         gnupg_home: GnuPG's folder; None means the user's own.
         passphrase_file: holds the passphrase of the secret key; None asks the agent.
@@ -218,4 +239,10 @@ def filter(  # noqa: A001 - the verb of the command line
     stream._threads = worker_count(threads)
     stream._error = selection.failures[0] if selection.failures else None
     stream._started = False
+    if (kind := kind_of(dedupe=dedupe, within=dedupe_within)) is not None:
+        selection.account.warnings += remarks(selection.sources)
+        folder = stream._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        stream._dedupe = Dedupe(
+            selection.sources, kind, lambda number: Path(folder.name, str(number))
+        )
     return stream

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edxlogs import _core
 from edxlogs.account import Counts, SourceAccount
 from edxlogs.dataset_target import DatasetTarget, Share, share_of
+from edxlogs.dedupe import Dedupe
 from edxlogs.errors import ConfigError, EdxlogsError, InternalError, OutputError, StoppedError
 from edxlogs.inputs import check_unchanged, groups, identify, with_checksum
 from edxlogs.manifest import Identity
@@ -28,6 +30,7 @@ class _Finished:
     identity: Identity
     scanned: Scanned
     kept: list[_Kept | None]
+    hashes: Path | None = None
 
 
 @dataclass
@@ -40,6 +43,7 @@ class DatasetRun:
         targets: the datasets.
         workers: sources read at once.
         on_source: called after each source that was read, with its account.
+        dedupe: which lines are compared, or None.
     """
 
     reader: Reader
@@ -47,7 +51,9 @@ class DatasetRun:
     targets: Sequence[DatasetTarget]
     workers: int
     on_source: Callable[[SourceAccount], None] = lambda _: None
+    dedupe: str | None = None
     _room: Room = field(default_factory=Room)
+    _held: Dedupe | None = None
 
     def __call__(self) -> None:
         """Read what is new, and commit it group by group; the accounts of the targets add up.
@@ -59,24 +65,43 @@ class DatasetRun:
         """
         identities = [identify(source) for source in self.sources]
 
+        if self.dedupe is not None:
+            folder = self.targets[0].store.new
+            place = lambda number: folder / f"held-{number}"  # noqa: E731
+            self._held = Dedupe(self.sources, self.dedupe, place)
+
         def pending_of_all() -> list[set[int]]:
-            return [target.pending(self.sources, identities) for target in self.targets]
+            return [target.pending(self.sources, identities, self._held) for target in self.targets]
 
         pending = in_worker(pending_of_all)
         to_read = set().union(*pending)
+        self._tell_held(identities, to_read)
         tasks = [self._task(number, identities[number], pending) for number in sorted(to_read)]
         workers = Workers(tasks, self.workers, MOST_AHEAD).start()
         try:
             for group in groups(self.sources):
                 self._deliver(
-                    [number for number in group if number in set(to_read)], pending, workers
+                    [number for number in group if number in to_read], identities, pending, workers
                 )
         finally:
             self.reader.control.stop()
+            if self._held is not None:
+                self._held.stop()
             self.reader.close()
             workers.stop()
         for target in self.targets:
             target.tell_all(identities)
+
+    def _tell_held(self, identities: Sequence[Identity], to_read: set[int]) -> None:
+        """Tell which lines the datasets hold already."""
+        if self._held is None:
+            return
+        for group in self._held.groups:
+            if to_read.isdisjoint(group):
+                continue
+            for number in group:
+                paths = [path for one in self.targets for path in one.hashes(identities[number])]
+                self._held.found(number, paths, is_read=number in to_read)
 
     def _task(
         self, number: int, identity: Identity, pending: Sequence[set[int]]
@@ -98,8 +123,14 @@ class DatasetRun:
             try:
                 stored = with_checksum(source, identity)
             except EdxlogsError as error:
+                if self._held is not None:
+                    self._held.settle(number, None, delivered=False)
                 return _Finished(identity, Scanned(Counts(), None, error), nothing)
-            scanned = self.reader.scan(source, make_sink, threads=max(1, self.workers // left))
+            held = None if self._held is None else self._held.hashes(number)
+            threads = max(1, self.workers // left)
+            if self._held is not None:
+                threads += min(self._held.waiting(number, self.workers - 1), self.workers - threads)
+            scanned = self.reader.scan(source, make_sink, threads=threads, hashes=held)
             try:
                 check_unchanged(source, identity)
             except EdxlogsError as error:
@@ -108,7 +139,11 @@ class DatasetRun:
             if any(target.wants(scanned) for target in self.targets):
                 kept = self._parts(scanned, wanted)
             scanned.sink = None
-            return _Finished(stored, scanned, kept)
+            path = None
+            if self._held is not None:
+                delivered = all(target.wants(scanned) for target in self.targets)
+                path = self._held.settle(number, held, delivered=delivered)
+            return _Finished(stored, scanned, kept, path)
 
         return task
 
@@ -131,7 +166,11 @@ class DatasetRun:
         return kept
 
     def _deliver(
-        self, numbers: Sequence[int], pending: Sequence[set[int]], workers: Workers[_Finished]
+        self,
+        numbers: Sequence[int],
+        identities: Sequence[Identity],
+        pending: Sequence[set[int]],
+        workers: Workers[_Finished],
     ) -> None:
         """Take the sources of a group in order, and hand each dataset its share of them."""
         if not numbers:
@@ -143,9 +182,17 @@ class DatasetRun:
                 for number, one in zip(numbers, finished, strict=True):
                     if number in pending[at]:
                         source = self.sources[number]
-                        yield share_of(source, one.identity, one.scanned, one.kept[at])
+                        share = share_of(source, one.identity, one.scanned, one.kept[at])
+                        if self._held is not None:
+                            share.hashes = one.hashes
+                            earlier = self._held.earlier(number)
+                            share.earlier = [identities[other].key for other in earlier]
+                        yield share
 
             target.deliver(shares(), self._room, self.workers)
+        if self._held is not None:
+            for number in numbers:
+                self._held.done(number)
 
     def _taken(self, number: int, workers: Workers[_Finished]) -> _Finished:
         finished = workers.take()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import orjson
 
-from edxlogs import _core
+from edxlogs import _core, disk
 from edxlogs.account import Account, SourceAccount
+from edxlogs.dedupe import Dedupe
 from edxlogs.errors import InternalError, OutputError
 from edxlogs.inputs import identify, is_same, stem
 from edxlogs.manifest import DataFile, Identity, Input, Segment, now
@@ -20,7 +21,7 @@ from edxlogs.reading import Scanned
 from edxlogs.run import Room, account_of, in_worker, is_wanted
 from edxlogs.sources import Source
 from edxlogs.stops import put_off
-from edxlogs.store import REJECTS, Store
+from edxlogs.store import HASHES, REJECTS, Store
 
 TARGET_FILE_BYTES = 128 << 20
 
@@ -43,12 +44,16 @@ class Share:
         identity: which release of it was read.
         scanned: the counts of this dataset, and the verdict.
         part: its rows; None if they are withheld.
+        hashes: where the hashes of its lines are, or None.
+        earlier: keys of the sources that its lines were compared with.
     """
 
     source: Source
     identity: Identity
     scanned: Scanned
     part: _core.SplitPart | None
+    hashes: Path | None = None
+    earlier: Sequence[str] = ()
 
 
 @dataclass
@@ -84,7 +89,12 @@ class DatasetTarget:
     _withheld: dict[str, SourceAccount] = field(default_factory=dict)
     _names: set[str] | None = None
 
-    def pending(self, sources: Sequence[Source], identities: Sequence[Identity]) -> set[int]:
+    def pending(
+        self,
+        sources: Sequence[Source],
+        identities: Sequence[Identity],
+        dedupe: Dedupe | None = None,
+    ) -> set[int]:
         """Numbers of the sources whose rows are not there yet, as they are now."""
         if self.store.replaces_all:
             return set(range(len(sources)))
@@ -97,7 +107,20 @@ class DatasetTarget:
                 and is_same(sources[number], identities[number], known.identity)
             )
 
-        return {number for number in range(len(sources)) if not is_done(number)}
+        pending = {number for number in range(len(sources)) if not is_done(number)}
+        if dedupe is not None:
+            dedupe.extend(pending, lambda number: self._known(identities[number]), self._hashes)
+        return pending
+
+    def hashes(self, identity: Identity) -> list[Path]:
+        """Where the hashes of a source are whose rows are there."""
+        known = None if self.store.replaces_all else self._known(identity)
+        path = None if known is None or not known.is_done else self._hashes(known)
+        return [] if path is None else [path]
+
+    def _hashes(self, one: Input) -> Path | None:
+        path = self.store.folder / HASHES / str(one.number)
+        return path if path.exists() else None
 
     def _known(self, identity: Identity) -> Input | None:
         return self.store.manifest.newest(identity.key)
@@ -128,7 +151,7 @@ class DatasetTarget:
         delivered: list[tuple[Source, Identity]] = []
         replaced: set[int] = set()
         for share in shares:
-            one = self._input(share, len(segment.inputs))
+            one = self._input(share, segment.inputs)
             known = self._known(one.identity)
             if one.is_done:
                 delivered.append((share.source, one.identity))
@@ -141,6 +164,7 @@ class DatasetTarget:
             segment.inputs.append(one)
             if share.part is not None:
                 segment.added += self._rejects(one, share.part)
+                segment.added += self._keep_hashes(one, share.hashes)
                 _append(files, one.number, share.part, room)
         if not segment.inputs:
             return
@@ -156,14 +180,23 @@ class DatasetTarget:
             self.store.commit(segment)
             self.commits += 1
 
-    def _input(self, share: Share, ahead: int) -> Input:
-        """What became of a source, with the number it gets."""
+    def _input(self, share: Share, before: Sequence[Input]) -> Input:
+        """What became of a source, with the number it gets: after those in its commit before it."""
         delivered = share.part is not None
         account = account_of(share.source, share.scanned, delivered=delivered)
         self.account.ignored += share.scanned.ignored
         self.account.skipped += share.scanned.skipped
         self.read += 1
-        return Input(self.store.manifest.next_number + ahead, share.identity, account)
+        done = {one.identity.key: one.number for one in before if one.is_done}
+        compared = []
+        for key in share.earlier:
+            known = None if self.store.replaces_all else self.store.manifest.newest(key)
+            if key in done:
+                compared.append(done[key])
+            elif known is not None and known.is_done:
+                compared.append(known.number)
+        number = self.store.manifest.next_number + len(before)
+        return Input(number, share.identity, account, compared)
 
     def _name(self, delivered: Sequence[tuple[Source, Identity]]) -> str:
         """A name for the files of a group that no file has yet."""
@@ -212,6 +245,21 @@ class DatasetTarget:
         path = f"{REJECTS}/{one.number}"
         return [DataFile(path, staged.name, one.account.counts.rejected, size, sha256, runs)]
 
+    def _keep_hashes(self, one: Input, path: Path | None) -> list[DataFile]:
+        """The hashes of an input's lines as a file beside the manifest."""
+        if path is None:
+            return []
+        staged = self.store.new / f"hashes-{one.number}"
+        try:
+            disk.link_or_copy(path, staged)
+            with open(staged, "rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+        except OSError as error:
+            raise OutputError(f"output: {self.store.name}: {error.strerror}") from error
+        runs = [(one.number, 0)]
+        return [DataFile(f"{HASHES}/{one.number}", staged.name, 0, size, sha256, runs)]
+
     def tell_all(self, identities: Sequence[Identity]) -> None:
         """The account of all sources, as the manifest has it."""
         held = {one.identity.key: one.account for one in self._held}
@@ -229,11 +277,11 @@ class DatasetTarget:
     def rejects(self, sources: Sequence[Source]) -> Iterator[Path]:
         """Files of rejected lines, of all sources in their order."""
         manifest = self.store.manifest
-        by_input = {file.runs[0][0]: file for file in manifest.files.values() if file.is_rejects}
         for source in sources:
             known = self._known(identify(source))
-            if known is not None and known.number in by_input:
-                yield self.store.folder / by_input[known.number].path
+            path = "" if known is None else f"{REJECTS}/{known.number}"
+            if path in manifest.files:
+                yield self.store.folder / path
 
 
 def share_of(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,16 @@ def rename(path: Path, target: Path) -> None:
     """Give a file its name; what had it before is gone."""
     _step("rename", path, target)
     os.rename(path, target)
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """Give a file a second name, or, where the file system can't, a copy."""
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        shutil.copyfile(path, target)
 
 
 def unlink(path: Path) -> None:

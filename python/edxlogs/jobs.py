@@ -30,6 +30,8 @@ _JOB = {
     "check": _TEXT,
     "strict": _FLAG,
     "course_from": _TEXT,
+    "dedupe": _FLAG,
+    "dedupe_within": _FLAG,
     "max_line_bytes": _NUMBER,
     "gnupg_home": _TEXT,
     "passphrase_file": _TEXT,

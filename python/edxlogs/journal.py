@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edxlogs import _core
+from edxlogs import _core, disk
 from edxlogs.account import SourceAccount
 from edxlogs.errors import ConfigError, OutputError, SourceError
 from edxlogs.inputs import identify
@@ -28,7 +28,7 @@ from edxlogs.store import Store
 BEGIN_SECONDS = 1.0  # a shorter run is done again as quickly
 COMMIT_SECONDS = 1.0
 
-_REJECTS = "rejects"
+_REJECTS, _HASHES = "rejects", "hashes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +89,27 @@ class Journal:
                 except SourceError:
                     continue
 
-    def find(self, source: Source) -> KeptPart | None:
-        """The part of a source that a run before has finished, if the source is as it was."""
+    def known(self, source: Source) -> Input | None:
+        """What a run before has finished of a source, if the source is as it was."""
         identity = self._identities.get(source)
         if self._store is None or self._store.replaces_all or identity is None:
             return None
-        manifest = self._store.manifest
-        known = manifest.newest(identity.key)
-        if known is None or not known.is_done or known.identity != identity:
+        known = self._store.manifest.newest(identity.key)
+        return known if known is not None and known.is_done and known.identity == identity else None
+
+    def hashes(self, one: Input) -> Path | None:
+        """Where the hashes of its lines are, if it was compared."""
+        file = self._files.get(one.number, {}).get(_HASHES)
+        return None if self._store is None or file is None else self._store.folder / file.path
+
+    def find(self, source: Source) -> KeptPart | None:
+        """The part of a source that a run before has finished, if the source is as it was."""
+        known = self.known(source)
+        if self._store is None or known is None:
             return None
         files = dict(self._files.get(known.number, {}))
         rejects = files.pop(_REJECTS, None)
+        files.pop(_HASHES, None)
         folder = self._store.folder
         kept, file = next(iter(files.items()), ("nothing", None))
         path = folder if file is None else folder / file.path
@@ -109,8 +119,22 @@ class Journal:
             None if rejects is None else folder / rejects.path,
         )
 
-    def keep(self, source: Source, account: SourceAccount, part: _core.Part) -> None:
+    def keep(
+        self,
+        source: Source,
+        account: SourceAccount,
+        part: _core.Part,
+        hashes: Path | None = None,
+        earlier: Sequence[Source] = (),
+    ) -> None:
         """Keep a part that is about to be appended to the output.
+
+        Args:
+            source: whose part it is.
+            account: of it.
+            part: its rows.
+            hashes: where the hashes of its lines are, or None.
+            earlier: sources that its lines were compared with.
 
         Raises:
             OutputError: it cannot be written.
@@ -125,15 +149,36 @@ class Journal:
         except SourceError:
             return
         with self._lock:
-            self._keep(identity, account, part)
+            self._keep(identity, account, part, hashes, self._numbers(earlier))
 
-    def _keep(self, identity: Identity, account: SourceAccount, part: _core.Part) -> None:
+    def _numbers(self, sources: Sequence[Source]) -> list[int]:
+        """The numbers of those sources that are kept."""
+        now = {one.identity: one.number for one in self._segment.inputs}
+        numbers = []
+        for source in sources:
+            identity, known = self._identities.get(source), self.known(source)
+            if identity in now:
+                numbers.append(now[identity])
+            elif known is not None:
+                numbers.append(known.number)
+        return numbers
+
+    def _keep(
+        self,
+        identity: Identity,
+        account: SourceAccount,
+        part: _core.Part,
+        hashes: Path | None,
+        compared: list[int],
+    ) -> None:
         store = self._open()
         number = store.manifest.next_number + len(self._segment.inputs)
-        self._segment.inputs.append(Input(number, identity, account))
+        self._segment.inputs.append(Input(number, identity, account, compared))
         rows = account.counts.rows
         if account.counts.rejected:
-            self._add(store, f"{number}.{_REJECTS}", number, 0, part)
+            self._add(store, f"{number}.{_REJECTS}", number, 0, part.copy_rejects)
+        if hashes is not None:
+            self._add(store, f"{number}.{_HASHES}", number, 0, hashes)
         kept = part.keep(store.new / str(number))
         if kept != "nothing":
             os.rename(store.new / str(number), store.new / f"{number}.{kept}")
@@ -142,16 +187,23 @@ class Journal:
             self._commit()
 
     def _add(
-        self, store: Store, name: str, number: int, rows: int, rejects: _core.Part | None
+        self,
+        store: Store,
+        name: str,
+        number: int,
+        rows: int,
+        content: Callable[[int], None] | Path | None,
     ) -> None:
         """Enter a new file; its checksum is not taken, as nobody but us reads it."""
         path = store.new / name
         try:
-            if rejects is not None:
+            if isinstance(content, Path):
+                disk.link_or_copy(content, path)
+            elif content is not None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 descriptor = os.open(path, flags, 0o600)
                 try:
-                    rejects.copy_rejects(descriptor)
+                    content(descriptor)
                 finally:
                     os.close(descriptor)
             size = path.stat().st_size

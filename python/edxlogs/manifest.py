@@ -52,11 +52,19 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A source that was read, and what became of its lines."""
+    """A source that was read, and what became of its lines.
+
+    Attributes:
+        number: its own, among all that were ever read.
+        identity: which release of it.
+        account: of its lines.
+        compared: numbers of those whose lines it does not hold again, in their order.
+    """
 
     number: int
     identity: Identity
     account: SourceAccount
+    compared: list[int] = field(default_factory=list)
 
     @property
     def is_done(self) -> bool:
@@ -68,7 +76,12 @@ class Input:
         """Take a document apart."""
         account = dict(document["account"])
         account["counts"] = Counts.of(account["counts"])
-        return cls(document["number"], Identity(**document["identity"]), SourceAccount(**account))
+        return cls(
+            document["number"],
+            Identity(**document["identity"]),
+            SourceAccount(**account),
+            document.get("compared", []),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +105,14 @@ class DataFile:
     runs: list[tuple[int, int]]
 
     @property
-    def is_rejects(self) -> bool:
-        """Whether it holds rejected lines, and no rows."""
-        return self.path.startswith("_edxlogs/")
+    def holds_rows(self) -> bool:
+        """Whether it is data; else it holds rejected lines, or hashes."""
+        return holds_rows(self.path)
+
+
+def holds_rows(path: str) -> bool:
+    """Whether a file at that place in a dataset is data."""
+    return not path.startswith("_edxlogs/")
 
 
 @dataclass(slots=True)

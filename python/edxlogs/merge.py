@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edxlogs import disk
 from edxlogs.account import Account
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.manifest import DataFile, Manifest, Segment, now
@@ -77,7 +76,11 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
     """The commit that adds a shard, its files among the new ones."""
     first = store.manifest.next_number
     numbers = {old: first + at for at, old in enumerate(manifest.current.values())}
-    inputs = [replace(manifest.inputs[old], number=new) for old, new in numbers.items()]
+    inputs = []
+    for old, new in numbers.items():
+        one = manifest.inputs[old]
+        compared = [numbers[other] for other in one.compared if other in numbers]
+        inputs.append(replace(one, number=new, compared=compared))
     added = []
     for at, file in enumerate(manifest.files.values()):
         # Of its own: the files of the commit before may still have their place to get.
@@ -85,7 +88,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
         _link(place_of(shard, file), store.new / staged)
         runs = [(numbers[number], rows) for number, rows in file.runs if number in numbers]
         path = file.path
-        if file.is_rejects:
+        if not file.holds_rows:
             path = f"{path.rpartition('/')[0]}/{runs[0][0]}"
         added.append(DataFile(path, staged, file.rows, file.bytes, file.sha256, runs))
     return Segment(started, inputs=inputs, added=added)
@@ -93,12 +96,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
 
 def _link(source: Path, target: Path) -> None:
     try:
-        try:
-            os.link(source, target)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-                raise
-            shutil.copyfile(source, target)
+        disk.link_or_copy(source, target)
     except OSError as error:
         raise OutputError(
             f"merge: {shown(os.fspath(source))}: cannot be copied: {error.strerror}; mend that, and"

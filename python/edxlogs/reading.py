@@ -60,6 +60,14 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True)
+class _How:
+    """How one source is scanned."""
+
+    threads: int
+    hashes: _core.LineHashes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
     """How sources are read: with which query, key ring and control.
 
@@ -74,28 +82,37 @@ class Reader:
     conditions: Conditions = field(default_factory=Conditions)
     transfers: Transfers | None = None
 
-    def scan(self, source: Source, make_sink: Callable[[], Sink], *, threads: int = 1) -> Scanned:
+    def scan(
+        self,
+        source: Source,
+        make_sink: Callable[[], Sink],
+        *,
+        threads: int = 1,
+        hashes: _core.LineHashes | None = None,
+    ) -> Scanned:
         """Scan a source to its end, and weigh what gpg and gzip say of it.
 
         Args:
             source: a file, a stream, or a member of a tar.
             make_sink: a new sink; called again if the source has to be read again.
             threads: for this source alone.
+            hashes: tell which of its lines are duplicates; None: no line is.
 
         Returns:
             The counts and the verdict. Errors of the source are in it, not raised.
         """
+        how = _How(threads, hashes)
         try:
             if source.is_stream:
-                return self._scan_stream(source, make_sink(), threads)
+                return self._scan_stream(source, make_sink(), how)
             with self._open(source) as bytes_from:
                 if isinstance(bytes_from, Transfer):
                     kind = kind_of(bytes_from.peek())
                 else:
                     kind = sniff(source)
                 if kind is Kind.OPENPGP:
-                    return self._scan_openpgp(source, bytes_from, make_sink, threads)
-                return _judge(self._scan(source, bytes_from, make_sink(), threads), source)
+                    return self._scan_openpgp(source, bytes_from, make_sink, how)
+                return _judge(self._scan(source, bytes_from, make_sink(), how), source)
         except EdxlogsError as error:
             return Scanned(Counts(), None, error)
         except OSError as error:
@@ -112,7 +129,7 @@ class Reader:
         if self.transfers is not None:
             self.transfers.close()
 
-    def _scan(self, source: Source, bytes_from: Any, sink: Sink, threads: int) -> Scanned:
+    def _scan(self, source: Source, bytes_from: Any, sink: Sink, how: _How) -> Scanned:
         """Scan what a source gives; whether it may be trusted is not weighed yet."""
         in_file = isinstance(bytes_from, str)
         members = PackedTar(source, lambda member: is_wanted(member, self.conditions))
@@ -127,8 +144,9 @@ class Reader:
             offset=source.offset if in_file else 0,
             length=source.length if in_file else None,
             members=members,
-            threads=threads,
+            threads=how.threads,
             control=self.control,
+            hashes=how.hashes,
         )
         if isinstance(bytes_from, Transfer) and bytes_from.error is not None:
             # As it was raised, not as the core tells it.
@@ -142,23 +160,23 @@ class Reader:
             skipped=members.skipped,
         )
 
-    def _scan_stream(self, source: Source, sink: Sink, threads: int) -> Scanned:
+    def _scan_stream(self, source: Source, sink: Sink, how: _How) -> Scanned:
         """A source that can be read once: its first bytes are looked at on the way."""
         if source.file is not None:
             head = _first_bytes(source, source.file)
             if not looks_like_openpgp(head):
                 stream: object = _Rejoined(head, source.file.read)
-                return _judge(self._scan(source, stream, sink, threads), source)
+                return _judge(self._scan(source, stream, sink, how), source)
             with self.gpg.open(source.label, source.file, head=head) as decryption:
-                return self._verdict(source, decryption, sink, threads)[0]
+                return self._verdict(source, decryption, sink, how)[0]
         descriptor = 0 if source.path == STDIN else os.open(source.path, os.O_RDONLY)
         try:
             head = _read_head(descriptor)
             if looks_like_openpgp(head):
                 with self.gpg.open(source.label, descriptor, head=head) as decryption:
-                    return self._verdict(source, decryption, sink, threads)[0]
+                    return self._verdict(source, decryption, sink, how)[0]
             stream = _Rejoined(head, lambda size: os.read(descriptor, size))
-            return _judge(self._scan(source, stream, sink, threads), source)
+            return _judge(self._scan(source, stream, sink, how), source)
         finally:
             if descriptor != 0:
                 os.close(descriptor)
@@ -168,7 +186,7 @@ class Reader:
         source: Source,
         bytes_from: str | Transfer,
         make_sink: Callable[[], Sink],
-        threads: int,
+        how: _How,
     ) -> Scanned:
         """Decrypt a source, again where it is worth it: `bytes_from` is for the first attempt."""
         opened: AbstractContextManager[str | Transfer] = nullcontext(bytes_from)
@@ -183,7 +201,7 @@ class Reader:
                 opened as bytes_from,
                 self.gpg.open(source.label, bytes_from, offset=offset, length=length) as decryption,
             ):
-                scanned, verdict = self._verdict(source, decryption, sink, threads)
+                scanned, verdict = self._verdict(source, decryption, sink, how)
             warning = warning or verdict.warning
             if scanned.counts.rows and not isinstance(sink, _Parts):
                 # These rows cannot be taken back: a further reading only weighs them.
@@ -202,9 +220,9 @@ class Reader:
         return scanned
 
     def _verdict(
-        self, source: Source, decryption: Decryption, sink: Sink, threads: int
+        self, source: Source, decryption: Decryption, sink: Sink, how: _How
     ) -> tuple[Scanned, Verdict]:
-        scanned = self._scan(source, decryption.stdout_fd, sink, threads)
+        scanned = self._scan(source, decryption.stdout_fd, sink, how)
         if self.control.stopped:
             decryption.kill()
             return scanned, Verdict(interrupted=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
+from edxlogs.dedupe import Dedupe
 from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
@@ -25,6 +26,8 @@ from edxlogs.sources import Source
 from edxlogs.threads import needs_thread
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edxlogs.journal import Journal, KeptPart
 
 T = TypeVar("T")
@@ -181,6 +184,7 @@ class _Finished:
     scanned: Scanned | None
     part: _core.Part | None
     kept: KeptPart | None = None
+    hashes: Path | None = None
 
 
 @dataclass
@@ -193,6 +197,7 @@ class Run:
         delivery: where to.
         workers: sources read at once.
         on_source: called after each source, with its account.
+        dedupe: compares their lines, or None.
     """
 
     reader: Reader
@@ -201,7 +206,9 @@ class Run:
     workers: int
     on_source: Callable[[SourceAccount], None] = lambda _: None
     account: Account = field(default_factory=Account)
+    dedupe: Dedupe | None = None
     _room: Room = field(default_factory=Room)
+    _to_read: set[int] = field(default_factory=set)
 
     def __call__(self) -> Account:
         """Read everything, deliver what passed its checks.
@@ -213,8 +220,7 @@ class Run:
             OutputError: the output cannot be written.
             InternalError: a promise is broken; nothing must be published.
         """
-        if self.delivery.journal is not None:
-            self.delivery.journal.begin(self.sources)
+        self._begin()
         direct = self.delivery.unverified or self.delivery.output is None
         count = 1 if self.delivery.unverified else self.workers
         make = self._direct if direct else self._task
@@ -224,31 +230,62 @@ class Run:
         workers = self._pool = Workers(tasks, count, ahead)
         workers.start()
         try:
-            for source in self.sources:
-                self._deliver(source, workers.take())
+            for number in range(len(self.sources)):
+                self._deliver(number, workers.take())
+                if self.dedupe is not None and number in self._to_read:
+                    self.dedupe.done(number)
         finally:
             self.reader.control.stop()
+            if self.dedupe is not None:
+                self.dedupe.stop()
             self.reader.close()
             # Before the hidden folder goes: a worker could still make a file in it.
             workers.stop()
         self.account.check()
         return self.account
 
+    def _begin(self) -> None:
+        """Find out which sources are read, and which a run before has finished."""
+        journal = self.delivery.journal
+        if journal is not None:
+            journal.begin(self.sources)
+        known = [None if journal is None else journal.known(one) for one in self.sources]
+        self._to_read = {number for number, one in enumerate(known) if one is None}
+        if self.dedupe is None:
+            return
+        paths = [None if one is None or journal is None else journal.hashes(one) for one in known]
+        by_number = {one.number: path for one, path in zip(known, paths, strict=True) if one}
+        self.dedupe.extend(self._to_read, known.__getitem__, lambda one: by_number[one.number])
+        for number, path in enumerate(paths):
+            if number not in self._to_read:
+                self.dedupe.found(number, [] if path is None else [path], is_read=False)
+
     def _threads(self, number: int) -> int:
-        """Threads for one source: the last ones get those that would have nothing to do."""
+        """Threads for one source: also those that would have nothing to do meanwhile."""
         if self.delivery.unverified:
             return self.workers
         left = len(self.sources) - number
-        return max(1, self.workers // left)
+        threads = max(1, self.workers // left)
+        if self.dedupe is not None:
+            threads += min(self.dedupe.waiting(number, self.workers - 1), self.workers - threads)
+        return threads
+
+    def _scan(self, number: int, make_sink: Callable[[], Sink]) -> tuple[Scanned, Path | None]:
+        """Scan a source; what came of it, and where the hashes of its lines are."""
+        hashes = None if self.dedupe is None else self.dedupe.hashes(number)
+        threads = self._threads(number)
+        scanned = self.reader.scan(self.sources[number], make_sink, threads=threads, hashes=hashes)
+        if self.dedupe is None:
+            return scanned, None
+        delivered = self._wanted(scanned) or self.delivery.unverified
+        return scanned, self.dedupe.settle(number, hashes, delivered=delivered)
 
     def _direct(self, number: int) -> Callable[[], _Finished]:
         """Read a source without a part: for counting, or straight to the output."""
 
         def task() -> _Finished:
             sink = self.delivery.output
-            scanned = self.reader.scan(
-                self.sources[number], lambda: sink, threads=self._threads(number)
-            )
+            scanned, _ = self._scan(number, lambda: sink)
             if sink is not None:
                 sink.flush()
             return _Finished(scanned, None)
@@ -273,9 +310,10 @@ class Run:
 
         def task() -> _Finished:
             source, journal = self.sources[number], self.delivery.journal
-            if journal is not None and (kept := journal.find(source)) is not None:
-                return _Finished(None, kept.part, kept)
-            scanned = self.reader.scan(source, make_sink, threads=self._threads(number))
+            if journal is not None and number not in self._to_read:
+                kept = journal.find(source)
+                return _Finished(None, None if kept is None else kept.part, kept)
+            scanned, hashes = self._scan(number, make_sink)
             part = None
             if isinstance(scanned.sink, _core.PartWriter) and self._wanted(scanned):
                 part = scanned.sink.finish()
@@ -283,14 +321,15 @@ class Run:
                 self._room.enter(part, stays=stays)
             # A part that is not wanted goes, with its hidden file.
             scanned.sink = None
-            return _Finished(scanned, part)
+            return _Finished(scanned, part, hashes=hashes)
 
         return task
 
     def _wanted(self, scanned: Scanned) -> bool:
         return is_wanted(scanned, salvage=self.delivery.salvage)
 
-    def _deliver(self, source: Source, finished: _Finished) -> None:
+    def _deliver(self, number: int, finished: _Finished) -> None:
+        source = self.sources[number]
         scanned, part = finished.scanned, finished.part
         if scanned is None:
             self._deliver_kept(finished.kept)
@@ -299,14 +338,14 @@ class Run:
         if isinstance(error, OutputError | InternalError | StoppedError):
             raise error
         if part is not None and part.outgrown:
-            scanned = self._again(source, scanned)
+            scanned = self._again(number, scanned)
             error = scanned.error
         delivered = self._wanted(scanned) or self.delivery.unverified
         account = account_of(source, scanned, delivered=delivered)
         if part is not None:
             size = part.memory_bytes
             if delivered:
-                in_worker(lambda: self._append(source, account, part))
+                in_worker(lambda: self._append(number, account, part, finished.hashes))
             self._room.leave(size)
         if delivered:
             self.account.rows_written += account.counts.rows
@@ -329,9 +368,13 @@ class Run:
         self.account.rows_written += kept.account.counts.rows
         self.on_source(kept.account)
 
-    def _append(self, source: Source, account: SourceAccount, part: _core.Part) -> None:
+    def _append(
+        self, number: int, account: SourceAccount, part: _core.Part, hashes: Path | None
+    ) -> None:
         if self.delivery.journal is not None:
-            self.delivery.journal.keep(source, account, part)
+            before = [] if self.dedupe is None else self.dedupe.earlier(number)
+            earlier = [self.sources[other] for other in before]
+            self.delivery.journal.keep(self.sources[number], account, part, hashes, earlier)
         output = self.delivery.output
         if output is not None:
             if not part.outgrown:
@@ -341,8 +384,9 @@ class Run:
         if self.delivery.rejects is not None:
             part.copy_rejects(self.delivery.rejects)
 
-    def _again(self, source: Source, first: Scanned) -> Scanned:
+    def _again(self, number: int, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""
+        source = self.sources[number]
         if source.is_stream:
             why = (
                 f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
@@ -351,7 +395,10 @@ class Run:
             )
             return Scanned(first.counts, None, SourceError(why, source.label))
         output = self.delivery.output
-        again = in_worker(lambda: self.reader.scan(source, lambda: output, threads=self.workers))
+        hashes = None if self.dedupe is None else self.dedupe.hashes(number)
+        again = in_worker(
+            lambda: self.reader.scan(source, lambda: output, threads=self.workers, hashes=hashes)
+        )
         if isinstance(again.error, OutputError | StoppedError):
             raise again.error
         if str(again.error) != str(first.error) or again.counts != first.counts:

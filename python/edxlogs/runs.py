@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edxlogs.manifest import Segment
+from edxlogs.manifest import Segment, holds_rows
 from edxlogs.store import read_segments
 
 
@@ -29,8 +29,8 @@ def runs_of(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         for one in segment.inputs:
             run["sources" if one.is_done else "withheld"] += 1
             run["rows"] += one.account.counts.rows
-        run["added"] += sum(not file.is_rejects for file in segment.added)
-        run["removed"] += len(segment.removed)
+        run["added"] += sum(file.holds_rows for file in segment.added)
+        run["removed"] += sum(holds_rows(path) for path in segment.removed)
         if segment.ended is not None:
             run["ended"] = "done" if segment.ended["whole"] else "failed"
     return query, list(runs.values())

@@ -6,11 +6,18 @@ import hashlib
 
 from edxlogs.errors import ConfigError
 from edxlogs.names import shown
+from edxlogs.sources import Source
 
 
-def in_shard(name: str, shard: tuple[int, int]) -> bool:
-    """Whether the source of that name is in shard I of N: this follows from its name alone."""
+def in_shard(source: Source, shard: tuple[int, int], *, whole_days: bool = False) -> bool:
+    """Whether a source is in shard I of N: this follows from its name alone.
+
+    With `whole_days`, all sources of a site and day are in the same one.
+    """
     number, count = shard
+    name = source.name
+    if whole_days and source.date is not None:
+        name = f"{source.site} {source.date}"
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8]) % count == number - 1
 

@@ -24,6 +24,7 @@ from edxlogs.names import shown
 
 HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
+HASHES = f"{HOME}/hashes"
 _NEW = "new"
 
 
@@ -111,7 +112,7 @@ class Store:
             segment.removed = list(self.manifest.files)
         try:
             for file in segment.added:
-                if not file.is_rejects:
+                if file.holds_rows:
                     os.chmod(self.new / file.staged, self._mode)
             if segment.changes_files:
                 disk.sync_all(self.home)

@@ -23,8 +23,8 @@ from edxlogs.cli.running import (
     select_sources,
     split_columns,
 )
-from edxlogs.dataset_run import DatasetRun
 from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
+from edxlogs.dedupe import kind_of
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
 from edxlogs.inputs import identify
 from edxlogs.manifest import Segment
@@ -50,6 +50,7 @@ class Wanted:
         conditions: on its rows.
         what: the other keywords of `make_query`, but for `check`.
         salvage: whether the sound part of a damaged source is delivered.
+        dedupe: which lines are compared, or None.
         file_bytes: about how large a file may get.
         overwrite: whether a dataset of another query may go.
         mode: permissions of its files.
@@ -60,6 +61,7 @@ class Wanted:
     conditions: Conditions
     what: dict[str, Any]
     salvage: bool
+    dedupe: str | None
     file_bytes: int
     overwrite: bool
     mode: int
@@ -79,7 +81,7 @@ class Wanted:
         Raises:
             ConfigError: rows of another query are there.
         """
-        more = {"format": self.format_name, "salvage": self.salvage}
+        more = {"format": self.format_name, "salvage": self.salvage, "dedupe": self.dedupe}
         asked = asked_for(self.conditions, {**self.what, **more})
         known = asked.pop("known_courses", None)
         if known is not None:
@@ -133,11 +135,7 @@ def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[
         command = Command(stack, query, conditions, selection, options)
         rejects = None if options["rejects"] is None else command.file(options["rejects"])
         with keeps_datasets([target]):
-            command.read(
-                lambda on_source: DatasetRun(
-                    command.reader, selection.sources, [target], command.workers, on_source
-                )
-            )
+            command.read_into([target], wanted.dedupe)
         if rejects is not None:
             _write_rejects(rejects, target.rejects(selection.sources))
         account = target.account
@@ -222,6 +220,7 @@ def _wanted(conditions: Conditions, options: dict[str, Any]) -> Wanted:
         conditions,
         query_options({**options, "partition_by": keys}, format_name, columns),
         options["salvage"],
+        kind_of(dedupe=options["dedupe"], within=options["dedupe_within"]),
         options["target_file_size"] or TARGET_FILE_BYTES,
         options["overwrite"],
         options["mode"],

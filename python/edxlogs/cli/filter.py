@@ -117,6 +117,16 @@ Examples:
     " name. For array jobs: edxlogs merge joins their datasets.",
 )
 @click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
+@click.option(
+    "--dedupe",
+    is_flag=True,
+    help="Leave out lines that stand byte for byte in an earlier source of the same site and day.",
+)
+@click.option(
+    "--dedupe-within",
+    is_flag=True,
+    help="As --dedupe, and also lines that stand in their own source before.",
+)
 @click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
 @click.option(
     "--check",

@@ -27,8 +27,8 @@ from edxlogs.cli.datasets import (
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.running import Command, select_sources
-from edxlogs.dataset_run import DatasetRun
 from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
+from edxlogs.dedupe import kind_of
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.jobs import CONDITIONS, Job, listed, read_job
 from edxlogs.layout import parse_days
@@ -66,11 +66,7 @@ def run_job(path: Path, *, quiet: bool) -> int:
         together = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
         command = Command(stack, together, chosen, selection, options)
         with keeps_datasets(targets):
-            command.read(
-                lambda on_source: DatasetRun(
-                    command.reader, selection.sources, targets, command.workers, on_source
-                )
-            )
+            command.read_into(targets, wanted[0].dedupe)
         for target in targets:
             if target.commits:
                 end(target, set())
@@ -118,6 +114,8 @@ def _options(job: Job, *, quiet: bool) -> dict[str, Any]:
         "strict": given.get("strict", False),
         "course_from": given.get("course_from", "all"),
         "max_line_bytes": given.get("max_line_bytes"),
+        "dedupe": given.get("dedupe", False),
+        "dedupe_within": given.get("dedupe_within", False),
         "no_prompt": True,
         "profile": tuple(listed(given.get("profile"))),
         "endpoint_url": given.get("endpoint_url"),
@@ -158,6 +156,7 @@ def _wanted(job: Job, options: Mapping[str, Any], dataset: Mapping[str, Any]) ->
         Conditions(**conditions, site=options["site"]),
         query_options({**options, **more}, form, columns),
         dataset.get("salvage", False),
+        kind_of(dedupe=options["dedupe"], within=options["dedupe_within"]),
         dataset.get("target_file_size", TARGET_FILE_BYTES),
         dataset.get("overwrite", False),
         _MODE,

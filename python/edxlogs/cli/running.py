@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import orjson
@@ -17,6 +18,9 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.options import partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
+from edxlogs.dataset_run import DatasetRun
+from edxlogs.dataset_target import DatasetTarget
+from edxlogs.dedupe import Dedupe, kind_of, remarks
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
 from edxlogs.gpg import Gpg
 from edxlogs.journal import Journal, finished_outputs, is_own
@@ -89,7 +93,9 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         "keep_rejects": options["rejects"] is not None,
     }
     query = make_query(conditions, **what, check=options["check"])
-    asked = asked_for(conditions, {**what, "format": format_name, "salvage": options["salvage"]})
+    kind = kind_of(dedupe=options["dedupe"], within=options["dedupe_within"])
+    more = {"format": format_name, "salvage": options["salvage"], "dedupe": kind}
+    asked = asked_for(conditions, {**what, **more})
     s3 = s3_of(options)
     selection = select_sources(arguments, conditions, s3, options)
     selection.account.warnings += near_columns(query.column_names)
@@ -113,7 +119,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         if type(delivery.file) is OutputFile and len(selection.sources) > 1:
             delivery.journal = command.journal(delivery.file, asked)
         with written_to(where), keeps_what_is_done(delivery):
-            account = command.run(delivery)
+            account = command.run(delivery, kind)
             delivery.output.finish(sync=delivery.file is not None)
         if delivery.file is not None and account.is_all_withheld:
             return command.close(account, _not_written(delivery.file))
@@ -200,7 +206,10 @@ def select_sources(
         is_known=is_known,
     )
     if shard is not None:
-        selection.sources = [one for one in selection.sources if in_shard(one.name, shard)]
+        whole_days = bool(options.get("dedupe") or options.get("dedupe_within"))
+        selection.sources = [
+            one for one in selection.sources if in_shard(one, shard, whole_days=whole_days)
+        ]
     return selection
 
 
@@ -278,14 +287,37 @@ class Command:
         delivery.rejects = delivery.rejects_file.create()
         return delivery.rejects_file
 
-    def run(self, delivery: Delivery) -> Account:
+    def run(self, delivery: Delivery, dedupe: str | None = None) -> Account:
         """Read everything into one output, telling what fails as it fails."""
+        sources, account = self._selection.sources, self._selection.account
+        held = None
+        if dedupe is not None:
+            account.warnings += remarks(sources)
+            held = Dedupe(sources, dedupe, self._place_of_hashes(delivery))
 
         def make_run(on_source: Callable[[SourceAccount], None]) -> Run:
-            sources, account = self._selection.sources, self._selection.account
-            return Run(self.reader, sources, delivery, self.workers, on_source, account)
+            return Run(self.reader, sources, delivery, self.workers, on_source, account, held)
 
         return self.read(make_run)
+
+    def _place_of_hashes(self, delivery: Delivery) -> Callable[[int], Path]:
+        """Where what a source holds may be noted, beside the output."""
+        if (file := delivery.file) is not None:
+            return lambda number: file.part_path(number).with_suffix(".hashes")
+        folder = Path(self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        return lambda number: folder / str(number)
+
+    def read_into(self, targets: Sequence[DatasetTarget], dedupe: str | None) -> None:
+        """Read what is new into datasets, telling what fails as it fails."""
+        sources = self._selection.sources
+        if dedupe is not None:
+            for target in targets:
+                target.account.warnings += remarks(sources)
+
+        def make_run(on_source: Callable[[SourceAccount], None]) -> DatasetRun:
+            return DatasetRun(self.reader, sources, targets, self.workers, on_source, dedupe)
+
+        self.read(make_run)
 
     @property
     def workers(self) -> int:

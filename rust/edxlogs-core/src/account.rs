@@ -146,6 +146,8 @@ pub struct Stats {
     pub kept: u64,
     /// Lines that were not selected.
     pub dropped: u64,
+    /// Lines that would be kept, had not one before them been the same.
+    pub duplicate: u64,
     /// Lines that were parsed; mends, rejects and odd values are counted over these.
     pub parsed: u64,
     /// Events selected.
@@ -171,7 +173,7 @@ pub struct Stats {
 impl Stats {
     /// Whether the classes add up to the lines, and the reasons to the rejects.
     pub fn adds_up(&self) -> bool {
-        self.blank + self.rejected + self.kept + self.dropped == self.lines
+        self.blank + self.rejected + self.kept + self.dropped + self.duplicate == self.lines
             && self.reasons.iter().sum::<u64>() == self.rejected
             && self.kept <= self.rows
     }
@@ -185,6 +187,7 @@ impl Stats {
         self.rejected += other.rejected;
         self.kept += other.kept;
         self.dropped += other.dropped;
+        self.duplicate += other.duplicate;
         self.parsed += other.parsed;
         self.rows += other.rows;
         add_each(&mut self.reasons, &other.reasons);

@@ -9,9 +9,10 @@ use arrow_select::concat::concat_batches;
 
 use crate::account::Stats;
 use crate::error::{Error, Result};
+use crate::line_hashes::LineHashes;
 use crate::lines::{LineBatch, LineReader};
 use crate::rejects::{COMMENT, Reject};
-use crate::scan::{Control, Gathered, LineScanner, Query, Rows, Sink, Size};
+use crate::scan::{Asked, Control, Gathered, LineScanner, Query, Rows, Sink, Size};
 use crate::schema::SourceInfo;
 use crate::unwrap::{Members, read_error, unwrap};
 
@@ -21,7 +22,8 @@ mod tests;
 /// Batches that may be begun before the oldest is delivered, for each thread.
 const BATCHES_AHEAD: usize = 2;
 
-/// Scans a source to its end: `input` as it was read (decrypted), into `sink`. Of a tar, those files
+/// Scans a source to its end: `input` as it was read (decrypted), into `sink`; a query alone asks
+/// for what it keeps. Of a tar, those files
 /// that `members` takes, each as the source that it is said to be.
 ///
 /// With one thread everything happens in the caller's. With more they take turns: each inflates a
@@ -29,26 +31,33 @@ const BATCHES_AHEAD: usize = 2;
 ///
 /// The counts are those of all that was read, also beside an error. An error names the file of a
 /// tar; the source itself is named by who opened it.
-pub fn scan(
+pub fn scan<'q>(
     input: impl Read + Send,
     source: &SourceInfo,
-    query: &Query,
+    asked: impl Into<Asked<'q>>,
     threads: usize,
     control: &Control,
     members: &mut Members<'_>,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
+    let asked = asked.into();
+    // Which of two lines is the first one is sure only if they come in order.
+    let ordered = asked.hashes.is_some_and(LineHashes::within);
+    let threads = if ordered { 1 } else { threads };
+    if let Some(hashes) = asked.hashes {
+        hashes.begin();
+    }
     let mut input = Metered { inner: input, control, count: 0 };
     let result = unwrap(&mut input, members, &mut |member, text| {
         let source = Arc::new(member.unwrap_or(source).clone());
         let (reads_rejects, text) = &mut is_rejects_file(text);
         // A comment line tells of the line after it, so such a file is read in one piece.
         let (counts, result) = if threads < 2 || *reads_rejects {
-            let scanner = LineScanner::new(query, source, *reads_rejects);
-            scan_inline(text, scanner, query, control, sink)
+            let scanner = LineScanner::new(asked, source, *reads_rejects);
+            scan_inline(text, scanner, asked.query, control, sink)
         } else {
-            scan_threaded(text, source, query, threads, control, sink)
+            scan_threaded(text, source, asked, threads, control, sink)
         };
         stats.add(&counts);
         result
@@ -154,11 +163,12 @@ struct Scanned {
 fn scan_threaded(
     text: &mut (dyn Read + Send),
     source: Arc<SourceInfo>,
-    query: &Query,
+    asked: Asked<'_>,
     threads: usize,
     control: &Control,
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
+    let query = asked.query;
     let relay = Relay {
         query,
         control,
@@ -172,7 +182,7 @@ fn scan_threaded(
         scanned: Mutex::new(InOrder::default()),
         sink: Mutex::new(Some(sink)),
     };
-    let work = || relay.work(LineScanner::new(query, Arc::clone(&source), false));
+    let work = || relay.work(LineScanner::new(asked, Arc::clone(&source), false));
     std::thread::scope(|scope| {
         for _ in 1..threads {
             // Where the system has no more of them, fewer do the same.

@@ -10,6 +10,7 @@ use crate::columns::BatchBuilder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::fields::Fields;
+use crate::line_hashes::LineHashes;
 use crate::lines::{LineBatch, LongLine};
 use crate::mend::{Mended, Outcome, mend};
 use crate::predicate::Predicate;
@@ -66,6 +67,21 @@ pub struct Query {
     pub max_line_bytes: usize,
     /// Whether rejected lines are kept.
     pub keep_rejects: bool,
+}
+
+/// What is asked of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'q> {
+    /// What is kept of it.
+    pub query: &'q Query,
+    /// With them, a line that was held before is not kept again.
+    pub hashes: Option<&'q LineHashes>,
+}
+
+impl<'q> From<&'q Query> for Asked<'q> {
+    fn from(query: &'q Query) -> Self {
+        Self { query, hashes: None }
+    }
 }
 
 /// Most queries that one scan answers: a bit for each.
@@ -173,6 +189,9 @@ impl Size {
 /// Scans batches of lines; gathers rows until they are taken.
 pub(crate) struct LineScanner<'q> {
     query: &'q Query,
+    hashes: Option<&'q LineHashes>,
+    /// Whether the line at hand was held before, once that was asked.
+    held: Option<bool>,
     prefilter: Prefilter,
     /// The lines of the batch at hand.
     found: Vec<FoundLine>,
@@ -200,12 +219,15 @@ struct Line<'b> {
 }
 
 impl<'q> LineScanner<'q> {
-    pub(crate) fn new(query: &'q Query, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
+    pub(crate) fn new(asked: Asked<'q>, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
+        let Asked { query, hashes } = asked;
         let prefilter =
             if query.check_full { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
         Self {
             query,
+            hashes,
+            held: None,
             prefilter,
             found: Vec::new(),
             source,
@@ -251,7 +273,7 @@ impl<'q> LineScanner<'q> {
                 && bytes.trim_ascii_end().last() == Some(&b'}')
                 && bytes.len() <= self.query.max_line_bytes;
             if nominated || !whole {
-                self.line(line);
+                self.line(line)?;
             } else {
                 self.stats.dropped += 1;
                 self.sample(line)?;
@@ -271,28 +293,31 @@ impl<'q> LineScanner<'q> {
         Ok(())
     }
 
-    fn line(&mut self, line: Line<'_>) {
+    fn line(&mut self, line: Line<'_>) -> Result<()> {
+        self.held = None;
         if line.bytes.len() > self.query.max_line_bytes {
             let long = LongLine::of(line.bytes, line.offset);
-            return self.long_line(&long, line.number);
+            self.long_line(&long, line.number);
+            return Ok(());
         }
         let trimmed = line.bytes.trim_ascii();
         if trimmed.is_empty() {
             self.stats.blank += 1;
-            return;
+            return Ok(());
         }
         if let Some((event, odd)) = self.clean(trimmed) {
             self.stats.parsed += 1;
-            let keep = self.decide(&event, odd, line, 0, None);
+            let keep = self.decide(&event, odd, line, 0, None)?;
             self.count(keep);
-            return;
+            return Ok(());
         }
         match mend(line.bytes) {
             Outcome::Blank => self.stats.blank += 1,
             Outcome::Rejected(reason) => self.reject(line, reason),
             Outcome::Events(_) if self.query.strict => self.reject(line, Reason::Strict),
-            Outcome::Events(events) => self.mended(line, &events),
+            Outcome::Events(events) => self.mended(line, &events)?,
         }
+        Ok(())
     }
 
     /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
@@ -312,7 +337,7 @@ impl<'q> LineScanner<'q> {
         Some((Event::new(text, fields, self.query.course_from_context), odd))
     }
 
-    fn mended(&mut self, line: Line<'_>, events: &[Mended]) {
+    fn mended(&mut self, line: Line<'_>, events: &[Mended]) -> Result<()> {
         self.stats.parsed += 1;
         let mut keep = false;
         for (item, mended) in events.iter().enumerate() {
@@ -326,14 +351,17 @@ impl<'q> LineScanner<'q> {
             let first = !keep;
             let raw = self.query.collect == Collect::RawLines;
             let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
-            keep |= self.decide(&event, odd, line, item as u32, Some(text));
+            keep |= self.decide(&event, odd, line, item as u32, Some(text))?;
         }
         self.count(keep);
+        Ok(())
     }
 
     fn count(&mut self, keep: bool) {
         if keep {
             self.stats.kept += 1;
+        } else if self.held == Some(true) {
+            self.stats.duplicate += 1;
         } else {
             self.stats.dropped += 1;
         }
@@ -347,7 +375,7 @@ impl<'q> LineScanner<'q> {
         line: Line<'_>,
         item: u32,
         mended: Option<Option<&[u8]>>,
-    ) -> bool {
+    ) -> Result<bool> {
         for mend in shape_mends(event.fields(), event.as_str().as_bytes()).iter() {
             self.stats.mends[mend as usize] += 1;
         }
@@ -358,8 +386,8 @@ impl<'q> LineScanner<'q> {
         let text = mended.flatten().unwrap_or(line.bytes);
         let mut place = Place { source, line: line.number, item, text, wanted: u64::MAX };
         place.wanted = self.query.predicate.wanted(event, place);
-        if place.wanted == 0 {
-            return false;
+        if place.wanted == 0 || is_held(self.hashes, &mut self.held, line.bytes)? {
+            return Ok(false);
         }
         self.stats.rows += 1;
         if let (Some(day), Some(time)) = (source.day, event.time()) {
@@ -380,7 +408,7 @@ impl<'q> LineScanner<'q> {
             Collect::Nothing => {}
         }
         self.kept += 1;
-        true
+        Ok(true)
     }
 
     fn reject(&mut self, line: Line<'_>, reason: Reason) {
@@ -470,6 +498,18 @@ impl<'q> LineScanner<'q> {
         };
         self.kept = 0;
         Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
+    }
+}
+
+/// Whether a line before this one was the same, if that is asked. A line that holds several events
+/// is looked for once.
+fn is_held(hashes: Option<&LineHashes>, held: &mut Option<bool>, line: &[u8]) -> Result<bool> {
+    let Some(hashes) = hashes else {
+        return Ok(false);
+    };
+    match *held {
+        Some(held) => Ok(held),
+        None => Ok(*held.insert(hashes.is_duplicate(line)?)),
     }
 }
 

@@ -37,6 +37,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<dataset::SplitPart>()?;
     module.add_class::<dataset::DatasetFiles>()?;
     module.add_class::<scan::Control>()?;
+    module.add_class::<scan::LineHashes>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
     module.add_class::<tables::Table>()?;

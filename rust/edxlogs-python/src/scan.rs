@@ -1,13 +1,15 @@
 //! One scan of one source, with the interpreter released.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use edxlogs_core::account::{Mend, Odd, Reason, Stats};
 use edxlogs_core::error::{Error, ErrorKind, Result};
+use edxlogs_core::line_hashes;
 use edxlogs_core::pipeline;
 use edxlogs_core::rejects::Reject;
-use edxlogs_core::scan::{Control as CoreControl, Query as CoreQuery, Rows, Sink};
+use edxlogs_core::scan::{Asked, Control as CoreControl, Rows, Sink};
 use edxlogs_core::schema::SourceInfo;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -53,6 +55,26 @@ impl Control {
     }
 }
 
+/// Which lines earlier sources held; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct LineHashes {
+    inner: Arc<line_hashes::LineHashes>,
+}
+
+#[pymethods]
+impl LineHashes {
+    #[new]
+    #[pyo3(signature = (path, earlier, *, within=false))]
+    fn new(py: Python<'_>, path: PathBuf, earlier: Vec<PathBuf>, within: bool) -> PyResult<Self> {
+        let hashes = py.detach(|| line_hashes::LineHashes::new(path, &earlier, within));
+        Ok(Self { inner: Arc::new(hashes.map_err(|error| to_python(&error))?) })
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.inner.finish()).map_err(|error| to_python(&error))
+    }
+}
+
 /// Takes nothing: for counting.
 struct Nowhere;
 
@@ -70,7 +92,7 @@ impl Sink for Nowhere {
 #[pyfunction]
 #[pyo3(signature = (
     input, query, sink, *, name, label=None, site=None, day=None, offset=0, length=None, members=None,
-    threads=1, control,
+    threads=1, control, hashes=None,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
 pub fn scan<'py>(
@@ -87,14 +109,17 @@ pub fn scan<'py>(
     members: Option<Py<PyAny>>,
     threads: usize,
     control: &Bound<'py, Control>,
+    hashes: Option<&Bound<'py, LineHashes>>,
 ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
     let input = Input::new(input, offset, length)?;
     let source = SourceInfo { name, site, day };
     let query = Arc::clone(&query.get().inner);
+    let hashes = hashes.map(|hashes| Arc::clone(&hashes.get().inner));
+    let asked = Asked { query: &query, hashes: hashes.as_deref() };
     let control = Arc::clone(&control.get().inner);
     let members = members.as_ref();
     let run =
-        |sink: &mut dyn Sink| run(py, input, &source, &query, threads, &control, members, sink);
+        |sink: &mut dyn Sink| run(py, input, &source, asked, threads, &control, members, sink);
     let (stats, result) = match sink {
         None => run(&mut Nowhere),
         Some(sink) => {
@@ -142,7 +167,7 @@ fn run(
     py: Python<'_>,
     input: Input,
     source: &SourceInfo,
-    query: &CoreQuery,
+    asked: Asked<'_>,
     threads: usize,
     control: &Arc<CoreControl>,
     members: Option<&Py<PyAny>>,
@@ -154,7 +179,7 @@ fn run(
             Err(error) => return (Stats::default(), Err(Error::from(error))),
         };
         let members = &mut |path: &[u8], is_regular| describe(members, path, is_regular);
-        let (stats, result) = pipeline::scan(input, source, query, threads, control, members, sink);
+        let (stats, result) = pipeline::scan(input, source, asked, threads, control, members, sink);
         // What a stopped reader says is not what is wrong with the source.
         let stopped = result.is_err() && control.check().is_err();
         let result = if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { result };
@@ -172,6 +197,7 @@ fn counts<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
         ("rejected", stats.rejected),
         ("kept", stats.kept),
         ("dropped", stats.dropped),
+        ("duplicate", stats.duplicate),
         ("parsed", stats.parsed),
         ("sampled", stats.sampled),
         ("rows", stats.rows),

@@ -47,7 +47,7 @@ fn a_prefilter_that_loses_events_is_found_out() {
     let (played, paused) = (query("play_video"), query("pause_video"));
     let text = "{\"event_type\": \"play_video\"}\n".repeat(16);
     for name in ["a.log", "b.log", "tracking.log-20141001.gz"] {
-        let mut scanner = LineScanner::new(&played, Arc::new(source(name)), false);
+        let mut scanner = LineScanner::new((&played).into(), Arc::new(source(name)), false);
         scanner.prefilter = paused.predicate.prefilter();
         let batch = batch(&text);
         scanner.find_lines(&batch);
