@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import orjson
 from edxlogs import _core, disk
 from edxlogs.account import Account, SourceAccount
 from edxlogs.dedupe import Dedupe
-from edxlogs.errors import InternalError, OutputError
+from edxlogs.errors import InternalError, cannot_write
 from edxlogs.inputs import identify, is_same, stem
 from edxlogs.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.names import shown
@@ -240,7 +240,7 @@ class DatasetTarget:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
         except OSError as error:
-            raise OutputError(f"output: {self.store.name}: {error.strerror}") from error
+            raise cannot_write(self.store.name, error) from error
         runs = [(one.number, one.account.counts.rejected)]
         path = f"{REJECTS}/{one.number}"
         return [DataFile(path, staged.name, one.account.counts.rejected, size, sha256, runs)]
@@ -256,7 +256,7 @@ class DatasetTarget:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
         except OSError as error:
-            raise OutputError(f"output: {self.store.name}: {error.strerror}") from error
+            raise cannot_write(self.store.name, error) from error
         runs = [(one.number, 0)]
         return [DataFile(f"{HASHES}/{one.number}", staged.name, 0, size, sha256, runs)]
 
@@ -306,8 +306,12 @@ def _append(files: _core.DatasetFiles, number: int, part: _core.SplitPart, room:
     room.leave(size)
 
 
-def without(store: Store, format_name: str, inputs: set[int]) -> tuple[list[DataFile], list[str]]:
+def without(
+    store: Store, format_name: str, inputs: set[int], stay: Collection[str] = ()
+) -> tuple[list[DataFile], list[str]]:
     """Files that hold rows of some inputs, made anew without them; and the paths of those files.
+
+    Those whose paths are in `stay` are passed over.
 
     Raises:
         OutputError: they cannot be read or written.
@@ -317,7 +321,7 @@ def without(store: Store, format_name: str, inputs: set[int]) -> tuple[list[Data
     if not inputs:
         return added, removed
     for file in store.manifest.files.values():
-        if not any(number in inputs for number, _ in file.runs):
+        if file.path in stay or not any(number in inputs for number, _ in file.runs):
             continue
         removed.append(file.path)
         rows: list[tuple[int, int]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,51 @@ def test_shards_are_merged(cwd: Path) -> None:
         assert commands.run("filter", "in", *told, cwd=cwd).code == 0
     assert_whole(cwd / "all")
     assert _lines(cwd, "all") == _lines(cwd, "new")
+
+
+def _assert_as_one_run(cwd: Path, name: str) -> None:
+    """The dataset holds what one run over all inputs makes of them."""
+    told = ("-o", f"new-{name}", "--partition-by", "course_id", "-q")
+    assert commands.run("filter", "in", *told, cwd=cwd).code in (0, 1)
+    assert_whole(cwd / name)
+    assert _lines(cwd, name) == _lines(cwd, f"new-{name}")
+    shutil.rmtree(cwd / f"new-{name}")
+
+
+def test_shards_that_grew_are_merged_again(cwd: Path) -> None:
+    names = _shards(cwd, 2)
+    merge: tuple[str, ...] = ("merge", *names, "-o", "all", "--report", "all.json", "-q")
+    assert commands.run(*merge, cwd=cwd).code == 0
+    before = datasets.files(cwd / "all")
+    # One input more for some shard, and nothing else.
+    added = write(cwd / "in" / "universityx-prod-events-2014-12-24.log.gz", lines(40, first=900))
+    _shards(cwd, 2)
+    assert commands.run(*merge, "--overwrite", cwd=cwd).code == 0
+    after = datasets.files(cwd / "all")
+    assert before.items() < after.items()
+    _assert_as_one_run(cwd, "all")
+    # A new release, one that is damaged, and one that was joined with others.
+    paths = sorted((cwd / "in").iterdir())
+    write(paths[0], lines(30))
+    whole = paths[1].read_bytes()
+    paths[1].write_bytes(whole[:-9])
+    for number, name in enumerate(names, 1):
+        shard = ("--shard", f"{number}/2", "-o", name, "--partition-by", "course_id", "-q")
+        commands.run("filter", "in", *shard, cwd=cwd)
+        assert commands.run("compact", name, cwd=cwd).code == 0
+    assert commands.run("compact", "all", cwd=cwd).code == 0
+    assert commands.run(*merge, "--overwrite", cwd=cwd).code in (0, 1)
+    assert_whole(cwd / "all")
+    paths[1].write_bytes(whole)
+    _assert_as_one_run(cwd, "all")
+    # The dataset reads for itself as well; what it has read anew is not put back.
+    write(added, lines(10, first=500))
+    told = ("-o", "all", "--partition-by", "course_id", "-q")
+    assert commands.run("filter", "in", *told, cwd=cwd).code == 0
+    done = commands.run(*merge, "--overwrite", cwd=cwd)
+    assert done.code == 2
+    assert "holds a later release" in done.stderr
+    _assert_as_one_run(cwd, "all")
 
 
 def _lines(cwd: Path, name: str) -> list[bytes]:
