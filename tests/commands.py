@@ -18,6 +18,17 @@ COMMAND = (sys.executable, "-P", "-m", "edxlogs")
 SECONDS = 60.0  # no run of a test takes this long: it hangs
 
 
+# The same, as one that keeps what it has done from its first moment on, two inputs at a time.
+EAGER = (
+    *(sys.executable, "-P", "-c"),
+    "import sys\n"
+    "from edxlogs import cli, inputs, journal\n"
+    "journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0\n"
+    "inputs.GROUP_INPUTS = 2\n"
+    "sys.exit(cli.run(sys.argv[1:]))\n",
+)
+
+
 @dataclass(frozen=True)
 class Done:
     """A run that ended. Negative codes are signals."""

@@ -88,6 +88,11 @@ def unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def folder_mode(mode: int) -> int:
+    """Permissions of a folder whose files have that mode: who may read them may enter it."""
+    return mode | (mode & 0o444) >> 2
+
+
 def make_folder(folder: Path, mode: int = 0o700) -> None:
     """Make a folder, and those above it, of that mode: its owner's alone unless told."""
     if folder.is_dir():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+
 
 class EdxlogsError(Exception):
     """Something that edxlogs could not do.
@@ -95,3 +99,34 @@ class InternalError(EdxlogsError, RuntimeError):
 
 class ResumableInterrupt(KeyboardInterrupt):
     """Ctrl-C, after something was done that the same command need not do again."""
+
+
+_OS_ERROR = re.compile(r"\(os error ([0-9]+)\)$")  # as Rust ends it
+
+
+def cannot_write(where: str, error: OSError) -> OutputError:
+    """The error of an output that cannot be written, with what to do.
+
+    Args:
+        where: the output, as messages call it.
+        error: of the system, or of the compiled module; one that names its place stays as it is.
+    """
+    told = str(error)
+    if isinstance(error, OutputError) and told.startswith(("output: ", "manifest: ")):
+        return error
+    found = _OS_ERROR.search(told)
+    number = error.errno if found is None else int(found[1])
+    why = told if number is None else os.strerror(number)
+    return OutputError(f"output: {where}: {why}; {_what_to_do(number)}")
+
+
+def _what_to_do(number: int | None) -> str:
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "make room, or name another place, and run again"
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return "make the folder, or name another place"
+    if number in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        return "name a place on a file system that has locks and renames"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "let edxlogs write there, or name another place, and run again"
+    return "mend that, or name another place, and run again"

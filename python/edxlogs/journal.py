@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edxlogs import _core, disk
 from edxlogs.account import SourceAccount
-from edxlogs.errors import ConfigError, OutputError, SourceError
+from edxlogs.errors import ConfigError, OutputError, SourceError, cannot_write
 from edxlogs.inputs import identify
 from edxlogs.manifest import DataFile, Identity, Input, Manifest, Segment, now
 from edxlogs.names import shown
@@ -95,7 +95,10 @@ class Journal:
         if self._store is None or self._store.replaces_all or identity is None:
             return None
         known = self._store.manifest.newest(identity.key)
-        return known if known is not None and known.is_done and known.identity == identity else None
+        if known is None or not known.is_done or known.identity != identity:
+            return None
+        held = sum(file.rows for file in self._files.get(known.number, {}).values())
+        return known if held == known.account.counts.rows else None
 
     def hashes(self, one: Input) -> Path | None:
         """Where the hashes of its lines are, if it was compared."""
@@ -173,43 +176,34 @@ class Journal:
     ) -> None:
         store = self._open()
         number = store.manifest.next_number + len(self._segment.inputs)
-        self._segment.inputs.append(Input(number, identity, account, compared))
-        rows = account.counts.rows
-        if account.counts.rejected:
-            self._add(store, f"{number}.{_REJECTS}", number, 0, part.copy_rejects)
-        if hashes is not None:
-            self._add(store, f"{number}.{_HASHES}", number, 0, hashes)
-        kept = part.keep(store.new / str(number))
-        if kept != "nothing":
-            os.rename(store.new / str(number), store.new / f"{number}.{kept}")
-            self._add(store, f"{number}.{kept}", number, rows, None)
-        if time.monotonic() - self._committed >= COMMIT_SECONDS:
-            self._commit()
-
-    def _add(
-        self,
-        store: Store,
-        name: str,
-        number: int,
-        rows: int,
-        content: Callable[[int], None] | Path | None,
-    ) -> None:
-        """Enter a new file; its checksum is not taken, as nobody but us reads it."""
-        path = store.new / name
+        made: list[str] = []
         try:
-            if isinstance(content, Path):
-                disk.link_or_copy(content, path)
-            elif content is not None:
+            if account.counts.rejected:
+                made.append(f"{number}.{_REJECTS}")
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                descriptor = os.open(path, flags, 0o600)
+                descriptor = os.open(store.new / made[-1], flags, 0o600)
                 try:
-                    content(descriptor)
+                    part.copy_rejects(descriptor)
                 finally:
                     os.close(descriptor)
-            size = path.stat().st_size
+            if hashes is not None:
+                made.append(f"{number}.{_HASHES}")
+                disk.link_or_copy(hashes, store.new / made[-1])
+            kept = part.keep(store.new / str(number))
+            if kept != "nothing":
+                made.append(f"{number}.{kept}")
+                os.rename(store.new / str(number), store.new / made[-1])
+            sizes = [(store.new / name).stat().st_size for name in made]
         except OSError as error:
-            raise OutputError(f"output: {self._file.name}: {error.strerror}") from error
-        self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
+            raise cannot_write(self._file.name, error) from error
+        # All at once: an input whose files did not all come about is not done.
+        for name, size in zip(made, sizes, strict=True):
+            rows = 0 if name.endswith((_REJECTS, _HASHES)) else account.counts.rows
+            # Its checksum is not taken, as nobody but us reads it.
+            self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
+        self._segment.inputs.append(Input(number, identity, account, compared))
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self._commit()
 
     def commit(self) -> None:
         """Bring what was kept to disk.

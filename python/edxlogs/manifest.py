@@ -22,7 +22,7 @@ import orjson
 
 from edxlogs import _core, disk
 from edxlogs.account import Counts, SourceAccount
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.names import shown
 
 SCHEMA_VERSION = 1
@@ -160,6 +160,7 @@ class Manifest:
     Args:
         folder: holds it, and nothing else but what edxlogs puts there.
         name: what messages call it.
+        mode: permissions of its files, for a new one.
 
     Attributes:
         query: what the rows are; None before the first commit.
@@ -171,8 +172,9 @@ class Manifest:
         last: the last segment that changes files, which may not all have their place yet.
     """
 
-    def __init__(self, folder: Path, name: str | None = None) -> None:
+    def __init__(self, folder: Path, name: str | None = None, mode: int = 0o600) -> None:
         self.folder = folder
+        self._mode = mode
         self.name = shown(os.fspath(folder)) if name is None else name
         self.query: dict[str, Any] | None = None
         self.inputs: dict[int, Input] = {}
@@ -199,7 +201,7 @@ class Manifest:
             ConfigError: the folder is not edxlogs' own.
         """
         try:
-            disk.make_folder(self.folder)
+            disk.make_folder(self.folder, disk.folder_mode(self._mode))
             status = os.lstat(self.folder)
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
                 raise ConfigError(
@@ -216,16 +218,19 @@ class Manifest:
             ) from None
         except OSError as error:
             self.close()
-            raise OutputError(
-                f"output: {self.name}: {error.strerror}; use a folder that you may write to, on a"
-                " file system with locks"
-            ) from error
+            raise cannot_write(self.name, error) from error
 
     def close(self) -> None:
         """Let others write. May be called twice."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _unreadable(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"manifest: {self.name}: {error.strerror}; let edxlogs read its folder _edxlogs, or"
+            " bring back a copy of it"
+        )
 
     def load(self) -> None:
         """Read all segments that count.
@@ -250,7 +255,7 @@ class Manifest:
             # A crash before the first commit leaves nothing that counts.
             return
         except OSError as error:
-            raise OutputError(f"manifest: {self.name}: {error.strerror}") from error
+            raise self._unreadable(error) from error
         try:
             known = orjson.loads(head)
             version, end, last = known["schema_version"], known["bytes"], known["sha256"]
@@ -264,9 +269,7 @@ class Manifest:
             with open(self.folder / _SEGMENTS, "rb") as file:
                 content = file.read(end)
         except OSError as error:
-            raise OutputError(
-                f"manifest: {self.name}: {error.strerror}; bring its segments back"
-            ) from error
+            raise self._unreadable(error) from error
         digest = _START
         for number, line in enumerate(content.split(b"\n")[:-1], 1):
             told, _, document = line.partition(b" ")
@@ -330,6 +333,8 @@ class Manifest:
         }
         new = self.folder / f"{_HEAD}.new"
         disk.write(new, orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE))
+        for path in (new, self.folder / _SEGMENTS):
+            os.chmod(path, self._mode)
         disk.rename(new, self.folder / _HEAD)
         disk.sync_folder(self.folder)
         self._end, self._digest, self._segments = end, digest, self._segments + 1

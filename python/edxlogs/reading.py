@@ -27,6 +27,7 @@ from edxlogs.selection import is_wanted
 from edxlogs.sources import STDIN, Kind, Readable, Source, cannot_open, kind_of, sniff
 from edxlogs.tars import PackedTar
 
+_PACKED = (".gz", ".gpg", ".tgz")
 _DRAIN_BYTES = 1 << 20
 _MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
 
@@ -275,6 +276,8 @@ def _judge(scanned: Scanned, source: Source) -> Scanned:
             f"trailing bytes: {source.label}: {scanned.counts.trailing_bytes:,} bytes after the end"
             " of the gzip data or the tar were left out"
         )
+    if scanned.error is None and not scanned.counts.bytes_read and source.name.endswith(_PACKED):
+        scanned.warnings.append(f"{source.label}: is empty, and no packed file is; fetch it again")
     scanned.salvageable = isinstance(scanned.error, InflateError)
     return scanned
 

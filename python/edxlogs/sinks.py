@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.names import shown
 from edxlogs.sources import Source
 from edxlogs.stops import put_off
@@ -78,7 +78,7 @@ def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
             ) from None
         return
     except OSError as error:
-        raise OutputError(f"output: {name}: {error.strerror}; name another file") from error
+        raise cannot_write(name, error) from error
     except ValueError as error:
         raise ConfigError(f"output: {name}: {shown(str(error))}; name another file") from error
     if stat.S_ISDIR(status.st_mode):
@@ -178,10 +178,7 @@ class OutputFile:
         except OSError as error:
             if lock is not None:
                 os.close(lock)
-            why = error.strerror or str(error)
-            raise OutputError(
-                f"output: {name}: {why}; make the folder, or name another place"
-            ) from error
+            raise cannot_write(name, error) from error
         return lock
 
     def create(self) -> int:
@@ -190,7 +187,7 @@ class OutputFile:
         try:
             self._descriptor = os.open(self.path, flags, 0o600)
         except OSError as error:
-            raise self._cannot(error) from error
+            raise cannot_write(self.name, error) from error
         return self._descriptor
 
     def write(self, content: bytes) -> None:
@@ -200,10 +197,7 @@ class OutputFile:
             with open(descriptor, "wb", closefd=False) as stream:
                 stream.write(content)
         except OSError as error:
-            raise self._cannot(error) from error
-
-    def _cannot(self, error: OSError) -> OutputError:
-        return OutputError(f"output: {self.name}: {error.strerror}")
+            raise cannot_write(self.name, error) from error
 
     def part_path(self, number: int) -> Path:
         """Place for the hidden file of a part."""
@@ -215,7 +209,7 @@ class OutputFile:
             if self._descriptor >= 0:
                 os.fsync(self._descriptor)
         except OSError as error:
-            raise self._cannot(error) from error
+            raise cannot_write(self.name, error) from error
 
     def publish(self) -> None:
         """Give the file its name. Its content must be written, and on disk unless we made it."""
@@ -234,7 +228,7 @@ class OutputFile:
                 " --overwrite"
             ) from None
         except OSError as error:
-            raise self._cannot(error) from error
+            raise cannot_write(self.name, error) from error
         finally:
             self.discard()
 
@@ -256,7 +250,8 @@ class OutputFile:
         with put_off():
             if self._lock >= 0:
                 if self.keeps_journal:
-                    self.path.unlink(missing_ok=True)
+                    with suppress(OSError):  # the next run removes it
+                        self.path.unlink(missing_ok=True)
                 else:
                     shutil.rmtree(self._folder, ignore_errors=True)
                 os.close(self._lock)
@@ -302,7 +297,5 @@ def open_output(
     try:
         return _core.Output(place, query, format_name, list(metadata))
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
         where = "standard output" if isinstance(target, int) else target.name
-        raise OutputError(f"output: {where}: {error.strerror}") from error
+        raise cannot_write(where, error) from error

@@ -18,7 +18,7 @@ from typing import Any, Self
 import orjson
 
 from edxlogs import disk
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.manifest import DataFile, Manifest, Segment
 from edxlogs.names import shown
 
@@ -61,10 +61,10 @@ class Store:
         if home is None:
             _refuse_foreign(folder, self.name)
             try:
-                disk.make_folder(folder, self._folder_mode)
+                disk.make_folder(folder, disk.folder_mode(self._mode))
             except OSError as error:
-                raise self._cannot(error) from error
-        self.manifest = Manifest(self.home, self.name)
+                raise cannot_write(self.name, error) from error
+        self.manifest = Manifest(self.home, self.name, mode)
         self.manifest.lock()
         try:
             self.manifest.load()
@@ -73,14 +73,10 @@ class Store:
             self._clean()
         except OSError as error:
             self.close()
-            raise self._cannot(error) from error
+            raise cannot_write(self.name, error) from error
         except BaseException:
             self.close()
             raise
-
-    @property
-    def _folder_mode(self) -> int:
-        return self._mode | (self._mode & 0o444) >> 2
 
     def claim(self, query: dict[str, Any], *, overwrite: bool) -> None:
         """Say what the rows of this run are.
@@ -120,7 +116,7 @@ class Store:
             self._replaces_all = False
             self._carry_out(segment)
         except OSError as error:
-            raise self._cannot(error) from error
+            raise cannot_write(self.name, error) from error
 
     @property
     def replaces_all(self) -> bool:
@@ -135,7 +131,7 @@ class Store:
             staged, target = self.new / file.staged, self.folder / file.path
             if not staged.exists():
                 continue
-            disk.make_folder(target.parent, self._folder_mode)
+            disk.make_folder(target.parent, disk.folder_mode(self._mode))
             disk.rename(staged, target)
         added = {file.path for file in segment.added}
         for path in segment.removed:
@@ -156,11 +152,6 @@ class Store:
         """Remove what a run that was killed left among the new files."""
         for left in self.new.iterdir():
             disk.unlink(left)
-
-    def _cannot(self, error: OSError) -> OutputError:
-        if isinstance(error, OutputError):
-            return error
-        return OutputError(f"output: {self.name}: {error.strerror}; run again when it is mended")
 
     def close(self) -> None:
         """Let others write. May be called twice."""
@@ -217,7 +208,7 @@ def _refuse_foreign(folder: Path, name: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise OutputError(f"output: {name}: {error.strerror}; name another folder") from error
+        raise cannot_write(name, error) from error
     if (folder / HOME / "tables.jsonl").exists():
         raise ConfigError(f"output: {name}: holds tables of packages; name another folder")
     if entries and HOME not in entries:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.names import shown
 from edxlogs.stops import put_off
 
@@ -136,9 +136,7 @@ class TableFolder:
                     raise NotADirectoryError
 
     def _cannot(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"output: {self.name}: {error.strerror}; make room, or name another folder"
-        )
+        return cannot_write(self.name, error)
 
     @property
     def journal(self) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from edxlogs.errors import OutputError
+from edxlogs.errors import OutputError, cannot_write
 from edxlogs.names import shown
 from edxlogs.table_account import Counts, MemberAccount, Status
 from edxlogs.table_folder import TableFolder
@@ -99,7 +99,7 @@ class Records:
                 os.write(descriptor, orjson.dumps(record) + b"\n")
                 _sync(descriptor)
         except OSError as error:
-            raise OutputError(str(error.strerror)) from error
+            raise cannot_write(self._folder.name, error) from error
 
     def publish(
         self, done: Iterable[tuple[str, MemberAccount, dict[str, int], Path]], *, course_first: bool
@@ -142,8 +142,7 @@ class Records:
             made.chmod(self._folder.mode)
             made.rename(self._path)
         except OSError as error:
-            name = shown(str(self._path))
-            raise OutputError(f"output: {name}: {error.strerror}; make room") from error
+            raise cannot_write(shown(str(self._path)), error) from error
 
 
 def _record(key: str, account: MemberAccount, courses: dict[str, int]) -> Record:

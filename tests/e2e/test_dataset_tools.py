@@ -224,6 +224,18 @@ def test_cat_leaves_the_dataset_alone(tmp_path: Path, logs: list[Path]) -> None:
     assert datasets.files(out) == before
 
 
+def test_lines_are_not_written_as_columns(tmp_path: Path, logs: list[Path]) -> None:
+    _grow(tmp_path, logs[:1], "--format", "jsonl")
+    for words in (("-o", "rows.parquet"), ("--format", "csv"), ("-o", "rows.csv")):
+        done = commands.run("cat", "out", *words, cwd=tmp_path)
+        assert done.code == 2
+        assert done.told == [
+            "edxlogs: format: out: holds lines, which cat gives whole; choose a name that ends in"
+            " .jsonl"
+        ]
+        assert not list(tmp_path.glob("rows.*"))
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl.gz"])
 @pytest.mark.parametrize("damage", ["gone", "cut"])
 def test_cat_names_a_file_that_is_damaged(
@@ -263,6 +275,6 @@ def test_a_full_disk_names_the_output(tmp_path: Path, logs: list[Path]) -> None:
         done = commands.finish(process)
         assert done.code == 1
         (told,) = done.stderr.splitlines()
-        assert told.startswith(f"edxlogs: output: {name}: cannot be written: File too large")
+        assert told.startswith(f"edxlogs: output: {name}: File too large")
         assert "; make room, " in told
     assert not (tmp_path / "rows.csv").exists()

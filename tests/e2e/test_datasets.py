@@ -265,6 +265,15 @@ def test_who_may_read_it(tmp_path: Path, logs: list[Path]) -> None:
     assert {path.stat().st_mode & 0o777 for path in out.rglob("*") if path.is_file()} == {0o600}
     assert {path.stat().st_mode & 0o777 for path in out.rglob("*") if path.is_dir()} == {0o700}
     out = _write(tmp_path, logs, "course_id", "--mode", "640", out="shared")
+    home = out / "_edxlogs"
+    assert home.stat().st_mode & 0o777 == 0o750
+    # Who may read the dataset may read what is needed to read it, and no more.
+    assert {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()} == {
+        "head": 0o640,
+        "segments": 0o640,
+        "lock": 0o600,
+        "new": 0o700,
+    }
     for path in (out, *out.glob("course_id=*")):
         assert path.stat().st_mode & 0o777 == 0o750
         assert {file.stat().st_mode & 0o777 for file in path.glob("part-*")} <= {0o640}

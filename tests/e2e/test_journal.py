@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,33 @@ def test_killed_while_files_get_their_names(
         )
         # Somebody else's file is still refused.
         assert cli.run(command) == 2
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(tmp_path: Path, logs: Path, kills: int) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    command = (*commands.EAGER, "filter", logs, "-o", "out.csv", *OPTIONS)
+    start = time.monotonic()
+    subprocess.run(command, cwd=whole, check=True)
+    seconds = time.monotonic() - start
+    wanted = _state(whole, "out.csv")
+    rng = random.Random(kills)
+    stopped = 0
+    for kill in range(kills):
+        cwd = tmp_path / str(kill)
+        cwd.mkdir()
+        for _ in range(rng.randint(1, 3)):
+            process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0.3, 1.0) * seconds)
+            process.kill()
+            stopped += process.wait() == -signal.SIGKILL
+        # What it published before it was killed may be there: it is its own.
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+        # One that was killed after its very last step has left nothing to do.
+        assert done.returncode == 0 or ": exists; " in done.stderr, done.stderr
+        assert _state(cwd, "out.csv") == wanted
+    assert stopped > kills // 2
 
 
 def test_another_query_is_refused(tmp_path: Path, logs: Path) -> None:

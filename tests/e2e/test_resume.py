@@ -323,7 +323,7 @@ def _change_segments(home: Path) -> None:
         (_change_head, "was written by a newer edxlogs"),
         (_change_segments, "segment 1 does not match its checksum"),
         (lambda home: (home / "head").write_bytes(b"{"), "its head cannot be read"),
-        (lambda home: (home / "segments").unlink(), "bring its segments back"),
+        (lambda home: (home / "segments").unlink(), "bring back a copy of it"),
     ],
 )
 def test_a_manifest_that_cannot_be_used(tmp_path: Path, logs: Path, change: Any, told: str) -> None:

@@ -25,7 +25,7 @@ from edxlogs.cli.running import (
 )
 from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
 from edxlogs.dedupe import kind_of
-from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
+from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
 from edxlogs.inputs import identify
 from edxlogs.manifest import Segment
 from edxlogs.names import shown
@@ -161,10 +161,8 @@ def keeps_datasets(targets: Sequence[DatasetTarget]) -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        if str(error).startswith("output: "):
-            raise
         names = ", ".join(target.store.name for target in targets)
-        raise OutputError(f"output: {names}: {error}; make room, and run again") from error
+        raise cannot_write(names, error) from error
     except KeyboardInterrupt:
         if any(target.commits for target in targets):
             raise ResumableInterrupt from None
@@ -244,7 +242,7 @@ def _write_rejects(target: OutputFile, files: Iterable[Path]) -> None:
                 with open(path, "rb") as file:
                     shutil.copyfileobj(file, out)
     except OSError as error:
-        raise OutputError(f"output: {target.name}: {error.strerror}") from error
+        raise cannot_write(target.name, error) from error
 
 
 def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from edxlogs import _core
 from edxlogs.cli.running import split_columns, written_to
 from edxlogs.dataset_reader import data_files, dataset
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError, SourceError
+from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
 from edxlogs.manifest import Manifest
 from edxlogs.names import shown
 from edxlogs.query import micros, values
@@ -38,7 +38,7 @@ def cat_dataset(folder: Path, options: dict[str, Any]) -> int:
             if form.startswith("jsonl"):
                 _cat_lines(folder, manifest, form, options, out)
             else:
-                _cat_columns(folder, options, out)
+                _cat_columns(folder, options, out, where)
         if file is not None:
             file.publish()
     return 0
@@ -87,11 +87,17 @@ def _cat_lines(
             f"dataset: {manifest.name}: holds lines, which cat gives whole; choose among"
             " them with edxlogs filter"
         )
+    columns = options["format_name"] or options["output"].rpartition(".")[2]
+    if columns in ("csv", "parquet", "arrow"):
+        raise ConfigError(
+            f"format: {manifest.name}: holds lines, which cat gives whole; choose a name that ends"
+            f" in .{form}"
+        )
     for one in data_files(manifest):
         _core.copy_lines(place_of(folder, one), form, out.fileno())
 
 
-def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO) -> None:
+def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO, where: str) -> None:
     with _reads(folder):
         events = dataset(folder)
     import pyarrow.csv
@@ -137,4 +143,4 @@ def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO) -> None:
     except (BrokenPipeError, EdxlogsError):
         raise
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}") from error
+        raise cannot_write(where, error) from error

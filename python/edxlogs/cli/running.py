@@ -21,7 +21,7 @@ from edxlogs.cli.progress import Progress, tell
 from edxlogs.dataset_run import DatasetRun
 from edxlogs.dataset_target import DatasetTarget
 from edxlogs.dedupe import Dedupe, kind_of, remarks
-from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt
+from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
 from edxlogs.gpg import Gpg
 from edxlogs.journal import Journal, finished_outputs, is_own
 from edxlogs.layout import parse_days
@@ -185,7 +185,7 @@ def written_to(where: str) -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        raise OutputError(f"output: {where}: {error}; make room, or name another place") from error
+        raise cannot_write(where, error) from error
 
 
 def select_sources(
