@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edxlogs import _core
@@ -141,7 +142,8 @@ class Dedupe:
         self._left[id(group)] -= 1
         if self._left[id(group)] == 0:
             for other in group:
-                self._place(other).unlink(missing_ok=True)
+                with suppress(OSError):  # the next run removes what is left
+                    self._place(other).unlink()
 
     def stop(self) -> None:
         """Let nobody wait any longer."""
