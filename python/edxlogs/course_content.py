@@ -33,13 +33,13 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
     files = 0
     try:
         os.mkdir(folder, 0o700)
-        for name, _, content in walk(source, label):
+        for one in walk(source, label):
             files += 1
-            path = folder / _relative(name, label)
+            path = folder / _relative(one.path, label)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-                while data := content.read(_CHUNK_BYTES):
+                while data := one.content.read(_CHUNK_BYTES):
                     counts.bytes_expanded += len(data)
                     if counts.bytes_expanded > MOST_BYTES or files > MOST_FILES:
                         raise _refuse(label, "expands beyond reason")

@@ -24,23 +24,34 @@ _EPOCH_ORDINAL = 719_163  # of 1970-01-01
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class PackedFile:
     """A file of a package.
 
     Attributes:
         path: its name inside, escaped.
         name: what its name says.
-        stored: where it is in the archive.
+        size: its bytes, as they are in the package.
     """
 
     path: str
     name: MemberName
-    stored: ZipMember
+    size: int
 
     @property
     def table(self) -> Table | None:
         """The table that it holds rows of, unless its export failed."""
         return None if self.name.failed else self.name.table
+
+
+@dataclass(frozen=True, slots=True)
+class Member(PackedFile):
+    """A file of a zip.
+
+    Attributes:
+        stored: where it is in the archive.
+    """
+
+    stored: ZipMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ def _package(
 ) -> DatabasePackage:
     said = describe_key(place)
     members = tuple(
-        Member(shown(one.name), describe_member(one.name), one) for one in archive.members
+        Member(shown(one.name), describe_member(one.name), one.size, one) for one in archive.members
     )
     return DatabasePackage(
         place=shown(place),
@@ -159,13 +170,13 @@ class Course:
 
     stem: str
     site: str | None
-    members: tuple[Member, ...]
+    members: tuple[PackedFile, ...]
     missing: tuple[str, ...]
 
 
-def courses(members: Iterable[Member]) -> list[Course]:
+def courses(members: Iterable[PackedFile]) -> list[Course]:
     """Group the files of courses by stem and site, in the order of their first files."""
-    groups: dict[tuple[str, str | None], list[Member]] = {}
+    groups: dict[tuple[str, str | None], list[PackedFile]] = {}
     expected: dict[str, None] = {}
     for member in members:
         table = member.name.table
@@ -183,13 +194,13 @@ def courses(members: Iterable[Member]) -> list[Course]:
     return found
 
 
-def absent(members: Sequence[Member]) -> list[str]:
+def absent(members: Sequence[PackedFile]) -> list[str]:
     """Tables that no file of the package holds."""
     there = {member.table.name for member in members if member.table is not None}
     return [name for name in tables() if name not in there]
 
 
-def unknown(members: Iterable[Member]) -> Iterator[Member]:
+def unknown(members: Iterable[PackedFile]) -> Iterator[PackedFile]:
     """Files whose names say no table."""
     return (member for member in members if member.name.table is None and not member.name.failed)
 

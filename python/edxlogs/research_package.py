@@ -26,6 +26,7 @@ from edxlogs.s3 import S3, SCHEME, split_url
 from edxlogs.sources import cannot_open
 
 _STATE = re.compile(r"(?:.*/)?state/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
+_EVENTS = re.compile(r"(?:.*/)?events/[^/]+\.log(?:\.gz)?(?:\.gpg)?")
 _HEADER_BYTES = 1 << 20  # of a long name or its like; tarfile holds them whole
 
 
@@ -90,11 +91,32 @@ def is_archive(head: bytes) -> bool:
     return head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
 
 
-def walk(source: Any, label: str) -> Iterator[tuple[str, datetime.date | None, IO[bytes]]]:
-    """Yield the files in a tar as they come: path, day of the snapshot they are of, content.
+@dataclass(frozen=True, slots=True)
+class PassingFile:
+    """A file of a package as it comes by.
 
-    Each must be read before the next is asked for. Links and the like are passed over: nothing is
-    extracted.
+    Attributes:
+        path: inside.
+        day: of the snapshot that it is of; None: it is of none.
+        size: its bytes.
+        content: to be read before the next file is asked for.
+    """
+
+    path: str
+    day: datetime.date | None
+    size: int
+    content: IO[bytes]
+
+    @property
+    def is_events(self) -> bool:
+        """Whether it is a log of events, by its place and its name."""
+        return _EVENTS.fullmatch(self.path) is not None
+
+
+def walk(source: Any, label: str) -> Iterator[PassingFile]:
+    """Yield the files in a tar as they come.
+
+    Links and the like are passed over: nothing is extracted.
 
     Args:
         source: a descriptor, which stays the caller's, or an object with `read`.
@@ -113,7 +135,8 @@ def walk(source: Any, label: str) -> Iterator[tuple[str, datetime.date | None, I
                 content = archive.extractfile(info) if info.isreg() else None
                 if content is not None:
                     match = _STATE.fullmatch(info.name)
-                    yield info.name, day_of(match["date"]) if match else None, content
+                    day = day_of(match["date"]) if match else None
+                    yield PassingFile(info.name, day, info.size, content)
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         if isinstance(error, EdxlogsError):
             raise

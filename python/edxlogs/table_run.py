@@ -7,7 +7,6 @@ are read one at a time, by all threads; small ones several at a time, by one thr
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ from edxlogs.database_tables import JOINED, Dialect, Table, joined_table, tables
 from edxlogs.errors import FormatError, OutputError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
-from edxlogs.research_package import ResearchPackage, walk
+from edxlogs.research_package import PassingFile, ResearchPackage, walk
 from edxlogs.run import Workers, in_worker
 from edxlogs.table_account import Counts, MemberAccount, Status, TableAccount
 from edxlogs.table_courses import Courses, TableChoice
@@ -335,8 +334,8 @@ class TableRun:
                 self.account.members.remove(task.account)
             tasks.clear()
             try:
-                for path, day, content in walk(source, package.place):
-                    tasks.append(self._read_file(package, path, day, content))
+                for file in walk(source, package.place):
+                    tasks.append(self._read_file(package, file))
             except FormatError as error:
                 return Converted(Counts(), error=error)
             return Converted(Counts())
@@ -352,10 +351,9 @@ class TableRun:
                 self._withhold(task, str(done.error))
         self._tasks += tasks
 
-    def _read_file(
-        self, package: ResearchPackage, path: str, day: datetime.date | None, content: Any
-    ) -> _Task:
+    def _read_file(self, package: ResearchPackage, file: PassingFile) -> _Task:
         """One file of such a package; events and what is not asked for are left."""
+        path, day = file.path, file.day
         name = describe_member(path) if day is not None else MemberName()
         account = self._enter(package.place, shown(path), name)
         stem = package.name.removesuffix(".gpg").removesuffix(".tar.gz")
@@ -367,7 +365,7 @@ class TableRun:
         if name.table.dialect is Dialect.OLX:
             if self.unpack:
                 task.rows = self.folder.work_path(f"{task.name}-rows")
-                self._take(task, unpack(content, task.rows, f"{package.place}: {shown(path)}"))
+                self._take(task, unpack(file.content, task.rows, f"{package.place}: {shown(path)}"))
             return task
         options = {
             **self._options(self.workers),
@@ -379,7 +377,7 @@ class TableRun:
         }
         table = core_table(name.table.name, expand=self.expand)
         target = self._target(task, options)
-        done = self.reader.convert_text(content, table, target, options)
+        done = self.reader.convert_text(file.content, table, target, options)
         if not name.table.tells_course:
             done.courses = {}
         self._take(task, done)

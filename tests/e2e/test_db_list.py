@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import keys
 import make_package
 from commands import run
 from edxlogs.database_tables import tables
@@ -73,13 +77,60 @@ def test_a_bad_package_is_one_line_and_the_others_are_listed(tmp_path: Path) -> 
     assert done.stdout.startswith(NAME.encode())
 
 
-def test_what_a_research_package_holds_is_not_listed(tmp_path: Path) -> None:
-    path = tmp_path / "univx_a_b.tar.gz.gpg"
-    path.write_bytes(make_package.research(make_package.COURSES[0], 1))
+def _assert_research(document: dict[str, Any], content: bytes) -> None:
+    """What is listed is what a plain reading of the tar finds."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        wanted = {info.name: info.size for info in archive}
+    events = {name for name in wanted if name.startswith("events/")}
+    (one,) = document["packages"]
+    assert {file["name"]: file["bytes"] for file in one["files"]} == {
+        name: size for name, size in wanted.items() if name not in events
+    }
+    assert set(one["events"]) == events != set()
+    assert one["unknown"] == ["metadata_file.json"]
+    assert one["day"] == str(make_package.DAY)
+    assert [course["course"] for course in one["courses"]] == [
+        make_package.stem(make_package.COURSES[0])
+    ]
+    tables = {file["table"] for file in one["files"]}
+    assert {"courseware_studentmodule", "forum", "course_structure"} <= tables
+
+
+def test_a_research_package_is_read_to_be_listed(tmp_path: Path) -> None:
+    path = tmp_path / "univx_a_b.tar.gz"
+    content = make_package.research(make_package.COURSES[0], 2)
+    path.write_bytes(content)
+    done = run("db", "list", path, "--json", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    _assert_research(json.loads(done.stdout), content)
+    done = run("db", "list", path, cwd=tmp_path)
+    told = done.stdout.decode()
+    assert "events: events/x-events-2014-10-04.log.gz: a log; edxlogs filter reads it from" in told
+    path.write_bytes(content[:-50])
     done = run("db", "list", path, cwd=tmp_path)
     assert done.code == 1
     assert len(done.told) == 1
-    assert "research exchange" in done.told[0]
+    assert "is cut off or damaged" in done.told[0]
+
+
+def test_an_encrypted_research_package_is_listed(tmp_path: Path) -> None:
+    if (why := keys.missing()) is not None:
+        pytest.skip(why)
+    content = make_package.research(make_package.COURSES[0], 2)
+    path = tmp_path / "univx_a_b.tar.gz.gpg"
+    with keys.home() as home:
+        keys.make_key(home, "czar@univx.example")
+        message = keys.encrypt(home, ["czar@univx.example"], content)
+        path.write_bytes(message)
+        done = run("db", "list", path, "--json", "--gnupg-home", home, cwd=tmp_path)
+        assert done.code == 0, done.stderr
+        _assert_research(json.loads(done.stdout), content)
+        # Nothing of it is shown before its end was checked.
+        path.write_bytes(message[:-30] + bytes([message[-30] ^ 1]) + message[-29:])
+        done = run("db", "list", path, "--gnupg-home", home, cwd=tmp_path)
+        assert done.code == 1
+        assert done.stdout == b""
+        assert "cannot decrypt" in done.told[0]
 
 
 @pytest.mark.usefixtures("aws_environment")

@@ -42,13 +42,16 @@ def command(ctx: click.Context) -> None:
     show_default=True,
     help="What a row is about.",
 )
+@key_options
+@click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
 @s3_options
 @click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every file by itself.")
 def list_command(packages: tuple[str, ...], **options: Any) -> int:
     """Show what packages hold: courses, tables, sites, sizes, what is missing or unknown.
 
-    PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched. Nothing
-    is decrypted: courses are called as in the names of their files.
+    PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched and
+    nothing is decrypted, or of a package of the research exchange (.tar.gz.gpg), which is read from
+    end to end. Courses are called as in the names of their files.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.cli.db_listing import run_list

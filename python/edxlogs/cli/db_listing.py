@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -13,28 +17,66 @@ from edxlogs.account import many, size
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
-from edxlogs.database_package import DatabasePackage, absent, courses, open_package, unknown
+from edxlogs.database_package import (
+    DatabasePackage,
+    PackedFile,
+    absent,
+    courses,
+    open_package,
+    unknown,
+)
 from edxlogs.database_tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.errors import EdxlogsError, FormatError
+from edxlogs.gpg import Gpg
+from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
-from edxlogs.research_package import find_research_package
+from edxlogs.research_package import ResearchPackage, find_research_package, walk
+from edxlogs.run import in_worker
 from edxlogs.s3 import SCHEME
+from edxlogs.table_account import Counts
+from edxlogs.table_reading import Converted, TableReader
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a package holds.
+
+    Attributes:
+        place: its path or URL, escaped.
+        partner: the organisation in its name.
+        day: the day of the snapshot.
+        size: its bytes.
+        members: its files but logs, in their order.
+        events: logs of events.
+    """
+
+    place: str
+    partner: str | None
+    day: datetime.date | None
+    size: int
+    members: Sequence[PackedFile]
+    events: Sequence[PackedFile] = ()
 
 
 def run_list(places: Sequence[str], **options: Any) -> int:
     """Run `edxlogs db list`; its exit status."""
     s3 = s3_of(options) if any(place.startswith(SCHEME) for place in places) else None
+    gpg = Gpg(
+        home=options["gnupg_home"],
+        passphrase_file=options["passphrase_file"],
+        prompt=not options["no_prompt"] and os.isatty(2),
+    )
+    reader = TableReader(gpg, _core.Control())
     packages, failed = [], []
     for place in places:
         try:
-            if find_research_package(place, s3) is not None:
-                raise ConfigError(
-                    f"package: {shown(place)}: is of the research exchange, and tells what it holds"
-                    " only when it is read; convert it"
-                )
-            packages.append(open_package(place, s3))
+            research = find_research_package(place, s3)
+            if research is None:
+                packages.append(_of_zip(open_package(place, s3)))
+            else:
+                packages.append(in_worker(partial(_of_research, research, reader)))
         except EdxlogsError as error:
             failed.append(str(error))
     if options["as_json"]:
@@ -57,18 +99,52 @@ def run_list(places: Sequence[str], **options: Any) -> int:
     return 1 if failed else 0
 
 
-def _title(package: DatabasePackage) -> str:
+def _of_zip(package: DatabasePackage) -> Listing:
+    return Listing(package.place, package.partner, package.day, package.size, package.members)
+
+
+def _of_research(package: ResearchPackage, reader: TableReader) -> Listing:
+    """Read a package to its end: only then it is sure what it holds.
+
+    Raises:
+        EdxlogsError: it cannot be decrypted, or is damaged.
+    """
+    files: list[PackedFile] = []
+    events: list[PackedFile] = []
+    days: set[datetime.date] = set()
+
+    def work(source: Any) -> Converted:
+        for found in (files, events, days):
+            found.clear()
+        try:
+            for file in walk(source, package.place):
+                name = describe_member(file.path) if file.day is not None else MemberName()
+                one = PackedFile(shown(file.path), name, file.size)
+                (events if file.is_events else files).append(one)
+                if file.day is not None:
+                    days.add(file.day)
+        except FormatError as error:
+            return Converted(Counts(), error=error)
+        return Converted(Counts())
+
+    if (error := reader.read(package.place, package.open, work).error) is not None:
+        raise error
+    return Listing(package.place, None, max(days, default=None), package.size, files, events)
+
+
+def _title(package: Listing) -> str:
     day = "" if package.day is None else f" of {package.day}"
-    return f"{package.place}{day}: {many(len(package.members), 'file')}, {size(package.size)}"
+    count = len(package.members) + len(package.events)
+    return f"{package.place}{day}: {many(count, 'file')}, {size(package.size)}"
 
 
-def _by_table(package: DatabasePackage) -> list[str]:
+def _by_table(package: Listing) -> list[str]:
     groups: dict[tuple[str, str], list[int]] = {}
     stems: dict[tuple[str, str], set[str | None]] = {}
     for member in package.members:
         if member.table is not None:
             key = (member.table.name, member.name.site or "")
-            groups.setdefault(key, []).append(member.stored.size)
+            groups.setdefault(key, []).append(member.size)
             stems.setdefault(key, set()).add(member.name.stem)
     order = list(tables())
     rows = [
@@ -80,13 +156,13 @@ def _by_table(package: DatabasePackage) -> list[str]:
     return table([["table", "site", "courses", "files", "size"], *rows], right=(2, 3, 4))
 
 
-def _by_course(package: DatabasePackage) -> list[str]:
+def _by_course(package: Listing) -> list[str]:
     rows = [
         [
             one.stem,
             one.site or "",
             f"{len(one.members):,}",
-            size(sum(member.stored.size for member in one.members)),
+            size(sum(member.size for member in one.members)),
             ", ".join(one.missing),
         ]
         for one in courses(package.members)
@@ -94,17 +170,19 @@ def _by_course(package: DatabasePackage) -> list[str]:
     return table([["course", "site", "files", "size", "missing"], *rows], right=(2, 3))
 
 
-def _remarks(package: DatabasePackage) -> Iterator[str]:
+def _remarks(package: Listing) -> Iterator[str]:
     for member in package.members:
         if member.name.failed:
             yield f"failed: {member.path}: its export failed; the table is missing"
     for member in unknown(package.members):
         yield f"unknown: {member.path}: the name says no table"
+    for log in package.events:
+        yield f"events: {log.path}: a log; edxlogs filter reads it from the package"
     if missing := absent(package.members):
         yield f"in no course: {', '.join(missing)}"
 
 
-def _document(package: DatabasePackage) -> dict[str, Any]:
+def _document(package: Listing) -> dict[str, Any]:
     return {
         "place": package.place,
         "partner": package.partner,
@@ -116,7 +194,7 @@ def _document(package: DatabasePackage) -> dict[str, Any]:
                 "table": member.name.table and member.name.table.name,
                 "course": member.name.stem,
                 "site": member.name.site,
-                "bytes": member.stored.size,
+                "bytes": member.size,
                 "failed": member.name.failed,
             }
             for member in package.members
@@ -126,12 +204,13 @@ def _document(package: DatabasePackage) -> dict[str, Any]:
                 "course": one.stem,
                 "site": one.site,
                 "files": len(one.members),
-                "bytes": sum(member.stored.size for member in one.members),
+                "bytes": sum(member.size for member in one.members),
                 "missing": one.missing,
             }
             for one in courses(package.members)
         ],
         "failed": [member.path for member in package.members if member.name.failed],
         "unknown": [member.path for member in unknown(package.members)],
+        "events": [log.path for log in package.events],
         "absent": absent(package.members),
     }
