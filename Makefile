@@ -58,6 +58,7 @@ bench: needs-rust needs-gpg $(WHEEL) $(BENCH_VENV)/.tools
 	$(PYTHON) benches/sync.py
 	$(PYTHON) benches/s3.py
 	$(PYTHON) benches/dataset_runs.py
+	$(PYTHON) benches/soak.py
 	$(PYTHON) benches/tables.py
 
 # cargo-fuzz needs switches that stable Rust keeps for itself unless told otherwise.
