@@ -1,4 +1,4 @@
-"""Memory and open files of long runs: ten years of small files, and 40 GB in one run.
+"""Memory and open files of long runs: ten years of small files, 40 GB of logs, 20 GB of tables.
 
 Prints a Markdown table, and draws resident memory over the run with --plot. Each answer is checked
 before its figures are told.
@@ -21,18 +21,22 @@ from pathlib import Path
 import pyarrow.dataset
 
 import make_logs
+import make_package
 import measure
+import tables
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import keys
 from commands import COMMAND
 
 ROOT = Path(__file__).parents[1]
 DAY = datetime.date(2014, 10, 1)
 SITES = ("prod", "edge")
 SAMPLE_SECONDS = 0.1
-LIMIT_MB = 300
+LIMIT_MB = 300  # of the first two
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 300, 60, 20, 40
-_COLOURS = ("#1b6ca8", "#c2571a")
+_COLOURS = ("#1b6ca8", "#c2571a", "#3b7d3b")
+_COURSES = 10
 
 
 @dataclass
@@ -59,11 +63,11 @@ class Watched:
         return statistics.median(self.memory[count * number // 4 : count * (number + 1) // 4]) / 1e6
 
 
-def _watch(name: str, logs: Path, out: Path, *options: str) -> Watched:
-    """Run `edxlogs filter` into a dataset with two workers, and sample it."""
+def _watch(name: str, out: Path, *words: str | Path) -> Watched:
+    """Run a command of edxlogs into a folder with two workers, and sample it."""
     watched = Watched(name)
     shutil.rmtree(out, ignore_errors=True)
-    words = (*COMMAND, "filter", logs, "-q", "-o", out, "--threads", "2", *options)
+    words = (*COMMAND, *words, "-q", "-o", out, "--threads", "2")
     start = time.monotonic()
     process = subprocess.Popen([str(word) for word in words])
     while process.poll() is None:
@@ -96,10 +100,31 @@ def _repeat(logs: Path, folder: Path, times: int) -> None:
             shutil.copyfile(file, folder / f"{file.name[:-17]}{day}.log.gz")
 
 
+def _tables(folder: Path, out: Path, megabytes: int) -> Watched:
+    """Convert an encrypted package whose tables are courseware_studentmodule of ten courses."""
+    package = folder / "universityx-2014-10-05.zip"
+    each = megabytes // _COURSES
+    with keys.home() as home:
+        keys.make_key(home, "Data Czar <czar@univx.example>")
+        encrypt = make_package.gpg_encrypt(home, "czar@univx.example")
+        rows = sum(chunk.count(b"\n") for chunk in tables.chunks(each)) - 1
+        courses = (f"course-v1:UniversityX+S{number}+2014" for number in range(_COURSES))
+        members = (
+            (make_package.file_name(tables.TABLE, course, "prod"), tables.chunks(each))
+            for course in courses
+        )
+        make_package.write(package, members, encrypt=encrypt)
+        words = ("db", "convert", package, "--gnupg-home", home)
+        watched = _watch(f"{megabytes / 1000:.0f} GB of tables", out, *words)
+    package.unlink()
+    assert watched.rows == rows * _COURSES
+    return watched
+
+
 def _plot(runs: Sequence[Watched]) -> str:
     """Resident memory over each run, as SVG."""
     width, height = _WIDTH - _LEFT - 20, _HEIGHT - _TOP - _BOTTOM
-    most = LIMIT_MB * 1.1
+    most = max(LIMIT_MB, *(max(run.memory) / 1e6 for run in runs)) * 1.1
 
     def y(megabytes: float) -> float:
         return _TOP + height * (1 - megabytes / most)
@@ -128,7 +153,7 @@ def _plot(runs: Sequence[Watched]) -> str:
         )
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
     for at, (run, colour) in enumerate(zip(runs, _COLOURS, strict=False)):
-        x = _LEFT + 10 + at * width // 2
+        x = _LEFT + 10 + at * width // len(runs)
         parts += [
             f'<rect x="{x}" y="{_HEIGHT - 24}" width="12" height="12" fill="{colour}"/>',
             f'<text x="{x + 18}" y="{_HEIGHT - 14}">{run.name}, {run.seconds:.0f} s</text>',
@@ -143,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=float, default=4160, help="of logs, made once")
     parser.add_argument("--times", type=int, default=10, help="how often they are read")
     parser.add_argument("--days", type=int, default=3650)
+    parser.add_argument("--package-megabytes", type=int, default=20_000, help="of tables")
     parser.add_argument("--plot", type=Path, help="an SVG file")
     given = parser.parse_args(argv)
     folder: Path = given.folder
@@ -152,16 +178,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     make_logs.main([str(logs), "--days", "4", "--megabytes", each, *sites])
     make_logs.main([str(many), "--days", str(given.days), "--megabytes", "0.02", *sites])
     _repeat(logs, large, given.times)
+    out = folder / "out"
     split = ("--partition-by", "course_id")
-    once = _watch("once", logs, folder / "out", *split)
+    once = _watch("once", out, "filter", logs, *split)
     runs = [
         _watch(
-            f"{given.megabytes * given.times / 1000:.0f} GB expanded", large, folder / "out", *split
+            f"{given.megabytes * given.times / 1000:.0f} GB of logs", out, "filter", large, *split
         ),
-        _watch(f"{2 * given.days:,} small files", many, folder / "out", *split),
+        _watch(f"{2 * given.days:,} small files", out, "filter", many, *split),
     ]
     shutil.rmtree(large)
     assert runs[0].rows == once.rows * given.times
+    if keys.missing() is None:
+        runs.append(_tables(folder, out, given.package_megabytes))
     cells = [
         (
             run.name,
@@ -173,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         for run in runs
     ]
-    head = ("split by course", "wall", "rows", "peak memory", "quarters 2, 3, 4", "open files")
+    head = ("what", "wall", "rows", "peak memory", "quarters 2, 3, 4", "open files")
     print(measure.machine())
     print(measure.table(head, cells))
     if given.plot is not None:

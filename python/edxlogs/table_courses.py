@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from edxlogs.course_probe import PROBED, course_in_head
 from edxlogs.course_stems import Key, Stems, spellings
@@ -24,16 +25,41 @@ class TableChoice:
         courses: exact ids or globs; none means all.
         tables: names; none means all.
         sites: as in `prod`, `edge`; none means all.
+        known_courses: ids that exist: a file whose course nothing tells is of one spelled like it.
     """
 
     courses: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
+    known_courses: tuple[str, ...] = ()
 
     @property
     def exact_courses(self) -> list[str]:
         """Those courses that are no globs."""
         return [course for course in self.courses if not re.search(r"[*?]", course)]
+
+    def hints(self, names: Sequence[MemberName]) -> list[str]:
+        """Name what files are of that are nearest to what was asked for, where nothing was found.
+
+        Args:
+            names: of all files.
+        """
+        of_courses = [one for one in names if one.table is not None and one.table.is_of_course]
+        stems = sorted({one.stem for one in of_courses if one.stem is not None})
+        sites = sorted({one.site for one in names if one.site is not None})
+        hints = []
+        spelled = {spelling for course in self.courses for spelling in spellings(course)}
+        for what, asked, there in (
+            ("courses", spelled, {stem.lower(): stem for stem in stems}),
+            ("sites", set(self.sites), {site: site for site in sites}),
+        ):
+            if asked and there and asked.isdisjoint(there):
+                near = [
+                    one for name in sorted(asked) for one in get_close_matches(name, there, 3, 0)
+                ]
+                named = ", ".join(dict.fromkeys(there[one] for one in near))
+                hints.append(f"nothing was converted; {what} in the names of files: {named}")
+        return hints
 
     def wants_course(self, course: str | None) -> bool:
         """Whether a course is wanted; one that is not known is, only if all are."""
@@ -73,7 +99,7 @@ class Courses:
     Args:
         reader: looks into files.
         packages: all that are read.
-        choice: whose exact course ids are known to exist.
+        choice: whose known and exact course ids exist.
         workers: files looked into at once.
     """
 
@@ -87,7 +113,7 @@ class Courses:
         self._reader = reader
         self._packages = packages
         self._workers = workers
-        self._stems = Stems(choice.exact_courses)
+        self._stems = Stems([*choice.exact_courses, *choice.known_courses])
 
     def course(self, key: Key) -> str | None:
         """The course of files with that stem; None if it is not known."""

@@ -143,6 +143,7 @@ def tables(
     *,
     course: Values = None,
     site: Values = None,
+    known_courses: Values = None,
     expand: bool = False,
     s3: S3 | None = None,
     gnupg_home: OnePackage | None = None,
@@ -159,6 +160,7 @@ def tables(
         packages: paths or `s3://` URLs of zips.
         course: course ids or globs; None means all, and files of no single course, too.
         site: `prod`, `edge`, …; None means all.
+        known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         s3: where URLs lead; None: as the AWS configuration says.
         gnupg_home: the key ring's folder; None: GnuPG's own default.
@@ -185,6 +187,7 @@ def tables(
     choice = TableChoice(
         courses=_values(course),
         sites=tuple(KNOWN_SITES.get(one, one) for one in _values(site)),
+        known_courses=_values(known_courses),
     )
     opened = [open_package(fspath(place), s3) for place in places]
     return Tables(opened, choice, gpg, worker_count(threads), expand=expand)

@@ -8,9 +8,11 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import edxlogs
 import keys
 import make_package
 import oracle_tables
@@ -259,3 +261,55 @@ def test_a_research_package_is_converted(tmp_path: Path) -> None:
         assert done.code == 1
         assert len(done.told) == 1
         assert list((tmp_path / "b").iterdir()) == []
+
+
+def _lone(folder: Path) -> Path:
+    """A package of one table, whose rows tell no course."""
+    course = make_package.COURSES[1]
+    wanted = make_package.file_name(tables()["wiki_article"], course, "prod")
+    contents = [one for one in make_package.members([course], count=3) if one[0] == wanted]
+    return make_package.write(folder / NAME, contents)
+
+
+def test_known_courses_name_what_nothing_tells(tmp_path: Path) -> None:
+    path = _lone(tmp_path)
+    done = convert(path, tmp_path)
+    assert done.code == 0, done.stderr
+    (folder,) = (tmp_path / "out" / "wiki_article").iterdir()
+    assert folder.name == "course=__HIVE_DEFAULT_PARTITION__"
+    (tmp_path / "courses.txt").write_text(f"{COURSE}\n{make_package.COURSES[1]}\n")
+    done = convert(path, tmp_path, "--known-courses", "courses.txt", "--overwrite")
+    assert done.code == 0, done.stderr
+    folders = {folder.name for folder in (tmp_path / "out" / "wiki_article").iterdir()}
+    assert "course=UniversityX%2FHY-101%2F2013-Fall" in folders
+    table = pa.table(edxlogs.tables(path, known_courses=make_package.COURSES)["wiki_article"])
+    assert table.column("course").to_pylist() == [make_package.COURSES[1]] * 3
+    # Two that are spelled alike: neither is taken.
+    (tmp_path / "courses.txt").write_text(
+        "UniversityX/HY/101-2013-Fall\nUniversityX/HY-101/2013-Fall"
+    )
+    done = convert(
+        path, tmp_path, "--known-courses", "courses.txt", "--report", "r.json", "--overwrite"
+    )
+    assert done.code == 0
+    (member,) = json.loads((tmp_path / "r.json").read_bytes())["members"]
+    assert member["course"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--course", "course-v1:UniversityX+HY101+2013"), "courses in the names of files"),
+        (("--site", "egde"), "sites in the names of files: prod"),
+    ],
+)
+def test_what_is_near_is_told_where_nothing_is(
+    tmp_path: Path, options: tuple[str, str], told: str
+) -> None:
+    done = convert(_lone(tmp_path), tmp_path, *options)
+    assert done.code == 0
+    assert f"nothing was converted; {told}" in done.stderr
+    if options[0] == "--course":
+        assert make_package.stem(make_package.COURSES[1]) in done.stderr
+    done = convert(_lone(tmp_path), tmp_path, "--site", "prod")
+    assert "nothing was converted" not in done.stderr

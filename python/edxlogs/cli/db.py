@@ -82,6 +82,13 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
 @several("--table", metavar="TABLE", help="Table, as `db list` calls it; may be given again.")
 @several("--site", metavar="SITE", help="prod, edge, …, as the names of the files tell.")
 @click.option(
+    "--known-courses",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The courses that exist, one a line: a file whose course nothing tells is of one of them"
+    " that is spelled like its name.",
+)
+@click.option(
     "--expand",
     type=click.Choice(["studentmodule", "ora"]),
     multiple=True,

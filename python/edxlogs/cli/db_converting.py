@@ -19,7 +19,9 @@ from edxlogs.database_package import DatabasePackage, open_package
 from edxlogs.database_tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.gpg import Gpg
+from edxlogs.member_names import describe_member
 from edxlogs.names import KNOWN_SITES, shown
+from edxlogs.query import values
 from edxlogs.research_package import ResearchPackage, find_research_package
 from edxlogs.run import worker_count
 from edxlogs.s3 import SCHEME
@@ -37,10 +39,12 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
     target: str = options["output"]
     if target.startswith(SCHEME):
         raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
+    known = options["known_courses"]
     choice = TableChoice(
         courses=tuple(options["course"]),
         tables=tuple(map(_known_table, options["table"])),
         sites=tuple(KNOWN_SITES.get(site, site) for site in options["site"]),
+        known_courses=() if known is None else tuple(values("known-courses", f"@{known}")),
     )
     gpg = Gpg(
         home=options["gnupg_home"],
@@ -76,8 +80,11 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             account=account,
         )
         _convert(run, options)
+        delivered = any(one.status is Status.DELIVERED for one in account.members)
+        names = [describe_member(one.member) for one in account.members]
+        hints = [] if delivered else choice.hints(names)
         report = account.report(
-            version=_core.__version__, seconds=round(time.monotonic() - start, 3)
+            version=_core.__version__, seconds=round(time.monotonic() - start, 3), hints=hints
         )
         if "rejects" in files:
             run.write_rejects(files["rejects"].create())
@@ -87,6 +94,8 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
         with suppress(KeyboardInterrupt), put_off():
             for file in files.values():
                 file.publish()
+    for hint in hints:
+        _say(hint, options)
     _tell(account, report, f"tables to {folder.name}", time.monotonic() - start, options)
     return 0 if account.is_whole else 1
 
