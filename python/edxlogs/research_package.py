@@ -9,6 +9,7 @@ Source: EdX Research Guide, "Research Data Exchange".
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import re
 import tarfile
@@ -39,6 +40,7 @@ class ResearchPackage:
         name: its base name, escaped.
         size: its bytes.
         open: opens it as it is stored.
+        checksum: tells one release of it from another: its ETag, or the SHA-256 of its bytes.
         identity: device and inode of a local file.
     """
 
@@ -46,6 +48,7 @@ class ResearchPackage:
     name: str
     size: int
     open: Callable[[], AbstractContextManager[Readable]]
+    checksum: Callable[[], str]
     identity: tuple[int, int] | None = None
 
 
@@ -63,7 +66,10 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
         remote = Remote(s3, s3.object(*split_url(place)))
         with remote.open(0, HEAD_BYTES) as reader:
             head = reader.read(HEAD_BYTES)
-        found = ResearchPackage(shown(place), name, remote.object.size, remote.open)
+        etag = remote.object.etag
+        found = ResearchPackage(
+            shown(place), name, remote.object.size, remote.open, lambda: str(etag)
+        )
         return found if _is_package(head) else None
     try:
         with open(place, "rb") as file:
@@ -78,7 +84,14 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
     def opener() -> AbstractContextManager[Readable]:
         return open(place, "rb")
 
-    return ResearchPackage(shown(place), name, status.st_size, opener, identity)
+    def checksum() -> str:
+        try:
+            with open(place, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise cannot_open(place, error) from error
+
+    return ResearchPackage(shown(place), name, status.st_size, opener, checksum, identity)
 
 
 def _is_package(head: bytes) -> bool:

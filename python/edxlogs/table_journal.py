@@ -44,7 +44,12 @@ class Records:
         self._folder = folder
         self._path = folder.target / FOLDER / _NAME
         records = _read(self._path)
-        self._published = {key: one for key, one in records.items() if self._is_there(one)}
+        self._packages = {key: one for key, one in records.items() if "members" in one}
+        self._published = {
+            key: one
+            for key, one in records.items()
+            if key not in self._packages and self._is_there(one)
+        }
         self._ready = _read(folder.journal)
         self._lock = threading.Lock()
 
@@ -74,6 +79,43 @@ class Records:
             for name in _KEPT:
                 setattr(account, name, record[name])
         return record
+
+    def members(self, key: str) -> list[tuple[str, MemberAccount]] | None:
+        """The files of a package that an earlier run has delivered, as its account had them.
+
+        Returns:
+            Key and account of each; None if there was no such run, or not all is there any more.
+        """
+        record = None if self._folder.overwrite else self._packages.get(key)
+        if record is None:
+            return None
+        delivered = {one["key"] for one in record["members"] if one["status"] == Status.DELIVERED}
+        if not delivered <= self._published.keys():
+            return None
+        return [
+            (
+                one["key"],
+                MemberAccount(
+                    record["place"], one["member"], one["table"], one["site"], one["course"],
+                    Status(one["status"]),
+                ),
+            )
+            for one in record["members"]
+        ]  # fmt: skip
+
+    def add_package(
+        self, key: str, place: str, members: Iterable[tuple[str, MemberAccount]]
+    ) -> None:
+        """Have a package recorded with what is published next: key and account of each file."""
+        names = ("member", "table", "site", "course", "status")
+        self._packages[key] = {
+            "key": key,
+            "place": place,
+            "members": [
+                {"key": name, **{field: getattr(one, field) for field in names}}
+                for name, one in members
+            ],
+        }
 
     def add_ready(
         self,
@@ -129,7 +171,8 @@ class Records:
             by_output[output] = {**_record(key, account, courses), **place}
         if not by_output:
             return
-        lines = b"".join(orjson.dumps(one) + b"\n" for one in by_output.values())
+        records = [*by_output.values(), *self._packages.values()]
+        lines = b"".join(orjson.dumps(one) + b"\n" for one in records)
         made = self._path.with_name(f".{_NAME}")
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from edxlogs.course_content import unpack
 from edxlogs.course_stems import Key, course_of
 from edxlogs.database_package import DatabasePackage, Member, epoch_day, is_content
 from edxlogs.database_tables import JOINED, Dialect, Table, joined_table, tables
-from edxlogs.errors import FormatError, OutputError
+from edxlogs.errors import FormatError, OutputError, SourceError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
 from edxlogs.research_package import PassingFile, ResearchPackage, walk
@@ -53,6 +53,23 @@ class _Task:
     rows: Path | None = None
     rejects: Path | None = None
     record: Record | None = None
+
+
+@dataclass(slots=True)
+class _Release:
+    """A package of the research exchange that is read.
+
+    Attributes:
+        package: it.
+        identity: what tells it from others and from other releases of it.
+        tasks: its files, as they came by.
+        is_whole: whether it was read to its end, and passed its checks.
+    """
+
+    package: ResearchPackage
+    identity: tuple[object, ...]
+    tasks: list[_Task] = field(default_factory=list)
+    is_whole: bool = False
 
 
 @dataclass
@@ -91,7 +108,7 @@ class TableRun:
     _courses: Courses = field(init=False)
     _outputs: set[Path] = field(default_factory=set)
     _tasks: list[_Task] = field(default_factory=list)
-    _research: list[ResearchPackage] = field(default_factory=list)
+    _research: list[_Release] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _records: Records = field(init=False)
 
@@ -194,7 +211,29 @@ class TableRun:
         self._tasks.append(task)
 
     def _plan_research(self, package: ResearchPackage) -> None:
-        self._research.append(package)
+        """Take what an earlier run has done of a package, or have it read."""
+        checksum = None
+        with suppress(SourceError):  # of which its reading tells
+            checksum = in_worker(package.checksum)
+        release = _Release(package, (package.name, package.size, checksum))
+        members = self._records.members(self._package_key(release))
+        if members is None:
+            self._research.append(release)
+            return
+        for key, account in members:
+            account.package = package.place
+            self.account.members.append(account)
+            if account.status is Status.DELIVERED:
+                name = describe_member(account.member)
+                stem = package.name.removesuffix(".gpg").removesuffix(".tar.gz")
+                task = self._task(name.table or tables()["course"], name, stem, account)
+                self._tasks.append(task)
+                self._recall_as(key, task)
+
+    def _package_key(self, release: _Release) -> str:
+        choice = (self.choice.courses, self.choice.tables, self.choice.sites)
+        asked = (choice, self.choice.known_courses, self.unpack, self.expand, self.course_first)
+        return key_of("package", *release.identity, *asked, *self._asked(derived=self.expand))
 
     def __call__(self) -> TableAccount:
         """Read what was planned, and publish what passed its checks.
@@ -212,8 +251,8 @@ class TableRun:
         small = [task for task in self._to_read if task.size <= LARGE_BYTES]
         self._read(large, at_once=1, threads=self.workers)
         self._read(small, at_once=self.workers, threads=1)
-        for package in self._research:
-            in_worker(partial(self._read_research, package))
+        for release in self._research:
+            in_worker(partial(self._read_research, release))
         self._name_courses()
         self.account.check()
         self.folder.sync()
@@ -230,6 +269,11 @@ class TableRun:
             for task in fresh
             if task.rows is not None and task.table.dialect is not Dialect.OLX
         )
+        for release in self._research:
+            if release.is_whole:
+                members = [(task.name, task.account) for task in release.tasks]
+                key = self._package_key(release)
+                self._records.add_package(key, release.package.place, members)
         self._records.publish(done, course_first=self.course_first)
         for task in fresh:
             assert task.rows is not None
@@ -238,8 +282,13 @@ class TableRun:
     def _recall(self, task: _Task, *identity: object) -> None:
         """Take from the records what an earlier run has done of a file."""
         derived = self.expand and task.table.derived
-        asked = (self.format_name, derived, self.keep_rejects, _core.__version__)
-        task.name = key_of(*identity, *asked)
+        self._recall_as(key_of(*identity, *self._asked(derived=derived)), task)
+
+    def _asked(self, *, derived: object) -> tuple[object, ...]:
+        return (self.format_name, derived, self.keep_rejects, _core.__version__)
+
+    def _recall_as(self, key: str, task: _Task) -> None:
+        task.name = key
         record = self._records.recall(task.name, task.account, course_first=self.course_first)
         if record is None:
             return
@@ -325,9 +374,10 @@ class TableRun:
         task.account.error = error
         task.account.counts = task.account.counts.as_withheld()
 
-    def _read_research(self, package: ResearchPackage) -> None:
+    def _read_research(self, release: _Release) -> None:
         """Convert the tables of a package of the research exchange as they come by."""
-        tasks: list[_Task] = []
+        package = release.package
+        tasks = release.tasks
 
         def work(source: Any) -> Converted:
             for task in tasks:  # of a reading that has to be done again
@@ -335,7 +385,7 @@ class TableRun:
             tasks.clear()
             try:
                 for file in walk(source, package.place):
-                    tasks.append(self._read_file(package, file))
+                    tasks.append(self._read_file(release, file))
             except FormatError as error:
                 return Converted(Counts(), error=error)
             return Converted(Counts())
@@ -344,6 +394,8 @@ class TableRun:
             done = self.reader.read(package.place, package.open, work)
         if done.error is not None:
             self.account.failed.append(str(done.error))
+        withheld = any(task.account.status is Status.WITHHELD for task in tasks)
+        release.is_whole = done.error is None and not withheld
         for task in tasks:
             if task.account.status is Status.WITHHELD:
                 self.on_member(task.account)
@@ -351,9 +403,9 @@ class TableRun:
                 self._withhold(task, str(done.error))
         self._tasks += tasks
 
-    def _read_file(self, package: ResearchPackage, file: PassingFile) -> _Task:
+    def _read_file(self, release: _Release, file: PassingFile) -> _Task:
         """One file of such a package; events and what is not asked for are left."""
-        path, day = file.path, file.day
+        package, path, day = release.package, file.path, file.day
         name = describe_member(path) if day is not None else MemberName()
         account = self._enter(package.place, shown(path), name)
         stem = package.name.removesuffix(".gpg").removesuffix(".tar.gz")
@@ -366,6 +418,9 @@ class TableRun:
             if self.unpack:
                 task.rows = self.folder.work_path(f"{task.name}-rows")
                 self._take(task, unpack(file.content, task.rows, f"{package.place}: {shown(path)}"))
+            return task
+        self._recall(task, *release.identity, path)
+        if task.record is not None:
             return task
         options = {
             **self._options(self.workers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,54 @@ def test_known_courses_name_what_nothing_tells(tmp_path: Path) -> None:
     assert done.code == 0
     (member,) = json.loads((tmp_path / "r.json").read_bytes())["members"]
     assert member["course"] is None
+
+
+def _published(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Inode and content of each file of tables, by its path."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_ino, path.read_bytes())
+        for path in sorted((folder / "out").rglob("*.parquet"))
+    }
+
+
+def test_a_research_package_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "universityx_CS101_2014_T1.tar.gz"
+    path.write_bytes(make_package.research(COURSE, 12))
+    report = ("--report", tmp_path / "report", "--overwrite")
+    assert convert(path, tmp_path, *report).code == 0
+    first = json.loads((tmp_path / "report").read_bytes())
+    before = _published(tmp_path)
+    os.utime(path, (0, 0))  # the same bytes, fetched again
+    done = convert(path, tmp_path, "--report", tmp_path / "again")
+    assert done.code == 0, done.stderr
+    assert _published(tmp_path) == before
+    again = json.loads((tmp_path / "again").read_bytes())
+    assert again["total"]["rows_written"] == first["total"]["rows_written"] > 0
+    delivered = [one for one in again["members"] if one["status"] == "delivered"]
+    assert all(one["earlier"] for one in delivered)
+
+    def told(document: dict[str, Any]) -> list[tuple[Any, ...]]:
+        names = ("member", "table", "site", "course", "status", "output")
+        return [tuple(one[name] for name in names) for one in document["members"]]
+
+    assert told(again) == told(first)
+    # Stopped while files got their places: what is there stays, the rest comes.
+    gone = sorted(before)[3]
+    (tmp_path / gone).unlink()
+    assert convert(path, tmp_path).code == 0
+    after = _published(tmp_path)
+    assert {name: content for name, (_, content) in after.items()} == {
+        name: content for name, (_, content) in before.items()
+    }
+    assert [name for name in after if after[name][0] != before[name][0]] in ([gone], [])
+    # Another choice is another conversion; another release is refused, as the files of it exist.
+    assert convert(path, tmp_path, "--table", "auth_user").code == 0
+    path.write_bytes(make_package.research(COURSE, 13))
+    done = convert(path, tmp_path)
+    assert done.code == 2
+    assert "exists" in done.told[0]
+    assert convert(path, tmp_path, "--overwrite").code == 0
+    assert len(rows_of(tmp_path, "student_courseenrollment")) == 13
 
 
 @pytest.mark.parametrize(
