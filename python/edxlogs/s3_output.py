@@ -96,7 +96,7 @@ class S3Output(OutputFile):
         except S3Error as error:
             raise OutputError(str(error)) from None
 
-    def publish(self) -> None:
+    def take_name(self) -> None:
         """Let what was uploaded appear under its key.
 
         Raises:
@@ -108,8 +108,6 @@ class S3Output(OutputFile):
             self._complete(self._parts or [])
         except S3Error as error:
             raise OutputError(str(error)) from None
-        finally:
-            self.discard()
 
     def discard(self) -> None:
         """Remove all that is not published, here and there. May be called twice."""

@@ -137,14 +137,21 @@ class OutputFile:
         self.target = Path(target)
         self.name = shown(os.fspath(self.target)) if name is None else name
         self._mode = mode
-        self._overwrite = overwrite
         self._descriptor = -1
-        refuse(self.target, overwrite=overwrite, inputs=inputs)
         self.journal = journal_of(self.target)
         self._folder = self.journal.parent
+        self._overwrite = overwrite or self._was_named()
+        refuse(self.target, overwrite=self._overwrite, inputs=inputs)
         self.keeps_journal = False
         self._lock = self._claim()
         self.path = self._folder / "output"
+
+    def _was_named(self) -> bool:
+        """Whether a run was killed between giving the file its name and ending: it is its own."""
+        try:
+            return os.path.samefile(self.target, self._folder / "output")
+        except (OSError, ValueError):
+            return False
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
@@ -213,6 +220,16 @@ class OutputFile:
 
     def publish(self) -> None:
         """Give the file its name. Its content must be written, and on disk unless we made it."""
+        try:
+            self.take_name()
+        finally:
+            self.discard()
+
+    def take_name(self) -> None:
+        """Give the file its name, with all that is hidden still there.
+
+        A run that is killed after it leaves what tells that the file is its own.
+        """
         self.store()
         try:
             os.chmod(self.path, self._mode)
@@ -229,8 +246,6 @@ class OutputFile:
             ) from None
         except OSError as error:
             raise cannot_write(self.name, error) from error
-        finally:
-            self.discard()
 
     def _link(self) -> None:
         """Rename without replacing; plain rename where the file system has no hard links."""

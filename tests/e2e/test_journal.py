@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def test_killed_while_files_get_their_names(
 
     monkeypatch.setattr(journal, "BEGIN_SECONDS", 0.0)
     monkeypatch.setattr(journal, "COMMIT_SECONDS", 0.0)
-    publish, discard = OutputFile.publish, OutputFile.discard
+    take_name, discard = OutputFile.take_name, OutputFile.discard
     command = ["filter", str(logs), "-o", "out.csv", *OPTIONS]
     for kill in range(1, 4):
         cwd = tmp_path / str(kill)
@@ -91,12 +92,12 @@ def test_killed_while_files_get_their_names(
                 if kill == 3:
                     self._link()
                 raise KilledError
-            publish(self)
+            take_name(self)
 
-        monkeypatch.setattr(OutputFile, "publish", killed)
+        monkeypatch.setattr(OutputFile, "take_name", killed)
         with pytest.raises(KilledError):
             cli.run(command)
-        monkeypatch.setattr(OutputFile, "publish", publish)
+        monkeypatch.setattr(OutputFile, "take_name", take_name)
         monkeypatch.setattr(OutputFile, "discard", discard)
         assert cli.run(command) == 0
         assert hidden(cwd) == []
@@ -133,6 +134,39 @@ def test_killed_at_random_moments(tmp_path: Path, logs: Path, kills: int) -> Non
         assert done.returncode == 0 or ": exists; " in done.stderr, done.stderr
         assert _state(cwd, "out.csv") == wanted
     assert stopped > kills // 2
+
+
+def test_a_short_run_killed_at_its_end(tmp_path: Path, logs: Path) -> None:
+    """Without parts that are kept, what got its name is still known for its own."""
+    script = (
+        "import os, signal, sys\n"
+        "from edxlogs import cli\n"
+        "from edxlogs.sinks import OutputFile\n"
+        "left, take_name = int(sys.argv[1]), OutputFile.take_name\n"
+        "def killed(self):\n"
+        "    global left\n"
+        "    take_name(self)\n"
+        "    left -= 1\n"
+        "    if left == 0:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "OutputFile.take_name = killed\n"
+        "cli.run(sys.argv[2:])\n"
+    )
+    arguments = ("filter", logs, "-o", "out.csv", *OPTIONS)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert commands.run(*arguments, cwd=whole).code == 0
+    for kill in (1, 2, 3):
+        cwd = tmp_path / str(kill)
+        cwd.mkdir()
+        words: list[str | Path] = [sys.executable, "-P", "-c", script, str(kill), *arguments]
+        assert subprocess.run(words, cwd=cwd, check=False).returncode == -signal.SIGKILL
+        assert (cwd / "report.json").exists()
+        done = commands.run(*arguments, cwd=cwd)
+        assert done.code == 0, done.stderr
+        assert _state(cwd, "out.csv") == _state(whole, "out.csv")
+        # A file that is there by now is nobody's leftover.
+        assert commands.run(*arguments, cwd=cwd).code == 2
 
 
 def test_another_query_is_refused(tmp_path: Path, logs: Path) -> None:

@@ -372,9 +372,12 @@ class Command:
         with suppress(KeyboardInterrupt), put_off():
             if self._journal is not None:
                 self._journal.end(made)
-            # The output last: what is kept beside it goes with its hidden folder.
+            # What is hidden goes when all have their names, the output's first: until then, the
+            # same command goes on after a kill.
             for file in reversed(made):
-                file.publish()
+                file.take_name()
+            for file in made:
+                file.discard()
         with suppress(KeyboardInterrupt):  # which may have come while they took them
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())
