@@ -36,6 +36,7 @@ DENIED = Fault("create,open,mkdir,rename,link,unlink,chmod", errno.EACCES, stays
 BROKEN = Fault("write,sync,truncate,rename,link,create,mkdir", errno.EIO, stays=False)
 UNREADABLE = Fault("read", errno.EIO, stays=True)
 NO_LOCKS = Fault("lock", errno.ENOLCK, stays=True)
+NO_RENAMES = Fault("rename", errno.ENOTSUP, stays=True)
 
 
 def build() -> Path:

@@ -66,9 +66,7 @@ class DatasetRun:
         identities = [identify(source) for source in self.sources]
 
         if self.dedupe is not None:
-            folder = self.targets[0].store.new
-            place = lambda number: folder / f"held-{number}"  # noqa: E731
-            self._held = Dedupe(self.sources, self.dedupe, place)
+            self._held = Dedupe(self.sources, self.dedupe, self._place_of_hashes)
 
         def pending_of_all() -> list[set[int]]:
             return [target.pending(self.sources, identities, self._held) for target in self.targets]
@@ -91,6 +89,9 @@ class DatasetRun:
             workers.stop()
         for target in self.targets:
             target.tell_all(identities)
+
+    def _place_of_hashes(self, number: int) -> Path:
+        return self.targets[0].store.new / f"held-{number}"
 
     def _tell_held(self, identities: Sequence[Identity], to_read: set[int]) -> None:
         """Tell which lines the datasets hold already."""

@@ -13,7 +13,7 @@ import datasets
 import faults
 from commands import event, events, hidden, pack, report
 from datasets import assert_whole
-from faults import BROKEN, DENIED, FULL, NO_LOCKS, UNREADABLE, Fault
+from faults import BROKEN, DENIED, FULL, NO_LOCKS, NO_RENAMES, UNREADABLE, Fault
 
 OPTIONS = ("--report", "report.json", "--rejects", "rejects", "-q")
 OUTPUTS = {
@@ -184,8 +184,11 @@ def test_an_input_that_cannot_be_read(tmp_path: Path, library: Path, logs: Path,
         assert report(cwd / "report.json")["total"] == report(whole / "report.json")["total"]
 
 
-def test_a_file_system_without_locks(tmp_path: Path, library: Path, logs: Path) -> None:
-    done, calls = _run(library, logs, "dataset", tmp_path / "out", NO_LOCKS, 0)
+@pytest.mark.parametrize("fault", [NO_LOCKS, NO_RENAMES])
+def test_a_file_system_that_lacks_something(
+    tmp_path: Path, library: Path, logs: Path, fault: Fault
+) -> None:
+    done, calls = _run(library, logs, "dataset", tmp_path / "out", fault, 0)
     assert calls > 0
     assert done.code == 1
     (told,) = done.told
