@@ -247,6 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn one_value_many_times_comes_back() {
+        let long = "x".repeat(700_000);
+        let values = ["a", "", "é", "a", long.as_str(), "b", long.as_str()];
+        let mut batches = Vec::new();
+        for (at, value) in values.into_iter().enumerate() {
+            let count = if value.len() > 10 { 3 } else { 8192 + at };
+            for payload in [None, Some(value.to_owned())] {
+                let rows = vec![(value.to_owned(), payload); count];
+                batches.push(batch(&rows, at as i64));
+            }
+            // As many bytes, but other ends of values.
+            let odd = ["ab", "a", "aba"].map(|text| (text.to_owned(), Some(text.to_owned())));
+            batches.push(batch(&odd, 0));
+            batches.push(batch(&odd[..1], 0));
+        }
+        comes_back(&batches).expect("as written");
+    }
+
+    #[test]
     fn the_footer_tells_bounds_and_nulls() {
         let long = "m".repeat(100);
         let values = ["k", long.as_str(), "b"].map(|text| (text.to_owned(), Some(text.to_owned())));

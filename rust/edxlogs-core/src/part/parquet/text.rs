@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::Read;
+use std::iter::repeat_n;
 use std::ops::Range;
 
 use ahash::RandomState;
@@ -296,7 +297,37 @@ impl TextColumn {
 
     /// Adds values.
     pub(super) fn write(&mut self, values: &StringArray) -> Result<()> {
+        if let Some(value) = only_value(values)
+            && self.write_only(value, values.len())?
+        {
+            return Ok(());
+        }
         (0..values.len()).try_for_each(|row| self.push_row(values, row))
+    }
+
+    /// Adds a value, or null, that many times, if that can be done at once; whether it was.
+    fn write_only(&mut self, value: Option<&[u8]>, count: usize) -> Result<bool> {
+        let room = DICTIONARY_BYTES.saturating_sub(self.dictionary.page.len());
+        let index = match value {
+            Some(value) if self.interns && value.len() + 4 <= room => {
+                Some(self.dictionary.intern(value))
+            }
+            Some(_) => return Ok(false),
+            None => None,
+        };
+        let mut left = count;
+        while left > 0 {
+            let rows = left.min(PAGE_ROWS - self.page_rows);
+            for _ in 0..rows {
+                self.push_present(index.is_some());
+            }
+            self.indices.extend(index.into_iter().flat_map(|index| repeat_n(index, rows)));
+            if self.page_rows == PAGE_ROWS {
+                self.end_page()?;
+            }
+            left -= rows;
+        }
+        Ok(true)
     }
 
     /// Adds some values of some arrays: (number of the array, row).
@@ -468,6 +499,26 @@ impl TextColumn {
         (self.rows, self.nulls, self.by_index, self.by_value) = (0, 0, 0, 0);
         Ok((chunk, close))
     }
+}
+
+/// The one value that all of several are, `Some(None)` for null. Such are the columns that say where
+/// rows come from.
+fn only_value(values: &StringArray) -> Option<Option<&[u8]>> {
+    let count = values.len();
+    if count > 0 && values.null_count() == count {
+        return Some(None);
+    }
+    if count < 2 || values.null_count() > 0 {
+        return None;
+    }
+    let first = values.value(0).as_bytes();
+    let offsets = values.value_offsets();
+    let length = first.len();
+    if offsets.windows(2).any(|ends| (ends[1] - ends[0]) as usize != length) {
+        return None;
+    }
+    let all = &values.value_data()[offsets[0] as usize..offsets[count] as usize];
+    (all[length..] == all[..all.len() - length]).then_some(Some(first))
 }
 
 fn push_plain(page: &mut Vec<u8>, value: &[u8]) {
