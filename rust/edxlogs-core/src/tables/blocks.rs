@@ -32,6 +32,7 @@ pub struct Blocks<R> {
     block_bytes: usize,
     max_row_bytes: usize,
     rest: Vec<u8>,
+    spare: Vec<u8>,
     line: u64,
     offset: u64,
     ended: bool,
@@ -45,8 +46,14 @@ impl<R: Read> Blocks<R> {
 
     /// Blocks of about that many bytes, rows of at most that many.
     pub fn with_sizes(input: R, block_bytes: usize, max_row_bytes: usize) -> Self {
-        let rest = Vec::new();
-        Self { input, block_bytes, max_row_bytes, rest, line: 1, offset: 0, ended: false }
+        let (rest, spare) = (Vec::new(), Vec::new());
+        Self { input, block_bytes, max_row_bytes, rest, spare, line: 1, offset: 0, ended: false }
+    }
+
+    /// Takes the bytes of a block that is done with, to be used again: fresh memory costs more than
+    /// reading into it.
+    pub fn recycle(&mut self, bytes: Vec<u8>) {
+        self.spare = bytes;
     }
 
     /// The next block; `None` at the end.
@@ -54,10 +61,14 @@ impl<R: Read> Blocks<R> {
     /// # Errors
     /// Those of reading.
     pub fn read(&mut self) -> io::Result<Option<Block>> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        let mut wanted = self.block_bytes.max(bytes.len() + 1);
+        let mut bytes = std::mem::take(&mut self.spare);
+        let mut filled = self.rest.len();
+        bytes.resize(bytes.len().max(filled), 0);
+        bytes[..filled].copy_from_slice(&self.rest);
+        self.rest.clear();
+        let mut wanted = self.block_bytes.max(filled + 1);
         loop {
-            self.fill(&mut bytes, wanted)?;
+            filled = self.fill(&mut bytes, filled, wanted)?;
             if bytes.is_empty() {
                 return Ok(None);
             }
@@ -65,7 +76,8 @@ impl<R: Read> Blocks<R> {
                 return Ok(Some(self.block(bytes, None)));
             }
             if let Some(end) = memchr::memrchr(b'\n', &bytes) {
-                self.rest = bytes.split_off(end + 1);
+                self.rest.extend_from_slice(&bytes[end + 1..]);
+                bytes.truncate(end + 1);
                 return Ok(Some(self.block(bytes, None)));
             }
             if bytes.len() > self.max_row_bytes {
@@ -75,15 +87,21 @@ impl<R: Read> Blocks<R> {
         }
     }
 
-    /// Reads until there are that many bytes, or no more.
-    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
-        bytes.reserve(wanted.saturating_sub(bytes.len()));
-        while bytes.len() < wanted && !self.ended {
-            let missing = (wanted - bytes.len()) as u64;
-            let read = (&mut self.input).take(missing).read_to_end(bytes)?;
-            self.ended = (read as u64) < missing;
+    /// Reads behind the `filled` bytes that count until there are as many as wanted, or no more;
+    /// how many count then, and no others are left.
+    fn fill(&mut self, bytes: &mut Vec<u8>, filled: usize, wanted: usize) -> io::Result<usize> {
+        let mut filled = filled;
+        bytes.resize(wanted.max(filled), 0);
+        while filled < wanted && !self.ended {
+            match self.input.read(&mut bytes[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        bytes.truncate(filled);
+        Ok(filled)
     }
 
     fn block(&mut self, bytes: Vec<u8>, long: Option<Vec<u8>>) -> Block {
@@ -98,12 +116,11 @@ impl<R: Read> Blocks<R> {
         let mut length = bytes.len() as u64;
         let head = bytes[..bytes.len().min(LONG_ROW_HEAD)].to_vec();
         loop {
-            bytes.clear();
-            self.fill(&mut bytes, self.block_bytes)?;
+            self.fill(&mut bytes, 0, self.block_bytes)?;
             let end = memchr::memchr(b'\n', &bytes);
             length += end.map_or(bytes.len(), |end| end + 1) as u64;
             if let Some(end) = end {
-                self.rest = bytes.split_off(end + 1);
+                self.rest.extend_from_slice(&bytes[end + 1..]);
             }
             if end.is_some() || bytes.is_empty() {
                 let mut block = self.block(Vec::new(), Some(head));

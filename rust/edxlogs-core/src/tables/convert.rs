@@ -279,6 +279,7 @@ fn in_order(
     let (free, places_free) = bounded::<()>(places);
     let (to_workers, tasks) = bounded::<(u64, Block)>(places);
     let (to_writer, done) = bounded::<(u64, Result<Done>)>(places);
+    let (to_reader, spare) = bounded::<Vec<u8>>(places);
     for _ in 0..places {
         // There is room for all of them.
         let _ = free.send(());
@@ -293,7 +294,12 @@ fn in_order(
                 control.check()?;
                 let block = match ahead.next() {
                     Some(block) => Some(block),
-                    None => blocks.read()?,
+                    None => {
+                        if let Ok(bytes) = spare.try_recv() {
+                            blocks.recycle(bytes);
+                        }
+                        blocks.read()?
+                    }
                 };
                 let Some(block) = block else {
                     break;
@@ -306,15 +312,18 @@ fn in_order(
         });
         for _ in 0..threads {
             let (tasks, to_writer) = (tasks.clone(), to_writer.clone());
+            let to_reader = to_reader.clone();
             scope.spawn(move || {
                 for (number, block) in tasks {
-                    if to_writer.send((number, work(&block))).is_err() {
+                    let done = work(&block);
+                    let _ = to_reader.try_send(block.bytes);
+                    if to_writer.send((number, done)).is_err() {
                         break;
                     }
                 }
             });
         }
-        drop((tasks, to_writer));
+        drop((tasks, to_writer, to_reader));
         let mut waiting = BTreeMap::new();
         let mut next = 0;
         let mut result = Ok(());

@@ -178,8 +178,6 @@ pub struct TabReader<'t> {
     tabs: Vec<usize>,
     /// The text of one field.
     scratch: String,
-    /// Whether it has a backslash.
-    has_escapes: bool,
     /// Whether the block has a NUL.
     has_nul: bool,
     /// What became of the rows.
@@ -197,7 +195,6 @@ impl<'t> TabReader<'t> {
             builder: TableBuilder::new(layout.table, schema, origin),
             tabs: Vec::new(),
             scratch: String::new(),
-            has_escapes: false,
             has_nul: false,
             stats: Stats { misfits: vec![0; layout.table.columns.len()], ..Stats::default() },
             rejects: Vec::new(),
@@ -265,7 +262,9 @@ impl<'t> TabReader<'t> {
 
     fn row(&mut self, row: &[u8], text: Option<&str>, line: u64) -> Result<()> {
         self.stats.rows += 1;
-        self.has_escapes = memchr::memchr(b'\\', row).is_some();
+        let first = memchr::memchr(b'\\', row).unwrap_or(row.len());
+        let end = memchr::memrchr(b'\\', &row[first..]).map_or(first, |last| first + last + 1);
+        let escapes = first..end;
         let layout = self.layout;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut start = 0;
@@ -273,8 +272,9 @@ impl<'t> TabReader<'t> {
             let end = self.tabs.get(at).copied().unwrap_or(row.len());
             let field = &row[start..end];
             let text = text.map(|text| &text[start..end]);
+            let may_have_escapes = start < escapes.end && end > escapes.start;
             start = end + 1;
-            let value = self.field(field, text, &mut scratch);
+            let value = self.field(field, text, may_have_escapes, &mut scratch);
             if layout.course == Some(at)
                 && let Some(course) = &value
             {
@@ -312,6 +312,7 @@ impl<'t> TabReader<'t> {
         &mut self,
         field: &'f [u8],
         text: Option<&'f str>,
+        may_have_escapes: bool,
         scratch: &'f mut String,
     ) -> Option<Cow<'f, str>> {
         if is_null(field) {
@@ -326,7 +327,7 @@ impl<'t> TabReader<'t> {
                 text
             }
         };
-        if self.has_escapes && memchr::memchr(b'\\', field).is_some() {
+        if may_have_escapes && memchr::memchr(b'\\', field).is_some() {
             scratch.clear();
             if self.layout.table.dialect == Dialect::Module {
                 unescape_module(&value, scratch);
