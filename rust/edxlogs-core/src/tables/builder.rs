@@ -58,6 +58,7 @@ impl<'t> TableBuilder<'t> {
     }
 
     /// Sets a column of the row under way. Each column must be set once.
+    #[inline(always)]
     pub fn push(&mut self, column: usize, value: Value<'_>) {
         self.bytes += self.columns[column].push(value);
     }
@@ -65,6 +66,11 @@ impl<'t> TableBuilder<'t> {
     /// Sets a column to null, and keeps its text aside.
     pub fn push_misfit(&mut self, column: usize, text: &str) {
         self.columns[column].push(Value::Null);
+        self.keep_misfit(column, text);
+    }
+
+    /// Keeps the text of a value that is null.
+    pub fn keep_misfit(&mut self, column: usize, text: &str) {
         self.misfits.push(self.names[column], text);
         self.bytes += text.len();
     }
@@ -81,14 +87,35 @@ impl<'t> TableBuilder<'t> {
         self.bytes += object.len();
     }
 
+    /// How many rows the batch under way still takes.
+    pub fn room(&self) -> usize {
+        BATCH_ROWS - self.row.len()
+    }
+
     /// Ends the row of that number.
     ///
     /// # Errors
     /// `Internal`, should a column be left out.
     pub fn end_row(&mut self, row: u64) -> Result<()> {
-        self.row.append_value(i64::try_from(row).unwrap_or(i64::MAX));
-        self.extra.end_row(self.row.len());
-        self.misfits.end_row(self.row.len());
+        self.end_aside(0);
+        self.end_rows([row])
+    }
+
+    /// Ends what is kept aside of the row that comes so many after the last that ended.
+    pub fn end_aside(&mut self, row: usize) {
+        let rows = self.row.len() + row + 1;
+        self.extra.end_row(rows);
+        self.misfits.end_row(rows);
+    }
+
+    /// Ends the rows of those numbers, for which there is [`room`](Self::room).
+    ///
+    /// # Errors
+    /// `Internal`, should a column be left out.
+    pub fn end_rows(&mut self, rows: impl IntoIterator<Item = u64>) -> Result<()> {
+        for row in rows {
+            self.row.append_value(row.cast_signed());
+        }
         if self.row.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.end_batch()?;
         }
@@ -205,6 +232,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a value; about how many bytes it took. What is of another type is null.
+    #[inline(always)]
     fn push(&mut self, value: Value<'_>) -> usize {
         match (self, value) {
             (Self::Text(builder), Value::Text(text)) => {

@@ -198,11 +198,11 @@ impl<'t> CsvReader<'t> {
                     if self.table.columns[*column].name == "course_id" {
                         self.stats.note_course(&text, 1);
                     }
-                    let text = without_nul(text, &mut self.stats);
+                    let text = without_nul(text, &mut self.stats.nul);
                     push_text(&mut self.builder, &mut self.stats, *column, *column_type, text);
                 }
                 Target::Extra(name) => {
-                    let text = without_nul(text, &mut self.stats);
+                    let text = without_nul(text, &mut self.stats.nul);
                     self.builder.push_extra(name, &text);
                 }
             }

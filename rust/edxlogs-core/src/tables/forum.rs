@@ -142,7 +142,7 @@ impl<'t> ForumReader<'t> {
             }
             (Some(value), _) => Cow::Owned(value.to_json()),
         };
-        let text = without_nul(text, &mut self.stats);
+        let text = without_nul(text, &mut self.stats.nul);
         push_text(&mut self.builder, &mut self.stats, column, column_type, text);
     }
 }

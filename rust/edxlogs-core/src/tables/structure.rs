@@ -163,7 +163,7 @@ fn push_block(
         match text {
             None => builder.push(column, Value::Null),
             Some(text) => {
-                let text = without_nul(text, stats);
+                let text = without_nul(text, &mut stats.nul);
                 push_text(builder, stats, column, field.column_type, text);
             }
         }

@@ -11,8 +11,13 @@
 
 use std::borrow::Cow;
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use self::escapes::{
+    are_literals, is_null, literal, unescape_literal, unescape_module, unescape_tab,
+};
+use self::split::{CHUNK_ROWS, Field, Odd, Rows, Splitter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{Step, find};
 use crate::rejects::COMMENT;
@@ -24,13 +29,8 @@ use crate::tables::value::{self, Value};
 use crate::tables::{ColumnType, Derived, Dialect, Origin, Table};
 use crate::text::{decode, push_json_string, whole_value};
 
-use arrow_array::RecordBatch;
-
-#[cfg(test)]
-mod tests;
-
-/// Rows that are looked at to tell whether values are bytes literals.
-const SAMPLE_ROWS: usize = 1000;
+mod escapes;
+mod split;
 
 /// What a field of a row is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Layout<'t> {
     fields: Vec<Target>,
     /// Columns of the table that no field is.
     missing: Vec<usize>,
-    /// Where the course id stands.
+    /// The column of the course id, if there is one.
     course: Option<usize>,
     /// Whether values are written as Python's bytes literals.
     literals: bool,
@@ -78,7 +78,7 @@ impl<'t> Layout<'t> {
     pub fn of<S: AsRef<str>>(table: &'t Table, names: &[S]) -> Result<Self> {
         let mut fields = Vec::new();
         let mut course = None;
-        for (at, name) in names.iter().enumerate() {
+        for name in names {
             // A byte order mark may stand before the first.
             let name = name.as_ref().trim_start_matches('\u{feff}');
             let target = match table.position(name) {
@@ -92,7 +92,7 @@ impl<'t> Layout<'t> {
             if let Target::Column(column, _) = target
                 && table.columns[column].name == "course_id"
             {
-                course = Some(at);
+                course = Some(column);
             }
             fields.push(target);
         }
@@ -139,51 +139,23 @@ impl<'t> Layout<'t> {
     }
 }
 
-/// Whether nearly all values are written like `b'…'`.
-fn are_literals(rows: &[u8]) -> bool {
-    let fields = rows
-        .split(|&byte| byte == b'\n')
-        .take(SAMPLE_ROWS)
-        .flat_map(|row| row.split(|&byte| byte == b'\t'))
-        .filter(|field| !field.is_empty() && !is_null(field));
-    let (mut all, mut literals) = (0, 0);
-    for field in fields {
-        all += 1;
-        literals += usize::from(literal(field).is_some());
-    }
-    literals > 0 && literals * 10 >= all * 9
-}
-
-/// What is between the quotes of a bytes literal.
-fn literal(field: &[u8]) -> Option<&[u8]> {
-    let field = match field.strip_prefix(b"bytearray(") {
-        Some(inner) => inner.strip_suffix(b")")?,
-        None => field,
-    };
-    let field = field.strip_prefix(b"b")?;
-    let quote = |byte: u8| field.strip_prefix(&[byte])?.strip_suffix(&[byte]);
-    quote(b'\'').or_else(|| quote(b'"'))
-}
-
-fn is_null(field: &[u8]) -> bool {
-    matches!(field, b"NULL" | b"\\N")
-}
-
-/// Reads the rows of one block.
+/// Reads the rows of one block, a column after the other.
 pub struct TabReader<'t> {
     layout: &'t Layout<'t>,
     origin: &'t Origin,
     builder: TableBuilder<'t>,
-    /// Where the row under way has its tabs.
-    tabs: Vec<usize>,
-    /// The text of one field.
-    scratch: String,
-    /// Whether the block has a NUL.
-    has_nul: bool,
+    misfits: Vec<Misfit>,
     /// What became of the rows.
     pub stats: Stats,
     /// Rejected rows, each after a comment line with its place and the reason.
     pub rejects: Vec<u8>,
+}
+
+/// A value that does not fit its column, of one of the rows that are read.
+struct Misfit {
+    row: usize,
+    column: usize,
+    text: String,
 }
 
 impl<'t> TabReader<'t> {
@@ -193,9 +165,7 @@ impl<'t> TabReader<'t> {
             layout,
             origin,
             builder: TableBuilder::new(layout.table, schema, origin),
-            tabs: Vec::new(),
-            scratch: String::new(),
-            has_nul: false,
+            misfits: Vec::new(),
             stats: Stats { misfits: vec![0; layout.table.columns.len()], ..Stats::default() },
             rejects: Vec::new(),
         }
@@ -212,29 +182,26 @@ impl<'t> TabReader<'t> {
     ) -> Result<()> {
         let skipped = if block.line == 1 { self.layout.header_bytes } else { 0 };
         let bytes = &block.bytes[skipped..];
+        let first_line = block.line + u64::from(skipped > 0);
         self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
-        self.has_nul = memchr::memchr(b'\0', bytes).is_some();
-        let text = simdutf8::basic::from_utf8(bytes).ok();
-        let mut line = block.line + u64::from(skipped > 0);
-        let mut start = 0;
-        let mut ends = memchr::memchr_iter(b'\n', bytes);
-        while start < bytes.len() {
-            let end = ends.next().unwrap_or(bytes.len());
-            let row = &bytes[start..end];
-            if row.is_empty() {
-                self.stats.blank += 1;
-            } else if self.split(row) {
-                self.row(row, text.map(|text| &text[start..end]), line)?;
-                for batch in self.builder.take_full() {
-                    consume(batch)?;
-                }
-            } else {
+        let mut texts = Texts::new(bytes, self.layout);
+        let width = self.layout.fields.len();
+        let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
+        let mut rows = Rows::default();
+        while splitter.next(&mut rows, self.builder.room().min(CHUNK_ROWS), |odd| match odd {
+            Odd::Blank => self.stats.blank += 1,
+            Odd::Fields(start, end, line) => {
                 let place = block.offset + (skipped + start) as u64;
-                self.reject(row, line, place, Reason::Fields);
+                self.reject(&bytes[start..end], first_line + line, place, Reason::Fields);
             }
-            line += 1;
-            start = end + 1;
+        }) {
+            self.rows(&rows, first_line, &mut texts)?;
+            for batch in self.builder.take_full() {
+                consume(batch)?;
+            }
         }
+        self.stats.utf8 += texts.utf8;
+        self.stats.nul += texts.nul;
         if let Some(head) = &block.long {
             self.reject(head, block.line, block.offset, Reason::TooLong);
         }
@@ -244,138 +211,113 @@ impl<'t> TabReader<'t> {
         Ok(())
     }
 
-    /// Finds the tabs between the fields of a row; whether there are as many as in the header.
-    fn split(&mut self, row: &[u8]) -> bool {
-        self.tabs.clear();
-        if self.layout.table.dialect == Dialect::Module {
-            // A tab after an odd number of backslashes is data.
-            let is_data = |&at: &usize| {
-                let before = row[..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
-                !before.is_multiple_of(2)
-            };
-            self.tabs.extend(memchr::memchr_iter(b'\t', row).filter(|at| !is_data(at)));
-        } else {
-            self.tabs.extend(memchr::memchr_iter(b'\t', row));
+    fn rows(&mut self, rows: &Rows, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
+        let layout = self.layout;
+        for (at, target) in layout.fields.iter().enumerate() {
+            if let Target::Column(column, column_type) = target {
+                self.column(rows.column(at), *column, *column_type, texts);
+            }
         }
-        self.tabs.len() + 1 == self.layout.fields.len()
+        for &column in &layout.missing {
+            for _ in 0..rows.len() {
+                self.builder.push(column, Value::Null);
+            }
+        }
+        self.keep_aside(rows, texts);
+        self.stats.rows += rows.len() as u64;
+        self.stats.rows_written += rows.len() as u64;
+        // The header is a line, but no row.
+        self.builder.end_rows(rows.lines.iter().map(|line| first_line + line - 1))
     }
 
-    fn row(&mut self, row: &[u8], text: Option<&str>, line: u64) -> Result<()> {
-        self.stats.rows += 1;
-        let first = memchr::memchr(b'\\', row).unwrap_or(row.len());
-        let end = memchr::memrchr(b'\\', &row[first..]).map_or(first, |last| first + last + 1);
-        let escapes = first..end;
-        let layout = self.layout;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut start = 0;
-        for (at, target) in layout.fields.iter().enumerate() {
-            let end = self.tabs.get(at).copied().unwrap_or(row.len());
-            let field = &row[start..end];
-            let text = text.map(|text| &text[start..end]);
-            let may_have_escapes = start < escapes.end && end > escapes.start;
-            start = end + 1;
-            let value = self.field(field, text, may_have_escapes, &mut scratch);
-            if layout.course == Some(at)
-                && let Some(course) = &value
-            {
+    /// Reads the fields of a column, and what is taken out of them.
+    fn column(
+        &mut self,
+        fields: impl Iterator<Item = Field>,
+        column: usize,
+        column_type: ColumnType,
+        texts: &mut Texts<'_>,
+    ) {
+        use ColumnType::{Bool, Date, Float64, Int64, Json, Text, Timestamp};
+        // Each type has a loop of its own, made for it.
+        match column_type {
+            Text => self.column_of(fields, column, Text, texts),
+            Json => self.column_of(fields, column, Json, texts),
+            Int64 => self.column_of(fields, column, Int64, texts),
+            Float64 => self.column_of(fields, column, Float64, texts),
+            Bool => self.column_of(fields, column, Bool, texts),
+            Timestamp => self.column_of(fields, column, Timestamp, texts),
+            Date => self.column_of(fields, column, Date, texts),
+        }
+    }
+
+    #[inline(always)]
+    fn column_of(
+        &mut self,
+        fields: impl Iterator<Item = Field>,
+        column: usize,
+        column_type: ColumnType,
+        texts: &mut Texts<'_>,
+    ) {
+        let is_course = self.layout.course == Some(column);
+        let derived: Vec<&Derived> = self.layout.table.derived_from(column).collect();
+        for (row, field) in fields.enumerate() {
+            let text = texts.of(field);
+            if is_course && let Some(course) = &text {
                 self.stats.note_course(course, 1);
             }
-            match (target, value) {
-                (Target::Column(column, _), None) => {
-                    for derived in layout.table.derived_from(*column) {
-                        self.builder.push(derived.column, Value::Null);
-                    }
-                    self.builder.push(*column, Value::Null);
+            for derived in &derived {
+                let found = text.as_ref().and_then(|text| derive(derived, text));
+                self.push(row, derived.column, derived.column_type, found.as_deref());
+            }
+            self.push(row, column, column_type, text.as_deref());
+        }
+    }
+
+    /// Sets a column of a row to what its text is.
+    #[inline(always)]
+    fn push(&mut self, row: usize, column: usize, column_type: ColumnType, text: Option<&str>) {
+        let value = match text {
+            None => Value::Null,
+            Some(text) => match value::parse(text, column_type) {
+                Value::Misfit => {
+                    self.stats.misfits[column] += 1;
+                    self.misfits.push(Misfit { row, column, text: text.to_owned() });
+                    Value::Null
                 }
-                (Target::Column(column, column_type), Some(text)) => {
-                    for derived in layout.table.derived_from(*column) {
-                        self.derive(derived, &text);
-                    }
-                    push_text(&mut self.builder, &mut self.stats, *column, *column_type, text);
+                Value::ZeroDate => {
+                    self.stats.zero_dates += 1;
+                    Value::Null
                 }
-                (Target::Extra(name), Some(text)) => {
+                value => value,
+            },
+        };
+        self.builder.push(column, value);
+    }
+
+    /// Keeps, row after row, what the table has no columns for, and what does not fit them.
+    fn keep_aside(&mut self, rows: &Rows, texts: &mut Texts<'_>) {
+        let extra = self.layout.fields.iter().enumerate().filter_map(|(at, target)| match target {
+            Target::Extra(name) => Some((name, rows.column(at))),
+            Target::Column(..) => None,
+        });
+        let mut extra: Vec<_> = extra.collect();
+        if extra.is_empty() && self.misfits.is_empty() {
+            return;
+        }
+        // Those of a row stay in the order of its fields.
+        self.misfits.sort_by_key(|misfit| misfit.row);
+        let mut misfits = self.misfits.drain(..).peekable();
+        for row in 0..rows.len() {
+            for (name, fields) in &mut extra {
+                if let Some(text) = fields.next().and_then(|field| texts.of(field)) {
                     self.builder.push_extra(name, &text);
                 }
-                (Target::Extra(_), None) => {}
             }
-        }
-        self.scratch = scratch;
-        for &column in &layout.missing {
-            self.builder.push(column, Value::Null);
-        }
-        self.stats.rows_written += 1;
-        self.builder.end_row(line - 1)
-    }
-
-    /// The text of a field, its escapes undone, in `scratch` if need be; `None` is null.
-    fn field<'f>(
-        &mut self,
-        field: &'f [u8],
-        text: Option<&'f str>,
-        may_have_escapes: bool,
-        scratch: &'f mut String,
-    ) -> Option<Cow<'f, str>> {
-        if is_null(field) {
-            return None;
-        }
-        let mut may_hold_nul = self.has_nul || self.layout.literals;
-        let mut value = match text {
-            Some(text) => Cow::Borrowed(text),
-            None => {
-                let text = String::from_utf8_lossy(field);
-                self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
-                text
+            while let Some(misfit) = misfits.next_if(|misfit| misfit.row == row) {
+                self.builder.keep_misfit(misfit.column, &misfit.text);
             }
-        };
-        if may_have_escapes && memchr::memchr(b'\\', field).is_some() {
-            scratch.clear();
-            if self.layout.table.dialect == Dialect::Module {
-                unescape_module(&value, scratch);
-            } else {
-                unescape_tab(&value, scratch);
-                may_hold_nul = true;
-            }
-            value = Cow::Borrowed(scratch);
-        }
-        if self.layout.literals
-            && let Some(inner) = literal(value.as_bytes())
-        {
-            let bytes = unescape_literal(inner);
-            if bytes == b"NULL" {
-                return None;
-            }
-            let text = String::from_utf8_lossy(&bytes);
-            self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
-            value = Cow::Owned(text.into_owned());
-        }
-        if may_hold_nul {
-            value = without_nul(value, &mut self.stats);
-        }
-        Some(value)
-    }
-
-    /// Sets a column to what stands at a path in the JSON of another.
-    fn derive(&mut self, derived: &Derived, json: &str) {
-        let steps = derived.path.iter().map(|step| Step::Key(step));
-        let whole = whole_value(json.as_bytes()).ok().map(|(span, _)| span);
-        let found = whole.and_then(|whole| find(json.as_bytes(), whole, steps));
-        let text = match found {
-            None => None,
-            Some(span) if span.kind == Kind::Null => None,
-            Some(span) if span.kind == Kind::String && derived.column_type != ColumnType::Json => {
-                Some(decode(json, span))
-            }
-            Some(span) if span.kind == Kind::String => {
-                Some(Cow::Borrowed(&json[span.start - 1..=span.end]))
-            }
-            Some(span) => Some(Cow::Borrowed(&json[span.start..span.end])),
-        };
-        match text {
-            None => self.builder.push(derived.column, Value::Null),
-            Some(text) => {
-                let (column, column_type) = (derived.column, derived.column_type);
-                push_text(&mut self.builder, &mut self.stats, column, column_type, text);
-            }
+            self.builder.end_aside(row);
         }
     }
 
@@ -383,6 +325,107 @@ impl<'t> TabReader<'t> {
         self.stats.rows += 1;
         self.stats.rejected[reason as usize] += 1;
         push_reject(&mut self.rejects, self.origin, row, line, byte, reason);
+    }
+}
+
+/// The text of fields.
+struct Texts<'b> {
+    bytes: &'b [u8],
+    /// The same, if all of it is UTF-8, …
+    text: Option<&'b str>,
+    /// … and if there is nothing to undo but escapes.
+    plain: Option<&'b str>,
+    is_module: bool,
+    literals: bool,
+    has_nul: bool,
+    scratch: String,
+    /// Values that are not UTF-8.
+    utf8: u64,
+    /// NUL characters that were left out.
+    nul: u64,
+}
+
+impl<'b> Texts<'b> {
+    fn new(bytes: &'b [u8], layout: &Layout<'_>) -> Self {
+        let text = simdutf8::basic::from_utf8(bytes).ok();
+        let has_nul = memchr::memchr(b'\0', bytes).is_some();
+        Self {
+            bytes,
+            text,
+            plain: text.filter(|_| !has_nul && !layout.literals),
+            is_module: layout.table.dialect == Dialect::Module,
+            literals: layout.literals,
+            has_nul,
+            scratch: String::new(),
+            utf8: 0,
+            nul: 0,
+        }
+    }
+
+    /// The text of a field, its escapes undone; `None` is null.
+    #[inline(always)]
+    fn of(&mut self, field: Field) -> Option<Cow<'_, str>> {
+        if is_null(&self.bytes[field.start..field.end]) {
+            return None;
+        }
+        match self.plain {
+            Some(plain) if !field.has_backslash => {
+                Some(Cow::Borrowed(&plain[field.start..field.end]))
+            }
+            _ => self.undone(field),
+        }
+    }
+
+    #[inline(never)]
+    fn undone(&mut self, field: Field) -> Option<Cow<'_, str>> {
+        let Field { start, end, has_backslash } = field;
+        let mut may_hold_nul = self.has_nul || self.literals;
+        let mut value = match self.text {
+            Some(text) => Cow::Borrowed(&text[start..end]),
+            None => {
+                let text = String::from_utf8_lossy(&self.bytes[start..end]);
+                self.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+                text
+            }
+        };
+        if has_backslash {
+            self.scratch.clear();
+            if self.is_module {
+                unescape_module(&value, &mut self.scratch);
+            } else {
+                unescape_tab(&value, &mut self.scratch);
+                may_hold_nul = true;
+            }
+            value = Cow::Borrowed(&self.scratch);
+        }
+        if self.literals
+            && let Some(inner) = literal(value.as_bytes())
+        {
+            let bytes = unescape_literal(inner);
+            if bytes == b"NULL" {
+                return None;
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            self.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+            value = Cow::Owned(text.into_owned());
+        }
+        if may_hold_nul {
+            value = without_nul(value, &mut self.nul);
+        }
+        Some(value)
+    }
+}
+
+/// What stands at a path in the JSON of another column; `None` for null.
+fn derive<'j>(derived: &Derived, json: &'j str) -> Option<Cow<'j, str>> {
+    let steps = derived.path.iter().map(|step| Step::Key(step));
+    let whole = whole_value(json.as_bytes()).ok().map(|(span, _)| span);
+    let span = whole.and_then(|whole| find(json.as_bytes(), whole, steps))?;
+    match span.kind {
+        Kind::Null => None,
+        Kind::String if derived.column_type != ColumnType::Json => Some(decode(json, span)),
+        Kind::String => Some(Cow::Borrowed(&json[span.start - 1..=span.end])),
+        _ => Some(Cow::Borrowed(&json[span.start..span.end])),
     }
 }
 
@@ -412,11 +455,11 @@ pub fn push_text(
 }
 
 /// A text without its NUL characters, which are counted.
-pub fn without_nul<'a>(text: Cow<'a, str>, stats: &mut Stats) -> Cow<'a, str> {
+pub fn without_nul<'a>(text: Cow<'a, str>, nul: &mut u64) -> Cow<'a, str> {
     if memchr::memchr(b'\0', text.as_bytes()).is_none() {
         return text;
     }
-    stats.nul += text.matches('\0').count() as u64;
+    *nul += text.matches('\0').count() as u64;
     Cow::Owned(text.replace('\0', ""))
 }
 
@@ -439,81 +482,4 @@ pub fn push_reject(
     out.extend_from_slice(place.as_bytes());
     out.extend_from_slice(row);
     out.push(b'\n');
-}
-
-/// Undoes the escapes of most files, from left to right. What is no escape stays as it is.
-fn unescape_tab(text: &str, out: &mut String) {
-    unescape(text, out, |byte| match byte {
-        b'\\' => Some('\\'),
-        b'n' => Some('\n'),
-        b'r' => Some('\r'),
-        b't' => Some('\t'),
-        b'0' => Some('\0'),
-        _ => None,
-    });
-}
-
-/// Undoes the escapes of courseware_studentmodule, from left to right.
-fn unescape_module(text: &str, out: &mut String) {
-    unescape(text, out, |byte| match byte {
-        b'\\' => Some('\\'),
-        b'\t' => Some('\t'),
-        _ => None,
-    });
-}
-
-fn unescape(text: &str, out: &mut String, of: impl Fn(u8) -> Option<char>) {
-    let mut rest = text;
-    while let Some(at) = next_backslash(rest.as_bytes()) {
-        match rest.as_bytes().get(at + 1).and_then(|&byte| of(byte)) {
-            // What is escaped is one byte of ASCII.
-            Some(character) => {
-                out.push_str(&rest[..at]);
-                out.push(character);
-                rest = &rest[at + 2..];
-            }
-            None => {
-                out.push_str(&rest[..=at]);
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    out.push_str(rest);
-}
-
-/// Where the next backslash is. JSON in JSON has them close to each other.
-fn next_backslash(bytes: &[u8]) -> Option<usize> {
-    const NEAR: usize = 16;
-    let near = &bytes[..bytes.len().min(NEAR)];
-    near.iter()
-        .position(|&byte| byte == b'\\')
-        .or_else(|| memchr::memchr(b'\\', &bytes[near.len()..]).map(|at| near.len() + at))
-}
-
-/// Undoes the escapes of a Python bytes literal.
-fn unescape_literal(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let escaped = if text[at] == b'\\' { text.get(at + 1) } else { None };
-        let (byte, used) = match escaped {
-            Some(b'n') => (b'\n', 2),
-            Some(b'r') => (b'\r', 2),
-            Some(b't') => (b'\t', 2),
-            Some(byte @ (b'\\' | b'\'' | b'"')) => (*byte, 2),
-            Some(b'x') => match hex(text.get(at + 2), text.get(at + 3)) {
-                Some(byte) => (byte, 4),
-                None => (b'\\', 1),
-            },
-            _ => (text[at], 1),
-        };
-        out.push(byte);
-        at += used;
-    }
-    out
-}
-
-fn hex(high: Option<&u8>, low: Option<&u8>) -> Option<u8> {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }

@@ -30,6 +30,7 @@ pub enum Value<'a> {
 }
 
 /// Reads text, escapes undone, as a value. An empty text is null in every column but one of text.
+#[inline(always)]
 pub fn parse(text: &str, column_type: ColumnType) -> Value<'_> {
     if column_type == ColumnType::Text {
         return Value::Text(Cow::Borrowed(text));
