@@ -14,6 +14,7 @@ pub mod event;
 pub mod expression;
 pub mod fields;
 pub mod inflate;
+mod lanes;
 pub mod line_hashes;
 pub mod lines;
 pub mod mend;

@@ -5,6 +5,8 @@
 //! logs beside it: `NaN` and the infinities, raw control characters in strings, lone surrogates.
 //! Whoever needs strict JSON rewrites a flagged text with [`push_strict`](crate::text::push_strict).
 
+use crate::lanes::{self, LANES};
+
 #[cfg(test)]
 mod tests;
 
@@ -271,7 +273,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += plain_run(&self.text[self.at..]);
+            self.at = plain_end(self.text, self.at);
             match self.byte()? {
                 b'"' => {
                     self.at += 1;
@@ -281,8 +283,8 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     self.escape()?;
                 }
-                byte => {
-                    self.odd.control |= byte < 0x20;
+                _ => {
+                    self.odd.control = true;
                     self.at += 1;
                 }
             }
@@ -421,24 +423,30 @@ impl Nest {
     }
 }
 
-/// How many bytes of a string's inside come before a quote, a backslash or a control character,
-/// looked for eight at a time; up to seven at the end are left to be looked at one by one.
-fn plain_run(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The high bit of each byte that is 0; only the lowest is exact, which is all that is used.
-    let zero_bytes = |v: u64| v.wrapping_sub(ONES) & !v;
-    let mut at = 0;
-    while let Some(bytes) = text[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*bytes);
-        let quote = zero_bytes(word ^ (ONES * b'"' as u64));
-        let backslash = zero_bytes(word ^ (ONES * b'\\' as u64));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let stops = (quote | backslash | control) & HIGH;
+/// Where, from `at` on, the first quote, backslash or control character is, or the text ends.
+#[inline(always)]
+fn plain_end(text: &[u8], at: usize) -> usize {
+    let stops = |bytes| {
+        let stops = lanes::equal(bytes, b'"') | lanes::equal(bytes, b'\\') | lanes::control(bytes);
+        u32::from(stops)
+    };
+    let mut at = at;
+    while let Some(bytes) = text[at..].first_chunk() {
+        let stops = stops(bytes);
         if stops != 0 {
-            return at + (stops.trailing_zeros() / 8) as usize;
+            return at + stops.trailing_zeros() as usize;
         }
-        at += 8;
+        at += LANES;
     }
-    at
+    match text.last_chunk() {
+        Some(bytes) => {
+            let seen = LANES - (text.len() - at);
+            let stops = stops(bytes) >> seen;
+            if stops == 0 { text.len() } else { at + stops.trailing_zeros() as usize }
+        }
+        None => {
+            let is_stop = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+            at + text[at..].iter().position(is_stop).unwrap_or(text.len() - at)
+        }
+    }
 }

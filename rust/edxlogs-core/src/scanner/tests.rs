@@ -44,15 +44,16 @@ fn depth_is_bounded() {
 
 proptest! {
     #[test]
-    fn plain_runs_are_found_by_looking(
+    fn plain_runs_end_where_looking_finds(
         bytes in proptest::collection::vec(
             prop_oneof![9 => 0x20u8..=0xff, 1 => Just(b'"'), 1 => Just(b'\\'), 1 => 0u8..0x20],
             0..80,
         ),
     ) {
         let end = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-        let whole = bytes.len() / 8 * 8;
-        prop_assert_eq!(plain_run(&bytes), end.unwrap_or(whole).min(whole));
+        for at in 0..=end.unwrap_or(bytes.len()) {
+            prop_assert_eq!(plain_end(&bytes, at), end.unwrap_or(bytes.len()));
+        }
     }
 
     #[test]

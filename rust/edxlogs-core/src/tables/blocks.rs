@@ -34,6 +34,8 @@ pub struct Blocks<R> {
     rest: Vec<u8>,
     spare: Vec<u8>,
     line: u64,
+    /// Line ends that were read since.
+    ends: u64,
     offset: u64,
     ended: bool,
 }
@@ -47,7 +49,8 @@ impl<R: Read> Blocks<R> {
     /// Blocks of about that many bytes, rows of at most that many.
     pub fn with_sizes(input: R, block_bytes: usize, max_row_bytes: usize) -> Self {
         let (rest, spare) = (Vec::new(), Vec::new());
-        Self { input, block_bytes, max_row_bytes, rest, spare, line: 1, offset: 0, ended: false }
+        let (line, ends, offset, ended) = (1, 0, 0, false);
+        Self { input, block_bytes, max_row_bytes, rest, spare, line, ends, offset, ended }
     }
 
     /// Takes the bytes of a block that is done with, to be used again: fresh memory costs more than
@@ -95,7 +98,12 @@ impl<R: Read> Blocks<R> {
         while filled < wanted && !self.ended {
             match self.input.read(&mut bytes[filled..]) {
                 Ok(0) => self.ended = true,
-                Ok(read) => filled += read,
+                Ok(read) => {
+                    // While these bytes are at hand.
+                    let ends = memchr::memchr_iter(b'\n', &bytes[filled..filled + read]);
+                    self.ends += ends.count() as u64;
+                    filled += read;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -107,7 +115,7 @@ impl<R: Read> Blocks<R> {
     fn block(&mut self, bytes: Vec<u8>, long: Option<Vec<u8>>) -> Block {
         let block = Block { bytes, line: self.line, offset: self.offset, long, long_bytes: 0 };
         self.offset += block.bytes.len() as u64;
-        self.line += memchr::memchr_iter(b'\n', &block.bytes).count() as u64;
+        self.line += std::mem::take(&mut self.ends);
         block
     }
 
@@ -123,10 +131,12 @@ impl<R: Read> Blocks<R> {
                 self.rest.extend_from_slice(&bytes[end + 1..]);
             }
             if end.is_some() || bytes.is_empty() {
+                // The line ends in the rest are yet to come.
+                let ends = std::mem::replace(&mut self.ends, 1);
                 let mut block = self.block(Vec::new(), Some(head));
+                self.ends = ends.saturating_sub(1);
                 block.long_bytes = length;
                 self.offset += length;
-                self.line += 1;
                 return Ok(block);
             }
         }

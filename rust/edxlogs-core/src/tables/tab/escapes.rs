@@ -1,5 +1,7 @@
 //! Escapes of values, undone in one pass from left to right. What is no escape stays as it is.
 
+use crate::lanes::{self, LANES};
+
 /// Rows that are looked at to tell whether values are bytes literals.
 const SAMPLE_ROWS: usize = 1000;
 
@@ -75,12 +77,15 @@ fn unescape(text: &str, out: &mut String, of: impl Fn(u8) -> Option<char>) {
 }
 
 /// Where the next backslash is. JSON in JSON has them close to each other.
+#[inline(always)]
 fn next_backslash(bytes: &[u8]) -> Option<usize> {
-    const NEAR: usize = 16;
-    let near = &bytes[..bytes.len().min(NEAR)];
-    near.iter()
-        .position(|&byte| byte == b'\\')
-        .or_else(|| memchr::memchr(b'\\', &bytes[near.len()..]).map(|at| near.len() + at))
+    match bytes.first_chunk::<LANES>() {
+        Some(near) => match lanes::equal(near, b'\\') {
+            0 => memchr::memchr(b'\\', &bytes[LANES..]).map(|at| LANES + at),
+            found => Some(found.trailing_zeros() as usize),
+        },
+        None => bytes.iter().position(|&byte| byte == b'\\'),
+    }
 }
 
 /// Undoes the escapes of a Python bytes literal.

@@ -1,6 +1,7 @@
 //! Where rows and their fields end. A block is searched once for tabs, line ends and backslashes,
 //! 64 bytes at a time.
 
+use crate::lanes::{self, LANES};
 use crate::tables::Dialect;
 
 /// Rows that are gathered at a time, at most, …
@@ -165,52 +166,12 @@ impl<'b> Splitter<'b> {
 }
 
 /// The bytes that are a tab or a line end, and those that are a backslash, the first lowest.
-#[inline(always)]
 fn marks(bytes: &[u8; MARKS_BYTES]) -> (u64, u64) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    unsafe {
-        marks_sse2(bytes)
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    portable_marks(bytes)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-fn marks_sse2(bytes: &[u8; MARKS_BYTES]) -> (u64, u64) {
-    use std::arch::x86_64::*;
-    const QUARTER: usize = 16;
     let (mut ends, mut backslashes) = (0, 0);
-    for (quarter, bytes) in bytes.as_chunks::<QUARTER>().0.iter().enumerate() {
-        let whole = u128::from_le_bytes(*bytes);
-        let bytes = _mm_set_epi64x((whole >> 64) as i64, whole as i64);
-        let same = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()));
-        let mask = |lanes| u64::from(_mm_movemask_epi8(lanes).cast_unsigned());
-        let shift = quarter * QUARTER;
-        ends |= mask(_mm_or_si128(same(b'\t'), same(b'\n'))) << shift;
-        backslashes |= mask(same(b'\\')) << shift;
-    }
-    (ends, backslashes)
-}
-
-/// The same, eight bytes at a time.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn portable_marks(bytes: &[u8; MARKS_BYTES]) -> (u64, u64) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let (mut ends, mut backslashes) = (0, 0);
-    for (place, bytes) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*bytes);
-        // The high bit of each byte that is the same.
-        let same = |byte: u8| {
-            let differs = word ^ (ONES * u64::from(byte));
-            !(((differs & LOW) + LOW) | differs | LOW)
-        };
-        // One bit for each byte.
-        let mask = |high: u64| (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        ends |= mask(same(b'\t') | same(b'\n')) << (8 * place);
-        backslashes |= mask(same(b'\\')) << (8 * place);
+    for (part, bytes) in bytes.as_chunks().0.iter().enumerate() {
+        let shift = part * LANES;
+        ends |= u64::from(lanes::equal(bytes, b'\t') | lanes::equal(bytes, b'\n')) << shift;
+        backslashes |= u64::from(lanes::equal(bytes, b'\\')) << shift;
     }
     (ends, backslashes)
 }
@@ -288,18 +249,6 @@ mod tests {
         ) {
             let dialect = if module { Dialect::Module } else { Dialect::Tab };
             prop_assert_eq!(found(&text, dialect, width, most), expected(&text, dialect, width));
-        }
-
-        #[test]
-        fn marks_are_those_of_each_byte(text in proptest::collection::vec(
-            prop_oneof![Just(b'\t'), Just(b'\n'), Just(b'\\'), Just(b'\x08'), any::<u8>()], MARKS_BYTES,
-        )) {
-            let bit = |(at, is): (usize, bool)| u64::from(is) << at;
-            let bits = |is: fn(&u8) -> bool| text.iter().map(is).enumerate().map(bit).sum::<u64>();
-            let expected = (bits(|byte| b"\t\n".contains(byte)), bits(|&byte| byte == b'\\'));
-            let bytes: &[u8; MARKS_BYTES] = text.as_slice().try_into().expect("as many");
-            prop_assert_eq!(marks(bytes), expected);
-            prop_assert_eq!(portable_marks(bytes), expected);
         }
     }
 }
