@@ -268,12 +268,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string that starts at the next byte, which is its quote.
+    #[inline(always)]
     fn string(&mut self) -> Result<Span, Fault> {
+        let start = self.at + 1;
+        self.at = plain_end(self.text, start);
+        if self.text.get(self.at) != Some(&b'"') {
+            return self.odd_string(start);
+        }
         self.at += 1;
-        let start = self.at;
+        Ok(Span { start, end: self.at - 1, kind: Kind::String, escaped: false })
+    }
+
+    /// A string of which all before the next byte is plain.
+    fn odd_string(&mut self, start: usize) -> Result<Span, Fault> {
         let mut escaped = false;
         loop {
-            self.at = plain_end(self.text, self.at);
             match self.byte()? {
                 b'"' => {
                     self.at += 1;
@@ -288,6 +297,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                 }
             }
+            self.at = plain_end(self.text, self.at);
         }
     }
 
@@ -426,10 +436,6 @@ impl Nest {
 /// Where, from `at` on, the first quote, backslash or control character is, or the text ends.
 #[inline(always)]
 fn plain_end(text: &[u8], at: usize) -> usize {
-    let stops = |bytes| {
-        let stops = lanes::equal(bytes, b'"') | lanes::equal(bytes, b'\\') | lanes::control(bytes);
-        u32::from(stops)
-    };
     let mut at = at;
     while let Some(bytes) = text[at..].first_chunk() {
         let stops = stops(bytes);
@@ -438,15 +444,23 @@ fn plain_end(text: &[u8], at: usize) -> usize {
         }
         at += LANES;
     }
-    match text.last_chunk() {
-        Some(bytes) => {
-            let seen = LANES - (text.len() - at);
-            let stops = stops(bytes) >> seen;
-            if stops == 0 { text.len() } else { at + stops.trailing_zeros() as usize }
-        }
-        None => {
-            let is_stop = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-            at + text[at..].iter().position(is_stop).unwrap_or(text.len() - at)
-        }
-    }
+    plain_end_of_last(text, at)
+}
+
+/// The same, where less than [`LANES`] is left.
+fn plain_end_of_last(text: &[u8], at: usize) -> usize {
+    let Some(bytes) = text.last_chunk() else {
+        let is_stop = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+        return text[at..].iter().position(is_stop).map_or(text.len(), |found| at + found);
+    };
+    let seen = LANES - (text.len() - at);
+    let stops = stops(bytes) >> seen;
+    if stops == 0 { text.len() } else { at + stops.trailing_zeros() as usize }
+}
+
+/// The quotes, backslashes and control characters.
+#[inline(always)]
+fn stops(bytes: &[u8; LANES]) -> u32 {
+    let stops = lanes::equal(bytes, b'"') | lanes::equal(bytes, b'\\') | lanes::control(bytes);
+    u32::from(stops)
 }

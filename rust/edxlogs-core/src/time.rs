@@ -162,7 +162,7 @@ fn seconds_of(moment: &[u8; 19]) -> Option<i64> {
     let &[b'T' | b' ', h, i, b':', m, n, b':', s, t] = rest else {
         return None;
     };
-    let (hour, minute, second) = (number(&[h, i])?, number(&[m, n])?, number(&[s, t])?);
+    let [hour, minute, second] = pairs([[h, i], [m, n], [s, t]])?;
     // The platform never wrote a leap second, and there is no place for one in microseconds.
     if hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -176,7 +176,8 @@ fn days_of(day: &[u8; 10]) -> Option<i64> {
     let &[a, b, c, d, b'-', m, n, b'-', x, y] = day else {
         return None;
     };
-    let (year, month, day) = (number(&[a, b, c, d])?, number(&[m, n])?, number(&[x, y])?);
+    let [century, year, month, day] = pairs([[a, b], [c, d], [m, n], [x, y]])?;
+    let year = century * 100 + year;
     if year == 0 || day == 0 || day > days_in_month(year, month)? {
         return None;
     }
@@ -185,6 +186,14 @@ fn days_of(day: &[u8; 10]) -> Option<i64> {
     let leap_days = year / 4 - year / 100 + year / 400;
     let days_of_months = (153 * month + 2) / 5;
     Some(i64::from(365 * year + leap_days + days_of_months + day) - 719_469)
+}
+
+/// The numbers that pairs of ASCII digits spell. Looked at all at once: nearly all are digits.
+#[inline(always)]
+fn pairs<const N: usize>(pairs: [[u8; 2]; N]) -> Option<[u32; N]> {
+    let digits = pairs.map(|pair| pair.map(|byte| byte.wrapping_sub(b'0')));
+    let are_digits = digits.iter().fold(true, |all, [a, b]| all & (*a <= 9) & (*b <= 9));
+    are_digits.then(|| digits.map(|[a, b]| u32::from(a) * 10 + u32::from(b)))
 }
 
 fn days_in_month(year: u32, month: u32) -> Option<u32> {

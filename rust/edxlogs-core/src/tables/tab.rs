@@ -184,7 +184,7 @@ impl<'t> TabReader<'t> {
         let bytes = &block.bytes[skipped..];
         let first_line = block.line + u64::from(skipped > 0);
         self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
-        let mut texts = Texts::new(bytes, self.layout);
+        let mut texts = Texts::new(self.layout);
         let width = self.layout.fields.len();
         let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
         let mut rows = Rows::default();
@@ -195,6 +195,7 @@ impl<'t> TabReader<'t> {
                 self.reject(&bytes[start..end], first_line + line, place, Reason::Fields);
             }
         }) {
+            texts.bytes(rows.bytes);
             self.rows(&rows, first_line, &mut texts)?;
             for batch in self.builder.take_full() {
                 consume(batch)?;
@@ -211,7 +212,7 @@ impl<'t> TabReader<'t> {
         Ok(())
     }
 
-    fn rows(&mut self, rows: &Rows, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
+    fn rows(&mut self, rows: &Rows<'_>, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
         let layout = self.layout;
         for (at, target) in layout.fields.iter().enumerate() {
             if let Target::Column(column, column_type) = target {
@@ -296,7 +297,7 @@ impl<'t> TabReader<'t> {
     }
 
     /// Keeps, row after row, what the table has no columns for, and what does not fit them.
-    fn keep_aside(&mut self, rows: &Rows, texts: &mut Texts<'_>) {
+    fn keep_aside(&mut self, rows: &Rows<'_>, texts: &mut Texts<'_>) {
         let extra = self.layout.fields.iter().enumerate().filter_map(|(at, target)| match target {
             Target::Extra(name) => Some((name, rows.column(at))),
             Target::Column(..) => None,
@@ -329,6 +330,7 @@ impl<'t> TabReader<'t> {
 }
 
 /// The text of fields.
+#[derive(Default)]
 struct Texts<'b> {
     bytes: &'b [u8],
     /// The same, if all of it is UTF-8, …
@@ -346,20 +348,17 @@ struct Texts<'b> {
 }
 
 impl<'b> Texts<'b> {
-    fn new(bytes: &'b [u8], layout: &Layout<'_>) -> Self {
-        let text = simdutf8::basic::from_utf8(bytes).ok();
-        let has_nul = memchr::memchr(b'\0', bytes).is_some();
-        Self {
-            bytes,
-            text,
-            plain: text.filter(|_| !has_nul && !layout.literals),
-            is_module: layout.table.dialect == Dialect::Module,
-            literals: layout.literals,
-            has_nul,
-            scratch: String::new(),
-            utf8: 0,
-            nul: 0,
-        }
+    fn new(layout: &Layout<'_>) -> Self {
+        let is_module = layout.table.dialect == Dialect::Module;
+        Self { is_module, literals: layout.literals, ..Self::default() }
+    }
+
+    /// Goes on to the fields in other bytes.
+    fn bytes(&mut self, bytes: &'b [u8]) {
+        self.bytes = bytes;
+        self.text = simdutf8::basic::from_utf8(bytes).ok();
+        self.has_nul = memchr::memchr(b'\0', bytes).is_some();
+        self.plain = self.text.filter(|_| !self.has_nul && !self.literals);
     }
 
     /// The text of a field, its escapes undone; `None` is null.

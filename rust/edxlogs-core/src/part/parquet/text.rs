@@ -248,8 +248,8 @@ pub(super) struct TextColumn {
     /// Whether values still go by the dictionary.
     interns: bool,
     extremes: Extremes,
-    /// Of the page under way: which rows are not null, a bit each; how many there are; and their
-    /// values, as indices or plain.
+    /// Of the page under way: which rows are not null, a bit each, where some are; how many there
+    /// are; and their values, as indices or plain.
     present: Vec<u8>,
     page_rows: usize,
     page_nulls: usize,
@@ -352,16 +352,26 @@ impl TextColumn {
         Ok(())
     }
 
+    #[inline]
     fn push_present(&mut self, is_valid: bool) {
-        let bit = self.page_rows % 8;
-        if bit == 0 {
-            self.present.push(0);
-        }
-        if let Some(byte) = self.present.last_mut() {
-            *byte |= u8::from(is_valid) << bit;
+        if !is_valid || self.page_nulls > 0 {
+            self.push_bit(is_valid);
         }
         self.page_rows += 1;
         self.page_nulls += usize::from(!is_valid);
+    }
+
+    fn push_bit(&mut self, is_valid: bool) {
+        let (byte, bit) = (self.page_rows / 8, self.page_rows % 8);
+        if self.page_nulls == 0 {
+            // None before was null.
+            self.present.clear();
+            self.present.resize(byte, 0xff);
+            self.present.push((1 << bit) - 1);
+        } else if bit == 0 {
+            self.present.push(0);
+        }
+        self.present[byte] |= u8::from(is_valid) << bit;
     }
 
     fn push(&mut self, value: &[u8]) -> Result<()> {

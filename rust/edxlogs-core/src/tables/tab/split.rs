@@ -17,7 +17,9 @@ const BACKSLASH: u32 = 1 << 31;
 
 /// Some rows of a block, each with as many fields as the header.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct Rows<'b> {
+    /// What is between the first and the last of them.
+    pub bytes: &'b [u8],
     width: usize,
     /// Where each row starts.
     starts: Vec<u32>,
@@ -27,7 +29,7 @@ pub struct Rows {
     pub lines: Vec<u64>,
 }
 
-/// A field: its place in the block, and whether it may hold escapes.
+/// A field: its place in the bytes of the rows, and whether it may hold escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     pub start: usize,
@@ -35,7 +37,7 @@ pub struct Field {
     pub has_backslash: bool,
 }
 
-impl Rows {
+impl Rows<'_> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.starts.len()
@@ -52,6 +54,10 @@ impl Rows {
         })
     }
 
+    fn end_field(&mut self, end: usize, has_backslash: bool) {
+        self.ends.push(end as u32 | if has_backslash { BACKSLASH } else { 0 });
+    }
+
     fn clear(&mut self) {
         self.starts.clear();
         self.ends.clear();
@@ -64,7 +70,7 @@ impl Rows {
 pub enum Odd {
     /// A line with nothing in it.
     Blank,
-    /// Another number of fields: the first and one past the last byte, and the line.
+    /// Another number of fields: its start and end in the block, and its line.
     Fields(usize, usize, u64),
 }
 
@@ -85,50 +91,56 @@ impl<'b> Splitter<'b> {
 
     /// Gathers the next rows, at most that many, in place of those in `rows`, and hands on what is
     /// none; false at the end of the block.
-    pub fn next(&mut self, rows: &mut Rows, most: usize, mut odd: impl FnMut(Odd)) -> bool {
+    pub fn next(&mut self, rows: &mut Rows<'b>, most: usize, mut odd: impl FnMut(Odd)) -> bool {
         rows.clear();
         rows.width = self.width;
-        let first = self.at;
-        let mut row = first;
+        let bytes = &self.bytes[self.at..];
+        let mut row = 0;
         let mut has_backslash = false;
-        let mut at = first;
-        while at < self.bytes.len() {
-            let (mut ends, mut backslashes) = self.marks(at);
+        let mut at = 0;
+        'rows: while at < bytes.len() {
+            let (mut ends, mut backslashes) = marks_from(&bytes[at..]);
             while ends != 0 {
                 let end = at + ends.trailing_zeros() as usize;
                 let before = (ends & ends.wrapping_neg()) - 1;
                 ends &= ends - 1;
-                let is_line_end = self.bytes[end] == b'\n';
-                if !is_line_end && self.is_data(end) {
+                let is_line_end = bytes[end] == b'\n';
+                if !is_line_end && self.is_data(bytes, end) {
                     continue;
                 }
                 has_backslash |= backslashes & before != 0;
                 backslashes &= !before;
-                rows.ends.push(end as u32 | if has_backslash { BACKSLASH } else { 0 });
+                rows.end_field(end, has_backslash);
                 has_backslash = false;
                 if is_line_end {
                     self.end_row(row, end, rows, &mut odd);
                     row = end + 1;
-                    self.at = row;
-                    if rows.len() >= most || row - first >= CHUNK_BYTES {
-                        return true;
+                    if rows.len() >= most || row >= CHUNK_BYTES {
+                        break 'rows;
                     }
                 }
             }
             has_backslash |= backslashes != 0;
             at += MARKS_BYTES;
         }
-        let end = self.bytes.len();
-        if row < end {
+        if at >= bytes.len() && row < bytes.len() {
             // The last row of a file may lack its LF.
-            rows.ends.push(end as u32 | if has_backslash { BACKSLASH } else { 0 });
-            self.end_row(row, end, rows, &mut odd);
+            rows.end_field(bytes.len(), has_backslash);
+            self.end_row(row, bytes.len(), rows, &mut odd);
+            row = bytes.len();
         }
-        self.at = end;
-        first < end
+        rows.bytes = &bytes[..row];
+        self.at += row;
+        row > 0
     }
 
-    fn end_row(&mut self, start: usize, end: usize, rows: &mut Rows, odd: &mut impl FnMut(Odd)) {
+    fn end_row(
+        &mut self,
+        start: usize,
+        end: usize,
+        rows: &mut Rows<'_>,
+        odd: &mut impl FnMut(Odd),
+    ) {
         let whole = rows.starts.len() * self.width;
         let is_blank = start == end;
         if !is_blank && rows.ends.len() == whole + self.width {
@@ -136,6 +148,7 @@ impl<'b> Splitter<'b> {
             rows.lines.push(self.line);
         } else {
             rows.ends.truncate(whole);
+            let (start, end) = (self.at + start, self.at + end);
             odd(if is_blank { Odd::Blank } else { Odd::Fields(start, end, self.line) });
         }
         self.line += 1;
@@ -143,26 +156,24 @@ impl<'b> Splitter<'b> {
 
     /// Whether the tab there is of a value: in courseware_studentmodule, one that follows an odd
     /// number of backslashes.
-    fn is_data(&self, tab: usize) -> bool {
-        let before = &self.bytes[..tab];
+    fn is_data(&self, bytes: &[u8], tab: usize) -> bool {
+        let before = &bytes[..tab];
         if self.dialect != Dialect::Module || before.last() != Some(&b'\\') {
             return false;
         }
         let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
         !backslashes.is_multiple_of(2)
     }
+}
 
-    /// Of the 64 bytes from `at` on, a bit for each that is a tab or a line end, and for each that
-    /// is a backslash.
-    fn marks(&self, at: usize) -> (u64, u64) {
-        let rest = &self.bytes[at..];
-        if let Some(whole) = rest.first_chunk() {
-            return marks(whole);
-        }
-        let mut last = [0; MARKS_BYTES];
-        last[..rest.len()].copy_from_slice(rest);
-        marks(&last)
+/// The marks of the first 64 bytes, or of what there is.
+fn marks_from(bytes: &[u8]) -> (u64, u64) {
+    if let Some(whole) = bytes.first_chunk() {
+        return marks(whole);
     }
+    let mut last = [0; MARKS_BYTES];
+    last[..bytes.len()].copy_from_slice(bytes);
+    marks(&last)
 }
 
 /// The bytes that are a tab or a line end, and those that are a backslash, the first lowest.
@@ -202,7 +213,7 @@ mod tests {
             for (row, &line) in rows.lines.iter().enumerate() {
                 let fields = columns.iter().map(|column| {
                     let Field { start, end, has_backslash } = column[row];
-                    let field = &text[start..end];
+                    let field = str::from_utf8(&rows.bytes[start..end]).expect("UTF-8");
                     assert_eq!(has_backslash, field.contains('\\'));
                     field.to_owned()
                 });
