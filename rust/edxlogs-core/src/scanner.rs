@@ -108,9 +108,7 @@ impl<'a> Scanner<'a> {
 
     /// Skips JSON white space.
     pub fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
-            self.at += 1;
-        }
+        self.at = space_end(self.text, self.at);
     }
 
     /// Whether nothing but white space is left.
@@ -144,14 +142,18 @@ impl<'a> Scanner<'a> {
         let kind = match self.byte()? {
             b'"' => return self.string(),
             b'{' => {
-                self.container()?;
+                self.at = container_end(self.text, start, self.depth, &mut self.odd)?;
                 Kind::Object
             }
             b'[' => {
-                self.container()?;
+                self.at = container_end(self.text, start, self.depth, &mut self.odd)?;
                 Kind::Array
             }
-            _ => self.scalar()?,
+            _ => {
+                let (end, kind) = scalar_end(self.text, start, &mut self.odd)?;
+                self.at = end;
+                kind
+            }
         };
         Ok(Span { start, end: self.at, kind, escaped: false })
     }
@@ -205,211 +207,233 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// Skips an object or array with everything inside, without recursion: one bit a level tells
-    /// an object from an array.
-    fn container(&mut self) -> Result<(), Fault> {
-        let mut nest = Nest { bits: [0; MAX_DEPTH.div_ceil(64)], levels: 0, base: self.depth };
-        loop {
-            match self.byte()? {
-                b'"' => {
-                    self.string()?;
-                }
-                b'{' => {
-                    self.at += 1;
-                    nest.push(true)?;
-                    self.space();
-                    if self.byte()? != b'}' {
-                        self.key()?;
-                        continue;
-                    }
-                    self.at += 1;
-                    nest.levels -= 1;
-                }
-                b'[' => {
-                    self.at += 1;
-                    nest.push(false)?;
-                    self.space();
-                    if self.byte()? != b']' {
-                        continue;
-                    }
-                    self.at += 1;
-                    nest.levels -= 1;
-                }
-                _ => {
-                    self.scalar()?;
-                }
-            }
-            // A value has ended: close what ends here, or go to the next one.
-            loop {
-                if nest.levels == 0 {
-                    return Ok(());
-                }
-                self.space();
-                match (self.byte()?, nest.in_object()) {
-                    (b',', true) => {
-                        self.at += 1;
-                        self.space();
-                        self.key()?;
-                        break;
-                    }
-                    (b',', false) => {
-                        self.at += 1;
-                        self.space();
-                        break;
-                    }
-                    (b'}', true) | (b']', false) => {
-                        self.at += 1;
-                        nest.levels -= 1;
-                    }
-                    _ => return Err(Fault::Syntax),
-                }
-            }
-        }
-    }
-
     /// A string that starts at the next byte, which is its quote.
     #[inline(always)]
     fn string(&mut self) -> Result<Span, Fault> {
         let start = self.at + 1;
-        self.at = plain_end(self.text, start);
-        if self.text.get(self.at) != Some(&b'"') {
-            return self.odd_string(start);
-        }
-        self.at += 1;
-        Ok(Span { start, end: self.at - 1, kind: Kind::String, escaped: false })
+        let (end, escaped) = string_end(self.text, start, &mut self.odd)?;
+        self.at = end;
+        Ok(Span { start, end: end - 1, kind: Kind::String, escaped })
     }
+}
 
-    /// A string of which all before the next byte is plain.
-    fn odd_string(&mut self, start: usize) -> Result<Span, Fault> {
-        let mut escaped = false;
+// What follows walks a text by its position alone, which stays in a register.
+
+fn byte(text: &[u8], at: usize) -> Result<u8, Fault> {
+    text.get(at).copied().ok_or(Fault::End)
+}
+
+#[inline(always)]
+fn space_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Skips the object or array at `at` with everything inside, without recursion: one bit a level
+/// tells an object from an array.
+fn container_end(
+    text: &[u8],
+    mut at: usize,
+    depth: usize,
+    odd: &mut Oddities,
+) -> Result<usize, Fault> {
+    let mut nest = Nest { bits: [0; MAX_DEPTH.div_ceil(64)], levels: 0, base: depth };
+    loop {
+        match byte(text, at)? {
+            b'"' => at = string_end(text, at + 1, odd)?.0,
+            b'{' => {
+                nest.push(true)?;
+                at = space_end(text, at + 1);
+                if byte(text, at)? != b'}' {
+                    at = key_end(text, at, odd)?;
+                    continue;
+                }
+                at += 1;
+                nest.levels -= 1;
+            }
+            b'[' => {
+                nest.push(false)?;
+                at = space_end(text, at + 1);
+                if byte(text, at)? != b']' {
+                    continue;
+                }
+                at += 1;
+                nest.levels -= 1;
+            }
+            _ => at = scalar_end(text, at, odd)?.0,
+        }
+        // A value has ended: close what ends here, or go to the next one.
         loop {
-            match self.byte()? {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(Span { start, end: self.at - 1, kind: Kind::String, escaped });
+            if nest.levels == 0 {
+                return Ok(at);
+            }
+            at = space_end(text, at);
+            match (byte(text, at)?, nest.in_object()) {
+                (b',', true) => {
+                    at = key_end(text, space_end(text, at + 1), odd)?;
+                    break;
                 }
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
+                (b',', false) => {
+                    at = space_end(text, at + 1);
+                    break;
                 }
-                _ => {
-                    self.odd.control = true;
-                    self.at += 1;
+                (b'}', true) | (b']', false) => {
+                    at += 1;
+                    nest.levels -= 1;
                 }
+                _ => return Err(Fault::Syntax),
             }
-            self.at = plain_end(self.text, self.at);
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), Fault> {
-        self.at += 1;
-        match self.byte()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-            b'u' => {
-                self.at += 1;
-                let unit = self.hex4()?;
-                if (0xD800..0xDC00).contains(&unit) && self.text[self.at..].starts_with(b"\\u") {
-                    let before = self.at;
-                    self.at += 2;
-                    if !(0xDC00..0xE000).contains(&self.hex4()?) {
-                        self.odd.surrogate = true;
-                        self.at = before;
-                    }
-                } else {
-                    self.odd.surrogate |= (0xD800..0xE000).contains(&unit);
-                }
-            }
-            _ => return Err(Fault::Syntax),
-        }
-        Ok(())
-    }
-
-    fn hex4(&mut self) -> Result<u32, Fault> {
-        let mut unit = 0;
-        for _ in 0..4 {
-            let digit = (self.byte()? as char).to_digit(16).ok_or(Fault::Syntax)?;
-            unit = unit * 16 + digit;
-            self.at += 1;
-        }
-        Ok(unit)
-    }
-
-    fn scalar(&mut self) -> Result<Kind, Fault> {
-        match self.byte()? {
-            b't' => self.word(b"true", Kind::True),
-            b'f' => self.word(b"false", Kind::False),
-            b'n' => self.word(b"null", Kind::Null),
-            b'N' => {
-                self.odd.nan = true;
-                self.word(b"NaN", Kind::Null)
-            }
-            b'I' => {
-                self.odd.nan = true;
-                self.word(b"Infinity", Kind::Null)
-            }
-            b'-' | b'0'..=b'9' => self.number(),
-            _ => Err(Fault::Syntax),
-        }
-    }
-
-    fn word(&mut self, word: &[u8], kind: Kind) -> Result<Kind, Fault> {
-        let rest = &self.text[self.at..];
-        if rest.starts_with(word) {
-            self.at += word.len();
-            Ok(kind)
-        } else if word.starts_with(rest) {
-            Err(Fault::End)
-        } else {
-            Err(Fault::Syntax)
-        }
-    }
-
-    fn number(&mut self) -> Result<Kind, Fault> {
-        if self.byte()? == b'-' {
-            self.at += 1;
-            if self.byte()? == b'I' {
-                self.odd.nan = true;
-                return self.word(b"Infinity", Kind::Null);
-            }
-        }
-        let mut digits = 1;
-        if self.byte()? == b'0' {
-            self.at += 1;
-        } else {
-            digits = self.digits()?;
-        }
-        if self.text.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.text.get(self.at) {
-            self.at += 1;
-            if let b'+' | b'-' = self.byte()? {
-                self.at += 1;
-            }
-            self.odd.big_number |= self.digits()? > 2;
-        }
-        self.odd.big_number |= digits > 18;
-        Ok(Kind::Number)
-    }
-
-    /// One digit or more; how many.
-    fn digits(&mut self) -> Result<usize, Fault> {
-        let start = self.at;
-        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
-        if self.at > start {
-            Ok(self.at - start)
-        } else if self.at == self.text.len() {
-            Err(Fault::End)
-        } else {
-            Err(Fault::Syntax)
         }
     }
 }
 
-/// Open containers of [`Scanner::container`]: one bit a level, set for objects.
+/// Skips a key, its colon, and the white space around them.
+#[inline]
+fn key_end(text: &[u8], at: usize, odd: &mut Oddities) -> Result<usize, Fault> {
+    if byte(text, at)? != b'"' {
+        return Err(Fault::Syntax);
+    }
+    let at = space_end(text, string_end(text, at + 1, odd)?.0);
+    if byte(text, at)? != b':' {
+        return Err(Fault::Syntax);
+    }
+    Ok(space_end(text, at + 1))
+}
+
+/// Where the string ends whose inside begins at `at`, its quote included, and whether it holds a
+/// backslash.
+#[inline(always)]
+fn string_end(text: &[u8], at: usize, odd: &mut Oddities) -> Result<(usize, bool), Fault> {
+    let end = plain_end(text, at);
+    if text.get(end) == Some(&b'"') {
+        return Ok((end + 1, false));
+    }
+    odd_string_end(text, end, odd)
+}
+
+/// The same, from the first byte on that is not plain.
+fn odd_string_end(text: &[u8], mut at: usize, odd: &mut Oddities) -> Result<(usize, bool), Fault> {
+    let mut escaped = false;
+    loop {
+        match byte(text, at)? {
+            b'"' => return Ok((at + 1, escaped)),
+            b'\\' => {
+                escaped = true;
+                at = escape_end(text, at + 1, odd)?;
+            }
+            _ => {
+                odd.control = true;
+                at += 1;
+            }
+        }
+        at = plain_end(text, at);
+    }
+}
+
+/// Skips what follows a backslash.
+#[inline]
+fn escape_end(text: &[u8], at: usize, odd: &mut Oddities) -> Result<usize, Fault> {
+    match byte(text, at)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 1),
+        b'u' => {
+            let unit = hex4(text, at + 1)?;
+            let end = at + 5;
+            if (0xD800..0xDC00).contains(&unit) && text[end..].starts_with(b"\\u") {
+                if (0xDC00..0xE000).contains(&hex4(text, end + 2)?) {
+                    return Ok(end + 6);
+                }
+                odd.surrogate = true;
+            } else {
+                odd.surrogate |= (0xD800..0xE000).contains(&unit);
+            }
+            Ok(end)
+        }
+        _ => Err(Fault::Syntax),
+    }
+}
+
+fn hex4(text: &[u8], at: usize) -> Result<u32, Fault> {
+    (at..at + 4).try_fold(0, |unit, at| {
+        let digit = char::from(byte(text, at)?).to_digit(16).ok_or(Fault::Syntax)?;
+        Ok(unit * 16 + digit)
+    })
+}
+
+/// Where the number or word at `at` ends, and what it is.
+#[inline]
+fn scalar_end(text: &[u8], at: usize, odd: &mut Oddities) -> Result<(usize, Kind), Fault> {
+    match byte(text, at)? {
+        b't' => word_end(text, at, b"true", Kind::True),
+        b'f' => word_end(text, at, b"false", Kind::False),
+        b'n' => word_end(text, at, b"null", Kind::Null),
+        b'N' => {
+            odd.nan = true;
+            word_end(text, at, b"NaN", Kind::Null)
+        }
+        b'I' => {
+            odd.nan = true;
+            word_end(text, at, b"Infinity", Kind::Null)
+        }
+        b'-' | b'0'..=b'9' => number_end(text, at, odd),
+        _ => Err(Fault::Syntax),
+    }
+}
+
+fn word_end(text: &[u8], at: usize, word: &[u8], kind: Kind) -> Result<(usize, Kind), Fault> {
+    let rest = &text[at..];
+    if rest.starts_with(word) {
+        Ok((at + word.len(), kind))
+    } else if word.starts_with(rest) {
+        Err(Fault::End)
+    } else {
+        Err(Fault::Syntax)
+    }
+}
+
+fn number_end(text: &[u8], mut at: usize, odd: &mut Oddities) -> Result<(usize, Kind), Fault> {
+    if byte(text, at)? == b'-' {
+        at += 1;
+        if byte(text, at)? == b'I' {
+            odd.nan = true;
+            return word_end(text, at, b"Infinity", Kind::Null);
+        }
+    }
+    let whole = at;
+    at = if byte(text, at)? == b'0' { at + 1 } else { digits_end(text, at)? };
+    odd.big_number |= at - whole > 18;
+    if text.get(at) == Some(&b'.') {
+        at = digits_end(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        at += 1;
+        if let b'+' | b'-' = byte(text, at)? {
+            at += 1;
+        }
+        let exponent = at;
+        at = digits_end(text, at)?;
+        odd.big_number |= at - exponent > 2;
+    }
+    Ok((at, Kind::Number))
+}
+
+/// Skips one digit or more.
+fn digits_end(text: &[u8], at: usize) -> Result<usize, Fault> {
+    let mut end = at;
+    while text.get(end).is_some_and(u8::is_ascii_digit) {
+        end += 1;
+    }
+    if end > at {
+        Ok(end)
+    } else if end == text.len() {
+        Err(Fault::End)
+    } else {
+        Err(Fault::Syntax)
+    }
+}
+
+/// Open containers of [`container_end`]: one bit a level, set for objects.
 struct Nest {
     bits: [u64; MAX_DEPTH.div_ceil(64)],
     levels: usize,

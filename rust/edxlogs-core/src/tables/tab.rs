@@ -340,7 +340,7 @@ struct Texts<'b> {
     is_module: bool,
     literals: bool,
     has_nul: bool,
-    scratch: String,
+    scratch: Vec<u8>,
     /// Values that are not UTF-8.
     utf8: u64,
     /// NUL characters that were left out.
@@ -388,14 +388,9 @@ impl<'b> Texts<'b> {
             }
         };
         if has_backslash {
-            self.scratch.clear();
-            if self.is_module {
-                unescape_module(&value, &mut self.scratch);
-            } else {
-                unescape_tab(&value, &mut self.scratch);
-                may_hold_nul = true;
-            }
-            value = Cow::Borrowed(&self.scratch);
+            may_hold_nul |= !self.is_module;
+            let undo = if self.is_module { unescape_module } else { unescape_tab };
+            value = Cow::Borrowed(undo(&value, &mut self.scratch));
         }
         if self.literals
             && let Some(inner) = literal(value.as_bytes())
