@@ -18,7 +18,7 @@ use crate::text::push_json_string;
 const BATCH_ROWS: usize = 8192;
 
 /// … or this many bytes of them.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// Gathers rows, and gives them as batches.
 pub struct TableBuilder<'t> {

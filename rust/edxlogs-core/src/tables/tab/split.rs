@@ -8,7 +8,7 @@ use crate::tables::Dialect;
 pub const CHUNK_ROWS: usize = 1024;
 
 /// … or bytes of them, about: what stays in a processor's own cache while its columns are read.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 96 * 1024;
 
 const MARKS_BYTES: usize = 64;
 
