@@ -159,10 +159,10 @@ fn in_range(micros: i64) -> Option<i64> {
 /// Seconds since 1970 of `YYYY-MM-DDTHH:MM:SS`.
 fn seconds_of(moment: &[u8; 19]) -> Option<i64> {
     let (day, rest) = moment.split_first_chunk::<10>()?;
-    let &[b'T' | b' ', h, i, b':', m, n, b':', s, t] = rest else {
+    let ([b'T' | b' '], time) = rest.split_first_chunk::<1>()? else {
         return None;
     };
-    let [hour, minute, second] = pairs([[h, i], [m, n], [s, t]])?;
+    let [hour, minute, second] = three_numbers(time.first_chunk()?, b':')?;
     // The platform never wrote a leap second, and there is no place for one in microseconds.
     if hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -173,11 +173,9 @@ fn seconds_of(moment: &[u8; 19]) -> Option<i64> {
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, by the Gregorian calendar, years 1 to 9999.
 fn days_of(day: &[u8; 10]) -> Option<i64> {
-    let &[a, b, c, d, b'-', m, n, b'-', x, y] = day else {
-        return None;
-    };
-    let [century, year, month, day] = pairs([[a, b], [c, d], [m, n], [x, y]])?;
-    let year = century * 100 + year;
+    let (century, rest) = day.split_first_chunk::<2>()?;
+    let [year, month, day] = three_numbers(rest.first_chunk()?, b'-')?;
+    let year = number(century)? * 100 + year;
     if year == 0 || day == 0 || day > days_in_month(year, month)? {
         return None;
     }
@@ -188,12 +186,23 @@ fn days_of(day: &[u8; 10]) -> Option<i64> {
     Some(i64::from(365 * year + leap_days + days_of_months + day) - 719_469)
 }
 
-/// The numbers that pairs of ASCII digits spell. Looked at all at once: nearly all are digits.
+/// The numbers of `NN-NN-NN`, or of the same with another separator; all bytes at once.
 #[inline(always)]
-fn pairs<const N: usize>(pairs: [[u8; 2]; N]) -> Option<[u32; N]> {
-    let digits = pairs.map(|pair| pair.map(|byte| byte.wrapping_sub(b'0')));
-    let are_digits = digits.iter().fold(true, |all, [a, b]| all & (*a <= 9) & (*b <= 9));
-    are_digits.then(|| digits.map(|[a, b]| u32::from(a) * 10 + u32::from(b)))
+fn three_numbers(text: &[u8; 8], separator: u8) -> Option<[u32; 3]> {
+    const DIGITS: u64 = 0xffff_00ff_ff00_ffff;
+    let everywhere = |byte: u8| u64::from_le_bytes([byte; 8]);
+    let word = u64::from_le_bytes(*text);
+    let digits = (word ^ everywhere(b'0')) & DIGITS;
+    let is_separated = (word ^ everywhere(separator)) & !DIGITS == 0;
+    // A digit is below 10, so 6 more do not reach the high half of its byte.
+    let and_six = digits.wrapping_add(everywhere(6));
+    if !is_separated || (digits | and_six) & everywhere(0xf0) != 0 {
+        return None;
+    }
+    // In the first byte of each pair ten times the first digit and the second one.
+    let pairs = digits * 10 + (digits >> 8);
+    let pair = |at: u32| u32::from((pairs >> (8 * at)) as u8);
+    Some([pair(0), pair(3), pair(6)])
 }
 
 fn days_in_month(year: u32, month: u32) -> Option<u32> {

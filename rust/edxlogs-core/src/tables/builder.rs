@@ -58,7 +58,6 @@ impl<'t> TableBuilder<'t> {
     }
 
     /// Sets a column of the row under way. Each column must be set once.
-    #[inline(always)]
     pub fn push(&mut self, column: usize, value: Value<'_>) {
         self.bytes += self.columns[column].push(value);
     }
@@ -85,6 +84,12 @@ impl<'t> TableBuilder<'t> {
     pub fn push_extra_json(&mut self, object: &str) {
         self.extra.object.extend_from_slice(&object.as_bytes()[..object.len() - 1]);
         self.bytes += object.len();
+    }
+
+    /// Sets a column of rows under way, of all of them: `set` is given the column, and says about
+    /// how many bytes its values took.
+    pub fn push_rows(&mut self, column: usize, set: impl FnOnce(&mut ColumnBuilder) -> usize) {
+        self.bytes += set(&mut self.columns[column]);
     }
 
     /// How many rows the batch under way still takes.
@@ -207,13 +212,57 @@ impl Objects {
     }
 }
 
+/// Takes the values of a column.
+pub trait Push {
+    /// Adds a value; about how many bytes it took. What is of another type is null.
+    fn push(&mut self, value: Value<'_>) -> usize;
+}
+
+impl Push for StringBuilder {
+    #[inline(always)]
+    fn push(&mut self, value: Value<'_>) -> usize {
+        let Value::Text(text) = value else {
+            self.append_null();
+            return 0;
+        };
+        self.append_value(&text);
+        4 + text.len()
+    }
+}
+
+macro_rules! push {
+    ($($builder:ty: $value:ident),*) => {$(
+        impl Push for $builder {
+            #[inline(always)]
+            fn push(&mut self, value: Value<'_>) -> usize {
+                match value {
+                    Value::$value(value) => self.append_value(value),
+                    _ => self.append_null(),
+                }
+                8
+            }
+        }
+    )*};
+}
+
+push! {
+    Int64Builder: Int, Float64Builder: Float, BooleanBuilder: Bool,
+    TimestampMicrosecondBuilder: Int, Date32Builder: Day
+}
+
 /// One column.
-enum ColumnBuilder {
+pub enum ColumnBuilder {
+    /// Text, or JSON.
     Text(StringBuilder),
+    /// Integers.
     Int64(Int64Builder),
+    /// Numbers.
     Float64(Float64Builder),
+    /// Truth values.
     Bool(BooleanBuilder),
+    /// Moments.
     Timestamp(TimestampMicrosecondBuilder),
+    /// Days.
     Date(Date32Builder),
 }
 
@@ -231,27 +280,16 @@ impl ColumnBuilder {
         }
     }
 
-    /// Adds a value; about how many bytes it took. What is of another type is null.
-    #[inline(always)]
+    /// Adds a value; about how many bytes it took.
     fn push(&mut self, value: Value<'_>) -> usize {
-        match (self, value) {
-            (Self::Text(builder), Value::Text(text)) => {
-                builder.append_value(&text);
-                return 4 + text.len();
-            }
-            (Self::Text(builder), _) => builder.append_null(),
-            (Self::Int64(builder), Value::Int(number)) => builder.append_value(number),
-            (Self::Int64(builder), _) => builder.append_null(),
-            (Self::Float64(builder), Value::Float(number)) => builder.append_value(number),
-            (Self::Float64(builder), _) => builder.append_null(),
-            (Self::Bool(builder), Value::Bool(truth)) => builder.append_value(truth),
-            (Self::Bool(builder), _) => builder.append_null(),
-            (Self::Timestamp(builder), Value::Int(micros)) => builder.append_value(micros),
-            (Self::Timestamp(builder), _) => builder.append_null(),
-            (Self::Date(builder), Value::Day(day)) => builder.append_value(day),
-            (Self::Date(builder), _) => builder.append_null(),
+        match self {
+            Self::Text(builder) => builder.push(value),
+            Self::Int64(builder) => builder.push(value),
+            Self::Float64(builder) => builder.push(value),
+            Self::Bool(builder) => builder.push(value),
+            Self::Timestamp(builder) => builder.push(value),
+            Self::Date(builder) => builder.push(value),
         }
-        8
     }
 
     fn finish(&mut self) -> ArrayRef {

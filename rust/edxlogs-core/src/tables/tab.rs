@@ -17,13 +17,13 @@ use arrow_schema::SchemaRef;
 use self::escapes::{
     are_literals, is_null, literal, unescape_literal, unescape_module, unescape_tab,
 };
-use self::split::{CHUNK_ROWS, Field, Odd, Rows, Splitter};
+use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{Step, find};
 use crate::rejects::COMMENT;
 use crate::scanner::Kind;
 use crate::tables::blocks::Block;
-use crate::tables::builder::TableBuilder;
+use crate::tables::builder::{ColumnBuilder, Push, TableBuilder};
 use crate::tables::stats::{Reason, Stats};
 use crate::tables::value::{self, Value};
 use crate::tables::{ColumnType, Derived, Dialect, Origin, Table};
@@ -144,18 +144,11 @@ pub struct TabReader<'t> {
     layout: &'t Layout<'t>,
     origin: &'t Origin,
     builder: TableBuilder<'t>,
-    misfits: Vec<Misfit>,
+    misfits: Misfits,
     /// What became of the rows.
     pub stats: Stats,
     /// Rejected rows, each after a comment line with its place and the reason.
     pub rejects: Vec<u8>,
-}
-
-/// A value that does not fit its column, of one of the rows that are read.
-struct Misfit {
-    row: usize,
-    column: usize,
-    text: String,
 }
 
 impl<'t> TabReader<'t> {
@@ -165,8 +158,8 @@ impl<'t> TabReader<'t> {
             layout,
             origin,
             builder: TableBuilder::new(layout.table, schema, origin),
-            misfits: Vec::new(),
-            stats: Stats { misfits: vec![0; layout.table.columns.len()], ..Stats::default() },
+            misfits: Misfits { counts: vec![0; layout.table.columns.len()], ..Misfits::default() },
+            stats: Stats::default(),
             rejects: Vec::new(),
         }
     }
@@ -189,8 +182,8 @@ impl<'t> TabReader<'t> {
         let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
         let mut rows = Rows::default();
         while splitter.next(&mut rows, self.builder.room().min(CHUNK_ROWS), |odd| match odd {
-            Odd::Blank => self.stats.blank += 1,
-            Odd::Fields(start, end, line) => {
+            OddRow::Blank => self.stats.blank += 1,
+            OddRow::Fields(start, end, line) => {
                 let place = block.offset + (skipped + start) as u64;
                 self.reject(&bytes[start..end], first_line + line, place, Reason::Fields);
             }
@@ -201,8 +194,10 @@ impl<'t> TabReader<'t> {
                 consume(batch)?;
             }
         }
-        self.stats.utf8 += texts.utf8;
-        self.stats.nul += texts.nul;
+        self.stats.utf8 += texts.odd.utf8;
+        self.stats.nul += texts.odd.nul;
+        self.stats.zero_dates += self.misfits.zero_dates;
+        self.stats.misfits.clone_from(&self.misfits.counts);
         if let Some(head) = &block.long {
             self.reject(head, block.line, block.offset, Reason::TooLong);
         }
@@ -215,8 +210,11 @@ impl<'t> TabReader<'t> {
     fn rows(&mut self, rows: &Rows<'_>, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
         let layout = self.layout;
         for (at, target) in layout.fields.iter().enumerate() {
-            if let Target::Column(column, column_type) = target {
-                self.column(rows.column(at), *column, *column_type, texts);
+            if let Target::Column(column, column_type) = *target {
+                for derived in layout.table.derived_from(column) {
+                    self.derived(rows.column(at), derived, texts);
+                }
+                self.column(rows.column(at), column, column_type, texts);
             }
         }
         for &column in &layout.missing {
@@ -231,7 +229,7 @@ impl<'t> TabReader<'t> {
         self.builder.end_rows(rows.lines.iter().map(|line| first_line + line - 1))
     }
 
-    /// Reads the fields of a column, and what is taken out of them.
+    /// Reads the fields of a column.
     fn column(
         &mut self,
         fields: impl Iterator<Item = Field>,
@@ -240,60 +238,37 @@ impl<'t> TabReader<'t> {
         texts: &mut Texts<'_>,
     ) {
         use ColumnType::{Bool, Date, Float64, Int64, Json, Text, Timestamp};
+        let course = (self.layout.course == Some(column)).then_some(&mut self.stats);
+        let values = Values { fields, column, texts, misfits: &mut self.misfits, course };
         // Each type has a loop of its own, made for it.
-        match column_type {
-            Text => self.column_of(fields, column, Text, texts),
-            Json => self.column_of(fields, column, Json, texts),
-            Int64 => self.column_of(fields, column, Int64, texts),
-            Float64 => self.column_of(fields, column, Float64, texts),
-            Bool => self.column_of(fields, column, Bool, texts),
-            Timestamp => self.column_of(fields, column, Timestamp, texts),
-            Date => self.column_of(fields, column, Date, texts),
-        }
+        self.builder.push_rows(column, |builder| match builder {
+            ColumnBuilder::Text(builder) if column_type == Json => values.push(Json, builder),
+            ColumnBuilder::Text(builder) => values.push(Text, builder),
+            ColumnBuilder::Int64(builder) => values.push(Int64, builder),
+            ColumnBuilder::Float64(builder) => values.push(Float64, builder),
+            ColumnBuilder::Bool(builder) => values.push(Bool, builder),
+            ColumnBuilder::Timestamp(builder) => values.push(Timestamp, builder),
+            ColumnBuilder::Date(builder) => values.push(Date, builder),
+        });
     }
 
-    #[inline(always)]
-    fn column_of(
+    /// Reads what is taken out of the fields of a column.
+    fn derived(
         &mut self,
         fields: impl Iterator<Item = Field>,
-        column: usize,
-        column_type: ColumnType,
+        derived: &Derived,
         texts: &mut Texts<'_>,
     ) {
-        let is_course = self.layout.course == Some(column);
-        let derived: Vec<&Derived> = self.layout.table.derived_from(column).collect();
+        // What is odd in them is counted with their own column.
+        let odd = texts.odd;
         for (row, field) in fields.enumerate() {
             let text = texts.of(field);
-            if is_course && let Some(course) = &text {
-                self.stats.note_course(course, 1);
-            }
-            for derived in &derived {
-                let found = text.as_ref().and_then(|text| derive(derived, text));
-                self.push(row, derived.column, derived.column_type, found.as_deref());
-            }
-            self.push(row, column, column_type, text.as_deref());
+            let found = text.as_ref().and_then(|text| derive(derived, text));
+            let Derived { column, column_type, .. } = *derived;
+            let value = self.misfits.value(found.as_deref(), row, column, column_type);
+            self.builder.push(column, value);
         }
-    }
-
-    /// Sets a column of a row to what its text is.
-    #[inline(always)]
-    fn push(&mut self, row: usize, column: usize, column_type: ColumnType, text: Option<&str>) {
-        let value = match text {
-            None => Value::Null,
-            Some(text) => match value::parse(text, column_type) {
-                Value::Misfit => {
-                    self.stats.misfits[column] += 1;
-                    self.misfits.push(Misfit { row, column, text: text.to_owned() });
-                    Value::Null
-                }
-                Value::ZeroDate => {
-                    self.stats.zero_dates += 1;
-                    Value::Null
-                }
-                value => value,
-            },
-        };
-        self.builder.push(column, value);
+        texts.odd = odd;
     }
 
     /// Keeps, row after row, what the table has no columns for, and what does not fit them.
@@ -303,12 +278,12 @@ impl<'t> TabReader<'t> {
             Target::Column(..) => None,
         });
         let mut extra: Vec<_> = extra.collect();
-        if extra.is_empty() && self.misfits.is_empty() {
+        if extra.is_empty() && self.misfits.values.is_empty() {
             return;
         }
         // Those of a row stay in the order of its fields.
-        self.misfits.sort_by_key(|misfit| misfit.row);
-        let mut misfits = self.misfits.drain(..).peekable();
+        self.misfits.values.sort_by_key(|misfit| misfit.row);
+        let mut misfits = self.misfits.values.drain(..).peekable();
         for row in 0..rows.len() {
             for (name, fields) in &mut extra {
                 if let Some(text) = fields.next().and_then(|field| texts.of(field)) {
@@ -329,6 +304,79 @@ impl<'t> TabReader<'t> {
     }
 }
 
+/// The values of a column.
+struct Values<'v, 'b, F> {
+    fields: F,
+    column: usize,
+    texts: &'v mut Texts<'b>,
+    misfits: &'v mut Misfits,
+    /// Counts the values, which are course ids.
+    course: Option<&'v mut Stats>,
+}
+
+impl<F: Iterator<Item = Field>> Values<'_, '_, F> {
+    /// Adds all of them; about how many bytes they took.
+    #[inline(always)]
+    fn push(mut self, column_type: ColumnType, builder: &mut impl Push) -> usize {
+        let mut bytes = 0;
+        for (row, field) in self.fields.enumerate() {
+            let text = self.texts.of(field);
+            if let Some(stats) = &mut self.course
+                && let Some(course) = &text
+            {
+                stats.note_course(course, 1);
+            }
+            let value = self.misfits.value(text.as_deref(), row, self.column, column_type);
+            bytes += builder.push(value);
+        }
+        bytes
+    }
+}
+
+/// Values that do not fit their columns.
+#[derive(Default)]
+struct Misfits {
+    /// How many, by column.
+    counts: Vec<u64>,
+    zero_dates: u64,
+    /// Those of the rows that are read.
+    values: Vec<Misfit>,
+}
+
+struct Misfit {
+    row: usize,
+    column: usize,
+    text: String,
+}
+
+impl Misfits {
+    /// What a text is, or null.
+    #[inline(always)]
+    fn value<'v>(
+        &mut self,
+        text: Option<&'v str>,
+        row: usize,
+        column: usize,
+        column_type: ColumnType,
+    ) -> Value<'v> {
+        let Some(text) = text else {
+            return Value::Null;
+        };
+        match value::parse(text, column_type) {
+            Value::Misfit => {
+                self.counts[column] += 1;
+                self.values.push(Misfit { row, column, text: text.to_owned() });
+                Value::Null
+            }
+            Value::ZeroDate => {
+                self.zero_dates += 1;
+                Value::Null
+            }
+            value => value,
+        }
+    }
+}
+
 /// The text of fields.
 #[derive(Default)]
 struct Texts<'b> {
@@ -341,6 +389,12 @@ struct Texts<'b> {
     literals: bool,
     has_nul: bool,
     scratch: Vec<u8>,
+    odd: Odd,
+}
+
+/// What is odd in texts.
+#[derive(Clone, Copy, Default)]
+struct Odd {
     /// Values that are not UTF-8.
     utf8: u64,
     /// NUL characters that were left out.
@@ -383,7 +437,7 @@ impl<'b> Texts<'b> {
             Some(text) => Cow::Borrowed(&text[start..end]),
             None => {
                 let text = String::from_utf8_lossy(&self.bytes[start..end]);
-                self.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+                self.odd.utf8 += u64::from(matches!(text, Cow::Owned(_)));
                 text
             }
         };
@@ -400,11 +454,11 @@ impl<'b> Texts<'b> {
                 return None;
             }
             let text = String::from_utf8_lossy(&bytes);
-            self.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+            self.odd.utf8 += u64::from(matches!(text, Cow::Owned(_)));
             value = Cow::Owned(text.into_owned());
         }
         if may_hold_nul {
-            value = without_nul(value, &mut self.nul);
+            value = without_nul(value, &mut self.odd.nul);
         }
         Some(value)
     }

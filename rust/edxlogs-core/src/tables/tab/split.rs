@@ -67,7 +67,7 @@ impl Rows<'_> {
 
 /// What is no row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Odd {
+pub enum OddRow {
     /// A line with nothing in it.
     Blank,
     /// Another number of fields: its start and end in the block, and its line.
@@ -91,7 +91,7 @@ impl<'b> Splitter<'b> {
 
     /// Gathers the next rows, at most that many, in place of those in `rows`, and hands on what is
     /// none; false at the end of the block.
-    pub fn next(&mut self, rows: &mut Rows<'b>, most: usize, mut odd: impl FnMut(Odd)) -> bool {
+    pub fn next(&mut self, rows: &mut Rows<'b>, most: usize, mut odd: impl FnMut(OddRow)) -> bool {
         rows.clear();
         rows.width = self.width;
         let bytes = &self.bytes[self.at..];
@@ -139,7 +139,7 @@ impl<'b> Splitter<'b> {
         start: usize,
         end: usize,
         rows: &mut Rows<'_>,
-        odd: &mut impl FnMut(Odd),
+        odd: &mut impl FnMut(OddRow),
     ) {
         let whole = rows.starts.len() * self.width;
         let is_blank = start == end;
@@ -149,7 +149,7 @@ impl<'b> Splitter<'b> {
         } else {
             rows.ends.truncate(whole);
             let (start, end) = (self.at + start, self.at + end);
-            odd(if is_blank { Odd::Blank } else { Odd::Fields(start, end, self.line) });
+            odd(if is_blank { OddRow::Blank } else { OddRow::Fields(start, end, self.line) });
         }
         self.line += 1;
     }
@@ -203,8 +203,8 @@ mod tests {
         loop {
             let mut odd_rows = Found::new();
             let more = splitter.next(&mut rows, most, |odd| match odd {
-                Odd::Blank => blank += 1,
-                Odd::Fields(start, end, line) => {
+                OddRow::Blank => blank += 1,
+                OddRow::Fields(start, end, line) => {
                     odd_rows.push((line, Some(vec![text[start..end].to_owned()])));
                 }
             });
