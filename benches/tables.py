@@ -113,6 +113,13 @@ def main() -> int:
             print(
                 f"{name:8} {wall:6.1f} s {size / wall:6.0f} MB/s {cpu:6.1f} s CPU {memory:6.0f} MB"
             )
+        for name in list(commands)[1:]:
+            rounds = zip(costs[name], costs["edxlogs"], strict=True)
+            ratios = sorted(peer.wall_seconds / ours.wall_seconds for peer, ours in rounds)
+            print(
+                f"{name:8} takes {statistics.median(ratios):.2f} times as long as edxlogs, "
+                f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+            )
         written = {
             "edxlogs": str(next((folder / "out").rglob("*.parquet"))),
             "DuckDB": str(folder / "duckdb.parquet"),

@@ -24,6 +24,7 @@ pub mod path;
 pub mod pattern;
 mod payload;
 pub mod pipeline;
+mod plain;
 pub mod predicate;
 pub mod prefilter;
 pub mod quotes;

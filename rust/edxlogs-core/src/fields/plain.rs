@@ -1,15 +1,13 @@
 //! The fields of a plain line, located in one pass that jumps from quote to quote.
 //!
-//! It checks the same grammar as the [`Scanner`], and takes nearly all lines. Whatever is odd, be
+//! It checks the same grammar as the [`Scanner`](crate::scanner::Scanner), and takes nearly all lines. Whatever is odd, be
 //! it allowed, it leaves to the scanner: escaped keys, known keys that stand twice, oddities,
 //! deep nesting.
 
 use super::{CONTEXT, Field, Fields, TOP};
+use crate::plain::{MAX_DEPTH, scalar_end, space_end};
 use crate::quotes::Quotes;
-use crate::scanner::{Kind, Oddities, Scanner, Span};
-
-/// Deepest nesting that is taken: one bit a level.
-const MAX_DEPTH: usize = 63;
+use crate::scanner::{Kind, Span};
 
 /// An open container whose end is wanted.
 #[derive(Clone, Copy, Default)]
@@ -33,7 +31,7 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
     let mut open = [Open::default(); 2];
     loop {
         // Here an element of an array begins, or a member of an object.
-        at = space(text, at);
+        at = space_end(text, at);
         let mut field = None;
         if objects & 1 == 1 {
             if *text.get(at)? != b'"' {
@@ -46,11 +44,11 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
                     return None;
                 }
             }
-            at = space(text, end + 1);
+            at = space_end(text, end + 1);
             if *text.get(at)? != b':' {
                 return None;
             }
-            at = space(text, at + 1);
+            at = space_end(text, at + 1);
         }
         let start = at;
         match *text.get(at)? {
@@ -64,7 +62,7 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
             }
             opening @ (b'{' | b'[') => {
                 let is_object = opening == b'{';
-                at = space(text, at + 1);
+                at = space_end(text, at + 1);
                 let is_empty = *text.get(at)? == opening + 2;
                 if depth == MAX_DEPTH {
                     return None;
@@ -80,7 +78,7 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
                 }
             }
             _ => {
-                let (end, kind) = scalar(text, at)?;
+                let (end, kind) = scalar_end(text, at)?;
                 at = end;
                 if let Some(field) = field {
                     fields.put_once(field, Span { start, end, kind, escaped: false })?;
@@ -89,7 +87,7 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
         }
         // Here a value has ended, or a container that is empty has begun.
         loop {
-            at = space(text, at);
+            at = space_end(text, at);
             let byte = *text.get(at)?;
             let is_object = objects & 1 == 1;
             if byte == b',' {
@@ -114,33 +112,6 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
     }
 }
 
-/// The end of a number or a word at `start`, and what it is.
-#[inline(always)]
-fn scalar(text: &[u8], start: usize) -> Option<(usize, Kind)> {
-    let mut end = start;
-    while text.get(end).is_some_and(u8::is_ascii_digit) {
-        end += 1;
-    }
-    let plain = (end == start + 1 || end > start && text[start] != b'0') && end - start <= 18;
-    if plain && matches!(text.get(end), Some(b',' | b'}' | b']')) {
-        return Some((end, Kind::Number));
-    }
-    let mut scanner = Scanner::new(text, start);
-    let span = scanner.value().ok()?;
-    (scanner.odd == Oddities::default()).then_some((span.end, span.kind))
-}
-
-/// Where the next byte that is no space stands. Other white space is a control character, and in
-/// no text that is mapped.
-#[inline(always)]
-fn space(text: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while text.get(at) == Some(&b' ') {
-        at += 1;
-    }
-    at
-}
-
 impl Fields {
     /// Puts a field in its place; `None` if it is taken.
     #[inline(always)]
@@ -156,6 +127,7 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scanner::Oddities;
     use proptest::prelude::*;
 
     /// Every field's place, or none where the text is not one whole object.

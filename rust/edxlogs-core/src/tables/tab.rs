@@ -20,6 +20,8 @@ use self::escapes::{
 use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{Step, find};
+use crate::plain::is_container;
+use crate::quotes::Quotes;
 use crate::rejects::COMMENT;
 use crate::scanner::Kind;
 use crate::tables::blocks::Block;
@@ -341,6 +343,8 @@ struct Misfits {
     zero_dates: u64,
     /// Those of the rows that are read.
     values: Vec<Misfit>,
+    /// Of the JSON that is looked at.
+    quotes: Quotes,
 }
 
 struct Misfit {
@@ -362,6 +366,12 @@ impl Misfits {
         let Some(text) = text else {
             return Value::Null;
         };
+        if column_type == ColumnType::Json
+            && text.len() >= 64
+            && is_container(text.as_bytes(), &mut self.quotes)
+        {
+            return Value::Text(Cow::Borrowed(text));
+        }
         match value::parse(text, column_type) {
             Value::Misfit => {
                 self.counts[column] += 1;
