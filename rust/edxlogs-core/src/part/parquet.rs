@@ -18,6 +18,7 @@ use parquet::schema::types::ColumnPath;
 pub use self::row_group::{Columns, RowGroup};
 use crate::error::{Error, Result};
 
+mod chunk;
 mod hybrid;
 mod row_group;
 mod text;

@@ -4,26 +4,22 @@
 //! line, so here a value is first held against the one before it; and texts that have no dictionary
 //! go to their page with one copy. Pages, their headers and the file are the crate's.
 
-use std::cell::RefCell;
-use std::io::Read;
 use std::iter::repeat_n;
 use std::ops::Range;
 
 use ahash::RandomState;
 use arrow_array::{Array, StringArray};
-use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use parquet::basic::{Compression, Encoding, PageType};
-use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::page::{CompressedPage, Page};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::{Statistics, ValueStatistics};
-use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use super::chunk::{COMPRESSOR, Chunk, Compressor};
 use super::{hybrid, level};
 
 /// Most rows of a page.
@@ -35,103 +31,10 @@ const DICTIONARY_BYTES: usize = 1024 * 1024;
 /// Room before plain values for the levels that stand there where nothing, or all, is null.
 const LEVELS_ROOM: usize = 16;
 
-/// What the header of a page takes, about.
-const PAGE_HEADER_BYTES: usize = 64;
-
 /// Longest text in the statistics, in bytes.
 const STATISTICS_BYTES: usize = 64;
 
-type Result<T> = std::result::Result<T, ParquetError>;
-
-thread_local! {
-    /// For all columns that a thread writes, one after another: it takes a MiB.
-    static COMPRESSOR: RefCell<Compressor> = RefCell::default();
-}
-
-/// Compresses pages, in buffers that are used again.
-#[derive(Default)]
-struct Compressor {
-    zstd: Option<zstd::bulk::Compressor<'static>>,
-    /// A page that has to be put together first.
-    page: Vec<u8>,
-    out: Vec<u8>,
-}
-
-impl Compressor {
-    fn compress(&mut self, page: &[u8]) -> Result<Bytes> {
-        let zstd = match &mut self.zstd {
-            Some(zstd) => zstd,
-            none => none.insert(zstd::bulk::Compressor::new(level().compression_level())?),
-        };
-        self.out.clear();
-        self.out.reserve(zstd::zstd_safe::compress_bound(page.len()));
-        zstd.compress_to_buffer(page, &mut self.out)?;
-        Ok(Bytes::copy_from_slice(&self.out))
-    }
-}
-
-/// The bytes of a column in the file: its pages, the dictionary first.
-#[derive(Default)]
-pub(super) struct Chunk {
-    pages: Vec<Bytes>,
-    bytes: usize,
-    uncompressed: usize,
-}
-
-impl Chunk {
-    fn push(&mut self, page: CompressedPage) -> Result<()> {
-        self.insert(self.pages.len(), page)
-    }
-
-    fn insert(&mut self, at: usize, page: CompressedPage) -> Result<()> {
-        let mut out = TrackedWrite::new(Vec::with_capacity(page.data().len() + PAGE_HEADER_BYTES));
-        let written = SerializedPageWriter::new(&mut out).write_page(page)?;
-        let page = Bytes::from(out.into_inner()?);
-        self.bytes += page.len();
-        self.uncompressed += written.uncompressed_size;
-        self.pages.insert(at, page);
-        Ok(())
-    }
-}
-
-impl Length for Chunk {
-    fn len(&self) -> u64 {
-        self.bytes as u64
-    }
-}
-
-impl ChunkReader for Chunk {
-    type T = ChunkBytes;
-
-    fn get_read(&self, start: u64) -> Result<ChunkBytes> {
-        let mut bytes = ChunkBytes(self.pages.clone().into_iter(), Bytes::new());
-        std::io::copy(&mut bytes.by_ref().take(start), &mut std::io::sink())?;
-        Ok(bytes)
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let mut bytes = vec![0; length];
-        self.get_read(start)?.read_exact(&mut bytes)?;
-        Ok(bytes.into())
-    }
-}
-
-/// Reads pages one after another.
-pub(super) struct ChunkBytes(std::vec::IntoIter<Bytes>, Bytes);
-
-impl Read for ChunkBytes {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        while self.1.is_empty() {
-            match self.0.next() {
-                Some(page) => self.1 = page,
-                None => return Ok(0),
-            }
-        }
-        let count = self.1.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.1.split_to(count));
-        Ok(count)
-    }
-}
+pub(super) type Result<T> = std::result::Result<T, ParquetError>;
 
 /// How a column is encoded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -261,6 +164,8 @@ pub(super) struct TextColumn {
     nulls: u64,
     by_index: i32,
     by_value: i32,
+    /// Values that were last found to be all the same. Batches share those of some columns.
+    only: Option<StringArray>,
 }
 
 impl TextColumn {
@@ -281,6 +186,7 @@ impl TextColumn {
             nulls: 0,
             by_index: 0,
             by_value: 0,
+            only: None,
         }
     }
 
@@ -297,10 +203,16 @@ impl TextColumn {
 
     /// Adds values.
     pub(super) fn write(&mut self, values: &StringArray) -> Result<()> {
-        if let Some(value) = only_value(values)
-            && self.write_only(value, values.len())?
-        {
+        if values.is_empty() {
             return Ok(());
+        }
+        let known = self.only.take().filter(|known| is_start_of(values, known));
+        if known.is_some() || is_one_value(values) {
+            let value = values.is_valid(0).then(|| values.value(0).as_bytes());
+            if self.write_only(value, values.len())? {
+                self.only = Some(known.unwrap_or_else(|| values.clone()));
+                return Ok(());
+            }
         }
         (0..values.len()).try_for_each(|row| self.push_row(values, row))
     }
@@ -511,24 +423,27 @@ impl TextColumn {
     }
 }
 
-/// The one value that all of several are, `Some(None)` for null. Such are the columns that say where
-/// rows come from.
-fn only_value(values: &StringArray) -> Option<Option<&[u8]>> {
+/// Whether all of several values are the same, or null. Such are the columns that say where rows
+/// come from.
+fn is_one_value(values: &StringArray) -> bool {
     let count = values.len();
-    if count > 0 && values.null_count() == count {
-        return Some(None);
+    if values.null_count() > 0 || count < 2 {
+        return values.null_count() == count && count > 0;
     }
-    if count < 2 || values.null_count() > 0 {
-        return None;
-    }
-    let first = values.value(0).as_bytes();
     let offsets = values.value_offsets();
-    let length = first.len();
-    if offsets.windows(2).any(|ends| (ends[1] - ends[0]) as usize != length) {
-        return None;
+    let length = values.value_length(0);
+    if offsets.windows(2).any(|ends| ends[1] - ends[0] != length) {
+        return false;
     }
     let all = &values.value_data()[offsets[0] as usize..offsets[count] as usize];
-    (all[length..] == all[..all.len() - length]).then_some(Some(first))
+    all[length as usize..] == all[..all.len() - length as usize]
+}
+
+/// Whether values are the first ones of others, by their place in memory.
+fn is_start_of(values: &StringArray, others: &StringArray) -> bool {
+    let start = |array: &StringArray| (array.value_offsets().as_ptr(), array.value_data().as_ptr());
+    let have_nulls = values.null_count() > 0 || others.null_count() > 0;
+    start(values) == start(others) && values.len() <= others.len() && !have_nulls
 }
 
 fn push_plain(page: &mut Vec<u8>, value: &[u8]) {
