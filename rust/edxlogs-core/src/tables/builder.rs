@@ -273,9 +273,7 @@ impl ColumnBuilder {
             ColumnType::Int64 => Self::Int64(Int64Builder::new()),
             ColumnType::Float64 => Self::Float64(Float64Builder::new()),
             ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
-            ColumnType::Timestamp => {
-                Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
-            }
+            ColumnType::Timestamp => Self::Timestamp(timestamps(0)),
             ColumnType::Date => Self::Date(Date32Builder::new()),
         }
     }
@@ -293,18 +291,27 @@ impl ColumnBuilder {
     }
 
     fn finish(&mut self) -> ArrayRef {
+        // The next batch will need about as much room.
         match self {
             Self::Text(builder) => {
-                // The next batch will need about as much.
-                let room = (builder.len(), builder.values_slice().len());
-                let next = StringBuilder::with_capacity(room.0, room.1 + room.1 / 8);
-                Arc::new(std::mem::replace(builder, next).finish())
+                let bytes = builder.values_slice().len();
+                finish(builder, |rows| StringBuilder::with_capacity(rows, bytes + bytes / 8))
             }
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Float64(builder) => Arc::new(builder.finish()),
-            Self::Bool(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
-            Self::Date(builder) => Arc::new(builder.finish()),
+            Self::Int64(builder) => finish(builder, Int64Builder::with_capacity),
+            Self::Float64(builder) => finish(builder, Float64Builder::with_capacity),
+            Self::Bool(builder) => finish(builder, BooleanBuilder::with_capacity),
+            Self::Timestamp(builder) => finish(builder, timestamps),
+            Self::Date(builder) => finish(builder, Date32Builder::with_capacity),
         }
     }
+}
+
+fn timestamps(rows: usize) -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
+}
+
+/// The array of a builder, in whose place comes another for as many rows.
+fn finish<B: ArrayBuilder>(builder: &mut B, next: impl FnOnce(usize) -> B) -> ArrayRef {
+    let next = next(builder.len());
+    ArrayBuilder::finish(&mut std::mem::replace(builder, next))
 }
