@@ -115,7 +115,7 @@ def main() -> int:
             )
         for name in list(commands)[1:]:
             rounds = zip(costs[name], costs["edxlogs"], strict=True)
-            ratios = sorted(peer.wall_seconds / ours.wall_seconds for peer, ours in rounds)
+            ratios = sorted(peer.wall_seconds / mine.wall_seconds for peer, mine in rounds)
             print(
                 f"{name:8} takes {statistics.median(ratios):.2f} times as long as edxlogs, "
                 f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
