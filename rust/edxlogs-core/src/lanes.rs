@@ -1,4 +1,4 @@
-//! Sixteen bytes compared at once: a bit for each byte, the first lowest.
+//! Sixteen bytes, or 64, compared at once: a bit for each byte, the first lowest.
 
 /// How many bytes are compared.
 pub const LANES: usize = 16;
@@ -25,6 +25,13 @@ pub fn control(bytes: &[u8; LANES]) -> u16 {
     }
     #[cfg(not(target_arch = "x86_64"))]
     portable::control(bytes)
+}
+
+/// What a search says of each sixteen of 64 bytes.
+#[inline(always)]
+pub fn each(bytes: &[u8; 64], search: impl Fn(&[u8; LANES]) -> u16) -> u64 {
+    let parts = bytes.as_chunks().0.iter().rev();
+    parts.fold(0, |found, part| found << LANES | u64::from(search(part)))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -110,6 +117,15 @@ mod tests {
             prop_assert_eq!(portable::equal(bytes, byte), same);
             prop_assert_eq!(control(bytes), low);
             prop_assert_eq!(portable::control(bytes), low);
+        }
+
+        #[test]
+        fn sixteens_are_joined_in_order(text in proptest::collection::vec(0_u8..3, 64)) {
+            let bytes = text.as_slice().try_into().expect("as many");
+            let found = each(bytes, |part| equal(part, 1));
+            for (at, &byte) in text.iter().enumerate() {
+                prop_assert_eq!(found >> at & 1 == 1, byte == 1);
+            }
         }
     }
 }

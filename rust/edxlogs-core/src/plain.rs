@@ -5,7 +5,53 @@ use crate::quotes::Quotes;
 use crate::scanner::{Kind, Oddities, Scanner};
 
 /// Deepest nesting that is taken: one bit a level.
-pub(crate) const MAX_DEPTH: usize = 63;
+const MAX_DEPTH: usize = 63;
+
+/// The containers that are open.
+#[derive(Default)]
+pub(crate) struct Containers {
+    /// A bit each, the innermost lowest: set for objects.
+    objects: u64,
+    /// How many there are.
+    pub(crate) depth: usize,
+}
+
+impl Containers {
+    /// Opens one; `None` if it lies too deep.
+    #[inline(always)]
+    pub(crate) fn open(&mut self, is_object: bool) -> Option<()> {
+        if self.depth == MAX_DEPTH {
+            return None;
+        }
+        self.objects = self.objects << 1 | u64::from(is_object);
+        self.depth += 1;
+        Some(())
+    }
+
+    /// Whether the innermost is an object.
+    #[inline(always)]
+    pub(crate) fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+
+    /// Skips what follows a value that ends at `at`: a comma, or the end of the innermost, which is
+    /// closed then. Where it ends, and whether what was closed is an object.
+    #[inline(always)]
+    pub(crate) fn after_value(&mut self, text: &[u8], at: usize) -> Option<(usize, Option<bool>)> {
+        let at = space_end(text, at);
+        let byte = *text.get(at)?;
+        if byte == b',' {
+            return Some((at + 1, None));
+        }
+        let is_object = self.in_object();
+        if byte != if is_object { b'}' } else { b']' } {
+            return None;
+        }
+        self.objects >>= 1;
+        self.depth -= 1;
+        Some((at + 1, Some(is_object)))
+    }
+}
 
 /// Whether a text is one object or array and nothing else, strict JSON, and plain. `quotes` is room.
 pub(crate) fn is_container(text: &[u8], quotes: &mut Quotes) -> bool {
@@ -14,19 +60,12 @@ pub(crate) fn is_container(text: &[u8], quotes: &mut Quotes) -> bool {
 
 fn walk(text: &[u8], quotes: &Quotes) -> Option<()> {
     let mut at = 0;
-    // The open containers, a bit each, the innermost lowest: set for objects.
-    let mut objects = 0_u64;
-    let mut depth = 0;
+    let mut containers = Containers::default();
     loop {
         // Here a value begins.
         match *text.get(at)? {
-            b'"' if depth > 0 => at = quotes.next(at + 1)? + 1,
             opening @ (b'{' | b'[') => {
-                if depth == MAX_DEPTH {
-                    return None;
-                }
-                depth += 1;
-                objects = objects << 1 | u64::from(opening == b'{');
+                containers.open(opening == b'{')?;
                 at = space_end(text, at + 1);
                 if *text.get(at)? != opening + 2 {
                     if opening == b'{' {
@@ -35,28 +74,22 @@ fn walk(text: &[u8], quotes: &Quotes) -> Option<()> {
                     continue;
                 }
             }
-            _ if depth > 0 => at = scalar_end(text, at)?.0,
-            _ => return None,
+            _ if containers.depth == 0 => return None,
+            b'"' => at = quotes.next(at + 1)? + 1,
+            _ => at = scalar_end(text, at)?.0,
         }
         // Here a value has ended, or a container that is empty has begun.
         loop {
-            at = space_end(text, at);
-            let byte = *text.get(at)?;
-            let is_object = objects & 1 == 1;
-            if byte == b',' {
-                at = space_end(text, at + 1);
-                if is_object {
+            let (end, closed) = containers.after_value(text, at)?;
+            at = end;
+            if closed.is_none() {
+                at = space_end(text, at);
+                if containers.in_object() {
                     at = key_end(text, at, quotes)?;
                 }
                 break;
             }
-            if byte != if is_object { b'}' } else { b']' } {
-                return None;
-            }
-            at += 1;
-            objects >>= 1;
-            depth -= 1;
-            if depth == 0 {
+            if containers.depth == 0 {
                 return (at == text.len()).then_some(());
             }
         }

@@ -3,6 +3,8 @@
 //! Only texts without oddities are mapped: every escape is checked here, and a control character,
 //! a surrogate or a broken escape leaves the text to the [`Scanner`](crate::scanner::Scanner).
 
+use crate::lanes;
+
 const BLOCK: usize = 64;
 
 type Map = fn(&mut Quotes, &[u8]) -> Option<()>;
@@ -148,13 +150,9 @@ fn check_escape(text: &[u8], at: usize) -> Option<()> {
 
 #[inline(always)]
 fn marks(block: &[u8; BLOCK]) -> Marks {
-    let mut marks = Marks { quotes: 0, backslashes: 0, controls: 0 };
-    for (at, &byte) in block.iter().enumerate() {
-        marks.quotes |= u64::from(byte == b'"') << at;
-        marks.backslashes |= u64::from(byte == b'\\') << at;
-        marks.controls |= u64::from(byte < 0x20) << at;
-    }
-    marks
+    let equal = |byte| lanes::each(block, |part| lanes::equal(part, byte));
+    let controls = lanes::each(block, lanes::control);
+    Marks { quotes: equal(b'"'), backslashes: equal(b'\\'), controls }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,11 +1,11 @@
 //! The fields of a plain line, located in one pass that jumps from quote to quote.
 //!
-//! It checks the same grammar as the [`Scanner`](crate::scanner::Scanner), and takes nearly all lines. Whatever is odd, be
-//! it allowed, it leaves to the scanner: escaped keys, known keys that stand twice, oddities,
-//! deep nesting.
+//! It checks the same grammar as the [`Scanner`](crate::scanner::Scanner), and takes nearly all
+//! lines. Whatever is odd, be it allowed, it leaves to the scanner: escaped keys, known keys that
+//! stand twice, oddities, deep nesting.
 
 use super::{CONTEXT, Field, Fields, TOP};
-use crate::plain::{MAX_DEPTH, scalar_end, space_end};
+use crate::plain::{Containers, scalar_end, space_end};
 use crate::quotes::Quotes;
 use crate::scanner::{Kind, Span};
 
@@ -23,9 +23,8 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
         return None;
     }
     let mut at = 1;
-    // The open containers, a bit each, the innermost lowest: set for objects.
-    let mut objects = 1_u64;
-    let mut depth = 1;
+    let mut containers = Containers::default();
+    containers.open(true)?;
     let mut in_context = false;
     // Those right inside the line and right inside its context.
     let mut open = [Open::default(); 2];
@@ -33,13 +32,13 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
         // Here an element of an array begins, or a member of an object.
         at = space_end(text, at);
         let mut field = None;
-        if objects & 1 == 1 {
+        if containers.in_object() {
             if *text.get(at)? != b'"' {
                 return None;
             }
             let (start, end) = (at + 1, quotes.next(at + 1)?);
-            if depth == 1 || in_context && depth == 2 {
-                field = if depth == 1 { &TOP } else { &CONTEXT }.find(text, start, end);
+            if containers.depth == 1 || in_context && containers.depth == 2 {
+                field = if containers.depth == 1 { &TOP } else { &CONTEXT }.find(text, start, end);
                 if field.is_none() && quotes.has_backslash(start, end) {
                     return None;
                 }
@@ -64,12 +63,8 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
                 let is_object = opening == b'{';
                 at = space_end(text, at + 1);
                 let is_empty = *text.get(at)? == opening + 2;
-                if depth == MAX_DEPTH {
-                    return None;
-                }
-                objects = objects << 1 | u64::from(is_object);
-                depth += 1;
-                if let Some(open) = open.get_mut(depth - 2) {
+                containers.open(is_object)?;
+                if let Some(open) = open.get_mut(containers.depth - 2) {
                     *open = Open { field, start };
                 }
                 in_context |= field == Some(Field::Context) && is_object;
@@ -87,27 +82,19 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
         }
         // Here a value has ended, or a container that is empty has begun.
         loop {
-            at = space_end(text, at);
-            let byte = *text.get(at)?;
-            let is_object = objects & 1 == 1;
-            if byte == b',' {
-                at += 1;
+            let (end, closed) = containers.after_value(text, at)?;
+            at = end;
+            let Some(is_object) = closed else {
                 break;
-            }
-            if byte != if is_object { b'}' } else { b']' } {
-                return None;
-            }
-            at += 1;
-            objects >>= 1;
-            depth -= 1;
-            if depth == 0 {
+            };
+            if containers.depth == 0 {
                 return (at == text.len()).then_some(fields);
             }
-            if let Some(&Open { field: Some(field), start }) = open.get(depth - 1) {
+            if let Some(&Open { field: Some(field), start }) = open.get(containers.depth - 1) {
                 let kind = if is_object { Kind::Object } else { Kind::Array };
                 fields.put_once(field, Span { start, end: at, kind, escaped: false })?;
             }
-            in_context &= depth > 1;
+            in_context &= containers.depth > 1;
         }
     }
 }

@@ -366,10 +366,7 @@ impl Misfits {
         let Some(text) = text else {
             return Value::Null;
         };
-        if column_type == ColumnType::Json
-            && text.len() >= 64
-            && is_container(text.as_bytes(), &mut self.quotes)
-        {
+        if column_type == ColumnType::Json && is_container(text.as_bytes(), &mut self.quotes) {
             return Value::Text(Cow::Borrowed(text));
         }
         match value::parse(text, column_type) {

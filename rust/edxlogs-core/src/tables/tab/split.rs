@@ -1,7 +1,7 @@
 //! Where rows and their fields end. A block is searched once for tabs, line ends and backslashes,
 //! 64 bytes at a time.
 
-use crate::lanes::{self, LANES};
+use crate::lanes;
 use crate::tables::Dialect;
 
 /// Rows that are gathered at a time, at most, …
@@ -178,13 +178,8 @@ fn marks_from(bytes: &[u8]) -> (u64, u64) {
 
 /// The bytes that are a tab or a line end, and those that are a backslash, the first lowest.
 fn marks(bytes: &[u8; MARKS_BYTES]) -> (u64, u64) {
-    let (mut ends, mut backslashes) = (0, 0);
-    for (part, bytes) in bytes.as_chunks().0.iter().enumerate() {
-        let shift = part * LANES;
-        ends |= u64::from(lanes::equal(bytes, b'\t') | lanes::equal(bytes, b'\n')) << shift;
-        backslashes |= u64::from(lanes::equal(bytes, b'\\')) << shift;
-    }
-    (ends, backslashes)
+    let ends = |part: &_| lanes::equal(part, b'\t') | lanes::equal(part, b'\n');
+    (lanes::each(bytes, ends), lanes::each(bytes, |part| lanes::equal(part, b'\\')))
 }
 
 #[cfg(test)]
