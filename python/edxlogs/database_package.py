@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edxlogs.database_tables import Dialect, Table, tables
+from edxlogs.database_tables import Table, tables
 from edxlogs.errors import ConfigError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
@@ -203,8 +203,3 @@ def absent(members: Sequence[PackedFile]) -> list[str]:
 def unknown(members: Iterable[PackedFile]) -> Iterator[PackedFile]:
     """Files whose names say no table."""
     return (member for member in members if member.name.table is None and not member.name.failed)
-
-
-def is_content(member: Member) -> bool:
-    """Whether it is the archive of a course's content."""
-    return member.table is not None and member.table.dialect is Dialect.OLX

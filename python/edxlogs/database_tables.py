@@ -58,6 +58,11 @@ class Table:
     is_of_course: bool = True
 
     @property
+    def is_content(self) -> bool:
+        """Whether it stands for the archives of the courses' content, which have no rows."""
+        return self.dialect is Dialect.OLX
+
+    @property
     def tells_course(self) -> bool:
         """Whether its rows say whole course ids (in two tables they were cut at 40 letters)."""
         names = {name for name, _ in self.columns}

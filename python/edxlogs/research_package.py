@@ -51,6 +51,11 @@ class ResearchPackage:
     checksum: Callable[[], str]
     identity: tuple[int, int] | None = None
 
+    @property
+    def stem(self) -> str:
+        """Its name without the endings."""
+        return self.name.removesuffix(".gpg").removesuffix(".tar.gz")
+
 
 def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
     """The package at a path or an `s3://` URL; None if it is neither encrypted nor a tar.

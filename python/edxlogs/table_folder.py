@@ -65,6 +65,23 @@ def _safe(text: str) -> str:
     return f"{name[: _NAME_BYTES - 20]}~{digest}"
 
 
+def state_of(path: Path) -> tuple[int, int]:
+    """What tells a file, or a folder of files, from one that was changed since.
+
+    Returns:
+        Bytes, and the latest time of modification in nanoseconds.
+
+    Raises:
+        OSError: it is not there.
+    """
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
+    inside = [state_of(one) for one in path.iterdir()]
+    latest = max((modified for _, modified in inside), default=0)
+    return sum(size for size, _ in inside), max(status.st_mtime_ns, latest)
+
+
 class TableFolder:
     """A folder with files in the making, each whole under its name or not there at all.
 

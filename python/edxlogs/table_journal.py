@@ -20,7 +20,7 @@ import orjson
 from edxlogs.errors import OutputError, cannot_write
 from edxlogs.names import shown
 from edxlogs.table_account import Counts, MemberAccount, Status
-from edxlogs.table_folder import TableFolder
+from edxlogs.table_folder import TableFolder, state_of
 
 Record = dict[str, Any]
 FOLDER = "_edxlogs"
@@ -55,10 +55,10 @@ class Records:
 
     def _is_there(self, record: Record) -> bool:
         try:
-            status = (self._folder.target / record["output"]).stat()
+            state = state_of(self._folder.target / record["output"])
         except OSError:
             return False
-        return bool((status.st_size, status.st_mtime_ns) == (record["size"], record["modified"]))
+        return state == (record["size"], record["modified"])
 
     def recall(self, key: str, account: MemberAccount, *, course_first: bool) -> Record | None:
         """What an earlier run has done of a file, entered into its account; None if nothing.
@@ -160,11 +160,12 @@ class Records:
         """
         by_output = {one["output"]: one for one in self._published.values()}
         for key, account, courses, path in done:
-            output, status = account.output or "", path.stat()
+            output = account.output or ""
+            size, modified = state_of(path)
             place = {
                 "output": output,
-                "size": status.st_size,
-                "modified": status.st_mtime_ns,
+                "size": size,
+                "modified": modified,
                 "course": account.course,
                 "course_first": course_first,
             }

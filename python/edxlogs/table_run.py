@@ -19,8 +19,8 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.course_content import unpack
 from edxlogs.course_stems import Key, course_of
-from edxlogs.database_package import DatabasePackage, Member, epoch_day, is_content
-from edxlogs.database_tables import JOINED, Dialect, Table, joined_table, tables
+from edxlogs.database_package import DatabasePackage, Member, epoch_day
+from edxlogs.database_tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, OutputError, SourceError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
@@ -163,9 +163,7 @@ class TableRun:
         for member in package.members:
             table = member.name.table
             account = self._enter(package.place, member.path, member.name)
-            if not self.choice.wants(member.name) or (is_content(member) and not self.unpack):
-                continue
-            if table is None or not self._may_be_wanted(member.name):
+            if table is None or not self._is_wanted(table, member.name):
                 continue
             task = self._task(table, member.name, package.name.removesuffix(".zip"), account)
             task.size = member.stored.stored_bytes
@@ -186,8 +184,11 @@ class TableRun:
         self.account.members.append(account)
         return account
 
-    def _may_be_wanted(self, name: MemberName) -> bool:
-        if name.table is not None and name.table.is_of_course:
+    def _is_wanted(self, table: Table, name: MemberName) -> bool:
+        """Whether a file is, or may be: which course it is of may only be known later."""
+        if not self.choice.wants(name) or (table.is_content and not self.unpack):
+            return False
+        if table.is_of_course:
             return self.choice.may_be_wanted(name.stem)
         return not self.choice.courses  # files of an organisation are of no course
 
@@ -225,8 +226,7 @@ class TableRun:
             self.account.members.append(account)
             if account.status is Status.DELIVERED:
                 name = describe_member(account.member)
-                stem = package.name.removesuffix(".gpg").removesuffix(".tar.gz")
-                task = self._task(name.table or tables()["course"], name, stem, account)
+                task = self._task(name.table or tables()["course"], name, package.stem, account)
                 self._tasks.append(task)
                 self._recall_as(key, task)
 
@@ -267,7 +267,7 @@ class TableRun:
         done = (
             (task.name, task.account, task.courses, task.rows)
             for task in fresh
-            if task.rows is not None and task.table.dialect is not Dialect.OLX
+            if task.rows is not None
         )
         for release in self._research:
             if release.is_whole:
@@ -281,6 +281,9 @@ class TableRun:
 
     def _recall(self, task: _Task, *identity: object) -> None:
         """Take from the records what an earlier run has done of a file."""
+        if task.table.is_content:  # is as it is, whatever the tables are made to
+            self._recall_as(key_of(*identity, _core.__version__), task)
+            return
         derived = self.expand and task.table.derived
         self._recall_as(key_of(*identity, *self._asked(derived=derived)), task)
 
@@ -330,7 +333,7 @@ class TableRun:
         """Read a file into a hidden one, or into a hidden folder."""
         options = self._options(threads)
         with self._naming_output():
-            if task.table.dialect is Dialect.OLX:
+            if task.table.is_content:
                 label = f"{package.place}: {member.path}"
 
                 def work(source: Any) -> Converted:
@@ -408,19 +411,18 @@ class TableRun:
         package, path, day = release.package, file.path, file.day
         name = describe_member(path) if day is not None else MemberName()
         account = self._enter(package.place, shown(path), name)
-        stem = package.name.removesuffix(".gpg").removesuffix(".tar.gz")
-        task = self._task(name.table or tables()["course"], name, stem, account)
+        task = self._task(name.table or tables()["course"], name, package.stem, account)
         if day is None:
             account.status = Status.LEFT  # events: logs like any other
-        if not self.choice.wants(name) or name.table is None or not self._may_be_wanted(name):
-            return task
-        if name.table.dialect is Dialect.OLX:
-            if self.unpack:
-                task.rows = self.folder.work_path(f"{task.name}-rows")
-                self._take(task, unpack(file.content, task.rows, f"{package.place}: {shown(path)}"))
+        if name.table is None or not self._is_wanted(name.table, name):
             return task
         self._recall(task, *release.identity, path)
         if task.record is not None:
+            return task
+        label = f"{package.place}: {shown(path)}"
+        if name.table.is_content:
+            task.rows = self.folder.work_path(f"{task.name}-rows")
+            self._take(task, unpack(file.content, task.rows, label))
             return task
         options = {
             **self._options(self.workers),
@@ -428,7 +430,7 @@ class TableRun:
             "member": shown(path),
             "site": name.site,
             "day": None if day is None else epoch_day(day),
-            "label": f"{package.place}: {shown(path)}",
+            "label": label,
         }
         table = core_table(name.table.name, expand=self.expand)
         target = self._target(task, options)
@@ -471,14 +473,14 @@ class TableRun:
 
     def _relative(self, task: _Task, *, unique: bool = False) -> Path:
         """Where a file's rows go; another place, if another file's rows go there."""
-        is_folder = task.table.dialect is Dialect.OLX
+        ending = _ENDINGS.get(self.format_name, self.format_name)
         for number in range(1, len(self._tasks) + 2):
             path = relative_path(
                 task.table.name,
                 course=task.account.course,
                 is_of_course=task.table.is_of_course,
                 stem=task.file_stem if number == 1 else f"{task.file_stem}-{number}",
-                ending=None if is_folder else _ENDINGS.get(self.format_name, self.format_name),
+                ending=None if task.table.is_content else ending,
                 course_first=self.course_first,
             )
             if not unique:

@@ -10,7 +10,6 @@ from edxlogs import _core
 from edxlogs.arrow_stream import ArrowStream
 from edxlogs.course_stems import course_of
 from edxlogs.database_package import DatabasePackage, Member, open_package
-from edxlogs.database_tables import Dialect
 from edxlogs.database_tables import tables as known_tables
 from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg import Gpg
@@ -107,7 +106,7 @@ class Tables(Mapping[str, TableStream]):
             for package in packages
             for member in package.members
             if choice.wants(member.name) and member.table is not None
-            if member.table.dialect is not Dialect.OLX
+            if not member.table.is_content
         ]
         courses.probe(wanted)
         self._files: dict[str, list[_File]] = {}

@@ -187,6 +187,9 @@ def test_content_is_unpacked_on_request(tmp_path: Path) -> None:
     assert found == {"course/course.xml", "course/html/a.xml"}
     assert convert(path, tmp_path, "--unpack", "--overwrite").code == 0
     assert hidden(tmp_path / "out") == []
+    before = {file: file.stat().st_ino for file in folder.rglob("*")}
+    assert convert(path, tmp_path, "--unpack").code == 0  # all is done
+    assert {file: file.stat().st_ino for file in folder.rglob("*")} == before
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.rglob("*"))
 
 
@@ -343,6 +346,28 @@ def test_a_research_package_that_is_done_is_not_done_again(tmp_path: Path) -> No
     assert "exists" in done.told[0]
     assert convert(path, tmp_path, "--overwrite").code == 0
     assert len(rows_of(tmp_path, "student_courseenrollment")) == 13
+
+
+def test_the_content_of_a_research_package_is_unpacked_once(tmp_path: Path) -> None:
+    path = tmp_path / "universityx_CS101_2014_T1.tar.gz"
+    path.write_bytes(make_package.research(COURSE, 3))
+    assert convert(path, tmp_path).code == 0
+    assert not (tmp_path / "out" / "course").exists()
+    assert convert(path, tmp_path, "--unpack").code == 0
+    (course,) = (tmp_path / "out" / "course").rglob("course.xml")
+    before = course.stat().st_ino
+    # The tables are asked for in another way, the content is what it was.
+    done = convert(path, tmp_path, "--unpack", "--format", "csv", "--report", tmp_path / "report")
+    assert done.code == 0, done.stderr
+    assert course.stat().st_ino == before
+    members = json.loads((tmp_path / "report").read_bytes())["members"]
+    assert [one["table"] for one in members if one["earlier"]] == ["course"]
+    # Work of somebody's own in the folder is not taken for what was unpacked, nor replaced.
+    course.write_bytes(b"<course/>")
+    done = convert(path, tmp_path, "--unpack")
+    assert done.code == 2
+    assert "exists" in done.told[0]
+    assert course.read_bytes() == b"<course/>"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -13,12 +12,11 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import many
-from edxlogs.cli.options import s3_of
+from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.database_package import DatabasePackage, open_package
 from edxlogs.database_tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
-from edxlogs.gpg import Gpg
 from edxlogs.member_names import describe_member
 from edxlogs.names import KNOWN_SITES, shown
 from edxlogs.query import values
@@ -46,11 +44,6 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
         sites=tuple(KNOWN_SITES.get(site, site) for site in options["site"]),
         known_courses=() if known is None else tuple(values("known-courses", f"@{known}")),
     )
-    gpg = Gpg(
-        home=options["gnupg_home"],
-        passphrase_file=options["passphrase_file"],
-        prompt=not options["no_prompt"] and os.isatty(2),
-    )
     account = TableAccount()
     packages = _open(places, account, options)
     start = time.monotonic()
@@ -66,7 +59,7 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             if options[name] is not None
         }
         run = TableRun(
-            reader=TableReader(gpg, _core.Control()),
+            reader=TableReader(gpg_of(options), _core.Control()),
             packages=packages,
             choice=choice,
             folder=folder,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import many, size
-from edxlogs.cli.options import s3_of
+from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
 from edxlogs.database_package import (
@@ -27,7 +26,6 @@ from edxlogs.database_package import (
 )
 from edxlogs.database_tables import tables
 from edxlogs.errors import EdxlogsError, FormatError
-from edxlogs.gpg import Gpg
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
 from edxlogs.research_package import ResearchPackage, find_research_package, walk
@@ -63,12 +61,7 @@ class Listing:
 def run_list(places: Sequence[str], **options: Any) -> int:
     """Run `edxlogs db list`; its exit status."""
     s3 = s3_of(options) if any(place.startswith(SCHEME) for place in places) else None
-    gpg = Gpg(
-        home=options["gnupg_home"],
-        passphrase_file=options["passphrase_file"],
-        prompt=not options["no_prompt"] and os.isatty(2),
-    )
-    reader = TableReader(gpg, _core.Control())
+    reader = TableReader(gpg_of(options), _core.Control())
     packages, failed = [], []
     for place in places:
         try:

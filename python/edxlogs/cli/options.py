@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from edxlogs.gpg import Gpg
     from edxlogs.s3 import S3
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -114,6 +116,17 @@ def reading_options(function: F) -> F:
 def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: A002
     """An option that may be given several times."""
     return click.option(*names, multiple=True, help=help, metavar=metavar)
+
+
+def gpg_of(options: dict[str, Any]) -> Gpg:
+    """The gpg of those options."""
+    from edxlogs.gpg import Gpg
+
+    return Gpg(
+        home=options["gnupg_home"],
+        passphrase_file=options["passphrase_file"],
+        prompt=not options["no_prompt"] and os.isatty(2),
+    )
 
 
 def s3_options(function: F) -> F:

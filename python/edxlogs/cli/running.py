@@ -16,13 +16,12 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
-from edxlogs.cli.options import partner_of, s3_of
+from edxlogs.cli.options import gpg_of, partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.dataset_run import DatasetRun
 from edxlogs.dataset_target import DatasetTarget
 from edxlogs.dedupe import Dedupe, kind_of, remarks
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
-from edxlogs.gpg import Gpg
 from edxlogs.journal import Journal, finished_outputs, is_own
 from edxlogs.layout import parse_days
 from edxlogs.names import shown
@@ -237,14 +236,9 @@ class Command:
         self._conditions = conditions
         self._selection = selection
         self._options = options
-        gpg = Gpg(
-            home=options["gnupg_home"],
-            passphrase_file=options["passphrase_file"],
-            prompt=not options["no_prompt"] and os.isatty(2),
-        )
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
-        self.reader = Reader(query, gpg, control, conditions, transfers)
+        self.reader = Reader(query, gpg_of(options), control, conditions, transfers)
         self._own = finished_outputs(options.get("output", STDOUT))
         self._journal: Journal | None = None
         self._start = time.monotonic()
