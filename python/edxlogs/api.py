@@ -16,12 +16,12 @@ from edxlogs.gpg import Gpg
 from edxlogs.layout import parse_days
 from edxlogs.query import Conditions, Moment, Values, make_query
 from edxlogs.reading import Reader, Scanned
-from edxlogs.run import worker_count
 from edxlogs.s3 import S3
 from edxlogs.s3_transfers import Transfers
 from edxlogs.selection import select
 from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
 from edxlogs.suggestions import near_columns
+from edxlogs.threads import worker_count
 
 OneSource = str | PathLike[str] | Readable | Source
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError
-from edxlogs.run import Workers
-from edxlogs.threads import needs_thread
+from edxlogs.threads import Workers, needs_thread
 
 if TYPE_CHECKING:
     from edxlogs.account import Account

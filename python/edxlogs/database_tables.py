@@ -10,7 +10,7 @@ import csv
 import enum
 import functools
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 
 class Dialect(enum.StrEnum):
@@ -108,7 +108,7 @@ JOINED = "ora_submissions"
 
 @functools.cache
 def _columns() -> dict[str, tuple[tuple[str, str], ...]]:
-    text = resources.files(__package__).joinpath("database_tables.tsv").read_text("utf-8")
+    text = Path(__file__).with_name("database_tables.tsv").read_text("utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     columns: dict[str, list[tuple[str, str]]] = {}
     for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):

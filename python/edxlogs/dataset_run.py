@@ -14,8 +14,9 @@ from edxlogs.errors import ConfigError, EdxlogsError, InternalError, OutputError
 from edxlogs.inputs import check_unchanged, groups, identify, with_checksum
 from edxlogs.manifest import Identity
 from edxlogs.reading import Reader, Scanned, Sink
-from edxlogs.run import Room, Workers, account_of, in_worker
+from edxlogs.run import Room, account_of
 from edxlogs.sources import Source
+from edxlogs.threads import Workers, in_worker
 
 MOST_AHEAD = 32  # sources, so that a run keeps few files open
 MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets

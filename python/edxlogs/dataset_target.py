@@ -18,10 +18,11 @@ from edxlogs.inputs import identify, is_same, stem
 from edxlogs.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.names import shown
 from edxlogs.reading import Scanned
-from edxlogs.run import Room, account_of, in_worker, is_wanted
+from edxlogs.run import Room, account_of, is_wanted
 from edxlogs.sources import Source
 from edxlogs.stops import put_off
 from edxlogs.store import HASHES, REJECTS, Store
+from edxlogs.threads import in_worker
 
 TARGET_FILE_BYTES = 128 << 20
 

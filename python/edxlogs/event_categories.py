@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from importlib import resources
+from pathlib import Path
 
 from edxlogs.errors import ConfigError
 
@@ -22,7 +22,7 @@ def categories() -> dict[str, tuple[str, ...]]:
     Returns:
         Category to event types, each once, both in the order of the data.
     """
-    text = resources.files(__package__).joinpath("event_categories.tsv").read_text("utf-8")
+    text = Path(__file__).with_name("event_categories.tsv").read_text("utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     types_of: dict[str, dict[str, None]] = {}
     for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):

@@ -8,36 +8,29 @@ file beside the output.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.dedupe import Dedupe
-from edxlogs.errors import EdxlogsError, InternalError, OutputError, SourceError, StoppedError
+from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
 from edxlogs.reading import Reader, Scanned, Sink
 from edxlogs.sinks import OutputFile
 from edxlogs.sources import Source
-from edxlogs.threads import needs_thread
+from edxlogs.threads import MOST_AHEAD, Workers, in_worker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edxlogs.journal import Journal, KeptPart
 
-T = TypeVar("T")
-
 WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
 _SMALL_PART_BYTES = 8 << 20
-_MOST_PER_CORE = 4
-MOST_AHEAD = 128  # parts, so that a run keeps few files open
-_PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
 
 
 @dataclass(slots=True)
@@ -63,95 +56,6 @@ class Delivery:
     salvage: bool = False
     unverified: bool = False
     journal: Journal | None = None
-
-
-class Workers(Generic[T]):
-    """Threads that work through numbered tasks in order, a bounded number ahead of the reader.
-
-    They are daemons: one that waits for a terminal's input must not keep the process alive.
-    """
-
-    def __init__(
-        self, tasks: Sequence[Callable[[], T]], count: int, most_ahead: int = MOST_AHEAD
-    ) -> None:
-        self._tasks = tasks
-        self._most_ahead = most_ahead
-        self._results: dict[int, T | BaseException] = {}
-        self._changed = threading.Condition()
-        self._next = 0
-        self._taken = 0
-        self._stopped = False
-        self._threads = [
-            threading.Thread(target=self._work, name="edxlogs-worker", daemon=True)
-            for _ in range(min(count, len(tasks)))
-        ]
-
-    def start(self) -> Self:
-        """Let the threads begin; where the system has not so many, fewer do the work.
-
-        Raises:
-            EdxlogsError: it has none.
-        """
-        for number, thread in enumerate(self._threads):
-            try:
-                with needs_thread():
-                    thread.start()
-            except EdxlogsError:
-                if number == 0:
-                    raise
-                del self._threads[number:]
-                break
-        return self
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._stopped or self._next < self._taken + self._most_ahead
-                )
-                if self._stopped or self._next == len(self._tasks):
-                    return
-                number = self._next
-                self._next += 1
-            result: T | BaseException
-            try:
-                result = self._tasks[number]()
-            except BaseException as error:
-                result = error
-            with self._changed:
-                self._results[number] = result
-                self._changed.notify_all()
-
-    def is_next(self, number: int) -> bool:
-        """Whether the result of that task is the one waited for."""
-        return number == self._taken
-
-    def take(self) -> T:
-        """Wait for the next result in order; raise what its task raised."""
-        with self._changed:
-            while self._taken not in self._results:
-                # In turns, so that Ctrl-C is seen.
-                self._changed.wait(0.1)
-            result = self._results.pop(self._taken)
-            self._taken += 1
-            self._changed.notify_all()
-        if isinstance(result, BaseException):
-            raise result
-        return result
-
-    def stop(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
-        """Start no further task, and give those under way a moment to end."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-        end = time.monotonic() + patience_seconds
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-
-
-def in_worker(task: Callable[[], T]) -> T:
-    """Do in another thread what may take long, so that this one sees Ctrl-C."""
-    return Workers([task], 1).start().take()
 
 
 class Room:
@@ -426,13 +330,3 @@ def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAc
         error=None if error is None else str(error),
         warnings=scanned.warnings,
     )
-
-
-def worker_count(asked: int) -> int:
-    """Workers for a number of threads that was asked for; 0 means one per core.
-
-    More than a few per core would cost memory and gain nothing.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(asked, max(_MOST_PER_CORE * cores, 8)) or cores

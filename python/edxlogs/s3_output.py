@@ -19,11 +19,11 @@ from typing import Any
 
 from edxlogs.errors import ConfigError, OutputError, S3Error
 from edxlogs.names import shown
-from edxlogs.run import Workers
 from edxlogs.s3 import S3, split_url
 from edxlogs.s3_errors import Reason
 from edxlogs.sinks import OutputFile
 from edxlogs.sources import Source
+from edxlogs.threads import Workers
 
 PART_BYTES = 8 << 20  # but for the last part, S3 takes none below 5 MiB
 _MOST_PARTS = 10_000

@@ -12,9 +12,9 @@ from edxlogs.errors import EdxlogsError, OutputError, S3Error, StoppedError
 from edxlogs.mirror import Mirror, file_time, is_full
 from edxlogs.mirror_manifest import Record
 from edxlogs.names import shown
-from edxlogs.run import Workers
 from edxlogs.s3 import S3, S3Object
 from edxlogs.s3_errors import WHOLE_RUN
+from edxlogs.threads import Workers
 
 _PATIENCE_SECONDS = 2.0  # for transfers that were stopped, to bring to disk what has come
 

@@ -11,8 +11,8 @@ from edxlogs.course_probe import PROBED, course_in_head
 from edxlogs.course_stems import Key, Stems, spellings
 from edxlogs.database_package import DatabasePackage, Member
 from edxlogs.member_names import MemberName
-from edxlogs.run import Workers
 from edxlogs.table_reading import TableReader
+from edxlogs.threads import Workers
 
 _File = tuple[DatabasePackage, Member]
 

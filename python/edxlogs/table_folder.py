@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from edxlogs.disk import sync_all
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.names import shown
 from edxlogs.stops import put_off
@@ -198,8 +199,15 @@ class TableFolder:
         )
 
     def sync(self) -> None:
-        """Bring what was written to the disk; files then only lack their names."""
-        os.sync()
+        """Bring what was written to the disk; files then only lack their names.
+
+        Raises:
+            OutputError: it cannot be.
+        """
+        try:
+            sync_all(self.target)
+        except OSError as error:
+            raise self._cannot(error) from error
 
     def publish(self, work: Path, relative: Path) -> None:
         """Give a hidden file or folder its name.

@@ -25,13 +25,13 @@ from edxlogs.errors import FormatError, OutputError, SourceError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
 from edxlogs.research_package import PassingFile, ResearchPackage, walk
-from edxlogs.run import Workers, in_worker
 from edxlogs.table_account import Counts, MemberAccount, Status, TableAccount
 from edxlogs.table_courses import Courses, TableChoice
 from edxlogs.table_folder import TableFolder, relative_path
 from edxlogs.table_journal import Record, Records, key_of
 from edxlogs.table_ora import join_ora, ora_files
 from edxlogs.table_reading import Converted, TableReader, core_table
+from edxlogs.threads import Workers, in_worker
 
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
@@ -53,6 +53,7 @@ class _Task:
     rows: Path | None = None
     rejects: Path | None = None
     record: Record | None = None
+    on_disk: bool = False
 
 
 @dataclass(slots=True)
@@ -255,13 +256,14 @@ class TableRun:
             in_worker(partial(self._read_research, release))
         self._name_courses()
         self.account.check()
-        self.folder.sync()
         self._publish()
         return self.account
 
     def _publish(self) -> None:
         delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
         fresh = [task for task in delivered if not _is_published(task)]
+        if not all(task.on_disk for task in fresh):
+            self.folder.sync()
         for task in fresh:
             self.folder.refuse(_output(task))
         done = (
@@ -295,7 +297,7 @@ class TableRun:
         record = self._records.recall(task.name, task.account, course_first=self.course_first)
         if record is None:
             return
-        task.record, task.courses = record, record["courses"]
+        task.record, task.courses, task.on_disk = record, record["courses"], True
         task.rows = self.folder.left_path(f"{task.name}-rows")
         task.rejects = self.folder.left_path(f"{task.name}-rejects")
         course = course_of(task.courses, task.key[0])
@@ -371,6 +373,7 @@ class TableRun:
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
             with self._naming_output():
                 self._records.add_ready(task.name, account, task.courses, task.rows, task.rejects)
+            task.on_disk = True
 
     def _withhold(self, task: _Task, error: str) -> None:
         task.account.status = Status.WITHHELD

@@ -15,11 +15,11 @@ from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg import Gpg
 from edxlogs.names import KNOWN_SITES
 from edxlogs.query import Values
-from edxlogs.run import worker_count
 from edxlogs.s3 import S3
 from edxlogs.table_account import MemberAccount, Status, TableAccount
 from edxlogs.table_courses import Courses, TableChoice
 from edxlogs.table_reading import Converted, TableReader, core_table
+from edxlogs.threads import worker_count
 
 OnePackage = str | PathLike[str]
 _File = tuple[DatabasePackage, Member, str | None]

@@ -1,11 +1,21 @@
-"""What starts threads, where the system may have none left."""
+"""Threads that work through tasks: how many, in which order, and where the system has none left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Generic, Self, TypeVar
 
 from edxlogs.errors import EdxlogsError
+
+T = TypeVar("T")
+
+MOST_AHEAD = 128  # results, so that a run keeps few files open
+_MOST_PER_CORE = 4
+_PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
 
 
 @contextmanager
@@ -24,3 +34,102 @@ def needs_thread() -> Iterator[None]:
             "cannot start a thread: the system gives no more; end other programs, or try fewer"
             " --threads"
         ) from error
+
+
+class Workers(Generic[T]):
+    """Threads that work through numbered tasks in order, a bounded number ahead of the reader.
+
+    They are daemons: one that waits for a terminal's input must not keep the process alive.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Callable[[], T]], count: int, most_ahead: int = MOST_AHEAD
+    ) -> None:
+        self._tasks = tasks
+        self._most_ahead = most_ahead
+        self._results: dict[int, T | BaseException] = {}
+        self._changed = threading.Condition()
+        self._next = 0
+        self._taken = 0
+        self._stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, name="edxlogs-worker", daemon=True)
+            for _ in range(min(count, len(tasks)))
+        ]
+
+    def start(self) -> Self:
+        """Let the threads begin; where the system has not so many, fewer do the work.
+
+        Raises:
+            EdxlogsError: it has none.
+        """
+        for number, thread in enumerate(self._threads):
+            try:
+                with needs_thread():
+                    thread.start()
+            except EdxlogsError:
+                if number == 0:
+                    raise
+                del self._threads[number:]
+                break
+        return self
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopped or self._next < self._taken + self._most_ahead
+                )
+                if self._stopped or self._next == len(self._tasks):
+                    return
+                number = self._next
+                self._next += 1
+            result: T | BaseException
+            try:
+                result = self._tasks[number]()
+            except BaseException as error:
+                result = error
+            with self._changed:
+                self._results[number] = result
+                self._changed.notify_all()
+
+    def is_next(self, number: int) -> bool:
+        """Whether the result of that task is the one waited for."""
+        return number == self._taken
+
+    def take(self) -> T:
+        """Wait for the next result in order; raise what its task raised."""
+        with self._changed:
+            while self._taken not in self._results:
+                # In turns, so that Ctrl-C is seen.
+                self._changed.wait(0.1)
+            result = self._results.pop(self._taken)
+            self._taken += 1
+            self._changed.notify_all()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def stop(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """Start no further task, and give those under way a moment to end."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        end = time.monotonic() + patience_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+
+def in_worker(task: Callable[[], T]) -> T:
+    """Do in another thread what may take long, so that this one sees Ctrl-C."""
+    return Workers([task], 1).start().take()
+
+
+def worker_count(asked: int) -> int:
+    """Workers for a number of threads that was asked for; 0 means one per core.
+
+    More than a few per core would cost memory and gain nothing.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(asked, max(_MOST_PER_CORE * cores, 8)) or cores

@@ -21,7 +21,6 @@ from edxlogs.member_names import describe_member
 from edxlogs.names import KNOWN_SITES, shown
 from edxlogs.query import values
 from edxlogs.research_package import ResearchPackage, find_research_package
-from edxlogs.run import worker_count
 from edxlogs.s3 import SCHEME
 from edxlogs.sinks import OutputFile
 from edxlogs.stops import put_off
@@ -30,6 +29,7 @@ from edxlogs.table_courses import TableChoice
 from edxlogs.table_folder import TableFolder
 from edxlogs.table_reading import TableReader
 from edxlogs.table_run import TableRun
+from edxlogs.threads import worker_count
 
 
 def run_convert(places: Sequence[str], **options: Any) -> int:

@@ -29,10 +29,10 @@ from edxlogs.errors import EdxlogsError, FormatError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
 from edxlogs.research_package import ResearchPackage, find_research_package, walk
-from edxlogs.run import in_worker
 from edxlogs.s3 import SCHEME
 from edxlogs.table_account import Counts
 from edxlogs.table_reading import Converted, TableReader
+from edxlogs.threads import in_worker
 
 SCHEMA_VERSION = 1
 

@@ -27,7 +27,7 @@ from edxlogs.layout import parse_days
 from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query
 from edxlogs.reading import Reader
-from edxlogs.run import Delivery, Run, in_worker, worker_count
+from edxlogs.run import Delivery, Run
 from edxlogs.s3 import S3, SCHEME
 from edxlogs.s3_output import S3Output
 from edxlogs.s3_transfers import Transfers
@@ -37,6 +37,7 @@ from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
 from edxlogs.sources import DEFAULT_SLACK, Source, parse_slack
 from edxlogs.stops import put_off
 from edxlogs.suggestions import near_columns, suggest
+from edxlogs.threads import in_worker, worker_count
 
 T = TypeVar("T")
 

@@ -17,6 +17,10 @@ pub struct Time {
 const SECONDS_A_DAY: i64 = 86_400;
 const MICROS_A_SECOND: i64 = 1_000_000;
 
+/// Days of a common year before a month, by its number, and at last those of the year.
+const DAYS_BEFORE_MONTH: [u32; 14] =
+    [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+
 /// 0001-01-01T00:00:00 and the last microsecond of 9999-12-31: what every reader of our output
 /// (Python's `datetime` is the strictest) can hold.
 const FIRST_MICROS: i64 = -62_135_596_800 * MICROS_A_SECOND;
@@ -42,9 +46,9 @@ pub fn parse(text: &str) -> Option<Time> {
     let (moment, rest) = text.as_bytes().trim_ascii().split_first_chunk::<19>()?;
     let seconds = seconds_of(moment)?;
     let usual = moment[10] == b'T';
-    // Nearly every event ends in one of these two.
+    // Nearly every time ends in one of these.
     let (micros, offset_seconds) = match rest {
-        b"+00:00" => (0, 0),
+        b"" | b"+00:00" => (0, 0),
         [b'.', a, b, c, d, e, f, b'+', b'0', b'0', b':', b'0', b'0'] => {
             (number(&[*a, *b, *c, *d, *e, *f])?, 0)
         }
@@ -176,14 +180,16 @@ fn days_of(day: &[u8; 10]) -> Option<i64> {
     let (century, rest) = day.split_first_chunk::<2>()?;
     let [year, month, day] = three_numbers(rest.first_chunk()?, b'-')?;
     let year = number(century)? * 100 + year;
-    if year == 0 || day == 0 || day > days_in_month(year, month)? {
+    let days_before = *DAYS_BEFORE_MONTH.get(month as usize)?;
+    let days_in_month = DAYS_BEFORE_MONTH.get(month as usize + 1)? - days_before;
+    let is_leap_day = month == 2 && day == 29 && is_leap(year);
+    if year == 0 || day == 0 || day > days_in_month && !is_leap_day {
         return None;
     }
-    // Counted from 1 March of the year 0, so that the leap day is the last of its year.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    let days_of_months = (153 * month + 2) / 5;
-    Some(i64::from(365 * year + leap_days + days_of_months + day) - 719_469)
+    // Of the years before, and of this one from March on.
+    let year_of_leap_day = year - u32::from(month <= 2);
+    let leap_days = year_of_leap_day / 4 - year_of_leap_day / 100 + year_of_leap_day / 400;
+    Some(i64::from(365 * year + leap_days + days_before + day) - 719_528)
 }
 
 /// The numbers of `NN-NN-NN`, or of the same with another separator; all bytes at once.
@@ -205,14 +211,8 @@ fn three_numbers(text: &[u8; 8], separator: u8) -> Option<[u32; 3]> {
     Some([pair(0), pair(3), pair(6)])
 }
 
-fn days_in_month(year: u32, month: u32) -> Option<u32> {
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 => Some(if leap { 29 } else { 28 }),
-        4 | 6 | 9 | 11 => Some(30),
-        1..=12 => Some(31),
-        _ => None,
-    }
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 /// Microseconds of the fraction at the start of a text, 0 if there is none, and what follows it.

@@ -236,7 +236,7 @@ fn finish(sending: Sending) -> Result<()> {
     let Sending::File(output) = sending else {
         return Ok(());
     };
-    output.finish().map(drop)
+    output.finish()
 }
 
 /// Rejected rows, in a file that is made with the first of them.

@@ -5,6 +5,9 @@ use std::io::{self, Read};
 /// Bytes of a stretch, about; what one thread holds at a time.
 pub const BLOCK_BYTES: usize = 16 * 1024 * 1024;
 
+/// Room that is made before anything is read. Most files are smaller than a stretch by far.
+const FIRST_BYTES: usize = 128 * 1024;
+
 /// Longest row that is read, in bytes. The exporter leaves out values above 4 MiB.
 pub const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
 
@@ -94,9 +97,12 @@ impl<R: Read> Blocks<R> {
     /// how many count then, and no others are left.
     fn fill(&mut self, bytes: &mut Vec<u8>, filled: usize, wanted: usize) -> io::Result<usize> {
         let mut filled = filled;
-        bytes.resize(wanted.max(filled), 0);
         while filled < wanted && !self.ended {
-            match self.input.read(&mut bytes[filled..]) {
+            if filled == bytes.len() {
+                bytes.resize((4 * filled).max(FIRST_BYTES).min(wanted), 0);
+            }
+            let end = bytes.len().min(wanted);
+            match self.input.read(&mut bytes[filled..end]) {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
                     // While these bytes are at hand.

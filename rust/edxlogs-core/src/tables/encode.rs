@@ -13,6 +13,10 @@ use crate::part::parquet::ParquetWriter;
 use crate::part::{Compression, Encoder, Format};
 use crate::tables::json;
 
+/// So many bytes of an output are brought to disk at a time, while others are made: at the end all
+/// of them would have to be waited for.
+const SYNC_BYTES: usize = 8 * 1024 * 1024;
+
 /// Makes the bytes that a stretch of rows adds to an output; one a thread and stretch.
 pub enum BlockEncoder {
     /// Row groups, in a file of their own.
@@ -82,7 +86,15 @@ impl BlockEncoder {
 }
 
 /// An output file, to which stretches are added in order.
-pub enum TableOutput {
+pub struct TableOutput {
+    writer: Writer,
+    /// The same file.
+    file: File,
+    /// Bytes that were written since some were brought to disk.
+    unsynced: usize,
+}
+
+enum Writer {
     /// Whose row groups are copied as they are.
     Parquet(Box<ParquetWriter<BufWriter<File>>>),
     /// Of CSV or JSON Lines.
@@ -100,19 +112,20 @@ impl TableOutput {
         schema: &SchemaRef,
         metadata: &[(String, String)],
     ) -> Result<Self> {
-        let mut out = BufWriter::new(file);
-        Ok(match format {
+        let mut out = BufWriter::new(file.try_clone().map_err(Error::encode)?);
+        let writer = match format {
             Format::Parquet => {
-                Self::Parquet(Box::new(ParquetWriter::new(out, schema.clone(), metadata)?))
+                Writer::Parquet(Box::new(ParquetWriter::new(out, schema.clone(), metadata)?))
             }
             Format::Csv { .. } => {
                 let mut header = Vec::new();
                 csv::push_header(schema, &mut header);
                 out.write_all(&header).map_err(Error::encode)?;
-                Self::Text(out)
+                Writer::Text(out)
             }
-            _ => Self::Text(out),
-        })
+            _ => Writer::Text(out),
+        };
+        Ok(Self { writer, file, unsynced: 0 })
     }
 
     /// Adds the bytes of a stretch.
@@ -120,21 +133,27 @@ impl TableOutput {
     /// # Errors
     /// `Encode`.
     pub fn append(&mut self, encoded: Vec<u8>) -> Result<()> {
-        match self {
-            Self::Parquet(writer) => writer.copy(&Bytes::from(encoded)),
-            Self::Text(out) => out.write_all(&encoded).map_err(Error::encode),
+        self.unsynced += encoded.len();
+        match &mut self.writer {
+            Writer::Parquet(writer) => writer.copy(&Bytes::from(encoded))?,
+            Writer::Text(out) => out.write_all(&encoded).map_err(Error::encode)?,
         }
+        if self.unsynced >= SYNC_BYTES {
+            self.unsynced = 0;
+            self.file.sync_data().map_err(Error::encode)?;
+        }
+        Ok(())
     }
 
-    /// Writes what is left, and hands the file back.
+    /// Writes what is left.
     ///
     /// # Errors
     /// `Encode`.
-    pub fn finish(self) -> Result<File> {
-        let out = match self {
-            Self::Parquet(writer) => writer.finish()?,
-            Self::Text(out) => out,
+    pub fn finish(self) -> Result<()> {
+        let mut out = match self.writer {
+            Writer::Parquet(writer) => writer.finish()?,
+            Writer::Text(out) => out,
         };
-        out.into_inner().map_err(|error| Error::encode(error.into_error()))
+        out.flush().map_err(Error::encode)
     }
 }
