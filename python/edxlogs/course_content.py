@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edxlogs.errors import FormatError, OutputError
+from edxlogs.errors import FormatError
 from edxlogs.names import shown
 from edxlogs.research_package import walk
 from edxlogs.table_account import Counts
@@ -27,7 +27,7 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
     """Unpack a gzipped tar into a new folder; what is wrong with it is in the result.
 
     Raises:
-        OutputError: the folder cannot be written.
+        OSError: the folder cannot be written.
     """
     counts = Counts()
     files = 0
@@ -48,8 +48,6 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
         return Converted(counts, error=error)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         return Converted(counts, error=_refuse(label, "holds a name twice"))
-    except OSError as error:
-        raise OutputError(str(error.strerror)) from error
     return Converted(counts)
 
 

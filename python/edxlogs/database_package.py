@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edxlogs.database_tables import Table, tables
-from edxlogs.errors import ConfigError
+from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
 from edxlogs.packages import describe_key
@@ -91,9 +91,9 @@ class DatabasePackage:
         """
         try:
             return self.archive.open(member.stored)
+        except EdxlogsError:
+            raise
         except OSError as error:
-            if isinstance(error, ValueError):
-                raise
             raise cannot_open(self.place, error) from error
 
 
@@ -120,7 +120,7 @@ def open_package(place: str, s3: S3 | None = None) -> DatabasePackage:
                 lambda offset, length: FileRange(place, offset, length),
                 check_headers=True,
             )
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except OSError as error:
         raise cannot_open(place, error) from error
     return _package(place, archive, status.st_size, (status.st_dev, status.st_ino))
 

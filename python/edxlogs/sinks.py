@@ -206,6 +206,17 @@ class OutputFile:
         except OSError as error:
             raise cannot_write(self.name, error) from error
 
+    def join(self, files: Iterable[Path]) -> None:
+        """Make the file of others, one after another."""
+        descriptor = self.create()
+        try:
+            with open(descriptor, "wb", closefd=False) as stream:
+                for path in files:
+                    with open(path, "rb") as file:
+                        shutil.copyfileobj(file, stream)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
     def part_path(self, number: int) -> Path:
         """Place for the hidden file of a part."""
         return self._folder / f"part-{number:06}"

@@ -175,9 +175,16 @@ class TableFolder:
             raise self._cannot(error) from error
 
     def work_path(self, name: str) -> Path:
-        """Place for a hidden file or folder; what is there is removed."""
+        """Place for a hidden file or folder; what is there is removed.
+
+        Raises:
+            OutputError: it cannot be.
+        """
         path = self._work / name
-        _remove(path)
+        try:
+            _remove(path)
+        except OSError as error:
+            raise self._cannot(error) from error
         return path
 
     def left_path(self, name: str) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.database_package import DatabasePackage, Member
 from edxlogs.database_tables import JOINED, joined_table, tables
-from edxlogs.errors import DecryptError, EdxlogsError, FormatError, OutputError
+from edxlogs.errors import DecryptError, EdxlogsError, FormatError, OutputError, SourceError
 from edxlogs.gpg import Gpg
 from edxlogs.gpg_input import Readable
 from edxlogs.gpg_verdict import Verdict
@@ -70,7 +70,8 @@ class Converted:
 class Progressing:
     """A member's reader that lets others know how much was read, and keeps what it raised."""
 
-    def __init__(self, reader: Readable, count: Callable[[int], None]) -> None:
+    def __init__(self, label: str, reader: Readable, count: Callable[[int], None]) -> None:
+        self.label = label
         self.error: EdxlogsError | None = None
         self.bytes_read = 0
         self._reader = reader
@@ -96,6 +97,12 @@ class Progressing:
         except EdxlogsError as error:
             self.error = error
             raise
+        except OSError as error:
+            why = (
+                f"cannot read: {self.label}: {error.strerror}; look at the disk, or fetch it again"
+            )
+            self.error = SourceError(why, self.label)
+            raise self.error from error
         self.bytes_read += len(data)
         self._count(len(data))
         return data
@@ -205,7 +212,7 @@ class TableReader:
             data: Progressing | None = None
             try:
                 with opener() as reader:
-                    data = Progressing(reader, self._count)
+                    data = Progressing(label, reader, self._count)
                     converted, verdict = self._read(label, data, work, length)
             except OutputError:
                 raise

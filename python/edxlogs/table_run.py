@@ -21,7 +21,7 @@ from edxlogs.course_content import unpack
 from edxlogs.course_stems import Key, course_of
 from edxlogs.database_package import DatabasePackage, Member, epoch_day
 from edxlogs.database_tables import JOINED, Table, joined_table, tables
-from edxlogs.errors import FormatError, OutputError, SourceError
+from edxlogs.errors import FormatError, SourceError, cannot_write
 from edxlogs.member_names import MemberName, describe_member
 from edxlogs.names import shown
 from edxlogs.research_package import PassingFile, ResearchPackage, walk
@@ -353,9 +353,10 @@ class TableRun:
     def _naming_output(self) -> Iterator[None]:
         try:
             yield
-        except OutputError as error:
-            why = "make room, or name another folder"
-            raise OutputError(f"output: {self.folder.name}: {error}; {why}") from error
+        except SourceError:
+            raise
+        except OSError as error:
+            raise cannot_write(self.folder.name, error) from error
 
     def _take(self, task: _Task, done: Converted) -> None:
         """Enter what came of a file."""
@@ -493,15 +494,10 @@ class TableRun:
                 break
         return path
 
-    def write_rejects(self, descriptor: int) -> None:
-        """Write the rejected rows of what was delivered, in the order of the account."""
-        for task in self._tasks:
-            if task.account.status is Status.DELIVERED and task.rejects is not None:
-                if not task.rejects.exists():
-                    continue
-                with task.rejects.open("rb") as rejects:
-                    while data := rejects.read(1 << 20):
-                        os.write(descriptor, data)
+    def rejects(self) -> Iterator[Path]:
+        """Files of the rejected rows of what was delivered, in the order of the account."""
+        delivered = (task for task in self._tasks if task.account.status is Status.DELIVERED)
+        return (task.rejects for task in delivered if task.rejects and task.rejects.exists())
 
 
 def _output(task: _Task) -> Path:

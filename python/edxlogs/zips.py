@@ -80,6 +80,7 @@ class ZipArchive:
 
     Raises:
         FormatError: it is no zip, or one that must not be trusted.
+        OSError: it cannot be read.
     """
 
     def __init__(
@@ -106,12 +107,15 @@ class ZipArchive:
                 self._check_header(member, file.read(_LOCAL_BYTES), file.read)
 
     def _directory(self, file: BinaryIO) -> tuple[list[zipfile.ZipInfo], int]:
+        bounded = _Bounded(file)
         try:
-            with zipfile.ZipFile(_Bounded(file)) as archive:
+            with zipfile.ZipFile(bounded) as archive:
                 return archive.infolist(), archive.start_dir
         except EdxlogsError:
             raise
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError):
+            if bounded.error is not None:
+                raise bounded.error from None
             raise FormatError(
                 f"{self.label}: is no zip, or one that is cut off or damaged; fetch it again",
                 self.label,
@@ -297,12 +301,17 @@ class _Bounded:
     """A file that is never read in large pieces: zipfile takes a directory's size on trust."""
 
     def __init__(self, file: BinaryIO) -> None:
+        self.error: OSError | None = None  # which zipfile takes for a sign of no zip
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
         if size > DIRECTORY_BYTES:
             raise zipfile.BadZipFile
-        return self._file.read(size if size >= 0 else DIRECTORY_BYTES)
+        try:
+            return self._file.read(size if size >= 0 else DIRECTORY_BYTES)
+        except OSError as error:
+            self.error = error
+            raise
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset, whence)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +31,7 @@ from edxlogs.names import shown
 from edxlogs.query import Conditions, make_query, values
 from edxlogs.s3 import SCHEME
 from edxlogs.selection import Selection
-from edxlogs.sinks import STDOUT, OutputFile
+from edxlogs.sinks import STDOUT
 from edxlogs.sources import Source
 from edxlogs.store import HOME, Store
 from edxlogs.suggestions import near_columns
@@ -137,7 +136,7 @@ def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[
         with keeps_datasets([target]):
             command.read_into([target], wanted.dedupe)
         if rejects is not None:
-            _write_rejects(rejects, target.rejects(selection.sources))
+            rejects.join(target.rejects(selection.sources))
         account = target.account
         if target.commits or not is_own:
             end(target, beside)
@@ -233,16 +232,6 @@ def is_unchanged(stores: Sequence[Store], source: Source) -> bool:
     known = [store.manifest.newest(now.key) for store in stores]
     looks = (now.size, now.time)
     return any(one is not None and (one.identity.size, one.identity.time) == looks for one in known)
-
-
-def _write_rejects(target: OutputFile, files: Iterable[Path]) -> None:
-    try:
-        with open(target.create(), "wb", closefd=False) as out:
-            for path in files:
-                with open(path, "rb") as file:
-                    shutil.copyfileobj(file, out)
-    except OSError as error:
-        raise cannot_write(target.name, error) from error
 
 
 def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> None:

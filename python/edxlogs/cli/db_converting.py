@@ -80,7 +80,7 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             version=_core.__version__, seconds=round(time.monotonic() - start, 3), hints=hints
         )
         if "rejects" in files:
-            run.write_rejects(files["rejects"].create())
+            files["rejects"].join(run.rejects())
         if "report" in files:
             style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
             files["report"].write(orjson.dumps(report, option=style))

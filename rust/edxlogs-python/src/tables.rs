@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use edxlogs_core::error::{Error, ErrorKind, Result};
@@ -121,7 +121,7 @@ impl OraJoin {
     ) -> PyResult<u64> {
         let format = format(format_name)?;
         let origin = Origin { course: None, site, package, member, day };
-        let file = spool::create_private(&target)?;
+        let file = create(&target)?;
         py.detach(|| {
             let (table, schema) = (&table.inner, table.inner.schema());
             let mut output = TableOutput::new(file, format, &schema, &metadata)?;
@@ -135,6 +135,11 @@ impl OraJoin {
         })
         .map_err(|error: Error| to_python(&error))
     }
+}
+
+/// Makes the file of an output.
+fn create(path: &Path) -> PyResult<File> {
+    spool::create_private(path).map_err(|error| to_python(&Error::encode(error)))
 }
 
 /// Takes the rows of one table.
@@ -191,7 +196,7 @@ pub fn convert<'py>(
         let target = target.get();
         Sending::Join(Arc::clone(&target.join), target.table.clone())
     } else {
-        let file = spool::create_private(&target.extract::<PathBuf>()?)?;
+        let file = create(&target.extract::<PathBuf>()?)?;
         let output = TableOutput::new(file, format, &table.schema(), &metadata)
             .map_err(|error| to_python(&error))?;
         Sending::File(Box::new(output))
