@@ -28,49 +28,15 @@ from edxlogs.research_package import PassingFile, ResearchPackage, walk
 from edxlogs.table_account import Counts, MemberAccount, Status, TableAccount
 from edxlogs.table_courses import Courses, TableChoice
 from edxlogs.table_folder import TableFolder, relative_path
-from edxlogs.table_journal import Record, Records, key_of
+from edxlogs.table_journal import Records, key_of
 from edxlogs.table_ora import join_ora, ora_files
 from edxlogs.table_reading import Converted, TableReader, core_table
+from edxlogs.table_tasks import Release, Task
 from edxlogs.threads import Workers, in_worker
 
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
 _ENDINGS = {"csv-excel-safe": "csv"}
-
-
-@dataclass(slots=True)
-class _Task:
-    """Rows on their way to a file: those of a file of a package, or what follows from them."""
-
-    name: str
-    table: Table
-    key: Key
-    file_stem: str
-    account: MemberAccount
-    read: Callable[[int], None] = lambda _: None
-    size: int = 0
-    courses: dict[str, int] = field(default_factory=dict)
-    rows: Path | None = None
-    rejects: Path | None = None
-    record: Record | None = None
-    on_disk: bool = False
-
-
-@dataclass(slots=True)
-class _Release:
-    """A package of the research exchange that is read.
-
-    Attributes:
-        package: it.
-        identity: what tells it from others and from other releases of it.
-        tasks: its files, as they came by.
-        is_whole: whether it was read to its end, and passed its checks.
-    """
-
-    package: ResearchPackage
-    identity: tuple[object, ...]
-    tasks: list[_Task] = field(default_factory=list)
-    is_whole: bool = False
 
 
 @dataclass
@@ -108,8 +74,8 @@ class TableRun:
     account: TableAccount = field(default_factory=TableAccount)
     _courses: Courses = field(init=False)
     _outputs: set[Path] = field(default_factory=set)
-    _tasks: list[_Task] = field(default_factory=list)
-    _research: list[_Release] = field(default_factory=list)
+    _tasks: list[Task] = field(default_factory=list)
+    _research: list[Release] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _records: Records = field(init=False)
 
@@ -129,9 +95,9 @@ class TableRun:
                 self._plan(package)
             else:
                 self._plan_research(package)
-        self.folder.keep({path.name for task in self._tasks for path in _ready(task)})
+        self.folder.keep({path.name for task in self._tasks for path in task.left()})
         for task in self._tasks:
-            if _is_published(task):
+            if task.is_published:
                 continue
             task.account.course = self._courses.course(task.key)
             if task.account.course is not None or not task.table.is_of_course:
@@ -144,7 +110,7 @@ class TableRun:
         return len(self._to_read) + len(self._research)
 
     @property
-    def _to_read(self) -> list[_Task]:
+    def _to_read(self) -> list[Task]:
         return [task for task in self._tasks if task.record is None]
 
     def _plan(self, package: DatabasePackage) -> None:
@@ -160,7 +126,7 @@ class TableRun:
                 if key in wanted:
                     self._plan_ora(package, key, members)
 
-    def _wanted(self, package: DatabasePackage) -> Iterator[tuple[_Task, Member]]:
+    def _wanted(self, package: DatabasePackage) -> Iterator[tuple[Task, Member]]:
         for member in package.members:
             table = member.name.table
             account = self._enter(package.place, member.path, member.name)
@@ -193,9 +159,9 @@ class TableRun:
             return self.choice.may_be_wanted(name.stem)
         return not self.choice.courses  # files of an organisation are of no course
 
-    def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> _Task:
+    def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> Task:
         file_stem = f"{stem}-{name.site}" if name.site else stem
-        return _Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
+        return Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
 
     def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
         name = members[0].name
@@ -217,7 +183,7 @@ class TableRun:
         checksum = None
         with suppress(SourceError):  # of which its reading tells
             checksum = in_worker(package.checksum)
-        release = _Release(package, (package.name, package.size, checksum))
+        release = Release(package, (package.name, package.size, checksum))
         members = self._records.members(self._package_key(release))
         if members is None:
             self._research.append(release)
@@ -231,7 +197,7 @@ class TableRun:
                 self._tasks.append(task)
                 self._recall_as(key, task)
 
-    def _package_key(self, release: _Release) -> str:
+    def _package_key(self, release: Release) -> str:
         choice = (self.choice.courses, self.choice.tables, self.choice.sites)
         asked = (choice, self.choice.known_courses, self.unpack, self.expand, self.course_first)
         return key_of("package", *release.identity, *asked, *self._asked(derived=self.expand))
@@ -261,11 +227,11 @@ class TableRun:
 
     def _publish(self) -> None:
         delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
-        fresh = [task for task in delivered if not _is_published(task)]
+        fresh = [task for task in delivered if not task.is_published]
         if not all(task.on_disk for task in fresh):
             self.folder.sync()
         for task in fresh:
-            self.folder.refuse(_output(task))
+            self.folder.refuse(task.output)
         done = (
             (task.name, task.account, task.courses, task.rows)
             for task in fresh
@@ -279,9 +245,9 @@ class TableRun:
         self._records.publish(done, course_first=self.course_first)
         for task in fresh:
             assert task.rows is not None
-            self.folder.publish(task.rows, _output(task))
+            self.folder.publish(task.rows, task.output)
 
-    def _recall(self, task: _Task, *identity: object) -> None:
+    def _recall(self, task: Task, *identity: object) -> None:
         """Take from the records what an earlier run has done of a file."""
         if task.table.is_content:  # is as it is, whatever the tables are made to
             self._recall_as(key_of(*identity, _core.__version__), task)
@@ -292,7 +258,7 @@ class TableRun:
     def _asked(self, *, derived: object) -> tuple[object, ...]:
         return (self.format_name, derived, self.keep_rejects, _core.__version__)
 
-    def _recall_as(self, key: str, task: _Task) -> None:
+    def _recall_as(self, key: str, task: Task) -> None:
         task.name = key
         record = self._records.recall(task.name, task.account, course_first=self.course_first)
         if record is None:
@@ -304,7 +270,7 @@ class TableRun:
         if task.table.is_of_course and course is not None:
             self._courses.tell(task.key, course)
 
-    def _read(self, tasks: Sequence[_Task], *, at_once: int, threads: int) -> None:
+    def _read(self, tasks: Sequence[Task], *, at_once: int, threads: int) -> None:
         if not tasks:
             return
         workers = Workers([partial(task.read, threads) for task in tasks], at_once).start()
@@ -317,7 +283,7 @@ class TableRun:
             workers.stop(patience_seconds=2)
             raise
 
-    def _target(self, task: _Task, options: dict[str, Any]) -> Path:
+    def _target(self, task: Task, options: dict[str, Any]) -> Path:
         """The hidden file of a task, new; where its rejected rows go is in the options."""
         task.rows = self.folder.work_path(f"{task.name}-rows")
         if self.keep_rejects:
@@ -330,7 +296,7 @@ class TableRun:
         return {"format_name": self.format_name, "threads": threads, "metadata": metadata}
 
     def _read_member(
-        self, task: _Task, package: DatabasePackage, member: Member, threads: int
+        self, task: Task, package: DatabasePackage, member: Member, threads: int
     ) -> None:
         """Read a file into a hidden one, or into a hidden folder."""
         options = self._options(threads)
@@ -358,7 +324,7 @@ class TableRun:
         except OSError as error:
             raise cannot_write(self.folder.name, error) from error
 
-    def _take(self, task: _Task, done: Converted) -> None:
+    def _take(self, task: Task, done: Converted) -> None:
         """Enter what came of a file."""
         account = task.account
         task.courses = done.courses
@@ -376,12 +342,12 @@ class TableRun:
                 self._records.add_ready(task.name, account, task.courses, task.rows, task.rejects)
             task.on_disk = True
 
-    def _withhold(self, task: _Task, error: str) -> None:
+    def _withhold(self, task: Task, error: str) -> None:
         task.account.status = Status.WITHHELD
         task.account.error = error
         task.account.counts = task.account.counts.as_withheld()
 
-    def _read_research(self, release: _Release) -> None:
+    def _read_research(self, release: Release) -> None:
         """Convert the tables of a package of the research exchange as they come by."""
         package = release.package
         tasks = release.tasks
@@ -410,7 +376,7 @@ class TableRun:
                 self._withhold(task, str(done.error))
         self._tasks += tasks
 
-    def _read_file(self, release: _Release, file: PassingFile) -> _Task:
+    def _read_file(self, release: Release, file: PassingFile) -> Task:
         """One file of such a package; events and what is not asked for are left."""
         package, path, day = release.package, file.path, file.day
         name = describe_member(path) if day is not None else MemberName()
@@ -453,11 +419,11 @@ class TableRun:
                 if task.account.course is not None:
                     self._courses.tell(task.key, task.account.course)
         self._outputs |= {
-            Path(t.record["output"]) for t in delivered if t.record and _is_published(t)
+            Path(t.record["output"]) for t in delivered if t.record and t.is_published
         }
         for task in delivered:
             account = task.account
-            if task.record is not None and _is_published(task):
+            if task.record is not None and task.is_published:
                 account.output = task.record["output"]
                 account.course = task.record["course"]
                 if not self.choice.wants_course(account.course) and task.table.is_of_course:
@@ -475,7 +441,7 @@ class TableRun:
                     )
             account.output = os.fspath(self._relative(task, unique=True))
 
-    def _relative(self, task: _Task, *, unique: bool = False) -> Path:
+    def _relative(self, task: Task, *, unique: bool = False) -> Path:
         """Where a file's rows go; another place, if another file's rows go there."""
         ending = _ENDINGS.get(self.format_name, self.format_name)
         for number in range(1, len(self._tasks) + 2):
@@ -498,18 +464,3 @@ class TableRun:
         """Files of the rejected rows of what was delivered, in the order of the account."""
         delivered = (task for task in self._tasks if task.account.status is Status.DELIVERED)
         return (task.rejects for task in delivered if task.rejects and task.rejects.exists())
-
-
-def _output(task: _Task) -> Path:
-    assert task.account.output is not None
-    return Path(task.account.output)
-
-
-def _is_published(task: _Task) -> bool:
-    return task.record is not None and "output" in task.record
-
-
-def _ready(task: _Task) -> Iterator[Path]:
-    """Hidden files that an earlier run has left, and this one takes."""
-    if task.record is not None and not _is_published(task):
-        yield from (path for path in (task.rows, task.rejects) if path is not None)

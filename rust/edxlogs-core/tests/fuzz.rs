@@ -6,6 +6,8 @@
 mod gzip;
 #[path = "../../../fuzz/src/scanner.rs"]
 mod scanner;
+#[path = "../../../fuzz/src/tables.rs"]
+mod tables;
 
 use std::io::Write;
 
@@ -74,4 +76,17 @@ fn the_gzip_reader_agrees_with_flate2() {
     let members: Vec<u8> = lines()[..20].iter().flat_map(|line| packed(line)).collect();
     let few = lines().into_iter().take(10).map(|line| packed(&line));
     run(&few.chain([members]).collect::<Vec<_>>(), 200, gzip::check);
+}
+
+#[test]
+fn tables_are_what_they_are_byte_by_byte() {
+    let rows = [
+        "1\t{\"a\": [1, \"x\\\\n\"]}\t2014-10-05 12:00:01\ta\\\tb\\n\nNULL\tNULL\t\\N\t\\\\N\n",
+        "2\t[{\"b\": null}, 1.5e3]\t0000-00-00 00:00:00\té\0\\0\\r\n\n3\t\\t{\t\t\\\\\\t",
+        "4,\"{\"\"a\"\": 1}\",2014-10-05 12:00:01,\"x\ny\"\r\n",
+        "{\"i4x://X/1/problem/a\": {\"category\": \"problem\", \"children\": [], \"metadata\": {}}}",
+        "{\"_id\": {\"$oid\": \"53\"}, \"body\": \"x\", \"votes\": {\"up_count\": 1}}\n",
+    ];
+    let rows = rows.map(|row| row.as_bytes().to_vec());
+    run(&rows, 1000, tables::check);
 }

@@ -122,7 +122,10 @@ impl<'t> CsvReader<'t> {
     ) -> Result<()> {
         let mut text = std::mem::take(&mut self.rest);
         match block {
-            Some(block) => text.extend_from_slice(&block.bytes),
+            Some(block) => {
+                self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
+                text.extend_from_slice(&block.bytes);
+            }
             // The last row may lack its end.
             None if !text.is_empty() && !text.ends_with(b"\n") => text.push(b'\n'),
             None => {}
@@ -166,7 +169,6 @@ impl<'t> CsvReader<'t> {
     fn pass(&mut self, row: &[u8]) {
         self.line += memchr::memchr_iter(b'\n', row).count() as u64;
         self.offset += row.len() as u64;
-        self.stats.bytes_expanded += row.len() as u64;
     }
 
     fn record(&mut self, row: &[u8], fields: &Fields) -> Result<()> {
