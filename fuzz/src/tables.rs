@@ -20,29 +20,33 @@ const COLUMNS: [(&str, ColumnType); 4] = [
     ("note", ColumnType::Text),
 ];
 
-/// Panics where the two disagree.
+const DIALECTS: [Dialect; 5] =
+    [Dialect::Tab, Dialect::Module, Dialect::Csv, Dialect::Structure, Dialect::Forum];
+
+/// Panics where the two disagree. The first byte says which dialect, the others are rows.
 pub fn check(data: &[u8]) {
+    let Some((&first, data)) = data.split_first() else {
+        return;
+    };
+    let dialect = DIALECTS[usize::from(first) % DIALECTS.len()];
     let header = |separator| COLUMNS.map(|(name, _)| name).join(separator) + "\n";
-    for (dialect, header) in [
-        (Dialect::Tab, header("\t")),
-        (Dialect::Module, header("\t")),
-        (Dialect::Csv, header(",")),
-        (Dialect::Structure, String::new()),
-        (Dialect::Forum, String::new()),
-    ] {
-        let text = [header.as_bytes(), data].concat();
-        let (stats, batches, ended) = read(&text, dialect);
-        let handed_on: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let rejected: u64 = stats.rejected.iter().sum();
-        assert_eq!(stats.rows, stats.rows_written + rejected);
-        if ended {
-            assert_eq!(stats.rows_written, handed_on as u64);
-            assert_eq!(stats.bytes_expanded, text.len() as u64);
-        }
-        if matches!(dialect, Dialect::Tab | Dialect::Module) && !stats.literals {
-            assert!(ended);
-            between_tabs(data, dialect, &stats, &batches);
-        }
+    let header = match dialect {
+        Dialect::Tab | Dialect::Module => header("\t"),
+        Dialect::Csv => header(","),
+        Dialect::Structure | Dialect::Forum => String::new(),
+    };
+    let text = [header.as_bytes(), data].concat();
+    let (stats, batches, ended) = read(&text, dialect);
+    let handed_on: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let rejected: u64 = stats.rejected.iter().sum();
+    assert_eq!(stats.rows, stats.rows_written + rejected);
+    if ended {
+        assert_eq!(stats.rows_written, handed_on as u64);
+        assert_eq!(stats.bytes_expanded, text.len() as u64);
+    }
+    if matches!(dialect, Dialect::Tab | Dialect::Module) && !stats.literals {
+        assert!(ended);
+        between_tabs(data, dialect, &stats, &batches);
     }
 }
 

@@ -87,6 +87,7 @@ fn tables_are_what_they_are_byte_by_byte() {
         "{\"i4x://X/1/problem/a\": {\"category\": \"problem\", \"children\": [], \"metadata\": {}}}",
         "{\"_id\": {\"$oid\": \"53\"}, \"body\": \"x\", \"votes\": {\"up_count\": 1}}\n",
     ];
-    let rows = rows.map(|row| row.as_bytes().to_vec());
-    run(&rows, 1000, tables::check);
+    // Each in each dialect.
+    let rows = (0..5).flat_map(|dialect| rows.map(|row| [&[dialect], row.as_bytes()].concat()));
+    run(&rows.collect::<Vec<_>>(), 1000, tables::check);
 }
