@@ -6,7 +6,7 @@
 #   make test-slow  the long ones
 #   make lint       formats, lints, types, docs of the code
 #   make bench      speed beside igzip and the peers; takes long
-#   make fuzz       the scanner and the gzip reader against other parsers, a minute each, or
+#   make fuzz       the scanner, the gzip reader and the tables against others, a minute each, or
 #                   SECONDS=… each
 #   make docs       pages that follow from the code
 #   make clean      remove all that was made
