@@ -70,7 +70,8 @@ def state_of(path: Path) -> tuple[int, int]:
     """What tells a file, or a folder of files, from one that was changed since.
 
     Returns:
-        Bytes, and the latest time of modification in nanoseconds.
+        Bytes, and the latest time of modification of a file in nanoseconds; folders have another
+        after they were renamed on some systems.
 
     Raises:
         OSError: it is not there.
@@ -79,8 +80,7 @@ def state_of(path: Path) -> tuple[int, int]:
     if not stat.S_ISDIR(status.st_mode):
         return status.st_size, status.st_mtime_ns
     inside = [state_of(one) for one in path.iterdir()]
-    latest = max((modified for _, modified in inside), default=0)
-    return sum(size for size, _ in inside), max(status.st_mtime_ns, latest)
+    return sum(size for size, _ in inside), max((time for _, time in inside), default=0)
 
 
 class TableFolder:
