@@ -16,7 +16,7 @@ from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.database_package import DatabasePackage, open_package
 from edxlogs.database_tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.member_names import describe_member
 from edxlogs.names import KNOWN_SITES, shown
 from edxlogs.query import values
@@ -72,7 +72,12 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             unpack=options["unpack"],
             account=account,
         )
-        _convert(run, options)
+        try:
+            _convert(run, options)
+        except KeyboardInterrupt:
+            if folder.journal.exists():
+                raise ResumableInterrupt from None
+            raise
         delivered = any(one.status is Status.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
         hints = [] if delivered else choice.hints(names)
