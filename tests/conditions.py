@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -53,9 +54,12 @@ class Conditions:
                 words.append(f"{option}={one.isoformat() if isinstance(one, datetime) else one}")
         return words
 
-    def select(self, rows: Sequence[product.Row]) -> list[product.Row]:
-        """Those rows of the oracle that match."""
-        return [row for row in rows if oracle.matches({}, row, **self.judged)]
+    def select(self, path: Path) -> list[product.Row]:
+        """The oracle's rows of a file that match.
+
+        Their columns alone do not tell: an object is no name, and a text that looks like one is.
+        """
+        return oracle.filter_file(path, **self.judged)
 
 
 def conditions(rows: Sequence[product.Row], *, most: int = 3) -> SearchStrategy[Conditions]:
