@@ -248,6 +248,26 @@ class TableFolder:
         except OSError as error:
             raise self._cannot(error) from error
 
+    def move(self, earlier: Path, relative: Path) -> None:
+        """Give a file or folder that has a name another; places that are empty then are removed.
+
+        Raises:
+            ConfigError: there is such a file.
+            OutputError: it cannot be done.
+        """
+        source, target = self.target / earlier, self.target / relative
+        self.refuse(relative)
+        try:
+            self._make_folder(target.parent)
+            if os.path.lexists(target):
+                _remove(source)
+            else:
+                os.rename(source, target)
+            with suppress(OSError):
+                os.removedirs(source.parent)
+        except OSError as error:
+            raise self._cannot(error) from error
+
     def _publish_folder(self, work: Path, target: Path) -> None:
         for folder, _, files in os.walk(work):
             os.chmod(folder, self.mode | (self.mode & 0o444) >> 2 | 0o700)

@@ -54,11 +54,27 @@ class Records:
         self._lock = threading.Lock()
 
     def _is_there(self, record: Record) -> bool:
+        state = record["size"], record["modified"]
+        if self._has(record["output"], state):
+            return True
+        earlier = record.pop("moved_from", None)
+        if earlier is None or not self._has(earlier, state):
+            return False
+        record["output"], record["course"] = earlier, None  # the run was killed before the move
+        return True
+
+    def _has(self, output: str, state: tuple[int, int]) -> bool:
         try:
-            state = state_of(self._folder.target / record["output"])
+            return state_of(self._folder.target / output) == state
         except OSError:
             return False
-        return state == (record["size"], record["modified"])
+
+    def output(self, key: str, *, course_first: bool) -> Path | None:
+        """Where an earlier run has put the rows of a file, even if they are to be overwritten."""
+        record = self._published.get(key)
+        if record is None or record["course_first"] is not course_first:
+            return None
+        return Path(record["output"])
 
     def recall(self, key: str, account: MemberAccount, *, course_first: bool) -> Record | None:
         """What an earlier run has done of a file, entered into its account; None if nothing.
@@ -162,7 +178,14 @@ class Records:
         for key, account, courses, path in done:
             output = account.output or ""
             size, modified = state_of(path)
+            earlier = self.output(key, course_first=course_first)
+            moved_from = None
+            if earlier is not None and earlier != Path(output):
+                moved_from = os.fspath(earlier)
+                if by_output.get(moved_from) is self._published[key]:
+                    del by_output[moved_from]
             place = {
+                "moved_from": moved_from,
                 "output": output,
                 "size": size,
                 "modified": modified,

@@ -37,6 +37,7 @@ from edxlogs.threads import Workers, in_worker
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
 _ENDINGS = {"csv-excel-safe": "csv"}
+_NAME_COURSE = "; name its course in a file for --known-courses, and run again"
 
 
 @dataclass
@@ -230,22 +231,37 @@ class TableRun:
         fresh = [task for task in delivered if not task.is_published]
         if not all(task.on_disk for task in fresh):
             self.folder.sync()
-        for task in fresh:
+        moved = list(self._moved(delivered))
+        for task in (*fresh, *(task for task, _ in moved if task.is_published)):
             self.folder.refuse(task.output)
-        done = (
+        done = [
             (task.name, task.account, task.courses, task.rows)
             for task in fresh
             if task.rows is not None
-        )
+        ]
+        done += [
+            (task.name, task.account, task.courses, self.folder.target / earlier)
+            for task, earlier in moved
+            if task.is_published
+        ]
         for release in self._research:
             if release.is_whole:
                 members = [(task.name, task.account) for task in release.tasks]
                 key = self._package_key(release)
                 self._records.add_package(key, release.package.place, members)
         self._records.publish(done, course_first=self.course_first)
+        for task, earlier in moved:
+            self.folder.move(earlier, task.output)
         for task in fresh:
             assert task.rows is not None
             self.folder.publish(task.rows, task.output)
+
+    def _moved(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Path]]:
+        """Files that have another place since their course is known, and the place before."""
+        for task in tasks:
+            earlier = self._records.output(task.name, course_first=self.course_first)
+            if earlier is not None and earlier != task.output:
+                yield task, earlier
 
     def _recall(self, task: Task, *identity: object) -> None:
         """Take from the records what an earlier run has done of a file."""
@@ -424,22 +440,27 @@ class TableRun:
         for task in delivered:
             account = task.account
             if task.record is not None and task.is_published:
-                account.output = task.record["output"]
                 account.course = task.record["course"]
-                if not self.choice.wants_course(account.course) and task.table.is_of_course:
-                    account.status, account.counts = Status.LEFT, Counts()
-                continue
             if task.table.is_of_course:
                 account.course = account.course or self._courses.course(task.key)
                 if not self.choice.wants_course(account.course):
                     account.status = Status.LEFT
                     account.counts = Counts()
                     continue
-                if account.course is None:
-                    account.warnings.append(
-                        f"{account.member}: nothing tells which course it is of"
-                    )
+                self._warn_of_unknown(account)
+            if task.record is not None and task.is_published:
+                account.output = task.record["output"]
+                if account.course == task.record["course"]:
+                    continue
             account.output = os.fspath(self._relative(task, unique=True))
+
+    def _warn_of_unknown(self, account: MemberAccount) -> None:
+        """Say that the course of a file is not known, or no more that it was not."""
+        warning = f"{account.member}: nothing tells which course it is of{_NAME_COURSE}"
+        with suppress(ValueError):
+            account.warnings.remove(warning)
+        if account.course is None:
+            account.warnings.append(warning)
 
     def _relative(self, task: Task, *, unique: bool = False) -> Path:
         """Where a file's rows go; another place, if another file's rows go there."""

@@ -275,6 +275,42 @@ def _lone(folder: Path) -> Path:
     return make_package.write(folder / NAME, contents)
 
 
+def test_a_file_moves_when_its_course_is_known(tmp_path: Path) -> None:
+    path = _lone(tmp_path)
+    done = convert(path, tmp_path, "--overwrite")
+    assert "--known-courses" in done.told[0]
+    (unknown,) = (tmp_path / "out").rglob("*.parquet")
+    rows = unknown.read_bytes()
+    known = tmp_path / "out/wiki_article/course=UniversityX%2FHY-101%2F2013-Fall" / unknown.name
+    (tmp_path / "courses.txt").write_text(f"{make_package.COURSES[1]}\n")
+    words = ("db", "convert", path, "-o", "out", "--known-courses", "courses.txt", "-q")
+    # What is in its way is not replaced, and it stays where it is.
+    known.parent.mkdir()
+    known.write_bytes(b"mine")
+    done = run(*words, cwd=tmp_path)
+    assert done.code == 2, done.stderr
+    assert f"{known.name}: exists" in done.told[0]
+    assert (unknown.read_bytes(), known.read_bytes()) == (rows, b"mine")
+    known.unlink()
+    for _ in range(2):
+        done = run(*words, "--report", "again.json", cwd=tmp_path)
+        assert (done.code, done.told) == (0, [])
+        assert list((tmp_path / "out" / "wiki_article").rglob("*")) == [known.parent, known]
+        assert known.read_bytes() == rows
+        (member,) = json.loads((tmp_path / "again.json").read_bytes())["members"]
+        assert member["earlier"]
+        assert member["output"] == str(known.relative_to(tmp_path / "out"))
+        assert not member["warnings"]
+        (tmp_path / "again.json").unlink()
+        # As a run leaves it that is killed between the record and the move.
+        unknown.parent.mkdir()
+        known.rename(unknown)
+    # Without the list it is where it was.
+    done = run(*words[:5], "-q", cwd=tmp_path)
+    assert "nothing tells which course" in done.told[0]
+    assert list((tmp_path / "out").rglob("*.parquet")) == [unknown]
+
+
 def test_known_courses_name_what_nothing_tells(tmp_path: Path) -> None:
     path = _lone(tmp_path)
     done = convert(path, tmp_path)
@@ -285,7 +321,7 @@ def test_known_courses_name_what_nothing_tells(tmp_path: Path) -> None:
     done = convert(path, tmp_path, "--known-courses", "courses.txt", "--overwrite")
     assert done.code == 0, done.stderr
     folders = {folder.name for folder in (tmp_path / "out" / "wiki_article").iterdir()}
-    assert "course=UniversityX%2FHY-101%2F2013-Fall" in folders
+    assert folders == {"course=UniversityX%2FHY-101%2F2013-Fall"}
     table = pa.table(edxlogs.tables(path, known_courses=make_package.COURSES)["wiki_article"])
     assert table.column("course").to_pylist() == [make_package.COURSES[1]] * 3
     # Two that are spelled alike: neither is taken.
