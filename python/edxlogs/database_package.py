@@ -82,6 +82,14 @@ class DatabasePackage:
         """The day in days since 1970-01-01."""
         return None if self.day is None else epoch_day(self.day)
 
+    def is_copy_of(self, other: object) -> bool:
+        """Whether another package is the same file, or has the same name, size and directory."""
+        if not isinstance(other, DatabasePackage):
+            return False
+        if self.identity is not None and self.identity == other.identity:
+            return True
+        return (self.name, self.size, self.members) == (other.name, other.size, other.members)
+
     def open(self, member: Member) -> MemberReader:
         """Begin to read a member as it is stored.
 

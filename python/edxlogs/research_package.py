@@ -56,6 +56,20 @@ class ResearchPackage:
         """Its name without the endings."""
         return self.name.removesuffix(".gpg").removesuffix(".tar.gz")
 
+    def is_copy_of(self, other: object) -> bool:
+        """Whether another package is the same file, or has the same name, size and checksum.
+
+        Raises:
+            SourceError: one of them cannot be read.
+        """
+        if not isinstance(other, ResearchPackage):
+            return False
+        if self.identity is not None and self.identity == other.identity:
+            return True
+        if (self.name, self.size) != (other.name, other.size):
+            return False
+        return self.checksum() == other.checksum()
+
 
 def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
     """The package at a path or an `s3://` URL; None if it is neither encrypted nor a tar.

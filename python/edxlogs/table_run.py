@@ -77,6 +77,7 @@ class TableRun:
     _outputs: set[Path] = field(default_factory=set)
     _tasks: list[Task] = field(default_factory=list)
     _research: list[Release] = field(default_factory=list)
+    _keys: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _records: Records = field(init=False)
 
@@ -275,6 +276,9 @@ class TableRun:
         return (self.format_name, derived, self.keep_rejects, _core.__version__)
 
     def _recall_as(self, key: str, task: Task) -> None:
+        while key in self._keys:  # the same file in a package of the same name and size
+            key = key_of(key)
+        self._keys.add(key)
         task.name = key
         record = self._records.recall(task.name, task.account, course_first=self.course_first)
         if record is None:
@@ -371,6 +375,7 @@ class TableRun:
         def work(source: Any) -> Converted:
             for task in tasks:  # of a reading that has to be done again
                 self.account.members.remove(task.account)
+                self._keys.discard(task.name)
             tasks.clear()
             try:
                 for file in walk(source, package.place):

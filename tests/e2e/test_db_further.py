@@ -275,6 +275,62 @@ def _lone(folder: Path) -> Path:
     return make_package.write(folder / NAME, contents)
 
 
+def test_copies_of_a_package_are_read_once(tmp_path: Path) -> None:
+    path = _lone(tmp_path)
+    research = make_package.research(COURSE)
+    places: list[str | Path] = ["a.zip"]
+    (tmp_path / "a.zip").symlink_to(path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        places += [f"{folder}/{NAME}", f"{folder}/research.tar.gz"]
+        (tmp_path / folder / NAME).write_bytes(path.read_bytes())
+        (tmp_path / folder / "research.tar.gz").write_bytes(research)
+    places.append(path)
+    done = run("db", "convert", *places, "-o", "out", "-q", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert [told for told in done.told if "read once" in told] == [
+        f"edxlogs: warning: b/{NAME}: the same as a/{NAME}: read once",
+        "edxlogs: warning: b/research.tar.gz: the same as a/research.tar.gz: read once",
+        f"edxlogs: warning: {path}: the same as a.zip: read once",
+    ]
+    alone = run("db", "convert", *places[:3], "-o", "alone", "-q", cwd=tmp_path)
+    assert alone.code == 0, alone.stderr
+    assert _tables(tmp_path / "out") == _tables(tmp_path / "alone")
+
+
+def _tables(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*.parquet"))
+    }
+
+
+def test_like_packages_with_a_file_in_common(tmp_path: Path) -> None:
+    course = make_package.COURSES[1]
+    same = (make_package.file_name(tables()["wiki_article"], course, "prod"), b"id\n1\n")
+    other = make_package.file_name(tables()["auth_user"], course, "prod")
+    places = []
+    for folder, row in (("a", b"1"), ("b", b"2")):
+        (tmp_path / folder).mkdir()
+        members = [(name, iter([text])) for name, text in (same, (other, b"id\n" + row + b"\n"))]
+        places.append(make_package.write(tmp_path / folder / NAME, members))
+    assert len({place.stat().st_size for place in places}) == 1
+    for _ in range(2):
+        done = run("db", "convert", *places, "-o", "out", "-q", "--report", "r", cwd=tmp_path)
+        assert done.code == 0, done.stderr
+        assert json.loads((tmp_path / "r").read_bytes())["total"]["rows_written"] == 4
+        (tmp_path / "r").unlink()
+        ids = {
+            name: sorted(
+                row
+                for path in (tmp_path / "out" / name).rglob("*.parquet")
+                for row in pq.ParquetFile(path).read()["id"].to_pylist()
+            )
+            for name in ("wiki_article", "auth_user")
+        }
+        assert ids == {"wiki_article": [1, 1], "auth_user": [1, 2]}
+
+
 def test_a_file_moves_when_its_course_is_known(tmp_path: Path) -> None:
     path = _lone(tmp_path)
     done = convert(path, tmp_path, "--overwrite")

@@ -117,19 +117,22 @@ def _known_table(name: str) -> str:
 def _open(
     places: Sequence[str], account: TableAccount, options: dict[str, Any]
 ) -> list[DatabasePackage | ResearchPackage]:
-    """Open the packages, each once; those that cannot be are in the account."""
+    """Open the packages, each once, and one of several copies; what cannot be is in the account."""
     s3 = s3_of(options) if any(place.startswith(SCHEME) for place in places) else None
-    packages: dict[object, DatabasePackage | ResearchPackage] = {}
+    packages: list[DatabasePackage | ResearchPackage] = []
     for place in places:
         try:
             package = find_research_package(place, s3) or open_package(place, s3)
+            first = next((one.place for one in packages if package.is_copy_of(one)), None)
         except EdxlogsError as error:
             account.failed.append(str(error))
             _say(f"edxlogs: {error}", options)
             continue
-        if packages.setdefault(package.identity or package.place, package) is not package:
-            _say(f"edxlogs: warning: {package.place}: is named twice, and read once", options)
-    return list(packages.values())
+        if first is not None:
+            _say(f"edxlogs: warning: {package.place}: the same as {first}: read once", options)
+        else:
+            packages.append(package)
+    return packages
 
 
 def _say(message: str, options: dict[str, Any]) -> None:
