@@ -250,9 +250,14 @@ class TableRun:
                 members = [(task.name, task.account) for task in release.tasks]
                 key = self._package_key(release)
                 self._records.add_package(key, release.package.place, members)
+        # The record of a file that is moved holds both places; of one made anew, only the new one.
+        for task, earlier in moved:
+            if not task.is_published:
+                self.folder.move(earlier, task.output)
         self._records.publish(done, course_first=self.course_first)
         for task, earlier in moved:
-            self.folder.move(earlier, task.output)
+            if task.is_published:
+                self.folder.move(earlier, task.output)
         for task in fresh:
             assert task.rows is not None
             self.folder.publish(task.rows, task.output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,39 @@ def test_a_disk_that_fails_anywhere(
     for at in sorted(random.Random(kind).sample(range(calls), min(calls, 60))):
         where = tmp_path / str(at)
         _fails_and_goes_on(library, package, where, KINDS[kind], at, (wanted[0], wanted[1]))
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disk_that_fails_while_files_move(
+    tmp_path: Path, library: Path, kind: str, options: tuple[str, ...]
+) -> None:
+    """They were of no known course, and are of one now."""
+    course = make_package.COURSES[1]
+    untold = [
+        make_package.file_name(tables()[name], course, "prod")
+        for name in ("wiki_article", "wiki_articlerevision")
+    ]
+    members = [one for one in make_package.members([course], count=3) if one[0] in untold]
+    package = make_package.write(tmp_path / NAME, members)
+    (tmp_path / "courses.txt").write_text(f"{course}\n")
+    first, whole = tmp_path / "first", tmp_path / "whole"
+    first.mkdir()
+    words: list[str | Path] = ["db", "convert", package, "-o", "out", "-q"]
+    done, _ = faults.run(library, KINDS[kind], -1, first, *words, cwd=first)
+    assert (done.code, len(done.told)) == (0, 2)
+    words += ["--known-courses", tmp_path / "courses.txt", *options]
+    shutil.copytree(first, whole)
+    done, calls = faults.run(library, KINDS[kind], -1, whole, *words, cwd=whole)
+    assert (done.code, done.told) == (0, [])
+    assert list(_files(whole).values()) == list(_files(first).values())
+    for at in range(calls - 7, calls):
+        where = tmp_path / str(at)
+        shutil.copytree(first, where)
+        faults.run(library, KINDS[kind], at, where, *words, cwd=where)
+        done, _ = faults.run(library, KINDS[kind], -1, where, *words, cwd=where)
+        assert (done.code, done.told) == (0, [])
+        assert _files(where) == _files(whole)
 
 
 def test_a_package_that_cannot_be_read(
