@@ -15,11 +15,11 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from edxlogs.errors import EdxlogsError, FormatError
+from edxlogs.errors import EdxlogsError, FormatError, SourceError
 from edxlogs.gpg_input import Readable
 from edxlogs.names import day_of, shown
 from edxlogs.openpgp import HEAD_BYTES, looks_like_openpgp
@@ -59,8 +59,7 @@ class ResearchPackage:
     def is_copy_of(self, other: object) -> bool:
         """Whether another package is the same file, or has the same name, size and checksum.
 
-        Raises:
-            SourceError: one of them cannot be read.
+        One that cannot be read is no copy: its reading tells.
         """
         if not isinstance(other, ResearchPackage):
             return False
@@ -68,7 +67,9 @@ class ResearchPackage:
             return True
         if (self.name, self.size) != (other.name, other.size):
             return False
-        return self.checksum() == other.checksum()
+        with suppress(SourceError):
+            return self.checksum() == other.checksum()
+        return False
 
 
 def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:

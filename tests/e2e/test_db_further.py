@@ -19,6 +19,7 @@ import make_package
 import oracle_tables
 from commands import Done, hidden, run
 from edxlogs.database_tables import Dialect, tables
+from edxlogs.research_package import find_research_package
 from product import table_rows
 
 NAME = "universityx-2014-10-05.zip"
@@ -296,6 +297,22 @@ def test_copies_of_a_package_are_read_once(tmp_path: Path) -> None:
     alone = run("db", "convert", *places[:3], "-o", "alone", "-q", cwd=tmp_path)
     assert alone.code == 0, alone.stderr
     assert _tables(tmp_path / "out") == _tables(tmp_path / "alone")
+
+
+def test_a_copy_is_not_lost_with_one_that_cannot_be_read(tmp_path: Path) -> None:
+    packages = []
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "research.tar.gz"
+        path.write_bytes(make_package.research(COURSE))
+        package = find_research_package(str(path), None)
+        assert package is not None
+        packages.append(package)
+    first, second = packages
+    assert second.is_copy_of(first)
+    (tmp_path / "a" / "research.tar.gz").unlink()
+    assert not second.is_copy_of(first)
+    assert not first.is_copy_of(second)
 
 
 def _tables(folder: Path) -> dict[str, bytes]:
