@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import keys
 import oracle
 import s3_server
-from edxlogs.layout import EVENTS_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET
 
 DEMO = Path("demo")
 EVENT_TYPE = "problem_check"

@@ -1,7 +1,7 @@
 r"""Write seeded database packages that are shaped like edX's, for the benches and the tests.
 
 Every person, course and university is invented. The same arguments give the same rows. A package
-holds, for each course, a file of every table in `edxlogs.database_tables`, and one of e-mail
+holds, for each course, a file of every table in `edxlogs.edx.tables`, and one of e-mail
 preferences; values hold what real ones do: tabs, line feeds, carriage returns, backslashes, quotes,
 the word NULL, text of many scripts.
 
@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edxlogs.database_tables import Dialect, Table, tables
+from edxlogs.edx.tables import Dialect, Table, tables
 
 ORG = "UniversityX"
 DAY = datetime.date(2014, 10, 5)

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import keys
 import s3_server
 from commands import COMMAND
-from edxlogs.layout import EVENTS_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET
 
 ROOT = Path(__file__).parents[1]
 DAYS = 60

@@ -24,7 +24,7 @@ import duckdb
 
 import make_package
 import measure
-from edxlogs.database_tables import tables
+from edxlogs.edx.tables import tables
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import keys

@@ -77,7 +77,7 @@ def s3_environment(
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries without the waits between them, and a short patience with silence."""
-    from edxlogs import s3_retry
+    from edxlogs.s3 import retry as s3_retry
 
     monkeypatch.setattr(s3_retry, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(s3_retry, "READ_SECONDS", 0.5)

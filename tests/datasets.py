@@ -25,7 +25,10 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 # Notes each step before it is done; of what a step takes away, a copy.
 _DRIVER = """
 import json, os, shutil, signal, sys
-from edxlogs import cli, disk, inputs, journal
+from edxlogs import cli
+from edxlogs.store import disk
+from edxlogs.store import inputs
+from edxlogs.store import journal
 journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
 kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 steps = 0

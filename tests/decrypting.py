@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keys
-from edxlogs.gpg import Gpg
-from edxlogs.gpg_verdict import Verdict
+from edxlogs.gpg.process import Gpg
+from edxlogs.gpg.verdict import Verdict
 
 NAMES = {"rsa2048": "a@univx.example", "rsa3072": "b@univx.example", "cv25519": "c@univx.example"}
 # Text of which a compressor still leaves most: several packets' worth whatever the options.

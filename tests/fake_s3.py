@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from edxlogs.s3 import S3
+from edxlogs.s3.client import S3
 
 BUCKET = "a-bucket"
 _FIRST = datetime.datetime(2014, 1, 1, tzinfo=datetime.UTC)

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from edxlogs._core import __version__
     from edxlogs.account import Account
     from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line
-    from edxlogs.dataset_reader import dataset
-    from edxlogs.s3 import S3
-    from edxlogs.sources import Slack, Source
-    from edxlogs.table_streams import Tables, TableStream, tables
+    from edxlogs.database.stream import Tables, TableStream, tables
+    from edxlogs.datasets.reader import dataset
+    from edxlogs.s3.client import S3
+    from edxlogs.sources.source import Slack, Source
 
 __all__ = [
     "S3",
@@ -62,17 +62,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "S3": "edxlogs.s3",
+    "S3": "edxlogs.s3.client",
     "Account": "edxlogs.account",
     "BatchStream": "edxlogs.api",
-    "Slack": "edxlogs.sources",
-    "Source": "edxlogs.sources",
+    "Slack": "edxlogs.sources.source",
+    "Source": "edxlogs.sources.source",
     "__version__": "edxlogs._core",
-    "TableStream": "edxlogs.table_streams",
-    "Tables": "edxlogs.table_streams",
-    "dataset": "edxlogs.dataset_reader",
+    "TableStream": "edxlogs.database.stream",
+    "Tables": "edxlogs.database.stream",
+    "dataset": "edxlogs.datasets.reader",
     "filter": "edxlogs.api",
-    "tables": "edxlogs.table_streams",
+    "tables": "edxlogs.database.stream",
 }
 
 

@@ -391,8 +391,8 @@ class Table:
     """A table of a database package.
 
     Args:
-        dialect: how its files are written, a value of `database_tables.Dialect`.
-        columns: name and type of each, as in `database_tables.Table`.
+        dialect: how its files are written, a value of `edx.tables.Dialect`.
+        columns: name and type of each, as in `edx.tables.Table`.
         renamed: headers that stand for a column, with its name.
         derived: further columns, after those: name, type, the column whose JSON they are taken
             from, and the keys that lead there.

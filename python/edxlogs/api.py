@@ -10,17 +10,17 @@ from pathlib import Path
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.arrow_stream import ArrowStream
-from edxlogs.dedupe import Dedupe, kind_of, remarks
+from edxlogs.edx.layout import parse_days
 from edxlogs.errors import ConfigError, ParseError, StoppedError
-from edxlogs.gpg import Gpg
-from edxlogs.layout import parse_days
-from edxlogs.query import Conditions, Moment, Values, make_query
-from edxlogs.reading import Reader, Scanned
-from edxlogs.s3 import S3
-from edxlogs.s3_transfers import Transfers
-from edxlogs.selection import select
-from edxlogs.sources import DEFAULT_SLACK, Readable, Slack, Source
-from edxlogs.suggestions import near_columns
+from edxlogs.events.dedupe import Dedupe, kind_of, remarks
+from edxlogs.events.query import Conditions, Moment, Values, make_query
+from edxlogs.events.suggestions import near_columns
+from edxlogs.gpg.process import Gpg
+from edxlogs.s3.client import S3
+from edxlogs.sources.reading import Reader, Scanned
+from edxlogs.sources.selection import select
+from edxlogs.sources.source import DEFAULT_SLACK, Readable, Slack, Source
+from edxlogs.sources.transfers import Transfers
 from edxlogs.threads import worker_count
 
 OneSource = str | PathLike[str] | Readable | Source

@@ -17,7 +17,7 @@ from edxlogs.threads import Workers, needs_thread
 
 if TYPE_CHECKING:
     from edxlogs.account import Account
-    from edxlogs.table_account import TableAccount
+    from edxlogs.database.account import TableAccount
 
 _EXIT_SECONDS = 0.1
 _PIECES_AHEAD = 1  # under way beside those that the workers read

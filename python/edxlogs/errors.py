@@ -53,7 +53,7 @@ class S3Error(SourceError):
     """S3 refused something, or broke off for good.
 
     Attributes:
-        reason: a value of `s3_errors.Reason`: what is wrong, for programs.
+        reason: a value of `s3.errors.Reason`: what is wrong, for programs.
     """
 
     def __init__(self, message: str, source: str | None = None, reason: str = "other") -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import keys
 import make_package
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from make_logs import Job, write
 from s3_server import Server
 

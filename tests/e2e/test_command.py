@@ -20,7 +20,7 @@ import keys
 import make_logs
 from commands import COMMAND, event, events, finish, hidden, pack, run, start
 from edxlogs.cli import _COMMANDS
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from s3_server import Server
 
 

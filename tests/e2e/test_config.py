@@ -9,7 +9,7 @@ import pytest
 
 import commands
 import keys
-from edxlogs.layout import EVENTS_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET
 from s3_server import Server
 
 LINE = b'{"event_type": "play_video", "time": "2014-10-01T00:00:00+00:00"}\n'

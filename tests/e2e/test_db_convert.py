@@ -18,8 +18,8 @@ import keys
 import make_package
 import oracle_tables
 from commands import Done, event, hidden, run
-from edxlogs.database_tables import Dialect, Table, tables
-from edxlogs.layout import PACKAGES_BUCKET
+from edxlogs.edx.layout import PACKAGES_BUCKET
+from edxlogs.edx.tables import Dialect, Table, tables
 from product import csv_rows, table_rows
 from s3_server import Server
 

@@ -13,7 +13,7 @@ import pytest
 import faults
 import make_package
 from commands import Done
-from edxlogs.database_tables import tables
+from edxlogs.edx.tables import tables
 from faults import BROKEN, DENIED, FULL, UNREADABLE, Fault
 
 NAME = "universityx-2014-10-05.zip"

@@ -18,8 +18,8 @@ import keys
 import make_package
 import oracle_tables
 from commands import Done, hidden, run
-from edxlogs.database_tables import Dialect, tables
-from edxlogs.research_package import find_research_package
+from edxlogs.database.research import find_research_package
+from edxlogs.edx.tables import Dialect, tables
 from product import table_rows
 
 NAME = "universityx-2014-10-05.zip"

@@ -9,7 +9,7 @@ import pytest
 
 import make_package
 from commands import run_measured
-from edxlogs.database_tables import tables
+from edxlogs.edx.tables import tables
 
 NAME = "universityx-2014-10-05.zip"
 MEGABYTE = 1_000_000

@@ -13,8 +13,8 @@ import pytest
 import keys
 import make_package
 from commands import run
-from edxlogs.database_tables import tables
-from edxlogs.layout import PACKAGES_BUCKET
+from edxlogs.edx.layout import PACKAGES_BUCKET
+from edxlogs.edx.tables import tables
 from s3_server import Server
 
 NAME = "universityx-2014-10-05.zip"

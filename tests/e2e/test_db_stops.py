@@ -14,7 +14,7 @@ import pytest
 
 import make_package
 from commands import COMMAND, SECONDS, hidden, run
-from edxlogs.database_tables import tables
+from edxlogs.edx.tables import tables
 
 NAME = "universityx-2014-10-05.zip"
 MODULE = tables()["courseware_studentmodule"]

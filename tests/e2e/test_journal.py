@@ -62,8 +62,9 @@ def test_killed_and_run_again(tmp_path: Path, logs: Path, form: str) -> None:
 def test_killed_while_files_get_their_names(
     tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edxlogs import cli, journal
-    from edxlogs.sinks import OutputFile
+    from edxlogs import cli
+    from edxlogs.store import journal
+    from edxlogs.store.file import OutputFile
 
     class KilledError(BaseException):
         pass
@@ -141,7 +142,7 @@ def test_a_short_run_killed_at_its_end(tmp_path: Path, logs: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from edxlogs import cli\n"
-        "from edxlogs.sinks import OutputFile\n"
+        "from edxlogs.store.file import OutputFile\n"
         "left, take_name = int(sys.argv[1]), OutputFile.take_name\n"
         "def killed(self):\n"
         "    global left\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from commands import Done, run
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from fault_proxy import Fault, FaultProxy
 from s3_server import Server
 

@@ -363,7 +363,7 @@ def test_an_input_that_changes_while_it_is_read(
     tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edxlogs import cli
-    from edxlogs.reading import Reader
+    from edxlogs.sources.reading import Reader
 
     paths = _copy(logs, tmp_path / "in", 3)
     scan = Reader.scan

@@ -12,10 +12,11 @@ import pytest
 
 import commands
 from commands import Done, events, run, start
-from edxlogs import cli, s3_output
+from edxlogs import cli
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.s3 import S3
-from edxlogs.s3_output import S3Output
+from edxlogs.s3.client import S3
+from edxlogs.store import s3_file as s3_output
+from edxlogs.store.s3_file import S3Output
 from fault_proxy import Fault, FaultProxy
 from s3_server import ENVIRONMENT, Server
 

@@ -19,7 +19,7 @@ import fault_proxy
 import keys
 import lean_s3
 from commands import Done, event, events, pack, report, run
-from edxlogs.layout import EVENTS_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET
 from fault_proxy import Fault, FaultProxy
 from s3_server import ENVIRONMENT, Server
 

@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 
 from commands import finish, start
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from fault_proxy import Fault, FaultProxy
 from s3_server import Server
 from syncing import PARTNER, YEAR, Sync, day, delivered, gets, left, objects, records

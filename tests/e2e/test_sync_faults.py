@@ -19,7 +19,7 @@ import pytest
 import commands
 import lean_s3
 from commands import finish, start
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from fault_proxy import Fault, FaultProxy
 from s3_server import Server
 from syncing import PARTNER, YEAR, Sync, content, day, delivered, gets, left, objects, records

@@ -18,9 +18,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edxlogs import download, mirror_part, s3_retry
-from edxlogs.mirror import Mirror
-from edxlogs.sync import Outcome, Status, Sync, Why, make_plan
+from edxlogs.mirror import download
+from edxlogs.mirror import part as mirror_part
+from edxlogs.mirror.mirror import Mirror
+from edxlogs.mirror.sync import Outcome, Status, Sync, Why, make_plan
+from edxlogs.s3 import retry as s3_retry
 from fake_s3 import BUCKET, FakeS3, Stored, honest
 
 KEYS = st.sampled_from(["a/b/one", "a/b/two", "a/three", "four", "a/b", "a/b/five/six"])

@@ -9,7 +9,7 @@ import pytest
 
 import keys
 from decrypting import NAMES, PLAIN, Ring, decrypt_file, decrypt_pipe
-from edxlogs.gpg import Gpg
+from edxlogs.gpg.process import Gpg
 
 
 @pytest.fixture(scope="session")

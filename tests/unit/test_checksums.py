@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from edxlogs.checksums import ALGORITHMS, Checksum, Expected
 from edxlogs.errors import ConfigError
+from edxlogs.s3.checksums import ALGORITHMS, Checksum, Expected
 
 # Of the nine digits, as the catalogue of parametrised CRC algorithms has them.
 CHECK = {

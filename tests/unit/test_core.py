@@ -24,7 +24,7 @@ from edxlogs.errors import (
     SourceError,
     StoppedError,
 )
-from edxlogs.query import Conditions, make_query
+from edxlogs.events.query import Conditions, make_query
 from small_logs import lines, write
 
 

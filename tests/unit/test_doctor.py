@@ -9,11 +9,11 @@ import pytest
 
 import keys
 from decrypting import Ring
-from edxlogs import doctor
-from edxlogs.doctor import Check, Health, examine
-from edxlogs.gpg import Gpg
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET
-from edxlogs.s3 import S3
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.gpg.process import Gpg
+from edxlogs.jobs import doctor
+from edxlogs.jobs.doctor import Check, Health, examine
+from edxlogs.s3.client import S3
 from fault_proxy import Fault, FaultProxy
 from s3_server import Server
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edxlogs.edx.categories import categories, event_types_of
 from edxlogs.errors import ConfigError
-from edxlogs.event_categories import categories, event_types_of
 
 REFERENCE = Path(
     os.environ.get("EDXLOGS_REFERENCE")

@@ -33,9 +33,9 @@ from edxlogs.errors import (
     SourceError,
     StoppedError,
 )
-from edxlogs.query import Conditions, make_query
-from edxlogs.s3 import S3
-from edxlogs.sinks import OutputFile
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.s3.client import S3
+from edxlogs.store.file import OutputFile
 from fault_proxy import Fault
 from small_logs import lines
 

@@ -1,4 +1,4 @@
-"""gpg.py against the real gpg: whole messages, keys, processes."""
+"""gpg/process.py against the real gpg: whole messages, keys, processes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 import keys
 from decrypting import NAMES, PLAIN, Decrypt, Ring, decrypt_file, fake_gpg, read_all
 from edxlogs.errors import ConfigError, DecryptError
-from edxlogs.gpg import Gpg
-from edxlogs.gpg_verdict import Verdict
-from edxlogs.openpgp import looks_like_openpgp
+from edxlogs.gpg.frame import looks_like_openpgp
+from edxlogs.gpg.process import Gpg
+from edxlogs.gpg.verdict import Verdict
 
 pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
 

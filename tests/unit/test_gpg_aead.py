@@ -13,7 +13,7 @@ import pytest
 
 import keys
 from decrypting import Decrypt, decrypt_file
-from edxlogs.gpg import Gpg
+from edxlogs.gpg.process import Gpg
 
 DATA = Path(__file__).parents[1] / "data" / "aead"
 MESSAGE = (DATA / "message.gpg").read_bytes()

@@ -1,4 +1,4 @@
-"""gpg_input.py: where the message comes from, and in which pieces."""
+"""gpg/input.py: where the message comes from, and in which pieces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 import keys
 from decrypting import PLAIN, Ring, decrypt_file, read_all
-from edxlogs.gpg_verdict import Verdict
+from edxlogs.gpg.verdict import Verdict
 
 pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
 

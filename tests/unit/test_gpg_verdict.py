@@ -1,4 +1,4 @@
-"""gpg_verdict.py: messages that are not whole and unaltered, by the real gpg, and by one that says
+"""gpg/verdict.py: messages that are not whole and unaltered, by the real gpg, and by one that says
 what no real one can be made to say.
 """
 
@@ -11,9 +11,9 @@ import pytest
 
 import keys
 from decrypting import PLAIN, Decrypt, Ring, decrypt_file, fake_gpg
-from edxlogs.gpg import Gpg
-from edxlogs.gpg_verdict import Verdict
-from edxlogs.openpgp import looks_like_openpgp
+from edxlogs.gpg.frame import looks_like_openpgp
+from edxlogs.gpg.process import Gpg
+from edxlogs.gpg.verdict import Verdict
 
 pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edxlogs.edx.layout import Days
+from edxlogs.edx.packages import Package, PackageKind, describe_key
 from edxlogs.errors import EdxlogsError
-from edxlogs.inventory import Item, find_gaps, group, local_items, stretches
-from edxlogs.layout import Days
-from edxlogs.packages import Package, PackageKind, describe_key
+from edxlogs.mirror.inventory import Item, find_gaps, group, local_items, stretches
 
 DAY = datetime.timedelta(days=1)
 START = datetime.date(2014, 1, 1)

@@ -6,9 +6,9 @@ import datetime
 
 import pytest
 
+from edxlogs.edx.layout import EVENTS_BUCKET, Days, check_partner, event_objects, parse_days
 from edxlogs.errors import ConfigError, MissingObjectError
-from edxlogs.layout import EVENTS_BUCKET, Days, check_partner, event_objects, parse_days
-from edxlogs.s3 import S3
+from edxlogs.s3.client import S3
 from s3_server import Server
 
 DAY = datetime.date

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
-from edxlogs.local_sources import find
-from edxlogs.sources import Found, Kind, Source, sniff
+from edxlogs.sources.local import find
+from edxlogs.sources.source import Found, Kind, Source, sniff
 
 
 def make(folder: Path, *names: str) -> None:
@@ -287,7 +287,7 @@ def test_streams_are_allowed_where_they_are_named(here: Path) -> None:
 def run_with_stdin(arguments: list[str], stdin: int) -> list[str]:
     """Find in another process, whose standard input is ours to choose."""
     code = (
-        "import sys; from edxlogs.local_sources import find; found = find(sys.argv[1:])\n"
+        "import sys; from edxlogs.sources.local import find; found = find(sys.argv[1:])\n"
         "for source in found.sources: print(source.path, source.name, source.size)\n"
         "print(len(found.warnings))"
     )

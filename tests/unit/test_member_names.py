@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edxlogs.database_tables import tables
-from edxlogs.member_names import describe_member
+from edxlogs.edx.members import describe_member
+from edxlogs.edx.tables import tables
 
 CASES = [
     # name, table, stem, site

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edxlogs import mirror_part
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.mirror import Mirror, local_names
-from edxlogs.mirror_manifest import Record
-from edxlogs.s3 import S3Object
+from edxlogs.mirror import part as mirror_part
+from edxlogs.mirror.manifest import Record
+from edxlogs.mirror.mirror import Mirror, local_names
+from edxlogs.s3.client import S3Object
 
 WHEN = datetime.datetime(2014, 3, 9, 12, tzinfo=datetime.UTC)
 

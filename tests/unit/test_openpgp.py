@@ -1,4 +1,4 @@
-"""openpgp.py: what is taken for an encrypted message, and what is not."""
+"""gpg/frame.py: what is taken for an encrypted message, and what is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import keys
 from decrypting import Ring
-from edxlogs.openpgp import Frame, looks_like_openpgp
+from edxlogs.gpg.frame import Frame, looks_like_openpgp
 
 
 @pytest.mark.parametrize(

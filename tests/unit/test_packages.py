@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET, Days, parse_days
+from edxlogs.edx.packages import Choice, Package, PackageKind, describe_key
 from edxlogs.errors import ConfigError
-from edxlogs.layout import EVENTS_BUCKET, PACKAGES_BUCKET, Days, parse_days
-from edxlogs.packages import Choice, Package, PackageKind, describe_key
 
 DAY = datetime.date(2014, 3, 9)
 # Partners whose names begin those of others, and that hold words with a meaning elsewhere.

@@ -24,7 +24,7 @@ from edxlogs.errors import (
     ConfigError,
     OutputError,
 )
-from edxlogs.query import Conditions, make_query
+from edxlogs.events.query import Conditions, make_query
 from small_logs import event, expected, lines, plain, without_site, write
 
 COLUMN_FORMATS = ("parquet", "csv", "arrow")

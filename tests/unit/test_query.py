@@ -1,4 +1,4 @@
-"""query.py: conditions in words, files of values, moments."""
+"""events/query.py: conditions in words, files of values, moments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError
-from edxlogs.query import Conditions, make_query, micros, values
+from edxlogs.events.query import Conditions, make_query, micros, values
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

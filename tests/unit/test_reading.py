@@ -1,4 +1,4 @@
-"""reading.py: one source to its verdict, whatever it is and whatever becomes of it."""
+"""sources/reading.py: one source to its verdict, whatever it is and whatever becomes of it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from edxlogs.errors import (
     SourceError,
     StoppedError,
 )
-from edxlogs.gpg import Gpg
-from edxlogs.local_sources import find
-from edxlogs.query import Conditions, make_query
-from edxlogs.reading import Reader, Scanned
-from edxlogs.sources import Source
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.gpg.process import Gpg
+from edxlogs.sources.local import find
+from edxlogs.sources.reading import Reader, Scanned
+from edxlogs.sources.source import Source
 from small_logs import lines, settles_to, usage, write
 
 needs_gpg = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

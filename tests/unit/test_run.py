@@ -1,4 +1,4 @@
-"""run.py: workers, order, memory, what is delivered and what is not."""
+"""events/run.py: workers, order, memory, what is delivered and what is not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import edxlogs.run
+import edxlogs.events.run
 import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.errors import InternalError, OutputError, StoppedError
-from edxlogs.gpg import Gpg
-from edxlogs.query import Conditions, make_query
-from edxlogs.reading import Reader
-from edxlogs.run import Delivery, Run
-from edxlogs.selection import select
-from edxlogs.sinks import OutputFile, open_output
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.run import Delivery, Run
+from edxlogs.gpg.process import Gpg
+from edxlogs.sources.reading import Reader
+from edxlogs.sources.selection import select
+from edxlogs.store.file import OutputFile, open_output
 from edxlogs.threads import Workers
 from small_logs import lines, settles_to, usage, write
 
@@ -111,7 +111,7 @@ def test_parts_that_wait_leave_memory(
     wanted = (folder / "out").read_bytes()
     (folder / "out").unlink()
 
-    monkeypatch.setattr(edxlogs.run, "WAITING_BYTES", 0)
+    monkeypatch.setattr(edxlogs.events.run, "WAITING_BYTES", 0)
     hidden: set[str] = set()
     scan = Reader.scan
 
@@ -197,7 +197,7 @@ def test_rejects_are_all_there(
         write(tmp_path / "a.log", bad + lines(5000)),
         write(tmp_path / "b.log", lines(5, 5000) + b"{late\n"),
     ]
-    monkeypatch.setattr(edxlogs.run, "STDOUT_PART_BYTES", 1000)
+    monkeypatch.setattr(edxlogs.events.run, "STDOUT_PART_BYTES", 1000)
     if where == "file":
         running = Running(folder, paths, rejects=True, format_name="jsonl")
         account = running.account
@@ -224,7 +224,7 @@ def test_rejects_are_all_there(
 def test_a_stream_that_outgrows_standard_output(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edxlogs.run, "STDOUT_PART_BYTES", 1000)
+    monkeypatch.setattr(edxlogs.events.run, "STDOUT_PART_BYTES", 1000)
     good = write(tmp_path / "good.log", lines(3))
     fifo = tmp_path / "pipe.log"
     os.mkfifo(fifo)
@@ -248,7 +248,7 @@ def test_a_stream_that_outgrows_standard_output(
 def test_a_source_that_changes_between_two_readings(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edxlogs.run, "STDOUT_PART_BYTES", 1000)
+    monkeypatch.setattr(edxlogs.events.run, "STDOUT_PART_BYTES", 1000)
     path = write(tmp_path / "a.log", lines(5000))
     again = Run._again
 
@@ -283,7 +283,7 @@ def test_ctrl_c_leaves_nothing(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers are at it when the hidden folder goes; none of them may fill it again."""
-    monkeypatch.setattr(edxlogs.run, "_SMALL_PART_BYTES", 1)
+    monkeypatch.setattr(edxlogs.events.run, "_SMALL_PART_BYTES", 1)
     paths = [write(tmp_path / f"{n}.log", lines(30_000)) for n in range(4)]
 
     def interrupt(self: Workers[Any]) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-import edxlogs.s3
-from edxlogs import s3_errors, s3_retry
+import edxlogs.s3.client
 from edxlogs.errors import ConfigError, MissingObjectError, MissingSourceError, S3Error
-from edxlogs.s3 import S3, S3Object, split_url
-from edxlogs.s3_errors import Reason
-from edxlogs.s3_reader import S3Reader
+from edxlogs.s3 import errors as s3_errors
+from edxlogs.s3 import retry as s3_retry
+from edxlogs.s3.client import S3, S3Object, split_url
+from edxlogs.s3.errors import Reason
+from edxlogs.s3.reader import S3Reader
 from fault_proxy import Fault, FaultProxy
 from s3_server import ENVIRONMENT, Server
 
@@ -42,7 +43,7 @@ def refused(proxy: FaultProxy, fault: Fault, times: int = 1) -> S3Error:
 def test_objects_come_page_by_page_in_order(
     s3_server: Server, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edxlogs.s3, "PAGE_KEYS", 4)
+    monkeypatch.setattr(edxlogs.s3.client, "PAGE_KEYS", 4)
     keys = [f"a/{number}" for number in range(7)]
     s3_server.bucket("logs", {**dict.fromkeys(keys, b"x"), "b": b""})
     found = list(S3(endpoint_url=proxy.url).objects("logs", "a/"))
@@ -418,6 +419,6 @@ def test_the_module_is_imported_without_boto() -> None:
     import subprocess
     import sys
 
-    code = "import sys, edxlogs.s3, edxlogs.s3_reader; sys.exit('boto3' in sys.modules)"
-    assert edxlogs.s3.__file__
+    code = "import sys, edxlogs.s3.client, edxlogs.s3.reader; sys.exit('boto3' in sys.modules)"
+    assert edxlogs.s3.client.__file__
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,4 +1,4 @@
-"""selection.py: which sources a run reads, and what the account says of the others."""
+"""sources/selection.py: which sources a run reads, and what the account says of the others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
-from edxlogs.query import Conditions
-from edxlogs.selection import Selection, select
-from edxlogs.sources import Slack, Source
+from edxlogs.events.query import Conditions
+from edxlogs.sources.selection import Selection, select
+from edxlogs.sources.source import Slack, Source
 from small_logs import lines
 
 

@@ -1,4 +1,4 @@
-"""sinks.py: files that appear whole or not at all, and what is refused."""
+"""store/file.py: files that appear whole or not at all, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from edxlogs import sinks
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.local_sources import find
-from edxlogs.sinks import OutputFile, format_of
-from edxlogs.sources import Source
+from edxlogs.sources.local import find
+from edxlogs.sources.source import Source
+from edxlogs.store import file as sinks
+from edxlogs.store.file import OutputFile, format_of
 from small_logs import settles_to, usage
 
 
@@ -179,7 +179,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "out"
     script = """
         import os, sys
-        from edxlogs.sinks import OutputFile
+        from edxlogs.store.file import OutputFile
         file = OutputFile(sys.argv[1])
         file.path.write_bytes(b"half")
         file.part_path(1).write_bytes(b"half")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import edxlogs.sources
+import edxlogs.sources.source
 from edxlogs.errors import ConfigError, MissingSourceError
-from edxlogs.local_sources import find
-from edxlogs.sources import Kind, Slack, Source, is_near, parse_slack, sniff
+from edxlogs.sources.local import find
+from edxlogs.sources.source import Kind, Slack, Source, is_near, parse_slack, sniff
 
 DAY_US = 86_400_000_000
 
@@ -32,7 +32,7 @@ def test_what_a_file_is_is_told_by_bytes(here: Path, monkeypatch: pytest.MonkeyP
         seen.append(head)
         return head[:1] == b"\x85"
 
-    monkeypatch.setattr(edxlogs.sources, "looks_like_openpgp", looks_like_openpgp)
+    monkeypatch.setattr(edxlogs.sources.source, "looks_like_openpgp", looks_like_openpgp)
     old_header = bytearray(tarfile.TarInfo("é.log").tobuf(tarfile.USTAR_FORMAT, "latin-1"))
     old_header[257:265] = bytes(8)  # version 7 had no magic
     old_header[148:156] = b" " * 8

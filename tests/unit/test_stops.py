@@ -17,8 +17,8 @@ import pytest
 import commands
 from commands import event
 from edxlogs import cli
-from edxlogs.sinks import OutputFile
 from edxlogs.stops import STOPS, put_off
+from edxlogs.store.file import OutputFile
 
 
 @pytest.fixture(autouse=True)

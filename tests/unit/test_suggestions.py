@@ -1,4 +1,4 @@
-"""suggestions.py: what there is instead, where nothing was kept."""
+"""events/suggestions.py: what there is instead, where nothing was kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import edxlogs
 import keys
 from decrypting import Ring
 from edxlogs import _core
-from edxlogs.gpg import Gpg
-from edxlogs.query import Conditions, make_query
-from edxlogs.reading import Reader
-from edxlogs.selection import select
-from edxlogs.suggestions import near_columns, suggest
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.suggestions import near_columns, suggest
+from edxlogs.gpg.process import Gpg
+from edxlogs.sources.reading import Reader
+from edxlogs.sources.selection import select
 from small_logs import COURSE, event, lines, write
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from edxlogs.download import PIECE_BYTES
-from edxlogs.mirror import Mirror
-from edxlogs.sync import Outcome, Status, Sync, Why, make_plan
+from edxlogs.mirror.download import PIECE_BYTES
+from edxlogs.mirror.mirror import Mirror
+from edxlogs.mirror.sync import Outcome, Status, Sync, Why, make_plan
 from fake_s3 import BUCKET, FakeS3, Stored, honest
 
 

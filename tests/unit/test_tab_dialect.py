@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import make_package
 import oracle_tables
 from edxlogs import _core
-from edxlogs.database_tables import Dialect, tables
+from edxlogs.edx.tables import Dialect, tables
 from edxlogs.errors import FormatError
 from product import table_rows
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 import make_package
 import oracle_tables
 from edxlogs import _core
-from edxlogs.course_probe import course_in_structure
-from edxlogs.database_tables import tables
+from edxlogs.database.probe import course_in_structure
+from edxlogs.database.reading import core_table
+from edxlogs.edx.tables import tables
 from edxlogs.errors import FormatError
-from edxlogs.table_reading import core_table
 from product import table_rows
 
 Rows = list[dict[str, Any]]

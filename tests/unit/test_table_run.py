@@ -9,14 +9,15 @@ import pytest
 
 import make_package
 from commands import hidden
-from edxlogs import _core, table_run
-from edxlogs.database_package import open_package
-from edxlogs.gpg import Gpg
-from edxlogs.table_account import MemberAccount, TableAccount
-from edxlogs.table_courses import TableChoice
-from edxlogs.table_folder import TableFolder
-from edxlogs.table_reading import TableReader
-from edxlogs.table_run import TableRun
+from edxlogs import _core
+from edxlogs.database import convert as table_run
+from edxlogs.database.account import MemberAccount, TableAccount
+from edxlogs.database.convert import TableRun
+from edxlogs.database.courses import TableChoice
+from edxlogs.database.folder import TableFolder
+from edxlogs.database.package import open_package
+from edxlogs.database.reading import TableReader
+from edxlogs.gpg.process import Gpg
 
 COURSES = make_package.COURSES[:2]
 

@@ -12,9 +12,9 @@ import pytest
 import edxlogs
 import make_package
 import oracle_tables
-from edxlogs.database_tables import Dialect, tables
+from edxlogs.database.account import Status
+from edxlogs.edx.tables import Dialect, tables
 from edxlogs.errors import ConfigError, FormatError
-from edxlogs.table_account import Status
 from product import table_rows
 
 COURSES = make_package.COURSES[:3]

@@ -19,9 +19,9 @@ import edxlogs
 import keys
 from decrypting import Ring
 from edxlogs.errors import DecryptError, FormatError, MissingSourceError, SourceError
-from edxlogs.local_sources import find
-from edxlogs.sources import Kind, Source, sniff
-from edxlogs.tars import expand_tar
+from edxlogs.sources.local import find
+from edxlogs.sources.source import Kind, Source, sniff
+from edxlogs.sources.tars import expand_tar
 from small_logs import lines
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edxlogs.errors import FormatError
-from edxlogs.zips import DIRECTORY_BYTES, FileRange, ZipArchive
+from edxlogs.sources.zips import DIRECTORY_BYTES, FileRange, ZipArchive
 
 CONTENT = os.urandom(3000)
 

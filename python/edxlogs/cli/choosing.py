@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from edxlogs.cli.options import layout_options, partner_of
-from edxlogs.layout import ALL_DAYS, parse_days
-from edxlogs.packages import Choice, PackageKind
+from edxlogs.edx.layout import ALL_DAYS, parse_days
+from edxlogs.edx.packages import Choice, PackageKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -39,9 +39,9 @@ def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: boo
     """
     from edxlogs.account import many
     from edxlogs.cli.progress import tell
-    from edxlogs.compact import compact
-    from edxlogs.dataset_target import TARGET_FILE_BYTES
-    from edxlogs.store import Store, open_manifest
+    from edxlogs.datasets.compact import compact
+    from edxlogs.events.target import TARGET_FILE_BYTES
+    from edxlogs.store.store import Store, open_manifest
 
     open_manifest(folder)  # a folder that is none stays as it is
     with Store(folder, mode=mode) as store:

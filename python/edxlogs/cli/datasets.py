@@ -22,19 +22,19 @@ from edxlogs.cli.running import (
     select_sources,
     split_columns,
 )
-from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
-from edxlogs.dedupe import kind_of
+from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
-from edxlogs.inputs import identify
-from edxlogs.manifest import Segment
-from edxlogs.names import shown
-from edxlogs.query import Conditions, make_query, values
-from edxlogs.s3 import SCHEME
-from edxlogs.selection import Selection
-from edxlogs.sinks import STDOUT
-from edxlogs.sources import Source
-from edxlogs.store import HOME, Store
-from edxlogs.suggestions import near_columns
+from edxlogs.events.dedupe import kind_of
+from edxlogs.events.query import Conditions, make_query, values
+from edxlogs.events.suggestions import near_columns
+from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
+from edxlogs.s3.client import SCHEME
+from edxlogs.sources.selection import Selection
+from edxlogs.sources.source import Source
+from edxlogs.store.file import STDOUT
+from edxlogs.store.inputs import identify
+from edxlogs.store.manifest import Segment
+from edxlogs.store.store import HOME, Store
 
 PLACE_COLUMNS = ("site", "source", "line")
 

@@ -14,21 +14,21 @@ from edxlogs import _core
 from edxlogs.account import many
 from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.database_package import DatabasePackage, open_package
-from edxlogs.database_tables import tables
+from edxlogs.database.account import MemberAccount, Status, TableAccount, summary
+from edxlogs.database.convert import TableRun
+from edxlogs.database.courses import TableChoice
+from edxlogs.database.folder import TableFolder
+from edxlogs.database.package import DatabasePackage, open_package
+from edxlogs.database.reading import TableReader
+from edxlogs.database.research import ResearchPackage, find_research_package
+from edxlogs.edx.members import describe_member
+from edxlogs.edx.names import KNOWN_SITES, shown
+from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
-from edxlogs.member_names import describe_member
-from edxlogs.names import KNOWN_SITES, shown
-from edxlogs.query import values
-from edxlogs.research_package import ResearchPackage, find_research_package
-from edxlogs.s3 import SCHEME
-from edxlogs.sinks import OutputFile
+from edxlogs.events.query import values
+from edxlogs.s3.client import SCHEME
 from edxlogs.stops import put_off
-from edxlogs.table_account import MemberAccount, Status, TableAccount, summary
-from edxlogs.table_courses import TableChoice
-from edxlogs.table_folder import TableFolder
-from edxlogs.table_reading import TableReader
-from edxlogs.table_run import TableRun
+from edxlogs.store.file import OutputFile
 from edxlogs.threads import worker_count
 
 

@@ -16,7 +16,8 @@ from edxlogs.account import many, size
 from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
-from edxlogs.database_package import (
+from edxlogs.database.account import Counts
+from edxlogs.database.package import (
     DatabasePackage,
     PackedFile,
     absent,
@@ -24,14 +25,13 @@ from edxlogs.database_package import (
     open_package,
     unknown,
 )
-from edxlogs.database_tables import tables
+from edxlogs.database.reading import Converted, TableReader
+from edxlogs.database.research import ResearchPackage, find_research_package, walk
+from edxlogs.edx.members import MemberName, describe_member
+from edxlogs.edx.names import shown
+from edxlogs.edx.tables import tables
 from edxlogs.errors import EdxlogsError, FormatError
-from edxlogs.member_names import MemberName, describe_member
-from edxlogs.names import shown
-from edxlogs.research_package import ResearchPackage, find_research_package, walk
-from edxlogs.s3 import SCHEME
-from edxlogs.table_account import Counts
-from edxlogs.table_reading import Converted, TableReader
+from edxlogs.s3.client import SCHEME
 from edxlogs.threads import in_worker
 
 SCHEMA_VERSION = 1

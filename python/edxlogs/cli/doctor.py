@@ -10,9 +10,9 @@ import orjson
 from edxlogs import _core
 from edxlogs.cli.options import key_options, s3_of, s3_options
 from edxlogs.cli.tables import table
-from edxlogs.doctor import Health, examine
-from edxlogs.gpg import Gpg
-from edxlogs.layout import check_partner
+from edxlogs.edx.layout import check_partner
+from edxlogs.gpg.process import Gpg
+from edxlogs.jobs.doctor import Health, examine
 
 EXAMPLES = """\b
 Examples:

@@ -27,14 +27,14 @@ from edxlogs.cli.datasets import (
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.running import Command, select_sources
-from edxlogs.dataset_target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
-from edxlogs.dedupe import kind_of
+from edxlogs.edx.layout import parse_days
+from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.jobs import CONDITIONS, Job, listed, read_job
-from edxlogs.layout import parse_days
-from edxlogs.names import shown
-from edxlogs.query import Conditions
-from edxlogs.sinks import OutputFile
+from edxlogs.events.dedupe import kind_of
+from edxlogs.events.query import Conditions
+from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
+from edxlogs.jobs.file import CONDITIONS, Job, listed, read_job
+from edxlogs.store.file import OutputFile
 
 SCHEMA_VERSION = 1
 _MODE = 0o600

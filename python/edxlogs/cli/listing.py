@@ -18,8 +18,10 @@ from edxlogs.cli.choosing import choice_of
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
+from edxlogs.edx.layout import Days
+from edxlogs.edx.packages import Choice
 from edxlogs.errors import ConfigError, EdxlogsError
-from edxlogs.inventory import (
+from edxlogs.mirror.inventory import (
     Gaps,
     Group,
     Item,
@@ -30,9 +32,7 @@ from edxlogs.inventory import (
     object_items,
     stretches,
 )
-from edxlogs.layout import Days
-from edxlogs.packages import Choice
-from edxlogs.s3 import SCHEME
+from edxlogs.s3.client import SCHEME
 
 SCHEMA_VERSION = 1
 _THERE, _MISSING = "#", "-"

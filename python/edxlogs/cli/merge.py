@@ -51,9 +51,9 @@ def command(
     from edxlogs import _core
     from edxlogs.account import many
     from edxlogs.cli.progress import tell
-    from edxlogs.merge import merge
-    from edxlogs.sinks import OutputFile
-    from edxlogs.store import Store, open_manifest
+    from edxlogs.datasets.merge import merge
+    from edxlogs.store.file import OutputFile
+    from edxlogs.store.store import Store, open_manifest
 
     for shard in shards:
         open_manifest(shard)  # no folder is made for shards that are none

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from edxlogs.gpg import Gpg
-    from edxlogs.s3 import S3
+    from edxlogs.gpg.process import Gpg
+    from edxlogs.s3.client import S3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,7 +120,7 @@ def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: 
 
 def gpg_of(options: dict[str, Any]) -> Gpg:
     """The gpg of those options."""
-    from edxlogs.gpg import Gpg
+    from edxlogs.gpg.process import Gpg
 
     return Gpg(
         home=options["gnupg_home"],
@@ -151,7 +151,7 @@ def s3_options(function: F) -> F:
 
 def s3_of(options: dict[str, Any]) -> S3:
     """The S3 of those options."""
-    from edxlogs.s3 import S3
+    from edxlogs.s3.client import S3
 
     return S3(
         profile=options["profile"],

@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 
 from edxlogs import _core
 from edxlogs.cli.running import split_columns, written_to
-from edxlogs.dataset_reader import data_files, dataset
+from edxlogs.datasets.reader import data_files, dataset
+from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
-from edxlogs.manifest import Manifest
-from edxlogs.names import shown
-from edxlogs.query import micros, values
-from edxlogs.sinks import STDOUT, OutputFile, format_of
-from edxlogs.store import open_manifest, place_of
+from edxlogs.events.query import micros, values
+from edxlogs.store.file import STDOUT, OutputFile, format_of
+from edxlogs.store.manifest import Manifest
+from edxlogs.store.store import open_manifest, place_of
 
 _CONDITIONS = {"course": "course_id", "event_type": "event_type", "site": "site"}
 

@@ -18,25 +18,25 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, many, summary
 from edxlogs.cli.options import gpg_of, partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.dataset_run import DatasetRun
-from edxlogs.dataset_target import DatasetTarget
-from edxlogs.dedupe import Dedupe, kind_of, remarks
+from edxlogs.edx.layout import parse_days
+from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
-from edxlogs.journal import Journal, finished_outputs, is_own
-from edxlogs.layout import parse_days
-from edxlogs.names import shown
-from edxlogs.query import Conditions, make_query
-from edxlogs.reading import Reader
-from edxlogs.run import Delivery, Run
-from edxlogs.s3 import S3, SCHEME
-from edxlogs.s3_output import S3Output
-from edxlogs.s3_transfers import Transfers
-from edxlogs.selection import Selection, select
-from edxlogs.shards import in_shard, parse_shard
-from edxlogs.sinks import STDOUT, OutputFile, format_of, open_output
-from edxlogs.sources import DEFAULT_SLACK, Source, parse_slack
+from edxlogs.events.dedupe import Dedupe, kind_of, remarks
+from edxlogs.events.delivery import DatasetRun
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.run import Delivery, Run
+from edxlogs.events.suggestions import near_columns, suggest
+from edxlogs.events.target import DatasetTarget
+from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.reading import Reader
+from edxlogs.sources.selection import Selection, select
+from edxlogs.sources.shards import in_shard, parse_shard
+from edxlogs.sources.source import DEFAULT_SLACK, Source, parse_slack
+from edxlogs.sources.transfers import Transfers
 from edxlogs.stops import put_off
-from edxlogs.suggestions import near_columns, suggest
+from edxlogs.store.file import STDOUT, OutputFile, format_of, open_output
+from edxlogs.store.journal import Journal, finished_outputs, is_own
+from edxlogs.store.s3_file import S3Output
 from edxlogs.threads import in_worker, worker_count
 
 T = TypeVar("T")

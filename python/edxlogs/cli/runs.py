@@ -24,7 +24,7 @@ def command(folder: Path, *, as_json: bool) -> int:
     import orjson
 
     from edxlogs.cli.tables import table
-    from edxlogs.runs import runs_of
+    from edxlogs.datasets.runs import runs_of
 
     query, runs = runs_of(folder)
     if as_json:

@@ -1,0 +1,1 @@
+"""Database packages: what one holds, and its tables as files or streams."""

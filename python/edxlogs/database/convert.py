@@ -1,0 +1,497 @@
+"""A conversion: the files of packages to a folder of tables, with an account.
+
+Each file is read into a hidden file of its own, and gets its name after it has passed its checks,
+when all have been read: only then it is known for all of them which course they are of. Large files
+are read one at a time, by all threads; small ones several at a time, by one thread each.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.database.account import Counts, MemberAccount, Status, TableAccount
+from edxlogs.database.content import unpack
+from edxlogs.database.courses import Courses, TableChoice
+from edxlogs.database.folder import TableFolder, relative_path
+from edxlogs.database.journal import Records, key_of
+from edxlogs.database.ora import join_ora, ora_files
+from edxlogs.database.package import DatabasePackage, Member, epoch_day
+from edxlogs.database.reading import Converted, TableReader, core_table
+from edxlogs.database.research import PassingFile, ResearchPackage, walk
+from edxlogs.database.stems import Key, course_of
+from edxlogs.database.tasks import Release, Task
+from edxlogs.edx.members import MemberName, describe_member
+from edxlogs.edx.names import shown
+from edxlogs.edx.tables import JOINED, Table, joined_table, tables
+from edxlogs.errors import FormatError, SourceError, cannot_write
+from edxlogs.threads import Workers, in_worker
+
+READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
+LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
+_ENDINGS = {"csv-excel-safe": "csv"}
+_NAME_COURSE = "; name its course in a file for --known-courses, and run again"
+
+
+@dataclass
+class TableRun:
+    """One conversion.
+
+    Attributes:
+        reader: reads the files.
+        packages: in the order of the account.
+        choice: which files.
+        folder: where the tables go.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        course_first: whether a course's folder holds those of the tables.
+        workers: threads.
+        keep_rejects: whether rejected rows are kept.
+        expand: whether courseware_studentmodule has columns of what is in its `state`.
+        expand_ora: whether the tables of open response assessments are joined, too.
+        unpack: whether the content of courses is unpacked, too.
+        on_member: called after each file that was read, with its account.
+        account: adds up after the call.
+    """
+
+    reader: TableReader
+    packages: Sequence[DatabasePackage | ResearchPackage]
+    choice: TableChoice
+    folder: TableFolder
+    format_name: str = "parquet"
+    course_first: bool = False
+    workers: int = 1
+    keep_rejects: bool = False
+    expand: bool = False
+    expand_ora: bool = False
+    unpack: bool = False
+    on_member: Callable[[MemberAccount], None] = lambda _: None
+    account: TableAccount = field(default_factory=TableAccount)
+    _courses: Courses = field(init=False)
+    _outputs: set[Path] = field(default_factory=set)
+    _tasks: list[Task] = field(default_factory=list)
+    _research: list[Release] = field(default_factory=list)
+    _keys: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _records: Records = field(init=False)
+
+    def __post_init__(self) -> None:
+        zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
+        self._courses = Courses(self.reader, zips, self.choice, self.workers)
+        self._records = Records(self.folder)
+
+    def plan(self) -> int:
+        """Decide which files are read; how many bytes they are.
+
+        Raises:
+            ConfigError: files are there that the run would replace.
+        """
+        for package in self.packages:
+            if isinstance(package, DatabasePackage):
+                self._plan(package)
+            else:
+                self._plan_research(package)
+        self.folder.keep({path.name for task in self._tasks for path in task.left()})
+        for task in self._tasks:
+            if task.is_published:
+                continue
+            task.account.course = self._courses.course(task.key)
+            if task.account.course is not None or not task.table.is_of_course:
+                self.folder.refuse(self._relative(task))
+        return sum(task.size for task in self._to_read)
+
+    @property
+    def count(self) -> int:
+        """Files that are read."""
+        return len(self._to_read) + len(self._research)
+
+    @property
+    def _to_read(self) -> list[Task]:
+        return [task for task in self._tasks if task.record is None]
+
+    def _plan(self, package: DatabasePackage) -> None:
+        tasks = list(self._wanted(package))
+        if self.choice.courses:
+            self._courses.probe([(package, member) for task, member in tasks if not task.record])
+            wants = self.choice.wants_course
+            tasks = [one for one in tasks if wants(self._courses.course(one[0].key))]
+        self._tasks += [task for task, _ in tasks]
+        if self.expand_ora:
+            wanted = {task.key for task, _ in tasks}
+            for key, members in ora_files(package).items():
+                if key in wanted:
+                    self._plan_ora(package, key, members)
+
+    def _wanted(self, package: DatabasePackage) -> Iterator[tuple[Task, Member]]:
+        for member in package.members:
+            table = member.name.table
+            account = self._enter(package.place, member.path, member.name)
+            if table is None or not self._is_wanted(table, member.name):
+                continue
+            task = self._task(table, member.name, package.name.removesuffix(".zip"), account)
+            task.size = member.stored.stored_bytes
+            task.read = partial(self._read_member, task, package, member)
+            stored = member.stored
+            self._recall(task, package.name, package.size, member.path, stored.size, stored.crc)
+            yield task, member
+
+    def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
+        status = Status.UNKNOWN if name.table is None else Status.LEFT
+        account = MemberAccount(
+            package=place,
+            member=path,
+            table=None if name.table is None else name.table.name,
+            site=name.site,
+            status=Status.FAILED if name.failed else status,
+        )
+        self.account.members.append(account)
+        return account
+
+    def _is_wanted(self, table: Table, name: MemberName) -> bool:
+        """Whether a file is, or may be: which course it is of may only be known later."""
+        if not self.choice.wants(name) or (table.is_content and not self.unpack):
+            return False
+        if table.is_of_course:
+            return self.choice.may_be_wanted(name.stem)
+        return not self.choice.courses  # files of an organisation are of no course
+
+    def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> Task:
+        file_stem = f"{stem}-{name.site}" if name.site else stem
+        return Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
+
+    def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
+        name = members[0].name
+        account = MemberAccount(package.place, members[0].path, JOINED, name.site)
+        self.account.members.append(account)
+        task = self._task(joined_table(), name, package.name.removesuffix(".zip"), account)
+
+        def read(_threads: int) -> None:
+            task.rows = self.folder.work_path(f"{task.name}-rows")
+            join_ora(self.reader, package, members, task.rows, self.format_name, account)
+
+        task.read = read
+        sums = [member.stored.crc for member in members]
+        self._recall(task, JOINED, package.name, package.size, members[0].path, *sums)
+        self._tasks.append(task)
+
+    def _plan_research(self, package: ResearchPackage) -> None:
+        """Take what an earlier run has done of a package, or have it read."""
+        checksum = None
+        with suppress(SourceError):  # of which its reading tells
+            checksum = in_worker(package.checksum)
+        release = Release(package, (package.name, package.size, checksum))
+        members = self._records.members(self._package_key(release))
+        if members is None:
+            self._research.append(release)
+            return
+        for key, account in members:
+            account.package = package.place
+            self.account.members.append(account)
+            if account.status is Status.DELIVERED:
+                name = describe_member(account.member)
+                task = self._task(name.table or tables()["course"], name, package.stem, account)
+                self._tasks.append(task)
+                self._recall_as(key, task)
+
+    def _package_key(self, release: Release) -> str:
+        choice = (self.choice.courses, self.choice.tables, self.choice.sites)
+        asked = (choice, self.choice.known_courses, self.unpack, self.expand, self.course_first)
+        return key_of("package", *release.identity, *asked, *self._asked(derived=self.expand))
+
+    def __call__(self) -> TableAccount:
+        """Read what was planned, and publish what passed its checks.
+
+        Returns:
+            The account; it adds up.
+
+        Raises:
+            OutputError: the folder cannot be written.
+            ConfigError: a file appeared in it.
+            InternalError: the account does not add up; nothing is published.
+            KeyboardInterrupt: nothing is published.
+        """
+        large = [task for task in self._to_read if task.size > LARGE_BYTES]
+        small = [task for task in self._to_read if task.size <= LARGE_BYTES]
+        self._read(large, at_once=1, threads=self.workers)
+        self._read(small, at_once=self.workers, threads=1)
+        for release in self._research:
+            in_worker(partial(self._read_research, release))
+        self._name_courses()
+        self.account.check()
+        self._publish()
+        return self.account
+
+    def _publish(self) -> None:
+        delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
+        fresh = [task for task in delivered if not task.is_published]
+        if not all(task.on_disk for task in fresh):
+            self.folder.sync()
+        moved = list(self._moved(delivered))
+        for task in (*fresh, *(task for task, _ in moved if task.is_published)):
+            self.folder.refuse(task.output)
+        done = [
+            (task.name, task.account, task.courses, task.rows)
+            for task in fresh
+            if task.rows is not None
+        ]
+        done += [
+            (task.name, task.account, task.courses, self.folder.target / earlier)
+            for task, earlier in moved
+            if task.is_published
+        ]
+        for release in self._research:
+            if release.is_whole:
+                members = [(task.name, task.account) for task in release.tasks]
+                key = self._package_key(release)
+                self._records.add_package(key, release.package.place, members)
+        # The record of a file that is moved holds both places; of one made anew, only the new one.
+        for task, earlier in moved:
+            if not task.is_published:
+                self.folder.move(earlier, task.output)
+        self._records.publish(done, course_first=self.course_first)
+        for task, earlier in moved:
+            if task.is_published:
+                self.folder.move(earlier, task.output)
+        for task in fresh:
+            assert task.rows is not None
+            self.folder.publish(task.rows, task.output)
+
+    def _moved(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Path]]:
+        """Files that have another place since their course is known, and the place before."""
+        for task in tasks:
+            earlier = self._records.output(task.name, course_first=self.course_first)
+            if earlier is not None and earlier != task.output:
+                yield task, earlier
+
+    def _recall(self, task: Task, *identity: object) -> None:
+        """Take from the records what an earlier run has done of a file."""
+        if task.table.is_content:  # is as it is, whatever the tables are made to
+            self._recall_as(key_of(*identity, _core.__version__), task)
+            return
+        derived = self.expand and task.table.derived
+        self._recall_as(key_of(*identity, *self._asked(derived=derived)), task)
+
+    def _asked(self, *, derived: object) -> tuple[object, ...]:
+        return (self.format_name, derived, self.keep_rejects, _core.__version__)
+
+    def _recall_as(self, key: str, task: Task) -> None:
+        while key in self._keys:  # the same file in a package of the same name and size
+            key = key_of(key)
+        self._keys.add(key)
+        task.name = key
+        record = self._records.recall(task.name, task.account, course_first=self.course_first)
+        if record is None:
+            return
+        task.record, task.courses, task.on_disk = record, record["courses"], True
+        task.rows = self.folder.left_path(f"{task.name}-rows")
+        task.rejects = self.folder.left_path(f"{task.name}-rejects")
+        course = course_of(task.courses, task.key[0])
+        if task.table.is_of_course and course is not None:
+            self._courses.tell(task.key, course)
+
+    def _read(self, tasks: Sequence[Task], *, at_once: int, threads: int) -> None:
+        if not tasks:
+            return
+        workers = Workers([partial(task.read, threads) for task in tasks], at_once).start()
+        try:
+            for task in tasks:
+                workers.take()
+                self.on_member(task.account)
+        except BaseException:
+            self.reader.control.stop()
+            workers.stop(patience_seconds=2)
+            raise
+
+    def _target(self, task: Task, options: dict[str, Any]) -> Path:
+        """The hidden file of a task, new; where its rejected rows go is in the options."""
+        task.rows = self.folder.work_path(f"{task.name}-rows")
+        if self.keep_rejects:
+            task.rejects = self.folder.work_path(f"{task.name}-rejects")
+            options["rejects_path"] = task.rejects
+        return task.rows
+
+    def _options(self, threads: int) -> dict[str, Any]:
+        metadata = [("edxlogs.version", _core.__version__)]
+        return {"format_name": self.format_name, "threads": threads, "metadata": metadata}
+
+    def _read_member(
+        self, task: Task, package: DatabasePackage, member: Member, threads: int
+    ) -> None:
+        """Read a file into a hidden one, or into a hidden folder."""
+        options = self._options(threads)
+        with self._naming_output():
+            if task.table.is_content:
+                label = f"{package.place}: {member.path}"
+
+                def work(source: Any) -> Converted:
+                    task.rows = self.folder.work_path(f"{task.name}-rows")
+                    return unpack(source, task.rows, label)
+
+                done = self.reader.read(label, lambda: package.open(member), work)
+            else:
+                table = core_table(task.table.name, expand=self.expand)
+                target = partial(self._target, task, options)
+                done = self.reader.convert(package, member, table, target, options)
+        self._take(task, done)
+
+    @contextmanager
+    def _naming_output(self) -> Iterator[None]:
+        try:
+            yield
+        except SourceError:
+            raise
+        except OSError as error:
+            raise cannot_write(self.folder.name, error) from error
+
+    def _take(self, task: Task, done: Converted) -> None:
+        """Enter what came of a file."""
+        account = task.account
+        task.courses = done.courses
+        account.counts = done.counts
+        account.unknown_columns = done.said.get("unknown_columns", [])
+        account.missing_columns = done.said.get("missing_columns", [])
+        account.literals = done.said.get("literals", False)
+        if done.warning is not None:
+            account.warnings.append(done.warning)
+        account.status = Status.DELIVERED
+        if done.error is not None:
+            self._withhold(task, str(done.error))
+        elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
+            with self._naming_output():
+                self._records.add_ready(task.name, account, task.courses, task.rows, task.rejects)
+            task.on_disk = True
+
+    def _withhold(self, task: Task, error: str) -> None:
+        task.account.status = Status.WITHHELD
+        task.account.error = error
+        task.account.counts = task.account.counts.as_withheld()
+
+    def _read_research(self, release: Release) -> None:
+        """Convert the tables of a package of the research exchange as they come by."""
+        package = release.package
+        tasks = release.tasks
+
+        def work(source: Any) -> Converted:
+            for task in tasks:  # of a reading that has to be done again
+                self.account.members.remove(task.account)
+                self._keys.discard(task.name)
+            tasks.clear()
+            try:
+                for file in walk(source, package.place):
+                    tasks.append(self._read_file(release, file))
+            except FormatError as error:
+                return Converted(Counts(), error=error)
+            return Converted(Counts())
+
+        with self._naming_output():
+            done = self.reader.read(package.place, package.open, work)
+        if done.error is not None:
+            self.account.failed.append(str(done.error))
+        withheld = any(task.account.status is Status.WITHHELD for task in tasks)
+        release.is_whole = done.error is None and not withheld
+        for task in tasks:
+            if task.account.status is Status.WITHHELD:
+                self.on_member(task.account)
+            elif done.error is not None and task.account.status is Status.DELIVERED:
+                self._withhold(task, str(done.error))
+        self._tasks += tasks
+
+    def _read_file(self, release: Release, file: PassingFile) -> Task:
+        """One file of such a package; events and what is not asked for are left."""
+        package, path, day = release.package, file.path, file.day
+        name = describe_member(path) if day is not None else MemberName()
+        account = self._enter(package.place, shown(path), name)
+        task = self._task(name.table or tables()["course"], name, package.stem, account)
+        if day is None:
+            account.status = Status.LEFT  # events: logs like any other
+        if name.table is None or not self._is_wanted(name.table, name):
+            return task
+        self._recall(task, *release.identity, path)
+        if task.record is not None:
+            return task
+        label = f"{package.place}: {shown(path)}"
+        if name.table.is_content:
+            task.rows = self.folder.work_path(f"{task.name}-rows")
+            self._take(task, unpack(file.content, task.rows, label))
+            return task
+        options = {
+            **self._options(self.workers),
+            "package": package.name,
+            "member": shown(path),
+            "site": name.site,
+            "day": None if day is None else epoch_day(day),
+            "label": label,
+        }
+        table = core_table(name.table.name, expand=self.expand)
+        target = self._target(task, options)
+        done = self.reader.convert_text(file.content, table, target, options)
+        if not name.table.tells_course:
+            done.courses = {}
+        self._take(task, done)
+        return task
+
+    def _name_courses(self) -> None:
+        """Say of each file which course it is of, and where it goes."""
+        delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
+        for task in delivered:
+            if task.table.is_of_course:
+                task.account.course = course_of(task.courses, task.key[0])
+                if task.account.course is not None:
+                    self._courses.tell(task.key, task.account.course)
+        self._outputs |= {
+            Path(t.record["output"]) for t in delivered if t.record and t.is_published
+        }
+        for task in delivered:
+            account = task.account
+            if task.record is not None and task.is_published:
+                account.course = task.record["course"]
+            if task.table.is_of_course:
+                account.course = account.course or self._courses.course(task.key)
+                if not self.choice.wants_course(account.course):
+                    account.status = Status.LEFT
+                    account.counts = Counts()
+                    continue
+                self._warn_of_unknown(account)
+            if task.record is not None and task.is_published:
+                account.output = task.record["output"]
+                if account.course == task.record["course"]:
+                    continue
+            account.output = os.fspath(self._relative(task, unique=True))
+
+    def _warn_of_unknown(self, account: MemberAccount) -> None:
+        """Say that the course of a file is not known, or no more that it was not."""
+        warning = f"{account.member}: nothing tells which course it is of{_NAME_COURSE}"
+        with suppress(ValueError):
+            account.warnings.remove(warning)
+        if account.course is None:
+            account.warnings.append(warning)
+
+    def _relative(self, task: Task, *, unique: bool = False) -> Path:
+        """Where a file's rows go; another place, if another file's rows go there."""
+        ending = _ENDINGS.get(self.format_name, self.format_name)
+        for number in range(1, len(self._tasks) + 2):
+            path = relative_path(
+                task.table.name,
+                course=task.account.course,
+                is_of_course=task.table.is_of_course,
+                stem=task.file_stem if number == 1 else f"{task.file_stem}-{number}",
+                ending=None if task.table.is_content else ending,
+                course_first=self.course_first,
+            )
+            if not unique:
+                break
+            if path not in self._outputs:
+                self._outputs.add(path)
+                break
+        return path
+
+    def rejects(self) -> Iterator[Path]:
+        """Files of the rejected rows of what was delivered, in the order of the account."""
+        delivered = (task for task in self._tasks if task.account.status is Status.DELIVERED)
+        return (task.rejects for task in delivered if task.rejects and task.rejects.exists())

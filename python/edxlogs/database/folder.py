@@ -1,0 +1,305 @@
+"""The folder that tables are written to: one dataset a table, files that appear whole.
+
+`{table}/course={id}/{package}-{site}.parquet`, or with the course first. A course id is
+percent-encoded there, as readers of Hive-partitioned datasets decode it; no file is ever called by
+a name from inside a package.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Container
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from edxlogs.edx.names import shown
+from edxlogs.errors import ConfigError, OutputError, cannot_write
+from edxlogs.stops import put_off
+from edxlogs.store.disk import sync_all
+
+_UNKNOWN_COURSE = "__HIVE_DEFAULT_PARTITION__"
+_WORK = ".tables.edxlogs"
+_NAME_BYTES = 200  # of the 255 that file systems allow
+
+
+def relative_path(
+    table: str,
+    *,
+    course: str | None,
+    is_of_course: bool,
+    stem: str,
+    ending: str | None,
+    course_first: bool = False,
+) -> Path:
+    """Where the rows of a file of a package go, below the folder.
+
+    Args:
+        table: whose rows.
+        course: of the rows; None where it is not known.
+        is_of_course: whether a file holds one course.
+        stem: of the file's name: package and site.
+        ending: of the file's name, by the format; None for a folder.
+        course_first: whether the course's folder holds the table's.
+    """
+    name = _safe(stem) if ending is None else f"{_safe(stem)}.{ending}"
+    if not is_of_course:
+        return Path(table, name)
+    partition = f"course={_UNKNOWN_COURSE if course is None else _safe(course)}"
+    return Path(partition, table, name) if course_first else Path(table, partition, name)
+
+
+def _safe(text: str) -> str:
+    """Percent-encode all but letters, digits, `_`, `.`, `-`; cut what no file system takes."""
+    name = quote(text, safe="").replace("~", "%7E")
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    if len(name) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+    return f"{name[: _NAME_BYTES - 20]}~{digest}"
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """What tells a file, or a folder of files, from one that was changed since.
+
+    Returns:
+        Bytes, and the latest time of modification of a file in nanoseconds; folders have another
+        after they were renamed on some systems.
+
+    Raises:
+        OSError: it is not there.
+    """
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
+    inside = [state_of(one) for one in path.iterdir()]
+    return sum(size for size, _ in inside), max((time for _, time in inside), default=0)
+
+
+class TableFolder:
+    """A folder with files in the making, each whole under its name or not there at all.
+
+    As a context manager it removes what was not published, unless a run that goes on can use it.
+
+    Args:
+        target: the folder; made if it is not there.
+        overwrite: whether files that are there may be replaced.
+        mode: permissions of the files; folders can be searched by those who can read them.
+
+    Raises:
+        ConfigError: it is no folder, or holds a dataset of events.
+        OutputError: it cannot be written, or another run writes to it.
+    """
+
+    def __init__(
+        self, target: str | os.PathLike[str], *, overwrite: bool = False, mode: int = 0o600
+    ) -> None:
+        self.target = Path(target)
+        self.name = shown(os.fspath(self.target))
+        self.overwrite = overwrite
+        self.mode = mode
+        self._work = self.target / _WORK
+        if (self.target / "_edxlogs" / "head").exists():
+            raise ConfigError(
+                f"output: {self.name}: holds a dataset of events; name another folder"
+            )
+        self._lock = self._claim()
+
+    def _claim(self) -> int:
+        """Make the hidden folder ours."""
+        lock: int | None = None
+        try:
+            self._make_folder(self.target)
+            with suppress(FileExistsError):
+                os.mkdir(self._work, 0o700)
+            status = os.lstat(self._work)
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+                raise ConfigError(
+                    f"output: {self.name}: {_WORK} in it is not edxlogs' own; remove it, or name"
+                    " another folder"
+                )
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(self._work / "lock", flags, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if lock is not None:
+                os.close(lock)
+            raise OutputError(
+                f"output: {self.name}: another edxlogs is writing to it; wait for it, or name"
+                " another folder"
+            ) from None
+        except (FileExistsError, NotADirectoryError):
+            raise ConfigError(f"output: {self.name}: is no folder; name another") from None
+        except OSError as error:
+            if lock is not None:
+                os.close(lock)
+            raise self._cannot(error) from error
+        return lock
+
+    def _make_folder(self, path: Path) -> None:
+        searchable = self.mode | (self.mode & 0o444) >> 2
+        for folder in (*reversed(path.parents), path):
+            if not folder.is_dir():
+                with suppress(FileExistsError):
+                    os.mkdir(folder, 0o700)
+                    os.chmod(folder, searchable | 0o700)
+                if not folder.is_dir():
+                    raise NotADirectoryError
+
+    def _cannot(self, error: OSError) -> OutputError:
+        return cannot_write(self.name, error)
+
+    @property
+    def journal(self) -> Path:
+        """Place for what is ready in the hidden folder."""
+        return self._work / "journal"
+
+    def keep(self, names: Container[str]) -> None:
+        """Remove what an earlier run has left in the hidden folder, but for files of these names.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        try:
+            for path in self._work.iterdir():
+                if path.name not in ("lock", "journal") and path.name not in names:
+                    _remove(path)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def work_path(self, name: str) -> Path:
+        """Place for a hidden file or folder; what is there is removed.
+
+        Raises:
+            OutputError: it cannot be.
+        """
+        path = self._work / name
+        try:
+            _remove(path)
+        except OSError as error:
+            raise self._cannot(error) from error
+        return path
+
+    def left_path(self, name: str) -> Path:
+        """Where a hidden file is that an earlier run has left."""
+        return self._work / name
+
+    def refuse(self, relative: Path) -> None:
+        """Refuse a file that is there.
+
+        Raises:
+            ConfigError: it is, and may not be replaced.
+        """
+        if not self.overwrite and os.path.lexists(self.target / relative):
+            raise self._exists(relative)
+
+    def _exists(self, relative: Path) -> ConfigError:
+        return ConfigError(
+            f"output: {self.name}/{relative}: exists; name another folder, or add --overwrite"
+        )
+
+    def sync(self) -> None:
+        """Bring what was written to the disk; files then only lack their names.
+
+        Raises:
+            OutputError: it cannot be.
+        """
+        try:
+            sync_all(self.target)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def publish(self, work: Path, relative: Path) -> None:
+        """Give a hidden file or folder its name.
+
+        Raises:
+            ConfigError: there is such a file.
+            OutputError: it cannot be done.
+        """
+        target = self.target / relative
+        try:
+            self._make_folder(target.parent)
+            if work.is_dir():
+                self._publish_folder(work, target)
+                return
+            os.chmod(work, self.mode)
+            if self.overwrite:
+                os.rename(work, target)
+                return
+            try:
+                os.link(work, target)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
+                    raise
+                if os.path.lexists(target):
+                    raise FileExistsError from None
+                os.rename(work, target)
+                return
+            os.unlink(work)
+        except FileExistsError:
+            raise self._exists(relative) from None
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def move(self, earlier: Path, relative: Path) -> None:
+        """Give a file or folder that has a name another; places that are empty then are removed.
+
+        Raises:
+            ConfigError: there is such a file.
+            OutputError: it cannot be done.
+        """
+        source, target = self.target / earlier, self.target / relative
+        self.refuse(relative)
+        try:
+            self._make_folder(target.parent)
+            if os.path.lexists(target):
+                _remove(source)
+            else:
+                os.rename(source, target)
+            with suppress(OSError):
+                os.removedirs(source.parent)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _publish_folder(self, work: Path, target: Path) -> None:
+        for folder, _, files in os.walk(work):
+            os.chmod(folder, self.mode | (self.mode & 0o444) >> 2 | 0o700)
+            for name in files:
+                os.chmod(os.path.join(folder, name), self.mode)
+        if os.path.lexists(target):
+            if not self.overwrite or not target.is_dir() or target.is_symlink():
+                raise FileExistsError
+            os.rename(target, self._work / f"{work.name}-old")
+        os.rename(work, target)
+
+    def close(self, *, finished: bool) -> None:
+        """Remove all that is not published, but what a further run can go on with.
+
+        Args:
+            finished: whether the run came to its end, so that none goes on.
+        """
+        with put_off():
+            if self._lock >= 0:
+                if finished or not self.journal.exists():
+                    shutil.rmtree(self._work, ignore_errors=True)
+                os.close(self._lock)
+                self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(finished=kind is None)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

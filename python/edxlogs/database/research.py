@@ -1,0 +1,187 @@
+"""A package of the research exchange: one course's tables and events in a tar that gpg made.
+
+Nothing in it is sure before gpg's verdict at its end, and it can be read in one direction only: its
+tables are converted as they come by.
+
+Source: EdX Research Guide, "Research Data Exchange".
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+from edxlogs.edx.names import day_of, shown
+from edxlogs.errors import EdxlogsError, FormatError, SourceError
+from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
+from edxlogs.gpg.input import Readable
+from edxlogs.s3.client import S3, SCHEME, split_url
+from edxlogs.sources.source import cannot_open
+
+_STATE = re.compile(r"(?:.*/)?state/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
+_EVENTS = re.compile(r"(?:.*/)?events/[^/]+\.log(?:\.gz)?(?:\.gpg)?")
+_HEADER_BYTES = 1 << 20  # of a long name or its like; tarfile holds them whole
+
+
+@dataclass(frozen=True, slots=True)
+class ResearchPackage:
+    """A package that was found.
+
+    Attributes:
+        place: its path or URL, escaped.
+        name: its base name, escaped.
+        size: its bytes.
+        open: opens it as it is stored.
+        checksum: tells one release of it from another: its ETag, or the SHA-256 of its bytes.
+        identity: device and inode of a local file.
+    """
+
+    place: str
+    name: str
+    size: int
+    open: Callable[[], AbstractContextManager[Readable]]
+    checksum: Callable[[], str]
+    identity: tuple[int, int] | None = None
+
+    @property
+    def stem(self) -> str:
+        """Its name without the endings."""
+        return self.name.removesuffix(".gpg").removesuffix(".tar.gz")
+
+    def is_copy_of(self, other: object) -> bool:
+        """Whether another package is the same file, or has the same name, size and checksum.
+
+        One that cannot be read is no copy: its reading tells.
+        """
+        if not isinstance(other, ResearchPackage):
+            return False
+        if self.identity is not None and self.identity == other.identity:
+            return True
+        if (self.name, self.size) != (other.name, other.size):
+            return False
+        with suppress(SourceError):
+            return self.checksum() == other.checksum()
+        return False
+
+
+def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
+    """The package at a path or an `s3://` URL; None if it is neither encrypted nor a tar.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    name = shown(place.rpartition("/")[2])
+    if place.startswith(SCHEME):
+        from edxlogs.sources.remote import Remote
+
+        s3 = s3 or S3()
+        remote = Remote(s3, s3.object(*split_url(place)))
+        with remote.open(0, HEAD_BYTES) as reader:
+            head = reader.read(HEAD_BYTES)
+        etag = remote.object.etag
+        found = ResearchPackage(
+            shown(place), name, remote.object.size, remote.open, lambda: str(etag)
+        )
+        return found if _is_package(head) else None
+    try:
+        with open(place, "rb") as file:
+            head = file.read(HEAD_BYTES)
+            status = os.fstat(file.fileno())
+    except OSError as error:
+        raise cannot_open(place, error) from error
+    if not _is_package(head):
+        return None
+    identity = (status.st_dev, status.st_ino)
+
+    def opener() -> AbstractContextManager[Readable]:
+        return open(place, "rb")
+
+    def checksum() -> str:
+        try:
+            with open(place, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise cannot_open(place, error) from error
+
+    return ResearchPackage(shown(place), name, status.st_size, opener, checksum, identity)
+
+
+def _is_package(head: bytes) -> bool:
+    """Tell by its first bytes; one may have been decrypted by hand."""
+    return is_archive(head) or looks_like_openpgp(head)
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether it is a tar, or may be a gzipped one."""
+    return head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
+
+
+@dataclass(frozen=True, slots=True)
+class PassingFile:
+    """A file of a package as it comes by.
+
+    Attributes:
+        path: inside.
+        day: of the snapshot that it is of; None: it is of none.
+        size: its bytes.
+        content: to be read before the next file is asked for.
+    """
+
+    path: str
+    day: datetime.date | None
+    size: int
+    content: IO[bytes]
+
+    @property
+    def is_events(self) -> bool:
+        """Whether it is a log of events, by its place and its name."""
+        return _EVENTS.fullmatch(self.path) is not None
+
+
+def walk(source: Any, label: str) -> Iterator[PassingFile]:
+    """Yield the files in a tar as they come.
+
+    Links and the like are passed over: nothing is extracted.
+
+    Args:
+        source: a descriptor, which stays the caller's, or an object with `read`.
+        label: what messages call the package.
+
+    Raises:
+        FormatError: it is no tar, or a damaged one.
+    """
+    opened: Any = closing(os.fdopen(os.dup(source), "rb")) if isinstance(source, int) else None
+    try:
+        with (
+            opened or nullcontext(source) as stream,
+            tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Header) as archive,
+        ):
+            for info in archive:
+                content = archive.extractfile(info) if info.isreg() else None
+                if content is not None:
+                    match = _STATE.fullmatch(info.name)
+                    day = day_of(match["date"]) if match else None
+                    yield PassingFile(info.name, day, info.size, content)
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+        if isinstance(error, EdxlogsError):
+            raise
+        raise FormatError(
+            f"{label}: is no gzipped tar, or one that is cut off or damaged; fetch it again", label
+        ) from None
+
+
+class _Header(tarfile.TarInfo):
+    """A header that is not believed whatever it says of the size of what tarfile holds whole."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if not self.isreg() and self.size > _HEADER_BYTES:
+            raise tarfile.ReadError
+        return super()._proc_member(archive)  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""Verbs over a dataset that exists: read, compact, merge, tell its runs."""

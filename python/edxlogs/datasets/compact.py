@@ -1,0 +1,93 @@
+"""Files of a dataset that are small for their partition, joined.
+
+The new file tells which rows are whose, as the old ones did: a part can still be replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from edxlogs.datasets.reader import data_files
+from edxlogs.errors import ConfigError
+from edxlogs.events.target import TARGET_FILE_BYTES, remake
+from edxlogs.store.manifest import DataFile, Segment, now
+from edxlogs.store.store import Store
+
+_FILES_A_COMMIT = 200  # old ones
+
+
+@dataclass(slots=True)
+class Compacted:
+    """What became of the files.
+
+    Attributes:
+        before: that there were.
+        joined: that became fewer.
+        after: that there are.
+    """
+
+    before: int
+    joined: int = 0
+    after: int = 0
+
+
+def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
+    """Join the small files of each partition, up to about `file_bytes` each.
+
+    The rows of a partition keep the order of the files' first inputs. What is done is committed on
+    the way, so that a compaction can be stopped at any moment and run again.
+
+    Raises:
+        ConfigError: the dataset is empty.
+        OutputError: it cannot be written.
+    """
+    if store.manifest.query is None:
+        raise ConfigError(f"dataset: {store.name}: is empty; run edxlogs filter first")
+    form = store.manifest.query["format"]
+    result = Compacted(len(data_files(store.manifest)))
+    started = now()
+    segment = Segment(started)
+    for files in list(_joinable(data_files(store.manifest), file_bytes)):
+        runs = _runs(files)
+        pieces = [(file, [(0, file.rows)]) for file in files]
+        segment.added.append(remake(store, form, pieces, runs))
+        segment.removed += [file.path for file in files]
+        result.joined += len(files)
+        if len(segment.removed) >= _FILES_A_COMMIT:
+            store.commit(segment)
+            segment = Segment(started)
+    if segment.added:
+        store.commit(segment)
+    result.after = len(data_files(store.manifest))
+    return result
+
+
+def _joinable(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
+    """Files that become one: two or more of a partition, each below half of what one may be."""
+    for _, partition in groupby(files, lambda file: file.path.rpartition("/")[0]):
+        small = [file for file in partition if file.bytes < file_bytes / 2]
+        small.sort(key=lambda file: (file.runs[0][0] if file.runs else -1, file.path))
+        together: list[DataFile] = []
+        size = 0
+        for file in small:
+            if together and size + file.bytes > file_bytes:
+                if len(together) > 1:
+                    yield together
+                together, size = [], 0
+            together.append(file)
+            size += file.bytes
+        if len(together) > 1:
+            yield together
+
+
+def _runs(files: list[DataFile]) -> list[tuple[int, int]]:
+    """Whose rows follow each other in files that are joined."""
+    runs: list[tuple[int, int]] = []
+    for number, rows in (run for file in files for run in file.runs):
+        if runs and runs[-1][0] == number:
+            runs[-1] = (number, runs[-1][1] + rows)
+        else:
+            runs.append((number, rows))
+    return runs

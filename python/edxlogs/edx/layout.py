@@ -1,0 +1,142 @@
+"""Where edX puts its packages: the buckets, and the keys of the daily event files in them.
+
+Source: EdX Research Guide, "Package Delivery"; site folders other than `prod` and `edge` are known
+from real keys, so what exists is asked, never guessed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from edxlogs.edx.names import describe_name, shown
+from edxlogs.errors import ConfigError
+from edxlogs.s3.client import S3, S3Object
+from edxlogs.s3.errors import Reason, trouble
+
+EVENTS_BUCKET = "edx-course-data"
+"""Daily events, `{partner}/{site}/events/{year}/…`, and packages of the research exchange."""
+
+PACKAGES_BUCKET = "course-data"
+"""Weekly database packages, e-mail preferences, and the old cumulative tars; of all partners."""
+
+_PARTNER = re.compile(r"[^/\s*?\[]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days from the first to the last, both included; None: no end on that side."""
+
+    first: datetime.date | None = None
+    last: datetime.date | None = None
+
+    def __contains__(self, day: datetime.date | None) -> bool:
+        """Whether a day is one of them. No day is not known to be outside."""
+        if day is None:
+            return True
+        after = self.first is None or self.first <= day
+        return after and (self.last is None or day <= self.last)
+
+    def __str__(self) -> str:
+        """As `parse_days` reads it."""
+        return f"{self.first or ''}..{self.last or ''}"
+
+    def has_year(self, year: int) -> bool:
+        """Whether a day of a year is one of them."""
+        after = self.first is None or self.first.year <= year
+        return after and (self.last is None or year <= self.last.year)
+
+
+ALL_DAYS = Days()
+
+
+def parse_days(text: str | None) -> Days | None:
+    """Read `FIRST..LAST`, either of which may be left out, or one day; each like `2014-01-31`.
+
+    None, where nothing was said, stays so.
+
+    Raises:
+        ConfigError: the text is neither, or the last day is before the first.
+    """
+    if text is None:
+        return None
+    first, dots, last = text.strip().partition("..")
+    try:
+        days = Days(_day(first), _day(last) if dots else _day(first))
+    except ValueError:
+        days = Days()
+    if days.first is None and days.last is None:
+        raise ConfigError(
+            f"days: '{shown(text)}': are no days; write them like 2014-01-01..2014-12-31"
+        )
+    if days.first is not None and days.last is not None and days.last < days.first:
+        raise ConfigError(f"days: '{shown(text)}': the last day is before the first")
+    return days
+
+
+def _day(text: str) -> datetime.date | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError(text)
+    return datetime.date.fromisoformat(text)
+
+
+def check_partner(partner: str) -> str:
+    """A partner's folder, if it can be one.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not _PARTNER.fullmatch(partner) or partner in (".", ".."):
+        raise ConfigError(
+            f"partner: '{shown(partner)}': is no folder's name; write it as edX does, like"
+            " universityx"
+        )
+    return partner
+
+
+def event_objects(
+    s3: S3, partner: str, wants_site: Callable[[str | None], bool], days: Days
+) -> Iterator[S3Object]:
+    """Yield the objects in a partner's folders of events, in the order of their keys.
+
+    Args:
+        s3: where they are.
+        partner: the partner's folder in `EVENTS_BUCKET`.
+        wants_site: whether a site is wanted, by the names that rows have (`prod`, never `edx`).
+        days: that are wanted; objects without a day in their name always are.
+
+    Raises:
+        MissingObjectError: the partner has no folder of events there, or none of such a site.
+        S3Error: the bucket cannot be listed.
+    """
+    folders = []
+    for folder in s3.level(EVENTS_BUCKET, f"{partner}/").folders:
+        token = folder.split("/")[-2]
+        if wants_site("prod" if token == "edx" else token):
+            # Beside the sites there are other folders, such as that of the research exchange.
+            folders += [one for one in s3.level(EVENTS_BUCKET, folder).folders if _events(one)]
+    if not folders:
+        raise trouble(Reason.NO_PREFIX, "cannot open", f"s3://{EVENTS_BUCKET}/{partner}/*/events/")
+    for folder in folders:
+        if days == ALL_DAYS:
+            # All years at once: fewer requests.
+            yield from (one for one in s3.objects(EVENTS_BUCKET, folder) if _wanted(one, days))
+            continue
+        level = s3.level(EVENTS_BUCKET, folder)
+        yield from (one for one in level.objects if _wanted(one, days))
+        for year in level.folders:
+            name = year.split("/")[-2]
+            if not re.fullmatch(r"[0-9]{4}", name) or days.has_year(int(name)):
+                yield from (one for one in s3.objects(EVENTS_BUCKET, year) if _wanted(one, days))
+
+
+def _events(folder: str) -> bool:
+    return folder.endswith("/events/")
+
+
+def _wanted(one: S3Object, days: Days) -> bool:
+    return not one.key.endswith("/") and describe_name(one.key).date in days

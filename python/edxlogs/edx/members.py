@@ -1,0 +1,117 @@
+"""What the name of a member of a database package says: table, site, and whose it is.
+
+`{Org}-{Course}-{Run}` cannot be split, since each part may hold hyphens: it is taken whole, as the
+`stem` that the files of a course share. Which course that is, their content tells.
+
+Source: EdX Research Guide, "Data Delivered in Data Packages"; the exporter's own names.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+from edxlogs.edx.names import KNOWN_SITES, shown
+from edxlogs.edx.tables import Table, tables
+
+_FAILED = ".failed"
+_ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")
+# Names of more than 235 characters are cut, and end in a digest of what they were.
+_DIGEST = re.compile(r"-[0-9a-f]{32}$")
+_SITES = {**KNOWN_SITES, "prod-edge": "edge", "prod-edx": "prod"}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberName:
+    """What a member's name says; None where it says nothing.
+
+    Attributes:
+        table: whose rows it holds; None: the name is not known.
+        stem: organisation, course and run as the exporter wrote them, or the organisation alone.
+        site: `prod`, `edge` (written `edge` or `prod-edge`), or what stands there.
+        failed: it holds the words of an export that failed, not a table.
+    """
+
+    table: Table | None = None
+    stem: str | None = None
+    site: str | None = None
+    failed: bool = False
+
+    @property
+    def key(self) -> tuple[str | None, str | None]:
+        """Stem and site, which the files of a course share."""
+        return self.stem, self.site
+
+
+def describe_member(path: str) -> MemberName:
+    """Read a member's name, the folders before it left aside."""
+    base = path.rpartition("/")[2].removesuffix(".gpg")
+    failed = base.endswith(_FAILED)
+    base = base.removesuffix(_FAILED)
+    for ending in _ENDINGS:
+        if base.endswith(ending):
+            break
+    else:
+        return MemberName(failed=failed)
+    name = base.removesuffix(ending)
+    if ending == ".mongo":
+        return _forum(name, failed)
+    shorter = _DIGEST.sub("", name)
+    found = _by_hyphens(shorter, ending) or _by_underscores(shorter, ending)
+    if found is None and ending == ".csv":
+        # The separate package of e-mail preferences holds nothing else.
+        found = tables()["email_opt_in"], None, "prod"
+    if found is None:
+        return MemberName(failed=failed)
+    table, stem, site = found
+    return MemberName(
+        table, shown(stem) if stem else None, shown(_site(site) or "") or None, failed
+    )
+
+
+def _site(written: str | None) -> str | None:
+    written = (written or "").removesuffix("analytics").strip("-_").lower()
+    return _SITES.get(written, written) or None
+
+
+def _forum(name: str, failed: bool) -> MemberName:
+    for written in sorted(_SITES, key=len, reverse=True):
+        if name.lower().endswith(f"-{written}"):
+            stem = name[: -len(written) - 1]
+            return MemberName(tables()["forum"], shown(stem), _SITES[written], failed)
+    # Files of the main site had no site in their names at first.
+    return MemberName(tables()["forum"], shown(name), "prod", failed)
+
+
+@functools.cache
+def _by_file_name(ending: str) -> dict[str, Table]:
+    return {
+        name: table
+        for table in tables().values()
+        if table.extension == ending
+        for name in table.file_names
+    }
+
+
+def _by_hyphens(name: str, ending: str) -> tuple[Table, str | None, str | None] | None:
+    """The last part between hyphens that is a table: they hold none themselves."""
+    parts = name.split("-")
+    known = _by_file_name(ending)
+    for at in range(len(parts) - 1, -1, -1):
+        if parts[at] in known:
+            return known[parts[at]], "-".join(parts[:at]), "-".join(parts[at + 1 :])
+    return None
+
+
+@functools.cache
+def _underscored(ending: str) -> re.Pattern[str]:
+    names = sorted(map(re.escape, _by_file_name(ending)), key=len, reverse=True)
+    return re.compile(rf"(?P<stem>.+)_(?P<table>{'|'.join(names)})_(?P<site>[^_]+)(?:_analytics)?")
+
+
+def _by_underscores(name: str, ending: str) -> tuple[Table, str | None, str | None] | None:
+    """As the guide spells the files of the research exchange."""
+    if match := _underscored(ending).fullmatch(name):
+        return _by_file_name(ending)[match["table"]], match["stem"], match["site"]
+    return None

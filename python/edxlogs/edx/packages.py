@@ -1,0 +1,198 @@
+"""edX's data packages: what a key says of one, and a choice of them.
+
+A key of edX's buckets and a path below a local folder are read alike, so a folder that `sync`
+filled is understood as the buckets are. What a file's own name says is read by `names`; the folders
+add the partner and the kind.
+
+Source: EdX Research Guide, "Data Delivered in Data Packages" and "Package Downloads", in its
+revisions of 2013 to 2023, and the keys that the tools of partner universities ask for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, PACKAGES_BUCKET, Days, check_partner
+from edxlogs.edx.names import (
+    CUMULATIVE_TAR,
+    DATE,
+    KNOWN_SITES,
+    day_of,
+    describe_name,
+    is_recognised,
+    shown,
+)
+
+_EMAIL_FOLDER = "email-opt-in"
+# The name of a cumulative tar begins with its date, of 2012 to 2014, whoever the partner is.
+_TRACKING_PREFIX = "201"
+
+# The date is read from the end: an organisation may hold hyphens and even a date.
+_SNAPSHOT = re.compile(rf"(?P<org>.+)-{DATE}\.zip", re.DOTALL)
+_EVENTS_FOLDER = re.compile(
+    r"(?:.*/)?(?P<partner>[^/]+)/(?P<site>[^/]+)/events/[0-9]{4}", re.DOTALL
+)
+_RESEARCH_FOLDER = re.compile(r"(?:.*/)?(?P<partner>[^/]+)/rdx/[^/]+", re.DOTALL)
+
+T = TypeVar("T")
+
+
+class PackageKind(enum.StrEnum):
+    """What a data package holds."""
+
+    EVENTS = "events"
+    """The events of one site and day."""
+    DATABASE = "database"
+    """A weekly snapshot of the database, both sites in one zip."""
+    EMAIL = "email"
+    """A snapshot of e-mail preferences."""
+    RESEARCH = "research"
+    """A course as the research exchange gives it."""
+    TRACKING = "tracking"
+    """Until 2014: the events of every day up to that of the name, in one tar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a key or path says of a data package; None where it says nothing.
+
+    Attributes:
+        kind: what it holds.
+        partner: its folder in the bucket, else the organisation in its name.
+        site: `prod` (written `prod` or `edx`), `edge`, or what stands there; None for packages of
+            all sites.
+        day: of events, the day of their receipt; of a snapshot, the day it was made; of a
+            cumulative tar, the last day it holds.
+    """
+
+    kind: PackageKind
+    partner: str | None = None
+    site: str | None = None
+    day: datetime.date | None = None
+
+
+def describe_key(key: str) -> Package | None:
+    """Read what a key, or a local path, says of a data package; None if it is none."""
+    folder, _, base = key.rpartition("/")
+    if match := CUMULATIVE_TAR.fullmatch(base):
+        return Package(PackageKind.TRACKING, shown(match["org"]), day=day_of(match["date"]))
+    if match := _SNAPSHOT.fullmatch(base):
+        org = match["org"].removeprefix(f"{_EMAIL_FOLDER}-")
+        is_email = org != match["org"] or folder.rpartition("/")[2] == _EMAIL_FOLDER
+        kind = PackageKind.EMAIL if is_email else PackageKind.DATABASE
+        return Package(kind, shown(org), day=day_of(match["date"]))
+    if base.endswith(".tar.gz.gpg"):
+        match = _RESEARCH_FOLDER.fullmatch(folder)
+        return Package(PackageKind.RESEARCH, shown(match["partner"]) if match else None)
+    if not is_recognised(base):
+        return None
+    parts = describe_name(key)
+    if match := _EVENTS_FOLDER.fullmatch(folder):
+        site = parts.site or shown(KNOWN_SITES.get(match["site"], match["site"]))
+        return Package(PackageKind.EVENTS, shown(match["partner"]), site, parts.date)
+    return Package(PackageKind.EVENTS, parts.org, parts.site, parts.date)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which packages are meant: conditions of different kinds joined by and, values by or.
+
+    Attributes:
+        partner: folder, as the bucket spells it; None means all.
+        sites: none means all. A package of all sites is one of each.
+        kinds: none means all.
+        days: a package without a day may be of any.
+    """
+
+    partner: str | None = None
+    sites: tuple[str, ...] = ()
+    kinds: tuple[PackageKind, ...] = ()
+    days: Days = ALL_DAYS
+
+    def __post_init__(self) -> None:
+        if self.partner is not None:
+            check_partner(self.partner)
+        sites = tuple(KNOWN_SITES.get(site, site) for site in self.sites)
+        object.__setattr__(self, "sites", sites)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no condition, so that everything is meant, packages or not."""
+        return self == Choice()
+
+    def matches(self, package: Package | None) -> bool:
+        """Tell whether a package is meant; None is what is no package."""
+        if package is None:
+            return self.is_empty
+        return (
+            (self.partner is None or package.partner == self.partner)
+            and (not self.sites or package.site is None or package.site in self.sites)
+            and (not self.kinds or package.kind in self.kinds)
+            and package.day in self._days_of(package.kind)
+        )
+
+    def _days_of(self, kind: PackageKind) -> Days:
+        """The days that a package may bear; a cumulative tar also holds those before its own."""
+        return Days(self.days.first) if kind is PackageKind.TRACKING else self.days
+
+    def prefixes(self) -> list[tuple[str, str]]:
+        """What to list in edX's buckets to see a partner's packages, but for the events.
+
+        For events see `layout.event_objects`. More may be listed than is meant: a prefix `univx-`
+        also begins the names of `univx-pro`.
+
+        Returns:
+            Pairs of bucket and prefix.
+        """
+        if self.partner is None:
+            return []
+        kinds = self.kinds or PackageKind
+        return [place for kind in PackageKind if kind in kinds for place in self._places(kind)]
+
+    def _places(self, kind: PackageKind) -> list[tuple[str, str]]:
+        match kind:
+            case PackageKind.EVENTS:
+                return []
+            case PackageKind.DATABASE:
+                return [(PACKAGES_BUCKET, f"{self.partner}-")]
+            case PackageKind.EMAIL:
+                names = (f"{self.partner}-", f"{_EMAIL_FOLDER}-{self.partner}-")
+                return [(PACKAGES_BUCKET, f"{_EMAIL_FOLDER}/{name}") for name in names]
+            case PackageKind.RESEARCH:
+                return [(EVENTS_BUCKET, f"{self.partner}/rdx/")]
+            case PackageKind.TRACKING:
+                return [(PACKAGES_BUCKET, _TRACKING_PREFIX)]
+
+    def select(self, items: Iterable[T], package_of: Callable[[T], Package | None]) -> list[T]:
+        """Leave out what is not meant; the order stays.
+
+        Of the cumulative tars of a partner, each of which holds the days of the one before, only
+        the first that reaches the end of `days` is taken, or the last one if none does.
+        """
+        wanted = [item for item in items if self.matches(package_of(item))]
+        if self.days == ALL_DAYS:
+            return wanted
+        packages = [package for package in map(package_of, wanted) if package is not None]
+        tars = [package for package in packages if package.kind is PackageKind.TRACKING]
+        needed = {_needed_tar(tar, tars, self.days.last) for tar in tars}
+        return [
+            item
+            for item in wanted
+            if (package := package_of(item)) in needed
+            or package is None
+            or package.kind is not PackageKind.TRACKING
+        ]
+
+
+def _needed_tar(tar: Package, tars: list[Package], last: datetime.date | None) -> Package:
+    """Of the tars of the same partner, the one that holds the days up to `last`."""
+    if tar.day is None:
+        return tar
+    days = [one.day for one in tars if one.partner == tar.partner and one.day is not None]
+    enough = [day for day in days if last is not None and day >= last]
+    return Package(PackageKind.TRACKING, tar.partner, day=min(enough) if enough else max(days))

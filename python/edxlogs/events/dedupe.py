@@ -1,0 +1,177 @@
+"""Lines that stand byte for byte in two sources of one site and day: the first one stays.
+
+Sources of one site and day make a group, in the order of the run. Each waits for those before it,
+so that it can tell which of their lines it holds again; a source that was withheld held none. What
+was held is told by hashes in files, one for each source.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from edxlogs import _core
+from edxlogs.account import many
+from edxlogs.errors import StoppedError
+from edxlogs.sources.source import Source
+from edxlogs.store.manifest import Input
+
+WITHIN = "within"
+
+
+def kind_of(*, dedupe: bool, within: bool) -> str | None:
+    """Which lines are compared, as a query tells it; `within` asks for both kinds."""
+    return WITHIN if within else "sources" if dedupe else None
+
+
+class Dedupe:
+    """What the sources of a run hold, as far as others must know it.
+
+    Args:
+        sources: of the run, in order.
+        kind: which lines are compared, as `kind_of` tells it.
+        place: where the hashes of a numbered source may be written; they go with the run.
+    """
+
+    def __init__(self, sources: Sequence[Source], kind: str, place: Callable[[int], Path]) -> None:
+        self._within = kind == WITHIN
+        self._place = place
+        groups: dict[object, list[int]] = {}
+        for number, source in enumerate(sources):
+            key = number if source.date is None else (source.site, source.date)
+            groups.setdefault(key, []).append(number)
+        self.groups = list(groups.values())
+        self._group = {number: group for group in self.groups for number in group}
+        self._left = {id(group): len(group) for group in self.groups}
+        self._before: dict[int, list[Path]] = {}  # of runs before this one
+        self._settled: dict[int, list[Path]] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def earlier(self, number: int) -> list[int]:
+        """The sources of its group that come before it."""
+        group = self._group[number]
+        return group[: group.index(number)]
+
+    def waiting(self, number: int, most: int) -> int:
+        """How many of the next `most` sources wait for this one."""
+        group = self._group[number]
+        return sum(number < other <= number + most for other in group)
+
+    def extend(
+        self,
+        pending: set[int],
+        known: Callable[[int], Input | None],
+        hashes: Callable[[Input], Path | None],
+    ) -> None:
+        """Add to those that are read the ones that must be read again because of them.
+
+        Args:
+            pending: sources that are new, or not as they were.
+            known: what a run before has of the others.
+            hashes: where it has their hashes; None where they are gone.
+        """
+        for group in self.groups:
+            first = _first_anew(group, pending, known)
+            if first == len(group):
+                continue
+            for at, number in enumerate(group[:first]):
+                one = known(number)
+                if one is None or (one.account.counts.kept and hashes(one) is None):
+                    first = at
+                    break
+            pending.update(group[first:])
+
+    def found(self, number: int, paths: list[Path], *, is_read: bool) -> None:
+        """Tell what a source held in the runs before.
+
+        That counts if it is not read, and if it is read but withheld.
+        """
+        if is_read:
+            self._before[number] = paths
+        else:
+            self._settle(number, paths)
+            self.done(number)
+
+    def hashes(self, number: int) -> _core.LineHashes | None:
+        """What tells which lines of a source are duplicates, once those before it are settled.
+
+        None: there is nothing that they could be compared with.
+
+        Raises:
+            StoppedError: the run was stopped.
+            ConfigError: the hashes of a run before are damaged.
+        """
+        earlier = self.earlier(number)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopped or all(other in self._settled for other in earlier)
+            )
+            if self._stopped:
+                raise StoppedError("stopped")
+            paths = [path for other in earlier for path in self._settled[other]]
+        if len(self._group[number]) == 1 and not self._within:
+            return None
+        return _core.LineHashes(self._place(number), paths, within=self._within)
+
+    def settle(
+        self, number: int, hashes: _core.LineHashes | None, *, delivered: bool
+    ) -> Path | None:
+        """Tell what a source holds, whose verdict is known; where its hashes are.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        path = None
+        if delivered and hashes is not None and len(self._group[number]) > 1 and hashes.finish():
+            path = self._place(number)
+        held = [path] if path is not None else []
+        self._settle(number, held if delivered else self._before.get(number, []))
+        return path
+
+    def _settle(self, number: int, paths: list[Path]) -> None:
+        with self._changed:
+            self._settled[number] = paths
+            self._changed.notify_all()
+
+    def done(self, number: int) -> None:
+        """Tell that a source is delivered; when its whole group is, the hashes go."""
+        group = self._group[number]
+        self._left[id(group)] -= 1
+        if self._left[id(group)] == 0:
+            for other in group:
+                with suppress(OSError):  # the next run removes what is left
+                    self._place(other).unlink()
+
+    def stop(self) -> None:
+        """Let nobody wait any longer."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+def _first_anew(
+    group: Sequence[int], pending: set[int], known: Callable[[int], Input | None]
+) -> int:
+    """Where in a group begins what must be read: behind it, others were compared with than now."""
+    before: list[int] = []
+    for at, number in enumerate(group):
+        one = known(number)
+        if number in pending or one is None or one.compared != before:
+            return at
+        before.append(one.number)
+    return len(group)
+
+
+def remarks(sources: Sequence[Source]) -> list[str]:
+    """What a user should know of sources that are compared with no other."""
+    lone = [source.label for source in sources if source.date is None]
+    if not lone:
+        return []
+    more = "" if len(lone) == 1 else f" (and {many(len(lone) - 1, 'other')})"
+    return [
+        f"dedupe: {lone[0]}{more}: the name tells no day, so its lines are compared with no other"
+        " source's"
+    ]

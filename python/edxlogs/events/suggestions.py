@@ -1,0 +1,122 @@
+"""What there is instead: near names, where a condition kept nothing or a column is none."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import fnmatch
+import io
+import os
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+
+from edxlogs import _core
+from edxlogs.edx.names import shown
+from edxlogs.events.query import Conditions, make_query, values
+from edxlogs.sources.reading import Reader
+from edxlogs.sources.selection import Selection
+from edxlogs.sources.source import Source
+
+_SOURCES = 16
+_HEAD_BYTES = 64 * 1024
+_NEAREST = 3
+_COLUMNS = ("course_id", "org_id", "event_type", "name", "event_source", "site")
+_MISSPELT = 0.75  # as alike as `tiem` and `time`
+
+
+def suggest(reader: Reader, selection: Selection, conditions: Conditions) -> list[str]:
+    """Name what a sample of the sources holds that is nearest to what was asked for.
+
+    Args:
+        reader: of the run that kept nothing.
+        selection: a stretch of its first sources is read.
+        conditions: what was asked for. People are not named.
+    """
+    sample = _sample(reader, selection.sources)
+    # URLs are types of their own, and may name people.
+    event_types = {one for one in sample["event_type"] | sample["name"] if not one.startswith("/")}
+    orgs = {org.lower() for org in sample["org_id"]}  # matched whatever their case
+    hints = []
+    for what, asked, there in (
+        ("course", values("course", conditions.course), sample["course_id"]),
+        ("organisation", [org.lower() for org in values("org", conditions.org)], orgs),
+        ("event type", values("event-type", conditions.event_type), event_types),
+        (
+            "event source",
+            values("event-source", conditions.event_source),
+            sample["event_source"],
+        ),
+        ("site", conditions.keywords()["sites"], sample["site"] | selection.sites),
+    ):
+        missing = [name for name in asked if not _matches_any(name, there)]
+        if missing and there:
+            named = ", ".join(shown(name) for name in _nearest(missing, there))
+            hints.append(f"nothing was kept; {what} in a sample of the sources: {named}")
+    return hints
+
+
+def near_columns(columns: Iterable[str]) -> list[str]:
+    """Warn of columns that look like misspelt ones: they are read as fields of the event.
+
+    Args:
+        columns: as `--columns` takes them.
+    """
+    known = [name for name, *_ in _core.columns()]
+    warnings = []
+    for column in columns:
+        name = column.partition("::")[0]
+        near = difflib.get_close_matches(name, known, 1, _MISSPELT)
+        # A path of several steps is meant as one.
+        if near and name not in known and name.replace("-", "_").isidentifier():
+            warnings.append(
+                f"column {shown(name)}: is none of edxlogs' own, so it is read as a field of the"
+                f" event; the nearest column is {near[0]}"
+            )
+    return warnings
+
+
+def _matches_any(asked: str, there: Collection[str]) -> bool:
+    """Whether a name or glob that was asked for is there, and something else kept nothing."""
+    pattern = asked.replace("[", "[[]")  # stands for itself in our globs
+    return any(fnmatch.fnmatchcase(name, pattern) for name in there)
+
+
+def _nearest(missing: Sequence[str], there: Collection[str]) -> list[str]:
+    near = [
+        close for name in missing for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
+    ]
+    return list(dict.fromkeys(near))[:_NEAREST] or sorted(there)[:_NEAREST]
+
+
+def _sample(reader: Reader, sources: Sequence[Source]) -> dict[str, set[str]]:
+    """The values of some columns at the beginning of sources."""
+    found: dict[str, set[str]] = {name: set() for name in _COLUMNS}
+    if not hasattr(os, "memfd_create"):
+        # Decrypted values stay in memory, or are not looked at.
+        return found
+    query = make_query(Conditions(), columns=_COLUMNS)
+    for source in sources[:_SOURCES]:
+        head = reader.head(source, _HEAD_BYTES)
+        if not head:
+            continue
+        descriptor = os.memfd_create("edxlogs-sample")
+        # Text that is too long for a cell is too long for a hint; the rest is not looked at.
+        with open(descriptor, encoding="utf-8", newline="") as memory, suppress(csv.Error):
+            output = _core.Output(descriptor, query, "csv", [])
+            # The stretch ends anywhere, so an error at its end says nothing.
+            _core.scan(
+                io.BytesIO(head),
+                query,
+                output,
+                name=source.name,
+                site=source.site,
+                control=_core.Control(),
+            )
+            output.finish(sync=False)
+            memory.seek(0)
+            for row in csv.DictReader(memory):
+                for name in _COLUMNS:
+                    found[name].add(row[name])
+    for names in found.values():
+        names.discard("")
+    return found

@@ -1,0 +1,211 @@
+"""What a computer needs before its first unattended run, and whether it has it.
+
+Nothing is changed, and nothing asks: a key that would need a passphrase typed in is told as such.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edxlogs.account import size
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.edx.names import shown
+from edxlogs.errors import EdxlogsError
+from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
+from edxlogs.gpg.process import Gpg
+from edxlogs.s3.client import S3
+from edxlogs.s3.errors import Reason
+
+LEAST_FREE_BYTES = 10**9
+_SECMEM = "auto-expand-secmem"
+_HEAD_BYTES = 64 << 10  # holds the keys of a message, however many
+_MOST_KEYS = 100  # looked at for one object that can be read
+
+
+class Health(enum.StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    ADVICE = "advice"
+    """It works, and could be better."""
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what.
+        health: how it came out.
+        told: what was found and, unless it is ok, what to do; one line.
+    """
+
+    name: str
+    health: Health
+    told: str
+
+
+def examine(
+    gpg: Gpg,
+    s3: S3,
+    *,
+    partner: str | None = None,
+    sample: str | None = None,
+    folders: Iterable[str] = (),
+) -> Iterator[Check]:
+    """Look at everything, one check after another.
+
+    Args:
+        gpg: the key ring.
+        s3: the server and the credentials.
+        partner: folder in edX's buckets; None: the buckets' tops are looked at.
+        sample: an encrypted file whose key must be at hand, or None.
+        folders: where data will be written.
+    """
+    yield from _check_gpg(gpg)
+    if sample is not None:
+        yield from _check_sample(gpg, sample)
+    boto3 = _check_boto3()
+    yield boto3
+    if boto3.health is Health.OK:
+        yield from _check_bucket(s3, EVENTS_BUCKET, f"{partner}/" if partner else "")
+        yield from _check_bucket(s3, PACKAGES_BUCKET, f"{partner}-" if partner else "")
+    for folder in folders:
+        yield _check_folder(folder)
+
+
+def _failed(name: str, error: EdxlogsError) -> Check:
+    return Check(name, Health.MISSING, str(error))
+
+
+def _check_gpg(gpg: Gpg) -> Iterator[Check]:
+    try:
+        version = ".".join(map(str, gpg.version()))
+    except EdxlogsError as error:
+        yield _failed("gpg", error)
+        return
+    yield Check("gpg", Health.OK, f"version {version}")
+    settings = gpg.folder / "gpg-agent.conf"
+    if _SECMEM in _settings(settings):
+        yield Check("gpg-agent", Health.OK, f"{_SECMEM} is set")
+    else:
+        yield Check(
+            "gpg-agent",
+            Health.ADVICE,
+            f"with many files at once it may run out of memory; put {_SECMEM} into"
+            f" {shown(str(settings))} and run gpgconf --kill gpg-agent",
+        )
+
+
+def _settings(path: Path) -> set[str]:
+    """Names of the options in a configuration file of GnuPG."""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return set()
+    return {words[0].removeprefix("--") for line in lines if (words := line.split())}
+
+
+def _check_sample(gpg: Gpg, sample: str) -> Iterator[Check]:
+    name = shown(sample)
+    try:
+        with open(sample, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        told = f"{name}: {error.strerror}; name a file of edX's that can be read"
+        yield Check("sample", Health.MISSING, told)
+        return
+    if not looks_like_openpgp(head[:HEAD_BYTES]):
+        yield Check("sample", Health.MISSING, f"{name}: is not encrypted; name a file that is")
+        return
+    try:
+        wanted = gpg.recipients(head)
+        here = sorted(gpg.secret_key_ids().intersection(wanted))
+    except EdxlogsError as error:
+        yield _failed("secret key", error)
+        return
+    if wanted and not here and set("".join(wanted)) != {"0"}:
+        told = f"{name} wants {' or '.join(wanted)}, which is not in the key ring"
+        yield Check("secret key", Health.MISSING, f"{told}; import it with gpg --import")
+        return
+    # A message may hide whom it is for: then trying is the only way.
+    told = f"{name} wants {' or '.join(here) or 'a hidden key'}"
+    yield Check("secret key", Health.OK, f"{told}{', which is here' if here else ''}")
+    yield _check_use(gpg, sample)
+
+
+def _check_use(gpg: Gpg, sample: str) -> Check:
+    """Whether the key opens a message without anybody's help."""
+    with gpg.open(shown(sample), sample) as decryption:
+        if os.read(decryption.stdout_fd, 1):
+            return Check("passphrase", Health.OK, "the key can be used without a prompt")
+        error = decryption.verdict().error
+    if error is None:
+        return Check("passphrase", Health.OK, "the key can be used without a prompt")
+    return _failed("passphrase", error)
+
+
+def _check_boto3() -> Check:
+    try:
+        import boto3
+    except ImportError:
+        told = "is not installed; install it with pip install 'edxlogs[s3]'"
+        return Check("boto3", Health.MISSING, told)
+    return Check("boto3", Health.OK, f"version {boto3.__version__}")
+
+
+def _check_bucket(s3: S3, bucket: str, prefix: str) -> Iterator[Check]:
+    try:
+        origin = s3.credentials(bucket)
+    except EdxlogsError as error:
+        yield _failed("credentials", error)
+        return
+    name = f"s3://{bucket}/{shown(prefix)}"
+    yield Check("credentials", Health.OK, f"for {bucket}: from {origin}")
+    try:
+        page = s3.call("list_objects_v2", bucket, "cannot list", Prefix=prefix, MaxKeys=_MOST_KEYS)
+    except EdxlogsError as error:
+        yield _failed("list", error)
+        return
+    if (warning := s3.warning(bucket)) is not None:
+        yield Check("connection", Health.ADVICE, warning)
+    objects = page.get("Contents", [])
+    if not objects:
+        told = f"{name}: nothing is there; name your folder in edX's buckets with --partner"
+        yield Check("list", Health.MISSING, told)
+        return
+    yield Check("list", Health.OK, name)
+    readable = [one["Key"] for one in objects if one["Size"]]
+    if readable:
+        yield _check_read(s3, bucket, readable[0])
+
+
+def _check_read(s3: S3, bucket: str, key: str) -> Check:
+    try:
+        answer = s3.call("get_object", bucket, "cannot read", Key=key, Range="bytes=0-0")
+    except EdxlogsError as error:
+        if getattr(error, "reason", None) == Reason.ARCHIVED:
+            return Check("read", Health.ADVICE, str(error))
+        return _failed("read", error)
+    answer["Body"].close()
+    return Check("read", Health.OK, f"s3://{bucket}/{shown(key)}")
+
+
+def _check_folder(folder: str) -> Check:
+    name = shown(folder)
+    place = Path(os.path.abspath(folder))
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Check("folder", Health.MISSING, f"{name}: cannot be written; name another folder")
+    free = shutil.disk_usage(place).free
+    told = f"{name}: {size(free)} free"
+    if free < LEAST_FREE_BYTES:
+        return Check("folder", Health.MISSING, f"{told}; make room, or name another folder")
+    return Check("folder", Health.OK, told)

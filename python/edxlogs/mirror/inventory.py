@@ -1,0 +1,249 @@
+"""What data packages are there, in buckets or local folders: counts, sizes, days, gaps."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days, event_objects
+from edxlogs.edx.names import is_hidden, shown
+from edxlogs.edx.packages import Choice, Package, PackageKind, describe_key
+from edxlogs.errors import ConfigError, EdxlogsError, S3Error
+from edxlogs.s3.client import S3, S3Object
+from edxlogs.s3.errors import WHOLE_RUN, Reason
+from edxlogs.sources.remote import list_url
+from edxlogs.sources.source import cannot_open
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object or a file.
+
+    Attributes:
+        place: its URL or path, fit to be shown.
+        package: what it is by its name; None if it is no data package.
+        size: bytes.
+        modified: when it was put there, UTC.
+    """
+
+    place: str
+    package: Package | None
+    size: int
+    modified: datetime.datetime
+
+
+@dataclass(slots=True)
+class Listing:
+    """What was found.
+
+    Attributes:
+        objects: each once; of edX's buckets, events first, else in the order of the URLs.
+        failed: what could not be listed.
+        warnings: one sentence each.
+    """
+
+    objects: list[S3Object] = field(default_factory=list)
+    failed: list[EdxlogsError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
+    """List the objects below `s3://` URLs, or, without any, those of edX's buckets.
+
+    What cannot be listed costs only itself.
+
+    Args:
+        s3: where to look.
+        urls: of objects or prefixes; none means edX's buckets, where the choice names a partner.
+        choice: which of them are meant.
+
+    Raises:
+        ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
+    """
+    searches = [(url, list_url(s3, url)) for url in urls]
+    if not searches:
+        if choice.partner is None:
+            raise ConfigError(
+                "sources: none given; name an s3:// URL, or your folder in edX's buckets with"
+                " --partner"
+            )
+        searches = [(EVENTS_BUCKET, _events(s3, choice.partner, choice))]
+        searches += [(bucket, s3.objects(bucket, prefix)) for bucket, prefix in choice.prefixes()]
+    listing = Listing()
+    found: dict[tuple[str, str], S3Object] = {}
+    hopeless: set[str] = set()
+    for place, search in searches:
+        if place in hopeless:
+            continue
+        try:
+            for one in search:
+                found.setdefault((one.bucket, one.key), one)
+        except S3Error as error:
+            listing.failed.append(error)
+            if error.reason in WHOLE_RUN:
+                break
+            if error.reason in (Reason.NO_BUCKET, Reason.REGION):
+                hopeless.add(place)
+    listing.objects = choice.select(found.values(), lambda one: describe_key(one.key))
+    warnings = {s3.warning(bucket) for bucket in {one.bucket for one in listing.objects}}
+    listing.warnings = [warning for warning in warnings if warning is not None]
+    return listing
+
+
+def _events(s3: S3, partner: str, choice: Choice) -> Iterator[S3Object]:
+    """The daily events of a partner, who may have none beside other packages."""
+    if choice.kinds and PackageKind.EVENTS not in choice.kinds:
+        return
+    sites = choice.sites
+    try:
+        yield from event_objects(s3, partner, lambda site: not sites or site in sites, choice.days)
+    except S3Error as error:
+        if error.reason != Reason.NO_PREFIX or choice.kinds == (PackageKind.EVENTS,):
+            raise
+
+
+def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
+    """Objects as items; those that stand for folders are none."""
+    for one in objects:
+        if one.size or not one.key.endswith("/"):
+            yield Item(shown(one.url), describe_key(one.key), one.size, one.modified)
+
+
+def local_items(paths: Iterable[str], failed: list[EdxlogsError]) -> Iterator[Item]:
+    """Yield files, and those of folders, searched to the bottom and through links; each once.
+
+    Args:
+        paths: folders and files; hidden ones below them are passed over.
+        failed: gets an error for each that cannot be looked at.
+    """
+    pending = list(paths)[::-1]
+    folders: set[tuple[int, int]] = set()
+    files: set[str] = set()
+    while pending:
+        path = pending.pop()
+        try:
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode):
+                if (absolute := os.path.abspath(path)) not in files:
+                    files.add(absolute)
+                    yield _file(path, status)
+            elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in folders:
+                folders.add((status.st_dev, status.st_ino))
+                names = sorted(os.listdir(path), key=os.fsencode, reverse=True)
+                pending += [os.path.join(path, name) for name in names if not is_hidden(name)]
+        except OSError as error:
+            failed.append(cannot_open(path, error))
+
+
+def _file(path: str, status: os.stat_result) -> Item:
+    modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.UTC)
+    # The folders above the one that was given count too.
+    return Item(shown(path), describe_key(os.path.abspath(path)), status.st_size, modified)
+
+
+@dataclass(slots=True)
+class Group:
+    """Items of one partner, site, kind and period.
+
+    Attributes:
+        partner: as `Package` has it.
+        site: as `Package` has it.
+        kind: of package; None for what is none.
+        period: a year, or a day; None where the name holds none.
+        files: how many.
+        bytes: their sizes together.
+        days: the days in their names.
+        newest: when the last one was put there.
+    """
+
+    partner: str | None
+    site: str | None
+    kind: PackageKind | None
+    period: str | None
+    files: int = 0
+    bytes: int = 0
+    days: set[datetime.date] = field(default_factory=set)
+    newest: datetime.datetime | None = None
+
+    def add(self, item: Item) -> None:
+        """Count an item."""
+        self.files += 1
+        self.bytes += item.size
+        if item.package is not None and item.package.day is not None:
+            self.days.add(item.package.day)
+        self.newest = max(self.newest or item.modified, item.modified)
+
+
+def group(items: Iterable[Item], *, by: str = "year") -> list[Group]:
+    """Put items together by partner, site, kind and `year` or `day`, in that order."""
+    groups: dict[tuple[str, ...], Group] = {}
+    for item in items:
+        package = item.package
+        if package is None:
+            parts: tuple[str | None, str | None, PackageKind | None] = (None, None, None)
+        else:
+            parts = (package.partner, package.site, package.kind)
+        day = package.day if package is not None else None
+        period = None if day is None else str(day.year) if by == "year" else str(day)
+        # What has no name comes last.
+        key = tuple("\U0010ffff" if part is None else part for part in (*parts, period))
+        groups.setdefault(key, Group(*parts, period)).add(item)
+    return [groups[key] for key in sorted(groups)]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The days without events of one partner and site.
+
+    Attributes:
+        partner: as `Package` has it.
+        site: as `Package` has it.
+        window: the days that were looked at; both ends are closed.
+        missing: those without a file, in order.
+    """
+
+    partner: str | None
+    site: str | None
+    window: Days
+    missing: list[datetime.date]
+
+
+def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.date) -> list[Gaps]:
+    """Find the days without events, for each partner and site that has any events.
+
+    Args:
+        items: what is there.
+        days: the window to look at; an open end is that of what is there.
+        today: a file of a day comes after it, so no day from this on is missing.
+    """
+    found: dict[tuple[str | None, str | None], set[datetime.date]] = {}
+    for item in items:
+        package = item.package
+        if package is not None and package.kind is PackageKind.EVENTS and package.day is not None:
+            found.setdefault((package.partner, package.site), set()).add(package.day)
+    gaps = []
+    for (partner, site), there in sorted(found.items(), key=lambda one: [p or "" for p in one[0]]):
+        first = days.first or min(there)
+        last = min(days.last, today - _DAY) if days.last else max(there)
+        window = [first + number * _DAY for number in range((last - first).days + 1)]
+        if not window:
+            continue
+        missing = [day for day in window if day not in there]
+        gaps.append(Gaps(partner, site, Days(first, last), missing))
+    return gaps
+
+
+def stretches(days: Iterable[datetime.date]) -> list[tuple[datetime.date, datetime.date]]:
+    """Put days that follow one another together, as first and last; the days must be in order."""
+    found: list[tuple[datetime.date, datetime.date]] = []
+    for day in days:
+        if found and found[-1][1] == day - _DAY:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found

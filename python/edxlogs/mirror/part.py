@@ -1,0 +1,195 @@
+"""The bytes of objects that are on disk so far, under hidden names, fit to go on from.
+
+A part's name says of which object and content it is, so bytes of another content never count. After
+a crash of this program the kernel still has every byte that was written, and all of them count.
+After one of the machine only those count that were flushed to disk, which a note beside a large
+part tells: whoever opens the folder first after a restart cuts the parts back to them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from edxlogs.s3.client import S3Object
+
+SCHEMA_VERSION = 1
+FLUSH_BYTES = 64 << 20  # what a crash of the machine can cost of a transfer
+_READ_BYTES = 1 << 20
+_BOOT = "boot"
+_PART, _NOTE = ".part", ".json"
+
+
+class Parts:
+    """The folder of parts; to be opened by one process at a time.
+
+    Args:
+        folder: its descriptor, which stays the caller's.
+
+    Raises:
+        OSError: it cannot be read, or not be put in order.
+    """
+
+    def __init__(self, folder: int) -> None:
+        self._folder = folder
+        self._there: dict[str, list[str]] = {}
+        names = os.listdir(folder)
+        started = boot_id()
+        if started is None or started.encode() != _read(folder, _BOOT):
+            for name in names:
+                if name.endswith(_PART):
+                    _cut_back(folder, name)
+            _write(folder, _BOOT, (started or "").encode(), sync=True)
+        for name in names:
+            self._there.setdefault(name.partition("-")[0], []).append(name)
+
+    def open(self, source: S3Object) -> Part:
+        """The bytes of an object that are here already; those of other contents of it go.
+
+        Raises:
+            OSError: the file cannot be made or read.
+        """
+        place = _hash(source.bucket, source.key)
+        stem = f"{place}-{_hash(source.etag, str(source.size))}"
+        for name in self._there.pop(place, []):
+            if name not in (stem + _PART, stem + _NOTE):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._folder)
+        return Part(self._folder, stem, source)
+
+
+class Part:
+    """An object in the making; used by one thread.
+
+    Attributes:
+        name: of the file in the folder.
+        size: bytes that count; the next ones to come follow them.
+    """
+
+    def __init__(self, folder: int, stem: str, source: S3Object) -> None:
+        self.name = stem + _PART
+        self._folder = folder
+        self._note = stem + _NOTE
+        self._source = source
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self.name, flags, 0o600, dir_fd=folder)
+        self.size = self._flushed = os.fstat(self._descriptor).st_size
+        if self.size > source.size:
+            self.reset()
+
+    def read_back(self) -> Iterator[bytes]:
+        """Yield the bytes that count, from the first on."""
+        at = 0
+        while at < self.size:
+            data = os.pread(self._descriptor, min(_READ_BYTES, self.size - at), at)
+            if not data:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            at += len(data)
+            yield data
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        _write_all(self._descriptor, data)
+        self.size += len(data)
+        if self.size - self._flushed >= FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Bring the bytes to disk, and say so."""
+        os.fdatasync(self._descriptor)
+        self._flushed = self.size
+        note = {
+            "schema_version": SCHEMA_VERSION,
+            "bucket": self._source.bucket,
+            "key": self._source.key,
+            "etag": self._source.etag,
+            "size": self._source.size,
+            "flushed": self._flushed,
+        }
+        _write(self._folder, self._note, orjson.dumps(note))
+
+    def finish(self, mode: int, modified_ns: int) -> None:
+        """Bring the bytes to disk, with the permissions and time of the file that they become."""
+        os.fchmod(self._descriptor, mode)
+        os.utime(self._descriptor, ns=(modified_ns, modified_ns))
+        os.fsync(self._descriptor)
+
+    def reset(self) -> None:
+        """Let no byte count."""
+        self.forget()
+        os.ftruncate(self._descriptor, 0)
+        self.size = self._flushed = 0
+
+    def forget(self) -> None:
+        """Remove the note, if there is one."""
+        if self._flushed:
+            with suppress(FileNotFoundError):
+                os.unlink(self._note, dir_fd=self._folder)
+
+    def close(self) -> None:
+        """Close the file; its bytes stay. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def boot_id() -> str | None:
+    """What tells one start of the machine from another; None if the system does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def _hash(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]
+
+
+def _cut_back(folder: int, name: str) -> None:
+    """Leave of a part what its note says was flushed."""
+    flushed = 0
+    with suppress(KeyError, TypeError, ValueError):
+        note: Any = orjson.loads(_read(folder, name.removesuffix(_PART) + _NOTE))
+        flushed = max(0, int(note["flushed"]))
+    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.ftruncate(descriptor, min(flushed, os.fstat(descriptor).st_size))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(folder: int, name: str) -> bytes:
+    """A small file; empty if it cannot be read."""
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(name, flags, dir_fd=folder), "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _write(folder: int, name: str, content: bytes, *, sync: bool = False) -> None:
+    """Put a small file in the place of another, whole."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(f"{name}.new", flags, 0o600, dir_fd=folder)
+    try:
+        _write_all(descriptor, content)
+        if sync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,1 @@
+"""Amazon S3: requests, their errors, what is tried again, and the bytes of one object."""

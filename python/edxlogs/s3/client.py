@@ -1,0 +1,340 @@
+"""Amazon S3: which server, whose credentials, and what a bucket holds.
+
+`S3` is to buckets what `Gpg` is to key rings: made once from the user's settings, and handed to
+whoever reads, writes or lists. boto3 does the talking, and is imported with the first request.
+Errors are those of `s3.errors`, retries those of `s3.retry`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from edxlogs import _core
+from edxlogs.edx.names import shown
+from edxlogs.errors import ConfigError, EdxlogsError, S3Error
+from edxlogs.s3 import retry as s3_retry
+from edxlogs.s3.errors import Reason, explain, trouble
+from edxlogs.s3.retry import Attempts
+
+SCHEME = "s3://"
+PAGE_KEYS = 1000  # the most that S3 lists at once
+MOST_CONNECTIONS = 64  # of one client; more transfers at once would wait for each other
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One object, as it was when it was listed.
+
+    Attributes:
+        bucket: its bucket.
+        key: its full name there, any text: never a path to write to without a check.
+        size: bytes.
+        etag: with its quotation marks; names this content, and pins what is read to it. It is the
+            MD5 only of some objects, and empty where a server's listing does not say it.
+        modified: when it was put there, UTC.
+        storage_class: `STANDARD`, `GLACIER`, …
+        checksum_algorithms: of the checksums that S3 has of it, such as `CRC64NVME`.
+        checksum_type: `FULL_OBJECT` or `COMPOSITE` (of parts, so of no use here); None if unsaid.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    modified: datetime.datetime
+    storage_class: str = "STANDARD"
+    checksum_algorithms: tuple[str, ...] = ()
+    checksum_type: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The `s3://` URL."""
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
+    @property
+    def name(self) -> str:
+        """What follows the last slash of the key."""
+        return self.key.rsplit("/", 1)[-1]
+
+
+@dataclass(slots=True)
+class Level:
+    """What is directly below a prefix, in the order of S3 (by the bytes of the keys).
+
+    Attributes:
+        folders: common prefixes, each with its slash at the end.
+        objects: the objects, among them one of the prefix itself, which stands for a folder.
+    """
+
+    folders: list[str] = field(default_factory=list)
+    objects: list[S3Object] = field(default_factory=list)
+
+
+class S3:
+    """The user's S3: server, credentials, region. May be used by many threads.
+
+    Args:
+        profile: AWS profiles, one or several: `NAME` for every bucket, `BUCKET=NAME` for one (the
+            two buckets of edX may need different credentials). None: boto's own choice, by
+            environment, configuration, SSO or role.
+        endpoint_url: of a server of one's own; None: as the AWS configuration says.
+        region: of the buckets; None: as the AWS configuration says. A bucket in another region is
+            followed there.
+        requester_pays: take on the costs of requests, which some buckets demand.
+
+    Attributes:
+        payer: what every request needs beside its own parameters.
+        reached: set once a server has answered.
+
+    Raises:
+        ConfigError: a profile is named twice for the same buckets, or the endpoint is no URL.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str | Iterable[str] | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        requester_pays: bool = False,
+    ) -> None:
+        self._profiles: dict[str | None, str] = {}
+        for text in [profile] if isinstance(profile, str) else profile or ():
+            bucket, equals, name = text.rpartition("=")
+            if (bucket or None) in self._profiles:
+                raise ConfigError(
+                    f"profile: {shown(text)}: another is named for the same buckets already; name"
+                    " one for all, or BUCKET=NAME for each"
+                )
+            if not name or (equals and not bucket):
+                raise ConfigError(f"profile: {shown(text)}: write NAME, or BUCKET=NAME")
+            self._profiles[bucket or None] = name
+        if endpoint_url is not None and not _is_url(endpoint_url):
+            raise ConfigError("endpoint-url: is no URL; write it like https://s3.example.org")
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self.payer = {"RequestPayer": "requester"} if requester_pays else {}
+        self._clients: dict[str | None, Any] = {}
+        self._sessions: dict[str | None, Any] = {}
+        self._lock = threading.Lock()
+        self.reached = threading.Event()
+
+    def client(self, bucket: str) -> Any:
+        """The boto3 client for a bucket, made at the first call; safe to share among threads.
+
+        Raises:
+            ConfigError: boto3 is not installed, or the settings cannot be used.
+        """
+        profile = self._profiles.get(bucket, self._profiles.get(None))
+        with self._lock:
+            if profile not in self._clients:
+                with _without_collector():
+                    self._clients[profile] = self._make_client(profile)
+            return self._clients[profile]
+
+    def _make_client(self, profile: str | None) -> Any:
+        try:
+            import boto3
+            from botocore.config import Config
+        except ImportError:
+            raise ConfigError(
+                "s3: boto3 is not installed; install it with pip install 'edxlogs[s3]'"
+            ) from None
+        config = Config(
+            # The retries of `retry`; boto still follows a bucket to its region.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            connect_timeout=s3_retry.CONNECT_SECONDS,
+            read_timeout=s3_retry.READ_SECONDS,
+            max_pool_connections=MOST_CONNECTIONS,
+            # Servers of one's own know no bucket as a part of their host's name.
+            s3={"addressing_style": "path"} if self._endpoint_url else None,
+            # Checksums of what is read are verified by S3Reader, over all its pieces.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_extra=f"edxlogs/{_core.__version__}",
+        )
+        try:
+            session = boto3.Session(profile_name=profile, region_name=self._region)
+            self._sessions[profile] = session
+            client = session.client("s3", endpoint_url=self._endpoint_url, config=config)
+        except Exception as error:
+            raise explain(error, "cannot use", SCHEME) from None
+        for operation in ("GetObject", "HeadObject"):
+            client.meta.events.register(f"before-call.s3.{operation}", _ask_for_checksum)
+        return client
+
+    def credentials(self, bucket: str) -> str:
+        """Tell where the credentials for a bucket come from, such as `env` or `sso`.
+
+        Raises:
+            S3Error: there are none, or they cannot be renewed.
+            ConfigError: the settings cannot be used.
+        """
+        self.client(bucket)
+        session = self._sessions[self._profiles.get(bucket, self._profiles.get(None))]
+        try:
+            credentials = session.get_credentials()
+            if credentials is not None:
+                credentials.get_frozen_credentials()
+                return shown(str(credentials.method))
+        except Exception as error:
+            raise explain(error, "cannot use", f"{SCHEME}{bucket}") from None
+        raise trouble(Reason.NO_CREDENTIALS, "cannot use", f"{SCHEME}{bucket}")
+
+    def call(
+        self, operation: str, bucket: str, what: str, *, again: bool = True, **parameters: Any
+    ) -> dict[str, Any]:
+        """Make one request, again where it is worth it.
+
+        Args:
+            operation: method of the client, such as `head_object`.
+            bucket: the bucket.
+            what: what is not done if it fails, such as `cannot list`.
+            again: False makes one attempt only.
+            parameters: those of the operation but for the bucket; `Key` or `Prefix` says where.
+
+        Returns:
+            What boto gives.
+
+        Raises:
+            S3Error: it was refused, or failed each time.
+            ConfigError: the settings cannot be used.
+        """
+        where = parameters.get("Key", parameters.get("Prefix", ""))
+        try:
+            method = getattr(self.client(bucket), operation)
+            request = partial(method, Bucket=bucket, **self.payer, **parameters)
+            answer: dict[str, Any] = Attempts(self.reached).run(request) if again else request()
+            return answer
+        except EdxlogsError:
+            raise
+        except Exception as error:
+            # Not `from error`: its text is not ours.
+            raise explain(error, what, f"{SCHEME}{bucket}/{where}") from None
+
+    def object(self, bucket: str, key: str) -> S3Object:
+        """Look one object up.
+
+        Raises:
+            MissingObjectError: the bucket or the object does not exist.
+            S3Error: it cannot be looked at.
+        """
+        try:
+            head = self.call("head_object", bucket, "cannot open", Key=key)
+        except S3Error as error:
+            # The answer to HEAD has no body, and so no code: ask in a way that has one.
+            if error.reason not in (Reason.NO_OBJECT, Reason.DENIED, Reason.OTHER):
+                raise
+            head = self.call("get_object", bucket, "cannot open", Key=key)
+            head["Body"].close()
+        return S3Object(
+            bucket=bucket,
+            key=key,
+            size=head["ContentLength"],
+            etag=head["ETag"],
+            modified=head["LastModified"].astimezone(datetime.UTC),
+            storage_class=head.get("StorageClass", "STANDARD"),
+        )
+
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[S3Object]:
+        """Yield all objects below a prefix, by the bytes of their keys, a page at a time.
+
+        Raises:
+            S3Error: it cannot be listed; a bucket that does not exist is a MissingObjectError. A
+                prefix without objects yields nothing.
+        """
+        for page in self._pages(bucket, Prefix=prefix):
+            yield from _objects(bucket, page)
+
+    def level(self, bucket: str, prefix: str = "") -> Level:
+        """List what is directly below a prefix that is empty or ends with a slash."""
+        level = Level()
+        for page in self._pages(bucket, Prefix=prefix, Delimiter="/"):
+            level.folders += [one["Prefix"] for one in page.get("CommonPrefixes", ())]
+            level.objects += _objects(bucket, page)
+        return level
+
+    def _pages(self, bucket: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        parameters["MaxKeys"] = PAGE_KEYS
+        while True:
+            page = self.call("list_objects_v2", bucket, "cannot list", **parameters)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            parameters["ContinuationToken"] = page["NextContinuationToken"]
+
+    def warning(self, bucket: str) -> str | None:
+        """What is risky about how a bucket is reached, in one sentence, or None."""
+        url = urlsplit(str(self.client(bucket).meta.endpoint_url))
+        if url.scheme != "http" or _LOOPBACK.fullmatch(url.hostname or ""):
+            return None
+        host = shown(url.hostname or "")
+        return f"{host}: is reached by plain http: all can be read on the way; use https"
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Leave garbage where it is: boto's models are many objects, to be walked again and again.
+
+    It saves a fifth of the time to import boto3 and to make a client, 50 ms.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _ask_for_checksum(params: dict[str, Any], **_: Any) -> None:
+    """Ask for the checksum of the object; asked by its own parameter, boto would verify it too."""
+    params["headers"]["x-amz-checksum-mode"] = "ENABLED"
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The bucket and the key of an `s3://` URL; a key has no percent-encoding, and may be empty.
+
+    Raises:
+        ConfigError: it names no bucket.
+    """
+    bucket, _, key = url.removeprefix(SCHEME).partition("/")
+    if not url.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
+        raise ConfigError(
+            f"s3: {shown(url)}: names no bucket; write it like s3://bucket/key", shown(url)
+        )
+    return bucket, key
+
+
+def _objects(bucket: str, page: dict[str, Any]) -> Iterator[S3Object]:
+    for one in page.get("Contents", ()):
+        yield S3Object(
+            bucket=bucket,
+            key=one["Key"],
+            size=one["Size"],
+            etag=one.get("ETag", ""),
+            modified=one["LastModified"].astimezone(datetime.UTC),
+            storage_class=one.get("StorageClass", "STANDARD"),
+            checksum_algorithms=tuple(one.get("ChecksumAlgorithm", ())),
+            checksum_type=one.get("ChecksumType"),
+        )
+
+
+def _is_url(text: str) -> bool:
+    with suppress(ValueError):
+        url = urlsplit(text)
+        # Asked for its port, a URL that has none such raises.
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    return False

@@ -1,0 +1,90 @@
+"""The rules by which requests to S3 are tried again; boto's own retries are off.
+
+1. What may pass is tried again: a broken connection or one that is silent for `READ_SECONDS`, a
+   refused one, a status of 500 and above, a request to slow down. Nothing else is.
+2. There are at most `ATTEMPTS` in a row; `FIRST_ATTEMPTS` where no server has answered yet and the
+   connection is refused or the server's name unknown, since that is mostly a wrong setting.
+3. Before the attempt after the n-th failure it waits `FIRST_DELAY` * 2**(n-1) seconds, at most
+   `LONGEST_DELAY`, times a random factor from 0.5 to 1 (so that many do not come back at once).
+4. A transfer goes on from the last byte that came. Each time that `PROGRESS_BYTES` have come since
+   the last failure, its attempts begin anew: a long transfer may break often.
+5. A wait ends at once when the transfer is stopped.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from edxlogs.errors import StoppedError
+from edxlogs.s3.errors import RETRIED, Reason, reason_of
+
+ATTEMPTS = 8
+FIRST_ATTEMPTS = 3
+FIRST_DELAY = 0.25
+LONGEST_DELAY = 16.0
+PROGRESS_BYTES = 1 << 20
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """The attempts of one request, or of one transfer over several requests.
+
+    Args:
+        reached: of `S3`; set here once a server has answered.
+        stopped: set when nobody waits for the outcome any more; None: somebody does.
+    """
+
+    def __init__(self, reached: threading.Event, stopped: threading.Event | None = None) -> None:
+        self._reached = reached
+        self._stopped = stopped or threading.Event()
+        self._failures = 0
+        self._bytes = 0
+
+    def progressed(self, count: int) -> None:
+        """Count bytes that came."""
+        self._bytes += count
+        if self._bytes >= PROGRESS_BYTES:
+            self._failures = 0
+
+    def wait(self, error: Exception) -> None:
+        """Wait until the next attempt may be made.
+
+        Raises:
+            Exception: `error` itself, where there is none.
+            StoppedError: the transfer was stopped.
+        """
+        if self._stopped.is_set():
+            raise StoppedError("s3: stopped") from None
+        reason = reason_of(error)
+        if reason not in (Reason.REFUSED, Reason.UNKNOWN_HOST):
+            self._reached.set()
+        self._failures += 1
+        self._bytes = 0
+        attempts = ATTEMPTS if self._reached.is_set() else FIRST_ATTEMPTS
+        if reason not in RETRIED or self._failures >= attempts:
+            raise error
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._failures - 1))
+        if self._stopped.wait(delay * random.uniform(0.5, 1)):
+            raise StoppedError("s3: stopped") from None
+
+    def run(self, request: Callable[[], T]) -> T:
+        """Make a request until it succeeds, or no attempt is left.
+
+        Raises:
+            Exception: that of the last attempt.
+            StoppedError: the transfer was stopped.
+        """
+        while True:
+            try:
+                answer = request()
+            except Exception as error:
+                self.wait(error)
+            else:
+                self._reached.set()
+                return answer

@@ -1,0 +1,312 @@
+"""What local arguments name: files, folders, globs and standard input, as sources.
+
+Nothing here opens a file to look into it. Paths stay as the system gave them, undecodable bytes as
+surrogates.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised, shown
+from edxlogs.errors import ConfigError, MissingSourceError, SourceError
+from edxlogs.sources.source import STDIN, STDIN_PATH, Found, Source, cannot_open
+
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+
+_Key = tuple[int, int] | str
+
+
+def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False) -> Found:
+    """Find the sources that the arguments name.
+
+    An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
+    folders); an existing path is always taken literally. Folders are searched to the bottom,
+    through links, for recognised names; names that begin with a dot, and `_edxlogs`, are passed
+    over in silence. What a file holds is not looked at, and a tar is one source.
+
+    Args:
+        arguments: what to look for.
+        keep_going: enter an argument that names nothing in `failed`, if another names something.
+
+    Returns:
+        Sources in the order of the arguments; of one argument, by the bytes of their names. The
+        same file (device and inode, so links of both sorts) is there once, the first time.
+
+    Raises:
+        ConfigError: an argument can be no local path.
+        MissingSourceError: a path does not exist, or a glob matches nothing.
+        SourceError: a path cannot be examined, or a folder holds no file to read.
+    """
+    search = _Search()
+    failures: list[SourceError] = []
+    for argument in arguments:
+        try:
+            search.add(os.fspath(argument))
+        except SourceError as error:
+            if not keep_going:
+                raise
+            failures.append(error)
+    if failures and not search.found.sources:
+        raise failures[0]
+    search.found.failed += failures
+    return search.found
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What one argument names, before order and doubles are seen to.
+
+    `read_elsewhere` tells of a folder that an earlier argument named.
+    """
+
+    files: dict[str, os.stat_result] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    folders: dict[_Key, str] = field(default_factory=dict)
+    read_elsewhere: bool = False
+
+
+class _Search:
+    """The state of one `find`: what is already known, and under which name."""
+
+    def __init__(self) -> None:
+        self.found = Found()
+        self._files: dict[_Key, str] = {}
+        self._folders: dict[_Key, str] = {}
+        self._failed: set[str] = set()
+
+    def add(self, argument: str) -> None:
+        """Add the sources of one argument."""
+        if argument == STDIN:
+            self._take(STDIN, _stat_stdin())
+            return
+        try:
+            status = os.stat(argument)
+        except ValueError as error:
+            raise ConfigError(
+                f"not a file name: {shown(argument)!r}: {shown(str(error))}",
+                source=shown(argument),
+            ) from error
+        except OSError as error:
+            absent = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+            if not (absent and _GLOB_CHARACTERS.search(argument)):
+                raise cannot_open(argument, error) from error
+            self._add_glob(argument)
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self._add_matches(argument, [(argument, status)], len(self._failed))
+        else:
+            self._take(argument, status)
+
+    def _add_glob(self, pattern: str) -> None:
+        parts = [part for part in pattern.split("/") if part]
+        failed_before = len(self._failed)
+        matches = []
+        for path in set(_glob("/" if pattern.startswith("/") else "", parts, self._fail)):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                self._fail(path, error)
+                continue
+            if stat.S_ISDIR(status.st_mode) or not pattern.endswith("/"):
+                matches.append((path, status))
+        if not matches and failed_before == len(self._failed):
+            raise MissingSourceError(
+                f"cannot open: {shown(pattern)}: the glob matches nothing; look at the folder, or "
+                "name it alone to have it searched",
+                source=shown(pattern),
+            )
+        matches.sort(key=lambda match: os.fsencode(match[0]))
+        self._add_matches(pattern, matches, failed_before)
+
+    def _add_matches(
+        self, argument: str, matches: list[tuple[str, os.stat_result]], failed_before: int
+    ) -> None:
+        """Search the folders among what an argument names, and take all files in their order."""
+        listing = _Listing()
+        for path, status in matches:
+            if stat.S_ISDIR(status.st_mode):
+                self._search_folder(path, status, listing)
+            elif stat.S_ISREG(status.st_mode):
+                listing.files[path] = status
+            else:
+                listing.ignored.append(path)
+        self._folders.update(listing.folders)
+
+        # A glob such as `**/*` names a file itself and the folder where it is passed over.
+        ignored = [path for path in listing.ignored if path not in listing.files]
+        excused = listing.read_elsewhere or len(self._failed) > failed_before
+        if not listing.files and not excused:
+            raise SourceError(
+                f"nothing to read: {shown(argument)}: no file has a name that is known for a log "
+                f"({len(ignored)} ignored); name the files themselves to read them",
+                source=shown(argument),
+            )
+        self.found.ignored += [shown(path) for path in sorted(ignored, key=os.fsencode)]
+        for path in sorted(listing.files, key=os.fsencode):
+            self._take(path, listing.files[path])
+
+    def _fail(self, path: str, error: OSError) -> None:
+        # A glob may come by the same folder more than once.
+        if path not in self._failed:
+            self._failed.add(path)
+            self.found.failed.append(cannot_open(path, error))
+
+    def _search_folder(self, top: str, top_status: os.stat_result, listing: _Listing) -> None:
+        pending = [(top, top_status)]
+        while pending:
+            folder, status = pending.pop()
+            key = _key(folder, status)
+            if key in self._folders:
+                self._warn_same("folder", folder, self._folders[key])
+                listing.read_elsewhere = True
+                continue
+            if key in listing.folders:
+                # One glob may name a folder and the one above it: the same path is no surprise.
+                if folder != listing.folders[key]:
+                    self._warn_same("folder", folder, listing.folders[key])
+                continue
+            listing.folders[key] = folder
+            try:
+                names = _list_folder(folder)
+            except OSError as error:
+                self._fail(folder, error)
+                continue
+            below = [
+                (path, status)
+                for name in names
+                if not is_hidden(name)
+                for path, status in self._sort_out(folder, name, listing)
+            ]
+            # The last one is taken first, so that of two ways to one folder the earlier name wins.
+            pending.extend(reversed(below))
+
+    def _sort_out(
+        self, folder: str, name: str, listing: _Listing
+    ) -> list[tuple[str, os.stat_result]]:
+        """Put one name of a folder where it belongs; give it back if it is a folder."""
+        path = os.path.join(folder, name)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if is_recognised(name):
+                self._fail(path, error)
+            else:
+                listing.ignored.append(path)
+            return []
+        if stat.S_ISDIR(status.st_mode):
+            return [(path, status)]
+        if stat.S_ISREG(status.st_mode) and is_recognised(name):
+            listing.files[path] = status
+        else:
+            listing.ignored.append(path)
+        return []
+
+    def _take(self, path: str, status: os.stat_result) -> None:
+        key = _key(path, status)
+        if key in self._files:
+            self._warn_same("file", path, self._files[key])
+            return
+        self._files[key] = path
+        # The folder of a server counts even when the path was given from inside it.
+        parts = NameParts() if path == STDIN else describe_name(os.path.abspath(path))
+        is_file = stat.S_ISREG(status.st_mode)
+        offset = 0
+        if path == STDIN and is_file:
+            is_file, offset = _stdin_opens_again(status), os.lseek(0, 0, os.SEEK_CUR)
+        self.found.sources.append(
+            Source(
+                path=path,
+                name=shown(os.path.basename(path)),
+                size=max(0, status.st_size - offset) if is_file else None,
+                org=parts.org,
+                site=parts.site,
+                date=parts.date,
+                offset=offset,
+                identity=key if isinstance(key, tuple) else None,
+            )
+        )
+
+    def _warn_same(self, what: str, path: str, first: str) -> None:
+        self.found.warnings.append(f"{shown(path)}: the same {what} as {shown(first)}: read once")
+
+
+def _stat_stdin() -> os.stat_result:
+    try:
+        if sys.stdin is None:  # it was closed when the program began
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return os.fstat(0)
+    except OSError as error:
+        raise SourceError("cannot open: standard input: it is closed", source=STDIN) from error
+
+
+def _stdin_opens_again(status: os.stat_result) -> bool:
+    """Whether the file behind standard input can be read like any other, as often as need be."""
+    try:
+        descriptor = os.open(STDIN_PATH, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # another user opened it for us
+        return False
+    try:
+        return os.path.samestat(os.fstat(descriptor), status)
+    finally:
+        os.close(descriptor)
+
+
+def _key(path: str, status: os.stat_result) -> _Key:
+    # Some network and FUSE file systems number nothing: there, all files would look the same.
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+
+
+def _list_folder(folder: str) -> list[str]:
+    return sorted(os.listdir(folder or "."), key=os.fsencode)
+
+
+def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None]) -> Iterator[str]:
+    """Yield what matches below base, in no promised order, perhaps twice.
+
+    Unlike the standard library's glob, it does not pass over a folder that cannot be read.
+    """
+    if not parts:
+        yield base or "."
+        return
+    part, rest = parts[0], parts[1:]
+    if not _GLOB_CHARACTERS.search(part):
+        path = os.path.join(base, part)
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            fail(path, error)
+            return
+        yield from _glob(path, rest, fail)
+        return
+    if part == "**":
+        # Any number of folders, also none. As the last part: the folder itself, to be searched.
+        yield from _glob(base, rest, fail)
+        if not rest:
+            return
+    try:
+        names = _list_folder(base)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        fail(base, error)
+        return
+    for name in names:
+        if is_hidden(name) and not (part.startswith(".") and name.startswith(".")):
+            continue
+        path = os.path.join(base, name)
+        if part == "**":
+            # Links to folders are not followed here: they could go round in circles.
+            if os.path.isdir(path) and not os.path.islink(path):
+                yield from _glob(path, parts, fail)
+        elif fnmatch.fnmatchcase(name, part):
+            yield from _glob(path, rest, fail)

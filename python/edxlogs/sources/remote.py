@@ -1,0 +1,206 @@
+"""What `s3://` arguments name: objects, prefixes and globs, as sources."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from edxlogs.edx.layout import Days, event_objects
+from edxlogs.edx.names import describe_name, is_hidden, is_recognised, shown
+from edxlogs.errors import MissingObjectError, S3Error, SourceError
+from edxlogs.s3.client import S3, S3Object, split_url
+from edxlogs.s3.errors import Reason, trouble
+from edxlogs.s3.reader import S3Reader
+from edxlogs.sources.source import Found, Source
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    from edxlogs.events.query import Conditions
+
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+_SEEK_BYTES = 16 * 1024  # a tar's headers are far apart: more would be read for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where the bytes of a source are, if they are not on this machine."""
+
+    s3: S3
+    object: S3Object
+
+    def open(self, offset: int = 0, length: int | None = None) -> S3Reader:
+        """A reader of the object, or of a range of it."""
+        return S3Reader(self.s3, self.object, offset=offset, length=length)
+
+    def open_seekable(self) -> BinaryIO:
+        """The object as a file to look into here and there: each look is a request."""
+        return io.BufferedReader(_Seekable(self), _SEEK_BYTES)
+
+
+class _Seekable(io.RawIOBase):
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_CUR: self._position, io.SEEK_END: self._remote.object.size}.get(whence, 0)
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        with self._remote.open(self._position, len(view)) as reader:
+            data = reader.read(len(view))
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def find_objects(s3: S3, url: str) -> Found:
+    """Find the sources that an `s3://` URL names.
+
+    That is an object, else a prefix that ends with a slash (which need not be written), else a
+    glob, whose `*` and `?` stand for no slash and whose `**` for any number of folders. Below a
+    prefix, and below what a glob matches, recognised names are taken, hidden ones passed over.
+
+    Returns:
+        Sources by the bytes of their keys; names that are not recognised in `ignored`.
+
+    Raises:
+        ConfigError: it is no URL of S3, or the settings cannot be used.
+        MissingObjectError: it names nothing.
+        S3Error: it cannot be looked at.
+        SourceError: no name below the prefix is recognised.
+    """
+    bucket, key = split_url(url)
+    is_glob = _GLOB_CHARACTERS.search(key) is not None
+    if key and not key.endswith("/"):
+        try:
+            return Found(sources=[_source(s3, s3.object(bucket, key))])
+        except S3Error as error:
+            # Where listing is not allowed, S3 does not say whether an object exists.
+            unsaid = error.reason == Reason.DENIED and is_glob
+            if error.reason != Reason.NO_OBJECT and not unsaid:
+                raise
+    patterns = key.removesuffix("/").split("/") if key else []
+    found = _take(s3, s3.objects(bucket, _literal(patterns)), patterns, url)
+    if not found.sources and not found.ignored:
+        reason = Reason.NO_OBJECT if key and not key.endswith("/") else Reason.NO_PREFIX
+        raise trouble(reason, "cannot open", url)
+    return found
+
+
+def list_url(s3: S3, url: str) -> Iterator[S3Object]:
+    """Yield the objects that an `s3://` URL names, as `find_objects` takes it, by listing alone.
+
+    All of them, whatever their names, by the bytes of their keys; none if there are none.
+
+    Raises:
+        ConfigError: it is no URL of S3, or the settings cannot be used.
+        S3Error: it cannot be listed.
+    """
+    bucket, key = split_url(url)
+    if key and not key.endswith("/"):
+        first = next(s3.objects(bucket, key), None)
+        if first is not None and first.key == key:
+            yield first
+            return
+    patterns = key.removesuffix("/").split("/") if key else []
+    for one in s3.objects(bucket, _literal(patterns)):
+        if _below(patterns, one.key.split("/")) is not None:
+            yield one
+
+
+def find_events(s3: S3, partner: str, conditions: Conditions) -> Found:
+    """Find a partner's events in edX's own layout, of the sites and days wanted.
+
+    Raises:
+        MissingObjectError: there are none.
+        S3Error: they cannot be listed.
+    """
+    objects = event_objects(s3, partner, conditions.wants_site, conditions.days or Days())
+    found = _take(s3, objects, [], f"s3:// {partner}")
+    if not found.sources:
+        raise MissingObjectError(
+            f"nothing to read: {shown(partner)}: edX's bucket holds no event file of these days"
+            " and sites; look at what is there with edxlogs list",
+            shown(partner),
+            Reason.NO_PREFIX,
+        )
+    return found
+
+
+def _literal(patterns: Sequence[str]) -> str:
+    """The longest prefix, a folder, that all keys have which the patterns match."""
+    literal = ""
+    for pattern in patterns:
+        if _GLOB_CHARACTERS.search(pattern):
+            break
+        literal += f"{pattern}/"
+    return literal
+
+
+def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: str) -> Found:
+    """Take those objects that the patterns match, or that are below what they match."""
+    found = Found()
+    for one in objects:
+        below = _below(patterns, one.key.split("/"))
+        if below is None or one.key.endswith("/") or any(map(is_hidden, below)):
+            continue
+        if not below or is_recognised(one.name):
+            found.sources.append(_source(s3, one))
+        else:
+            found.ignored.append(shown(one.url))
+    if not found.sources and found.ignored:
+        raise SourceError(
+            f"nothing to read: {shown(where)}: no object has a name that is known for a log"
+            f" ({len(found.ignored)} ignored); name the objects themselves to read them",
+            shown(where),
+        )
+    return found
+
+
+def _below(patterns: Sequence[str], names: Sequence[str]) -> Sequence[str] | None:
+    """The names of a key that come after those that the patterns match; None: they do not."""
+    if not patterns:
+        return names
+    if not names:
+        return None
+    pattern, name, *_ = patterns[0], names[0]
+    if pattern == "**":
+        ways: Iterator[Sequence[str] | None] = (
+            _below(patterns[1:], names[count:])
+            for count in range(len(names))
+            if not any(map(is_hidden, names[:count]))
+        )
+        return min((way for way in ways if way is not None), key=len, default=None)
+    if is_hidden(name) and not pattern.startswith((".", "_")):
+        return None
+    literal = not _GLOB_CHARACTERS.search(pattern)
+    if name != pattern and (literal or not fnmatch.fnmatchcase(name, pattern)):
+        return None
+    return _below(patterns[1:], names[1:])
+
+
+def _source(s3: S3, one: S3Object) -> Source:
+    parts = describe_name(one.key)
+    return Source(
+        path=one.url,
+        name=shown(one.name),
+        size=one.size,
+        org=parts.org,
+        site=parts.site,
+        date=parts.date,
+        remote=Remote(s3, one),
+    )

@@ -1,0 +1,232 @@
+"""The sources of a run: found, tars opened, chosen by site, days and time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from edxlogs.account import Account
+from edxlogs.edx.layout import check_partner
+from edxlogs.edx.names import describe_name, shown
+from edxlogs.errors import ConfigError, EdxlogsError, SourceError
+from edxlogs.events.query import Conditions, micros
+from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.local import find
+from edxlogs.sources.remote import Remote, find_events, find_objects
+from edxlogs.sources.source import (
+    DEFAULT_SLACK,
+    Found,
+    Kind,
+    Readable,
+    Slack,
+    Source,
+    is_near,
+    sniff,
+)
+from edxlogs.sources.tars import expand_tar
+
+# edX dates a daily file by the receipt of its events, in UTC.
+_RECEIPT_SLACK = Slack(1, 1)
+
+
+@dataclass(slots=True)
+class Selection:
+    """Sources to be read, and an account that holds what is not.
+
+    Attributes:
+        sources: in the order they are read.
+        inputs: all that were found, also those not read.
+        sites: of all that were found, as their names tell.
+        failures: what should have been read and could not be opened.
+        account: with what was skipped, ignored or failed.
+        is_known: tells of a source that it was read before as it is, so that it is no tar.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    inputs: list[Source] = field(default_factory=list)
+    sites: set[str] = field(default_factory=set)
+    failures: list[EdxlogsError] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
+    is_known: Callable[[Source], bool] = lambda _: False
+
+    def add(self, found: Found) -> list[Source]:
+        """Take what was found beside the sources; give those back."""
+        self.account.ignored += found.ignored
+        self.account.warnings += found.warnings
+        for error in found.failed:
+            self.fail(error)
+        return found.sources
+
+    def fail(self, error: EdxlogsError) -> None:
+        """Enter what should have been read."""
+        self.failures.append(error)
+        self.account.failed.append(str(error))
+
+
+def select(
+    arguments: Any,
+    conditions: Conditions,
+    *,
+    partner: str | None = None,
+    s3: S3 | None = None,
+    keep_going: bool = False,
+    is_known: Callable[[Source], bool] = lambda _: False,
+) -> Selection:
+    """Find the sources of a run.
+
+    Args:
+        arguments: one or several: paths, folders, globs, `-`, `s3://` URLs, `Source`s, or open
+            binary files; none with a partner.
+        conditions: of which site, days and time choose among the sources.
+        partner: whose events in edX's bucket are sources too, after the others.
+        s3: for what is there; None: as the AWS configuration says.
+        keep_going: enter an argument that names nothing as failed, if another names something.
+        is_known: tells of a source that it was read before as it is; it is not opened then.
+
+    Raises:
+        SourceError: an argument names nothing.
+        ConfigError: an argument is no source, or there is none.
+    """
+    one = isinstance(arguments, str | bytes | os.PathLike | Source) or hasattr(arguments, "read")
+    several = [arguments] if one or not isinstance(arguments, Iterable) else list(arguments)
+    if partner is not None:
+        several.append(_Partner(check_partner(partner)))
+    if not several:
+        raise ConfigError(
+            "sources: none given; name files, folders, s3:// URLs, or - for standard input, or a"
+            " --partner"
+        )
+    selection = Selection(is_known=is_known)
+    for source in _Search(selection, conditions, s3 or S3(), keep_going).sources(several):
+        selection.inputs.append(source)
+        selection.sources.extend(_opened(source, selection))
+    selection.sites = {one.site for one in selection.sources if one.site is not None}
+    found, selection.sources = selection.sources, []
+    for source in found:
+        if is_wanted(source, conditions):
+            selection.sources.append(source)
+        else:
+            selection.account.skipped.append(source.label)
+    return selection
+
+
+def is_wanted(source: Source, conditions: Conditions) -> bool:
+    """Tell by the site and the day of a source whether it is read."""
+    if not (conditions.wants_site(source.site) and conditions.wants_day(source.date)):
+        return False
+    since, until = micros("since", conditions.since), micros("until", conditions.until)
+    slack = conditions.slack
+    # A site's own rotated logs are dated by their rotation: only edX's names tell more.
+    if conditions.by == "received_at" and slack is DEFAULT_SLACK and source.org is not None:
+        slack = _RECEIPT_SLACK
+    return is_near(source, since, until, slack)
+
+
+@dataclass(frozen=True, slots=True)
+class _Partner:
+    """A partner's events as an argument."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class _Search:
+    """The arguments of a run on their way to be sources."""
+
+    selection: Selection
+    conditions: Conditions
+    s3: S3
+    keep_going: bool
+    _paths: list[str | os.PathLike[str]] = field(default_factory=list)
+    _found: list[Source] = field(default_factory=list)
+    _urls: set[str] = field(default_factory=set)
+
+    def sources(self, arguments: Sequence[Any]) -> list[Source]:
+        """The sources of the arguments, in their order."""
+        for argument in arguments:
+            is_url = isinstance(argument, str) and argument.startswith(SCHEME)
+            if isinstance(argument, str | os.PathLike) and not is_url:
+                self._paths.append(argument)
+                continue
+            self._find_paths()
+            if is_url:
+                self._find(partial(find_objects, self.s3, argument))
+            elif isinstance(argument, _Partner):
+                self._find(partial(find_events, self.s3, argument.name, self.conditions))
+            elif isinstance(argument, Source):
+                self._found.append(argument)
+            elif hasattr(argument, "read"):
+                self._found.append(_stream(argument))
+            else:
+                raise ConfigError(
+                    f"sources: {shown(repr(argument))}: is no source; name a path, or give a file"
+                    " that is open for reading bytes"
+                )
+        self._find_paths()
+        if not self._found and self.selection.failures:
+            raise self.selection.failures[0]
+        return self._found
+
+    def _find_paths(self) -> None:
+        """Search neighbouring paths together: files that are the same are read once."""
+        if self._paths:
+            self._find(partial(find, self._paths, keep_going=self.keep_going))
+            self._paths = []
+
+    def _find(self, find_some: Callable[[], Found]) -> None:
+        try:
+            found = find_some()
+        except SourceError as error:
+            if not self.keep_going:
+                raise
+            self.selection.fail(error)
+            return
+        for source in self.selection.add(found):
+            if source.remote is not None and not self._is_new(source, source.remote):
+                continue
+            self._found.append(source)
+
+    def _is_new(self, source: Source, remote: Remote) -> bool:
+        """Whether an object was not named yet; tells what is risky about its bucket."""
+        warnings = self.selection.account.warnings
+        if source.path in self._urls:
+            warnings.append(f"{source.label}: the same object was named before: read once")
+            return False
+        self._urls.add(source.path)
+        risk = remote.s3.warning(remote.object.bucket)
+        if risk is not None and risk not in warnings:
+            warnings.append(risk)
+        return True
+
+
+def _stream(file: Readable) -> Source:
+    """An open file as a source; what its name tells counts as that of a path does."""
+    path = getattr(file, "name", None)
+    if not isinstance(path, str):
+        return Source("stream", "stream", None, file=file)
+    parts = describe_name(os.path.abspath(path))
+    name = shown(os.path.basename(path))
+    return Source(path, name, None, parts.org, parts.site, parts.date, file=file)
+
+
+def _opened(source: Source, selection: Selection) -> list[Source]:
+    """The source itself, or the members of a tar on disk or in S3."""
+    try:
+        is_one = source.length is not None or _is_packed(source) or selection.is_known(source)
+        if is_one or sniff(source) is not Kind.TAR:
+            return [source]
+        return selection.add(expand_tar(source))
+    except EdxlogsError as error:
+        selection.fail(error)
+        return []
+
+
+def _is_packed(source: Source) -> bool:
+    """Whether an object is spared the request that looks for a tar.
+
+    Its name says that it is none; if it is one all the same, it is read as one source.
+    """
+    return source.remote is not None and source.name.endswith((".gpg", ".gz"))

@@ -1,0 +1,232 @@
+"""What a source is, told by its bytes, and whether its day is near.
+
+`sniff` tells from the first bytes what a source holds, and `is_near` which files a time window
+cannot need. Sources are found by `local` and `remote`. Nothing here decrypts, inflates
+or reads a line.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import errno
+import os
+import re
+import tarfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from edxlogs.edx.names import shown
+from edxlogs.errors import ConfigError, MissingSourceError, SourceError
+from edxlogs.gpg.frame import looks_like_openpgp
+
+if TYPE_CHECKING:
+    from edxlogs.sources.remote import Remote
+
+STDIN = "-"
+STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
+
+_SNIFF_BYTES = 64 * 1024
+_DAY_US = 86_400_000_000
+_EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
+
+
+class Readable(Protocol):
+    """An open binary file, as far as it is used."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named thing that opens to bytes: a file, a stream, an object of S3, or a member of a tar.
+
+    Attributes:
+        path: as it was named; `-` is standard input.
+        name: base name as rows show it, escaped by `shown`.
+        size: bytes from `offset` on; None for a stream (a pipe, a device), which is read once.
+        org: organisation in the name.
+        site: site in the name. User ids of two sites are different people.
+        date: day in the name. Its events may be older.
+        offset: first byte in the file `path`, of a member or of what is left of standard input.
+        length: bytes of a member; None means to the end of the file.
+        member: full name inside the tar, escaped. Servers of one day share a base name.
+        identity: device and inode of `path`; None where the file system has no inodes.
+        file: an open binary file to read instead of opening `path`, or None.
+        remote: the object of S3 to read instead of opening `path`, or None.
+    """
+
+    path: str
+    name: str
+    size: int | None
+    org: str | None = None
+    site: str | None = None
+    date: datetime.date | None = None
+    offset: int = 0
+    length: int | None = None
+    member: str | None = None
+    identity: tuple[int, int] | None = None
+    file: Readable | None = None
+    remote: Remote | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read once only, and not be looked at without taking bytes away."""
+        return self.size is None
+
+    @property
+    def label(self) -> str:
+        """The path, with the member if it is one, fit to be shown in a message."""
+        path = shown(self.path)
+        return path if self.member is None else f"{path}: {self.member}"
+
+    @property
+    def file_path(self) -> str:
+        """What opens the file of a source that is no stream."""
+        return STDIN_PATH if self.path == STDIN else self.path
+
+    @property
+    def day(self) -> int | None:
+        """The date in days since 1970-01-01."""
+        return None if self.date is None else self.date.toordinal() - _EPOCH_ORDINAL
+
+
+@dataclass(slots=True)
+class Found:
+    """What the arguments, or a tar, hold.
+
+    Attributes:
+        sources: to be read, in this order.
+        ignored: labels of files that were come across but have no recognised name, or that cannot
+            be a log (a pipe in a searched folder, a link in a tar).
+        warnings: one sentence each.
+        failed: what should have been read and cannot be: unreadable folders, broken links. The
+            run goes on without them and ends with status 1.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    failed: list[SourceError] = field(default_factory=list)
+
+
+class Kind(enum.Enum):
+    """What the outermost bytes of a source are."""
+
+    OPENPGP = "openpgp"
+    GZIP = "gzip"
+    TAR = "tar"
+    PLAIN = "plain"
+    STREAM = "stream"
+    """Cannot be looked at without taking bytes away: its reader decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """How many days a file's date may lie outside the time window."""
+
+    before_days: int = 1
+    after_days: int = 30
+
+
+DEFAULT_SLACK = Slack()
+
+
+def cannot_open(path: str, error: OSError) -> SourceError:
+    """Make the error for a path that the system refuses."""
+    where = shown(path) or "''"
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return SourceError(f"cannot open: {where}: {error.strerror}", source=where)
+    if os.path.islink(path):
+        target = shown(os.readlink(path))
+        return MissingSourceError(f"cannot open: {where}: a broken link to {target}", source=where)
+    return MissingSourceError(f"cannot open: {where}: no such file or folder", source=where)
+
+
+def sniff(source: Source) -> Kind:
+    """Tell what a source is by its first 64 KiB, never by its name; of an object, one request.
+
+    Raises:
+        SourceError: the source cannot be opened or read.
+    """
+    if source.is_stream:
+        return Kind.STREAM
+    limit = _SNIFF_BYTES if source.length is None else min(_SNIFF_BYTES, source.length)
+    if source.remote is not None:
+        with source.remote.open(source.offset, limit) as reader:
+            return kind_of(reader.read(limit))
+    try:
+        descriptor = os.open(source.file_path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            head = os.pread(descriptor, limit, source.offset)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise cannot_open(source.path, error) from error
+    return kind_of(head)
+
+
+def kind_of(head: bytes) -> Kind:
+    """Tell what a source is by its first 64 KiB, or more, or by all of a shorter one."""
+    # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,
+    # which may be any.
+    if looks_like_tar(head[: tarfile.BLOCKSIZE]):
+        return Kind.TAR
+    if head.startswith(b"\x1f\x8b"):
+        return Kind.GZIP
+    if looks_like_openpgp(head):
+        return Kind.OPENPGP
+    return Kind.PLAIN
+
+
+def looks_like_tar(block: bytes) -> bool:
+    """Tell whether 512 bytes are the header of a tar's member, damaged or not."""
+    # The magic of POSIX and of GNU; either holds a NUL, so a line of text never has it.
+    if block[257:263] == b"ustar\0" or block[257:265] == b"ustar  \0":
+        return True
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError):
+        return False
+    return True
+
+
+def parse_slack(text: str) -> Slack | None:
+    """Read `BEFORE,AFTER` in days, or `all`, which is None: no file is left out by its date.
+
+    Raises:
+        ConfigError: the text is neither.
+    """
+    if text.strip() == "all":
+        return None
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*,\s*([0-9]{1,6})\s*", text)
+    if match is None:
+        raise ConfigError(f"bad slack: {shown(text)!r}: not two numbers of days; write 1,30 or all")
+    return Slack(int(match[1]), int(match[2]))
+
+
+def is_near(
+    source: Source,
+    since_us: int | None,
+    until_us: int | None,
+    slack: Slack | None = DEFAULT_SLACK,
+) -> bool:
+    """Tell whether the day of a source is near enough to a time window to be read.
+
+    Near are days from `slack.before_days` before the day of `since_us` to `slack.after_days` after
+    the day of `until_us`, both included, and every source without a day. The day of a rotated
+    `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the window as
+    it spans, even for a window of receipt.
+
+    Args:
+        source: the source.
+        since_us: start of the window, microseconds since 1970 UTC; None for no start.
+        until_us: end of the window; None for no end.
+        slack: None is near enough for all.
+    """
+    if slack is None or source.day is None:
+        return True
+    if since_us is not None and source.day < since_us // _DAY_US - slack.before_days:
+        return False
+    return until_us is None or source.day <= until_us // _DAY_US + slack.after_days

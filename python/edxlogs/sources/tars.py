@@ -1,0 +1,197 @@
+"""The members of tars, as sources of their own.
+
+An uncompressed tar on disk or in S3 is opened up before a run (`expand_tar`); one inside gzip or
+OpenPGP, or in a stream, gives its members as they come (`PackedTar`). Which of them are logs is
+told the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from typing import BinaryIO
+
+from edxlogs.edx.names import describe_name, is_hidden, is_recognised, shown
+from edxlogs.errors import SourceError
+from edxlogs.sources.source import Found, Source, cannot_open, looks_like_tar
+
+_ZERO_SCAN_BYTES = 1024 * 1024
+
+
+def expand_tar(source: Source) -> Found:
+    """List the members of an uncompressed tar, on disk or in S3, as sources of their own.
+
+    Of a name that is there twice the last one counts, as extracting would leave it, with a
+    warning. Organisation, site and day come from the member's name, else from the tar's. Names
+    are labels alone: nothing is extracted.
+
+    Returns:
+        Regular files with recognised names, by the bytes of their full names; each may be OpenPGP,
+        gzip or plain again. Links, devices, sparse files and other names are in `ignored`.
+
+    Raises:
+        SourceError: the tar cannot be read, is cut off, or is damaged anywhere.
+    """
+    found = Found()
+    try:
+        with _open(source) as file:
+            end = file.seek(0, os.SEEK_END)
+            if source.length is not None:
+                end = min(end, source.offset + source.length)
+            members = _read_members(file, source, end, found.warnings)
+    except SourceError:
+        raise
+    except OSError as error:
+        raise cannot_open(source.path, error) from error
+
+    by_name: dict[str, tarfile.TarInfo] = {}
+    for member in members:
+        if member.isdir() or _is_hidden(member.name):
+            continue
+        label = f"{source.label}: {shown(member.name)}"
+        # The holes of a sparse file are not on disk.
+        if not _is_log(member.name, member.isreg() and not member.issparse()):
+            found.ignored.append(label)
+            continue
+        if member.name in by_name:
+            found.warnings.append(f"{label}: in the tar more than once: the last one is read")
+        by_name[member.name] = member
+    for name in sorted(by_name, key=lambda name: name.encode("utf-8", "surrogateescape")):
+        member = by_name[name]
+        found.sources.append(
+            replace(
+                _member(source, name),
+                size=member.size,
+                offset=member.offset_data,
+                length=member.size,
+            )
+        )
+    return found
+
+
+class PackedTar:
+    """Says of each member of a tar that is not laid open on disk what it is.
+
+    The same members are logs as in `expand_tar`. But nothing can be looked up beforehand: they are
+    read in the order of the tar, and of a name that is there twice both, with a warning.
+
+    Args:
+        tar: the source that holds the tar.
+        is_wanted: whether a member is read, by its site and day.
+
+    Attributes:
+        ignored: labels of members with other names, links, devices and sparse files.
+        skipped: labels of members that were not wanted.
+        warnings: one sentence each.
+    """
+
+    def __init__(self, tar: Source, is_wanted: Callable[[Source], bool]) -> None:
+        self.ignored: list[str] = []
+        self.skipped: list[str] = []
+        self.warnings: list[str] = []
+        self._tar = tar
+        self._is_wanted = is_wanted
+        self._names: set[bytes] = set()
+
+    def __call__(self, path: bytes, is_regular: bool) -> tuple[str, str | None, int | None] | None:
+        """Name, site and day of a member, or None if it is not read.
+
+        Args:
+            path: name in the tar.
+            is_regular: whether its bytes stand in the tar as they are.
+        """
+        name = path.decode("utf-8", "surrogateescape")
+        if _is_hidden(name):
+            return None
+        member = _member(self._tar, name)
+        if not _is_log(name, is_regular):
+            self.ignored.append(member.label)
+            return None
+        if not self._is_wanted(member):
+            self.skipped.append(member.label)
+            return None
+        if path in self._names:
+            self.warnings.append(f"{member.label}: in the tar more than once: each is read")
+        self._names.add(path)
+        return member.name, member.site, member.day
+
+
+def _is_hidden(name: str) -> bool:
+    return any(is_hidden(part) for part in name.split("/") if part.strip("."))
+
+
+def _is_log(name: str, is_regular: bool) -> bool:
+    # What a link leads to is a member itself.
+    return is_regular and is_recognised(os.path.basename(name))
+
+
+def _member(tar: Source, name: str) -> Source:
+    """A member as a source; its own name tells organisation, site and day, else that of the tar."""
+    parts = describe_name(name)
+    return replace(
+        tar,
+        name=shown(os.path.basename(name)),
+        org=parts.org or tar.org,
+        site=parts.site or tar.site,
+        date=parts.date or tar.date,
+        member=shown(name) if tar.member is None else f"{tar.member}: {shown(name)}",
+    )
+
+
+def _open(source: Source) -> BinaryIO:
+    return open(source.file_path, "rb") if source.remote is None else source.remote.open_seekable()
+
+
+def _read_members(
+    file: BinaryIO, source: Source, end: int, warnings: list[str]
+) -> list[tarfile.TarInfo]:
+    """Read every header up to the end mark, which must be there.
+
+    The standard library takes a broken header in the middle for the end of the tar, and old
+    versions of it walk backwards on a negative size; neither may pass here.
+    """
+    members = []
+    position = source.offset
+    file.seek(position)
+    try:
+        with tarfile.open(
+            fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape"
+        ) as tar:
+            while member := tar.next():
+                if member.size < 0 or tar.offset <= position:
+                    raise _damaged_tar(source, f"an impossible size at byte {position}")
+                position = tar.offset
+                members.append(member)
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        raise _damaged_tar(source, shown(str(error))) from error
+
+    file.seek(position)
+    mark = file.read(min(tarfile.BLOCKSIZE, max(0, end - position)))
+    if len(mark) < tarfile.BLOCKSIZE:
+        raise _damaged_tar(source, f"it is cut off at byte {position}")
+    if any(mark):
+        raise _damaged_tar(source, f"no member's header at byte {position}")
+    position += tarfile.BLOCKSIZE
+    while chunk := file.read(min(_ZERO_SCAN_BYTES, end - position)):
+        zeros = len(chunk) - len(chunk.lstrip(b"\0"))
+        position += zeros
+        if zeros < len(chunk):
+            _reject_second_tar(file, source, position)
+            warnings.append(f"{source.label}: {end - position} bytes after its end are not read")
+            break
+    return members
+
+
+def _reject_second_tar(file: BinaryIO, source: Source, position: int) -> None:
+    file.seek(position)
+    if looks_like_tar(file.read(tarfile.BLOCKSIZE)):
+        raise _damaged_tar(source, f"a second tar follows at byte {position}")
+
+
+def _damaged_tar(source: Source, why: str) -> SourceError:
+    return SourceError(
+        f"damaged tar: {source.label}: {why}; extract it with tar and read the folder",
+        source=source.label,
+    )

@@ -1,0 +1,327 @@
+"""Where rows go: formats by name, files that appear whole or not at all.
+
+An output is made in a hidden folder beside its place, together with the parts that wait for their
+turn, and takes its name by one rename when everything is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from edxlogs import _core
+from edxlogs.edx.names import shown
+from edxlogs.errors import ConfigError, OutputError, cannot_write
+from edxlogs.sources.source import Source
+from edxlogs.stops import put_off
+
+STDOUT = "-"
+_JOURNAL = "journal"
+
+# Longest ending first, so that .jsonl.gz is not taken for something else.
+FORMATS = {
+    ".jsonl.zst": "jsonl.zst",
+    ".jsonl.gz": "jsonl.gz",
+    ".ndjson.gz": "jsonl.gz",
+    ".json.gz": "jsonl.gz",
+    ".log.gz": "jsonl.gz",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".log": "jsonl",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+FORMAT_NAMES = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
+
+
+def format_of(target: str, named: str | None) -> str:
+    """The format of an output: the one named, else by the ending, else JSON Lines for stdout."""
+    if named is not None:
+        return named
+    if target == STDOUT:
+        return "jsonl"
+    for ending, name in FORMATS.items():
+        if target.lower().endswith(ending):
+            return name
+    raise ConfigError(
+        f"output: {shown(target)}: the ending tells no format; name one with --format"
+        f" ({', '.join(FORMAT_NAMES)})"
+    )
+
+
+def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
+    """Refuse a target that must not be written.
+
+    Raises:
+        ConfigError: it exists, is an input, or is no file.
+        OutputError: it cannot be examined.
+    """
+    name = shown(os.fspath(target))
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        if target.is_symlink():
+            raise ConfigError(
+                f"output: {name}: is a link that leads nowhere; name another file"
+            ) from None
+        return
+    except OSError as error:
+        raise cannot_write(name, error) from error
+    except ValueError as error:
+        raise ConfigError(f"output: {name}: {shown(str(error))}; name another file") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"output: {name}: is a folder; name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(
+            f"output: {name}: is no regular file; name another, or write to standard output"
+        )
+    if any(_is_file(source, target, status) for source in inputs):
+        raise ConfigError(f"output: {name}: is also an input; name another file")
+    if not overwrite:
+        raise ConfigError(f"output: {name}: exists; name another file, or add --overwrite")
+
+
+def _is_file(source: Source, target: Path, status: os.stat_result) -> bool:
+    if source.identity is not None:
+        return source.identity == (status.st_dev, status.st_ino)
+    return os.path.realpath(source.path) == os.path.realpath(target)
+
+
+def journal_of(target: Path) -> Path:
+    """Place beside an output for what outlives a run, in its hidden folder."""
+    return target.parent / f".{target.name}.edxlogs" / _JOURNAL
+
+
+class OutputFile:
+    """A file in the making, whole under its name or not there at all.
+
+    As a context manager it removes what was not published.
+
+    Args:
+        target: path of the file.
+        overwrite: whether a file that is there may be replaced.
+        mode: permissions of the file.
+        inputs: must not be the output itself.
+        name: as messages call it; None: the path.
+
+    Attributes:
+        journal: place for what outlives a run that does not come to its end.
+        keeps_journal: whether it stays, should the file not be published.
+
+    Raises:
+        ConfigError: the target exists, is an input, or cannot be an output.
+        OutputError: the folder cannot be written, or another run writes the same output.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        mode: int = 0o600,
+        inputs: Iterable[Source] = (),
+        name: str | None = None,
+    ) -> None:
+        self.target = Path(target)
+        self.name = shown(os.fspath(self.target)) if name is None else name
+        self._mode = mode
+        self._descriptor = -1
+        self.journal = journal_of(self.target)
+        self._folder = self.journal.parent
+        self._overwrite = overwrite or self._was_named()
+        refuse(self.target, overwrite=self._overwrite, inputs=inputs)
+        self.keeps_journal = False
+        self._lock = self._claim()
+        self.path = self._folder / "output"
+
+    def _was_named(self) -> bool:
+        """Whether a run was killed between giving the file its name and ending: it is its own."""
+        try:
+            return os.path.samefile(self.target, self._folder / "output")
+        except (OSError, ValueError):
+            return False
+
+    def _claim(self) -> int:
+        """Make the hidden folder ours; what a run that was killed left in it is removed."""
+        name = self.name
+        lock: int | None = None
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(self._folder, 0o700)
+            status = os.lstat(self._folder)
+            # What lies in it is deleted below: it must be a folder that edxlogs made here.
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+                raise ConfigError(
+                    f"output: {name}: {shown(self._folder.name)} beside it is not edxlogs' own;"
+                    " remove it, or name another file"
+                )
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(self._folder / "lock", flags, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(lock, self._folder / "lock"):
+                # Whoever held it has removed it since, and another may have made a new one.
+                raise BlockingIOError
+            for left in os.listdir(self._folder):
+                if left not in ("lock", _JOURNAL):
+                    os.unlink(self._folder / left)
+        except BlockingIOError:
+            if lock is not None:
+                os.close(lock)
+            raise OutputError(
+                f"output: {name}: another edxlogs is writing it; wait for it, or name another file"
+            ) from None
+        except OSError as error:
+            if lock is not None:
+                os.close(lock)
+            raise cannot_write(name, error) from error
+        return lock
+
+    def create(self) -> int:
+        """Make the file; a descriptor that is ours, and on disk when the file is published."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+        return self._descriptor
+
+    def write(self, content: bytes) -> None:
+        """Make the file with all of its content."""
+        descriptor = self.create()
+        try:
+            with open(descriptor, "wb", closefd=False) as stream:
+                stream.write(content)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def join(self, files: Iterable[Path]) -> None:
+        """Make the file of others, one after another."""
+        descriptor = self.create()
+        try:
+            with open(descriptor, "wb", closefd=False) as stream:
+                for path in files:
+                    with open(path, "rb") as file:
+                        shutil.copyfileobj(file, stream)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def part_path(self, number: int) -> Path:
+        """Place for the hidden file of a part."""
+        return self._folder / f"part-{number:06}"
+
+    def store(self) -> None:
+        """Bring the content to where it will be, which takes time; it then only lacks its name."""
+        try:
+            if self._descriptor >= 0:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def publish(self) -> None:
+        """Give the file its name. Its content must be written, and on disk unless we made it."""
+        try:
+            self.take_name()
+        finally:
+            self.discard()
+
+    def take_name(self) -> None:
+        """Give the file its name, with all that is hidden still there.
+
+        A run that is killed after it leaves what tells that the file is its own.
+        """
+        self.store()
+        try:
+            os.chmod(self.path, self._mode)
+            if self._overwrite:
+                os.rename(self.path, self.target)
+            else:
+                self._link()
+            _sync_folder(self.target.parent)
+            self.keeps_journal = False
+        except FileExistsError:
+            raise ConfigError(
+                f"output: {self.name}: appeared during the run; name another file, or add"
+                " --overwrite"
+            ) from None
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def _link(self) -> None:
+        """Rename without replacing; plain rename where the file system has no hard links."""
+        try:
+            os.link(self.path, self.target)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            if os.path.lexists(self.target):
+                raise FileExistsError from None
+            os.rename(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove all that is not published. May be called twice."""
+        with put_off():
+            if self._lock >= 0:
+                if self.keeps_journal:
+                    with suppress(OSError):  # the next run removes it
+                        self.path.unlink(missing_ok=True)
+                else:
+                    shutil.rmtree(self._folder, ignore_errors=True)
+                os.close(self._lock)
+                self._lock = -1
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_output(
+    target: OutputFile | int,
+    query: _core.Query,
+    format_name: str,
+    metadata: Sequence[tuple[str, str]] = (),
+) -> _core.Output:
+    """Begin an output in the making, or on a descriptor.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    place = target if isinstance(target, int) else target.path
+    try:
+        return _core.Output(place, query, format_name, list(metadata))
+    except OSError as error:
+        where = "standard output" if isinstance(target, int) else target.name
+        raise cannot_write(where, error) from error

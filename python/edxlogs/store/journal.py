@@ -1,0 +1,269 @@
+"""Parts of one file in the making that outlive the run: what was finished is not done again.
+
+The journal is a store (`edxlogs.store`) in the hidden folder beside the output. It begins when a
+run has lasted a while, and goes when the output has its name. A run of the same words takes its
+parts up, and makes the output of them and of what was missing: the same bytes as without a break.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.account import SourceAccount
+from edxlogs.edx.names import shown
+from edxlogs.errors import ConfigError, OutputError, SourceError, cannot_write
+from edxlogs.sources.source import STDIN, Source
+from edxlogs.store import disk
+from edxlogs.store.file import STDOUT, OutputFile, journal_of
+from edxlogs.store.inputs import identify
+from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment, now
+from edxlogs.store.store import Store
+
+BEGIN_SECONDS = 1.0  # a shorter run is done again as quickly
+COMMIT_SECONDS = 1.0
+
+_REJECTS, _HASHES = "rejects", "hashes"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    """A part that a run before has finished."""
+
+    account: SourceAccount
+    part: _core.Part
+    rejects: Path | None
+
+
+class Journal:
+    """The parts of one output, kept beside it.
+
+    Args:
+        file: the output in the making.
+        query: what its rows are.
+        overwrite: whether parts of another query may go.
+
+    Raises:
+        ConfigError: there are parts of another query, or its manifest cannot be used.
+        OutputError: it cannot be read.
+    """
+
+    def __init__(self, file: OutputFile, query: dict[str, Any], *, overwrite: bool) -> None:
+        self._file = file
+        self._query = query
+        self._overwrite = overwrite
+        self._began = self._committed = time.monotonic()
+        self._store: Store | None = None
+        self._files: dict[int, dict[str, DataFile]] = {}  # of a run before, by input
+        self._lock = threading.Lock()
+        self._segment = Segment(now())
+        self._identities: dict[Source, Identity] = {}
+        if file.journal.is_dir():
+            self._open()
+
+    def _open(self) -> Store:
+        if self._store is None:
+            home = self._file.journal
+            self._store = Store(home, home, self._file.name)
+            try:
+                self._store.claim(self._query, overwrite=self._overwrite)
+            except ConfigError:
+                self._store.close()
+                raise
+            for file in self._store.manifest.files.values():
+                number, _, kind = file.path.partition(".")
+                self._files.setdefault(int(number), {})[kind] = file
+        return self._store
+
+    def begin(self, sources: Sequence[Source]) -> None:
+        """Note what the sources are before they are read; streams are not kept."""
+        for source in sources:
+            if source.size is not None and source.path != STDIN:
+                try:
+                    self._identities[source] = identify(source)
+                except SourceError:
+                    continue
+
+    def known(self, source: Source) -> Input | None:
+        """What a run before has finished of a source, if the source is as it was."""
+        identity = self._identities.get(source)
+        if self._store is None or self._store.replaces_all or identity is None:
+            return None
+        known = self._store.manifest.newest(identity.key)
+        if known is None or not known.is_done or known.identity != identity:
+            return None
+        held = sum(file.rows for file in self._files.get(known.number, {}).values())
+        return known if held == known.account.counts.rows else None
+
+    def hashes(self, one: Input) -> Path | None:
+        """Where the hashes of its lines are, if it was compared."""
+        file = self._files.get(one.number, {}).get(_HASHES)
+        return None if self._store is None or file is None else self._store.folder / file.path
+
+    def find(self, source: Source) -> KeptPart | None:
+        """The part of a source that a run before has finished, if the source is as it was."""
+        known = self.known(source)
+        if self._store is None or known is None:
+            return None
+        files = dict(self._files.get(known.number, {}))
+        rejects = files.pop(_REJECTS, None)
+        files.pop(_HASHES, None)
+        folder = self._store.folder
+        kept, file = next(iter(files.items()), ("nothing", None))
+        path = folder if file is None else folder / file.path
+        return KeptPart(
+            known.account,
+            _core.Part.open(path, kept),
+            None if rejects is None else folder / rejects.path,
+        )
+
+    def keep(
+        self,
+        source: Source,
+        account: SourceAccount,
+        part: _core.Part,
+        hashes: Path | None = None,
+        earlier: Sequence[Source] = (),
+    ) -> None:
+        """Keep a part that is about to be appended to the output.
+
+        Args:
+            source: whose part it is.
+            account: of it.
+            part: its rows.
+            hashes: where the hashes of its lines are, or None.
+            earlier: sources that its lines were compared with.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        identity = self._identities.get(source)
+        if identity is None or time.monotonic() - self._began < BEGIN_SECONDS:
+            return
+        try:
+            # No checksum: where size and time are not the same any more, it is read again.
+            if identify(source) != identity:
+                return
+        except SourceError:
+            return
+        with self._lock:
+            self._keep(identity, account, part, hashes, self._numbers(earlier))
+
+    def _numbers(self, sources: Sequence[Source]) -> list[int]:
+        """The numbers of those sources that are kept."""
+        now = {one.identity: one.number for one in self._segment.inputs}
+        numbers = []
+        for source in sources:
+            identity, known = self._identities.get(source), self.known(source)
+            if identity in now:
+                numbers.append(now[identity])
+            elif known is not None:
+                numbers.append(known.number)
+        return numbers
+
+    def _keep(
+        self,
+        identity: Identity,
+        account: SourceAccount,
+        part: _core.Part,
+        hashes: Path | None,
+        compared: list[int],
+    ) -> None:
+        store = self._open()
+        number = store.manifest.next_number + len(self._segment.inputs)
+        made: list[str] = []
+        try:
+            if account.counts.rejected:
+                made.append(f"{number}.{_REJECTS}")
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                descriptor = os.open(store.new / made[-1], flags, 0o600)
+                try:
+                    part.copy_rejects(descriptor)
+                finally:
+                    os.close(descriptor)
+            if hashes is not None:
+                made.append(f"{number}.{_HASHES}")
+                disk.link_or_copy(hashes, store.new / made[-1])
+            kept = part.keep(store.new / str(number))
+            if kept != "nothing":
+                made.append(f"{number}.{kept}")
+                os.rename(store.new / str(number), store.new / made[-1])
+            sizes = [(store.new / name).stat().st_size for name in made]
+        except OSError as error:
+            raise cannot_write(self._file.name, error) from error
+        # All at once: an input whose files did not all come about is not done.
+        for name, size in zip(made, sizes, strict=True):
+            rows = 0 if name.endswith((_REJECTS, _HASHES)) else account.counts.rows
+            # Its checksum is not taken, as nobody but us reads it.
+            self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
+        self._segment.inputs.append(Input(number, identity, account, compared))
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self._commit()
+
+    def commit(self) -> None:
+        """Bring what was kept to disk.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._lock:  # the thread that keeps may be at it when the run is stopped
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._store is None or not self._segment.inputs:
+            return
+        self._store.commit(self._segment)
+        self._file.keeps_journal = True
+        self._segment = Segment(self._segment.run)
+        self._committed = time.monotonic()
+
+    def end(self, files: Sequence[OutputFile]) -> None:
+        """Note which files are about to get their names: they are this very command's.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._store is not None and self.is_kept:
+            outputs = [_mark(os.path.abspath(file.target), os.stat(file.path)) for file in files]
+            self._store.commit(Segment(self._segment.run, ended={"outputs": outputs}))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the next run has something to go on with."""
+        return self._store is not None and not self._store.manifest.is_empty
+
+    def close(self) -> None:
+        """Let others go on with it. May be called twice."""
+        if self._store is not None:
+            self._store.close()
+
+
+def finished_outputs(target: str) -> set[str]:
+    """Marks of the files that a run to `target` was giving their names when it ended."""
+    if target == STDOUT:
+        return set()
+    manifest = Manifest(journal_of(Path(target)))
+    try:
+        manifest.load()
+    except (ConfigError, OutputError):
+        # Whoever opens it to write says why.
+        return set()
+    return manifest.outputs
+
+
+def is_own(path: Path, finished: set[str]) -> bool:
+    """Whether a file is one of those that got their names."""
+    try:
+        return _mark(os.path.abspath(path), os.stat(path)) in finished
+    except (OSError, ValueError):
+        return False
+
+
+def _mark(path: str, status: os.stat_result) -> str:
+    return f"{status.st_ino} {status.st_size} {shown(path)}"

@@ -1,0 +1,222 @@
+"""Files that are published by one step: the commit of their manifest.
+
+New files are written to a folder that no reader looks into. A commit brings them to disk, adds a
+segment to the manifest, and switches its head; only then do they get their places, and those they
+replace go. A run that finds the last commit half carried out carries it out: a file that still
+stands among the new ones gets its place, and one that was replaced goes. So a crash at any moment
+leaves, by the manifest, the state before a commit or after it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from edxlogs.edx.names import shown
+from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.store import disk
+from edxlogs.store.manifest import DataFile, Manifest, Segment
+
+HOME = "_edxlogs"
+REJECTS = f"{HOME}/rejects"
+HASHES = f"{HOME}/hashes"
+_NEW = "new"
+
+
+class Store:
+    """A folder of files with a manifest, open for writing.
+
+    As a context manager it lets others write at its end.
+
+    Args:
+        folder: of the files.
+        home: of the manifest and of new files; None: the one in `folder`.
+        name: as messages call it.
+        mode: permissions of the files; who may read a file may enter its folders.
+
+    Raises:
+        ConfigError: the folder holds other files, or its manifest cannot be used.
+        OutputError: it cannot be written, or another run writes to it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        home: Path | None = None,
+        name: str | None = None,
+        mode: int = 0o600,
+    ) -> None:
+        self.folder = folder
+        self._mode = mode
+        self.name = shown(os.fspath(folder)) if name is None else name
+        self.home = folder / HOME if home is None else home
+        self.new = self.home / _NEW
+        self.query: dict[str, Any] = {}
+        self._replaces_all = False
+        if home is None:
+            _refuse_foreign(folder, self.name)
+            try:
+                disk.make_folder(folder, disk.folder_mode(self._mode))
+            except OSError as error:
+                raise cannot_write(self.name, error) from error
+        self.manifest = Manifest(self.home, self.name, mode)
+        self.manifest.lock()
+        try:
+            self.manifest.load()
+            disk.make_folder(self.new)
+            self._carry_out(self.manifest.last)
+            self._clean()
+        except OSError as error:
+            self.close()
+            raise cannot_write(self.name, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def claim(self, query: dict[str, Any], *, overwrite: bool) -> None:
+        """Say what the rows of this run are.
+
+        Raises:
+            ConfigError: those that are there are others, and `overwrite` does not say otherwise.
+        """
+        there = self.manifest.query
+        self.query = query
+        if there is None or there == query:
+            return
+        if not overwrite:
+            raise ConfigError(
+                f"output: {self.name}: holds the rows of another query; name another output, or"
+                f" add --overwrite. There: {_one_line(there)} Asked for: {_one_line(query)}"
+            )
+        self._replaces_all = True
+
+    def commit(self, segment: Segment) -> None:
+        """Publish the new files of a segment, and take away those it removes.
+
+        Raises:
+            OutputError: it cannot be written. What was committed before stays.
+        """
+        if self.manifest.query is None or self._replaces_all:
+            segment.query = self.query
+        if self._replaces_all:
+            segment.replaces_all = True
+            segment.removed = list(self.manifest.files)
+        try:
+            for file in segment.added:
+                if file.holds_rows:
+                    os.chmod(self.new / file.staged, self._mode)
+            if segment.changes_files:
+                disk.sync_all(self.home)
+            self.manifest.commit(segment)
+            self._replaces_all = False
+            self._carry_out(segment)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    @property
+    def replaces_all(self) -> bool:
+        """Whether the next commit does away with all that is there."""
+        return self._replaces_all
+
+    def _carry_out(self, segment: Segment | None) -> None:
+        """Give the files of a commit their places, as far as they have them not yet."""
+        if segment is None:
+            return
+        for file in segment.added:
+            staged, target = self.new / file.staged, self.folder / file.path
+            if not staged.exists():
+                continue
+            disk.make_folder(target.parent, disk.folder_mode(self._mode))
+            disk.rename(staged, target)
+        added = {file.path for file in segment.added}
+        for path in segment.removed:
+            if path not in added:
+                disk.unlink(self.folder / path)
+                self._remove_empty((self.folder / path).parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove folders that held nothing but files that went."""
+        while folder != self.folder and self.folder in folder.parents:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def _clean(self) -> None:
+        """Remove what a run that was killed left among the new files."""
+        for left in self.new.iterdir():
+            disk.unlink(left)
+
+    def close(self) -> None:
+        """Let others write. May be called twice."""
+        self.manifest.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_manifest(folder: Path) -> Manifest:
+    """The manifest of a dataset as it stands, to read.
+
+    Raises:
+        ConfigError: there is none, or it cannot be used.
+        OutputError: it cannot be read.
+    """
+    manifest = _manifest_in(folder)
+    manifest.load()
+    return manifest
+
+
+def read_segments(folder: Path) -> Iterator[Segment]:
+    """The segments of a dataset's manifest, in order; it raises what `open_manifest` does."""
+    return _manifest_in(folder).segments()
+
+
+def _manifest_in(folder: Path) -> Manifest:
+    name = shown(os.fspath(folder))
+    if not (folder / HOME).is_dir():
+        raise ConfigError(
+            f"dataset: {name}: is none; name a folder that edxlogs filter has written with"
+            " --partition-by"
+        )
+    return Manifest(folder / HOME, name)
+
+
+def place_of(folder: Path, file: DataFile) -> Path:
+    """Where a file of the manifest is: its place, or that of new files until it has it."""
+    place, staged = folder / file.path, folder / HOME / _NEW / file.staged
+    # One that was not there yet may have got its place since.
+    return staged if not place.exists() and staged.exists() else place
+
+
+def _refuse_foreign(folder: Path, name: str) -> None:
+    """Refuse a folder that holds files, and no manifest of ours."""
+    try:
+        status = os.stat(folder)
+        if not stat.S_ISDIR(status.st_mode):
+            raise ConfigError(f"output: {name}: is no folder; name one for the dataset")
+        entries = set(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise cannot_write(name, error) from error
+    if (folder / HOME / "tables.jsonl").exists():
+        raise ConfigError(f"output: {name}: holds tables of packages; name another folder")
+    if entries and HOME not in entries:
+        raise ConfigError(
+            f"output: {name}: holds other files; name a new folder, or an empty one, for the"
+            " dataset"
+        )
+
+
+def _one_line(query: dict[str, Any]) -> str:
+    return shown(orjson.dumps(query, option=orjson.OPT_SORT_KEYS).decode())
