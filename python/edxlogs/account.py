@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from edxlogs.errors import InternalError
+from edxlogs.text import many, size
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -201,18 +202,3 @@ def summary(account: Account, seconds: float) -> list[str]:
     if account.ignored:
         lines.append(f"{many(len(account.ignored), 'file')} ignored: the name is not recognised")
     return lines
-
-
-def many(count: int, noun: str) -> str:
-    """Spell a count with its noun, in the plural if need be."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def size(count: int) -> str:
-    """Spell a number of bytes in the unit that suits it."""
-    number = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edxlogs.edx.names import NameParts, describe_name, is_recognised, shown
+from edxlogs.edx.names import NameParts, describe_name, is_recognised
+from edxlogs.text import shown
 
 DAY = datetime.date(2014, 3, 9)
 

@@ -37,11 +37,11 @@ def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: boo
     DIR is a dataset of edxlogs filter --partition-by. Rows, partitions and what is known of each
     input stay; a file that is released again still replaces its rows alone.
     """
-    from edxlogs.account import many
     from edxlogs.cli.progress import tell
     from edxlogs.datasets.compact import compact
     from edxlogs.events.target import TARGET_FILE_BYTES
     from edxlogs.store.store import Store, open_manifest
+    from edxlogs.text import many
 
     open_manifest(folder)  # a folder that is none stays as it is
     with Store(folder, mode=mode) as store:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, many
+from edxlogs.account import Account
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.running import (
     Command,
@@ -22,7 +22,6 @@ from edxlogs.cli.running import (
     select_sources,
     split_columns,
 )
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
 from edxlogs.events.dedupe import kind_of
 from edxlogs.events.query import Conditions, make_query, values
@@ -35,6 +34,7 @@ from edxlogs.store.file import STDOUT
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import Segment
 from edxlogs.store.store import HOME, Store
+from edxlogs.text import many, shown
 
 PLACE_COLUMNS = ("site", "source", "line")
 

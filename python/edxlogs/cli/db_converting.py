@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import many
 from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.database.account import MemberAccount, Status, TableAccount, summary
@@ -22,13 +21,14 @@ from edxlogs.database.package import DatabasePackage, open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.database.research import ResearchPackage, find_research_package
 from edxlogs.edx.members import describe_member
-from edxlogs.edx.names import KNOWN_SITES, shown
+from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.events.query import values
 from edxlogs.s3.client import SCHEME
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
+from edxlogs.text import many, shown
 from edxlogs.threads import worker_count
 
 

@@ -12,7 +12,6 @@ import click
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import many, size
 from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
@@ -28,10 +27,10 @@ from edxlogs.database.package import (
 from edxlogs.database.reading import Converted, TableReader
 from edxlogs.database.research import ResearchPackage, find_research_package, walk
 from edxlogs.edx.members import MemberName, describe_member
-from edxlogs.edx.names import shown
 from edxlogs.edx.tables import tables
 from edxlogs.errors import EdxlogsError, FormatError
 from edxlogs.s3.client import SCHEME
+from edxlogs.text import many, shown, size
 from edxlogs.threads import in_worker
 
 SCHEMA_VERSION = 1

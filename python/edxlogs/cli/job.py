@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, many
+from edxlogs.account import Account
 from edxlogs.cli.datasets import (
     Wanted,
     end,
@@ -28,13 +28,13 @@ from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.running import Command, select_sources
 from edxlogs.edx.layout import parse_days
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.dedupe import kind_of
 from edxlogs.events.query import Conditions
 from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
 from edxlogs.jobs.file import CONDITIONS, Job, listed, read_job
 from edxlogs.store.file import OutputFile
+from edxlogs.text import many, shown
 
 SCHEMA_VERSION = 1
 _MODE = 0o600

@@ -13,7 +13,6 @@ import click
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import many, size
 from edxlogs.cli.choosing import choice_of
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
@@ -33,6 +32,7 @@ from edxlogs.mirror.inventory import (
     stretches,
 )
 from edxlogs.s3.client import SCHEME
+from edxlogs.text import many, size
 
 SCHEMA_VERSION = 1
 _THERE, _MISSING = "#", "-"

@@ -49,11 +49,11 @@ def command(
     import orjson
 
     from edxlogs import _core
-    from edxlogs.account import many
     from edxlogs.cli.progress import tell
     from edxlogs.datasets.merge import merge
     from edxlogs.store.file import OutputFile
     from edxlogs.store.store import Store, open_manifest
+    from edxlogs.text import many
 
     for shard in shards:
         open_manifest(shard)  # no folder is made for shards that are none

@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount, many, summary
+from edxlogs.account import Account, SourceAccount, summary
 from edxlogs.cli.options import gpg_of, partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.edx.layout import parse_days
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
 from edxlogs.events.dedupe import Dedupe, kind_of, remarks
 from edxlogs.events.delivery import DatasetRun
@@ -37,6 +36,7 @@ from edxlogs.stops import put_off
 from edxlogs.store.file import STDOUT, OutputFile, format_of, open_output
 from edxlogs.store.journal import Journal, finished_outputs, is_own
 from edxlogs.store.s3_file import S3Output
+from edxlogs.text import many, shown
 from edxlogs.threads import in_worker, worker_count
 
 T = TypeVar("T")

@@ -13,17 +13,16 @@ import click
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import many, size
 from edxlogs.cli import EXIT_INTERRUPTED
 from edxlogs.cli.choosing import choice_of
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError
 from edxlogs.mirror.inventory import list_objects
 from edxlogs.mirror.mirror import Mirror
 from edxlogs.mirror.sync import Outcome, Plan, Status, Sync, Why, make_plan
 from edxlogs.s3.client import SCHEME
+from edxlogs.text import many, shown, size
 
 SCHEMA_VERSION = 1
 _CHANGES = {

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from edxlogs.account import add_fields, many, size
-from edxlogs.edx.names import shown
+from edxlogs.account import add_fields
 from edxlogs.errors import InternalError
+from edxlogs.text import many, shown, size
 
 SCHEMA_VERSION = 1
 

@@ -15,8 +15,8 @@ from typing import Any
 from edxlogs.database.account import Counts
 from edxlogs.database.reading import Converted
 from edxlogs.database.research import walk
-from edxlogs.edx.names import shown
 from edxlogs.errors import FormatError
+from edxlogs.text import shown
 
 MOST_BYTES = 8 << 30
 MOST_FILES = 200_000

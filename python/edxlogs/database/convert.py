@@ -29,9 +29,9 @@ from edxlogs.database.research import PassingFile, ResearchPackage, walk
 from edxlogs.database.stems import Key, course_of
 from edxlogs.database.tasks import Release, Task
 from edxlogs.edx.members import MemberName, describe_member
-from edxlogs.edx.names import shown
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError, cannot_write
+from edxlogs.text import shown
 from edxlogs.threads import Workers, in_worker
 
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk

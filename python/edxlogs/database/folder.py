@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.stops import put_off
 from edxlogs.store.disk import sync_all
+from edxlogs.text import shown
 
 _UNKNOWN_COURSE = "__HIVE_DEFAULT_PARTITION__"
 _WORK = ".tables.edxlogs"

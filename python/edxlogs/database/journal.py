@@ -19,8 +19,8 @@ import orjson
 
 from edxlogs.database.account import Counts, MemberAccount, Status
 from edxlogs.database.folder import TableFolder, state_of
-from edxlogs.edx.names import shown
 from edxlogs.errors import OutputError, cannot_write
+from edxlogs.text import shown
 
 Record = dict[str, Any]
 FOLDER = "_edxlogs"

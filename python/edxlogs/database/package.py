@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edxlogs.edx.members import MemberName, describe_member
-from edxlogs.edx.names import shown
 from edxlogs.edx.packages import describe_key
 from edxlogs.edx.tables import Table, tables
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.s3.client import S3, SCHEME, split_url
 from edxlogs.sources.source import cannot_open
 from edxlogs.sources.zips import FileRange, MemberReader, ZipArchive, ZipMember
+from edxlogs.text import shown
 
 _EPOCH_ORDINAL = 719_163  # of 1970-01-01
 

@@ -19,12 +19,13 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from edxlogs.edx.names import day_of, shown
+from edxlogs.edx.names import day_of
 from edxlogs.errors import EdxlogsError, FormatError, SourceError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME, split_url
 from edxlogs.sources.source import cannot_open
+from edxlogs.text import shown
 
 _STATE = re.compile(r"(?:.*/)?state/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 _EVENTS = re.compile(r"(?:.*/)?events/[^/]+\.log(?:\.gz)?(?:\.gpg)?")

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from edxlogs.account import Account
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.target import without
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
 from edxlogs.store.store import Store, open_manifest, place_of
+from edxlogs.text import shown
 
 
 def merge(shards: Sequence[Path], store: Store) -> Account:

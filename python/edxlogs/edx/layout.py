@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edxlogs.edx.names import describe_name, shown
+from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError
 from edxlogs.s3.client import S3, S3Object
 from edxlogs.s3.errors import Reason, trouble
+from edxlogs.text import shown
 
 EVENTS_BUCKET = "edx-course-data"
 """Daily events, `{partner}/{site}/events/{year}/…`, and packages of the research exchange."""

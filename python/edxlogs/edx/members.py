@@ -12,8 +12,9 @@ import functools
 import re
 from dataclasses import dataclass
 
-from edxlogs.edx.names import KNOWN_SITES, shown
+from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import Table, tables
+from edxlogs.text import shown
 
 _FAILED = ".failed"
 _ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")

@@ -10,6 +10,8 @@ import datetime
 import re
 from dataclasses import dataclass
 
+from edxlogs.text import shown
+
 # Names that are taken from a searched folder, a tar or (later) an S3 prefix.
 _RECOGNISED = re.compile(
     r".*\.log(\.gz)?(\.gpg)?"
@@ -20,10 +22,6 @@ _RECOGNISED = re.compile(
     r"|.*\.tar\.gz\.gpg",
     re.DOTALL,
 )
-
-# Control characters, and those that reorder or break a line of a terminal; lone surrogates stand
-# for bytes that are not UTF-8.
-_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _ENDING = r"(\.gz)?(\.gpg)?"
@@ -53,18 +51,6 @@ class NameParts:
     org: str | None = None
     site: str | None = None
     date: datetime.date | None = None
-
-
-def shown(name: str) -> str:
-    r"""Escape what a terminal or a UTF-8 column cannot hold, as `\xNN` or `\uNNNN`."""
-
-    def escape(match: re.Match[str]) -> str:
-        code = ord(match[0])
-        if 0xDC80 <= code <= 0xDCFF:
-            code -= 0xDC00
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-    return _UNSHOWABLE.sub(escape, name)
 
 
 def is_recognised(name: str) -> bool:

@@ -25,8 +25,8 @@ from edxlogs.edx.names import (
     day_of,
     describe_name,
     is_recognised,
-    shown,
 )
+from edxlogs.text import shown
 
 _EMAIL_FOLDER = "email-opt-in"
 # The name of a cumulative tar begins with its date, of 2012 to 2014, whoever the partner is.

@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from edxlogs import _core
-from edxlogs.account import many
 from edxlogs.errors import StoppedError
 from edxlogs.sources.source import Source
 from edxlogs.store.manifest import Input
+from edxlogs.text import many
 
 WITHIN = "within"
 

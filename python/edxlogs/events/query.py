@@ -11,9 +11,9 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.edx.categories import event_types_of
 from edxlogs.edx.layout import Days
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError
 from edxlogs.sources.source import DEFAULT_SLACK, Slack
+from edxlogs.text import shown
 
 Values = str | Iterable[str] | None
 Moment = str | datetime.date | datetime.datetime | None

@@ -12,7 +12,6 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.edx.names import shown
 from edxlogs.errors import InternalError, cannot_write
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.run import Room, account_of, is_wanted
@@ -23,6 +22,7 @@ from edxlogs.store import disk
 from edxlogs.store.inputs import identify, is_same, stem
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.store.store import HASHES, REJECTS, Store
+from edxlogs.text import shown
 from edxlogs.threads import in_worker
 
 TARGET_FILE_BYTES = 128 << 20

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError
+from edxlogs.text import shown
 
 ENVIRONMENT = "EDXLOGS_CONFIG"
 

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edxlogs.account import size
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
-from edxlogs.edx.names import shown
 from edxlogs.errors import EdxlogsError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3
 from edxlogs.s3.errors import Reason
+from edxlogs.text import shown, size
 
 LEAST_FREE_BYTES = 10**9
 _SECMEM = "auto-expand-secmem"

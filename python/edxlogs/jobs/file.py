@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError
+from edxlogs.text import shown
 
 _TEXT, _TEXTS, _NUMBER, _FLAG = (
     "text",

@@ -18,11 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.mirror.manifest import Manifest, Record
 from edxlogs.mirror.part import Part, Parts
 from edxlogs.s3.client import S3Object
+from edxlogs.text import shown
 
 RECORDS = "_edxlogs"
 _LOCK, _PARTS = "lock", "parts"

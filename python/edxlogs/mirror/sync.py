@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import EdxlogsError, OutputError, S3Error, StoppedError
 from edxlogs.mirror.download import Downloads, verify_local
 from edxlogs.mirror.manifest import Record
 from edxlogs.mirror.mirror import Mirror, file_time, is_full
 from edxlogs.s3.client import S3, S3Object
 from edxlogs.s3.errors import WHOLE_RUN
+from edxlogs.text import shown
 from edxlogs.threads import Workers
 
 _PATIENCE_SECONDS = 2.0  # for transfers that were stopped, to bring to disk what has come

@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edxlogs import _core
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, EdxlogsError, S3Error
 from edxlogs.s3 import retry as s3_retry
 from edxlogs.s3.errors import Reason, explain, trouble
 from edxlogs.s3.retry import Attempts
+from edxlogs.text import shown
 
 SCHEME = "s3://"
 PAGE_KEYS = 1000  # the most that S3 lists at once

@@ -12,8 +12,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, EdxlogsError, MissingObjectError, S3Error
+from edxlogs.text import shown
 
 
 class Reason(enum.StrEnum):

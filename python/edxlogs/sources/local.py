@@ -15,9 +15,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised, shown
+from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.sources.source import STDIN, STDIN_PATH, Found, Source, cannot_open
+from edxlogs.text import shown
 
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from edxlogs.edx.layout import Days, event_objects
-from edxlogs.edx.names import describe_name, is_hidden, is_recognised, shown
+from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import MissingObjectError, S3Error, SourceError
 from edxlogs.s3.client import S3, S3Object, split_url
 from edxlogs.s3.errors import Reason, trouble
 from edxlogs.s3.reader import S3Reader
 from edxlogs.sources.source import Found, Source
+from edxlogs.text import shown
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -10,7 +10,7 @@ from typing import Any
 
 from edxlogs.account import Account
 from edxlogs.edx.layout import check_partner
-from edxlogs.edx.names import describe_name, shown
+from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError
 from edxlogs.events.query import Conditions, micros
 from edxlogs.s3.client import S3, SCHEME
@@ -27,6 +27,7 @@ from edxlogs.sources.source import (
     sniff,
 )
 from edxlogs.sources.tars import expand_tar
+from edxlogs.text import shown
 
 # edX dates a daily file by the receipt of its events, in UTC.
 _RECEIPT_SLACK = Slack(1, 1)

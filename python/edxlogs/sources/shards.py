@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError
 from edxlogs.sources.source import Source
+from edxlogs.text import shown
 
 
 def in_shard(source: Source, shard: tuple[int, int], *, whole_days: bool = False) -> bool:

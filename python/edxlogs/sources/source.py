@@ -16,9 +16,9 @@ import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.gpg.frame import looks_like_openpgp
+from edxlogs.text import shown
 
 if TYPE_CHECKING:
     from edxlogs.sources.remote import Remote

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import BinaryIO
 
-from edxlogs.edx.names import describe_name, is_hidden, is_recognised, shown
+from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import SourceError
 from edxlogs.sources.source import Found, Source, cannot_open, looks_like_tar
+from edxlogs.text import shown
 
 _ZERO_SCAN_BYTES = 1024 * 1024
 

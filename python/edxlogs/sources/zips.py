@@ -20,8 +20,8 @@ from itertools import pairwise
 from typing import BinaryIO, Protocol, Self
 
 from edxlogs import _core
-from edxlogs.edx.names import shown
 from edxlogs.errors import EdxlogsError, FormatError
+from edxlogs.text import shown
 
 DIRECTORY_BYTES = 32 << 20  # some 150,000 members
 _READ_BYTES = 1 << 19

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Self
 
 from edxlogs import _core
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.sources.source import Source
 from edxlogs.stops import put_off
+from edxlogs.text import shown
 
 STDOUT = "-"
 _JOURNAL = "journal"

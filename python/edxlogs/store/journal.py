@@ -17,7 +17,6 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import SourceAccount
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, SourceError, cannot_write
 from edxlogs.sources.source import STDIN, Source
 from edxlogs.store import disk
@@ -25,6 +24,7 @@ from edxlogs.store.file import STDOUT, OutputFile, journal_of
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment, now
 from edxlogs.store.store import Store
+from edxlogs.text import shown
 
 BEGIN_SECONDS = 1.0  # a shorter run is done again as quickly
 COMMIT_SECONDS = 1.0

@@ -22,9 +22,9 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Counts, SourceAccount
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.store import disk
+from edxlogs.text import shown
 
 SCHEMA_VERSION = 1
 

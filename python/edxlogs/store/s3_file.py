@@ -17,12 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, OutputError, S3Error
 from edxlogs.s3.client import S3, split_url
 from edxlogs.s3.errors import Reason
 from edxlogs.sources.source import Source
 from edxlogs.store.file import OutputFile
+from edxlogs.text import shown
 from edxlogs.threads import Workers
 
 PART_BYTES = 8 << 20  # but for the last part, S3 takes none below 5 MiB

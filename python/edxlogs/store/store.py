@@ -17,10 +17,10 @@ from typing import Any, Self
 
 import orjson
 
-from edxlogs.edx.names import shown
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Manifest, Segment
+from edxlogs.text import shown
 
 HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
