@@ -6,9 +6,10 @@ import datetime
 
 import pytest
 
-from edxlogs.edx.layout import EVENTS_BUCKET, Days, check_partner, event_objects, parse_days
+from edxlogs.edx.layout import EVENTS_BUCKET, Days, check_partner, parse_days
 from edxlogs.errors import ConfigError, MissingObjectError
 from edxlogs.s3.client import S3
+from edxlogs.sources.remote import event_objects
 from s3_server import Server
 
 DAY = datetime.date

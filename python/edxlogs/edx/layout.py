@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError
-from edxlogs.s3.client import S3, S3Object
-from edxlogs.s3.errors import Reason, trouble
 from edxlogs.text import shown
 
 EVENTS_BUCKET = "edx-course-data"
@@ -97,47 +93,3 @@ def check_partner(partner: str) -> str:
             " universityx"
         )
     return partner
-
-
-def event_objects(
-    s3: S3, partner: str, wants_site: Callable[[str | None], bool], days: Days
-) -> Iterator[S3Object]:
-    """Yield the objects in a partner's folders of events, in the order of their keys.
-
-    Args:
-        s3: where they are.
-        partner: the partner's folder in `EVENTS_BUCKET`.
-        wants_site: whether a site is wanted, by the names that rows have (`prod`, never `edx`).
-        days: that are wanted; objects without a day in their name always are.
-
-    Raises:
-        MissingObjectError: the partner has no folder of events there, or none of such a site.
-        S3Error: the bucket cannot be listed.
-    """
-    folders = []
-    for folder in s3.level(EVENTS_BUCKET, f"{partner}/").folders:
-        token = folder.split("/")[-2]
-        if wants_site("prod" if token == "edx" else token):
-            # Beside the sites there are other folders, such as that of the research exchange.
-            folders += [one for one in s3.level(EVENTS_BUCKET, folder).folders if _events(one)]
-    if not folders:
-        raise trouble(Reason.NO_PREFIX, "cannot open", f"s3://{EVENTS_BUCKET}/{partner}/*/events/")
-    for folder in folders:
-        if days == ALL_DAYS:
-            # All years at once: fewer requests.
-            yield from (one for one in s3.objects(EVENTS_BUCKET, folder) if _wanted(one, days))
-            continue
-        level = s3.level(EVENTS_BUCKET, folder)
-        yield from (one for one in level.objects if _wanted(one, days))
-        for year in level.folders:
-            name = year.split("/")[-2]
-            if not re.fullmatch(r"[0-9]{4}", name) or days.has_year(int(name)):
-                yield from (one for one in s3.objects(EVENTS_BUCKET, year) if _wanted(one, days))
-
-
-def _events(folder: str) -> bool:
-    return folder.endswith("/events/")
-
-
-def _wanted(one: S3Object, days: Days) -> bool:
-    return not one.key.endswith("/") and describe_name(one.key).date in days

@@ -143,8 +143,8 @@ class Choice:
     def prefixes(self) -> list[tuple[str, str]]:
         """What to list in edX's buckets to see a partner's packages, but for the events.
 
-        For events see `layout.event_objects`. More may be listed than is meant: a prefix `univx-`
-        also begins the names of `univx-pro`.
+        For events see `sources.remote.event_objects`. More may be listed than is meant: a prefix
+        `univx-` also begins the names of `univx-pro`.
 
         Returns:
             Pairs of bucket and prefix.

@@ -8,13 +8,13 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days, event_objects
+from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days
 from edxlogs.edx.names import is_hidden
 from edxlogs.edx.packages import Choice, Package, PackageKind, describe_key
 from edxlogs.errors import ConfigError, EdxlogsError, S3Error
 from edxlogs.s3.client import S3, S3Object
 from edxlogs.s3.errors import WHOLE_RUN, Reason
-from edxlogs.sources.remote import list_url
+from edxlogs.sources.remote import event_objects, list_url
 from edxlogs.sources.source import cannot_open
 from edxlogs.text import shown
 

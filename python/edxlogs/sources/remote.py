@@ -5,11 +5,11 @@ from __future__ import annotations
 import fnmatch
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from edxlogs.edx.layout import Days, event_objects
+from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days
 from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import MissingObjectError, S3Error, SourceError
 from edxlogs.s3.client import S3, S3Object, split_url
@@ -205,3 +205,49 @@ def _source(s3: S3, one: S3Object) -> Source:
         date=parts.date,
         remote=Remote(s3, one),
     )
+
+
+def event_objects(
+    s3: S3, partner: str, wants_site: Callable[[str | None], bool], days: Days
+) -> Iterator[S3Object]:
+    """Yield the objects in a partner's folders of events, in the order of their keys.
+
+    Args:
+        s3: where they are.
+        partner: the partner's folder in `EVENTS_BUCKET`.
+        wants_site: whether a site is wanted, by the names that rows have (`prod`, never `edx`).
+        days: that are wanted; objects without a day in their name always are.
+
+    Raises:
+        MissingObjectError: the partner has no folder of events there, or none of such a site.
+        S3Error: the bucket cannot be listed.
+    """
+    folders = []
+    for folder in s3.level(EVENTS_BUCKET, f"{partner}/").folders:
+        token = folder.split("/")[-2]
+        if wants_site("prod" if token == "edx" else token):
+            # Beside the sites there are other folders, such as that of the research exchange.
+            folders += [one for one in s3.level(EVENTS_BUCKET, folder).folders if _events(one)]
+    if not folders:
+        raise trouble(Reason.NO_PREFIX, "cannot open", f"s3://{EVENTS_BUCKET}/{partner}/*/events/")
+    for folder in folders:
+        if days == ALL_DAYS:
+            # All years at once: fewer requests.
+            yield from (one for one in s3.objects(EVENTS_BUCKET, folder) if _is_of_days(one, days))
+            continue
+        level = s3.level(EVENTS_BUCKET, folder)
+        yield from (one for one in level.objects if _is_of_days(one, days))
+        for year in level.folders:
+            name = year.split("/")[-2]
+            if not re.fullmatch(r"[0-9]{4}", name) or days.has_year(int(name)):
+                yield from (
+                    one for one in s3.objects(EVENTS_BUCKET, year) if _is_of_days(one, days)
+                )
+
+
+def _events(folder: str) -> bool:
+    return folder.endswith("/events/")
+
+
+def _is_of_days(one: S3Object, days: Days) -> bool:
+    return not one.key.endswith("/") and describe_name(one.key).date in days
