@@ -13,7 +13,7 @@ from edxlogs.arrow_stream import ArrowStream
 from edxlogs.edx.layout import parse_days
 from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, kind_of, remarks
-from edxlogs.events.query import Conditions, Moment, Values, make_query
+from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.suggestions import near_columns
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3
@@ -22,6 +22,7 @@ from edxlogs.sources.selection import select
 from edxlogs.sources.source import DEFAULT_SLACK, Readable, Slack, Source
 from edxlogs.sources.transfers import Transfers
 from edxlogs.threads import worker_count
+from edxlogs.values import Moment, Values
 
 OneSource = str | PathLike[str] | Readable | Source
 

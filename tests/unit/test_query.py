@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError
-from edxlogs.events.query import Conditions, make_query, micros, values
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.values import micros, values
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

@@ -24,7 +24,7 @@ from edxlogs.cli.running import (
 )
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
 from edxlogs.events.dedupe import kind_of
-from edxlogs.events.query import Conditions, make_query, values
+from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.suggestions import near_columns
 from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
 from edxlogs.s3.client import SCHEME
@@ -35,6 +35,7 @@ from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import Segment
 from edxlogs.store.store import HOME, Store
 from edxlogs.text import many, shown
+from edxlogs.values import values
 
 PLACE_COLUMNS = ("site", "source", "line")
 

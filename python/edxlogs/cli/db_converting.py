@@ -24,12 +24,12 @@ from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
-from edxlogs.events.query import values
 from edxlogs.s3.client import SCHEME
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.text import many, shown
 from edxlogs.threads import worker_count
+from edxlogs.values import values
 
 
 def run_convert(places: Sequence[str], **options: Any) -> int:

@@ -12,11 +12,11 @@ from edxlogs import _core
 from edxlogs.cli.running import split_columns, written_to
 from edxlogs.datasets.reader import data_files, dataset
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
-from edxlogs.events.query import micros, values
 from edxlogs.store.file import STDOUT, OutputFile, format_of
 from edxlogs.store.manifest import Manifest
 from edxlogs.store.store import open_manifest, place_of
 from edxlogs.text import shown
+from edxlogs.values import micros, values
 
 _CONDITIONS = {"course": "course_id", "event_type": "event_type", "site": "site"}
 

@@ -16,10 +16,10 @@ from edxlogs.database.stems import course_of
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables as known_tables
 from edxlogs.errors import OutputError, StoppedError
-from edxlogs.events.query import Values
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3
 from edxlogs.threads import worker_count
+from edxlogs.values import Values
 
 OnePackage = str | PathLike[str]
 _File = tuple[DatabasePackage, Member, str | None]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
@@ -14,12 +13,9 @@ from edxlogs.edx.layout import Days
 from edxlogs.errors import ConfigError
 from edxlogs.sources.source import DEFAULT_SLACK, Slack
 from edxlogs.text import shown
-
-Values = str | Iterable[str] | None
-Moment = str | datetime.date | datetime.datetime | None
+from edxlogs.values import Moment, ReadValues, Values, micros, texts, values
 
 _MOST_LINE_BYTES = 1 << 30
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 # Conditions that take values, or files of them.
@@ -28,10 +24,6 @@ _KINDS = tuple(
     for prefix in ("", "exclude_")
     for kind in ("course", "org", "event_type", "category", "event_source", "user", "site")
 )
-
-
-class _Values(list[str]):
-    """Values that were read."""
 
 
 @dataclass(slots=True)
@@ -66,7 +58,7 @@ class Conditions:
     def __post_init__(self) -> None:
         """Read the files of values once: a pipe cannot be read again, and a file may change."""
         for name in _KINDS:
-            setattr(self, name, _Values(values(name.replace("_", "-"), getattr(self, name))))
+            setattr(self, name, ReadValues(values(name.replace("_", "-"), getattr(self, name))))
 
     def keywords(self) -> dict[str, Any]:
         """The conditions as `_core.Query` takes them.
@@ -101,7 +93,7 @@ class Conditions:
             "since": since,
             "until": until,
             "by_received_at": self.by == "received_at",
-            "expressions": _texts("where", self.where),
+            "expressions": texts("where", self.where),
         }
 
     def wants_site(self, site: str | None) -> bool:
@@ -125,71 +117,9 @@ class Conditions:
         return asked
 
 
-def _listed(given: Any) -> list[Any]:
-    if given is None:
-        return []
-    # One text holds characters, and one number nothing at all: both are one value.
-    one = isinstance(given, str | bytes) or not isinstance(given, Iterable)
-    return [given] if one else list(given)
-
-
-def _texts(what: str, given: Values) -> list[str]:
-    """The values of one kind as they stand."""
-    for value in (listed := _listed(given)):
-        if not isinstance(value, str):
-            raise ConfigError(f"{what}: {shown(repr(value))}: is no text; give it as text")
-    return listed
-
-
 def _sites(what: str, given: Values) -> list[str]:
     """Sites by the names that rows have: edX also writes `edx` for `prod`."""
     return ["prod" if site == "edx" else site for site in values(what, given)]
-
-
-def values(what: str, given: Values) -> list[str]:
-    """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
-    if isinstance(given, _Values):
-        return list(given)
-    result = []
-    for value in _texts(what, given):
-        if not value.startswith("@"):
-            result.append(value)
-            continue
-        try:
-            text = Path(value[1:]).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-            raise ConfigError(
-                f"{what}: {shown(value)}: {why}; name a file with a value on each line"
-            ) from None
-        listed = [line.strip() for line in text.split("\n") if line.strip()]
-        if not listed:
-            raise ConfigError(f"{what}: {shown(value)}: holds no value; put one on each line")
-        result += listed
-    if any(not value.strip() for value in result):
-        raise ConfigError(f"{what}: an empty value matches nothing; leave it out")
-    return result
-
-
-def micros(what: str, moment: Moment) -> int | None:
-    """A day or an instant in microseconds since 1970 UTC; naive times are UTC."""
-    if moment is None:
-        return None
-    if isinstance(moment, str):
-        parsed = _core.parse_time(moment)
-        if parsed is None:
-            raise ConfigError(
-                f"{what}: '{shown(moment)}': is no time; write a day like 2014-10-01, or an"
-                " instant like 2014-10-01T12:00:00Z"
-            )
-        return parsed
-    if not isinstance(moment, datetime.date):
-        raise ConfigError(f"{what}: {shown(repr(moment))}: is no time; give a date or text")
-    if not isinstance(moment, datetime.datetime):
-        moment = datetime.datetime.combine(moment, datetime.time())
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
 
 
 def make_query(
@@ -223,7 +153,7 @@ def make_query(
         raise ConfigError("max-line-bytes: must be 1 GiB or less")
     return _core.Query(
         **conditions.keywords(),
-        columns=None if columns is None else _texts("columns", columns),
+        columns=None if columns is None else texts("columns", columns),
         collect=collect,
         check_full=check == "full",
         strict=strict,

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from edxlogs import _core
-from edxlogs.events.query import Conditions, make_query, values
+from edxlogs.events.query import Conditions, make_query
 from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.text import shown
+from edxlogs.values import values
 
 _SOURCES = 16
 _HEAD_BYTES = 64 * 1024

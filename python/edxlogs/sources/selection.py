@@ -12,7 +12,7 @@ from edxlogs.account import Account
 from edxlogs.edx.layout import check_partner
 from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError
-from edxlogs.events.query import Conditions, micros
+from edxlogs.events.query import Conditions
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
 from edxlogs.sources.remote import Remote, find_events, find_objects
@@ -28,6 +28,7 @@ from edxlogs.sources.source import (
 )
 from edxlogs.sources.tars import expand_tar
 from edxlogs.text import shown
+from edxlogs.values import micros
 
 # edX dates a daily file by the receipt of its events, in UTC.
 _RECEIPT_SLACK = Slack(1, 1)

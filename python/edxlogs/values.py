@@ -1,0 +1,83 @@
+"""Values and moments as users give them: one, several, or a file of them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError
+from edxlogs.text import shown
+
+Values = str | Iterable[str] | None
+Moment = str | datetime.date | datetime.datetime | None
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class ReadValues(list[str]):
+    """Values that were read."""
+
+
+def _listed(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    # One text holds characters, and one number nothing at all: both are one value.
+    one = isinstance(given, str | bytes) or not isinstance(given, Iterable)
+    return [given] if one else list(given)
+
+
+def texts(what: str, given: Values) -> list[str]:
+    """The values of one kind as they stand."""
+    for value in (listed := _listed(given)):
+        if not isinstance(value, str):
+            raise ConfigError(f"{what}: {shown(repr(value))}: is no text; give it as text")
+    return listed
+
+
+def values(what: str, given: Values) -> list[str]:
+    """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
+    if isinstance(given, ReadValues):
+        return list(given)
+    result = []
+    for value in texts(what, given):
+        if not value.startswith("@"):
+            result.append(value)
+            continue
+        try:
+            text = Path(value[1:]).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+            raise ConfigError(
+                f"{what}: {shown(value)}: {why}; name a file with a value on each line"
+            ) from None
+        listed = [line.strip() for line in text.split("\n") if line.strip()]
+        if not listed:
+            raise ConfigError(f"{what}: {shown(value)}: holds no value; put one on each line")
+        result += listed
+    if any(not value.strip() for value in result):
+        raise ConfigError(f"{what}: an empty value matches nothing; leave it out")
+    return result
+
+
+def micros(what: str, moment: Moment) -> int | None:
+    """A day or an instant in microseconds since 1970 UTC; naive times are UTC."""
+    if moment is None:
+        return None
+    if isinstance(moment, str):
+        parsed = _core.parse_time(moment)
+        if parsed is None:
+            raise ConfigError(
+                f"{what}: '{shown(moment)}': is no time; write a day like 2014-10-01, or an"
+                " instant like 2014-10-01T12:00:00Z"
+            )
+        return parsed
+    if not isinstance(moment, datetime.date):
+        raise ConfigError(f"{what}: {shown(repr(moment))}: is no time; give a date or text")
+    if not isinstance(moment, datetime.datetime):
+        moment = datetime.datetime.combine(moment, datetime.time())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
