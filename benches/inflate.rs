@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use edxlogs_core::inflate::GzipReader;
+use edxlogs_core::input::inflate::GzipReader;
 
 fn main() -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];

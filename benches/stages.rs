@@ -13,17 +13,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use edxlogs_core::columns::BatchBuilder;
 use edxlogs_core::error::Result;
 use edxlogs_core::event::Event;
-use edxlogs_core::fields::Fields;
-use edxlogs_core::inflate::GzipReader;
-use edxlogs_core::lines::{LineBatch, LineReader, MAX_LINE_BYTES};
-use edxlogs_core::pipeline;
-use edxlogs_core::predicate::{Conditions, Predicate};
-use edxlogs_core::rejects::Reject;
-use edxlogs_core::scan::{Collect, Control, Query, Rows, Sink};
-use edxlogs_core::schema::{Place, Projection, SourceInfo};
+use edxlogs_core::event::fields::Fields;
+use edxlogs_core::frame::rejects::Reject;
+use edxlogs_core::input::inflate::GzipReader;
+use edxlogs_core::input::lines::{LineBatch, LineReader, MAX_LINE_BYTES};
+use edxlogs_core::query::columns::BatchBuilder;
+use edxlogs_core::query::predicate::{Conditions, Predicate};
+use edxlogs_core::query::projection::{Place, Projection, SourceInfo};
+use edxlogs_core::scan::line_scanner::{Collect, Control, Query, Rows, Sink};
+use edxlogs_core::scan::pipeline;
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 

@@ -8,7 +8,7 @@
 
 use std::io::Read;
 
-use edxlogs_core::inflate::{GzipReader, InflateError, Trailing};
+use edxlogs_core::input::inflate::{GzipReader, InflateError, Trailing};
 use flate2::read::MultiGzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 

@@ -7,11 +7,11 @@
 //! - What `push_strict` makes of an accepted text is strict JSON.
 
 use edxlogs_core::event::Event;
-use edxlogs_core::fields::{Field, Fields};
-use edxlogs_core::path::{Step, find};
-use edxlogs_core::quotes::Quotes;
-use edxlogs_core::scanner::{Fault, Kind, MAX_DEPTH, Span};
-use edxlogs_core::text::{decode, push_strict, whole_value};
+use edxlogs_core::event::fields::{Field, Fields};
+use edxlogs_core::json::path::{Step, find};
+use edxlogs_core::json::quotes::Quotes;
+use edxlogs_core::json::scanner::{Fault, Kind, MAX_DEPTH, Span};
+use edxlogs_core::json::text::{decode, push_strict, whole_value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;

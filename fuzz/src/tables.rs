@@ -6,11 +6,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
-use edxlogs_core::scan::Control;
-use edxlogs_core::scanner::MAX_DEPTH;
-use edxlogs_core::tables::convert::{Target, convert};
-use edxlogs_core::tables::stats::Stats;
-use edxlogs_core::tables::{Column, ColumnType, Dialect, Origin, Table};
+use edxlogs_core::database::convert::{Target, convert};
+use edxlogs_core::database::stats::Stats;
+use edxlogs_core::database::{Column, ColumnType, Dialect, Origin, Table};
+use edxlogs_core::json::scanner::MAX_DEPTH;
+use edxlogs_core::scan::line_scanner::Control;
 use serde::de::IgnoredAny;
 
 const COLUMNS: [(&str, ColumnType); 4] = [

@@ -24,7 +24,7 @@ def names_in_tables(page: str, heading: str) -> set[str]:
 
 def names_in_core(enum: str) -> set[str]:
     """The names that the core counts under."""
-    account = (ROOT / "rust/edxlogs-core/src/account.rs").read_text()
+    account = (ROOT / "rust/edxlogs-core/src/frame/counts.rs").read_text()
     body = re.search(rf"\b{enum}, {enum}Set \{{(.*?)\n    \}}", account, re.DOTALL)
     assert body is not None
     return set(re.findall(r'^        \w+ = "(\w+)",', body[1], re.MULTILINE))

@@ -1,39 +1,28 @@
 //! Streams, parses and filters edX tracking logs into Arrow columns.
 //!
-//! One stream in one direction: [`unwrap`] and [`inflate`] make text of a file, [`lines`] whole
-//! lines of the text, [`prefilter`] passes those that may match, [`event`] locates their fields,
-//! [`predicate`] decides, [`columns`] gathers; [`pipeline::scan`] joins them.
+//! One stream in one direction, a folder for each stretch of it:
+//!
+//! ```text
+//! input     bytes of a file -> text -> whole lines
+//! query     which lines may match                    (prefilter)
+//! event     where the fields of a line stand         (on json)
+//! query     which events are kept, their columns     (predicate, projection)
+//! scan      joins those stages, for one source
+//! part      the rows of a source, in order, into outputs and datasets   (on encode)
+//! database  the tables of a database package: text -> columns -> outputs
+//! ```
+//!
+//! A folder uses those before it, never one after it: `error`, `time`; [`json`]; [`frame`];
+//! [`encode`], [`event`] and [`input`]; [`query`]; [`scan`]; [`part`]; [`database`].
 
-pub mod account;
-mod attribution;
-pub mod columns;
-pub mod course;
-pub mod deflate;
+pub mod database;
+pub mod encode;
 pub mod error;
 pub mod event;
-pub mod expression;
-pub mod fields;
-pub mod inflate;
-mod lanes;
-pub mod line_hashes;
-pub mod lines;
-pub mod mend;
+pub mod frame;
+pub mod input;
+pub mod json;
 pub mod part;
-pub mod partition;
-pub mod path;
-pub mod pattern;
-mod payload;
-pub mod pipeline;
-mod plain;
-pub mod predicate;
-pub mod prefilter;
-pub mod quotes;
-pub mod rejects;
+pub mod query;
 pub mod scan;
-pub mod scanner;
-pub mod schema;
-pub mod tables;
-mod tar;
-pub mod text;
 pub mod time;
-pub mod unwrap;

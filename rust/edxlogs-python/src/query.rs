@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use edxlogs_core::part::{Compression, Format};
-use edxlogs_core::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
-use edxlogs_core::predicate::{By, Conditions, Predicate};
-use edxlogs_core::scan::{self, Collect};
-use edxlogs_core::schema::{COLUMNS, Projection};
+use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
+use edxlogs_core::query::predicate::{By, Conditions, Predicate};
+use edxlogs_core::query::projection::{COLUMNS, Projection};
+use edxlogs_core::scan::line_scanner::{self, Collect};
 use edxlogs_core::time;
 use pyo3::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::errors::{config, to_python};
 /// Which events, and what of them; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct Query {
-    pub inner: Arc<scan::Query>,
+    pub inner: Arc<line_scanner::Query>,
 }
 
 #[pymethods]
@@ -101,14 +101,14 @@ impl Query {
             // Lines, too, come with the partition they belong to.
             collect = Collect::Columns;
         }
-        let inner = Arc::new(scan::Query {
+        let inner = Arc::new(line_scanner::Query {
             predicate: Predicate::new(&conditions).map_err(|error| to_python(&error))?,
             projection,
             collect,
             check_full,
             strict,
             course_from_context,
-            max_line_bytes: max_line_bytes.unwrap_or(edxlogs_core::lines::MAX_LINE_BYTES),
+            max_line_bytes: max_line_bytes.unwrap_or(edxlogs_core::input::lines::MAX_LINE_BYTES),
             keep_rejects,
         });
         Ok(Self { inner })
@@ -117,7 +117,7 @@ impl Query {
     #[staticmethod]
     fn of_several(queries: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
         let queries = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
-        let inner = scan::Query::of_several(queries).map_err(|error| to_python(&error))?;
+        let inner = line_scanner::Query::of_several(queries).map_err(|error| to_python(&error))?;
         Ok(Self { inner: Arc::new(inner) })
     }
 

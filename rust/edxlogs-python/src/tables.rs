@@ -5,14 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use edxlogs_core::database::convert::{Target, convert as convert_file, write};
+use edxlogs_core::database::encode::TableOutput;
+use edxlogs_core::database::ora;
+use edxlogs_core::database::stats::{Reason, Stats};
+use edxlogs_core::database::{self, Column, ColumnType, Derived, Dialect, Origin};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::part::spool;
-use edxlogs_core::scan::{Rows, Sink};
-use edxlogs_core::tables::convert::{Target, convert as convert_file, write};
-use edxlogs_core::tables::encode::TableOutput;
-use edxlogs_core::tables::ora;
-use edxlogs_core::tables::stats::{Reason, Stats};
-use edxlogs_core::tables::{self, Column, ColumnType, Derived, Dialect, Origin};
+use edxlogs_core::scan::line_scanner::{Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,7 +25,7 @@ use crate::stream::{BatchSender, BatchWriter};
 /// A table: how its files are written, and what columns come of them; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct Table {
-    pub inner: Arc<tables::Table>,
+    pub inner: Arc<database::Table>,
 }
 
 #[pymethods]
@@ -60,7 +60,7 @@ impl Table {
             taken.push(Derived { column: columns.len(), column_type, source, path });
             columns.push(Column { name, column_type });
         }
-        let table = tables::Table { dialect, columns, derived: taken, has_course, renamed };
+        let table = database::Table { dialect, columns, derived: taken, has_course, renamed };
         Ok(Self { inner: Arc::new(table) })
     }
 
@@ -265,7 +265,7 @@ impl Rejects {
 
 fn counts<'py>(
     py: Python<'py>,
-    table: &tables::Table,
+    table: &database::Table,
     stats: &Stats,
 ) -> PyResult<Bound<'py, PyDict>> {
     let counts = PyDict::new(py);

@@ -16,8 +16,8 @@ use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc, row_schema};
 use super::spool::create_private;
 use super::{Format, Output};
 use crate::error::{Error, Result};
-use crate::partition::{Partitions, hex};
-use crate::schema::Projection;
+use crate::query::partition::{Partitions, hex};
+use crate::query::projection::Projection;
 
 /// Rows of parts that wait in memory for their neighbours, in bytes.
 const WAITING_BYTES: usize = 24 * 1024 * 1024;

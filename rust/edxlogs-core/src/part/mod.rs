@@ -5,10 +5,8 @@
 //! Small parts are encoded together when they are appended; a large one is encoded by the worker
 //! that made it, and copied. Which of the two happens depends on the part alone.
 
-pub(crate) mod csv;
 pub mod dataset;
 mod output;
-pub(crate) mod parquet;
 pub mod rewrite;
 pub mod several;
 pub mod split;
@@ -22,11 +20,12 @@ use arrow_schema::SchemaRef;
 use flate2::write::GzEncoder;
 
 pub use self::output::Output;
-use self::parquet::ParquetWriter;
 use self::spool::{HiddenFile, Spool};
+use crate::encode::csv;
+use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
-use crate::rejects::Reject;
-use crate::scan::{Rows, Sink};
+use crate::frame::rejects::Reject;
+use crate::scan::line_scanner::{Rows, Sink};
 
 /// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
 pub const SMALL_PART_BYTES: usize = 16 * 1024 * 1024;

@@ -12,12 +12,12 @@ use arrow_ipc::writer::FileWriter;
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 
-use super::csv;
-use super::parquet::ParquetWriter;
 use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
+use crate::encode::csv;
+use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
-use crate::rejects::Reject;
-use crate::scan::{BATCH_ROWS, Rows, Sink};
+use crate::frame::rejects::Reject;
+use crate::scan::line_scanner::{BATCH_ROWS, Rows, Sink};
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 

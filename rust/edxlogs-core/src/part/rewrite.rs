@@ -11,8 +11,8 @@ use super::dataset::digest;
 use super::spool::create_private;
 use super::{Compression, Format, Output};
 use crate::error::{Error, Result};
-use crate::inflate::GzipReader;
-use crate::scan::BATCH_ROWS;
+use crate::input::inflate::GzipReader;
+use crate::scan::line_scanner::BATCH_ROWS;
 
 /// A file whose row groups hold fewer rows on average is encoded again with its neighbours.
 const SMALL_GROUP_ROWS: i64 = 16 * 1024;

@@ -21,14 +21,15 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
-use super::parquet::{Columns, RowGroup, file_of};
 use super::spool::{Spool, create_private};
-use super::{Format, SMALL_REJECTS_BYTES, csv, used_bytes};
+use super::{Format, SMALL_REJECTS_BYTES, used_bytes};
+use crate::encode::csv;
+use crate::encode::parquet::{Columns, RowGroup, file_of};
 use crate::error::{Error, Result};
-use crate::partition::Partitions;
-use crate::rejects::Reject;
-use crate::scan::{Rows, Sink};
-use crate::schema::Projection;
+use crate::frame::rejects::Reject;
+use crate::query::partition::Partitions;
+use crate::query::projection::Projection;
+use crate::scan::line_scanner::{Rows, Sink};
 
 /// Rows of all partitions that a part holds in memory, in bytes.
 pub const MEMORY_BYTES: usize = 24 * 1024 * 1024;

@@ -1,0 +1,317 @@
+//! Typed columns of a table in the making.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    ArrayBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
+use arrow_schema::SchemaRef;
+
+use crate::database::value::Value;
+use crate::database::{Column, ColumnType, Origin, Table};
+use crate::error::{Error, Result};
+use crate::json::text::push_json_string;
+
+/// Rows are handed on when this many are gathered, …
+const BATCH_ROWS: usize = 8192;
+
+/// … or this many bytes of them.
+const BATCH_BYTES: usize = 512 * 1024;
+
+/// Gathers rows, and gives them as batches.
+pub struct TableBuilder<'t> {
+    schema: SchemaRef,
+    names: Vec<&'t str>,
+    columns: Vec<ColumnBuilder>,
+    /// What is the same in all rows, as often as a batch has rows.
+    place: Vec<ArrayRef>,
+    row: Int64Builder,
+    extra: Objects,
+    misfits: Objects,
+    bytes: usize,
+    batches: Vec<RecordBatch>,
+}
+
+impl<'t> TableBuilder<'t> {
+    /// A builder of the columns of `table`.
+    pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
+        let course = table.has_course.then(|| repeated(origin.course.as_deref()));
+        let place: [ArrayRef; 4] = [
+            repeated(origin.site.as_deref()),
+            repeated(Some(&origin.package)),
+            Arc::new(Date32Array::from(vec![origin.day; BATCH_ROWS])),
+            repeated(Some(&origin.member)),
+        ];
+        Self {
+            schema,
+            names: table.columns.iter().map(|column| column.name.as_str()).collect(),
+            columns: table.columns.iter().map(ColumnBuilder::new).collect(),
+            place: course.into_iter().chain(place).collect(),
+            row: Int64Builder::new(),
+            extra: Objects::default(),
+            misfits: Objects::default(),
+            bytes: 0,
+            batches: Vec::new(),
+        }
+    }
+
+    /// Sets a column of the row under way. Each column must be set once.
+    pub fn push(&mut self, column: usize, value: Value<'_>) {
+        self.bytes += self.columns[column].push(value);
+    }
+
+    /// Sets a column to null, and keeps its text aside.
+    pub fn push_misfit(&mut self, column: usize, text: &str) {
+        self.columns[column].push(Value::Null);
+        self.keep_misfit(column, text);
+    }
+
+    /// Keeps the text of a value that is null.
+    pub fn keep_misfit(&mut self, column: usize, text: &str) {
+        self.misfits.push(self.names[column], text);
+        self.bytes += text.len();
+    }
+
+    /// Keeps a value that the table has no column for.
+    pub fn push_extra(&mut self, name: &str, text: &str) {
+        self.extra.push(name, text);
+        self.bytes += text.len();
+    }
+
+    /// Keeps an object, as JSON, of what the table has no columns for.
+    pub fn push_extra_json(&mut self, object: &str) {
+        self.extra.object.extend_from_slice(&object.as_bytes()[..object.len() - 1]);
+        self.bytes += object.len();
+    }
+
+    /// Sets a column of rows under way, of all of them: `set` is given the column, and says about
+    /// how many bytes its values took.
+    pub fn push_rows(&mut self, column: usize, set: impl FnOnce(&mut ColumnBuilder) -> usize) {
+        self.bytes += set(&mut self.columns[column]);
+    }
+
+    /// How many rows the batch under way still takes.
+    pub fn room(&self) -> usize {
+        BATCH_ROWS - self.row.len()
+    }
+
+    /// Ends the row of that number.
+    ///
+    /// # Errors
+    /// `Internal`, should a column be left out.
+    pub fn end_row(&mut self, row: u64) -> Result<()> {
+        self.end_aside(0);
+        self.end_rows([row])
+    }
+
+    /// Ends what is kept aside of the row that comes so many after the last that ended.
+    pub fn end_aside(&mut self, row: usize) {
+        let rows = self.row.len() + row + 1;
+        self.extra.end_row(rows);
+        self.misfits.end_row(rows);
+    }
+
+    /// Ends the rows of those numbers, for which there is [`room`](Self::room).
+    ///
+    /// # Errors
+    /// `Internal`, should a column be left out.
+    pub fn end_rows(&mut self, rows: impl IntoIterator<Item = u64>) -> Result<()> {
+        for row in rows {
+            self.row.append_value(row.cast_signed());
+        }
+        if self.row.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+            self.end_batch()?;
+        }
+        Ok(())
+    }
+
+    fn end_batch(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let mut columns: Vec<ArrayRef> =
+            self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let rows = self.row.len();
+        columns.extend(self.place.iter().map(|column| column.slice(0, rows)));
+        columns.push(Arc::new(self.row.finish()));
+        columns.push(self.extra.finish(rows));
+        columns.push(self.misfits.finish(rows));
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// The batches that are full.
+    pub fn take_full(&mut self) -> std::vec::Drain<'_, RecordBatch> {
+        self.batches.drain(..)
+    }
+
+    /// The last rows, which fill no batch.
+    ///
+    /// # Errors
+    /// `Internal`, should a column be left out.
+    pub fn finish(&mut self) -> Result<std::vec::Drain<'_, RecordBatch>> {
+        if self.row.len() > 0 {
+            self.end_batch()?;
+        }
+        Ok(self.batches.drain(..))
+    }
+}
+
+/// A text as often as a batch has rows.
+fn repeated(text: Option<&str>) -> ArrayRef {
+    match text {
+        Some(text) => {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, BATCH_ROWS)))
+        }
+        None => Arc::new(StringArray::new_null(BATCH_ROWS)),
+    }
+}
+
+/// A column of JSON objects that nearly no row has.
+#[derive(Default)]
+struct Objects {
+    column: StringBuilder,
+    /// The object of the row under way, without its last brace.
+    object: Vec<u8>,
+}
+
+impl Objects {
+    fn push(&mut self, name: &str, text: &str) {
+        self.object.push(if self.object.is_empty() { b'{' } else { b',' });
+        push_json_string(name, &mut self.object);
+        self.object.push(b':');
+        push_json_string(text, &mut self.object);
+    }
+
+    /// Ends the row, which is the batch's last of so many.
+    fn end_row(&mut self, rows: usize) {
+        if self.object.is_empty() {
+            return;
+        }
+        self.object.push(b'}');
+        self.fill(rows - 1);
+        self.column.append_value(String::from_utf8_lossy(&self.object));
+        self.object.clear();
+    }
+
+    /// Sets those of the first `rows` to null that were passed over.
+    fn fill(&mut self, rows: usize) {
+        for _ in self.column.len()..rows {
+            self.column.append_null();
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.column.is_empty() {
+            return Arc::new(StringArray::new_null(rows));
+        }
+        self.fill(rows);
+        Arc::new(self.column.finish())
+    }
+}
+
+/// Takes the values of a column.
+pub trait Push {
+    /// Adds a value; about how many bytes it took. What is of another type is null.
+    fn push(&mut self, value: Value<'_>) -> usize;
+}
+
+impl Push for StringBuilder {
+    #[inline(always)]
+    fn push(&mut self, value: Value<'_>) -> usize {
+        let Value::Text(text) = value else {
+            self.append_null();
+            return 0;
+        };
+        self.append_value(&text);
+        4 + text.len()
+    }
+}
+
+macro_rules! push {
+    ($($builder:ty: $value:ident),*) => {$(
+        impl Push for $builder {
+            #[inline(always)]
+            fn push(&mut self, value: Value<'_>) -> usize {
+                match value {
+                    Value::$value(value) => self.append_value(value),
+                    _ => self.append_null(),
+                }
+                8
+            }
+        }
+    )*};
+}
+
+push! {
+    Int64Builder: Int, Float64Builder: Float, BooleanBuilder: Bool,
+    TimestampMicrosecondBuilder: Int, Date32Builder: Day
+}
+
+/// One column.
+pub enum ColumnBuilder {
+    /// Text, or JSON.
+    Text(StringBuilder),
+    /// Integers.
+    Int64(Int64Builder),
+    /// Numbers.
+    Float64(Float64Builder),
+    /// Truth values.
+    Bool(BooleanBuilder),
+    /// Moments.
+    Timestamp(TimestampMicrosecondBuilder),
+    /// Days.
+    Date(Date32Builder),
+}
+
+impl ColumnBuilder {
+    fn new(column: &Column) -> Self {
+        match column.column_type {
+            ColumnType::Text | ColumnType::Json => Self::Text(StringBuilder::new()),
+            ColumnType::Int64 => Self::Int64(Int64Builder::new()),
+            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
+            ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
+            ColumnType::Timestamp => Self::Timestamp(timestamps(0)),
+            ColumnType::Date => Self::Date(Date32Builder::new()),
+        }
+    }
+
+    /// Adds a value; about how many bytes it took.
+    fn push(&mut self, value: Value<'_>) -> usize {
+        match self {
+            Self::Text(builder) => builder.push(value),
+            Self::Int64(builder) => builder.push(value),
+            Self::Float64(builder) => builder.push(value),
+            Self::Bool(builder) => builder.push(value),
+            Self::Timestamp(builder) => builder.push(value),
+            Self::Date(builder) => builder.push(value),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        // The next batch will need about as much room.
+        match self {
+            Self::Text(builder) => {
+                let bytes = builder.values_slice().len();
+                finish(builder, |rows| StringBuilder::with_capacity(rows, bytes + bytes / 8))
+            }
+            Self::Int64(builder) => finish(builder, Int64Builder::with_capacity),
+            Self::Float64(builder) => finish(builder, Float64Builder::with_capacity),
+            Self::Bool(builder) => finish(builder, BooleanBuilder::with_capacity),
+            Self::Timestamp(builder) => finish(builder, timestamps),
+            Self::Date(builder) => finish(builder, Date32Builder::with_capacity),
+        }
+    }
+}
+
+fn timestamps(rows: usize) -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
+}
+
+/// The array of a builder, in whose place comes another for as many rows.
+fn finish<B: ArrayBuilder>(builder: &mut B, next: impl FnOnce(usize) -> B) -> ArrayRef {
+    let next = next(builder.len());
+    ArrayBuilder::finish(&mut std::mem::replace(builder, next))
+}

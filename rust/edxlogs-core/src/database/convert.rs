@@ -1,0 +1,347 @@
+//! One file of a package, from its text to an output or to batches; threads and order.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::atomic::Ordering;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use crossbeam_channel::bounded;
+
+use crate::database::blocks::{Block, Blocks};
+use crate::database::builder::TableBuilder;
+use crate::database::csv::CsvReader;
+use crate::database::encode::{BlockEncoder, TableOutput};
+use crate::database::forum::ForumReader;
+use crate::database::stats::Stats;
+use crate::database::structure;
+use crate::database::tab::{Layout, TabReader};
+use crate::database::{Dialect, Origin, Table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::part::Format;
+use crate::scan::line_scanner::Control;
+
+/// What becomes of the rows.
+pub enum Target<'o> {
+    /// They are written.
+    Output(&'o mut TableOutput, Format),
+    /// They are handed on.
+    Batches(&'o mut (dyn FnMut(RecordBatch) -> Result<()> + Send)),
+}
+
+/// Takes the batches of a stretch.
+pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
+
+/// What one stretch comes to.
+#[derive(Default)]
+struct Done {
+    /// As they were counted where they were read, …
+    stats: Stats,
+    /// … and rows as they were counted where they were handed on.
+    rows: u64,
+    rejects: Vec<u8>,
+    encoded: Vec<u8>,
+    batches: Vec<RecordBatch>,
+}
+
+/// Reads a file to its end.
+///
+/// `rejects` takes rejected rows, in order. What comes out does not depend on `threads`.
+///
+/// # Errors
+/// Beside the counts so far, what ended it early: an error of reading, `Format` for a file that
+/// is no such table, `Encode`, `Interrupted`, or what `rejects` and the target return.
+pub fn convert(
+    input: Box<dyn Read + Send>,
+    table: &Table,
+    origin: &Origin,
+    target: Target<'_>,
+    threads: usize,
+    control: &Control,
+    rejects: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> (Stats, Result<()>) {
+    let mut stats = Stats::default();
+    let mut run = Run { schema: table.schema(), origin, target, control, rejects };
+    let result = match table.dialect {
+        Dialect::Tab | Dialect::Module => run.tab(input, table, threads, &mut stats),
+        Dialect::Csv => run.csv(input, table, &mut stats),
+        Dialect::Structure => run.structure(input, table, &mut stats),
+        Dialect::Forum => run.forum(input, table, threads, &mut stats),
+    };
+    (stats, result)
+}
+
+/// Writes the rows that `work` gathers as one stretch.
+///
+/// # Errors
+/// Those of `work`; `Encode`.
+pub fn write(
+    output: &mut TableOutput,
+    format: Format,
+    schema: &SchemaRef,
+    work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
+) -> Result<()> {
+    output.append(gather(Some(format), schema, work)?.encoded)
+}
+
+struct Run<'r, 'o> {
+    schema: SchemaRef,
+    origin: &'r Origin,
+    target: Target<'o>,
+    control: &'r Control,
+    rejects: &'r mut dyn FnMut(&[u8]) -> Result<()>,
+}
+
+impl Run<'_, '_> {
+    fn tab(
+        &mut self,
+        input: Box<dyn Read + Send>,
+        table: &Table,
+        threads: usize,
+        stats: &mut Stats,
+    ) -> Result<()> {
+        let mut blocks = Blocks::new(input);
+        let Some(first) = blocks.read()? else {
+            return Ok(());
+        };
+        if first.long.is_some() {
+            let why = "its header is too long; it is no table of a package";
+            return Err(Error::new(ErrorKind::Format(why.to_owned())));
+        }
+        let layout = Layout::new(table, &first.bytes)?;
+        *stats = layout.stats();
+        stats.misfits = vec![0; table.columns.len()];
+        let (schema, origin) = (self.schema.clone(), self.origin);
+        let work = move |block: &Block, gather: Gather<'_>| {
+            let mut reader = TabReader::new(&layout, schema.clone(), origin);
+            reader.read(block, gather)?;
+            Ok((reader.stats, reader.rejects))
+        };
+        self.all(first, blocks, threads, &work, stats)
+    }
+
+    fn forum(
+        &mut self,
+        input: Box<dyn Read + Send>,
+        table: &Table,
+        threads: usize,
+        stats: &mut Stats,
+    ) -> Result<()> {
+        let mut blocks = Blocks::new(input);
+        let Some(first) = blocks.read()? else {
+            return Ok(());
+        };
+        let (schema, origin) = (self.schema.clone(), self.origin);
+        let work = move |block: &Block, gather: Gather<'_>| {
+            let mut reader = ForumReader::new(table, schema.clone(), origin);
+            reader.read(block, gather)?;
+            Ok((reader.stats, reader.rejects))
+        };
+        self.all(first, blocks, threads, &work, stats)
+    }
+
+    /// Where a row ends follows from all before it, so one thread reads them.
+    fn csv(&mut self, input: Box<dyn Read + Send>, table: &Table, stats: &mut Stats) -> Result<()> {
+        let mut blocks = Blocks::new(input);
+        let mut reader = CsvReader::new(table, self.schema.clone(), self.origin);
+        loop {
+            self.control.check()?;
+            let block = blocks.read()?;
+            let done = self.gather(&mut |gather| reader.read(block.as_ref(), gather))?;
+            let counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
+            let counts = std::mem::replace(&mut reader.stats, counts);
+            if !counts.missing_columns.is_empty() || !counts.unknown_columns.is_empty() {
+                stats.add_header(&counts);
+            }
+            let rejects = std::mem::take(&mut reader.rejects);
+            self.take(Done { stats: counts, rejects, ..done }, stats)?;
+            if block.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn structure(
+        &mut self,
+        mut input: Box<dyn Read + Send>,
+        table: &Table,
+        stats: &mut Stats,
+    ) -> Result<()> {
+        let (schema, origin) = (self.schema.clone(), self.origin);
+        let mut counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
+        let mut rejects = Vec::new();
+        let done = self.gather(&mut |gather| {
+            let mut builder = TableBuilder::new(table, schema.clone(), origin);
+            let (counts, rejects) = (&mut counts, &mut rejects);
+            structure::read(&mut input, table, origin, &mut builder, counts, rejects)?;
+            builder.finish()?.try_for_each(gather)
+        })?;
+        self.take(Done { stats: counts, rejects, ..done }, stats)
+    }
+
+    /// Reads all blocks; several threads, where there is more than one.
+    fn all(
+        &mut self,
+        first: Block,
+        mut blocks: Blocks<Box<dyn Read + Send>>,
+        threads: usize,
+        work: &(impl Fn(&Block, Gather<'_>) -> Result<(Stats, Vec<u8>)> + Sync),
+        stats: &mut Stats,
+    ) -> Result<()> {
+        let (schema, control, format) = (self.schema.clone(), self.control, self.format());
+        let whole = |block: &Block| -> Result<Done> {
+            let mut counted = (Stats::default(), Vec::new());
+            let done = gather(format, &schema, &mut |gather| {
+                counted = work(block, gather)?;
+                Ok(())
+            })?;
+            Ok(Done { stats: counted.0, rejects: counted.1, ..done })
+        };
+        let second = if threads > 1 { blocks.read()? } else { None };
+        let Some(second) = second else {
+            let mut next = Some(first);
+            while let Some(block) = next {
+                control.check()?;
+                self.take(whole(&block)?, stats)?;
+                drop(block);
+                next = blocks.read()?;
+            }
+            return Ok(());
+        };
+        let ahead = [first, second].into_iter();
+        in_order(ahead, blocks, threads, control, &whole, &mut |done| self.take(done, stats))
+    }
+
+    fn format(&self) -> Option<Format> {
+        match &self.target {
+            Target::Output(_, format) => Some(*format),
+            Target::Batches(_) => None,
+        }
+    }
+
+    fn gather(&self, work: &mut dyn FnMut(Gather<'_>) -> Result<()>) -> Result<Done> {
+        gather(self.format(), &self.schema, work)
+    }
+
+    /// Takes a stretch, in its turn.
+    fn take(&mut self, mut done: Done, stats: &mut Stats) -> Result<()> {
+        if done.rows != done.stats.rows_written {
+            return Err(Error::internal("rows were counted in two ways"));
+        }
+        stats.add(&done.stats);
+        self.control.bytes_expanded.fetch_add(done.stats.bytes_expanded, Ordering::Relaxed);
+        if !done.rejects.is_empty() {
+            (self.rejects)(&done.rejects)?;
+        }
+        match &mut self.target {
+            Target::Output(output, _) => output.append(done.encoded),
+            Target::Batches(consume) => done.batches.drain(..).try_for_each(consume),
+        }
+    }
+}
+
+/// Encodes what `work` gathers, or keeps it as it is.
+fn gather(
+    format: Option<Format>,
+    schema: &SchemaRef,
+    work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
+) -> Result<Done> {
+    let mut done = Done::default();
+    match format {
+        Some(format) => {
+            let mut encoder = BlockEncoder::new(format, schema)?;
+            work(&mut |batch| {
+                done.rows += batch.num_rows() as u64;
+                encoder.write(&batch)
+            })?;
+            done.encoded = encoder.finish()?;
+        }
+        None => work(&mut |batch| {
+            done.rows += batch.num_rows() as u64;
+            done.batches.push(batch);
+            Ok(())
+        })?,
+    }
+    Ok(done)
+}
+
+/// Reads blocks in one thread, works on them in `threads`, and takes what comes of them in order.
+fn in_order(
+    ahead: impl Iterator<Item = Block> + Send,
+    mut blocks: Blocks<Box<dyn Read + Send>>,
+    threads: usize,
+    control: &Control,
+    work: &(impl Fn(&Block) -> Result<Done> + Sync),
+    take: &mut dyn FnMut(Done) -> Result<()>,
+) -> Result<()> {
+    // A place for each block that is worked on, and for one before and one after: no more are held.
+    let places = threads + 2;
+    let (free, places_free) = bounded::<()>(places);
+    let (to_workers, tasks) = bounded::<(u64, Block)>(places);
+    let (to_writer, done) = bounded::<(u64, Result<Done>)>(places);
+    let (to_reader, spare) = bounded::<Vec<u8>>(places);
+    for _ in 0..places {
+        // There is room for all of them.
+        let _ = free.send(());
+    }
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || -> Result<()> {
+            let mut ahead = ahead;
+            for number in 0.. {
+                if places_free.recv().is_err() {
+                    break;
+                }
+                control.check()?;
+                let block = match ahead.next() {
+                    Some(block) => Some(block),
+                    None => {
+                        if let Ok(bytes) = spare.try_recv() {
+                            blocks.recycle(bytes);
+                        }
+                        blocks.read()?
+                    }
+                };
+                let Some(block) = block else {
+                    break;
+                };
+                if to_workers.send((number, block)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        for _ in 0..threads {
+            let (tasks, to_writer) = (tasks.clone(), to_writer.clone());
+            let to_reader = to_reader.clone();
+            scope.spawn(move || {
+                for (number, block) in tasks {
+                    let done = work(&block);
+                    let _ = to_reader.try_send(block.bytes);
+                    if to_writer.send((number, done)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop((tasks, to_writer, to_reader));
+        let mut waiting = BTreeMap::new();
+        let mut next = 0;
+        let mut result = Ok(());
+        'all: for (number, outcome) in &done {
+            waiting.insert(number, outcome);
+            while let Some(outcome) = waiting.remove(&next) {
+                result = outcome.and_then(&mut *take);
+                if result.is_err() {
+                    break 'all;
+                }
+                next += 1;
+                // The reader may have ended.
+                let _ = free.try_send(());
+            }
+        }
+        // Whoever waits for one of these ends.
+        drop((done, free));
+        let read = reader.join().unwrap_or_else(|_| Err(Error::internal("a reader panicked")));
+        result.and(read)
+    })
+}

@@ -1,0 +1,160 @@
+//! The tables of a database package: bytes of a file to typed columns.
+//!
+//! One stream in one direction: [`blocks`] cuts the text into stretches of whole rows, [`tab`] and
+//! its neighbours read a stretch in their dialect, [`builder`] gathers typed columns, [`encode`]
+//! makes bytes of an output of them, and [`convert`] joins the stages: several threads each take a
+//! stretch all the way, and what they make is put together in order.
+//!
+//! Columns are found by the header, never by their place. A value that does not fit the type of
+//! its column is null there and kept as text in the column `misfits`; a column that the table does
+//! not have is kept in `extra`; a row that cannot be read is rejected with its place. So no row is
+//! lost: rows read are rows written and rows rejected.
+
+pub mod blocks;
+pub mod builder;
+pub mod convert;
+pub mod csv;
+pub mod encode;
+pub mod forum;
+pub mod ora;
+pub mod stats;
+pub mod structure;
+pub mod tab;
+pub mod value;
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+/// How the text of a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Fields between tabs, rows that end at LF, a header; `\\`, `\t`, `\n`, `\r` and `\0` escaped.
+    Tab,
+    /// The same, but only a backslash and a real tab are escaped, by a backslash.
+    Module,
+    /// Comma-separated, with a header.
+    Csv,
+    /// One JSON object of blocks.
+    Structure,
+    /// A MongoDB document a line.
+    Forum,
+}
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Text as it stands; empty is not null.
+    Text,
+    /// Strict JSON, as text.
+    Json,
+    /// A 64-bit integer.
+    Int64,
+    /// A finite number.
+    Float64,
+    /// `0` or `1`, `False` or `True`.
+    Bool,
+    /// Microseconds since 1970, UTC.
+    Timestamp,
+    /// A day.
+    Date,
+}
+
+impl ColumnType {
+    /// Its Arrow type.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Text | Self::Json => DataType::Utf8,
+            Self::Int64 => DataType::Int64,
+            Self::Float64 => DataType::Float64,
+            Self::Bool => DataType::Boolean,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Date => DataType::Date32,
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name, in the header and in the output.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+}
+
+/// A column that is taken out of another's JSON.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// Its place among the columns.
+    pub column: usize,
+    /// Its type.
+    pub column_type: ColumnType,
+    /// The place of the column that it is taken from.
+    pub source: usize,
+    /// Keys that lead to it.
+    pub path: Vec<String>,
+}
+
+/// A table: how its files are written, and what columns come of them.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// How its files are written.
+    pub dialect: Dialect,
+    /// Its columns, in the order of the output.
+    pub columns: Vec<Column>,
+    /// Those of the columns, the last ones, that are no files' own.
+    pub derived: Vec<Derived>,
+    /// Whether a column says the course of the file. Files in a folder of their course need none.
+    pub has_course: bool,
+    /// Other headers that stand for a column, with that column's name.
+    pub renamed: Vec<(String, String)>,
+}
+
+/// Columns that follow those of the table: where a row came from, and what found no place. The
+/// first is left out where the folder says it.
+pub const PLACE_COLUMNS: [&str; 8] =
+    ["course", "site", "package", "snapshot_date", "member", "row", "extra", "misfits"];
+
+impl Table {
+    /// The columns of the output.
+    pub fn schema(&self) -> SchemaRef {
+        let own = self.columns.iter().map(|c| Field::new(&c.name, c.column_type.arrow(), true));
+        let place = PLACE_COLUMNS[usize::from(!self.has_course)..].iter().map(|&name| match name {
+            "snapshot_date" => Field::new(name, DataType::Date32, true),
+            "row" => Field::new(name, DataType::Int64, false),
+            _ => Field::new(name, DataType::Utf8, !matches!(name, "package" | "member")),
+        });
+        Arc::new(Schema::new(own.chain(place).collect::<Vec<_>>()))
+    }
+
+    /// Columns that are taken out of that one.
+    pub fn derived_from(&self, source: usize) -> impl Iterator<Item = &Derived> {
+        self.derived.iter().filter(move |derived| derived.source == source)
+    }
+
+    /// The place of the column that a header names.
+    pub fn position(&self, header: &str) -> Option<usize> {
+        let own = &self.columns[..self.columns.len() - self.derived.len()];
+        let at = |name: &str| own.iter().position(|column| column.name == name);
+        at(header).or_else(|| {
+            let renamed = self.renamed.iter().find(|(other, _)| other == header);
+            renamed.and_then(|(_, name)| at(name))
+        })
+    }
+}
+
+/// Where the rows of a file come from: the same in all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Course of the file, where a column says it.
+    pub course: Option<String>,
+    /// Site of the platform, whose user ids are its own.
+    pub site: Option<String>,
+    /// Base name of the package.
+    pub package: String,
+    /// Name of the file in the package.
+    pub member: String,
+    /// Day of the snapshot, in days since 1970-01-01.
+    pub day: Option<i32>,
+}

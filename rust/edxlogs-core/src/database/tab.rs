@@ -1,0 +1,540 @@
+//! The exporter's `.sql` files, which are no SQL: fields between tabs, rows that end at LF, a
+//! header, and no quoting of any kind.
+//!
+//! Escapes are undone in one pass from left to right, so `\\n` is a backslash and an `n`. The word
+//! `NULL` is null, and cannot be told from the text `NULL`; `\N` is null too. NUL characters are
+//! left out, as the exporter does since 2023. In courseware_studentmodule, which another program
+//! writes, only a backslash and a tab are escaped, the tab as a backslash before a real tab.
+//!
+//! Source: EdX Research Guide, "Student Info and Progress Data"; the exporter's writers from 2013
+//! to 2023, one of which (November 2022) wrote every value as a Python bytes literal.
+
+use std::borrow::Cow;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use self::escapes::{
+    are_literals, is_null, literal, unescape_literal, unescape_module, unescape_tab,
+};
+use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
+use crate::database::blocks::Block;
+use crate::database::builder::{ColumnBuilder, Push, TableBuilder};
+use crate::database::stats::{Reason, Stats};
+use crate::database::value::{self, Value};
+use crate::database::{ColumnType, Derived, Dialect, Origin, Table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::rejects::COMMENT;
+use crate::json::path::{Step, find};
+use crate::json::plain::is_container;
+use crate::json::quotes::Quotes;
+use crate::json::scanner::Kind;
+use crate::json::text::{decode, push_json_string, whole_value};
+
+mod escapes;
+mod split;
+
+/// What a field of a row is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The table's column at that place.
+    Column(usize, ColumnType),
+    /// Of no column of the table: its header.
+    Extra(String),
+}
+
+/// What a header says: which field is which column.
+#[derive(Debug)]
+pub struct Layout<'t> {
+    table: &'t Table,
+    fields: Vec<Target>,
+    /// Columns of the table that no field is.
+    missing: Vec<usize>,
+    /// The column of the course id, if there is one.
+    course: Option<usize>,
+    /// Whether values are written as Python's bytes literals.
+    literals: bool,
+    /// Bytes of the header, its LF included.
+    pub header_bytes: usize,
+}
+
+impl<'t> Layout<'t> {
+    /// Reads the header at the start of a file's first block, and looks at the rows after it.
+    ///
+    /// # Errors
+    /// `Format`, when the header names a column twice.
+    pub fn new(table: &'t Table, first: &[u8]) -> Result<Self> {
+        let end = memchr::memchr(b'\n', first);
+        let header = String::from_utf8_lossy(&first[..end.unwrap_or(first.len())]);
+        let names: Vec<&str> = header.split('\t').collect();
+        let mut layout = Self::of(table, &names)?;
+        layout.header_bytes = end.map_or(first.len(), |end| end + 1);
+        layout.literals = are_literals(&first[layout.header_bytes..]);
+        Ok(layout)
+    }
+
+    /// Takes the names of a header.
+    ///
+    /// # Errors
+    /// `Format`, when it names a column twice.
+    pub fn of<S: AsRef<str>>(table: &'t Table, names: &[S]) -> Result<Self> {
+        let mut fields = Vec::new();
+        let mut course = None;
+        for name in names {
+            // A byte order mark may stand before the first.
+            let name = name.as_ref().trim_start_matches('\u{feff}');
+            let target = match table.position(name) {
+                Some(column) => Target::Column(column, table.columns[column].column_type),
+                None => Target::Extra(name.to_owned()),
+            };
+            if fields.contains(&target) {
+                let why = "its header names a column twice; it is no table of a package";
+                return Err(Error::new(ErrorKind::Format(why.to_owned())));
+            }
+            if let Target::Column(column, _) = target
+                && table.columns[column].name == "course_id"
+            {
+                course = Some(column);
+            }
+            fields.push(target);
+        }
+        let is_known = |field: &Target| matches!(field, Target::Column(..));
+        let is_empty = matches!(&fields[..], [Target::Extra(name)] if name.is_empty());
+        if !is_empty && !fields.iter().any(is_known) {
+            let why = "its header names no column of the table; it is another file";
+            return Err(Error::new(ErrorKind::Format(why.to_owned())));
+        }
+        let has = |column| {
+            fields.iter().any(|field| matches!(field, Target::Column(at, _) if *at == column))
+        };
+        let is_missing = |&column: &usize| {
+            // What is derived is there where its source is.
+            !has(table.derived.iter().find(|d| d.column == column).map_or(column, |d| d.source))
+        };
+        let missing = (0..table.columns.len()).filter(is_missing).collect();
+        Ok(Self { table, fields, missing, course, literals: false, header_bytes: 0 })
+    }
+
+    /// What each field is, in their order.
+    pub fn fields(&self) -> &[Target] {
+        &self.fields
+    }
+
+    /// Columns of the table that no field is.
+    pub fn missing(&self) -> &[usize] {
+        &self.missing
+    }
+
+    /// What the header says for the account.
+    pub fn stats(&self) -> Stats {
+        let unknown = self.fields.iter().filter_map(|field| match field {
+            Target::Extra(name) => Some(name.clone()),
+            Target::Column(..) => None,
+        });
+        let name = |&column: &usize| self.table.columns[column].name.clone();
+        Stats {
+            unknown_columns: unknown.collect(),
+            missing_columns: self.missing.iter().map(name).collect(),
+            literals: self.literals,
+            ..Stats::default()
+        }
+    }
+}
+
+/// Reads the rows of one block, a column after the other.
+pub struct TabReader<'t> {
+    layout: &'t Layout<'t>,
+    origin: &'t Origin,
+    builder: TableBuilder<'t>,
+    misfits: Misfits,
+    /// What became of the rows.
+    pub stats: Stats,
+    /// Rejected rows, each after a comment line with its place and the reason.
+    pub rejects: Vec<u8>,
+}
+
+impl<'t> TabReader<'t> {
+    /// A reader of rows of that layout.
+    pub fn new(layout: &'t Layout<'t>, schema: SchemaRef, origin: &'t Origin) -> Self {
+        Self {
+            layout,
+            origin,
+            builder: TableBuilder::new(layout.table, schema, origin),
+            misfits: Misfits { counts: vec![0; layout.table.columns.len()], ..Misfits::default() },
+            stats: Stats::default(),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// Reads a block, and hands on all its rows.
+    ///
+    /// # Errors
+    /// Those of `consume`; `Internal`.
+    pub fn read(
+        &mut self,
+        block: &Block,
+        consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let skipped = if block.line == 1 { self.layout.header_bytes } else { 0 };
+        let bytes = &block.bytes[skipped..];
+        let first_line = block.line + u64::from(skipped > 0);
+        self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
+        let mut texts = Texts::new(self.layout);
+        let width = self.layout.fields.len();
+        let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
+        let mut rows = Rows::default();
+        while splitter.next(&mut rows, self.builder.room().min(CHUNK_ROWS), |odd| match odd {
+            OddRow::Blank => self.stats.blank += 1,
+            OddRow::Fields(start, end, line) => {
+                let place = block.offset + (skipped + start) as u64;
+                self.reject(&bytes[start..end], first_line + line, place, Reason::Fields);
+            }
+        }) {
+            texts.bytes(rows.bytes);
+            self.rows(&rows, first_line, &mut texts)?;
+            for batch in self.builder.take_full() {
+                consume(batch)?;
+            }
+        }
+        self.stats.utf8 += texts.odd.utf8;
+        self.stats.nul += texts.odd.nul;
+        self.stats.zero_dates += self.misfits.zero_dates;
+        self.stats.misfits.clone_from(&self.misfits.counts);
+        if let Some(head) = &block.long {
+            self.reject(head, block.line, block.offset, Reason::TooLong);
+        }
+        for batch in self.builder.finish()? {
+            consume(batch)?;
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &Rows<'_>, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
+        let layout = self.layout;
+        for (at, target) in layout.fields.iter().enumerate() {
+            if let Target::Column(column, column_type) = *target {
+                for derived in layout.table.derived_from(column) {
+                    self.derived(rows.column(at), derived, texts);
+                }
+                self.column(rows.column(at), column, column_type, texts);
+            }
+        }
+        for &column in &layout.missing {
+            for _ in 0..rows.len() {
+                self.builder.push(column, Value::Null);
+            }
+        }
+        self.keep_aside(rows, texts);
+        self.stats.rows += rows.len() as u64;
+        self.stats.rows_written += rows.len() as u64;
+        // The header is a line, but no row.
+        self.builder.end_rows(rows.lines.iter().map(|line| first_line + line - 1))
+    }
+
+    /// Reads the fields of a column.
+    fn column(
+        &mut self,
+        fields: impl Iterator<Item = Field>,
+        column: usize,
+        column_type: ColumnType,
+        texts: &mut Texts<'_>,
+    ) {
+        use ColumnType::{Bool, Date, Float64, Int64, Json, Text, Timestamp};
+        let course = (self.layout.course == Some(column)).then_some(&mut self.stats);
+        let values = Values { fields, column, texts, misfits: &mut self.misfits, course };
+        // Each type has a loop of its own, made for it.
+        self.builder.push_rows(column, |builder| match builder {
+            ColumnBuilder::Text(builder) if column_type == Json => values.push(Json, builder),
+            ColumnBuilder::Text(builder) => values.push(Text, builder),
+            ColumnBuilder::Int64(builder) => values.push(Int64, builder),
+            ColumnBuilder::Float64(builder) => values.push(Float64, builder),
+            ColumnBuilder::Bool(builder) => values.push(Bool, builder),
+            ColumnBuilder::Timestamp(builder) => values.push(Timestamp, builder),
+            ColumnBuilder::Date(builder) => values.push(Date, builder),
+        });
+    }
+
+    /// Reads what is taken out of the fields of a column.
+    fn derived(
+        &mut self,
+        fields: impl Iterator<Item = Field>,
+        derived: &Derived,
+        texts: &mut Texts<'_>,
+    ) {
+        // What is odd in them is counted with their own column.
+        let odd = texts.odd;
+        for (row, field) in fields.enumerate() {
+            let text = texts.of(field);
+            let found = text.as_ref().and_then(|text| derive(derived, text));
+            let Derived { column, column_type, .. } = *derived;
+            let value = self.misfits.value(found.as_deref(), row, column, column_type);
+            self.builder.push(column, value);
+        }
+        texts.odd = odd;
+    }
+
+    /// Keeps, row after row, what the table has no columns for, and what does not fit them.
+    fn keep_aside(&mut self, rows: &Rows<'_>, texts: &mut Texts<'_>) {
+        let extra = self.layout.fields.iter().enumerate().filter_map(|(at, target)| match target {
+            Target::Extra(name) => Some((name, rows.column(at))),
+            Target::Column(..) => None,
+        });
+        let mut extra: Vec<_> = extra.collect();
+        if extra.is_empty() && self.misfits.values.is_empty() {
+            return;
+        }
+        // Those of a row stay in the order of its fields.
+        self.misfits.values.sort_by_key(|misfit| misfit.row);
+        let mut misfits = self.misfits.values.drain(..).peekable();
+        for row in 0..rows.len() {
+            for (name, fields) in &mut extra {
+                if let Some(text) = fields.next().and_then(|field| texts.of(field)) {
+                    self.builder.push_extra(name, &text);
+                }
+            }
+            while let Some(misfit) = misfits.next_if(|misfit| misfit.row == row) {
+                self.builder.keep_misfit(misfit.column, &misfit.text);
+            }
+            self.builder.end_aside(row);
+        }
+    }
+
+    fn reject(&mut self, row: &[u8], line: u64, byte: u64, reason: Reason) {
+        self.stats.rows += 1;
+        self.stats.rejected[reason as usize] += 1;
+        push_reject(&mut self.rejects, self.origin, row, line, byte, reason);
+    }
+}
+
+/// The values of a column.
+struct Values<'v, 'b, F> {
+    fields: F,
+    column: usize,
+    texts: &'v mut Texts<'b>,
+    misfits: &'v mut Misfits,
+    /// Counts the values, which are course ids.
+    course: Option<&'v mut Stats>,
+}
+
+impl<F: Iterator<Item = Field>> Values<'_, '_, F> {
+    /// Adds all of them; about how many bytes they took.
+    #[inline(always)]
+    fn push(mut self, column_type: ColumnType, builder: &mut impl Push) -> usize {
+        let mut bytes = 0;
+        for (row, field) in self.fields.enumerate() {
+            let text = self.texts.of(field);
+            if let Some(stats) = &mut self.course
+                && let Some(course) = &text
+            {
+                stats.note_course(course, 1);
+            }
+            let value = self.misfits.value(text.as_deref(), row, self.column, column_type);
+            bytes += builder.push(value);
+        }
+        bytes
+    }
+}
+
+/// Values that do not fit their columns.
+#[derive(Default)]
+struct Misfits {
+    /// How many, by column.
+    counts: Vec<u64>,
+    zero_dates: u64,
+    /// Those of the rows that are read.
+    values: Vec<Misfit>,
+    /// Of the JSON that is looked at.
+    quotes: Quotes,
+}
+
+struct Misfit {
+    row: usize,
+    column: usize,
+    text: String,
+}
+
+impl Misfits {
+    /// What a text is, or null.
+    #[inline(always)]
+    fn value<'v>(
+        &mut self,
+        text: Option<&'v str>,
+        row: usize,
+        column: usize,
+        column_type: ColumnType,
+    ) -> Value<'v> {
+        let Some(text) = text else {
+            return Value::Null;
+        };
+        if column_type == ColumnType::Json && is_container(text.as_bytes(), &mut self.quotes) {
+            return Value::Text(Cow::Borrowed(text));
+        }
+        match value::parse(text, column_type) {
+            Value::Misfit => {
+                self.counts[column] += 1;
+                self.values.push(Misfit { row, column, text: text.to_owned() });
+                Value::Null
+            }
+            Value::ZeroDate => {
+                self.zero_dates += 1;
+                Value::Null
+            }
+            value => value,
+        }
+    }
+}
+
+/// The text of fields.
+#[derive(Default)]
+struct Texts<'b> {
+    bytes: &'b [u8],
+    /// The same, if all of it is UTF-8, …
+    text: Option<&'b str>,
+    /// … and if there is nothing to undo but escapes.
+    plain: Option<&'b str>,
+    is_module: bool,
+    literals: bool,
+    has_nul: bool,
+    scratch: Vec<u8>,
+    odd: Odd,
+}
+
+/// What is odd in texts.
+#[derive(Clone, Copy, Default)]
+struct Odd {
+    /// Values that are not UTF-8.
+    utf8: u64,
+    /// NUL characters that were left out.
+    nul: u64,
+}
+
+impl<'b> Texts<'b> {
+    fn new(layout: &Layout<'_>) -> Self {
+        let is_module = layout.table.dialect == Dialect::Module;
+        Self { is_module, literals: layout.literals, ..Self::default() }
+    }
+
+    /// Goes on to the fields in other bytes.
+    fn bytes(&mut self, bytes: &'b [u8]) {
+        self.bytes = bytes;
+        self.text = simdutf8::basic::from_utf8(bytes).ok();
+        self.has_nul = memchr::memchr(b'\0', bytes).is_some();
+        self.plain = self.text.filter(|_| !self.has_nul && !self.literals);
+    }
+
+    /// The text of a field, its escapes undone; `None` is null.
+    #[inline(always)]
+    fn of(&mut self, field: Field) -> Option<Cow<'_, str>> {
+        if is_null(&self.bytes[field.start..field.end]) {
+            return None;
+        }
+        match self.plain {
+            Some(plain) if !field.has_backslash => {
+                Some(Cow::Borrowed(&plain[field.start..field.end]))
+            }
+            _ => self.undone(field),
+        }
+    }
+
+    #[inline(never)]
+    fn undone(&mut self, field: Field) -> Option<Cow<'_, str>> {
+        let Field { start, end, has_backslash } = field;
+        let mut may_hold_nul = self.has_nul || self.literals;
+        let mut value = match self.text {
+            Some(text) => Cow::Borrowed(&text[start..end]),
+            None => {
+                let text = String::from_utf8_lossy(&self.bytes[start..end]);
+                self.odd.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+                text
+            }
+        };
+        if has_backslash {
+            may_hold_nul |= !self.is_module;
+            let undo = if self.is_module { unescape_module } else { unescape_tab };
+            value = Cow::Borrowed(undo(&value, &mut self.scratch));
+        }
+        if self.literals
+            && let Some(inner) = literal(value.as_bytes())
+        {
+            let bytes = unescape_literal(inner);
+            if bytes == b"NULL" {
+                return None;
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            self.odd.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+            value = Cow::Owned(text.into_owned());
+        }
+        if may_hold_nul {
+            value = without_nul(value, &mut self.odd.nul);
+        }
+        Some(value)
+    }
+}
+
+/// What stands at a path in the JSON of another column; `None` for null.
+fn derive<'j>(derived: &Derived, json: &'j str) -> Option<Cow<'j, str>> {
+    let steps = derived.path.iter().map(|step| Step::Key(step));
+    let whole = whole_value(json.as_bytes()).ok().map(|(span, _)| span);
+    let span = whole.and_then(|whole| find(json.as_bytes(), whole, steps))?;
+    match span.kind {
+        Kind::Null => None,
+        Kind::String if derived.column_type != ColumnType::Json => Some(decode(json, span)),
+        Kind::String => Some(Cow::Borrowed(&json[span.start - 1..=span.end])),
+        _ => Some(Cow::Borrowed(&json[span.start..span.end])),
+    }
+}
+
+/// Sets a column to what a text is, and keeps aside what does not fit.
+pub fn push_text(
+    builder: &mut TableBuilder<'_>,
+    stats: &mut Stats,
+    column: usize,
+    column_type: ColumnType,
+    text: Cow<'_, str>,
+) {
+    if column_type == ColumnType::Text {
+        builder.push(column, Value::Text(text));
+        return;
+    }
+    match value::parse(&text, column_type) {
+        Value::Misfit => {
+            stats.misfits[column] += 1;
+            builder.push_misfit(column, &text);
+        }
+        Value::ZeroDate => {
+            stats.zero_dates += 1;
+            builder.push(column, Value::Null);
+        }
+        value => builder.push(column, value),
+    }
+}
+
+/// A text without its NUL characters, which are counted.
+pub fn without_nul<'a>(text: Cow<'a, str>, nul: &mut u64) -> Cow<'a, str> {
+    if memchr::memchr(b'\0', text.as_bytes()).is_none() {
+        return text;
+    }
+    *nul += text.matches('\0').count() as u64;
+    Cow::Owned(text.replace('\0', ""))
+}
+
+/// Appends a rejected row as a rejects file holds it.
+pub fn push_reject(
+    out: &mut Vec<u8>,
+    origin: &Origin,
+    row: &[u8],
+    line: u64,
+    byte: u64,
+    reason: Reason,
+) {
+    out.extend_from_slice(COMMENT);
+    out.extend_from_slice(b"{\"package\": ");
+    push_json_string(&origin.package, out);
+    out.extend_from_slice(b", \"member\": ");
+    push_json_string(&origin.member, out);
+    let place =
+        format!(", \"line\": {line}, \"byte\": {byte}, \"reason\": \"{}\"}}\n", reason.as_str());
+    out.extend_from_slice(place.as_bytes());
+    out.extend_from_slice(row);
+    out.push(b'\n');
+}

@@ -1,0 +1,226 @@
+//! The known fields of a line, located in one walk.
+
+use self::names::Names;
+use crate::json::path::{Step, find};
+use crate::json::quotes::Quotes;
+use crate::json::scanner::{Fault, Kind, Oddities, Scanner, Span};
+use crate::json::text;
+
+mod names;
+mod plain;
+
+/// The fields that the scanner locates.
+///
+/// Source: EdX Research Guide, "Events in the Tracking Logs", and the platform's public code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+#[allow(missing_docs, reason = "each is named for the key it stands for")]
+pub enum Field {
+    AcceptLanguage,
+    Agent,
+    Event,
+    EventSource,
+    EventType,
+    Host,
+    Ip,
+    Name,
+    Page,
+    Referer,
+    Session,
+    Time,
+    Username,
+    CourseId,
+    /// `data`: the payload of an event in the platform's in-process shape.
+    Data,
+    /// `timestamp`: the time of an event in the in-process shape.
+    Timestamp,
+    Context,
+    ContextAcceptLanguage,
+    ContextAgent,
+    ContextCourseId,
+    ContextEventSource,
+    ContextHost,
+    ContextIp,
+    ContextModule,
+    ContextOrgId,
+    ContextPage,
+    ContextPath,
+    ContextReceivedAt,
+    ContextReferer,
+    ContextSession,
+    ContextUserId,
+    ContextUsername,
+}
+
+const FIELDS: usize = Field::ContextUsername as usize + 1;
+
+/// The keys that are known in a line, and those in its `context`.
+static TOP: Names = Names::new(&[
+    ("accept_language", Field::AcceptLanguage),
+    ("agent", Field::Agent),
+    ("context", Field::Context),
+    ("course_id", Field::CourseId),
+    ("data", Field::Data),
+    ("event", Field::Event),
+    ("event_source", Field::EventSource),
+    ("event_type", Field::EventType),
+    ("host", Field::Host),
+    ("ip", Field::Ip),
+    ("name", Field::Name),
+    ("page", Field::Page),
+    ("referer", Field::Referer),
+    ("session", Field::Session),
+    ("time", Field::Time),
+    ("timestamp", Field::Timestamp),
+    ("username", Field::Username),
+]);
+
+static CONTEXT: Names = Names::new(&[
+    ("accept_language", Field::ContextAcceptLanguage),
+    ("agent", Field::ContextAgent),
+    ("course_id", Field::ContextCourseId),
+    ("event_source", Field::ContextEventSource),
+    ("host", Field::ContextHost),
+    ("ip", Field::ContextIp),
+    ("module", Field::ContextModule),
+    ("org_id", Field::ContextOrgId),
+    ("page", Field::ContextPage),
+    ("path", Field::ContextPath),
+    ("received_at", Field::ContextReceivedAt),
+    ("referer", Field::ContextReferer),
+    ("session", Field::ContextSession),
+    ("user_id", Field::ContextUserId),
+    ("username", Field::ContextUsername),
+]);
+
+/// Where the known fields of one object stand.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    places: [Place; FIELDS],
+    duplicate: bool,
+}
+
+/// A [`Span`] in little room: every line has one for each known field, and a line is far shorter
+/// than 4 GiB.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    start: u32,
+    end: u32,
+    kind: Kind,
+    escaped: bool,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { places: [Place::default(); FIELDS], duplicate: false }
+    }
+}
+
+impl Fields {
+    /// Scans the object that starts at the first byte of `text`; the offset after it and what was
+    /// met. The last of duplicate keys counts.
+    ///
+    /// # Errors
+    /// The [`Fault`] that ends the object.
+    pub fn scan(text: &[u8]) -> Result<(Self, usize, Oddities), Fault> {
+        let mut fields = Self::default();
+        let mut scanner = Scanner::new(text, 0);
+        scanner.object(|scanner, key| {
+            let field = known(text, key, &TOP);
+            if field == Some(Field::Context) {
+                return fields.context(text, scanner);
+            }
+            let span = scanner.value()?;
+            fields.put(field, span);
+            Ok(())
+        })?;
+        Ok((fields, scanner.position(), scanner.odd))
+    }
+
+    /// As [`Fields::scan`] of a text that is one object and nothing else; `quotes` is room for the
+    /// fast pass.
+    pub fn scan_whole(text: &[u8], quotes: &mut Quotes) -> Option<(Self, Oddities)> {
+        if quotes.map(text).is_some()
+            && let Some(fields) = plain::locate(text, quotes)
+        {
+            return Some((fields, Oddities::default()));
+        }
+        let (fields, length, odd) = Self::scan(text).ok()?;
+        (length == text.len()).then_some((fields, odd))
+    }
+
+    pub(crate) fn context(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        let start = scanner.position();
+        self.places[Field::Context as usize + 1..].fill(Place::default());
+        let span = if scanner.byte()? == b'{' {
+            scanner.object(|scanner, key| {
+                let span = scanner.value()?;
+                self.put(known(text, key, &CONTEXT), span);
+                Ok(())
+            })?;
+            Span { start, end: scanner.position(), kind: Kind::Object, escaped: false }
+        } else {
+            scanner.value()?
+        };
+        self.put(Some(Field::Context), span);
+        Ok(())
+    }
+
+    fn put(&mut self, field: Option<Field>, span: Span) {
+        if let Some(field) = field {
+            let place = &mut self.places[field as usize];
+            self.duplicate |= place.kind != Kind::Absent;
+            let Span { start, end, kind, escaped } = span;
+            *place = Place { start: start as u32, end: end as u32, kind, escaped };
+        }
+    }
+
+    /// Where a field stands.
+    pub fn get(&self, field: Field) -> Span {
+        self.span(field as usize)
+    }
+
+    fn span(&self, number: usize) -> Span {
+        let Place { start, end, kind, escaped } = self.places[number];
+        Span { start: start as usize, end: end as usize, kind, escaped }
+    }
+
+    /// Whether the object is a tracking event: it has one of the four keys that every one has.
+    pub fn is_event(&self) -> bool {
+        [Field::EventType, Field::Name, Field::EventSource, Field::Time]
+            .iter()
+            .any(|&field| self.get(field).is_present())
+    }
+
+    /// Whether it has both a type and a source, which no payload or context has.
+    pub fn is_surely_event(&self) -> bool {
+        self.get(Field::EventSource).is_present()
+            && (self.get(Field::EventType).is_present() || self.get(Field::Name).is_present())
+    }
+
+    /// Whether a known key stood twice in its object.
+    pub fn has_duplicate(&self) -> bool {
+        self.duplicate
+    }
+
+    /// Whether the event is in the in-process shape, before the platform's logger reshapes it:
+    /// `data` and `timestamp` where a line has `event` and `time`.
+    pub fn is_prelog(&self) -> bool {
+        !self.get(Field::Time).is_present() && self.get(Field::Timestamp).is_present()
+    }
+
+    /// Whether the time is MongoDB's extended JSON. `text` is what was scanned.
+    pub fn is_mongo_export(&self, text: &[u8]) -> bool {
+        let time = self.get(Field::Time);
+        time.kind == Kind::Object && find(text, time, [Step::Key("$date")]).is_some()
+    }
+}
+
+fn known(text: &[u8], key: Span, names: &Names) -> Option<Field> {
+    if !key.escaped {
+        return names.find(text, key.start, key.end);
+    }
+    let mut decoded = Vec::with_capacity(key.end - key.start);
+    text::unescape(&text[key.start..key.end], &mut decoded);
+    names.find(&decoded, 0, decoded.len())
+}

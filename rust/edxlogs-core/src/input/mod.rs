@@ -1,0 +1,7 @@
+//! Bytes of a file to whole lines: what the source is, unpacked, and cut at its line ends.
+
+pub mod deflate;
+pub mod inflate;
+pub mod lines;
+mod tar;
+pub mod unwrap;

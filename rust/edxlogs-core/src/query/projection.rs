@@ -1,0 +1,488 @@
+//! The columns: their names, types and meaning, defined once. The Arrow schema, the documentation
+//! page and the tests follow from [`COLUMNS`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::error::{Error, Result};
+use crate::event::fields::Field;
+use crate::event::{Event, as_time};
+use crate::json::path::Step;
+use crate::json::scanner::{Kind, Span};
+use crate::json::text;
+use crate::query::expression::{Cast, Path, Segment, parse_path};
+use crate::query::partition::Partitions;
+use crate::scan::line_scanner::Query;
+
+/// Names of the columns that are never written: no path can be called so.
+const LINE_TEXT: &str = "(line)";
+const PARTITION: &str = "(partition)";
+const QUERIES: &str = "(queries)";
+
+/// What is known of a source: it stands in the rows of its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// Base name, as in the `source` column.
+    pub name: String,
+    /// `prod`, `edge`, …: user ids of different sites are different people.
+    pub site: Option<String>,
+    /// Day in the file's name, in days since 1970-01-01: the day of receipt.
+    pub day: Option<i64>,
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its source.
+    pub source: &'a SourceInfo,
+    /// Number of its line in the source, from 1.
+    pub line: u64,
+    /// Its number in the line, from 0; more than one only in lines that hold several events.
+    pub item: u32,
+    /// What JSON Lines write of it: its line as it stood, or its text as mended.
+    pub text: &'a [u8],
+    /// Which of several queries want it: a bit for each; all bits where there is one query.
+    pub wanted: u64,
+}
+
+/// The value of a column for one event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// None.
+    Null,
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A 64-bit integer.
+    Int(i64),
+    /// Microseconds since 1970-01-01 UTC.
+    Time(i64),
+    /// A 64-bit float.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+}
+
+impl<'a> From<Option<Cow<'a, str>>> for Value<'a> {
+    fn from(text: Option<Cow<'a, str>>) -> Self {
+        text.map_or(Value::Null, Value::Text)
+    }
+}
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the Arrow type of its name")]
+pub enum ColumnType {
+    Text,
+    Int64,
+    Float64,
+    Bool,
+    Timestamp,
+}
+
+impl ColumnType {
+    /// The Arrow type.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Text => DataType::Utf8,
+            Self::Int64 => DataType::Int64,
+            Self::Float64 => DataType::Float64,
+            Self::Bool => DataType::Boolean,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+}
+
+macro_rules! columns {
+    ($($item:ident, $name:literal, $type:ident, $from:literal, $null:literal;)*) => {
+        /// A default column.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Column { $(#[doc = $from] $item,)* }
+
+        /// The default columns, in order.
+        pub const COLUMNS: &[Column] = &[$(Column::$item,)*];
+
+        impl Column {
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$item => $name,)* }
+            }
+
+            /// Its type.
+            pub fn column_type(self) -> ColumnType {
+                match self { $(Self::$item => ColumnType::$type,)* }
+            }
+
+            /// What it holds, and where that comes from.
+            pub fn from_where(self) -> &'static str {
+                match self { $(Self::$item => $from,)* }
+            }
+
+            /// When it is null; empty for never.
+            pub fn null_when(self) -> &'static str {
+                match self { $(Self::$item => $null,)* }
+            }
+        }
+    };
+}
+
+columns! {
+    Time, "time", Timestamp, "When it happened: `time` (UTC). The device's clock for mobile events", "no readable time";
+    ReceivedAt, "received_at", Timestamp, "When the server received it: `context.received_at`; decides the day of the file", "absent or unreadable (all but mobile events)";
+    EventType, "event_type", Text, "`event_type`; a URL path for implicit events; `name` where `event_type` is absent or empty", "both are absent or empty";
+    Name, "name", Text, "`name`: the modern name, beside the older one in `event_type`", "absent or empty (older lines)";
+    EventSource, "event_source", Text, "`event_source`: server, browser, mobile or task", "absent";
+    CourseId, "course_id", Text, "The course, in its own form, by the rules of `course_source`", "no rule finds one";
+    CourseSource, "course_source", Text, "Which rule found the course: context, top, payload, usage_key, url or request", "no course";
+    OrgId, "org_id", Text, "Organisation of `course_id`; without a course, `context.org_id`", "neither";
+    Site, "site", Text, "Site in the name of the source: prod, edge, …; user ids of two sites are different people", "the name tells none";
+    UserId, "user_id", Int64, "Who acted: `context.user_id`", "anonymous, or no 64-bit integer";
+    Username, "username", Text, "Who acted: `username`, white space trimmed; empty for anonymous", "absent or null";
+    Session, "session", Text, "`session`", "absent or null";
+    Ip, "ip", Text, "`ip`", "absent or null";
+    Agent, "agent", Text, "`agent`: the browser's own description", "absent or null";
+    Host, "host", Text, "`host`", "absent or null";
+    Page, "page", Text, "`page`: URL of the page, or `x_module`", "absent or null (most server events)";
+    Referer, "referer", Text, "`referer`", "absent or null (before 2015)";
+    AcceptLanguage, "accept_language", Text, "`accept_language`", "absent or null (before 2015)";
+    Path, "path", Text, "`context.path`: path of the request", "absent or null (before 2014)";
+    Context, "context", Text, "`context` as JSON text", "absent or null (before late 2013)";
+    Event, "event", Text, "The payload `event` as JSON text: an object or array as written; a string decoded once, then as it is where it is JSON, else as a JSON string", "absent or null";
+    Source, "source", Text, "Base name of the file that held the line", "";
+    Line, "line", Int64, "Number of the line in its source, from 1", "";
+    LineItem, "line_item", Int64, "Number of the event in its line, from 0: above 0 only where a line holds several events", "";
+}
+
+impl Column {
+    /// The field that it copies, and the one in `context` that stands in where the line lacks the
+    /// first.
+    pub(crate) fn copies(self) -> Option<(Field, Field)> {
+        Some(match self {
+            Self::EventSource => (Field::EventSource, Field::ContextEventSource),
+            Self::Session => (Field::Session, Field::ContextSession),
+            Self::Ip => (Field::Ip, Field::ContextIp),
+            Self::Agent => (Field::Agent, Field::ContextAgent),
+            Self::Host => (Field::Host, Field::ContextHost),
+            Self::Page => (Field::Page, Field::ContextPage),
+            Self::Referer => (Field::Referer, Field::ContextReferer),
+            Self::AcceptLanguage => (Field::AcceptLanguage, Field::ContextAcceptLanguage),
+            Self::Path => (Field::ContextPath, Field::ContextPath),
+            _ => return None,
+        })
+    }
+
+    /// The value for an event.
+    pub fn value<'e>(self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
+        if let Some((field, copy)) = self.copies() {
+            return event.text_or_context(field, copy).into();
+        }
+        match self {
+            Self::Time => event.time().map_or(Value::Null, |time| Value::Time(time.micros)),
+            Self::ReceivedAt => {
+                event.received_at().map_or(Value::Null, |time| Value::Time(time.micros))
+            }
+            Self::EventType => event.event_type().into(),
+            Self::Name => event.name().into(),
+            Self::CourseId => {
+                event.course().map(|course| Cow::Borrowed(course.key.as_ref())).into()
+            }
+            Self::CourseSource => {
+                event.course().map(|course| Cow::Borrowed(course.source.as_str())).into()
+            }
+            Self::OrgId => event.org_id().into(),
+            Self::Site => place.source.site.as_deref().map(Cow::Borrowed).into(),
+            Self::UserId => event.user_id().map_or(Value::Null, Value::Int),
+            Self::Username => event.username().into(),
+            Self::Context => event.context_json().into(),
+            Self::Event => event.payload_json().into(),
+            Self::Source => Value::Text(Cow::Borrowed(&place.source.name)),
+            Self::Line => Value::Int(place.line as i64),
+            Self::LineItem => Value::Int(i64::from(place.item)),
+            // These copy a field, above.
+            Self::EventSource
+            | Self::Session
+            | Self::Ip
+            | Self::Agent
+            | Self::Host
+            | Self::Page
+            | Self::Referer
+            | Self::AcceptLanguage
+            | Self::Path => Value::Null,
+        }
+    }
+}
+
+/// What an output column holds: a default column, or the value at a path.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A default column.
+    Column(Column),
+    /// The value at a path into the event.
+    Path(Path),
+    /// The line, for datasets of JSON Lines.
+    Line,
+    /// The number of the partition, for datasets.
+    Partition(Partitioned),
+    /// Which of several queries want the event: a bit for each.
+    Wanted,
+}
+
+/// The partitions that events are told apart by.
+#[derive(Clone, Debug)]
+pub struct Partitioned {
+    partitions: Arc<Partitions>,
+    /// The bits of the queries whose partitions they are; events of others belong to none.
+    queries: u64,
+}
+
+impl PartialEq for Partitioned {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.partitions, &other.partitions)
+    }
+}
+
+impl Expr {
+    /// A path of one step without a cast that names a default column is that column.
+    pub fn new(path: Path) -> Self {
+        if let ([Segment::Key(name)], None) = (path.segments.as_slice(), path.cast)
+            && let Some(&column) = COLUMNS.iter().find(|column| column.name() == name)
+        {
+            return Self::Column(column);
+        }
+        Self::Path(path)
+    }
+
+    /// Its type.
+    pub fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Column(column) => column.column_type(),
+            Self::Line => ColumnType::Text,
+            Self::Partition(_) | Self::Wanted => ColumnType::Int64,
+            Self::Path(path) => match path.cast {
+                None => ColumnType::Text,
+                Some(Cast::Float64) => ColumnType::Float64,
+                Some(Cast::Int64) => ColumnType::Int64,
+                Some(Cast::Bool) => ColumnType::Bool,
+                Some(Cast::Timestamp) => ColumnType::Timestamp,
+            },
+        }
+    }
+
+    /// Its value for an event. A path is text (strings bare, anything else as JSON text) unless it
+    /// is cast; a cast that fails is null.
+    pub fn value<'e>(&self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
+        match self {
+            Self::Column(column) => column.value(event, place),
+            Self::Line => Value::Text(String::from_utf8_lossy(place.text)),
+            Self::Partition(Partitioned { queries, .. }) if place.wanted & queries == 0 => {
+                Value::Int(0)
+            }
+            Self::Partition(Partitioned { partitions, .. }) => {
+                Value::Int(i64::from(partitions.number(event, place)))
+            }
+            Self::Wanted => Value::Int(place.wanted as i64),
+            Self::Path(path) => {
+                let steps = path.segments.iter().map(|segment| match segment {
+                    Segment::Key(key) => Step::Key(key),
+                    Segment::Index(index) => Step::Index(*index),
+                });
+                match event.at_path(steps) {
+                    Some((text, span)) => cast(text, span, path.cast),
+                    None => Value::Null,
+                }
+            }
+        }
+    }
+}
+
+fn cast(text: Cow<'_, str>, span: Span, cast: Option<Cast>) -> Value<'_> {
+    if matches!(span.kind, Kind::Absent | Kind::Null) {
+        return Value::Null;
+    }
+    let Some(cast) = cast else {
+        return Value::Text(bare(text, span));
+    };
+    let raw = || match span.kind {
+        Kind::String => text::decode(&text, span),
+        _ => Cow::Borrowed(&text[span.start..span.end]),
+    };
+    match cast {
+        Cast::Float64 => parse_number(&raw()).map_or(Value::Null, Value::Float),
+        Cast::Int64 => {
+            let raw = raw();
+            let whole = |number: f64| number.fract() == 0.0 && number.abs() < 9.0e15;
+            let float = || parse_number(&raw).filter(|&n| whole(n)).map(|n| n as i64);
+            raw.trim().parse().ok().or_else(float).map_or(Value::Null, Value::Int)
+        }
+        Cast::Bool => match &*raw() {
+            "true" | "True" | "1" => Value::Bool(true),
+            "false" | "False" | "0" => Value::Bool(false),
+            _ => Value::Null,
+        },
+        Cast::Timestamp => as_time(&text, span).map_or(Value::Null, |t| Value::Time(t.micros)),
+    }
+}
+
+/// The text of a span: strings without quotes, decoded; anything else as written.
+fn bare(text: Cow<'_, str>, span: Span) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) if span.kind == Kind::String => text::decode(text, span),
+        Cow::Borrowed(text) => Cow::Borrowed(&text[span.start..span.end]),
+        Cow::Owned(text) if span.kind == Kind::String => {
+            Cow::Owned(text::decode(&text, span).into_owned())
+        }
+        Cow::Owned(text) => Cow::Owned(text[span.start..span.end].to_owned()),
+    }
+}
+
+/// A finite number written in decimal.
+pub fn parse_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+' || c == '.') {
+        return None;
+    }
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// A named output column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputColumn {
+    /// Its name in the output: as it was asked for, without the cast.
+    pub name: String,
+    /// What it holds.
+    pub expr: Expr,
+}
+
+impl OutputColumn {
+    /// Whether it serves datasets in the making, and is not written as a column.
+    pub fn is_internal(&self) -> bool {
+        matches!(self.expr, Expr::Line | Expr::Partition(_) | Expr::Wanted)
+    }
+}
+
+impl FromStr for OutputColumn {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let path = parse_path(text)
+            .map_err(|error| Error::config(format!("columns: {}", error.pointing_at(text))))?;
+        let known = |name: &String| COLUMNS.iter().any(|column| column.name() == name);
+        if let ([Segment::Key(name)], Some(_)) = (path.segments.as_slice(), path.cast)
+            && known(name)
+        {
+            let why = format!("column {name}: has a type of its own; leave the cast out");
+            return Err(Error::config(why));
+        }
+        let mut shown = path.clone();
+        shown.cast = None;
+        Ok(Self { name: shown.to_string(), expr: Expr::new(path) })
+    }
+}
+
+impl fmt::Display for OutputColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Which columns the output has, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    columns: Vec<OutputColumn>,
+}
+
+impl Default for Projection {
+    fn default() -> Self {
+        let column = |column: &Column| OutputColumn {
+            name: column.name().to_owned(),
+            expr: Expr::Column(*column),
+        };
+        Self { columns: COLUMNS.iter().map(column).collect() }
+    }
+}
+
+impl Projection {
+    /// The columns named, in that order.
+    ///
+    /// # Errors
+    /// `Config` for a name that is no path, a name given twice, or none.
+    pub fn new<S: AsRef<str>>(names: &[S]) -> Result<Self> {
+        let mut columns: Vec<OutputColumn> = Vec::with_capacity(names.len());
+        for name in names {
+            let column: OutputColumn = name.as_ref().parse()?;
+            if columns.iter().any(|other| other.name == column.name) {
+                return Err(Error::config(format!("column {column}: named twice; name it once")));
+            }
+            columns.push(column);
+        }
+        if columns.is_empty() {
+            return Err(Error::config("columns: none named; name one or more".to_owned()));
+        }
+        Ok(Self { columns })
+    }
+
+    /// The line alone, for a dataset of JSON Lines.
+    pub fn of_lines() -> Self {
+        Self { columns: vec![OutputColumn { name: LINE_TEXT.to_owned(), expr: Expr::Line }] }
+    }
+
+    /// The same columns, and after them the number of the partition.
+    #[must_use]
+    pub fn partitioned(mut self, partitions: Arc<Partitions>) -> Self {
+        let expr = Expr::Partition(Partitioned { partitions, queries: u64::MAX });
+        self.columns.push(OutputColumn { name: PARTITION.to_owned(), expr });
+        self
+    }
+
+    /// The columns of several queries, each once, then the line and which queries want the event.
+    pub fn of_several(queries: &[Arc<Query>]) -> Self {
+        let mut columns: Vec<OutputColumn> = Vec::new();
+        for column in queries.iter().flat_map(|query| query.projection.columns()) {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+        for column in &mut columns {
+            if let Expr::Partition(partitioned) = &mut column.expr {
+                let is_its = |query: &Arc<Query>| {
+                    let own = query.projection.partitions();
+                    own.is_some_and(|own| Arc::ptr_eq(own, &partitioned.partitions))
+                };
+                let bits = queries.iter().enumerate().filter(|(_, query)| is_its(query));
+                partitioned.queries = bits.map(|(at, _)| 1 << at).sum();
+            }
+        }
+        let exprs = [Expr::Column(Column::Line), Expr::Wanted];
+        columns.extend(exprs.map(|expr| OutputColumn { name: QUERIES.to_owned(), expr }));
+        Self { columns }
+    }
+
+    /// The partitions that its last column tells, if it does.
+    pub fn partitions(&self) -> Option<&Arc<Partitions>> {
+        match &self.columns.last()?.expr {
+            Expr::Partition(partitioned) => Some(&partitioned.partitions),
+            _ => None,
+        }
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// The Arrow schema: a column may be null unless it says never.
+    pub fn schema(&self) -> arrow_schema::SchemaRef {
+        let field = |column: &OutputColumn| {
+            let nullable = match &column.expr {
+                Expr::Column(column) => !column.null_when().is_empty(),
+                Expr::Path(_) => true,
+                Expr::Line | Expr::Partition(_) | Expr::Wanted => false,
+            };
+            arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
+        };
+        arrow_schema::Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()).into()
+    }
+}

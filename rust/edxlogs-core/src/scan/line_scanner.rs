@@ -1,0 +1,529 @@
+//! Joins the stages: lines, prefilter, event, predicate, columns. One source at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::event::fields::Fields;
+use crate::event::mend::{Mended, Outcome, mend};
+use crate::frame::counts::{Mend, MendSet, Reason, Stats};
+use crate::frame::rejects::{COMMENT, Origin, Reject};
+use crate::input::lines::{LineBatch, LongLine};
+use crate::json::quotes::Quotes;
+use crate::json::scanner::Oddities;
+use crate::query::columns::BatchBuilder;
+use crate::query::predicate::Predicate;
+use crate::query::prefilter::{FoundLine, Prefilter};
+use crate::query::projection::{Place, Projection, SourceInfo};
+use crate::scan::line_hashes::LineHashes;
+
+#[cfg(test)]
+mod tests;
+
+/// Rows are handed on when this many are gathered, …
+pub const BATCH_ROWS: usize = 8192;
+
+/// … or this many bytes of them.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Of the lines that the prefilter dropped, one in this many is parsed all the same, and more of the
+/// first ones, so that short sources are sampled too.
+const SAMPLE_EVERY: u64 = 4093;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// What becomes of kept events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collect {
+    /// Their columns.
+    Columns,
+    /// Their text, a line each: the original line byte for byte, a mended event as mended.
+    Lines,
+    /// As `Lines`, but the line as it stood even if it was mended, once.
+    RawLines,
+    /// They are counted.
+    Nothing,
+}
+
+/// A question to logs.
+#[derive(Debug)]
+pub struct Query {
+    /// Which events are kept.
+    pub predicate: Predicate,
+    /// Their columns, for [`Collect::Columns`].
+    pub projection: Projection,
+    /// What becomes of them.
+    pub collect: Collect,
+    /// Whether every line is parsed, those too that cannot match.
+    pub check_full: bool,
+    /// Whether a line that needs a mend is rejected.
+    pub strict: bool,
+    /// Whether only `context.course_id` names a course.
+    pub course_from_context: bool,
+    /// Longest line that is read, in bytes.
+    pub max_line_bytes: usize,
+    /// Whether rejected lines are kept.
+    pub keep_rejects: bool,
+}
+
+/// What is asked of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'q> {
+    /// What is kept of it.
+    pub query: &'q Query,
+    /// With them, a line that was held before is not kept again.
+    pub hashes: Option<&'q LineHashes>,
+}
+
+impl<'q> From<&'q Query> for Asked<'q> {
+    fn from(query: &'q Query) -> Self {
+        Self { query, hashes: None }
+    }
+}
+
+/// Most queries that one scan answers: a bit for each.
+pub const MOST_QUERIES: usize = 62;
+
+impl Query {
+    /// One scan for several queries, whose rows [`SeveralWriter`](crate::part::several) tells apart.
+    /// How lines are read is taken from the first.
+    ///
+    /// # Errors
+    /// `Config` for none, or too many.
+    pub fn of_several(queries: Vec<Arc<Self>>) -> Result<Self> {
+        let Some(first) = queries.first().filter(|_| queries.len() <= MOST_QUERIES) else {
+            let why = format!("queries: {}: must be 1 to {MOST_QUERIES}", queries.len());
+            return Err(Error::config(why));
+        };
+        Ok(Self {
+            projection: Projection::of_several(&queries),
+            collect: Collect::Columns,
+            check_full: first.check_full,
+            strict: first.strict,
+            course_from_context: first.course_from_context,
+            max_line_bytes: first.max_line_bytes,
+            keep_rejects: queries.iter().any(|query| query.keep_rejects),
+            predicate: Predicate::any(queries),
+        })
+    }
+}
+
+/// Kept events of a stretch of a source.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// Their columns.
+    Batch(RecordBatch),
+    /// Their lines, each ended by LF.
+    Lines(Vec<u8>),
+}
+
+/// Consumes what a scan keeps, in the order of the source.
+pub trait Sink: Send {
+    /// Takes rows.
+    ///
+    /// # Errors
+    /// Any: the scan stops with it.
+    fn rows(&mut self, rows: Rows) -> Result<()>;
+
+    /// Takes rejected lines.
+    ///
+    /// # Errors
+    /// Any: the scan stops with it.
+    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()>;
+}
+
+/// Whether the caller wants to stop, and how far a scan is: shared with other threads.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Set to stop.
+    pub stop: AtomicBool,
+    /// Bytes read of the sources, as they came.
+    pub bytes_read: AtomicU64,
+    /// Bytes of text scanned.
+    pub bytes_expanded: AtomicU64,
+}
+
+impl Control {
+    /// Fails if the caller wants to stop.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Interrupted));
+        }
+        Ok(())
+    }
+}
+
+/// What is gathered of a stretch of a source.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub stats: Stats,
+    pub rows: Option<Rows>,
+}
+
+/// How much is gathered: adds up over batches of lines, so that what is handed on together does
+/// not depend on which thread gathered it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl Size {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+
+    /// Whether it is enough to be handed on.
+    pub(crate) fn is_full(self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// Scans batches of lines; gathers rows until they are taken.
+pub(crate) struct LineScanner<'q> {
+    query: &'q Query,
+    hashes: Option<&'q LineHashes>,
+    /// Whether the line at hand was held before, once that was asked.
+    held: Option<bool>,
+    prefilter: Prefilter,
+    /// The lines of the batch at hand.
+    found: Vec<FoundLine>,
+    source: Arc<SourceInfo>,
+    quotes: Quotes,
+    builder: BatchBuilder<'q>,
+    lines: Vec<u8>,
+    kept: usize,
+    rejects: Vec<Reject>,
+    stats: Stats,
+    /// Makes sources differ in which of their first lines are sampled.
+    salt: u64,
+    /// Whether the source is a rejects file; then, where the next line came from.
+    reads_rejects: bool,
+    origin: Option<Origin>,
+}
+
+/// A line as it stands in its batch.
+#[derive(Clone, Copy)]
+struct Line<'b> {
+    /// Without its LF.
+    bytes: &'b [u8],
+    number: u64,
+    offset: u64,
+}
+
+impl<'q> LineScanner<'q> {
+    pub(crate) fn new(asked: Asked<'q>, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
+        let Asked { query, hashes } = asked;
+        let prefilter =
+            if query.check_full { Prefilter::default() } else { query.predicate.prefilter() };
+        let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
+        Self {
+            query,
+            hashes,
+            held: None,
+            prefilter,
+            found: Vec::new(),
+            source,
+            quotes: Quotes::default(),
+            builder: BatchBuilder::new(&query.projection),
+            lines: Vec::new(),
+            kept: 0,
+            rejects: Vec::new(),
+            stats: Stats::default(),
+            salt,
+            reads_rejects,
+            origin: None,
+        }
+    }
+
+    /// Finds the lines of a batch, which is to be scanned next; how many there are.
+    pub(crate) fn find_lines(&mut self, batch: &LineBatch) -> u64 {
+        self.prefilter.search(batch.bytes(), &mut self.found);
+        self.found.len() as u64 + u64::from(batch.long.is_some())
+    }
+
+    /// Scans the batch whose lines were found; its first one has the number `first_line`.
+    pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<()> {
+        let found = std::mem::take(&mut self.found);
+        let mut start = 0;
+        let mut number = first_line;
+        for &FoundLine { end, nominated } in &found {
+            let bytes = &batch.bytes()[start..end];
+            let mut line = Line { bytes, number, offset: batch.offset + start as u64 };
+            if self.reads_rejects {
+                if let Some(place) = bytes.strip_prefix(COMMENT) {
+                    self.origin = Origin::parse(place);
+                    self.stats.blank += 1;
+                    number += 1;
+                    start = end + 1;
+                    continue;
+                }
+                if let Some(origin) = &self.origin {
+                    (line.number, line.offset) = (origin.line, origin.byte);
+                }
+            }
+            let whole = bytes.first() == Some(&b'{')
+                && bytes.trim_ascii_end().last() == Some(&b'}')
+                && bytes.len() <= self.query.max_line_bytes;
+            if nominated || !whole {
+                self.line(line)?;
+            } else {
+                self.stats.dropped += 1;
+                self.sample(line)?;
+            }
+            self.origin = None;
+            number += 1;
+            start = end + 1;
+        }
+        self.found = found;
+        self.stats.bytes_expanded += batch.bytes().len() as u64;
+        if let Some(long) = &batch.long {
+            self.long_line(long, number);
+            number += 1;
+            self.stats.bytes_expanded += long.length;
+        }
+        self.stats.lines += number - first_line;
+        Ok(())
+    }
+
+    fn line(&mut self, line: Line<'_>) -> Result<()> {
+        self.held = None;
+        if line.bytes.len() > self.query.max_line_bytes {
+            let long = LongLine::of(line.bytes, line.offset);
+            self.long_line(&long, line.number);
+            return Ok(());
+        }
+        let trimmed = line.bytes.trim_ascii();
+        if trimmed.is_empty() {
+            self.stats.blank += 1;
+            return Ok(());
+        }
+        if let Some((event, odd)) = self.clean(trimmed) {
+            self.stats.parsed += 1;
+            let keep = self.decide(&event, odd, line, 0, None)?;
+            self.count(keep);
+            return Ok(());
+        }
+        match mend(line.bytes) {
+            Outcome::Blank => self.stats.blank += 1,
+            Outcome::Rejected(reason) => self.reject(line, reason),
+            Outcome::Events(_) if self.query.strict => self.reject(line, Reason::Strict),
+            Outcome::Events(events) => self.mended(line, &events)?,
+        }
+        Ok(())
+    }
+
+    /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
+    fn clean<'b>(&mut self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
+        if trimmed[0] != b'{' {
+            return None;
+        }
+        let (fields, odd) = Fields::scan_whole(trimmed, &mut self.quotes)?;
+        if odd.needs_rewriting() || !fields.is_event() {
+            return None;
+        }
+        let text = simdutf8::basic::from_utf8(trimmed).ok()?;
+        let strict = self.query.strict;
+        if strict && !shape_mends(&fields, trimmed).is_empty() {
+            return None;
+        }
+        Some((Event::new(text, fields, self.query.course_from_context), odd))
+    }
+
+    fn mended(&mut self, line: Line<'_>, events: &[Mended]) -> Result<()> {
+        self.stats.parsed += 1;
+        let mut keep = false;
+        for (item, mended) in events.iter().enumerate() {
+            let Ok((fields, _, odd)) = Fields::scan(mended.text.as_bytes()) else {
+                continue;
+            };
+            for mend in mended.mends.iter() {
+                self.stats.mends[mend as usize] += 1;
+            }
+            let event = Event::new(&mended.text, fields, self.query.course_from_context);
+            let first = !keep;
+            let raw = self.query.collect == Collect::RawLines;
+            let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
+            keep |= self.decide(&event, odd, line, item as u32, Some(text))?;
+        }
+        self.count(keep);
+        Ok(())
+    }
+
+    fn count(&mut self, keep: bool) {
+        if keep {
+            self.stats.kept += 1;
+        } else if self.held == Some(true) {
+            self.stats.duplicate += 1;
+        } else {
+            self.stats.dropped += 1;
+        }
+    }
+
+    /// Keeps the event if it is selected. `mended` is the text to write instead of the line.
+    fn decide(
+        &mut self,
+        event: &Event<'_>,
+        odd: Oddities,
+        line: Line<'_>,
+        item: u32,
+        mended: Option<Option<&[u8]>>,
+    ) -> Result<bool> {
+        for mend in shape_mends(event.fields(), event.as_str().as_bytes()).iter() {
+            self.stats.mends[mend as usize] += 1;
+        }
+        for odd in event.odd_values(odd).iter() {
+            self.stats.odd[odd as usize] += 1;
+        }
+        let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+        let text = mended.flatten().unwrap_or(line.bytes);
+        let mut place = Place { source, line: line.number, item, text, wanted: u64::MAX };
+        place.wanted = self.query.predicate.wanted(event, place);
+        if place.wanted == 0 || is_held(self.hashes, &mut self.held, line.bytes)? {
+            return Ok(false);
+        }
+        self.stats.rows += 1;
+        if let (Some(day), Some(time)) = (source.day, event.time()) {
+            let late = day - time.micros.div_euclid(DAY_MICROS);
+            if late > 1 {
+                self.stats.late += 1;
+                self.stats.latest_days = self.stats.latest_days.max(late as u64);
+            }
+        }
+        match self.query.collect {
+            Collect::Columns => self.builder.push(event, place),
+            Collect::Lines | Collect::RawLines => {
+                if let Some(text) = mended.unwrap_or(Some(line.bytes)) {
+                    self.lines.extend_from_slice(text);
+                    self.lines.push(b'\n');
+                }
+            }
+            Collect::Nothing => {}
+        }
+        self.kept += 1;
+        Ok(true)
+    }
+
+    fn reject(&mut self, line: Line<'_>, reason: Reason) {
+        self.stats.parsed += 1;
+        self.push_reject(line.number, line.offset, reason, line.bytes, None);
+    }
+
+    fn long_line(&mut self, long: &LongLine, number: u64) {
+        let hashed = Some((long.length, long.sha256));
+        self.push_reject(number, long.offset, Reason::TooLong, &long.head, hashed);
+    }
+
+    fn push_reject(
+        &mut self,
+        line: u64,
+        byte: u64,
+        reason: Reason,
+        bytes: &[u8],
+        long: Option<(u64, [u8; 32])>,
+    ) {
+        self.stats.rejected += 1;
+        self.stats.reasons[reason as usize] += 1;
+        if self.query.keep_rejects {
+            let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+            let origin = Origin { source: Arc::clone(source), line, byte };
+            let long = long.map(Box::new);
+            self.rejects.push(Reject { origin, reason, bytes: bytes.to_vec(), long });
+        }
+    }
+
+    /// Now and then, parses a line that the prefilter dropped: it must not match. Which lines are
+    /// chosen follows from the source's name and their numbers alone, whatever the threads.
+    fn sample(&mut self, line: Line<'_>) -> Result<()> {
+        let turn = line.number ^ self.salt;
+        if !turn.is_power_of_two() && !turn.is_multiple_of(SAMPLE_EVERY) {
+            return Ok(());
+        }
+        self.stats.sampled += 1;
+        let clean = self.clean(line.bytes.trim_ascii());
+        let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+        let matches = |event: &Event<'_>| {
+            let (number, text) = (line.number, line.bytes);
+            let place = Place { source, line: number, item: 0, text, wanted: u64::MAX };
+            self.query.predicate.matches(event, place)
+        };
+        let matched = match clean {
+            Some((event, _)) => matches(&event),
+            None => match mend(line.bytes) {
+                Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {
+                    Fields::scan(mended.text.as_bytes()).is_ok_and(|(fields, ..)| {
+                        let from_context = self.query.course_from_context;
+                        matches(&Event::new(&mended.text, fields, from_context))
+                    })
+                }),
+                _ => false,
+            },
+        };
+        if matched {
+            let why = format!("the prefilter dropped line {}, which matches", line.number);
+            return Err(Error::internal(why));
+        }
+        Ok(())
+    }
+
+    /// How much is gathered.
+    pub(crate) fn size(&self) -> Size {
+        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() }
+    }
+
+    /// The rejects since they were last taken.
+    pub(crate) fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
+
+    /// What was gathered since it was last taken.
+    pub(crate) fn take(&mut self) -> Result<Gathered> {
+        let rows = match self.query.collect {
+            Collect::Columns if self.builder.rows() > 0 => {
+                Some(Rows::Batch(self.builder.finish()?))
+            }
+            Collect::Lines | Collect::RawLines if !self.lines.is_empty() => {
+                let room = self.lines.len();
+                let lines = std::mem::replace(&mut self.lines, Vec::with_capacity(room));
+                Some(Rows::Lines(lines))
+            }
+            _ => None,
+        };
+        self.kept = 0;
+        Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
+    }
+}
+
+/// Whether a line before this one was the same, if that is asked. A line that holds several events
+/// is looked for once.
+fn is_held(hashes: Option<&LineHashes>, held: &mut Option<bool>, line: &[u8]) -> Result<bool> {
+    let Some(hashes) = hashes else {
+        return Ok(false);
+    };
+    match *held {
+        Some(held) => Ok(held),
+        None => Ok(*held.insert(hashes.is_duplicate(line)?)),
+    }
+}
+
+/// Mends of an event's shape: its text is JSON and stays as it is.
+fn shape_mends(fields: &Fields, text: &[u8]) -> MendSet {
+    let mut mends = MendSet::default();
+    for (is, mend) in [
+        (fields.has_duplicate(), Mend::DuplicateKey),
+        (fields.is_prelog(), Mend::PrelogShape),
+        (fields.is_mongo_export(text), Mend::MongoExport),
+    ] {
+        if is {
+            mends.insert(mend);
+        }
+    }
+    mends
+}
