@@ -17,13 +17,15 @@ use edxlogs_core::error::Result;
 use edxlogs_core::event::Event;
 use edxlogs_core::event::fields::Fields;
 use edxlogs_core::frame::rejects::Reject;
+use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::input::inflate::GzipReader;
 use edxlogs_core::input::lines::{LineBatch, LineReader, MAX_LINE_BYTES};
 use edxlogs_core::query::columns::BatchBuilder;
 use edxlogs_core::query::predicate::{Conditions, Predicate};
-use edxlogs_core::query::projection::{Place, Projection, SourceInfo};
-use edxlogs_core::scan::line_scanner::{Collect, Control, Query, Rows, Sink};
+use edxlogs_core::query::projection::{Place, Projection};
+use edxlogs_core::query::{Collect, Query};
 use edxlogs_core::scan::pipeline;
+use edxlogs_core::scan::{Control, Rows, Sink};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use edxlogs_core::database::convert::{Target, convert};
 use edxlogs_core::database::stats::Stats;
 use edxlogs_core::database::{Column, ColumnType, Dialect, Origin, Table};
 use edxlogs_core::json::scanner::MAX_DEPTH;
-use edxlogs_core::scan::line_scanner::Control;
+use edxlogs_core::scan::Control;
 use serde::de::IgnoredAny;
 
 const COLUMNS: [(&str, ColumnType); 4] = [

@@ -12,13 +12,14 @@
 //! database  the tables of a database package: text -> columns -> outputs
 //! ```
 //!
-//! A folder uses those before it, never one after it: `error`, `time`; [`json`]; [`frame`];
+//! A folder uses those before it, never one after it: `error`, `file`, `time`; [`json`]; [`frame`];
 //! [`encode`], [`event`] and [`input`]; [`query`]; [`scan`]; [`part`]; [`database`].
 
 pub mod database;
 pub mod encode;
 pub mod error;
 pub mod event;
+pub mod file;
 pub mod frame;
 pub mod input;
 pub mod json;

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use edxlogs_core::part::{self, Kept, SMALL_PART_BYTES, spool};
+use edxlogs_core::file::create_private;
+use edxlogs_core::part::{self, Kept, SMALL_PART_BYTES};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
@@ -143,7 +144,7 @@ impl Output {
         let file = if target.is_instance_of::<PyInt>() {
             File::from(duplicate(target.extract()?)?)
         } else {
-            spool::create_private(&target.extract::<PathBuf>()?)?
+            create_private(&target.extract::<PathBuf>()?)?
         };
         let schema = query.inner.projection.schema();
         let output = part::Output::new(file, format(format_name)?, schema, &metadata)

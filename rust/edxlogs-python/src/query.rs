@@ -7,7 +7,7 @@ use edxlogs_core::part::{Compression, Format};
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::query::predicate::{By, Conditions, Predicate};
 use edxlogs_core::query::projection::{COLUMNS, Projection};
-use edxlogs_core::scan::line_scanner::{self, Collect};
+use edxlogs_core::query::{self, Collect};
 use edxlogs_core::time;
 use pyo3::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::errors::{config, to_python};
 /// Which events, and what of them; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct Query {
-    pub inner: Arc<line_scanner::Query>,
+    pub inner: Arc<query::Query>,
 }
 
 #[pymethods]
@@ -101,7 +101,7 @@ impl Query {
             // Lines, too, come with the partition they belong to.
             collect = Collect::Columns;
         }
-        let inner = Arc::new(line_scanner::Query {
+        let inner = Arc::new(query::Query {
             predicate: Predicate::new(&conditions).map_err(|error| to_python(&error))?,
             projection,
             collect,
@@ -117,7 +117,7 @@ impl Query {
     #[staticmethod]
     fn of_several(queries: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
         let queries = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
-        let inner = line_scanner::Query::of_several(queries).map_err(|error| to_python(&error))?;
+        let inner = query::Query::of_several(queries).map_err(|error| to_python(&error))?;
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::frame::counts::{Mend, Odd, Reason, Stats};
 use edxlogs_core::frame::rejects::Reject;
-use edxlogs_core::query::projection::SourceInfo;
+use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::scan::line_hashes;
-use edxlogs_core::scan::line_scanner::{Asked, Control as CoreControl, Rows, Sink};
 use edxlogs_core::scan::pipeline;
+use edxlogs_core::scan::{Asked, Control as CoreControl, Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 

@@ -12,7 +12,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::frame::rejects::Reject;
-use edxlogs_core::scan::line_scanner::{Control, Rows, Sink};
+use edxlogs_core::scan::{Control, Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 

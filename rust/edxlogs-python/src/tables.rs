@@ -11,8 +11,8 @@ use edxlogs_core::database::ora;
 use edxlogs_core::database::stats::{Reason, Stats};
 use edxlogs_core::database::{self, Column, ColumnType, Derived, Dialect, Origin};
 use edxlogs_core::error::{Error, ErrorKind, Result};
-use edxlogs_core::part::spool;
-use edxlogs_core::scan::line_scanner::{Rows, Sink};
+use edxlogs_core::file;
+use edxlogs_core::scan::{Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -139,7 +139,7 @@ impl OraJoin {
 
 /// Makes the file of an output.
 fn create(path: &Path) -> PyResult<File> {
-    spool::create_private(path).map_err(|error| to_python(&Error::encode(error)))
+    file::create_private(path).map_err(|error| to_python(&Error::encode(error)))
 }
 
 /// Takes the rows of one table.
@@ -257,7 +257,7 @@ impl Rejects {
         };
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(spool::create_private(path).map_err(Error::encode)?),
+            None => self.file.insert(file::create_private(path).map_err(Error::encode)?),
         };
         file.write_all(bytes).map_err(Error::encode)
     }

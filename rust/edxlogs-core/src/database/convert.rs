@@ -19,7 +19,7 @@ use crate::database::tab::{Layout, TabReader};
 use crate::database::{Dialect, Origin, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::part::Format;
-use crate::scan::line_scanner::Control;
+use crate::scan::Control;
 
 /// What becomes of the rows.
 pub enum Target<'o> {

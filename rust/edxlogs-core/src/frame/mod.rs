@@ -1,4 +1,6 @@
-//! What events and tables share: counts that add up, and lines that are rejected with their place.
+//! What events and tables share: what is known of a source, counts that add up,
+//! and lines that are rejected with their place.
 
 pub mod counts;
 pub mod rejects;
+pub mod source;

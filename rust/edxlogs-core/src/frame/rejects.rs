@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::frame::counts::Reason;
+use crate::frame::source::SourceInfo;
 use crate::json::path::{Step, find};
 use crate::json::scanner::{Kind, Span};
-use crate::json::text::{self, push_json_string};
-use crate::query::partition::hex;
-use crate::query::projection::SourceInfo;
+use crate::json::text::{self, hex, push_json_string};
 
 /// How the comment line begins that tells the place of the line after it.
 pub const COMMENT: &[u8] = b"# edxlogs reject: ";

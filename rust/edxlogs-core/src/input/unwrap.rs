@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::source::SourceInfo;
 use crate::input::inflate::{GzipReader, InflateError};
 use crate::input::tar::{self, BLOCK_BYTES, TarReader};
-use crate::query::projection::SourceInfo;
 
 /// Deepest gzip inside gzip that is read.
 pub const MAX_LAYERS: usize = 3;

@@ -1,6 +1,7 @@
 //! JSON strings, decoded and encoded; strict JSON made of what the scanner tolerates.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::json::scanner::{Fault, Oddities, Scanner, Span};
 
@@ -166,6 +167,14 @@ fn push_strict_string(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
         }
     }
     at
+}
+
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc, row_schema};
-use super::spool::create_private;
 use super::{Format, Output};
 use crate::error::{Error, Result};
-use crate::query::partition::{Partitions, hex};
+use crate::file::create_private;
+use crate::json::text::hex;
+use crate::query::partition::Partitions;
 use crate::query::projection::Projection;
 
 /// Rows of parts that wait in memory for their neighbours, in bytes.

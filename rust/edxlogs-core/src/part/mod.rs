@@ -25,7 +25,7 @@ use crate::encode::csv;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
 use crate::frame::rejects::Reject;
-use crate::scan::line_scanner::{Rows, Sink};
+use crate::scan::{Rows, Sink};
 
 /// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
 pub const SMALL_PART_BYTES: usize = 16 * 1024 * 1024;

@@ -17,7 +17,7 @@ use crate::encode::csv;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
 use crate::frame::rejects::Reject;
-use crate::scan::line_scanner::{BATCH_ROWS, Rows, Sink};
+use crate::scan::{BATCH_ROWS, Rows, Sink};
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
 use super::dataset::digest;
-use super::spool::create_private;
 use super::{Compression, Format, Output};
 use crate::error::{Error, Result};
+use crate::file::create_private;
 use crate::input::inflate::GzipReader;
-use crate::scan::line_scanner::BATCH_ROWS;
+use crate::scan::BATCH_ROWS;
 
 /// A file whose row groups hold fewer rows on average is encoded again with its neighbours.
 const SMALL_GROUP_ROWS: i64 = 16 * 1024;

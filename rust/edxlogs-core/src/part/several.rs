@@ -12,7 +12,8 @@ use arrow_select::filter::filter_record_batch;
 use super::split::{SplitPart, SplitWriter};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Reject;
-use crate::scan::line_scanner::{Query, Rows, Sink};
+use crate::query::Query;
+use crate::scan::{Rows, Sink};
 
 /// Makes the parts of several datasets of what one scan keeps.
 pub struct SeveralWriter {

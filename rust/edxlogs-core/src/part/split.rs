@@ -21,15 +21,16 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
-use super::spool::{Spool, create_private};
+use super::spool::Spool;
 use super::{Format, SMALL_REJECTS_BYTES, used_bytes};
 use crate::encode::csv;
 use crate::encode::parquet::{Columns, RowGroup, file_of};
 use crate::error::{Error, Result};
+use crate::file::create_private;
 use crate::frame::rejects::Reject;
 use crate::query::partition::Partitions;
 use crate::query::projection::Projection;
-use crate::scan::line_scanner::{Rows, Sink};
+use crate::scan::{Rows, Sink};
 
 /// Rows of all partitions that a part holds in memory, in bytes.
 pub const MEMORY_BYTES: usize = 24 * 1024 * 1024;

@@ -1,17 +1,10 @@
 //! Bytes of a part: in memory while few, else in a hidden file beside the output.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Makes a new file that only its owner can read; never follows a link.
-///
-/// # Errors
-/// Those of opening, also when the file exists.
-pub fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
-}
+use crate::file::create_private;
 
 /// A file that is deleted when it is dropped, unless it is kept.
 #[derive(Debug)]

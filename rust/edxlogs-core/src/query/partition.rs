@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::json::text::hex;
 use crate::query::projection::{Column, Place, Value};
 use crate::time;
 
@@ -277,14 +278,6 @@ fn folder_name(key: &str, value: &[u8], encodes_case: bool) -> String {
         }
     }
     name
-}
-
-/// Bytes in lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
+use crate::query::Query;
 use crate::query::expression::{
     Comparison, Expression, Like, Literal, Number, Path, parse_expression,
 };
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::prefilter::Prefilter;
 use crate::query::projection::{ColumnType, Expr, Place, Value, parse_number};
-use crate::scan::line_scanner::Query;
 use crate::time;
 
 /// By which time events are chosen.

@@ -18,9 +18,9 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
 use self::one_pass::{Found, OnePass};
+use crate::query::Query;
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::predicate::Test;
-use crate::scan::line_scanner::Query;
 
 mod one_pass;
 

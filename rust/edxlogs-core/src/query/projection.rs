@@ -11,28 +11,18 @@ use arrow_schema::{DataType, TimeUnit};
 use crate::error::{Error, Result};
 use crate::event::fields::Field;
 use crate::event::{Event, as_time};
+use crate::frame::source::SourceInfo;
 use crate::json::path::Step;
 use crate::json::scanner::{Kind, Span};
 use crate::json::text;
+use crate::query::Query;
 use crate::query::expression::{Cast, Path, Segment, parse_path};
 use crate::query::partition::Partitions;
-use crate::scan::line_scanner::Query;
 
 /// Names of the columns that are never written: no path can be called so.
 const LINE_TEXT: &str = "(line)";
 const PARTITION: &str = "(partition)";
 const QUERIES: &str = "(queries)";
-
-/// What is known of a source: it stands in the rows of its events.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceInfo {
-    /// Base name, as in the `source` column.
-    pub name: String,
-    /// `prod`, `edge`, …: user ids of different sites are different people.
-    pub site: Option<String>,
-    /// Day in the file's name, in days since 1970-01-01: the day of receipt.
-    pub day: Option<i64>,
-}
 
 /// Where an event stands.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use hashbrown::HashSet;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::part::spool::create_private;
+use crate::file::create_private;
 
 #[cfg(test)]
 mod tests;

@@ -1,163 +1,32 @@
-//! Joins the stages: lines, prefilter, event, predicate, columns. One source at a time.
+//! Joins the stages: prefilter, event, predicate, columns. One batch of lines at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arrow_array::RecordBatch;
-
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Fields;
 use crate::event::mend::{Mended, Outcome, mend};
 use crate::frame::counts::{Mend, MendSet, Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Reject};
+use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LongLine};
 use crate::json::quotes::Quotes;
 use crate::json::scanner::Oddities;
 use crate::query::columns::BatchBuilder;
-use crate::query::predicate::Predicate;
 use crate::query::prefilter::{FoundLine, Prefilter};
-use crate::query::projection::{Place, Projection, SourceInfo};
+use crate::query::projection::Place;
+use crate::query::{Collect, Query};
 use crate::scan::line_hashes::LineHashes;
+use crate::scan::{Asked, BATCH_BYTES, BATCH_ROWS, Rows};
 
 #[cfg(test)]
 mod tests;
-
-/// Rows are handed on when this many are gathered, …
-pub const BATCH_ROWS: usize = 8192;
-
-/// … or this many bytes of them.
-pub const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Of the lines that the prefilter dropped, one in this many is parsed all the same, and more of the
 /// first ones, so that short sources are sampled too.
 const SAMPLE_EVERY: u64 = 4093;
 
 const DAY_MICROS: i64 = 86_400_000_000;
-
-/// What becomes of kept events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collect {
-    /// Their columns.
-    Columns,
-    /// Their text, a line each: the original line byte for byte, a mended event as mended.
-    Lines,
-    /// As `Lines`, but the line as it stood even if it was mended, once.
-    RawLines,
-    /// They are counted.
-    Nothing,
-}
-
-/// A question to logs.
-#[derive(Debug)]
-pub struct Query {
-    /// Which events are kept.
-    pub predicate: Predicate,
-    /// Their columns, for [`Collect::Columns`].
-    pub projection: Projection,
-    /// What becomes of them.
-    pub collect: Collect,
-    /// Whether every line is parsed, those too that cannot match.
-    pub check_full: bool,
-    /// Whether a line that needs a mend is rejected.
-    pub strict: bool,
-    /// Whether only `context.course_id` names a course.
-    pub course_from_context: bool,
-    /// Longest line that is read, in bytes.
-    pub max_line_bytes: usize,
-    /// Whether rejected lines are kept.
-    pub keep_rejects: bool,
-}
-
-/// What is asked of one source.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'q> {
-    /// What is kept of it.
-    pub query: &'q Query,
-    /// With them, a line that was held before is not kept again.
-    pub hashes: Option<&'q LineHashes>,
-}
-
-impl<'q> From<&'q Query> for Asked<'q> {
-    fn from(query: &'q Query) -> Self {
-        Self { query, hashes: None }
-    }
-}
-
-/// Most queries that one scan answers: a bit for each.
-pub const MOST_QUERIES: usize = 62;
-
-impl Query {
-    /// One scan for several queries, whose rows [`SeveralWriter`](crate::part::several) tells apart.
-    /// How lines are read is taken from the first.
-    ///
-    /// # Errors
-    /// `Config` for none, or too many.
-    pub fn of_several(queries: Vec<Arc<Self>>) -> Result<Self> {
-        let Some(first) = queries.first().filter(|_| queries.len() <= MOST_QUERIES) else {
-            let why = format!("queries: {}: must be 1 to {MOST_QUERIES}", queries.len());
-            return Err(Error::config(why));
-        };
-        Ok(Self {
-            projection: Projection::of_several(&queries),
-            collect: Collect::Columns,
-            check_full: first.check_full,
-            strict: first.strict,
-            course_from_context: first.course_from_context,
-            max_line_bytes: first.max_line_bytes,
-            keep_rejects: queries.iter().any(|query| query.keep_rejects),
-            predicate: Predicate::any(queries),
-        })
-    }
-}
-
-/// Kept events of a stretch of a source.
-#[derive(Clone, Debug)]
-pub enum Rows {
-    /// Their columns.
-    Batch(RecordBatch),
-    /// Their lines, each ended by LF.
-    Lines(Vec<u8>),
-}
-
-/// Consumes what a scan keeps, in the order of the source.
-pub trait Sink: Send {
-    /// Takes rows.
-    ///
-    /// # Errors
-    /// Any: the scan stops with it.
-    fn rows(&mut self, rows: Rows) -> Result<()>;
-
-    /// Takes rejected lines.
-    ///
-    /// # Errors
-    /// Any: the scan stops with it.
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()>;
-}
-
-/// Whether the caller wants to stop, and how far a scan is: shared with other threads.
-#[derive(Debug, Default)]
-pub struct Control {
-    /// Set to stop.
-    pub stop: AtomicBool,
-    /// Bytes read of the sources, as they came.
-    pub bytes_read: AtomicU64,
-    /// Bytes of text scanned.
-    pub bytes_expanded: AtomicU64,
-}
-
-impl Control {
-    /// Fails if the caller wants to stop.
-    ///
-    /// # Errors
-    /// `Interrupted`.
-    pub fn check(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Interrupted));
-        }
-        Ok(())
-    }
-}
 
 /// What is gathered of a stretch of a source.
 #[derive(Debug, Default)]

@@ -1,5 +1,83 @@
 //! One source against a query: the stages joined, in one thread or in several, line by line in order.
 
 pub mod line_hashes;
-pub mod line_scanner;
+mod line_scanner;
 pub mod pipeline;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+
+use self::line_hashes::LineHashes;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::rejects::Reject;
+use crate::query::Query;
+
+/// Rows are handed on when this many are gathered, …
+pub const BATCH_ROWS: usize = 8192;
+
+/// … or this many bytes of them.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+
+/// What is asked of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'q> {
+    /// What is kept of it.
+    pub query: &'q Query,
+    /// With them, a line that was held before is not kept again.
+    pub hashes: Option<&'q LineHashes>,
+}
+
+impl<'q> From<&'q Query> for Asked<'q> {
+    fn from(query: &'q Query) -> Self {
+        Self { query, hashes: None }
+    }
+}
+
+/// Kept events of a stretch of a source.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// Their columns.
+    Batch(RecordBatch),
+    /// Their lines, each ended by LF.
+    Lines(Vec<u8>),
+}
+
+/// Consumes what a scan keeps, in the order of the source.
+pub trait Sink: Send {
+    /// Takes rows.
+    ///
+    /// # Errors
+    /// Any: the scan stops with it.
+    fn rows(&mut self, rows: Rows) -> Result<()>;
+
+    /// Takes rejected lines.
+    ///
+    /// # Errors
+    /// Any: the scan stops with it.
+    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()>;
+}
+
+/// Whether the caller wants to stop, and how far a scan is: shared with other threads.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Set to stop.
+    pub stop: AtomicBool,
+    /// Bytes read of the sources, as they came.
+    pub bytes_read: AtomicU64,
+    /// Bytes of text scanned.
+    pub bytes_expanded: AtomicU64,
+}
+
+impl Control {
+    /// Fails if the caller wants to stop.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Interrupted));
+        }
+        Ok(())
+    }
+}

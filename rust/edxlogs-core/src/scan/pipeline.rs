@@ -10,11 +10,13 @@ use arrow_select::concat::concat_batches;
 use crate::error::{Error, Result};
 use crate::frame::counts::Stats;
 use crate::frame::rejects::{COMMENT, Reject};
+use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LineReader};
 use crate::input::unwrap::{Members, read_error, unwrap};
-use crate::query::projection::SourceInfo;
+use crate::query::Query;
 use crate::scan::line_hashes::LineHashes;
-use crate::scan::line_scanner::{Asked, Control, Gathered, LineScanner, Query, Rows, Sink, Size};
+use crate::scan::line_scanner::{Gathered, LineScanner, Size};
+use crate::scan::{Asked, Control, Rows, Sink};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::input::lines::{LineReader, MAX_LINE_BYTES};
-use crate::query::predicate::Conditions;
-use crate::scan::pipeline;
+use crate::query::predicate::{Conditions, Predicate};
+use crate::query::projection::Projection;
+use crate::scan::{Control, Sink, pipeline};
 
 fn query(event_type: &str) -> Query {
     let event_types = vec![event_type.to_owned()];

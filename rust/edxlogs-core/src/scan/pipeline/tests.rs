@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::input::lines::{BATCH_BYTES, MAX_LINE_BYTES};
+use crate::query::Collect;
 use crate::query::predicate::{Conditions, Predicate};
 use crate::query::projection::Projection;
-use crate::scan::line_scanner::Collect;
 
 /// A text of many batches: every third line is kept, every hundredth is no event.
 fn text() -> String {
