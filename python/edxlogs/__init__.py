@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from edxlogs.database.stream import Tables, TableStream, tables
     from edxlogs.datasets.reader import dataset
     from edxlogs.s3.client import S3
-    from edxlogs.sources.source import Slack, Source
+    from edxlogs.sources.source import Source
+    from edxlogs.sources.window import Slack
 
 __all__ = [
     "S3",
@@ -65,7 +66,7 @@ _HOMES = {
     "S3": "edxlogs.s3.client",
     "Account": "edxlogs.account",
     "BatchStream": "edxlogs.api",
-    "Slack": "edxlogs.sources.source",
+    "Slack": "edxlogs.sources.window",
     "Source": "edxlogs.sources.source",
     "__version__": "edxlogs._core",
     "TableStream": "edxlogs.database.stream",

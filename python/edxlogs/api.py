@@ -10,7 +10,6 @@ from pathlib import Path
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.arrow_stream import ArrowStream
-from edxlogs.edx.layout import parse_days
 from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, kind_of, remarks
 from edxlogs.events.query import Conditions, make_query
@@ -19,8 +18,9 @@ from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3
 from edxlogs.sources.reading import Reader, Scanned
 from edxlogs.sources.selection import select
-from edxlogs.sources.source import DEFAULT_SLACK, Readable, Slack, Source
+from edxlogs.sources.source import Readable, Source
 from edxlogs.sources.transfers import Transfers
+from edxlogs.sources.window import DEFAULT_SLACK, Slack
 from edxlogs.threads import worker_count
 from edxlogs.values import Moment, Values
 
@@ -193,7 +193,7 @@ def filter(  # noqa: A001 - the verb of the command line
     """
     if threads < 0:
         raise ConfigError("threads: must be 0 or more; 0 means one per core")
-    conditions = Conditions(
+    conditions = Conditions.of(
         course=course,
         org=org,
         event_type=event_type,
@@ -213,7 +213,7 @@ def filter(  # noqa: A001 - the verb of the command line
         by=by,
         slack=slack,
         where=where,
-        days=parse_days(days),
+        days=days,
     )
     query = make_query(
         conditions,
@@ -224,7 +224,7 @@ def filter(  # noqa: A001 - the verb of the command line
         max_line_bytes=max_line_bytes,
         keep_rejects=raise_rejects,
     )
-    selection = select(sources, conditions, partner=partner, s3=s3)
+    selection = select(sources, conditions.window, partner=partner, s3=s3)
     selection.account.warnings += near_columns(query.column_names)
     gpg = Gpg(
         home=None if gnupg_home is None else Path(gnupg_home),
@@ -235,7 +235,7 @@ def filter(  # noqa: A001 - the verb of the command line
     stream = BatchStream(query, control)
     stream.account = selection.account
     transfers = Transfers(selection.sources, control)
-    stream._reader = Reader(query, gpg, control, conditions, transfers)
+    stream._reader = Reader(query, gpg, control, conditions.window, transfers)
     stream._sources = selection.sources
     stream._threads = worker_count(threads)
     stream._error = selection.failures[0] if selection.failures else None

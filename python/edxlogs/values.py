@@ -17,10 +17,6 @@ Moment = str | datetime.date | datetime.datetime | None
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-class ReadValues(list[str]):
-    """Values that were read."""
-
-
 def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
@@ -39,8 +35,6 @@ def texts(what: str, given: Values) -> list[str]:
 
 def values(what: str, given: Values) -> list[str]:
     """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
-    if isinstance(given, ReadValues):
-        return list(given)
     result = []
     for value in texts(what, given):
         if not value.startswith("@"):

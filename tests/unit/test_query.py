@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
+import inspect
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import edxlogs
+from edxlogs.cli.filter import command as filter_command
 from edxlogs.errors import ConfigError
+from edxlogs.events.conditions import NAMES
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.sources.window import Slack, Window
 from edxlogs.values import micros, values
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -73,41 +80,67 @@ def test_no_moment(wrong: Any) -> None:
     assert "\x1b" not in str(caught.value)
 
 
+def test_conditions_are_those_of_one_table() -> None:
+    """Where types need them written out, they are those of the table."""
+    commands = {parameter.name for parameter in filter_command.params}
+    assert set(NAMES) <= commands
+    assert set(NAMES) <= inspect.signature(edxlogs.filter).parameters.keys()
+    stubs = ast.parse(Path(edxlogs.__file__).with_name("_core.pyi").read_text())
+    query = next(one for one in stubs.body if isinstance(one, ast.ClassDef) and one.name == "Query")
+    (new,) = [one for one in query.body if isinstance(one, ast.FunctionDef) and "new" in one.name]
+    arguments = [one.arg for one in new.args.kwonlyargs]
+    assert set(arguments[: arguments.index("columns")]) == Conditions().keywords().keys()
+
+
+def test_conditions_can_be_sent_elsewhere() -> None:
+    """What is meant does not hang on which object it is."""
+    asked = Conditions.of(course=["a/b/c"], since="2014-10-01", by="received_at", days="2014-10-01")
+    copy = pickle.loads(pickle.dumps(asked))
+    assert copy == asked
+    assert copy.window.edx_slack == Slack(1, 1)
+    assert copy.window.slack == Slack(1, 30)
+
+
+def test_no_condition_of_another_name() -> None:
+    with pytest.raises(TypeError, match="courses"):
+        Conditions.of(courses="a/b/c")
+
+
 def test_categories_join_event_types() -> None:
-    keywords = Conditions(event_type="mine", category="video").keywords()
+    keywords = Conditions.of(event_type="mine", category="video").keywords()
     assert keywords["event_types"][0] == "mine"
     assert "play_video" in keywords["event_types"]
     assert keywords["exclude_event_types"] == []
-    excluded = Conditions(exclude_event_type="mine", exclude_category=["video"]).keywords()
+    excluded = Conditions.of(exclude_event_type="mine", exclude_category=["video"]).keywords()
     assert excluded["exclude_event_types"] == keywords["event_types"]
 
 
 def test_a_window_must_hold_an_instant() -> None:
-    assert Conditions(since="2014-10-01", until="2014-10-01T00:00:00.000001Z").keywords()
+    assert Conditions.of(since="2014-10-01", until="2014-10-01T00:00:00.000001Z").keywords()
     for until in ("2014-10-01", "2014-09-30"):
         with pytest.raises(ConfigError, match="since: is not before until"):
-            Conditions(since="2014-10-01", until=until).keywords()
+            Conditions.of(since="2014-10-01", until=until).keywords()
 
 
 @pytest.mark.parametrize(
-    ("conditions", "has"),
+    ("window", "has"),
     [
-        (Conditions(), {"prod", "edge", None}),
-        (Conditions(site="prod"), {"prod", None}),
-        (Conditions(site="edx"), {"prod", None}),
-        (Conditions(site=["prod", "edge"]), {"prod", "edge", None}),
-        (Conditions(exclude_site="prod"), {"edge", None}),
-        (Conditions(site=["prod", "edge"], exclude_site="edge"), {"prod", None}),
+        (Window(), {"prod", "edge", None}),
+        (Window.of(site="prod"), {"prod", None}),
+        (Window.of(site="edx"), {"prod", None}),
+        (Window.of(site=["prod", "edge"]), {"prod", "edge", None}),
+        (Window.of(exclude_site="prod"), {"edge", None}),
+        (Window.of(site=["prod", "edge"], exclude_site="edge"), {"prod", None}),
     ],
 )
-def test_sites(conditions: Conditions, has: set[str | None]) -> None:
+def test_sites(window: Window, has: set[str | None]) -> None:
     """Of a source without one, each line is asked."""
-    assert {site for site in ("prod", "edge", None) if conditions.wants_site(site)} == has
+    assert {site for site in ("prod", "edge", None) if window.wants_site(site)} == has
 
 
 def test_shown_is_what_was_asked_for() -> None:
     assert Conditions().shown() == {}
-    asked = Conditions(course=["a/b/c"], site="prod", since="1970-01-02", where="name is null")
+    asked = Conditions.of(course=["a/b/c"], site="prod", since="1970-01-02", where="name is null")
     assert asked.shown() == {
         "courses": ["a/b/c"],
         "sites": ["prod"],
@@ -117,7 +150,7 @@ def test_shown_is_what_was_asked_for() -> None:
 
 
 def test_the_epoch_is_asked_for_too() -> None:
-    assert Conditions(since="1970-01-01").shown() == {"since": 0}
+    assert Conditions.of(since="1970-01-01").shown() == {"since": 0}
 
 
 @pytest.mark.parametrize(
@@ -147,5 +180,5 @@ def test_columns_keep_their_order() -> None:
 @pytest.mark.parametrize("where", ["event.a ==", "(a = 1", "a in ()", "a like 5", "= 1", "a = 'x"])
 def test_expressions_that_cannot_be_read(where: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        make_query(Conditions(where=where))
+        make_query(Conditions.of(where=where))
     assert "\n" not in str(caught.value)

@@ -23,6 +23,7 @@ from edxlogs.events.run import Delivery, Run
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import select
+from edxlogs.sources.window import Window
 from edxlogs.store.file import OutputFile, open_output
 from edxlogs.threads import Workers
 from small_logs import lines, settles_to, usage, write
@@ -39,7 +40,7 @@ class Running:
         rejects = options.pop("rejects", False)
         home = options.pop("home", None)
         collect = "lines" if format_name.startswith("jsonl") else "columns"
-        conditions = Conditions(**options.pop("conditions", {}))
+        conditions = Conditions.of(**options.pop("conditions", {}))
         self.query = make_query(conditions, collect=collect, keep_rejects=rejects)
         self.file = OutputFile(folder / "out")
         self.rejects = OutputFile(folder / "rejects") if rejects else None
@@ -50,7 +51,7 @@ class Running:
         output = open_output(self.file, self.query, format_name, [])
         delivery = Delivery(format_name, output, self.file, descriptor, self.rejects, **options)
         self.reader = Reader(self.query, Gpg(home=home, prompt=False), _core.Control())
-        self.selection = select(arguments, conditions)
+        self.selection = select(arguments, conditions.window)
         self.told: list[str] = []
         run = Run(
             self.reader,
@@ -210,7 +211,7 @@ def test_rejects_are_all_there(
             output = open_output(out.fileno(), query, "jsonl", [])
             delivery = Delivery("jsonl", output, None, rejects.fileno(), file)
             reader = Reader(query, Gpg(prompt=False), _core.Control())
-            account = Run(reader, select(paths, Conditions()).sources, delivery, 2)()
+            account = Run(reader, select(paths, Window()).sources, delivery, 2)()
             output.finish(sync=False)
             rejected = file.path.read_bytes()
         file.discard()
@@ -234,7 +235,7 @@ def test_a_stream_that_outgrows_standard_output(
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
         reader = Reader(query, Gpg(prompt=False), _core.Control())
-        sources = select([fifo, good], Conditions()).sources
+        sources = select([fifo, good], Window()).sources
         account = Run(reader, sources, Delivery("jsonl", output), 2)()
         output.finish(sync=False)
     feeder.join()
@@ -262,7 +263,7 @@ def test_a_source_that_changes_between_two_readings(
         output = open_output(out.fileno(), query, "jsonl", [])
         reader = Reader(query, Gpg(prompt=False), _core.Control())
         with pytest.raises(InternalError, match="changed while it was read"):
-            Run(reader, select(path, Conditions()).sources, Delivery("jsonl", output), 2)()
+            Run(reader, select(path, Window()).sources, Delivery("jsonl", output), 2)()
 
 
 def test_a_full_disk_ends_the_run_and_leaves_nothing(
@@ -303,13 +304,13 @@ def test_a_stopped_run_is_no_damaged_source(logs: list[Path], folder: Path) -> N
     reader = Reader(query, Gpg(prompt=False), _core.Control())
     reader.control.stop()
     with pytest.raises(StoppedError):
-        Run(reader, select(logs, Conditions()).sources, Delivery(), 2)()
+        Run(reader, select(logs, Window()).sources, Delivery(), 2)()
 
 
 def test_counting_alone(logs: list[Path]) -> None:
     query = make_query(Conditions(), collect="nothing", check="full")
     reader = Reader(query, Gpg(prompt=False), _core.Control())
-    account = Run(reader, select(logs, Conditions()).sources, Delivery(), 2)()
+    account = Run(reader, select(logs, Window()).sources, Delivery(), 2)()
     assert (account.total.lines, account.total.parsed, account.rows_written) == (4800, 4800, 4800)
 
 
@@ -320,7 +321,7 @@ def test_unverified_rows_go_out_and_are_counted(logs: list[Path], folder: Path) 
         output = open_output(out.fileno(), query, "jsonl", [])
         reader = Reader(query, Gpg(prompt=False), _core.Control())
         delivery = Delivery("jsonl", output, unverified=True)
-        account = Run(reader, select(logs, Conditions()).sources, delivery, 4)()
+        account = Run(reader, select(logs, Window()).sources, delivery, 4)()
         output.finish(sync=False)
     count = len((folder / "stdout").read_bytes().splitlines())
     assert count == account.rows_written == account.total.rows

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
-from edxlogs.events.query import Conditions
 from edxlogs.sources.selection import Selection, select
-from edxlogs.sources.source import Slack, Source
+from edxlogs.sources.source import Source
+from edxlogs.sources.window import Slack, Window
 from small_logs import lines
 
 
@@ -32,14 +32,14 @@ def names(selection: Selection) -> list[str]:
 
 
 def test_everything_without_conditions(folder: Path) -> None:
-    selection = select(folder, Conditions())
+    selection = select(folder, Window())
     assert len(selection.sources) == len(selection.inputs) == 7
     assert selection.account.skipped == []
     assert selection.account.ignored == [str(folder / "notes.txt")]
 
 
 def test_by_site(folder: Path) -> None:
-    selection = select([str(folder)], Conditions(site="edge"))
+    selection = select([str(folder)], Window.of(site="edge"))
     assert {source.site for source in selection.sources} == {"edge", None}
     assert len(selection.sources) == 4
     assert len(selection.account.skipped) == 3
@@ -62,13 +62,13 @@ def test_by_site(folder: Path) -> None:
     ],
 )
 def test_by_date(folder: Path, options: dict[str, Any], days: set[int]) -> None:
-    selection = select(sorted(folder.glob("univx-prod-*")), Conditions(**options))
+    selection = select(sorted(folder.glob("univx-prod-*")), Window.of(**options))
     assert {source.date.day for source in selection.sources if source.date} == days
     assert len(selection.sources) + len(selection.account.skipped) == 3
 
 
 def test_rotated_logs_keep_their_slack_by_receipt(folder: Path) -> None:
-    wanted = Conditions(until="2014-09-10", by="received_at")
+    wanted = Window.of(until="2014-09-10", by="received_at")
     assert names(select(folder, wanted)) == ["tracking.log-20141002"]
 
 
@@ -79,11 +79,11 @@ def test_a_tar_is_opened_up(tmp_path: Path) -> None:
             member = tarfile.TarInfo(name)
             member.size = len(lines(1))
             tar.addfile(member, io.BytesIO(lines(1)))
-    selection = select(path, Conditions())
+    selection = select(path, Window())
     assert names(selection) == ["univx-prod-events-2014-10-01.log"]
     assert selection.inputs[0].path == str(path)
     assert selection.account.ignored == [f"{path}: x/notes.txt"]
-    skipped = select(path, Conditions(site="edge"))
+    skipped = select(path, Window.of(site="edge"))
     assert (skipped.sources, len(skipped.account.skipped)) == ([], 1)
 
 
@@ -95,7 +95,7 @@ def test_a_damaged_tar_fails_and_the_rest_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "a-tracking.tar"
     path.write_bytes(path.read_bytes()[:2000])
     (tmp_path / "b.log").write_bytes(lines(1))
-    selection = select(tmp_path, Conditions())
+    selection = select(tmp_path, Window())
     assert names(selection) == ["b.log"]
     assert [type(error) for error in selection.failures] == [SourceError]
     assert selection.account.failed == [str(selection.failures[0])]
@@ -105,14 +105,14 @@ def test_order_of_arguments_of_every_kind(folder: Path) -> None:
     source = Source("elsewhere", "elsewhere", 5, length=5)
     first, second = sorted(folder.glob("univx-prod-*"))[:2]
     with first.open("rb") as file:
-        selection = select([second, source, file, io.BytesIO(), str(first)], Conditions())
+        selection = select([second, source, file, io.BytesIO(), str(first)], Window())
     assert names(selection) == [second.name, "elsewhere", first.name, "stream", first.name]
 
 
 def test_an_open_file_is_described_by_its_name(folder: Path) -> None:
     path = folder / "univx-edge-events-2014-10-20.log"
     with path.open("rb") as file:
-        (source,) = select(file, Conditions()).sources
+        (source,) = select(file, Window()).sources
         assert (source.org, source.site, source.date) == (
             "univx",
             "edge",
@@ -126,7 +126,7 @@ def test_names_of_open_files_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "a\x1b[31m.log"
     path.write_bytes(lines(1))
     with path.open("rb") as file:
-        (source,) = select([file], Conditions()).sources
+        (source,) = select([file], Window()).sources
     assert source.name == "a\\x1b[31m.log"
     assert "\x1b" not in source.label
 
@@ -134,11 +134,11 @@ def test_names_of_open_files_are_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [[], (), 5, None, [5], [None], b"x", [b"x"], [[]]])
 def test_no_source(arguments: Any) -> None:
     with pytest.raises(ConfigError, match=r"^sources: "):
-        select(arguments, Conditions())
+        select(arguments, Window())
 
 
 def test_a_missing_path_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(MissingSourceError):
-        select([tmp_path / "none.log"], Conditions())
+        select([tmp_path / "none.log"], Window())
     with pytest.raises(MissingSourceError):
-        select(str(tmp_path / "*.log"), Conditions())
+        select(str(tmp_path / "*.log"), Window())

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import edxlogs.sources.source
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.sources.local import find
-from edxlogs.sources.source import Kind, Slack, Source, is_near, parse_slack, sniff
+from edxlogs.sources.source import Kind, Source, sniff
+from edxlogs.sources.window import Slack, is_near, parse_slack
 
 DAY_US = 86_400_000_000
 

@@ -21,9 +21,9 @@ from small_logs import COURSE, event, lines, write
 
 
 def hints(path: Path, home: Path | None = None, **asked: Any) -> list[str]:
-    conditions = Conditions(**asked)
+    conditions = Conditions.of(**asked)
     reader = Reader(make_query(conditions), Gpg(home=home, prompt=False), _core.Control())
-    return suggest(reader, select(path, conditions), conditions)
+    return suggest(reader, select(path, conditions.window), conditions)
 
 
 def test_the_nearest_course_and_type(tmp_path: Path) -> None:

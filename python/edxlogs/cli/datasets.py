@@ -121,7 +121,7 @@ def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[
     with ExitStack() as stack:
         stores = stores_there(stack, [wanted])
         is_known = partial(is_unchanged, list(stores.values()))
-        selection = select_sources(arguments, conditions, s3_of(options), options, is_known)
+        selection = select_sources(arguments, conditions.window, s3_of(options), options, is_known)
         leave_out(selection, [wanted])
         refuse_same(options["output"], options, selection)
         store = stores.get(wanted.folder) or open_store(stack, wanted)

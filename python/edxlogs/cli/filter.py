@@ -8,10 +8,10 @@ import click
 
 from edxlogs.cli.options import (
     Bytes,
+    condition_options,
     layout_options,
     reading_options,
     s3_options,
-    several,
     sources_argument,
 )
 from edxlogs.stops import put_off
@@ -31,39 +31,7 @@ Examples:
 @click.command("filter", epilog=EXAMPLES)
 @sources_argument
 @layout_options
-@several("--course", metavar="ID", help="Course id, or glob (course-v1:UnivX+CS101+*).")
-@several("--org", metavar="ORG", help="Organisation, whatever its case.")
-@several(
-    "--event-type",
-    metavar="TYPE",
-    help="Event type, or glob (edx.forum.*). Matches event_type or name: mobile events carry the"
-    " modern name there.",
-)
-@several("--category", metavar="NAME", help="Group of event types: video, problem, forum, ….")
-@several("--event-source", metavar="SOURCE", help="server, browser, mobile or task.")
-@several("--user", metavar="USER", help="Username or user id.")
-@click.option("--since", metavar="TIME", help="First day or instant (UTC), included.")
-@click.option("--until", metavar="TIME", help="Last day or instant (UTC), not included.")
-@click.option(
-    "--by",
-    type=click.Choice(["time", "received_at"]),
-    default="time",
-    show_default=True,
-    help="The time that --since and --until mean.",
-)
-@click.option(
-    "--slack",
-    metavar="BEFORE,AFTER",
-    help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
-)
-@several("--exclude-course", metavar="ID", help="As --course, excluded.")
-@several("--exclude-org", metavar="ORG", help="As --org, excluded.")
-@several("--exclude-event-type", metavar="TYPE", help="As --event-type, excluded.")
-@several("--exclude-category", metavar="NAME", help="As --category, excluded.")
-@several("--exclude-event-source", metavar="SOURCE", help="As --event-source, excluded.")
-@several("--exclude-user", metavar="USER", help="As --user, excluded.")
-@several("--exclude-site", metavar="SITE", help="As --site, excluded.")
-@several("--where", metavar="EXPRESSION", help="Condition on any field: event.grade >= 0.5.")
+@condition_options
 @click.option(
     "--course-from",
     type=click.Choice(["all", "context"]),

@@ -27,12 +27,11 @@ from edxlogs.cli.datasets import (
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.running import Command, select_sources
-from edxlogs.edx.layout import parse_days
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.dedupe import kind_of
 from edxlogs.events.query import Conditions
 from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
-from edxlogs.jobs.file import CONDITIONS, Job, listed, read_job
+from edxlogs.jobs.file import DATASET_CONDITIONS, Job, listed, read_job
 from edxlogs.store.file import OutputFile
 from edxlogs.text import many, shown
 
@@ -54,8 +53,8 @@ def run_job(path: Path, *, quiet: bool) -> int:
     with ExitStack() as stack:
         stores = stores_there(stack, wanted)
         is_known = partial(is_unchanged, list(stores.values()))
-        chosen = Conditions(site=options["site"], days=parse_days(options["days"]))
-        selection = select_sources(job.sources, chosen, s3_of(options), options, is_known)
+        chosen = Conditions.of(site=options["site"], days=options["days"])
+        selection = select_sources(job.sources, chosen.window, s3_of(options), options, is_known)
         leave_out(selection, wanted)
         targets = []
         for one in wanted:
@@ -149,11 +148,11 @@ def _wanted(job: Job, options: Mapping[str, Any], dataset: Mapping[str, Any]) ->
         "known_courses": None if known is None else job.path(known),
     }
     columns = listed(dataset.get("columns")) or None
-    conditions = {name: dataset[name] for name in CONDITIONS if name in dataset}
+    conditions = {name: dataset[name] for name in DATASET_CONDITIONS if name in dataset}
     return Wanted(
         job.path(dataset["output"]),
         form,
-        Conditions(**conditions, site=options["site"]),
+        Conditions.of(**conditions, site=options["site"]),
         query_options({**options, **more}, form, columns),
         dataset.get("salvage", False),
         kind_of(dedupe=options["dedupe"], within=options["dedupe_within"]),

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edxlogs.events.conditions import CONDITIONS, Condition, Kind
+
 if TYPE_CHECKING:
     from edxlogs.gpg.process import Gpg
     from edxlogs.s3.client import S3
@@ -118,6 +120,43 @@ def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: 
     return click.option(*names, multiple=True, help=help, metavar=metavar)
 
 
+def condition_options(function: F) -> F:
+    """Which events are wanted; `layout_options` has their site."""
+    of_events = [one for one in CONDITIONS if one.name != "site"]
+    options = [_condition(one) for one in of_events if one.kind is not Kind.EXPRESSIONS]
+    options.append(
+        click.option(
+            "--slack",
+            metavar="BEFORE,AFTER",
+            help="Days that a file's date may lie outside the time asked for, or all."
+            "  [default: 1,30]",
+        )
+    )
+    options += [
+        several(
+            f"--exclude-{one.name.replace('_', '-')}",
+            metavar=one.metavar,
+            help=f"As --{one.name.replace('_', '-')}, excluded.",
+        )
+        for one in CONDITIONS
+        if one.negatable
+    ]
+    options += [_condition(one) for one in of_events if one.kind is Kind.EXPRESSIONS]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _condition(one: Condition) -> Callable[[F], F]:
+    name = f"--{one.name.replace('_', '-')}"
+    if one.kind is Kind.MOMENT:
+        return click.option(name, metavar=one.metavar, help=one.help)
+    if one.kind is Kind.TIME:
+        times = click.Choice(["time", "received_at"])
+        return click.option(name, type=times, default="time", show_default=True, help=one.help)
+    return several(name, metavar=one.metavar, help=one.help)
+
+
 def gpg_of(options: dict[str, Any]) -> Gpg:
     """The gpg of those options."""
     from edxlogs.gpg.process import Gpg
@@ -182,9 +221,7 @@ def layout_options(function: F) -> F:
     for option in reversed(
         [
             click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
-            several(
-                "--site", metavar="SITE", help="prod, edge, …, as the names of the sources tell."
-            ),
+            _condition(next(one for one in CONDITIONS if one.name == "site")),
             click.option(
                 "--days",
                 metavar="FIRST..LAST",

@@ -18,8 +18,8 @@ from edxlogs import _core
 from edxlogs.account import Account, SourceAccount, summary
 from edxlogs.cli.options import gpg_of, partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.edx.layout import parse_days
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
+from edxlogs.events.conditions import NAMES
 from edxlogs.events.dedupe import Dedupe, kind_of, remarks
 from edxlogs.events.delivery import DatasetRun
 from edxlogs.events.query import Conditions, make_query
@@ -29,9 +29,9 @@ from edxlogs.events.target import DatasetTarget
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import Selection, select
-from edxlogs.sources.shards import in_shard, parse_shard
-from edxlogs.sources.source import DEFAULT_SLACK, Source, parse_slack
+from edxlogs.sources.source import Source
 from edxlogs.sources.transfers import Transfers
+from edxlogs.sources.window import DEFAULT_SLACK, Window, in_shard, parse_shard
 from edxlogs.stops import put_off
 from edxlogs.store.file import STDOUT, OutputFile, format_of, open_output
 from edxlogs.store.journal import Journal, finished_outputs, is_own
@@ -41,35 +41,13 @@ from edxlogs.threads import in_worker, worker_count
 
 T = TypeVar("T")
 
-_CONDITIONS = [
-    "course",
-    "org",
-    "event_type",
-    "category",
-    "event_source",
-    "user",
-    "site",
-    "exclude_course",
-    "exclude_org",
-    "exclude_event_type",
-    "exclude_category",
-    "exclude_event_source",
-    "exclude_user",
-    "exclude_site",
-    "where",
-]
-
 
 def run_filter(arguments: Sequence[str], **options: Any) -> int:
     """Run `edxlogs filter`; its exit status."""
-    slack = DEFAULT_SLACK if options["slack"] is None else parse_slack(options["slack"])
-    conditions = Conditions(
-        since=options["since"],
-        until=options["until"],
-        by=options["by"],
-        slack=slack,
-        days=parse_days(options["days"]),
-        **{name: list(options[name]) for name in _CONDITIONS},
+    conditions = Conditions.of(
+        days=options["days"],
+        slack=options["slack"] or DEFAULT_SLACK,
+        **{name: options[name] for name in NAMES},
     )
     if options["partition_by"] is not None:
         from edxlogs.cli.datasets import run_dataset
@@ -97,7 +75,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
     more = {"format": format_name, "salvage": options["salvage"], "dedupe": kind}
     asked = asked_for(conditions, {**what, **more})
     s3 = s3_of(options)
-    selection = select_sources(arguments, conditions, s3, options)
+    selection = select_sources(arguments, conditions.window, s3, options)
     selection.account.warnings += near_columns(query.column_names)
     refuse_same(target, options, selection)
     metadata = [
@@ -152,7 +130,7 @@ def keeps_what_is_done(delivery: Delivery) -> Iterator[None]:
 
 def run_check(arguments: Sequence[str], **options: Any) -> int:
     """Run `edxlogs check`; its exit status."""
-    conditions = Conditions(site=list(options["site"]), days=parse_days(options["days"]))
+    conditions = Conditions.of(site=options["site"], days=options["days"])
     query = make_query(
         conditions,
         collect="nothing",
@@ -161,7 +139,7 @@ def run_check(arguments: Sequence[str], **options: Any) -> int:
         max_line_bytes=options["max_line_bytes"],
         keep_rejects=options["rejects"] is not None,
     )
-    selection = select_sources(arguments, conditions, s3_of(options), options)
+    selection = select_sources(arguments, conditions.window, s3_of(options), options)
     refuse_same(STDOUT, options, selection)
     with ExitStack() as stack:
         command = Command(stack, query, conditions, selection, options)
@@ -190,7 +168,7 @@ def written_to(where: str) -> Iterator[None]:
 
 def select_sources(
     arguments: Sequence[str],
-    conditions: Conditions,
+    window: Window,
     s3: S3,
     options: dict[str, Any],
     is_known: Callable[[Source], bool] = lambda _: False,
@@ -199,7 +177,7 @@ def select_sources(
     shard = None if options.get("shard") is None else parse_shard(options["shard"])
     selection = select(
         arguments,
-        conditions,
+        window,
         partner=partner_of(options, arguments, needs_days=True),
         s3=s3,
         keep_going=True,
@@ -239,7 +217,7 @@ class Command:
         self._options = options
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
-        self.reader = Reader(query, gpg_of(options), control, conditions, transfers)
+        self.reader = Reader(query, gpg_of(options), control, conditions.window, transfers)
         self._own = finished_outputs(options.get("output", STDOUT))
         self._journal: Journal | None = None
         self._start = time.monotonic()

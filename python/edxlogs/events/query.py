@@ -2,108 +2,80 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from edxlogs import _core
 from edxlogs.edx.categories import event_types_of
-from edxlogs.edx.layout import Days
 from edxlogs.errors import ConfigError
-from edxlogs.sources.source import DEFAULT_SLACK, Slack
+from edxlogs.events.conditions import CONDITIONS, NAMES, Kind
+from edxlogs.sources.window import DEFAULT_SLACK, Slack, Window
 from edxlogs.text import shown
-from edxlogs.values import Moment, ReadValues, Values, micros, texts, values
+from edxlogs.values import Values, texts, values
 
 _MOST_LINE_BYTES = 1 << 30
+_OF_WINDOW = ("site", "exclude_site", "since", "until", "by")
 
 
-# Conditions that take values, or files of them.
-_KINDS = tuple(
-    f"{prefix}{kind}"
-    for prefix in ("", "exclude_")
-    for kind in ("course", "org", "event_type", "category", "event_source", "user", "site")
-)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """Which events are wanted. Kinds are joined by *and*, the values of one kind by *or*.
 
-    Each kind takes one value or several; `@FILE` stands for the lines of a file. See the help of
-    `edxlogs filter` for what they match. Sites and days choose among the sources, by their names.
+    Attributes:
+        window: the sites and the time of the events, which choose among the sources as well.
+        asked: the values of the other conditions, by their names in `CONDITIONS`.
     """
 
-    course: Values = None
-    org: Values = None
-    event_type: Values = None
-    category: Values = None
-    event_source: Values = None
-    user: Values = None
-    site: Values = None
-    exclude_course: Values = None
-    exclude_org: Values = None
-    exclude_event_type: Values = None
-    exclude_category: Values = None
-    exclude_event_source: Values = None
-    exclude_user: Values = None
-    exclude_site: Values = None
-    since: Moment = None
-    until: Moment = None
-    by: str = "time"
-    where: Values = None
-    slack: Slack | None = field(default_factory=lambda: DEFAULT_SLACK)
-    days: Days | None = None
+    window: Window = field(default_factory=Window)
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Read the files of values once: a pipe cannot be read again, and a file may change."""
-        for name in _KINDS:
-            setattr(self, name, ReadValues(values(name.replace("_", "-"), getattr(self, name))))
+    @classmethod
+    def of(
+        cls, *, days: str | None = None, slack: Slack | str | None = DEFAULT_SLACK, **given: Any
+    ) -> Self:
+        """Read what a user asks for: the names of `CONDITIONS`, each with one value or several.
+
+        Files of values are read here, once: a pipe cannot be read again, and a file may change.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        if unknown := given.keys() - set(NAMES):
+            raise TypeError(f"no condition: {', '.join(sorted(unknown))}")
+        times = {name: given[name] for name in _OF_WINDOW if name in given}
+        window = Window.of(days=days, slack=slack, **times)
+        asked = {}
+        for one in CONDITIONS:
+            read = texts if one.kind is Kind.EXPRESSIONS else values
+            for name in one.names:
+                if name not in _OF_WINDOW and (
+                    found := read(name.replace("_", "-"), given.get(name))
+                ):
+                    asked[name] = tuple(found)
+        return cls(window, asked)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of the condition of that name that takes some."""
+        sites = {"site": self.window.sites, "exclude_site": self.window.exclude_sites}
+        return sites[name] if name in sites else self.asked.get(name, ())
 
     def keywords(self) -> dict[str, Any]:
         """The conditions as `_core.Query` takes them.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a category is not known.
         """
-        if self.by not in ("time", "received_at"):
-            raise ConfigError(f"by: '{shown(self.by)}': is no time; use time or received_at")
-        since, until = micros("since", self.since), micros("until", self.until)
-        if since is not None and until is not None and since >= until:
-            raise ConfigError("since: is not before until; --until itself is not included")
-        event_types = values("event-type", self.event_type)
-        for category in values("category", self.category):
-            event_types += event_types_of(category)
-        excluded = values("exclude-event-type", self.exclude_event_type)
-        for category in values("exclude-category", self.exclude_category):
-            excluded += event_types_of(category)
-        return {
-            "courses": values("course", self.course),
-            "orgs": values("org", self.org),
-            "event_types": event_types,
-            "event_sources": values("event-source", self.event_source),
-            "users": values("user", self.user),
-            "sites": _sites("site", self.site),
-            "exclude_courses": values("exclude-course", self.exclude_course),
-            "exclude_orgs": values("exclude-org", self.exclude_org),
-            "exclude_event_types": excluded,
-            "exclude_event_sources": values("exclude-event-source", self.exclude_event_source),
-            "exclude_users": values("exclude-user", self.exclude_user),
-            "exclude_sites": _sites("exclude-site", self.exclude_site),
-            "since": since,
-            "until": until,
-            "by_received_at": self.by == "received_at",
-            "expressions": texts("where", self.where),
-        }
-
-    def wants_site(self, site: str | None) -> bool:
-        """Whether sources of a site are read; without one, each of their lines is asked."""
-        wanted, unwanted = _sites("site", self.site), _sites("exclude-site", self.exclude_site)
-        return site is None or ((not wanted or site in wanted) and site not in unwanted)
-
-    def wants_day(self, day: datetime.date | None) -> bool:
-        """Whether sources of a day are read; those without a day in their name are."""
-        return self.days is None or day in self.days
+        found: dict[str, Any] = {}
+        for one in CONDITIONS:
+            if one.kind in (Kind.MOMENT, Kind.TIME):
+                found[one.into] = getattr(self.window, one.into)
+                continue
+            for name in one.names:
+                into = found.setdefault(name.replace(one.name, one.into), [])
+                for value in self.values(name):
+                    into += event_types_of(value) if one.name == "category" else [value]
+        return found
 
     def shown(self) -> dict[str, Any]:
         """Those conditions that ask for something, for reports."""
@@ -112,14 +84,9 @@ class Conditions:
             for name, value in self.keywords().items()
             if value is not None and value is not False and value != []
         }
-        if self.days is not None:
-            asked["days"] = str(self.days)
+        if self.window.days is not None:
+            asked["days"] = str(self.window.days)
         return asked
-
-
-def _sites(what: str, given: Values) -> list[str]:
-    """Sites by the names that rows have: edX also writes `edx` for `prod`."""
-    return ["prod" if site == "edx" else site for site in values(what, given)]
 
 
 def make_query(

@@ -11,17 +11,17 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from edxlogs import _core
+from edxlogs.events.conditions import CONDITIONS
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.text import shown
-from edxlogs.values import values
 
 _SOURCES = 16
 _HEAD_BYTES = 64 * 1024
 _NEAREST = 3
-_COLUMNS = ("course_id", "org_id", "event_type", "name", "event_source", "site")
+_COLUMNS = tuple(column for one in CONDITIONS for column in one.columns)
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
 
 
@@ -35,24 +35,19 @@ def suggest(reader: Reader, selection: Selection, conditions: Conditions) -> lis
     """
     sample = _sample(reader, selection.sources)
     # URLs are types of their own, and may name people.
-    event_types = {one for one in sample["event_type"] | sample["name"] if not one.startswith("/")}
-    orgs = {org.lower() for org in sample["org_id"]}  # matched whatever their case
+    for name in ("event_type", "name"):
+        sample[name] = {one for one in sample[name] if not one.startswith("/")}
+    sample["site"] |= selection.sites
     hints = []
-    for what, asked, there in (
-        ("course", values("course", conditions.course), sample["course_id"]),
-        ("organisation", [org.lower() for org in values("org", conditions.org)], orgs),
-        ("event type", values("event-type", conditions.event_type), event_types),
-        (
-            "event source",
-            values("event-source", conditions.event_source),
-            sample["event_source"],
-        ),
-        ("site", conditions.keywords()["sites"], sample["site"] | selection.sites),
-    ):
+    for one in CONDITIONS:
+        asked = conditions.values(one.name) if one.columns else ()
+        there = set().union(*(sample[column] for column in one.columns))
+        if one.name == "org":  # matched whatever its case
+            asked, there = tuple(org.lower() for org in asked), {org.lower() for org in there}
         missing = [name for name in asked if not _matches_any(name, there)]
         if missing and there:
             named = ", ".join(shown(name) for name in _nearest(missing, there))
-            hints.append(f"nothing was kept; {what} in a sample of the sources: {named}")
+            hints.append(f"nothing was kept; {one.called} in a sample of the sources: {named}")
     return hints
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edxlogs.errors import ConfigError
+from edxlogs.events.conditions import CONDITIONS, Kind
 from edxlogs.text import shown
 
 _TEXT, _TEXTS, _NUMBER, _FLAG = (
@@ -43,23 +44,10 @@ _JOB = {
     "keep_reports": _NUMBER,
 }
 
-CONDITIONS = {
-    "course": _TEXTS,
-    "org": _TEXTS,
-    "event_type": _TEXTS,
-    "category": _TEXTS,
-    "event_source": _TEXTS,
-    "user": _TEXTS,
-    "exclude_course": _TEXTS,
-    "exclude_org": _TEXTS,
-    "exclude_event_type": _TEXTS,
-    "exclude_category": _TEXTS,
-    "exclude_event_source": _TEXTS,
-    "exclude_user": _TEXTS,
-    "since": _TEXT,
-    "until": _TEXT,
-    "by": _TEXT,
-    "where": _TEXTS,
+_KINDS = {Kind.VALUES: _TEXTS, Kind.EXPRESSIONS: _TEXTS, Kind.MOMENT: _TEXT, Kind.TIME: _TEXT}
+# Sites are those of the job: they choose its sources.
+DATASET_CONDITIONS = {
+    name: _KINDS[one.kind] for one in CONDITIONS if one.name != "site" for name in one.names
 }
 
 _DATASET = {
@@ -72,7 +60,7 @@ _DATASET = {
     "target_file_size": _NUMBER,
     "salvage": _FLAG,
     "overwrite": _FLAG,
-    **CONDITIONS,
+    **DATASET_CONDITIONS,
 }
 
 

@@ -18,14 +18,13 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import Counts
 from edxlogs.errors import DecryptError, EdxlogsError, FormatError, InflateError, SourceError
-from edxlogs.events.query import Conditions
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.process import Decryption, Gpg
 from edxlogs.gpg.verdict import Verdict
-from edxlogs.sources.selection import is_wanted
 from edxlogs.sources.source import STDIN, Kind, Readable, Source, cannot_open, kind_of, sniff
 from edxlogs.sources.tars import PackedTar
 from edxlogs.sources.transfers import Transfer, Transfers
+from edxlogs.sources.window import Window
 
 _PACKED = (".gz", ".gpg", ".tgz")
 _DRAIN_BYTES = 1 << 20
@@ -73,14 +72,14 @@ class Reader:
     """How sources are read: with which query, key ring and control.
 
     Attributes:
-        conditions: those of the query: their site, days and time choose among the members of a tar.
+        window: chooses among the members of a tar.
         transfers: open the sources of S3, in the order of the run; None: each when it is read.
     """
 
     query: _core.Query
     gpg: Gpg
     control: _core.Control
-    conditions: Conditions = field(default_factory=Conditions)
+    window: Window = field(default_factory=Window)
     transfers: Transfers | None = None
 
     def scan(
@@ -133,7 +132,7 @@ class Reader:
     def _scan(self, source: Source, bytes_from: Any, sink: Sink, how: _How) -> Scanned:
         """Scan what a source gives; whether it may be trusted is not weighed yet."""
         in_file = isinstance(bytes_from, str)
-        members = PackedTar(source, lambda member: is_wanted(member, self.conditions))
+        members = PackedTar(source, self.window.wants)
         counts, error = _core.scan(
             bytes_from,
             self.query,

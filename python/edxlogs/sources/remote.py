@@ -21,7 +21,7 @@ from edxlogs.text import shown
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from edxlogs.events.query import Conditions
+    from edxlogs.sources.window import Window
 
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 _SEEK_BYTES = 16 * 1024  # a tar's headers are far apart: more would be read for nothing
@@ -123,14 +123,14 @@ def list_url(s3: S3, url: str) -> Iterator[S3Object]:
             yield one
 
 
-def find_events(s3: S3, partner: str, conditions: Conditions) -> Found:
+def find_events(s3: S3, partner: str, window: Window) -> Found:
     """Find a partner's events in edX's own layout, of the sites and days wanted.
 
     Raises:
         MissingObjectError: there are none.
         S3Error: they cannot be listed.
     """
-    objects = event_objects(s3, partner, conditions.wants_site, conditions.days or Days())
+    objects = event_objects(s3, partner, window.wants_site, window.days or Days())
     found = _take(s3, objects, [], f"s3:// {partner}")
     if not found.sources:
         raise MissingObjectError(

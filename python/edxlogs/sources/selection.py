@@ -12,26 +12,13 @@ from edxlogs.account import Account
 from edxlogs.edx.layout import check_partner
 from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError
-from edxlogs.events.query import Conditions
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
 from edxlogs.sources.remote import Remote, find_events, find_objects
-from edxlogs.sources.source import (
-    DEFAULT_SLACK,
-    Found,
-    Kind,
-    Readable,
-    Slack,
-    Source,
-    is_near,
-    sniff,
-)
+from edxlogs.sources.source import Found, Kind, Readable, Source, sniff
 from edxlogs.sources.tars import expand_tar
+from edxlogs.sources.window import Window
 from edxlogs.text import shown
-from edxlogs.values import micros
-
-# edX dates a daily file by the receipt of its events, in UTC.
-_RECEIPT_SLACK = Slack(1, 1)
 
 
 @dataclass(slots=True)
@@ -70,7 +57,7 @@ class Selection:
 
 def select(
     arguments: Any,
-    conditions: Conditions,
+    window: Window,
     *,
     partner: str | None = None,
     s3: S3 | None = None,
@@ -82,7 +69,7 @@ def select(
     Args:
         arguments: one or several: paths, folders, globs, `-`, `s3://` URLs, `Source`s, or open
             binary files; none with a partner.
-        conditions: of which site, days and time choose among the sources.
+        window: chooses among the sources.
         partner: whose events in edX's bucket are sources too, after the others.
         s3: for what is there; None: as the AWS configuration says.
         keep_going: enter an argument that names nothing as failed, if another names something.
@@ -102,29 +89,17 @@ def select(
             " --partner"
         )
     selection = Selection(is_known=is_known)
-    for source in _Search(selection, conditions, s3 or S3(), keep_going).sources(several):
+    for source in _Search(selection, window, s3 or S3(), keep_going).sources(several):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
     selection.sites = {one.site for one in selection.sources if one.site is not None}
     found, selection.sources = selection.sources, []
     for source in found:
-        if is_wanted(source, conditions):
+        if window.wants(source):
             selection.sources.append(source)
         else:
             selection.account.skipped.append(source.label)
     return selection
-
-
-def is_wanted(source: Source, conditions: Conditions) -> bool:
-    """Tell by the site and the day of a source whether it is read."""
-    if not (conditions.wants_site(source.site) and conditions.wants_day(source.date)):
-        return False
-    since, until = micros("since", conditions.since), micros("until", conditions.until)
-    slack = conditions.slack
-    # A site's own rotated logs are dated by their rotation: only edX's names tell more.
-    if conditions.by == "received_at" and slack is DEFAULT_SLACK and source.org is not None:
-        slack = _RECEIPT_SLACK
-    return is_near(source, since, until, slack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +114,7 @@ class _Search:
     """The arguments of a run on their way to be sources."""
 
     selection: Selection
-    conditions: Conditions
+    window: Window
     s3: S3
     keep_going: bool
     _paths: list[str | os.PathLike[str]] = field(default_factory=list)
@@ -157,7 +132,7 @@ class _Search:
             if is_url:
                 self._find(partial(find_objects, self.s3, argument))
             elif isinstance(argument, _Partner):
-                self._find(partial(find_events, self.s3, argument.name, self.conditions))
+                self._find(partial(find_events, self.s3, argument.name, self.window))
             elif isinstance(argument, Source):
                 self._found.append(argument)
             elif hasattr(argument, "read"):

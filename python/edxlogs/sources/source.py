@@ -1,8 +1,7 @@
-"""What a source is, told by its bytes, and whether its day is near.
+"""What a source is, told by its bytes.
 
-`sniff` tells from the first bytes what a source holds, and `is_near` which files a time window
-cannot need. Sources are found by `local` and `remote`. Nothing here decrypts, inflates
-or reads a line.
+`sniff` tells from the first bytes what a source holds. Sources are found by `local` and `remote`.
+Nothing here decrypts, inflates or reads a line.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ import datetime
 import enum
 import errno
 import os
-import re
 import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from edxlogs.errors import ConfigError, MissingSourceError, SourceError
+from edxlogs.errors import MissingSourceError, SourceError
 from edxlogs.gpg.frame import looks_like_openpgp
 from edxlogs.text import shown
 
@@ -27,7 +25,6 @@ STDIN = "-"
 STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
 
 _SNIFF_BYTES = 64 * 1024
-_DAY_US = 86_400_000_000
 _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -122,17 +119,6 @@ class Kind(enum.Enum):
     """Cannot be looked at without taking bytes away: its reader decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slack:
-    """How many days a file's date may lie outside the time window."""
-
-    before_days: int = 1
-    after_days: int = 30
-
-
-DEFAULT_SLACK = Slack()
-
-
 def cannot_open(path: str, error: OSError) -> SourceError:
     """Make the error for a path that the system refuses."""
     where = shown(path) or "''"
@@ -190,43 +176,3 @@ def looks_like_tar(block: bytes) -> bool:
     except (tarfile.TarError, ValueError):
         return False
     return True
-
-
-def parse_slack(text: str) -> Slack | None:
-    """Read `BEFORE,AFTER` in days, or `all`, which is None: no file is left out by its date.
-
-    Raises:
-        ConfigError: the text is neither.
-    """
-    if text.strip() == "all":
-        return None
-    match = re.fullmatch(r"\s*([0-9]{1,6})\s*,\s*([0-9]{1,6})\s*", text)
-    if match is None:
-        raise ConfigError(f"bad slack: {shown(text)!r}: not two numbers of days; write 1,30 or all")
-    return Slack(int(match[1]), int(match[2]))
-
-
-def is_near(
-    source: Source,
-    since_us: int | None,
-    until_us: int | None,
-    slack: Slack | None = DEFAULT_SLACK,
-) -> bool:
-    """Tell whether the day of a source is near enough to a time window to be read.
-
-    Near are days from `slack.before_days` before the day of `since_us` to `slack.after_days` after
-    the day of `until_us`, both included, and every source without a day. The day of a rotated
-    `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the window as
-    it spans, even for a window of receipt.
-
-    Args:
-        source: the source.
-        since_us: start of the window, microseconds since 1970 UTC; None for no start.
-        until_us: end of the window; None for no end.
-        slack: None is near enough for all.
-    """
-    if slack is None or source.day is None:
-        return True
-    if since_us is not None and source.day < since_us // _DAY_US - slack.before_days:
-        return False
-    return until_us is None or source.day <= until_us // _DAY_US + slack.after_days

@@ -1,0 +1,183 @@
+"""Which sources a run reads, as their names tell: by site, by day, by time, by shard.
+
+Nothing here opens a source.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from edxlogs.edx.layout import Days, parse_days
+from edxlogs.errors import ConfigError
+from edxlogs.sources.source import Source
+from edxlogs.text import shown
+from edxlogs.values import Moment, Values, micros, values
+
+_DAY_US = 86_400_000_000
+TIMES = ("time", "received_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """How many days a file's date may lie outside the time window."""
+
+    before_days: int = 1
+    after_days: int = 30
+
+
+DEFAULT_SLACK = Slack()
+# edX dates a daily file by the receipt of its events, in UTC.
+_RECEIPT_SLACK = Slack(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which sources are read.
+
+    Attributes:
+        sites: those wanted, as rows call them; none means all.
+        exclude_sites: those not wanted.
+        days: of the sources by their names; None means all.
+        since: first instant of the events, microseconds since 1970 UTC; None for no start.
+        until: instant that follows the last one; None for no end.
+        by_received_at: whether these are times of receipt.
+        slack: days that a file's date may lie outside; None opens every file.
+        edx_slack: the same for files by edX's names: a site's own rotated logs are dated by their
+            rotation, so that only edX's names tell more.
+    """
+
+    sites: tuple[str, ...] = ()
+    exclude_sites: tuple[str, ...] = ()
+    days: Days | None = None
+    since: int | None = None
+    until: int | None = None
+    by_received_at: bool = False
+    slack: Slack | None = DEFAULT_SLACK
+    edx_slack: Slack | None = DEFAULT_SLACK
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        site: Values = None,
+        exclude_site: Values = None,
+        days: str | None = None,
+        since: Moment = None,
+        until: Moment = None,
+        by: str = "time",
+        slack: Slack | str | None = DEFAULT_SLACK,
+    ) -> Self:
+        """Read what a user asks for; `slack` may be text, as `parse_slack` takes it.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        if by not in TIMES:
+            raise ConfigError(f"by: '{shown(by)}': is no time; use {' or '.join(TIMES)}")
+        first, end = micros("since", since), micros("until", until)
+        if first is not None and end is not None and first >= end:
+            raise ConfigError("since: is not before until; --until itself is not included")
+        near = parse_slack(slack) if isinstance(slack, str) else slack
+        by_receipt = by == "received_at"
+        return cls(
+            _sites("site", site),
+            _sites("exclude-site", exclude_site),
+            parse_days(days),
+            first,
+            end,
+            by_receipt,
+            near,
+            _RECEIPT_SLACK if by_receipt and near is DEFAULT_SLACK else near,
+        )
+
+    def wants_site(self, site: str | None) -> bool:
+        """Whether sources of a site are read; without one, each of their lines is asked."""
+        is_wanted = not self.sites or site in self.sites
+        return site is None or (is_wanted and site not in self.exclude_sites)
+
+    def wants_day(self, day: datetime.date | None) -> bool:
+        """Whether sources of a day are read; those without a day in their name are."""
+        return self.days is None or day in self.days
+
+    def wants(self, source: Source) -> bool:
+        """Whether a source is read."""
+        if not (self.wants_site(source.site) and self.wants_day(source.date)):
+            return False
+        slack = self.slack if source.org is None else self.edx_slack
+        return is_near(source, self.since, self.until, slack)
+
+
+def _sites(what: str, given: Values) -> tuple[str, ...]:
+    """Sites by the names that rows have: edX also writes `edx` for `prod`."""
+    return tuple("prod" if site == "edx" else site for site in values(what, given))
+
+
+def parse_slack(text: str) -> Slack | None:
+    """Read `BEFORE,AFTER` in days, or `all`, which is None: no file is left out by its date.
+
+    Raises:
+        ConfigError: the text is neither.
+    """
+    if text.strip() == "all":
+        return None
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*,\s*([0-9]{1,6})\s*", text)
+    if match is None:
+        raise ConfigError(f"bad slack: {shown(text)!r}: not two numbers of days; write 1,30 or all")
+    return Slack(int(match[1]), int(match[2]))
+
+
+def is_near(
+    source: Source,
+    since_us: int | None,
+    until_us: int | None,
+    slack: Slack | None = DEFAULT_SLACK,
+) -> bool:
+    """Tell whether the day of a source is near enough to a time window to be read.
+
+    Near are days from `slack.before_days` before the day of `since_us` to `slack.after_days` after
+    the day of `until_us`, both included, and every source without a day. The day of a rotated
+    `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the window as
+    it spans, even for a window of receipt.
+
+    Args:
+        source: the source.
+        since_us: start of the window, microseconds since 1970 UTC; None for no start.
+        until_us: end of the window; None for no end.
+        slack: None is near enough for all.
+    """
+    if slack is None or source.day is None:
+        return True
+    if since_us is not None and source.day < since_us // _DAY_US - slack.before_days:
+        return False
+    return until_us is None or source.day <= until_us // _DAY_US + slack.after_days
+
+
+def in_shard(source: Source, shard: tuple[int, int], *, whole_days: bool = False) -> bool:
+    """Whether a source is in shard I of N: this follows from its name alone.
+
+    With `whole_days`, all sources of a site and day are in the same one.
+    """
+    number, count = shard
+    name = source.name
+    if whole_days and source.date is not None:
+        name = f"{source.site} {source.date}"
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).digest()
+    return int.from_bytes(digest[:8]) % count == number - 1
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read `I/N`.
+
+    Raises:
+        ConfigError: it is none, or out of range.
+    """
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ConfigError(
+            f"shard: '{shown(text)}': is none; write I/N, such as 1/8, with I from 1 to N"
+        )
+    return int(number), int(count)
