@@ -60,7 +60,8 @@ class Fault:
         wrong: change the last byte of the body, and keep its length.
         rate: pass on so many bytes of the body a second.
         silent: break the connection without an answer.
-        before: called before the request is passed on, to change what is there.
+        before: called before the request is passed on, to change what is there; what comes
+            meanwhile, as from a client that waits no longer, is passed on when it is changed.
     """
 
     cut: int | None = None
@@ -97,6 +98,7 @@ class FaultProxy:
         self._upstream = (upstream.hostname or "", upstream.port or 80)
         self._planned: list[_Planned] = []
         self._lock = threading.Condition()
+        self._changing = threading.Lock()
         self.rate: float | None = None
         self._requests: list[Request] = []
         self._under_way = 0
@@ -178,8 +180,9 @@ class FaultProxy:
         url = urlsplit(client.path)
         status = sent = 0
         try:
-            if fault.before is not None:
-                fault.before()
+            with self._changing:
+                if fault.before is not None:
+                    fault.before()
             if fault.silent:
                 _break(client)
             elif fault.status is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -355,9 +356,13 @@ class TestReader:
     def test_replaced_while_it_is_read(
         self, s3_server: Server, proxy: FaultProxy, source: S3Object
     ) -> None:
-        replace = lambda: s3_server.client().put_object(  # noqa: E731
-            Bucket="logs", Key="a.log", Body=self.CONTENT[::-1]
-        )
+        client = s3_server.client()
+
+        def replace() -> None:
+            # As on a loaded machine: the reader waits no longer, and asks again meanwhile.
+            time.sleep(1.5 * s3_retry.READ_SECONDS)
+            client.put_object(Bucket="logs", Key="a.log", Body=self.CONTENT[::-1])
+
         proxy.plan(Fault(cut=1000))
         proxy.plan(Fault(before=replace))
         with pytest.raises(S3Error) as caught:
