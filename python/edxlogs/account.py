@@ -108,6 +108,11 @@ class SourceAccount:
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Take a document apart, as `asdict` makes it."""
+        return cls(**{**document, "counts": Counts.of(document["counts"])})
+
 
 @dataclass(slots=True)
 class Account:

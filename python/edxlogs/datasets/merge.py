@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edxlogs.account import Account
+from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.target import without
 from edxlogs.store import disk
@@ -49,8 +49,8 @@ def merge(shards: Sequence[Path], store: Store) -> Account:
         if (segment := _segment(shard, manifest, store, started)) is not None:
             store.commit(segment)
         for one in inputs:
-            account.sources.append(one.account)
-            account.rows_written += one.account.counts.rows
+            account.sources.append(SourceAccount.of(one.account))
+            account.rows_written += one.rows
     account.check()
     return account
 

@@ -28,7 +28,7 @@ def runs_of(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         run["commits"] += 1
         for one in segment.inputs:
             run["sources" if one.is_done else "withheld"] += 1
-            run["rows"] += one.account.counts.rows
+            run["rows"] += one.rows
         run["added"] += sum(file.holds_rows for file in segment.added)
         run["removed"] += sum(holds_rows(path) for path in segment.removed)
         if segment.ended is not None:

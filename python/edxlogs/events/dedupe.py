@@ -79,7 +79,7 @@ class Dedupe:
                 continue
             for at, number in enumerate(group[:first]):
                 one = known(number)
-                if one is None or (one.account.counts.kept and hashes(one) is None):
+                if one is None or (one.account["counts"]["kept"] and hashes(one) is None):
                     first = at
                     break
             pending.update(group[first:])

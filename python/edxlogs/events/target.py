@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -161,7 +161,7 @@ class DatasetTarget:
                     replaced.add(known.number)
             elif known is not None and known.is_done and not self.store.replaces_all:
                 # The rows that are there stay, until its new release is whole.
-                self._withheld[one.identity.key] = one.account
+                self._withheld[one.identity.key] = SourceAccount.of(one.account)
                 continue
             segment.inputs.append(one)
             if share.part is not None:
@@ -198,7 +198,8 @@ class DatasetTarget:
             elif known is not None and known.is_done:
                 compared.append(known.number)
         number = self.store.manifest.next_number + len(before)
-        return Input(number, share.identity, account, compared)
+        rows = account.counts.rows
+        return Input(number, share.identity, account.status, rows, asdict(account), compared)
 
     def _name(self, delivered: Sequence[tuple[Source, Identity]]) -> str:
         """A name for the files of a group that no file has yet."""
@@ -231,7 +232,8 @@ class DatasetTarget:
 
     def _rejects(self, one: Input, part: _core.SplitPart) -> list[DataFile]:
         """The rejected lines of an input as a file beside the manifest."""
-        if not self.keeps_rejects or one.account.counts.rejected == 0:
+        rejected = one.account["counts"]["rejected"]
+        if not self.keeps_rejects or rejected == 0:
             return []
         staged = self.store.new / f"rejects-{one.number}"
         try:
@@ -243,9 +245,9 @@ class DatasetTarget:
                 size = file.tell()
         except OSError as error:
             raise cannot_write(self.store.name, error) from error
-        runs = [(one.number, one.account.counts.rejected)]
+        runs = [(one.number, rejected)]
         path = f"{REJECTS}/{one.number}"
-        return [DataFile(path, staged.name, one.account.counts.rejected, size, sha256, runs)]
+        return [DataFile(path, staged.name, rejected, size, sha256, runs)]
 
     def _keep_hashes(self, one: Input, path: Path | None) -> list[DataFile]:
         """The hashes of an input's lines as a file beside the manifest."""
@@ -264,14 +266,14 @@ class DatasetTarget:
 
     def tell_all(self, identities: Sequence[Identity]) -> None:
         """The account of all sources, as the manifest has it."""
-        held = {one.identity.key: one.account for one in self._held}
+        held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
         for identity in identities:
             account = self._withheld.get(identity.key) or held.get(identity.key)
             if account is None:
                 known = self._known(identity)
                 if known is None:
                     raise InternalError(f"{shown(identity.key)}: is in no segment; report it")
-                account = known.account
+                account = SourceAccount.of(known.account)
             self.account.sources.append(account)
             self.account.rows_written += account.counts.rows
         self.account.check()

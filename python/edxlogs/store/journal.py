@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ class Journal:
         if known is None or not known.is_done or known.identity != identity:
             return None
         held = sum(file.rows for file in self._files.get(known.number, {}).values())
-        return known if held == known.account.counts.rows else None
+        return known if held == known.rows else None
 
     def hashes(self, one: Input) -> Path | None:
         """Where the hashes of its lines are, if it was compared."""
@@ -118,7 +118,7 @@ class Journal:
         kept, file = next(iter(files.items()), ("nothing", None))
         path = folder if file is None else folder / file.path
         return KeptPart(
-            known.account,
+            SourceAccount.of(known.account),
             _core.Part.open(path, kept),
             None if rejects is None else folder / rejects.path,
         )
@@ -202,7 +202,9 @@ class Journal:
             rows = 0 if name.endswith((_REJECTS, _HASHES)) else account.counts.rows
             # Its checksum is not taken, as nobody but us reads it.
             self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
-        self._segment.inputs.append(Input(number, identity, account, compared))
+        self._segment.inputs.append(
+            Input(number, identity, account.status, account.counts.rows, asdict(account), compared)
+        )
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._commit()
 

@@ -21,7 +21,6 @@ from typing import Any, Self
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Counts, SourceAccount
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.store import disk
 from edxlogs.text import shown
@@ -53,36 +52,34 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A source that was read, and what became of its lines.
+    """Something that was read, and what became of it.
 
     Attributes:
         number: its own, among all that were ever read.
         identity: which release of it.
-        account: of its lines.
+        status: as its owner calls it; `withheld` if its rows are not in the dataset.
+        rows: of it that are in the dataset.
+        account: what its owner wants to know of it again: plain data for JSON, which only its
+            owner makes and reads.
         compared: numbers of those whose lines it does not hold again, in their order.
     """
 
     number: int
     identity: Identity
-    account: SourceAccount
+    status: str
+    rows: int
+    account: dict[str, Any]
     compared: list[int] = field(default_factory=list)
 
     @property
     def is_done(self) -> bool:
         """Whether its rows are in the dataset; one that was withheld is read again."""
-        return self.account.status != "withheld"
+        return self.status != "withheld"
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
         """Take a document apart."""
-        account = dict(document["account"])
-        account["counts"] = Counts.of(account["counts"])
-        return cls(
-            document["number"],
-            Identity(**document["identity"]),
-            SourceAccount(**account),
-            document.get("compared", []),
-        )
+        return cls(**{**document, "identity": Identity(**document["identity"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,11 @@ segment to the manifest, and switches its head; only then do they get their plac
 replace go. A run that finds the last commit half carried out carries it out: a file that still
 stands among the new ones gets its place, and one that was replaced goes. So a crash at any moment
 leaves, by the manifest, the state before a commit or after it.
+
+What the rows are of is nothing to the store. Whoever publishes by it opens a `Store`, `claim`s it
+for a query (`format`, `partition_by`, and whatever tells its rows from others), writes new files
+below `new`, and `commit`s a `Segment`: files added and removed, and the `Input`s that were read,
+each with the account that its owner reads back from `manifest.newest`.
 """
 
 from __future__ import annotations
