@@ -22,7 +22,8 @@ SECONDS = 60.0  # no run of a test takes this long: it hangs
 EAGER = (
     *(sys.executable, "-P", "-c"),
     "import sys\n"
-    "from edxlogs import cli, inputs, journal\n"
+    "from edxlogs import cli\n"
+    "from edxlogs.store import inputs, journal\n"
     "journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0\n"
     "inputs.GROUP_INPUTS = 2\n"
     "sys.exit(cli.run(sys.argv[1:]))\n",
