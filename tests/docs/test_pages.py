@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edxlogs.cli import config
 from edxlogs.edx.categories import categories
-from edxlogs.jobs import config
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

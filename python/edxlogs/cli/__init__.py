@@ -91,7 +91,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Filter edX tracking logs at the speed of gunzip, and account for every line."""
-    from edxlogs.jobs.config import read_config
+    from edxlogs.cli.config import read_config
 
     ctx.default_map = dict.fromkeys(_COMMANDS, read_config())
 

@@ -45,6 +45,6 @@ def command(folder: Path, **options: Any) -> int:
     DIR is a dataset of edxlogs filter --partition-by. Values are exact; partitions, row groups and
     columns that are not wanted are not read. A dataset of JSON Lines gives its lines as they are.
     """
-    from edxlogs.cli.reading_datasets import cat_dataset
+    from edxlogs.datasets.cat import cat_dataset
 
     return cat_dataset(folder, options)

@@ -30,6 +30,6 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     The exit status is 1 if a source is damaged. Lines that are no events are counted, by reason.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.cli.running import run_check
+        from edxlogs.jobs.filter import run_check
 
     return run_check(sources, **options)

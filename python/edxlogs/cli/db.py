@@ -126,6 +126,6 @@ def convert_command(packages: tuple[str, ...], **options: Any) -> int:
     rows appear when it has passed its checks; one that has not is named and left out.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.cli.db_converting import run_convert
+        from edxlogs.jobs.convert import run_convert
 
     return run_convert(packages, **options)

@@ -119,6 +119,6 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     stands for the values in a file, one a line.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.cli.running import run_filter
+        from edxlogs.jobs.filter import run_filter
 
     return run_filter(sources, **options)

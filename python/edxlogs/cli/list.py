@@ -39,6 +39,6 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     buckets, and --partner says whose folder.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.cli.listing import run_list
+        from edxlogs.jobs.listing import run_list
 
     return run_list(sources, **options)

@@ -22,6 +22,6 @@ def command(job: Path, *, quiet: bool) -> int:
     Each source is read once, however many datasets want its events, and one that is done for all of
     them is not opened. The last line tells in one sentence how it ended.
     """
-    from edxlogs.cli.job import run_job
+    from edxlogs.jobs.run import run_job
 
     return run_job(job, quiet=quiet)

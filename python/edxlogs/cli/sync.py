@@ -49,6 +49,6 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     What is encrypted stays so. Nothing is deleted.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.cli.syncing import run_sync
+        from edxlogs.jobs.sync import run_sync
 
     return run_sync(sources, **options)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edxlogs import _core
-from edxlogs.cli.running import split_columns, written_to
 from edxlogs.datasets.reader import data_files, dataset
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
+from edxlogs.jobs.filter import split_columns, written_to
 from edxlogs.store.file import STDOUT, OutputFile, format_of
 from edxlogs.store.manifest import Manifest
 from edxlogs.store.store import open_manifest, place_of

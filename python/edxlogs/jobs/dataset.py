@@ -15,18 +15,18 @@ import orjson
 from edxlogs import _core
 from edxlogs.account import Account
 from edxlogs.cli.options import s3_of
-from edxlogs.cli.running import (
+from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
+from edxlogs.events.dedupe import kind_of
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.suggestions import near_columns
+from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
+from edxlogs.jobs.filter import (
     Command,
     asked_for,
     refuse_same,
     select_sources,
     split_columns,
 )
-from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
-from edxlogs.events.dedupe import kind_of
-from edxlogs.events.query import Conditions, make_query
-from edxlogs.events.suggestions import near_columns
-from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
 from edxlogs.s3.client import SCHEME
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source

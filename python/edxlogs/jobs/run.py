@@ -14,7 +14,13 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account
-from edxlogs.cli.datasets import (
+from edxlogs.cli.options import s3_of
+from edxlogs.cli.progress import tell
+from edxlogs.errors import ConfigError, OutputError
+from edxlogs.events.dedupe import kind_of
+from edxlogs.events.query import Conditions
+from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
+from edxlogs.jobs.dataset import (
     Wanted,
     end,
     is_unchanged,
@@ -24,14 +30,8 @@ from edxlogs.cli.datasets import (
     query_options,
     stores_there,
 )
-from edxlogs.cli.options import s3_of
-from edxlogs.cli.progress import tell
-from edxlogs.cli.running import Command, select_sources
-from edxlogs.errors import ConfigError, OutputError
-from edxlogs.events.dedupe import kind_of
-from edxlogs.events.query import Conditions
-from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
 from edxlogs.jobs.file import DATASET_CONDITIONS, Job, listed, read_job
+from edxlogs.jobs.filter import Command, select_sources
 from edxlogs.store.file import OutputFile
 from edxlogs.text import many, shown
 

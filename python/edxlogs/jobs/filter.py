@@ -50,7 +50,7 @@ def run_filter(arguments: Sequence[str], **options: Any) -> int:
         **{name: options[name] for name in NAMES},
     )
     if options["partition_by"] is not None:
-        from edxlogs.cli.datasets import run_dataset
+        from edxlogs.jobs.dataset import run_dataset
 
         return run_dataset(arguments, conditions, options)
     target: str = options["output"]
