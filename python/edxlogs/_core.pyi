@@ -6,8 +6,6 @@ from typing import Any, Protocol, final
 
 from typing_extensions import disjoint_base
 
-from edxlogs.errors import EdxlogsError
-
 __all__ = [
     "DEBUG",
     "BatchStream",
@@ -362,7 +360,7 @@ def scan(
     threads: int = 1,
     control: Control,
     hashes: LineHashes | None = None,
-) -> tuple[dict[str, Any], EdxlogsError | None]:
+) -> tuple[dict[str, Any], BaseException | None]:
     """Scan one source to its end, with the interpreter released.
 
     Args:
@@ -470,7 +468,7 @@ def convert(
     metadata: Sequence[tuple[str, str]] = ...,
     threads: int = 1,
     control: Control,
-) -> tuple[dict[str, Any], EdxlogsError | None]:
+) -> tuple[dict[str, Any], BaseException | None]:
     """Read one file of a database package to its end, with the interpreter released.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.arrow_stream import ArrowStream
-from edxlogs.errors import ConfigError, ParseError, StoppedError
+from edxlogs.errors import ConfigError, ParseError, StoppedError, told
 from edxlogs.events.dedupe import Dedupe, kind_of, remarks
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.suggestions import near_columns
@@ -93,7 +93,7 @@ class BatchStream(ArrowStream):
                 path=source.label,
                 status="delivered" if error is None else "withheld",
                 counts=counts,
-                error=None if error is None else str(error),
+                error=None if error is None else told(error, source.label),
                 warnings=scanned.warnings,
             )
         )

@@ -153,16 +153,19 @@ class ArrowStream(_core.BatchStream, ABC):
             ) from None
         reader = pyarrow.RecordBatchReader.from_stream(self)
         while True:
+            error: BaseException | None
             try:
                 batch = reader.read_next_batch()
             except StopIteration:
                 return
             except (pyarrow.ArrowException, OSError):
                 # Where it was Ctrl-C that ended the wait, this call lets it through as itself.
-                if (error := self._failure()) is not None:
-                    raise error from None
-                raise
-            yield batch
+                if (error := self._failure()) is None:
+                    raise
+            else:
+                yield batch
+                continue
+            raise error  # outside of the block above: with its own cause and context
 
     def _failure(self) -> BaseException | None:
         return self._error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 
 
 class EdxlogsError(Exception):
@@ -18,7 +17,10 @@ class EdxlogsError(Exception):
         line: number of the physical line in the source, from 1.
         byte: offset from 0: with a line that of its first byte in the expanded source, else of the
             damage in the source as it was read.
+        errno: the system's number of what went wrong; None if the system is not to blame.
     """
+
+    errno: int | None = None  # in front of OSError's own, which gets lost between processes
 
     def __init__(
         self,
@@ -26,12 +28,14 @@ class EdxlogsError(Exception):
         source: str | None = None,
         line: int | None = None,
         byte: int | None = None,
+        errno: int | None = None,
     ) -> None:
         # One argument only: OSError would take several for errno, strerror and file names.
         super().__init__(message)
         self.source = source
         self.line = line
         self.byte = byte
+        self.errno = errno
 
     def __str__(self) -> str:
         message = str(self.args[0]) if self.args else ""
@@ -86,7 +90,23 @@ class ConfigError(EdxlogsError, ValueError):
 
 
 class OutputError(EdxlogsError, OSError):
-    """The output cannot be written."""
+    """The output cannot be written.
+
+    Attributes:
+        is_placed: whether the message says which output; the compiled module does not know it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        source: str | None = None,
+        line: int | None = None,
+        byte: int | None = None,
+        errno: int | None = None,
+        is_placed: bool = True,
+    ) -> None:
+        super().__init__(message, source, line, byte, errno)
+        self.is_placed = is_placed
 
 
 class StoppedError(EdxlogsError):
@@ -101,7 +121,11 @@ class ResumableInterrupt(KeyboardInterrupt):
     """Ctrl-C, after something was done that the same command need not do again."""
 
 
-_OS_ERROR = re.compile(r"\(os error ([0-9]+)\)$")  # as Rust ends it
+def told(error: Exception, where: str) -> str:
+    """One line about an error. Ours say where themselves; a caller's file may raise anything."""
+    if isinstance(error, EdxlogsError):
+        return str(error)
+    return str(EdxlogsError(f"{where}: reading it failed: {type(error).__name__}: {error}"))
 
 
 def cannot_write(where: str, error: OSError) -> OutputError:
@@ -111,13 +135,11 @@ def cannot_write(where: str, error: OSError) -> OutputError:
         where: the output, as messages call it.
         error: of the system, or of the compiled module; one that names its place stays as it is.
     """
-    told = str(error)
-    if isinstance(error, OutputError) and told.startswith(("output: ", "manifest: ")):
+    if isinstance(error, OutputError) and error.is_placed:
         return error
-    found = _OS_ERROR.search(told)
-    number = error.errno if found is None else int(found[1])
-    why = told if number is None else os.strerror(number)
-    return OutputError(f"output: {where}: {why}; {_what_to_do(number)}")
+    number = error.errno
+    why = str(error) if number is None else os.strerror(number)
+    return OutputError(f"output: {where}: {why}; {_what_to_do(number)}", errno=number)
 
 
 def _what_to_do(number: int | None) -> str:

@@ -41,7 +41,7 @@ class Chunks:
         return chunk
 
 
-def scan(source: Any, **options: Any) -> tuple[dict[str, Any], Exception | None]:
+def scan(source: Any, **options: Any) -> tuple[dict[str, Any], BaseException | None]:
     query = make_query(Conditions(), collect="nothing")
     usual: dict[str, Any] = {"name": "x", "control": _core.Control()}
     return _core.scan(source, query, None, **(usual | options))
@@ -58,14 +58,24 @@ def test_file_objects_may_give_any_size(size: int, threads: int) -> None:
     assert counts["bytes_read"] == len(packed)
 
 
-@pytest.mark.parametrize(
-    "bad", [None, "text", 5, bytearray(b"{}"), ValueError("no"), OSError(5, "x")]
-)
-def test_file_objects_that_fail(bad: object) -> None:
+@pytest.mark.parametrize("bad", [None, "text", 5, bytearray(b"{}")])
+def test_file_objects_that_give_no_bytes(bad: object) -> None:
     for before in ([], [lines(3)]):
         _, error = scan(Chunks([*before, bad]))
         assert isinstance(error, SourceError)
         assert error.source == "x"
+        assert f"gives {type(bad).__name__}, not bytes" in str(error)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("bad", [ValueError("no"), OSError(5, "x"), ConnectionResetError()])
+def test_file_objects_that_fail(bad: Exception, threads: int) -> None:
+    """What they raise comes back as it is, out of gzip and out of a tar as well."""
+    packed = gzip.compress(lines(30))
+    for before in ([], [lines(3)], [packed], [packed[:-20]]):
+        _, error = scan(Chunks([*before, bad]), threads=threads)
+        assert error is bad
+        assert error.__traceback__ is not None
 
 
 def test_inputs_of_every_kind(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import inspect
 import os
@@ -122,6 +123,32 @@ def test_every_kind(kind: type[EdxlogsError], ring: Ring, tmp_path: Path) -> Non
     assert message
     assert "\n" not in message
     assert (error.source is not None) == (kind in WITH_SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "number"),
+    [
+        ("none", None, MissingSourceError, errno.ENOENT),
+        ("", None, SourceError, errno.EISDIR),
+        ("a" * 300, None, SourceError, errno.ENAMETOOLONG),
+        ("a.log", gzip.compress(lines(9))[:-9], InflateError, None),
+        ("a.log", gzip.compress(lines(9))[:-8] + bytes(8), InflateError, None),
+        ("a.log", b"PK\3\4" + bytes(99), FormatError, None),
+        ("a.log", b"no event\n", ParseError, None),
+    ],
+)
+def test_every_kind_of_the_core(
+    tmp_path: Path, name: str, content: bytes | None, kind: type[EdxlogsError], number: int | None
+) -> None:
+    """Kind and number come with the error, not in its message."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    query = make_query(Conditions(), keep_rejects=True)
+    control = _core.Control()
+    stream = _core.BatchStream(query, control)
+    _, error = _core.scan(tmp_path / name, query, stream.writer(), name="x", control=control)
+    assert type(error) is kind
+    assert (error.source, error.errno) == ("x", number)
 
 
 def test_none_is_left_out() -> None:

@@ -78,7 +78,7 @@ def test_no_secret_key_names_the_keys(ring: Ring, stranger: Path, decrypt: Decry
     assert verdict == Verdict(error=verdict.error)
     assert subkey in str(verdict.error)
     assert "gpg --import" in str(verdict.error)
-    assert verdict.error is not None
+    assert isinstance(verdict.error, DecryptError)
     assert verdict.error.source == "name"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import json
 import os
@@ -257,8 +258,9 @@ def test_an_output_takes_no_file_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"precious")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for name in ("there", "link"):
-        with pytest.raises(FileExistsError):
+        with pytest.raises(FileExistsError) as caught:
             _core.Output(tmp_path / name, query_for("csv"), "csv", [])
+        assert caught.value.errno == errno.EEXIST
     assert (tmp_path / "there").read_bytes() == b"precious"
     assert not (tmp_path / "elsewhere").exists()
 
@@ -268,10 +270,12 @@ def test_a_full_disk(logs: list[Path], format_name: str) -> None:
     query = query_for(format_name)
     with open("/dev/full", "wb", buffering=0) as full:
         output = _core.Output(full.fileno(), query, format_name, [])
-        with pytest.raises(OutputError, match="No space left"):  # noqa: PT012
+        with pytest.raises(OutputError, match="No space left") as caught:  # noqa: PT012
             for _ in range(20):
                 output.append(make_part(logs[2], query, format_name, LARGE, None))
             output.finish(sync=False)
+    assert caught.value.errno == errno.ENOSPC
+    assert not caught.value.is_placed
 
 
 def test_a_hidden_file_that_cannot_be_made(logs: list[Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +261,87 @@ def test_a_broken_link_in_a_folder_fails_at_the_end(tmp_path: Path) -> None:
     assert count == 5
     assert not stream.verified
     assert stream.account.failed
+
+
+class Breaks:
+    """A caller's file that gives what it has, and then raises."""
+
+    def __init__(self, content: bytes, error: BaseException) -> None:
+        self._file = io.BytesIO(content)
+        self._error = error
+
+    def read(self, size: int, /) -> bytes:
+        if chunk := self._file.read(size):
+            return chunk
+        self.fails()
+        raise AssertionError
+
+    def fails(self) -> None:
+        raise self._error from KeyError("the cause")
+
+
+class OwnError(Exception):
+    """Of the caller."""
+
+
+ERRORS: list[tuple[type[BaseException], tuple[object, ...]]] = [
+    (ZeroDivisionError, ("1 / 0",)),
+    (OwnError, ("a\nb", 5)),
+    (OSError, (5, "x")),
+    (BrokenPipeError, ()),
+]
+
+
+@pytest.mark.parametrize("content", [b"", lines(3000)], ids=["at once", "in the middle"])
+@pytest.mark.parametrize(("kind", "arguments"), ERRORS)
+def test_what_a_callers_file_raises(
+    kind: type[Exception], arguments: tuple[object, ...], content: bytes, tmp_path: Path
+) -> None:
+    """It reaches the caller as it was, after the sources that are good."""
+    error = kind(*arguments)
+    good = write(tmp_path / "good.log", lines(7))
+    stream = edxlogs.filter([Breaks(content, error), good], threads=2)
+    rows = 0
+    with pytest.raises(kind) as caught:  # noqa: PT012
+        for batch in stream:
+            rows += batch.num_rows
+    assert caught.value is error
+    assert isinstance(error.__cause__, KeyError)
+    assert "fails" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert rows == content.count(b"\n") + 7
+    assert not stream.verified
+    broken, whole = stream.account.sources
+    assert (broken.status, whole.status) == ("withheld", "delivered")
+    assert kind.__name__ in str(broken.error)
+    assert "\n" not in str(broken.error)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=["Ctrl-C", "exit"])
+@pytest.mark.parametrize("content", [b"", lines(3000)], ids=["at once", "in the middle"])
+def test_a_callers_file_that_ends_everything(
+    error: BaseException, content: bytes, many: Path
+) -> None:
+    before = usage()
+    stream = edxlogs.filter([Breaks(content, error), many], threads=1)
+    with pytest.raises(type(error)) as caught:
+        list(stream)
+    assert caught.value is error
+    assert not stream.verified
+    assert len(stream.account.sources) == 0
+    assert settles_to(before)
+
+
+@needs_gpg
+@pytest.mark.parametrize(("kind", "arguments"), [*ERRORS, (KeyboardInterrupt, ())])
+def test_what_a_callers_encrypted_file_raises(
+    kind: type[BaseException], arguments: tuple[object, ...], ring: Ring
+) -> None:
+    error = kind(*arguments)
+    message = ring.encrypt(data=lines(5000))
+    stream = edxlogs.filter(Breaks(message[: len(message) // 2], error), gnupg_home=ring.path)
+    with pytest.raises(kind) as caught:
+        list(stream)
+    assert caught.value is error
 
 
 @needs_gpg

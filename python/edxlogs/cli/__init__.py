@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import io
@@ -178,7 +179,7 @@ def _is_closed_pipe(error: EdxlogsError) -> bool:
     """Whether an output failed because its reader is gone."""
     from edxlogs.errors import OutputError
 
-    return isinstance(error, OutputError) and "Broken pipe" in str(error)
+    return isinstance(error, OutputError) and error.errno == errno.EPIPE
 
 
 def _silence() -> None:

@@ -62,17 +62,16 @@ class Converted:
 
     counts: Counts
     courses: dict[str, int] = field(default_factory=dict)
-    error: EdxlogsError | None = None
+    error: Exception | None = None
     warning: str | None = None
     said: dict[str, Any] = field(default_factory=dict)
 
 
 class Progressing:
-    """A member's reader that lets others know how much was read, and keeps what it raised."""
+    """A member's reader that lets others know how much was read."""
 
     def __init__(self, label: str, reader: Readable, count: Callable[[int], None]) -> None:
         self.label = label
-        self.error: EdxlogsError | None = None
         self.bytes_read = 0
         self._reader = reader
         self._count = count
@@ -94,15 +93,13 @@ class Progressing:
     def _read(self, size: int) -> bytes:
         try:
             data = self._reader.read(size)
-        except EdxlogsError as error:
-            self.error = error
+        except EdxlogsError:
             raise
         except OSError as error:
             why = (
                 f"cannot read: {self.label}: {error.strerror}; look at the disk, or fetch it again"
             )
-            self.error = SourceError(why, self.label)
-            raise self.error from error
+            raise SourceError(why, self.label, errno=error.errno) from error
         self.bytes_read += len(data)
         self._count(len(data))
         return data
@@ -181,7 +178,7 @@ class TableReader:
             OutputError: the rows cannot be written.
         """
         counts, error = _core.convert(source, table, target, control=self.control, **options)
-        if isinstance(error, OutputError):
+        if isinstance(error, OutputError) or not isinstance(error, EdxlogsError | None):
             raise error
         return Converted(Counts.of(counts, 0), counts["courses"], error, said=counts)
 
@@ -243,7 +240,6 @@ class TableReader:
             converted = work(data)
             if converted.error is None:
                 data.drain()  # a zip tells what is wrong at the end
-            converted.error = data.error or converted.error
             return converted, None
         with self._gpg.open(label, data, length=length) as decryption:
             converted = work(decryption.stdout_fd)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
+from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError, told
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.sources.reading import Reader, Scanned, Sink
 from edxlogs.sources.source import Source
@@ -327,6 +327,6 @@ def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAc
         status="delivered" if error is None else "salvaged" if delivered else "withheld",
         counts=scanned.counts if delivered else scanned.counts.as_withheld(),
         unauthenticated=delivered and scanned.unauthenticated,
-        error=None if error is None else str(error),
+        error=None if error is None else told(error, source.label),
         warnings=scanned.warnings,
     )

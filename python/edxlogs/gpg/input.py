@@ -26,6 +26,7 @@ class Input:
     Attributes:
         fd: a descriptor of our own, or -1 for a stream.
         start: where the message begins in a regular file, else None.
+        stream: the stream, or None.
         direct: whether gpg can read the descriptor by itself.
     """
 
@@ -39,13 +40,13 @@ class Input:
         self.fd = -1
         self.start: int | None = None
         self.stopped = threading.Event()
-        self._stream: Readable | None = None
+        self.stream: Readable | None = None
         if isinstance(source, int):
             self.fd = os.dup(source)
         elif isinstance(source, str | os.PathLike):
             self.fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         else:
-            self._stream = source
+            self.stream = source
         if self.fd >= 0 and stat.S_ISREG(os.fstat(self.fd).st_mode):
             here = os.lseek(self.fd, 0, os.SEEK_CUR)
             self.start = os.lseek(self.fd, here + offset, os.SEEK_SET)
@@ -67,8 +68,8 @@ class Input:
             head, self._head = self._head, b""
             return head
         size = PIPE_BYTES if self._left is None else min(PIPE_BYTES, self._left)
-        if self._stream is not None:
-            data = b"" if self.stopped.is_set() else self._stream.read(size)
+        if self.stream is not None:
+            data = b"" if self.stopped.is_set() else self.stream.read(size)
         else:
             data = os.read(self.fd, size) if self._ready() else b""
         if self._left is not None:
@@ -97,7 +98,7 @@ class Feeder(threading.Thread):
     def __init__(self, source: Input, sink_fd: int) -> None:
         super().__init__(name="edxlogs-gpg-input", daemon=True)
         self.frame = Frame(armored=False)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._source = source
         self._sink_fd = sink_fd
 
@@ -111,22 +112,26 @@ class Feeder(threading.Thread):
             self.frame.armored = start is not None
             chunk = head[start or 0 :]  # gpg knows no armour after white space
             while chunk:
-                self._copy(chunk)
+                if not self._copy(chunk):
+                    return
                 chunk = self._source.read()
             self.frame.ended = not self._source.stopped.is_set()
-        except BrokenPipeError:
-            pass  # gpg has seen enough; its own words say why
-        except Exception as error:  # a caller's stream may raise anything
+        except BaseException as error:  # a caller's stream may raise anything
             self.error = error
         finally:
             self._close_sink()
 
-    def _copy(self, chunk: bytes) -> None:
+    def _copy(self, chunk: bytes) -> bool:
+        """Whether gpg takes more; where it has seen enough, its own words say why."""
         rest = memoryview(chunk)[: self.frame.feed(chunk)]
-        while rest:
-            rest = rest[os.write(self._sink_fd, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._sink_fd, rest) :]
+        except BrokenPipeError:
+            return False
         if self.frame.complete:
             self._close_sink()
+        return True
 
     def _close_sink(self) -> None:
         if self._sink_fd >= 0:

@@ -148,7 +148,9 @@ class Decryption:
                 frame = survey(self._source)
         except EdxlogsError as error:
             return Verdict(error=error)
-        except Exception as cause:  # as in Feeder.run
+        except Exception as cause:
+            if self._source.stream is not None:
+                return Verdict(error=cause)  # it is the caller's own
             failure = DecryptError(
                 f"cannot decrypt: {self.source_name}: reading it failed: {cause}; try again",
                 self.source_name,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edxlogs.errors import DecryptError, EdxlogsError
+from edxlogs.errors import DecryptError
 from edxlogs.gpg.frame import SED, Frame
 
 # libgpg-error codes, their low 16 bits.
@@ -97,7 +97,8 @@ class Verdict:
         warning: one sentence about bytes that were left aside, or None.
         retry: opening the source again may succeed.
         length: with `retry`: open this many bytes only, since others follow the message.
-        error: why not ok, and what to do; None if ok or interrupted.
+        error: why not ok, and what to do, or what the caller's stream raised; None if ok or
+            interrupted.
     """
 
     ok: bool = False
@@ -108,7 +109,7 @@ class Verdict:
     warning: str | None = None
     retry: bool = False
     length: int | None = None
-    error: EdxlogsError | None = None
+    error: Exception | None = None
 
 
 def judge(

@@ -79,7 +79,7 @@ def examine(
         yield _check_folder(folder)
 
 
-def _failed(name: str, error: EdxlogsError) -> Check:
+def _failed(name: str, error: Exception) -> Check:
     return Check(name, Health.MISSING, str(error))
 
 

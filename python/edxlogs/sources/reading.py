@@ -41,7 +41,8 @@ class Scanned:
     Attributes:
         counts: the lines by class, and the rest of the account.
         sink: what took the rows.
-        error: why the source must not be trusted, or None.
+        error: why the source must not be trusted, or None; what a caller's file raised is as it
+            was raised.
         salvageable: with an error: what came before the damage is sound as far as it goes.
         unauthenticated: salvageable, but from an OpenPGP message whose end was never checked.
         warnings: one sentence each.
@@ -51,7 +52,7 @@ class Scanned:
 
     counts: Counts
     sink: Sink
-    error: EdxlogsError | None = None
+    error: Exception | None = None
     salvageable: bool = False
     unauthenticated: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -148,9 +149,8 @@ class Reader:
             control=self.control,
             hashes=how.hashes,
         )
-        if isinstance(bytes_from, Transfer) and bytes_from.error is not None:
-            # As it was raised, not as the core tells it.
-            error = bytes_from.error
+        if error is not None and not isinstance(error, Exception):
+            raise error  # such as KeyboardInterrupt, in a caller's file
         return Scanned(
             Counts.of(counts),
             sink,
@@ -163,7 +163,10 @@ class Reader:
     def _scan_stream(self, source: Source, sink: Sink, how: _How) -> Scanned:
         """A source that can be read once: its first bytes are looked at on the way."""
         if source.file is not None:
-            head = _first_bytes(source, source.file)
+            try:
+                head = _first_bytes(source, source.file)
+            except Exception as error:  # it may raise anything
+                return Scanned(Counts(), None, error)
             if not looks_like_openpgp(head):
                 stream: object = _Rejoined(head, source.file.read)
                 return _judge(self._scan(source, stream, sink, how), source)
@@ -175,7 +178,7 @@ class Reader:
             if looks_like_openpgp(head):
                 with self.gpg.open(source.label, descriptor, head=head) as decryption:
                     return self._verdict(source, decryption, sink, how)[0]
-            stream = _Rejoined(head, lambda size: os.read(descriptor, size))
+            stream = _Rejoined(head, lambda size: _read(source, descriptor, size))
             return _judge(self._scan(source, stream, sink, how), source)
         finally:
             if descriptor != 0:
@@ -282,17 +285,22 @@ def _judge(scanned: Scanned, source: Source) -> Scanned:
 
 
 def _first_bytes(source: Source, file: Readable) -> bytes:
-    """What a caller's file gives first; it may raise anything, and give anything."""
-    try:
-        head: object = file.read(HEAD_BYTES)
-    except Exception as error:
-        raise SourceError(f"{source.label}: reading it failed: {error}", source.label) from error
+    """What a caller's file gives first; it may give anything."""
+    head: object = file.read(HEAD_BYTES)
     if not isinstance(head, bytes):
         raise SourceError(
             f"{source.label}: gives {type(head).__name__}, not bytes; open it as 'rb'",
             source.label,
         )
     return head
+
+
+def _read(source: Source, descriptor: int, size: int) -> bytes:
+    try:
+        return os.read(descriptor, size)
+    except OSError as error:
+        why = f"{source.label}: {error.strerror}"
+        raise SourceError(why, source.label, errno=error.errno) from error
 
 
 def _read_head(descriptor: int) -> bytes:

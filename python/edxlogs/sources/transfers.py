@@ -22,14 +22,10 @@ class Transfer(threading.Thread):
     """One object that a thread reads into a bounded buffer, from which it is taken.
 
     Use it as a context manager, or call `close`.
-
-    Attributes:
-        error: why the bytes end too early, once all of them were taken; None if they do not.
     """
 
     def __init__(self, reader: S3Reader, control: _core.Control) -> None:
         super().__init__(name="edxlogs-s3", daemon=True)
-        self.error: EdxlogsError | None = None
         self._reader = reader
         self._control = control
         self._changed = threading.Condition()
@@ -76,8 +72,6 @@ class Transfer(threading.Thread):
             self._wait()
             if not self._chunks:
                 if self._failure is not None:
-                    if isinstance(self._failure, EdxlogsError):
-                        self.error = self._failure
                     raise self._failure
                 return b""
             chunk = self._chunks.popleft()

@@ -28,9 +28,10 @@ pub enum ErrorKind {
     /// A condition, column or option that cannot be used.
     #[error("{0}")]
     Config(String),
-    /// The output cannot be written: why.
-    #[error("cannot be written: {0}")]
-    Encode(String),
+    /// The output cannot be written: why, and the system's number of that, where it is to blame.
+    #[error("cannot be written: {why}")]
+    #[allow(missing_docs, reason = "said above")]
+    Encode { why: String, errno: Option<i32> },
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -66,19 +67,18 @@ impl Error {
     }
 
     /// The output cannot be written. The first cause is told, not in which library it was met.
-    pub fn encode(error: impl std::error::Error) -> Self {
-        let mut why = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            why = error.to_string();
-            cause = error.source();
+    pub fn encode(error: impl std::error::Error + 'static) -> Self {
+        let mut cause: &(dyn std::error::Error + 'static) = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
         }
-        Self::new(ErrorKind::Encode(why))
+        let errno = cause.downcast_ref().and_then(io::Error::raw_os_error);
+        Self::new(ErrorKind::Encode { why: cause.to_string(), errno })
     }
 
     /// Names the source, unless the output is to blame; of a file of a tar, the tar before it.
     pub fn in_source(mut self, name: &str) -> Self {
-        if matches!(self.0.kind, ErrorKind::Encode(_)) {
+        if matches!(self.0.kind, ErrorKind::Encode { .. }) {
             return self;
         }
         self.0.source = Some(match self.0.source.take() {
@@ -103,6 +103,15 @@ impl Error {
     /// What went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
+    }
+
+    /// The system's number of what went wrong, where it is to blame.
+    pub fn errno(&self) -> Option<i32> {
+        match &self.0.kind {
+            ErrorKind::Io(error) => error.raw_os_error(),
+            ErrorKind::Encode { errno, .. } => *errno,
+            _ => None,
+        }
     }
 
     /// The source's name.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use edxlogs_core::part::{dataset, rewrite as rewriting, several, split};
 use pyo3::prelude::*;
 
-use crate::errors::to_python;
+use crate::errors::{of_system, to_python};
 use crate::output::Once;
 use crate::query::{Query, format};
 use crate::source::duplicate;
@@ -191,6 +191,6 @@ pub fn copy_lines(
 /// Brings all that was written to the file system of a folder to the disk.
 #[pyfunction]
 pub fn sync_file_system(py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-    py.detach(|| rustix::fs::syncfs(&File::open(folder)?).map_err(std::io::Error::from))?;
-    Ok(())
+    py.detach(|| rustix::fs::syncfs(&File::open(folder)?).map_err(std::io::Error::from))
+        .map_err(|error| of_system(&error))
 }

@@ -9,7 +9,7 @@ use edxlogs_core::part::{self, Kept, SMALL_PART_BYTES};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
-use crate::errors::{config, to_python};
+use crate::errors::{config, of_system, to_python};
 use crate::query::{Query, format};
 use crate::source::duplicate;
 
@@ -144,7 +144,7 @@ impl Output {
         let file = if target.is_instance_of::<PyInt>() {
             File::from(duplicate(target.extract()?)?)
         } else {
-            create_private(&target.extract::<PathBuf>()?)?
+            create_private(&target.extract::<PathBuf>()?).map_err(|error| of_system(&error))?
         };
         let schema = query.inner.projection.schema();
         let output = part::Output::new(file, format(format_name)?, schema, &metadata)

@@ -1,5 +1,6 @@
 //! One scan of one source, with the interpreter released.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -159,7 +160,7 @@ fn describe(
         members.bind(py).call1((PyBytes::new(py, path), is_regular))?.extract()
     })
     .map(|described| described.map(|(name, site, day)| SourceInfo { name, site, day }))
-    .map_err(|error| Error::internal(format!("a file of a tar: {error}")))
+    .map_err(|raised| Error::from(io::Error::other(raised)))
 }
 
 #[allow(clippy::too_many_arguments, reason = "what one scan needs")]

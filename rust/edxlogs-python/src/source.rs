@@ -47,7 +47,7 @@ impl Input {
             Self::Path { path, offset, length } => {
                 let mut file = File::open(path)?;
                 if file.metadata()?.is_dir() {
-                    return Err(io::Error::from(io::ErrorKind::IsADirectory));
+                    return Err(rustix::io::Errno::ISDIR.into());
                 }
                 if offset == 0 && length.is_none() {
                     return Ok(Box::new(Patient::new(file, control)?));
@@ -125,10 +125,14 @@ struct FileObject {
 impl FileObject {
     fn next_chunk(&self) -> io::Result<PyBackedBytes> {
         Python::attach(|py| {
-            self.object
-                .call_method1(py, "read", (CHUNK_BYTES,))
-                .and_then(|chunk| Ok(chunk.bind(py).cast::<PyBytes>()?.clone().into()))
-                .map_err(|error| io::Error::other(error.to_string()))
+            let chunk = self.object.bind(py).call_method1("read", (CHUNK_BYTES,));
+            // What it raises goes back to Python as it is.
+            let chunk = chunk.map_err(io::Error::other)?;
+            let Ok(bytes) = chunk.cast::<PyBytes>() else {
+                let kind = chunk.get_type().qualname().map_err(io::Error::other)?;
+                return Err(io::Error::other(format!("gives {kind}, not bytes; open it as 'rb'")));
+            };
+            Ok(bytes.clone().into())
         })
     }
 }

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection
 
 use super::dataset::digest;
 use super::{Compression, Format, Output};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::create_private;
 use crate::input::inflate::GzipReader;
 use crate::scan::BATCH_ROWS;
@@ -64,7 +64,7 @@ pub fn rewrite(pieces: &[Piece], format: Format, path: &Path) -> Result<Rewritte
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|error| {
         let why = format!("{}: {error}", path.file_name().unwrap_or_default().display());
-        Error::encode(std::io::Error::new(error.kind(), why))
+        Error::new(ErrorKind::Encode { why, errno: error.raw_os_error() })
     })
 }
 
