@@ -111,7 +111,8 @@ def test_odd_structures() -> None:
     blocks = {
         "a": {"category": "chapter", "children": ["b", "b", "gone", 7], "metadata": {}},
         "b": {"category": "vertical", "children": ["a"], "metadata": {"due": "soon"}},
-        "c": {"category": "course", "children": ["a"], "redacted_metadata": ["start"]},
+        "c": {"category": "course", "children": ["a"], "redacted_metadata": ["start"]}
+        | {"n": 1.50, "of": {"a": "b\n"}},
         "d": ["no block"],
         "e": {},
     }
@@ -120,7 +121,11 @@ def test_odd_structures() -> None:
     assert list(by_key) == ["a", "b", "c", "e"]
     assert (by_key["a"]["parent"], by_key["b"]["parent"]) == ("b", "a")  # a circle has an end
     assert json.loads(by_key["b"]["misfits"]) == {"due": "soon"}
-    assert json.loads(by_key["c"]["extra"]) == {"redacted_metadata": '["start"]'}
+    assert json.loads(by_key["c"]["extra"]) == {
+        "redacted_metadata": ["start"],
+        "n": 1.50,
+        "of": {"a": "b\n"},
+    }
     assert by_key["e"]["metadata"] is None
     assert counts["reasons"] == {"shape": 1}
     assert b'["no block"]\n' in rejects

@@ -169,10 +169,10 @@ fn push_block(
         }
     }
     if let Node::Object(members) = block.node {
-        for (name, value) in members {
-            if !matches!(&**name, "category" | "children" | "metadata") {
-                builder.push_extra(name, &value.to_json());
-            }
+        let mut extra = members.clone();
+        extra.retain(|(name, _)| !matches!(&**name, "category" | "children" | "metadata"));
+        if !extra.is_empty() {
+            builder.push_extra_json(&Node::Object(extra).to_json());
         }
     }
 }
