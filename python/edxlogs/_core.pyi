@@ -28,6 +28,7 @@ __all__ = [
     "columns",
     "convert",
     "copy_lines",
+    "course_folder",
     "parse_time",
     "partition_keys",
     "rewrite",
@@ -394,7 +395,8 @@ class Table:
         renamed: headers that stand for a column, with its name.
         derived: further columns, after those: name, type, the column whose JSON they are taken
             from, and the keys that lead there.
-        has_course: whether a column says the course of the file.
+        has_course: whether a column `course_id` says the course of the file, where it is known, in
+            place of the table's own if it has one.
 
     Raises:
         ConfigError: a dialect, a type or a column is not known.
@@ -499,6 +501,12 @@ def columns() -> list[tuple[str, str, str, str]]:
 
 def parse_time(text: str) -> int | None:
     """Read a day or an instant as microseconds since 1970 UTC; None if it is neither."""
+
+def course_folder(course: str | None, *, encodes_case: bool = False) -> str:
+    """The folder of a course in a partitioned dataset, `course_id=…`; None, or empty: no course.
+
+    `encodes_case` as in `Query`.
+    """
 
 def partition_keys() -> list[str]:
     """What a dataset may be partitioned by."""

@@ -146,7 +146,7 @@ def test_each_file_is_called_by_table_and_course(packages: Packages, tmp_path: P
         if member["status"] == "delivered" and member["table"] != "email_opt_in":
             course, table, name = member["output"].split("/")
             assert member["course"] is not None
-            assert course == "course=" + member["course"].replace("+", "%2B").replace(
+            assert course == "course_id=" + member["course"].replace("+", "%2B").replace(
                 ":", "%3A"
             ).replace("/", "%2F").replace("@", "%40").replace("É", "%C3%89")
             assert (table, name) == (member["table"], "universityx-2014-10-05-prod.parquet")
@@ -157,8 +157,8 @@ def test_duckdb_reads_a_table_as_one(packages: Packages, tmp_path: Path) -> None
     found = (
         duckdb.connect()
         .execute(
-            f"SELECT course, count(*) FROM read_parquet('{tmp_path}/out/auth_user/*/*.parquet',"
-            " hive_partitioning=true) GROUP BY course"
+            f"SELECT course_id, count(*) FROM read_parquet('{tmp_path}/out/auth_user/*/*.parquet',"
+            " hive_partitioning=true) GROUP BY course_id"
         )
         .fetchall()
     )
@@ -167,6 +167,48 @@ def test_duckdb_reads_a_table_as_one(packages: Packages, tmp_path: Path) -> None
         for course in make_package.COURSES
     }
     assert dict(found) == expected
+
+
+def test_events_and_tables_are_joined_by_the_folders_of_courses(
+    packages: Packages, tmp_path: Path
+) -> None:
+    lines = (event(context={"course_id": course}) for course in make_package.COURSES)
+    (tmp_path / "a.log").write_bytes(b"".join(lines))
+    convert(packages.plain, tmp_path)
+    assert run("filter", "a.log", "--partition-by", "course_id", "-o", "e", cwd=tmp_path).code == 0
+    folders = sorted(path.name for path in (tmp_path / "e").glob("course_id=*"))
+    assert len(folders) == len(make_package.COURSES)
+    for name in ("auth_user", "student_courseenrollment"):
+        assert sorted(path.name for path in (tmp_path / "out" / name).iterdir()) == folders
+        events, rows = (
+            f"read_parquet('{tmp_path}/{files}/*.parquet', hive_partitioning=true)"
+            for files in ("e/*", f"out/{name}/*")
+        )
+        found = duckdb.connect().execute(
+            f"SELECT e.course_id, count(*) FROM {events} e JOIN {rows} t USING (course_id)"
+            " GROUP BY 1"
+        )
+        expected = {
+            course: len(oracle_tables.read_tab(packages.text(table, course), table.columns).rows)
+            for table in TAB
+            if table.name == name
+            for course in make_package.COURSES
+        }
+        assert dict(found.fetchall()) == expected
+
+
+def test_a_folder_of_an_older_form_is_refused(packages: Packages, tmp_path: Path) -> None:
+    (tmp_path / "out" / "_edxlogs").mkdir(parents=True)
+    record = {"key": "k", "output": "auth_user/course=A%2FB%2FC/x-prod.parquet"}
+    (tmp_path / "out" / "_edxlogs" / "tables.jsonl").write_text(json.dumps(record) + "\n")
+    for options in ((), ("--overwrite",)):
+        done = convert(packages.plain, tmp_path, "--table", "auth_user", *options)
+        assert done.code == 2
+        assert len(done.told) == 1
+        assert "output: " in done.told[0]
+        assert "to make it anew" in done.told[0]
+    assert hidden(tmp_path / "out") == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_edxlogs"]
 
 
 @pytest.mark.parametrize("chosen", ["course-v1:UniversityX+CS101+2014_T1", "course-v1:*+CS1??+*"])

@@ -183,7 +183,7 @@ def test_content_is_unpacked_on_request(tmp_path: Path) -> None:
     assert convert(path, tmp_path).code == 0
     assert not (tmp_path / "out" / "course").exists()
     assert convert(path, tmp_path, "--unpack", "--overwrite").code == 0
-    (folder,) = (tmp_path / "out" / "course").glob("course=*/universityx-2014-10-05-prod")
+    (folder,) = (tmp_path / "out" / "course").glob("course_id=*/universityx-2014-10-05-prod")
     found = {str(file.relative_to(folder)) for file in folder.rglob("*.xml")}
     assert found == {"course/course.xml", "course/html/a.xml"}
     assert convert(path, tmp_path, "--unpack", "--overwrite").code == 0
@@ -354,7 +354,7 @@ def test_a_file_moves_when_its_course_is_known(tmp_path: Path) -> None:
     assert "--known-courses" in done.told[0]
     (unknown,) = (tmp_path / "out").rglob("*.parquet")
     rows = unknown.read_bytes()
-    known = tmp_path / "out/wiki_article/course=UniversityX%2FHY-101%2F2013-Fall" / unknown.name
+    known = tmp_path / "out/wiki_article/course_id=UniversityX%2FHY-101%2F2013-Fall" / unknown.name
     (tmp_path / "courses.txt").write_text(f"{make_package.COURSES[1]}\n")
     words = ("db", "convert", path, "-o", "out", "--known-courses", "courses.txt", "-q")
     # What is in its way is not replaced, and it stays where it is.
@@ -389,14 +389,14 @@ def test_known_courses_name_what_nothing_tells(tmp_path: Path) -> None:
     done = convert(path, tmp_path)
     assert done.code == 0, done.stderr
     (folder,) = (tmp_path / "out" / "wiki_article").iterdir()
-    assert folder.name == "course=__HIVE_DEFAULT_PARTITION__"
+    assert folder.name == "course_id=__HIVE_DEFAULT_PARTITION__"
     (tmp_path / "courses.txt").write_text(f"{COURSE}\n{make_package.COURSES[1]}\n")
     done = convert(path, tmp_path, "--known-courses", "courses.txt", "--overwrite")
     assert done.code == 0, done.stderr
     folders = {folder.name for folder in (tmp_path / "out" / "wiki_article").iterdir()}
-    assert folders == {"course=UniversityX%2FHY-101%2F2013-Fall"}
+    assert folders == {"course_id=UniversityX%2FHY-101%2F2013-Fall"}
     table = pa.table(edxlogs.tables(path, known_courses=make_package.COURSES)["wiki_article"])
-    assert table.column("course").to_pylist() == [make_package.COURSES[1]] * 3
+    assert table.column("course_id").to_pylist() == [make_package.COURSES[1]] * 3
     # Two that are spelled alike: neither is taken.
     (tmp_path / "courses.txt").write_text(
         "UniversityX/HY/101-2013-Fall\nUniversityX/HY-101/2013-Fall"

@@ -31,13 +31,16 @@ def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
     assert list(found) == [name for name in tables() if name != "course"]
     for name, stream in found.items():
         table = tables()[name]
-        rows = table_rows(pa.table(stream))
+        read = pa.table(stream)
+        rows = table_rows(read)
+        assert read.column_names.count("course_id") == 1
         assert stream.verified
         assert stream.account.total.rows_written == len(rows)
         if table.dialect not in (Dialect.TAB, Dialect.MODULE):
             continue
+        key = table.columns[0][0]
         expected = [
-            (course, site, row[table.columns[0][0]])
+            (course, site, course if key == "course_id" else row[key])
             for site in ("prod", "edge")
             for course in COURSES
             for row in oracle_tables.read_tab(
@@ -48,17 +51,22 @@ def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
                 module=table.dialect is Dialect.MODULE,
             ).rows
         ]
-        assert [(row["course"], row["site"], row[table.columns[0][0]]) for row in rows] == expected
+        assert [(row["course_id"], row["site"], row[key]) for row in rows] == expected
 
 
 def test_courses_and_sites_are_chosen(package: Path) -> None:
     found = edxlogs.tables(package, course="course-v1:*", site="edge")
     assert "email_opt_in" not in found
     rows = table_rows(pa.table(found["auth_user"]))
-    assert {(row["course"], row["site"]) for row in rows} == {(COURSES[0], "edge")}
+    assert {(row["course_id"], row["site"]) for row in rows} == {(COURSES[0], "edge")}
     assert len(edxlogs.tables(package, course="none")) == 0
     with pytest.raises(KeyError):
         found["auth_users"]
+
+
+def test_a_table_says_the_course_where_nothing_else_does(package: Path) -> None:
+    rows = table_rows(pa.table(edxlogs.tables(package)["email_opt_in"]))
+    assert {row["course_id"] for row in rows} == set(COURSES)
 
 
 def test_other_libraries_take_a_stream(package: Path) -> None:

@@ -475,11 +475,12 @@ class TableRun:
     def _relative(self, task: Task, *, unique: bool = False) -> Path:
         """Where a file's rows go; another place, if another file's rows go there."""
         ending = _ENDINGS.get(self.format_name, self.format_name)
+        of_course = task.table.is_of_course
+        partition = self.folder.partition(task.account.course) if of_course else None
         for number in range(1, len(self._tasks) + 2):
             path = relative_path(
                 task.table.name,
-                course=task.account.course,
-                is_of_course=task.table.is_of_course,
+                partition=partition,
                 stem=task.file_stem if number == 1 else f"{task.file_stem}-{number}",
                 ending=None if task.table.is_content else ending,
                 course_first=self.course_first,

@@ -1,8 +1,8 @@
 """The folder that tables are written to: one dataset a table, files that appear whole.
 
-`{table}/course={id}/{package}-{site}.parquet`, or with the course first. A course id is
-percent-encoded there, as readers of Hive-partitioned datasets decode it; no file is ever called by
-a name from inside a package.
+`{table}/course_id={id}/{package}-{site}.parquet`, or with the course first. The folder of a course
+is called as in datasets of events, so that both are joined by it; no file is ever called by a name
+from inside a package.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from edxlogs import _core
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.stops import put_off
 from edxlogs.store.disk import sync_all
 from edxlogs.text import shown
 
-_UNKNOWN_COURSE = "__HIVE_DEFAULT_PARTITION__"
 _WORK = ".tables.edxlogs"
 _NAME_BYTES = 200  # of the 255 that file systems allow
 
@@ -32,8 +32,7 @@ _NAME_BYTES = 200  # of the 255 that file systems allow
 def relative_path(
     table: str,
     *,
-    course: str | None,
-    is_of_course: bool,
+    partition: str | None,
     stem: str,
     ending: str | None,
     course_first: bool = False,
@@ -42,16 +41,14 @@ def relative_path(
 
     Args:
         table: whose rows.
-        course: of the rows; None where it is not known.
-        is_of_course: whether a file holds one course.
+        partition: folder of the course of the rows; None where a file holds several.
         stem: of the file's name: package and site.
         ending: of the file's name, by the format; None for a folder.
         course_first: whether the course's folder holds the table's.
     """
     name = _safe(stem) if ending is None else f"{_safe(stem)}.{ending}"
-    if not is_of_course:
+    if partition is None:
         return Path(table, name)
-    partition = f"course={_UNKNOWN_COURSE if course is None else _safe(course)}"
     return Path(partition, table, name) if course_first else Path(table, partition, name)
 
 
@@ -155,6 +152,11 @@ class TableFolder:
 
     def _cannot(self, error: OSError) -> OutputError:
         return cannot_write(self.name, error)
+
+    def partition(self, course: str | None) -> str:
+        """The folder of a course; None: it is not known."""
+        ignores_case = os.path.lexists(self._work / "LOCK")
+        return _core.course_folder(course, encodes_case=ignores_case)
 
     @property
     def journal(self) -> Path:

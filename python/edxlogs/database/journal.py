@@ -19,7 +19,7 @@ import orjson
 
 from edxlogs.database.account import Counts, MemberAccount, Status
 from edxlogs.database.folder import TableFolder, state_of
-from edxlogs.errors import OutputError, cannot_write
+from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.text import shown
 
 Record = dict[str, Any]
@@ -38,12 +38,21 @@ class Records:
 
     Args:
         folder: where the tables go.
+
+    Raises:
+        ConfigError: an older edxlogs has written it, in another form.
+        OutputError: it cannot be read.
     """
 
     def __init__(self, folder: TableFolder) -> None:
         self._folder = folder
         self._path = folder.target / FOLDER / _NAME
         records = _read(self._path)
+        if any("/course=" in f"/{one.get('output')}" for one in records.values()):
+            raise ConfigError(
+                f"output: {folder.name}: holds tables of an older edxlogs, in folders course=…;"
+                " name a new folder, or remove this one to make it anew"
+            )
         self._packages = {key: one for key, one in records.items() if "members" in one}
         self._published = {
             key: one

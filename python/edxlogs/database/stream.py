@@ -169,7 +169,7 @@ def tables(
 
     Returns:
         Tables by name, those alone that a package holds. Rows have the columns that
-        `edxlogs db convert` writes, and `course`.
+        `edxlogs db convert` writes, and `course_id`: the course of their file, where it is known.
 
     Raises:
         FormatError: a package is no zip, or must not be trusted.

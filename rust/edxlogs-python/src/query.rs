@@ -165,6 +165,13 @@ pub fn parse_time(text: &str) -> Option<i64> {
     time::parse_bound(text)
 }
 
+/// The folder of a course in a partitioned dataset.
+#[pyfunction]
+#[pyo3(signature = (course, *, encodes_case=false))]
+pub fn course_folder(course: Option<&str>, encodes_case: bool) -> String {
+    edxlogs_core::query::partition::course_folder(course, encodes_case)
+}
+
 /// The keys that a dataset may be partitioned by.
 #[pyfunction]
 pub fn partition_keys() -> Vec<&'static str> {

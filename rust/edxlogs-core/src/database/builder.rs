@@ -27,6 +27,8 @@ pub struct TableBuilder<'t> {
     columns: Vec<ColumnBuilder>,
     /// What is the same in all rows, as often as a batch has rows.
     place: Vec<ArrayRef>,
+    /// The course of the file, and its column, where it stands in place of the rows' own.
+    course: Option<(usize, ArrayRef)>,
     row: Int64Builder,
     extra: Objects,
     misfits: Objects,
@@ -37,7 +39,11 @@ pub struct TableBuilder<'t> {
 impl<'t> TableBuilder<'t> {
     /// A builder of the columns of `table`.
     pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
-        let course = table.has_course.then(|| repeated(origin.course.as_deref()));
+        let of_file = table.has_course.then(|| repeated(origin.course.as_deref()));
+        let (of_file, course) = match table.own_course() {
+            Some(own) => (None, of_file.filter(|_| origin.course.is_some()).map(|its| (own, its))),
+            None => (of_file, None),
+        };
         let place: [ArrayRef; 4] = [
             repeated(origin.site.as_deref()),
             repeated(Some(&origin.package)),
@@ -48,7 +54,8 @@ impl<'t> TableBuilder<'t> {
             schema,
             names: table.columns.iter().map(|column| column.name.as_str()).collect(),
             columns: table.columns.iter().map(ColumnBuilder::new).collect(),
-            place: course.into_iter().chain(place).collect(),
+            place: of_file.into_iter().chain(place).collect(),
+            course,
             row: Int64Builder::new(),
             extra: Objects::default(),
             misfits: Objects::default(),
@@ -132,6 +139,9 @@ impl<'t> TableBuilder<'t> {
         let mut columns: Vec<ArrayRef> =
             self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         let rows = self.row.len();
+        if let Some((own, course)) = &self.course {
+            columns[*own] = course.slice(0, rows);
+        }
         columns.extend(self.place.iter().map(|column| column.slice(0, rows)));
         columns.push(Arc::new(self.row.finish()));
         columns.push(self.extra.finish(rows));

@@ -105,27 +105,37 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Those of the columns, the last ones, that are no files' own.
     pub derived: Vec<Derived>,
-    /// Whether a column says the course of the file. Files in a folder of their course need none.
+    /// Whether a column says the course of the file, where it is known, in place of the table's own
+    /// `course_id` if it has one. Files in a folder of their course need none.
     pub has_course: bool,
     /// Other headers that stand for a column, with that column's name.
     pub renamed: Vec<(String, String)>,
 }
 
+/// The column of a course, as in events.
+const COURSE_COLUMN: &str = "course_id";
+
 /// Columns that follow those of the table: where a row came from, and what found no place. The
-/// first is left out where the folder says it.
+/// first is left out where the folder says it, or the table has it.
 pub const PLACE_COLUMNS: [&str; 8] =
-    ["course", "site", "package", "snapshot_date", "member", "row", "extra", "misfits"];
+    [COURSE_COLUMN, "site", "package", "snapshot_date", "member", "row", "extra", "misfits"];
 
 impl Table {
     /// The columns of the output.
     pub fn schema(&self) -> SchemaRef {
         let own = self.columns.iter().map(|c| Field::new(&c.name, c.column_type.arrow(), true));
-        let place = PLACE_COLUMNS[usize::from(!self.has_course)..].iter().map(|&name| match name {
+        let first = usize::from(!self.has_course || self.own_course().is_some());
+        let place = PLACE_COLUMNS[first..].iter().map(|&name| match name {
             "snapshot_date" => Field::new(name, DataType::Date32, true),
             "row" => Field::new(name, DataType::Int64, false),
             _ => Field::new(name, DataType::Utf8, !matches!(name, "package" | "member")),
         });
         Arc::new(Schema::new(own.chain(place).collect::<Vec<_>>()))
+    }
+
+    /// The place of the table's own column of the course.
+    pub fn own_course(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == COURSE_COLUMN)
     }
 
     /// Columns that are taken out of that one.

@@ -202,7 +202,7 @@ impl Partitions {
                 match key {
                     PartitionKey::CourseId if self.known_courses.as_ref().is_some_and(unknown) => {}
                     PartitionKey::EventType if text.starts_with('/') => out.push(URL_MARK),
-                    _ => out.extend(text.bytes().map(|byte| if byte < 2 { b' ' } else { byte })),
+                    _ => out.extend(text.bytes().map(without_marks)),
                 }
             }
             _ => {}
@@ -241,6 +241,18 @@ impl Partitions {
         }
         Ok(())
     }
+}
+
+/// What stands in a value for a byte of it: see [`Partitions::push_value`].
+fn without_marks(byte: u8) -> u8 {
+    if byte < 2 { b' ' } else { byte }
+}
+
+/// The folder of what is of one course, or of none that is known, though no event tells it; as that
+/// of events.
+pub fn course_folder(course: Option<&str>, encodes_case: bool) -> String {
+    let value: Vec<u8> = course.unwrap_or_default().bytes().map(without_marks).collect();
+    folder_name(PartitionKey::CourseId.as_str(), &value, encodes_case)
 }
 
 /// `key=value` as the name of a folder. Of a value that makes it too long, the first characters and
