@@ -98,6 +98,8 @@ class SourceAccount:
         error: why not delivered whole.
         warnings: one sentence each.
         counts: lines by class, and the rest.
+        ignored: members of it, if it is a tar, whose names are not recognised.
+        skipped: members of it that are not of the site or the days asked for.
     """
 
     source: str
@@ -107,6 +109,8 @@ class SourceAccount:
     unauthenticated: bool = False
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
@@ -121,8 +125,9 @@ class Account:
     Attributes:
         sources: in the order they were read.
         failed: what should have been read and could not be found or opened.
-        skipped: paths of sources left unopened because of their date or site.
-        ignored: files in searched folders whose names are not recognised.
+        skipped: paths of sources, and of members of tars, left unopened because of their date or
+            site.
+        ignored: files in searched folders and tars whose names are not recognised.
         warnings: one sentence each.
         rows_written: rows in the output.
     """
@@ -133,6 +138,13 @@ class Account:
     ignored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     rows_written: int = 0
+
+    def enter(self, source: SourceAccount) -> None:
+        """Take the next source, whichever run has read it."""
+        self.sources.append(source)
+        self.rows_written += source.counts.rows
+        self.ignored += source.ignored
+        self.skipped += source.skipped
 
     @property
     def total(self) -> Counts:

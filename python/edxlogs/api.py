@@ -8,11 +8,12 @@ from os import PathLike
 from pathlib import Path
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount
+from edxlogs.account import Account
 from edxlogs.arrow_stream import ArrowStream
-from edxlogs.errors import ConfigError, ParseError, StoppedError, told
+from edxlogs.errors import ConfigError, ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, kind_of, remarks
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.run import account_of
 from edxlogs.events.suggestions import near_columns
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3
@@ -68,7 +69,8 @@ class BatchStream(ArrowStream):
     def _enter(self, number: int, done: Scanned) -> BaseException | None:
         if isinstance(done.error, StoppedError | ParseError):
             raise done.error
-        self._enter_source(self._sources[number], done)
+        # Rows of one that failed went out, but do not count.
+        self.account.enter(account_of(self._sources[number], done, delivered=done.error is None))
         if self._dedupe is not None:
             self._dedupe.done(number)
         return done.error
@@ -79,24 +81,6 @@ class BatchStream(ArrowStream):
             self._dedupe.stop()
         if self._folder is not None:
             self._folder.cleanup()
-
-    def _enter_source(self, source: Source, scanned: Scanned) -> None:
-        """Enter a source into the account. Rows of one that failed went out, but do not count."""
-        error = scanned.error
-        counts = scanned.counts if error is None else scanned.counts.as_withheld()
-        self.account.rows_written += counts.rows
-        self.account.ignored += scanned.ignored
-        self.account.skipped += scanned.skipped
-        self.account.sources.append(
-            SourceAccount(
-                source=source.name,
-                path=source.label,
-                status="delivered" if error is None else "withheld",
-                counts=counts,
-                error=None if error is None else told(error, source.label),
-                warnings=scanned.warnings,
-            )
-        )
 
 
 def filter(  # noqa: A001 - the verb of the command line

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 import commands
-from commands import event, hidden, report
+from commands import event, hidden, pack, report
 from datasets import run
 from small_logs import real_shaped
 
@@ -214,3 +216,41 @@ def test_ctrl_c_leaves_what_is_done(tmp_path: Path) -> None:
     assert commands.run(*arguments[:-1], "new.csv", "-q", cwd=tmp_path).code == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
     assert hidden(tmp_path) == []
+
+
+def _packed_tar(path: Path, day: str) -> Path:
+    """A log of that day, one of another day, and a file that is no log."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name in (f"x-edx-events-{day}.log", "x-edx-events-2001-01-01.log", "notes.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = len(event())
+            tar.addfile(member, io.BytesIO(event()))
+    path.write_bytes(pack(content.getvalue()))
+    return path
+
+
+@pytest.mark.parametrize("options", [(), ("--partition-by", "site")])
+def test_what_tars_hold_besides_is_told_again(tmp_path: Path, options: tuple[str, ...]) -> None:
+    packed = [_packed_tar(tmp_path / f"{day}.tar.gz", f"2014-10-0{day}") for day in (1, 2)]
+    words: list[str | Path] = [
+        "filter",
+        *packed,
+        "--days",
+        "2014-10-01..2014-10-31",
+        "-q",
+        *options,
+    ]
+    words += ["-o", "out" if options else "out.csv", "--report", "report.json"]
+    steps = run(*words, cwd=tmp_path, group=1)[1]
+    wanted = report(tmp_path / "report.json")
+    assert [name.rpartition(" ")[2] for name in wanted["ignored"]] == ["notes.txt"] * 2
+    assert len(wanted["skipped"]) == 2
+    heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
+    if not options:
+        for name in ("out.csv", "report.json"):
+            (tmp_path / name).unlink()
+        assert run(*words, cwd=tmp_path, group=1, kill_at=heads[1])[0] < 0
+    assert run(*words, cwd=tmp_path, group=1)[0] == 0
+    again = report(tmp_path / "report.json")
+    assert (again["ignored"], again["skipped"]) == (wanted["ignored"], wanted["skipped"])

@@ -49,8 +49,7 @@ def merge(shards: Sequence[Path], store: Store) -> Account:
         if (segment := _segment(shard, manifest, store, started)) is not None:
             store.commit(segment)
         for one in inputs:
-            account.sources.append(SourceAccount.of(one.account))
-            account.rows_written += one.rows
+            account.enter(SourceAccount.of(one.account))
     account.check()
     return account
 

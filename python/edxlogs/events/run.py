@@ -251,11 +251,7 @@ class Run:
             if delivered:
                 in_worker(lambda: self._append(number, account, part, finished.hashes))
             self._room.leave(size)
-        if delivered:
-            self.account.rows_written += account.counts.rows
-        self.account.sources.append(account)
-        self.account.ignored += scanned.ignored
-        self.account.skipped += scanned.skipped
+        self.account.enter(account)
         self.on_source(account)
 
     def _deliver_kept(self, kept: KeptPart | None) -> None:
@@ -268,8 +264,7 @@ class Run:
         if rejects is not None and kept.rejects is not None:
             with open(kept.rejects, "rb") as lines, open(rejects, "wb", closefd=False) as out:
                 shutil.copyfileobj(lines, out)
-        self.account.sources.append(kept.account)
-        self.account.rows_written += kept.account.counts.rows
+        self.account.enter(kept.account)
         self.on_source(kept.account)
 
     def _append(
@@ -329,4 +324,6 @@ def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAc
         unauthenticated=delivered and scanned.unauthenticated,
         error=None if error is None else told(error, source.label),
         warnings=scanned.warnings,
+        ignored=scanned.ignored,
+        skipped=scanned.skipped,
     )

@@ -186,8 +186,6 @@ class DatasetTarget:
         """What became of a source, with the number it gets: after those in its commit before it."""
         delivered = share.part is not None
         account = account_of(share.source, share.scanned, delivered=delivered)
-        self.account.ignored += share.scanned.ignored
-        self.account.skipped += share.scanned.skipped
         self.read += 1
         done = {one.identity.key: one.number for one in before if one.is_done}
         compared = []
@@ -274,8 +272,7 @@ class DatasetTarget:
                 if known is None:
                     raise InternalError(f"{shown(identity.key)}: is in no segment; report it")
                 account = SourceAccount.of(known.account)
-            self.account.sources.append(account)
-            self.account.rows_written += account.counts.rows
+            self.account.enter(account)
         self.account.check()
 
     def rejects(self, sources: Sequence[Source]) -> Iterator[Path]:
