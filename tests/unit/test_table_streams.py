@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import duckdb
@@ -60,6 +61,13 @@ def test_courses_and_sites_are_chosen(package: Path) -> None:
     rows = table_rows(pa.table(found["auth_user"]))
     assert {(row["course_id"], row["site"]) for row in rows} == {(COURSES[0], "edge")}
     assert len(edxlogs.tables(package, course="none")) == 0
+    (package.parent / "courses.txt").write_text(f"\n{COURSES[0]} \n{COURSES[1]}\n")
+    listed = f"@{package.parent}/courses.txt"
+    found = edxlogs.tables(package, course=listed, site="edge", known_courses=listed)
+    rows = table_rows(pa.table(found["auth_user"]))
+    assert {row["course_id"] for row in rows} == set(COURSES[:2])
+    with pytest.raises(ConfigError, match="course: @nowhere"):
+        edxlogs.tables(package, course="@nowhere")
     with pytest.raises(KeyError):
         found["auth_users"]
 
@@ -67,6 +75,16 @@ def test_courses_and_sites_are_chosen(package: Path) -> None:
 def test_a_table_says_the_course_where_nothing_else_does(package: Path) -> None:
     rows = table_rows(pa.table(edxlogs.tables(package)["email_opt_in"]))
     assert {row["course_id"] for row in rows} == set(COURSES)
+
+
+def test_what_tables_and_filter_share_has_one_default() -> None:
+    mine, others = (
+        {name: one.default for name, one in inspect.signature(function).parameters.items()}
+        for function in (edxlogs.tables, edxlogs.filter)
+    )
+    shared = mine.keys() & others.keys()
+    assert {"course", "site", "prompt", "gnupg_home", "threads"} <= shared
+    assert {name: mine[name] for name in shared} == {name: others[name] for name in shared}
 
 
 def test_other_libraries_take_a_stream(package: Path) -> None:

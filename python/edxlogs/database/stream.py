@@ -19,7 +19,7 @@ from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3
 from edxlogs.threads import worker_count
-from edxlogs.values import Values
+from edxlogs.values import Values, values
 
 OnePackage = str | PathLike[str]
 _File = tuple[DatabasePackage, Member, str | None]
@@ -147,7 +147,7 @@ def tables(
     s3: S3 | None = None,
     gnupg_home: OnePackage | None = None,
     passphrase_file: OnePackage | None = None,
-    prompt: bool = True,
+    prompt: bool = False,
     threads: int = 0,
 ) -> Tables:
     """Open database packages, and give their tables as streams of Arrow batches.
@@ -157,14 +157,15 @@ def tables(
 
     Args:
         packages: paths or `s3://` URLs of zips.
-        course: course ids or globs; None means all, and files of no single course, too.
+        course: course ids or globs, or `@FILE` with one a line; None means all, and files of no
+            single course, too.
         site: `prod`, `edge`, …; None means all.
         known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         s3: where URLs lead; None: as the AWS configuration says.
         gnupg_home: the key ring's folder; None: GnuPG's own default.
         passphrase_file: its first line unlocks the key.
-        prompt: whether the agent may ask for a passphrase, where there is a terminal.
+        prompt: whether the agent may ask for a passphrase.
         threads: files read at once; 0 means one per core. Never changes the answer.
 
     Returns:
@@ -172,6 +173,7 @@ def tables(
         `edxlogs db convert` writes, and `course_id`: the course of their file, where it is known.
 
     Raises:
+        ConfigError: a file of values cannot be read, or holds none.
         FormatError: a package is no zip, or must not be trusted.
         SourceError: a package cannot be opened.
 
@@ -184,15 +186,9 @@ def tables(
         prompt=prompt,
     )
     choice = TableChoice(
-        courses=_values(course),
-        sites=tuple(KNOWN_SITES.get(one, one) for one in _values(site)),
-        known_courses=_values(known_courses),
+        courses=tuple(values("course", course)),
+        sites=tuple(KNOWN_SITES.get(one, one) for one in values("site", site)),
+        known_courses=tuple(values("known-courses", known_courses)),
     )
     opened = [open_package(fspath(place), s3) for place in places]
     return Tables(opened, choice, gpg, worker_count(threads), expand=expand)
-
-
-def _values(values: Values) -> tuple[str, ...]:
-    if values is None:
-        return ()
-    return (values,) if isinstance(values, str) else tuple(values)

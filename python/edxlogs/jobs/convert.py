@@ -39,7 +39,7 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
         raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
     known = options["known_courses"]
     choice = TableChoice(
-        courses=tuple(options["course"]),
+        courses=tuple(values("course", options["course"])),
         tables=tuple(map(_known_table, options["table"])),
         sites=tuple(KNOWN_SITES.get(site, site) for site in options["site"]),
         known_courses=() if known is None else tuple(values("known-courses", f"@{known}")),
