@@ -71,11 +71,10 @@ def stem(course: str) -> str:
 
 def file_name(table: Table, course: str, site: str) -> str:
     """The name of a member, without the folder of its package."""
-    suffix = "edge" if site == "edge" else "prod"
     if table.dialect is Dialect.FORUM:
-        return f"{stem(course)}-{suffix}.mongo"
+        return f"{stem(course)}-{site}.mongo"
     whose = stem(course) if table.is_of_course else ORG
-    name = f"{whose}-{table.file_names[0]}-{suffix}-analytics{table.extension}"
+    name = f"{whose}-{table.file_names[0]}-{site}-analytics{table.extension}"
     return f"ora/{name}" if table.in_ora else name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import oracle_tables
 from commands import Done, hidden, run
 from edxlogs.database.research import find_research_package
 from edxlogs.edx.tables import Dialect, tables
+from edxlogs.text import size
 from product import table_rows
 
 NAME = "universityx-2014-10-05.zip"
@@ -248,6 +250,10 @@ def test_a_research_package_is_converted(tmp_path: Path) -> None:
         done = convert(path, tmp_path, "--gnupg-home", home, "--report", tmp_path / "report")
         assert done.code == 0, done.stderr
         members = json.loads((tmp_path / "report").read_bytes())["members"]
+        assert json.loads((tmp_path / "report").read_bytes())["packages"] == {
+            str(path): path.stat().st_size
+        }
+        assert f"{size(path.stat().st_size)} read" in done.stderr
         status = {one["member"]: one["status"] for one in members}
         assert status["events/x-events-2014-10-04.log.gz"] == "left"
         enrolments = rows_of(tmp_path, "student_courseenrollment")
@@ -266,6 +272,27 @@ def test_a_research_package_is_converted(tmp_path: Path) -> None:
         assert done.code == 1
         assert len(done.told) == 1
         assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_a_forum_is_of_the_site_in_its_name(tmp_path: Path) -> None:
+    contents = {
+        name: b"".join(chunks)
+        for name, chunks in make_package.members([COURSE], sites=("stage",), count=3)
+        if name.endswith(".mongo") or "auth_user-" in name
+    }
+    name = f"{STEM}-stage.mongo"
+    assert name in contents
+    make_package.write(tmp_path / NAME, ((one, iter([text])) for one, text in contents.items()))
+    research = tmp_path / "universityx_CS101_2014_T1.tar.gz"
+    research.write_bytes(packed((f"state/2014-10-05/{name}", contents[name])))
+    for path in (tmp_path / NAME, research):
+        assert convert(path, tmp_path, "--overwrite", "-o", tmp_path / "out").code == 0
+        rows = rows_of(tmp_path, "forum")
+        assert [row["site"] for row in rows] == ["stage"] * len(rows) != []
+        listed = run("db", "list", path, "--json", cwd=tmp_path)
+        (one,) = json.loads(listed.stdout)["packages"]
+        assert {file["site"] for file in one["files"]} == {"stage"}
+        shutil.rmtree(tmp_path / "out")
 
 
 def _lone(folder: Path) -> Path:
@@ -429,7 +456,8 @@ def test_a_research_package_that_is_done_is_not_done_again(tmp_path: Path) -> No
     assert done.code == 0, done.stderr
     assert _published(tmp_path) == before
     again = json.loads((tmp_path / "again").read_bytes())
-    assert again["total"]["rows_written"] == first["total"]["rows_written"] > 0
+    assert again["total"] == first["total"]
+    assert first["total"]["bytes_read"] == path.stat().st_size
     delivered = [one for one in again["members"] if one["status"] == "delivered"]
     assert all(one["earlier"] for one in delivered)
 

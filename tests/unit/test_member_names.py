@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edxlogs.edx.members import describe_member
+from edxlogs.edx.members import describe_member, describe_members
 from edxlogs.edx.tables import tables
 
 CASES = [
@@ -38,6 +38,37 @@ def test_name(name: str, table: str | None, stem: str | None, site: str | None) 
     said = describe_member(name)
     assert (said.table and said.table.name, said.stem, said.site) == (table, stem, site)
     assert not said.failed
+
+
+def test_the_site_of_a_forum_is_told_by_the_files_beside_it() -> None:
+    names = ["x/A-B-C-stage.mongo", "x/A-B-C-auth_user-stage-analytics.sql", "A-B-C-D.mongo.gpg"]
+    names += ["A-B-C-D-auth_user-prod.sql", "A-B-C-stage-edge.mongo", "A-B-stage.mongo"]
+    said = [(one.table and one.table.name, one.stem, one.site) for one in describe_members(names)]
+    assert said == [
+        ("forum", "A-B-C", "stage"),
+        ("auth_user", "A-B-C", "stage"),
+        ("forum", "A-B-C-D", "prod"),
+        ("auth_user", "A-B-C-D", "prod"),
+        ("forum", "A-B-C-stage", "edge"),
+        ("forum", "A-B-stage", "prod"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "site"),
+    [
+        ("U.x-C-R_1-stage.mongo", "U.x-C-R_1", "stage"),
+        ("U.x-C-R_1-edge.mongo", "U.x-C-R_1", "edge"),
+        ("U.x-C-R_1.mongo", "U.x-C-R_1", "prod"),
+        ("U.x-C-R_1-2.mongo", "U.x-C-R_1-2", "prod"),
+        ("U.x-C-R_2-stage.mongo", "U.x-C-R_2-stage", "prod"),
+    ],
+)
+def test_the_site_of_a_forum_is_told_by_a_package_of_one_course(
+    name: str, stem: str, site: str
+) -> None:
+    said = describe_member(f"state/2015-11-13/{name}", "U.x_C_R_1")
+    assert (said.stem, said.site) == (stem, site)
 
 
 def test_a_failed_export_is_told_apart() -> None:

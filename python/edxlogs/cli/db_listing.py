@@ -110,7 +110,8 @@ def _of_research(package: ResearchPackage, reader: TableReader) -> Listing:
             found.clear()
         try:
             for file in walk(source, package.place):
-                name = describe_member(file.path) if file.day is not None else MemberName()
+                has_table = file.day is not None
+                name = describe_member(file.path, package.stem) if has_table else MemberName()
                 one = PackedFile(shown(file.path), name, file.size)
                 (events if file.is_events else files).append(one)
                 if file.day is not None:

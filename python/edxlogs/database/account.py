@@ -134,16 +134,21 @@ class TableAccount:
 
     Attributes:
         members: of all packages, in their order.
+        packages: bytes read of each that is encrypted or packed as one, none of which are of one
+            of its files alone.
         failed: packages that could not be opened: why.
     """
 
     members: list[MemberAccount] = field(default_factory=list)
+    packages: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> Counts:
-        """All files added up."""
-        return _total(self.members)
+        """All files added up, and the bytes of packages beside them."""
+        total = _total(self.members)
+        total.bytes_read += sum(self.packages.values())
+        return total
 
     @property
     def tables(self) -> dict[str, Counts]:
@@ -184,6 +189,7 @@ class TableAccount:
             **more,
             "total": asdict(self.total),
             "tables": {name: asdict(counts) for name, counts in self.tables.items()},
+            "packages": self.packages,
             "members": [asdict(member) for member in self.members],
             "failed": self.failed,
         }

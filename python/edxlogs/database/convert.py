@@ -190,11 +190,12 @@ class TableRun:
         if members is None:
             self._research.append(release)
             return
+        self.account.packages[package.place] = package.size
         for key, account in members:
             account.package = package.place
             self.account.members.append(account)
             if account.status is Status.DELIVERED:
-                name = describe_member(account.member)
+                name = describe_member(account.member, package.stem)
                 task = self._task(name.table or tables()["course"], name, package.stem, account)
                 self._tasks.append(task)
                 self._recall_as(key, task)
@@ -391,6 +392,7 @@ class TableRun:
 
         with self._naming_output():
             done = self.reader.read(package.place, package.open, work)
+        self.account.packages[package.place] = done.counts.bytes_read
         if done.error is not None:
             self.account.failed.append(str(done.error))
         withheld = any(task.account.status is Status.WITHHELD for task in tasks)
@@ -405,7 +407,7 @@ class TableRun:
     def _read_file(self, release: Release, file: PassingFile) -> Task:
         """One file of such a package; events and what is not asked for are left."""
         package, path, day = release.package, file.path, file.day
-        name = describe_member(path) if day is not None else MemberName()
+        name = MemberName() if day is None else describe_member(path, package.stem)
         account = self._enter(package.place, shown(path), name)
         task = self._task(name.table or tables()["course"], name, package.stem, account)
         if day is None:

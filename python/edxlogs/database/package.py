@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edxlogs.edx.members import MemberName, describe_member
+from edxlogs.edx.members import MemberName, describe_members
 from edxlogs.edx.packages import describe_key
 from edxlogs.edx.tables import Table, tables
 from edxlogs.errors import ConfigError, EdxlogsError
@@ -150,8 +150,10 @@ def _package(
     place: str, archive: ZipArchive, size: int, identity: tuple[int, int] | None
 ) -> DatabasePackage:
     said = describe_key(place)
+    names = describe_members(one.name for one in archive.members)
     members = tuple(
-        Member(shown(one.name), describe_member(one.name), one.size, one) for one in archive.members
+        Member(shown(one.name), name, one.size, one)
+        for one, name in zip(archive.members, names, strict=True)
     )
     return DatabasePackage(
         place=shown(place),

@@ -1,4 +1,4 @@
-"""What the name of a member of a database package says: table, site, and whose it is.
+"""What the names of members of a database package say: table, site, and whose it is.
 
 `{Org}-{Course}-{Run}` cannot be split, since each part may hold hyphens: it is taken whole, as the
 `stem` that the files of a course share. Which course that is, their content tells.
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import Table, tables
@@ -20,6 +21,8 @@ _FAILED = ".failed"
 _ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")
 # Names of more than 235 characters are cut, and end in a digest of what they were.
 _DIGEST = re.compile(r"-[0-9a-f]{32}$")
+_MAIN_SITE = "prod"
+_SITE = re.compile(r"[a-z][a-z0-9-]*")
 _SITES = {**KNOWN_SITES, "prod-edge": "edge", "prod-edx": "prod"}
 
 
@@ -45,8 +48,44 @@ class MemberName:
         return self.stem, self.site
 
 
-def describe_member(path: str) -> MemberName:
-    """Read a member's name, the folders before it left aside."""
+def describe_members(paths: Iterable[str]) -> list[MemberName]:
+    """Read the names of all members of a package: they tell each other's sites."""
+    names = [describe_member(path) for path in paths]
+    others = [name for name in names if name.stem and name.site and not _is_forum(name)]
+    sites = {f"{name.stem}-{name.site}".lower(): name for name in others}
+    return [_beside(name, sites) for name in names]
+
+
+def _is_forum(name: MemberName) -> bool:
+    return name.table is tables()["forum"]
+
+
+def _beside(name: MemberName, sites: dict[str, MemberName]) -> MemberName:
+    """The name of a forum that says no known site: maybe another, of a course beside it."""
+    unsaid = _is_forum(name) and name.site == _MAIN_SITE
+    other = sites.get((name.stem or "").lower()) if unsaid else None
+    return name if other is None else replace(name, stem=other.stem, site=other.site)
+
+
+def describe_member(path: str, course: str | None = None) -> MemberName:
+    """Read a member's name, the folders before it left aside.
+
+    Args:
+        path: name of the member.
+        course: what all members are of, `{org}_{course}_{run}`, in a package of one course.
+    """
+    name = _describe(path)
+    if course is None or not _is_forum(name) or name.stem is None:
+        return name
+    # What stands for a separator, or for a letter that is not ASCII, differs.
+    spelled, written = (re.sub(r"\W", "_", one, flags=re.ASCII) for one in (course, name.stem))
+    site = name.stem[len(course) + 1 :]
+    if not written.lower().startswith(f"{spelled.lower()}_") or not _SITE.fullmatch(site):
+        return name
+    return replace(name, stem=name.stem[: len(course)], site=_site(site))
+
+
+def _describe(path: str) -> MemberName:
     base = path.rpartition("/")[2].removesuffix(".gpg")
     failed = base.endswith(_FAILED)
     base = base.removesuffix(_FAILED)
@@ -82,7 +121,7 @@ def _forum(name: str, failed: bool) -> MemberName:
             stem = name[: -len(written) - 1]
             return MemberName(tables()["forum"], shown(stem), _SITES[written], failed)
     # Files of the main site had no site in their names at first.
-    return MemberName(tables()["forum"], shown(name), "prod", failed)
+    return MemberName(tables()["forum"], shown(name), _MAIN_SITE, failed)
 
 
 @functools.cache
