@@ -1,130 +1,260 @@
-"""Counts that add up: what became of every line, for each source and in total."""
+"""Counts that add up: what became of every line or row, for each thing read and in total."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from edxlogs.errors import InternalError
 from edxlogs.text import many, size
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 SCHEMA_VERSION = 1
 
 
-def add_fields(counts: DataclassInstance, more: DataclassInstance) -> None:
-    """Add counts of the same class: numbers, and dicts of numbers by their keys."""
-    for item in fields(counts):
-        mine, other = getattr(counts, item.name), getattr(more, item.name)
-        if isinstance(mine, dict):
-            for name, count in other.items():
-                mine[name] = mine.get(name, 0) + count
-        else:
-            setattr(counts, item.name, mine + other)
+class Outcome(enum.StrEnum):
+    """What became of a source of events, or of a file of a package."""
+
+    DELIVERED = "delivered"
+    SALVAGED = "salvaged"
+    """It is damaged: what precedes the damage is delivered."""
+    WITHHELD = "withheld"
+    """It failed its checks: nothing of it is delivered."""
+    LEFT = "left"
+    """Not of the courses, tables or sites asked for, or content that was not to be unpacked."""
+    FAILED = "failed"
+    """In place of a table, the words of an export that failed."""
+    UNKNOWN = "unknown"
+    """Its name says no table."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Counts:
-    """Counts of one source, or of several added up.
+    """Counts of one thing that was read, or of several added up.
 
-    Each line is in one class: `blank`, `rejected`, `kept`, `dropped`, `duplicate` or `withheld`;
-    the classes add up to `lines`. Rejects by reason, mends and odd values are counted over the
-    lines that were `parsed`; the others were dropped by their bytes alone.
+    Attributes:
+        bytes_read: as they are stored.
+        bytes_expanded: of text, decrypted and inflated.
+        blank: lines that hold nothing.
+        rows: of events, those delivered; of tables, those read.
+        rejected: lines or rows that cannot be read.
+        withheld: lines or rows of what failed its checks.
+        reasons: rejected by reason.
     """
+
+    whole: ClassVar[str]
+    """What the classes add up to."""
+    classes: ClassVar[Sequence[str]]
+    unjudged: ClassVar[Sequence[str]] = ("bytes_read", "bytes_expanded")
+    """What still counts of something that failed its checks, beside the whole."""
 
     bytes_read: int = 0
     bytes_expanded: int = 0
-    lines: int = 0
     blank: int = 0
+    rows: int = 0
     rejected: int = 0
+    withheld: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Self) -> None:
+        """Add the counts of `other`: numbers, and dicts of numbers by their keys."""
+        for item in fields(self):
+            mine, more = getattr(self, item.name), getattr(other, item.name)
+            if isinstance(mine, dict):
+                for name, count in more.items():
+                    mine[name] = mine.get(name, 0) + count
+            else:
+                setattr(self, item.name, mine + more)
+
+    def as_withheld(self) -> Self:
+        """The counts of something that failed its checks: all of it is withheld."""
+        whole = getattr(self, self.whole)
+        kept = {name: getattr(self, name) for name in self.unjudged}
+        return type(self)(**{**kept, self.whole: whole, "withheld": whole})
+
+    def check(self, what: str) -> None:
+        """Raise `InternalError` unless the classes add up to the whole."""
+        whole = getattr(self, self.whole)
+        counted = {name: getattr(self, name) for name in self.classes}
+        if sum(counted.values()) != whole or sum(self.reasons.values()) != self.rejected:
+            told = ", ".join(f"{count} {name}" for name, count in counted.items())
+            raise InternalError(
+                f"the account of {what} does not add up: {whole} {self.whole} read: {told};"
+                f" {sum(self.reasons.values())} rejected for a reason; please report it"
+            )
+
+
+@dataclass
+class LineCounts(Counts):
+    """Counts of lines, each in one class.
+
+    Rejects by reason, mends and odd values are counted over the lines that were `parsed`; the
+    others were dropped by their bytes alone.
+    """
+
+    whole = "lines"
+    classes = ("blank", "rejected", "kept", "dropped", "duplicate", "withheld")
+
+    lines: int = 0
     kept: int = 0
     dropped: int = 0
     duplicate: int = 0
-    withheld: int = 0
     parsed: int = 0
     sampled: int = 0
-    rows: int = 0
     late: int = 0
     latest_days: int = 0
     members: int = 0
     trailing_bytes: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
     mends: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, counts: Mapping[str, Any]) -> Self:
-        """Take the counts of a scan."""
-        return cls(**counts)
-
-    def add(self, other: Counts) -> None:
-        """Add the counts of `other`."""
+    def add(self, other: Self) -> None:
+        """Add the counts of `other`; the latest event of either is the latest."""
         latest = max(self.latest_days, other.latest_days)
-        add_fields(self, other)
+        super().add(other)
         self.latest_days = latest
 
-    def as_withheld(self) -> Counts:
-        """The counts of a source that failed its checks: all its lines are withheld."""
-        return Counts(
-            bytes_read=self.bytes_read,
-            bytes_expanded=self.bytes_expanded,
-            lines=self.lines,
-            withheld=self.lines,
-        )
 
-    def check(self, what: str) -> None:
-        """Raise `InternalError` unless the classes add up to the lines."""
-        classes = self.blank + self.rejected + self.kept + self.dropped
-        classes += self.duplicate + self.withheld
-        if classes != self.lines or sum(self.reasons.values()) != self.rejected:
-            raise InternalError(
-                f"the account of {what} does not add up: {self.lines} lines, {classes} in classes;"
-                " please report it"
-            )
+C = TypeVar("C", bound=Counts)
 
 
-@dataclass(slots=True)
-class SourceAccount:
-    """What became of one source.
+@dataclass(kw_only=True)
+class Entry(ABC, Generic[C]):
+    """What became of one thing that was read.
+
+    Attributes:
+        status: in a word.
+        counts: lines or rows by class, and bytes.
+        error: why it is not delivered whole.
+        warnings: one sentence each.
+    """
+
+    counted: ClassVar[type[Counts]]
+
+    status: Outcome
+    counts: C
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Take a document apart that `asdict` made."""
+        counts = cls.counted(**document["counts"])
+        return cls(**{**document, "status": Outcome(document["status"]), "counts": counts})
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Its name, as messages of the account call it."""
+
+
+@dataclass
+class SourceAccount(Entry[LineCounts]):
+    """What became of one source: `delivered`, `salvaged` or `withheld`.
 
     Attributes:
         source: base name.
         path: as it was opened, with the member if it is one.
-        status: `delivered`, `salvaged`, or `withheld`.
         unauthenticated: salvaged from an OpenPGP message whose end was never checked.
-        error: why not delivered whole.
-        warnings: one sentence each.
-        counts: lines by class, and the rest.
         ignored: members of it, if it is a tar, whose names are not recognised.
         skipped: members of it that are not of the site or the days asked for.
     """
 
+    counted = LineCounts
+
     source: str
     path: str
-    status: str
-    counts: Counts
     unauthenticated: bool = False
-    error: str | None = None
-    warnings: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
+    @property
+    def label(self) -> str:
+        """Its base name."""
+        return self.source
+
+
+E = TypeVar("E", bound=Entry[Any])
+
+
+@dataclass(kw_only=True)
+class Ledger(ABC, Generic[E, C]):
+    """What a run did, entry by entry.
+
+    Attributes:
+        failed: what should have been read and could not be found or opened: why.
+    """
+
+    counted: ClassVar[type[Counts]]
+
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    @abstractmethod
+    def entries(self) -> Sequence[E]:
+        """In the order they were read."""
+
+    @property
+    def total(self) -> C:
+        """All entries added up."""
+        total: C = self._added(self.entries)
+        return total
+
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """Take a document apart, as `asdict` makes it."""
-        return cls(**{**document, "counts": Counts.of(document["counts"])})
+    def _added(cls, entries: Iterable[E]) -> Any:
+        total = cls.counted()
+        for one in entries:
+            total.add(one.counts)
+        return total
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was asked for is delivered whole."""
+        lacking = (Outcome.WITHHELD, Outcome.SALVAGED)
+        return not self.failed and all(one.status not in lacking for one in self.entries)
+
+    def of_status(self, status: Outcome) -> list[E]:
+        """Entries of which that became."""
+        return [one for one in self.entries if one.status == status]
+
+    def check(self) -> None:
+        """Raise `InternalError` unless everything adds up."""
+        for one in self.entries:
+            one.counts.check(one.label)
+        self.total.check("the run")
+
+    def report(self, **more: Any) -> dict[str, Any]:
+        """The account as a JSON document; `more` joins it at the top level."""
+        total = asdict(self.total)
+        return {"schema_version": SCHEMA_VERSION, **more, "total": total, **asdict(self)}
+
+    @abstractmethod
+    def summary(self, seconds: float) -> Iterator[str]:
+        """The account in a few lines for a person, names escaped."""
+
+    def _bytes(self, seconds: float) -> str:
+        total = self.total
+        return (
+            f"{size(total.bytes_read)} read, {size(total.bytes_expanded)} expanded, {seconds:.1f} s"
+        )
 
 
-@dataclass(slots=True)
-class Account:
-    """What a run did.
+def tallies(titles: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """A line for each title under which something was counted."""
+    for title, counts in titles.items():
+        named = [f"{name} {count:,}" for name, count in sorted(counts.items()) if count]
+        if named:
+            yield f"{title}: {', '.join(named)}"
+
+
+@dataclass
+class Account(Ledger[SourceAccount, LineCounts]):
+    """What a run over events did.
 
     Attributes:
         sources: in the order they were read.
-        failed: what should have been read and could not be found or opened.
         skipped: paths of sources, and of members of tars, left unopened because of their date or
             site.
         ignored: files in searched folders and tars whose names are not recognised.
@@ -132,12 +262,18 @@ class Account:
         rows_written: rows in the output.
     """
 
+    counted = LineCounts
+
     sources: list[SourceAccount] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     rows_written: int = 0
+
+    @property
+    def entries(self) -> Sequence[SourceAccount]:
+        """The sources."""
+        return self.sources
 
     def enter(self, source: SourceAccount) -> None:
         """Take the next source, whichever run has read it."""
@@ -147,75 +283,38 @@ class Account:
         self.skipped += source.skipped
 
     @property
-    def total(self) -> Counts:
-        """All sources added up."""
-        total = Counts()
-        for source in self.sources:
-            total.add(source.counts)
-        return total
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every source was delivered whole."""
-        return not self.failed and all(one.status == "delivered" for one in self.sources)
-
-    @property
     def is_all_withheld(self) -> bool:
         """Whether something failed and no source is left: an empty output would pass for whole."""
-        return not self.is_whole and all(one.status == "withheld" for one in self.sources)
+        return not self.is_whole and all(one.status == Outcome.WITHHELD for one in self.sources)
 
     def check(self) -> None:
-        """Raise `InternalError` unless everything adds up."""
-        for source in self.sources:
-            source.counts.check(source.source)
-        total = self.total
-        total.check("the run")
-        if total.rows != self.rows_written:
+        """Raise `InternalError` unless everything adds up, to the rows written, too."""
+        super().check()
+        if self.total.rows != self.rows_written:
             raise InternalError(
-                f"{total.rows} rows were counted and {self.rows_written} written; please report it"
+                f"{self.total.rows} rows were counted and {self.rows_written} written; please"
+                " report it"
             )
 
-    def report(self, **more: Any) -> dict[str, Any]:
-        """The account as a JSON document; `more` joins it at the top level."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            **more,
-            "total": asdict(self.total),
-            "rows_written": self.rows_written,
-            "sources": [asdict(source) for source in self.sources],
-            "failed": self.failed,
-            "skipped": self.skipped,
-            "ignored": self.ignored,
-            "warnings": self.warnings,
-        }
-
-
-def summary(account: Account, seconds: float) -> list[str]:
-    """The account in a few lines for a person, names escaped."""
-    total = account.total
-    duplicates = f", {many(total.duplicate, 'duplicate')}" if total.duplicate else ""
-    lines = [
-        f"{many(len(account.sources), 'source')}, {size(total.bytes_read)} read,"
-        f" {size(total.bytes_expanded)} expanded, {seconds:.1f} s",
-        f"{many(total.lines, 'line')}: {total.kept:,} kept, {total.dropped:,} dropped,"
-        f" {total.blank:,} blank, {total.rejected:,} rejected, {total.withheld:,} withheld"
-        f"{duplicates} ({total.parsed:,} parsed)",
-    ]
-    for title, counts in (
-        ("rejected", total.reasons),
-        ("mended", total.mends),
-        ("odd values", total.odd),
-    ):
-        if counts:
-            listed = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
-            lines.append(f"{title}: {listed}")
-    if total.late:
-        lines.append(
-            f"{many(total.late, 'late event')}, up to {many(total.latest_days, 'day')} older"
-            " than the day of their file"
+    def summary(self, seconds: float) -> Iterator[str]:
+        """The account in a few lines for a person, names escaped."""
+        total = self.total
+        duplicates = f", {many(total.duplicate, 'duplicate')}" if total.duplicate else ""
+        yield f"{many(len(self.sources), 'source')}, {self._bytes(seconds)}"
+        yield (
+            f"{many(total.lines, 'line')}: {total.kept:,} kept, {total.dropped:,} dropped,"
+            f" {total.blank:,} blank, {total.rejected:,} rejected, {total.withheld:,} withheld"
+            f"{duplicates} ({total.parsed:,} parsed)"
         )
-    if account.skipped:
-        lines.append(f"{many(len(account.skipped), 'source')} skipped by date or site")
-    if account.ignored:
-        lines.append(f"{many(len(account.ignored), 'file')} ignored: the name is not recognised")
-    return lines
+        yield from tallies(
+            {"rejected": total.reasons, "mended": total.mends, "odd values": total.odd}
+        )
+        if total.late:
+            yield (
+                f"{many(total.late, 'late event')}, up to {many(total.latest_days, 'day')} older"
+                " than the day of their file"
+            )
+        if self.skipped:
+            yield f"{many(len(self.skipped), 'source')} skipped by date or site"
+        if self.ignored:
+            yield f"{many(len(self.ignored), 'file')} ignored: the name is not recognised"

@@ -9,15 +9,12 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from edxlogs import _core
+from edxlogs.account import Ledger
 from edxlogs.errors import ConfigError
 from edxlogs.threads import Workers, needs_thread
-
-if TYPE_CHECKING:
-    from edxlogs.account import Account
-    from edxlogs.database.account import TableAccount
 
 _EXIT_SECONDS = 0.1
 _PIECES_AHEAD = 1  # under way beside those that the workers read
@@ -46,7 +43,7 @@ class ArrowStream(_core.BatchStream, ABC):
     It has `__arrow_c_stream__`; a subclass reads the pieces, and enters them into its account.
     """
 
-    account: Account | TableAccount
+    account: Ledger[Any, Any]
     _error: BaseException | None
     _started: bool
     _threads: int

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from edxlogs.account import Account, Counts, SourceAccount, summary
+from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
 from edxlogs.errors import InternalError
 
 
-def counts(**more: Any) -> Counts:
+def counts(**more: Any) -> LineCounts:
     usual: dict[str, Any] = {
         "bytes_read": 10,
         "bytes_expanded": 100,
@@ -28,10 +28,10 @@ def counts(**more: Any) -> Counts:
         "reasons": {"not_json": 2},
         "mends": {"bom": 1},
     }
-    return Counts(**(usual | more))
+    return LineCounts(**(usual | more))
 
 
-def source(name: str, counts: Counts, status: str = "delivered") -> SourceAccount:
+def source(name: str, counts: LineCounts, status: Outcome = Outcome.DELIVERED) -> SourceAccount:
     return SourceAccount(source=name, path=f"/logs/{name}", status=status, counts=counts)
 
 
@@ -41,13 +41,13 @@ def test_adding_takes_every_field() -> None:
     assert total.latest_days == 9
     assert total.reasons == {"not_json": 3, "cut_off": 1}
     assert total.mends == {"bom": 1, "nul": 2}
-    for item in fields(Counts):
+    for item in fields(LineCounts):
         if item.name not in ("latest_days", "reasons", "mends", "odd"):
             assert getattr(total, item.name) == 2 * getattr(counts(), item.name)
 
 
 def test_adding_shares_nothing() -> None:
-    total, one = Counts(), counts()
+    total, one = LineCounts(), counts()
     total.add(one)
     total.add(one)
     assert one == counts()
@@ -89,11 +89,11 @@ def test_rows_must_be_those_written() -> None:
 
 
 def test_whole() -> None:
-    good, bad = source("a", counts()), source("b", counts().as_withheld(), "withheld")
+    good, bad = source("a", counts()), source("b", counts().as_withheld(), Outcome.WITHHELD)
     assert Account().is_whole
     assert Account(sources=[good], skipped=["x"], ignored=["y"], warnings=["z"]).is_whole
     assert not Account(sources=[good, bad]).is_whole
-    assert not Account(sources=[source("a", counts(), "salvaged")]).is_whole
+    assert not Account(sources=[source("a", counts(), Outcome.SALVAGED)]).is_whole
     assert not Account(sources=[good], failed=["cannot open"]).is_whole
 
 
@@ -104,7 +104,7 @@ def test_the_report_is_json_and_holds_all() -> None:
     assert (report["version"], report["hints"]) == ("1", [])
     assert report["total"] == report["sources"][0]["counts"]
     assert report["total"]["reasons"] == {"not_json": 2}
-    assert set(report["total"]) == {item.name for item in fields(Counts)}
+    assert set(report["total"]) == {item.name for item in fields(LineCounts)}
     assert (report["skipped"], report["failed"], report["rows_written"]) == (["b"], [], 5)
 
 
@@ -114,7 +114,7 @@ def test_the_summary() -> None:
         skipped=["b"],
         ignored=["c", "d"],
     )
-    assert summary(account, 2.04) == [
+    assert list(account.summary(2.04)) == [
         "1 source, 1.5 MB read, 100 B expanded, 2.0 s",
         "1,241 lines: 1,234 kept, 4 dropped, 1 blank, 2 rejected, 0 withheld (7 parsed)",
         "rejected: not_json 2",
@@ -123,7 +123,7 @@ def test_the_summary() -> None:
         "1 source skipped by date or site",
         "2 files ignored: the name is not recognised",
     ]
-    assert summary(Account(), 0.0) == [
+    assert list(Account().summary(0.0)) == [
         "0 sources, 0 B read, 0 B expanded, 0.0 s",
         "0 lines: 0 kept, 0 dropped, 0 blank, 0 rejected, 0 withheld (0 parsed)",
     ]
@@ -136,5 +136,5 @@ def test_sizes_in_the_summary() -> None:
         (10**9, "1.0 GB"),
         (5 * 10**15, "5000.0 TB"),
     ):
-        line = summary(Account(sources=[source("a", Counts(bytes_read=size))]), 1.0)[0]
+        line = next(Account(sources=[source("a", LineCounts(bytes_read=size))]).summary(1.0))
         assert line.startswith(f"1 source, {shown} read")

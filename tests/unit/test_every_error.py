@@ -18,7 +18,7 @@ import fault_proxy
 import keys
 from decrypting import Ring
 from edxlogs import _core
-from edxlogs.account import Account, Counts, SourceAccount
+from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
 from edxlogs.errors import (
     ConfigError,
     DecryptError,
@@ -57,8 +57,10 @@ def stopped(path: Path) -> None:
 
 
 def wrong_account() -> None:
-    counts = Counts(lines=1)
-    Account(sources=[SourceAccount("a.log", "a.log", "delivered", counts)]).check()
+    counts = LineCounts(lines=1)
+    Account(
+        sources=[SourceAccount("a.log", "a.log", status=Outcome.DELIVERED, counts=counts)]
+    ).check()
 
 
 def from_s3(fault: Fault) -> None:

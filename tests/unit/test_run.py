@@ -17,6 +17,7 @@ import edxlogs.events.run
 import keys
 from decrypting import Ring
 from edxlogs import _core
+from edxlogs.account import Outcome
 from edxlogs.errors import InternalError, OutputError, StoppedError
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.run import Delivery, Run
@@ -164,7 +165,7 @@ def test_salvage_delivers_what_precedes_the_damage(logs: list[Path], folder: Pat
     logs[3].write_bytes(content)
     running = Running(folder, logs, salvage=True)
     assert numbers(folder) == list(range(4800))
-    assert [one.status for one in running.account.sources].count("salvaged") == 1
+    assert [one.status for one in running.account.sources].count(Outcome.SALVAGED) == 1
     assert not running.account.is_whole
 
 

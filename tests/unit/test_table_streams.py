@@ -13,7 +13,7 @@ import pytest
 import edxlogs
 import make_package
 import oracle_tables
-from edxlogs.database.account import Status
+from edxlogs.account import Outcome
 from edxlogs.edx.tables import Dialect, tables
 from edxlogs.errors import ConfigError, FormatError
 from product import table_rows
@@ -107,7 +107,7 @@ def test_a_stream_of_a_damaged_file_raises_before_its_end(package: Path) -> None
     with pytest.raises(FormatError, match="another checksum"):
         list(stream)
     assert not stream.verified
-    assert len(stream.account.of_status(Status.WITHHELD)) == 1
+    assert len(stream.account.of_status(Outcome.WITHHELD)) == 1
     assert pa.table(edxlogs.tables(package)["auth_userprofile"]).num_rows == 48
 
 

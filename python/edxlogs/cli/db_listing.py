@@ -15,7 +15,7 @@ from edxlogs import _core
 from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.cli.tables import table
-from edxlogs.database.account import Counts
+from edxlogs.database.account import RowCounts
 from edxlogs.database.package import (
     DatabasePackage,
     PackedFile,
@@ -117,8 +117,8 @@ def _of_research(package: ResearchPackage, reader: TableReader) -> Listing:
                 if file.day is not None:
                     days.add(file.day)
         except FormatError as error:
-            return Converted(Counts(), error=error)
-        return Converted(Counts())
+            return Converted(RowCounts(), error=error)
+        return Converted(RowCounts())
 
     if (error := reader.read(package.place, package.open, work).error) is not None:
         raise error

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edxlogs.database.account import Counts
+from edxlogs.database.account import RowCounts
 from edxlogs.database.reading import Converted
 from edxlogs.database.research import walk
 from edxlogs.errors import FormatError
@@ -29,7 +29,7 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
     Raises:
         OSError: the folder cannot be written.
     """
-    counts = Counts()
+    counts = RowCounts()
     files = 0
     try:
         os.mkdir(folder, 0o700)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.database.account import Counts, MemberAccount, Status, TableAccount
+from edxlogs.account import Outcome
+from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
 from edxlogs.database.content import unpack
 from edxlogs.database.courses import Courses, TableChoice
 from edxlogs.database.folder import TableFolder, relative_path
@@ -142,13 +143,13 @@ class TableRun:
             yield task, member
 
     def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
-        status = Status.UNKNOWN if name.table is None else Status.LEFT
+        status = Outcome.UNKNOWN if name.table is None else Outcome.LEFT
         account = MemberAccount(
             package=place,
             member=path,
             table=None if name.table is None else name.table.name,
             site=name.site,
-            status=Status.FAILED if name.failed else status,
+            status=Outcome.FAILED if name.failed else status,
         )
         self.account.members.append(account)
         return account
@@ -194,7 +195,7 @@ class TableRun:
         for key, account in members:
             account.package = package.place
             self.account.members.append(account)
-            if account.status is Status.DELIVERED:
+            if account.status is Outcome.DELIVERED:
                 name = describe_member(account.member, package.stem)
                 task = self._task(name.table or tables()["course"], name, package.stem, account)
                 self._tasks.append(task)
@@ -229,7 +230,7 @@ class TableRun:
         return self.account
 
     def _publish(self) -> None:
-        delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
+        delivered = [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
         fresh = [task for task in delivered if not task.is_published]
         if not all(task.on_disk for task in fresh):
             self.folder.sync()
@@ -360,7 +361,7 @@ class TableRun:
         account.literals = done.said.get("literals", False)
         if done.warning is not None:
             account.warnings.append(done.warning)
-        account.status = Status.DELIVERED
+        account.status = Outcome.DELIVERED
         if done.error is not None:
             self._withhold(task, str(done.error))
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
@@ -369,7 +370,7 @@ class TableRun:
             task.on_disk = True
 
     def _withhold(self, task: Task, error: str) -> None:
-        task.account.status = Status.WITHHELD
+        task.account.status = Outcome.WITHHELD
         task.account.error = error
         task.account.counts = task.account.counts.as_withheld()
 
@@ -387,20 +388,20 @@ class TableRun:
                 for file in walk(source, package.place):
                     tasks.append(self._read_file(release, file))
             except FormatError as error:
-                return Converted(Counts(), error=error)
-            return Converted(Counts())
+                return Converted(RowCounts(), error=error)
+            return Converted(RowCounts())
 
         with self._naming_output():
             done = self.reader.read(package.place, package.open, work)
         self.account.packages[package.place] = done.counts.bytes_read
         if done.error is not None:
             self.account.failed.append(str(done.error))
-        withheld = any(task.account.status is Status.WITHHELD for task in tasks)
+        withheld = any(task.account.status is Outcome.WITHHELD for task in tasks)
         release.is_whole = done.error is None and not withheld
         for task in tasks:
-            if task.account.status is Status.WITHHELD:
+            if task.account.status is Outcome.WITHHELD:
                 self.on_member(task.account)
-            elif done.error is not None and task.account.status is Status.DELIVERED:
+            elif done.error is not None and task.account.status is Outcome.DELIVERED:
                 self._withhold(task, str(done.error))
         self._tasks += tasks
 
@@ -411,7 +412,7 @@ class TableRun:
         account = self._enter(package.place, shown(path), name)
         task = self._task(name.table or tables()["course"], name, package.stem, account)
         if day is None:
-            account.status = Status.LEFT  # events: logs like any other
+            account.status = Outcome.LEFT  # events: logs like any other
         if name.table is None or not self._is_wanted(name.table, name):
             return task
         self._recall(task, *release.identity, path)
@@ -440,7 +441,7 @@ class TableRun:
 
     def _name_courses(self) -> None:
         """Say of each file which course it is of, and where it goes."""
-        delivered = [task for task in self._tasks if task.account.status is Status.DELIVERED]
+        delivered = [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
         for task in delivered:
             if task.table.is_of_course:
                 task.account.course = course_of(task.courses, task.key[0])
@@ -456,8 +457,8 @@ class TableRun:
             if task.table.is_of_course:
                 account.course = account.course or self._courses.course(task.key)
                 if not self.choice.wants_course(account.course):
-                    account.status = Status.LEFT
-                    account.counts = Counts()
+                    account.status = Outcome.LEFT
+                    account.counts = RowCounts()
                     continue
                 self._warn_of_unknown(account)
             if task.record is not None and task.is_published:
@@ -496,5 +497,5 @@ class TableRun:
 
     def rejects(self) -> Iterator[Path]:
         """Files of the rejected rows of what was delivered, in the order of the account."""
-        delivered = (task for task in self._tasks if task.account.status is Status.DELIVERED)
+        delivered = (task for task in self._tasks if task.account.status is Outcome.DELIVERED)
         return (task.rejects for task in delivered if task.rejects and task.rejects.exists())

@@ -17,7 +17,8 @@ from typing import Any
 
 import orjson
 
-from edxlogs.database.account import Counts, MemberAccount, Status
+from edxlogs.account import Outcome
+from edxlogs.database.account import MemberAccount, RowCounts
 from edxlogs.database.folder import TableFolder, state_of
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.text import shown
@@ -99,8 +100,8 @@ class Records:
                 record = None
         if record is not None:
             account.earlier = True
-            account.status = Status.DELIVERED
-            account.counts = Counts(**record["counts"])
+            account.status = Outcome.DELIVERED
+            account.counts = RowCounts(**record["counts"])
             for name in _KEPT:
                 setattr(account, name, record[name])
         return record
@@ -114,7 +115,7 @@ class Records:
         record = None if self._folder.overwrite else self._packages.get(key)
         if record is None:
             return None
-        delivered = {one["key"] for one in record["members"] if one["status"] == Status.DELIVERED}
+        delivered = {one["key"] for one in record["members"] if one["status"] == Outcome.DELIVERED}
         if not delivered <= self._published.keys():
             return None
         return [
@@ -122,7 +123,7 @@ class Records:
                 one["key"],
                 MemberAccount(
                     record["place"], one["member"], one["table"], one["site"], one["course"],
-                    Status(one["status"]),
+                    Outcome(one["status"]),
                 ),
             )
             for one in record["members"]

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from edxlogs import _core
-from edxlogs.database.account import Counts, MemberAccount, Status
+from edxlogs.account import Outcome
+from edxlogs.database.account import MemberAccount, RowCounts
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader, core_table
 from edxlogs.database.stems import Key
@@ -66,7 +67,7 @@ def join_ora(
         name = member.table.name
         done = reader.convert(package, member, core_table(name), partial(join.target, name), {})
         if done.error is not None:
-            account.status = Status.WITHHELD
+            account.status = Outcome.WITHHELD
             account.error = str(done.error)
             return
     count = join.write(
@@ -79,5 +80,5 @@ def join_ora(
         day=package.epoch_day,
         metadata=[("edxlogs.version", _core.__version__)],
     )
-    account.status = Status.DELIVERED
-    account.counts = Counts(rows=count, rows_written=count)
+    account.status = Outcome.DELIVERED
+    account.counts = RowCounts(rows=count, rows_written=count)

@@ -14,11 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.database.account import Counts
+from edxlogs.database.account import RowCounts
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.research import is_archive
 from edxlogs.edx.tables import JOINED, joined_table, tables
@@ -60,7 +60,7 @@ class Converted:
         said: what else the core says: unknown and missing columns, literals.
     """
 
-    counts: Counts
+    counts: RowCounts
     courses: dict[str, int] = field(default_factory=dict)
     error: Exception | None = None
     warning: str | None = None
@@ -180,7 +180,7 @@ class TableReader:
         counts, error = _core.convert(source, table, target, control=self.control, **options)
         if isinstance(error, OutputError) or not isinstance(error, EdxlogsError | None):
             raise error
-        return Converted(Counts.of(counts, 0), counts["courses"], error, said=counts)
+        return Converted(_counted(counts), counts["courses"], error, said=counts)
 
     def read(
         self,
@@ -214,7 +214,7 @@ class TableReader:
             except OutputError:
                 raise
             except EdxlogsError as error:
-                return Converted(Counts(bytes_read=data.bytes_read if data else 0), error=error)
+                return Converted(RowCounts(bytes_read=data.bytes_read if data else 0), error=error)
             converted.counts.bytes_read = data.bytes_read
             converted.warning = converted.warning or warning
             delay = next(delays, None) if verdict is not None and verdict.retry else None
@@ -273,3 +273,10 @@ class TableReader:
                         break
                 return text
         return b""
+
+
+def _counted(counts: dict[str, Any]) -> RowCounts:
+    """The counts that the core tells of a conversion."""
+    names = {item.name for item in fields(RowCounts)}
+    taken = {name: count for name, count in counts.items() if name in names}
+    return RowCounts(**taken, rejected=sum(counts["reasons"].values()))

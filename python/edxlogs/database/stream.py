@@ -7,8 +7,9 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from edxlogs import _core
+from edxlogs.account import Outcome
 from edxlogs.arrow_stream import ArrowStream
-from edxlogs.database.account import MemberAccount, Status, TableAccount
+from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.courses import Courses, TableChoice
 from edxlogs.database.package import DatabasePackage, Member, open_package
 from edxlogs.database.reading import Converted, TableReader, core_table
@@ -69,7 +70,7 @@ class TableStream(ArrowStream):
                 table=member.table.name,
                 site=member.name.site,
                 course=course or course_of(done.courses, member.name.stem),
-                status=Status.WITHHELD if failed else Status.DELIVERED,
+                status=Outcome.WITHHELD if failed else Outcome.DELIVERED,
                 counts=done.counts.as_withheld() if failed else done.counts,
                 error=None if done.error is None else str(done.error),
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edxlogs import _core
-from edxlogs.account import Counts, SourceAccount
+from edxlogs.account import LineCounts, SourceAccount
 from edxlogs.errors import ConfigError, EdxlogsError, InternalError, OutputError, StoppedError
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.run import Room, account_of
@@ -127,7 +127,7 @@ class DatasetRun:
             except EdxlogsError as error:
                 if self._held is not None:
                     self._held.settle(number, None, delivered=False)
-                return _Finished(identity, Scanned(Counts(), None, error), nothing)
+                return _Finished(identity, Scanned(LineCounts(), None, error), nothing)
             held = None if self._held is None else self._held.hashes(number)
             threads = max(1, self.workers // left)
             if self._held is not None:

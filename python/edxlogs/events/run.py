@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount
+from edxlogs.account import Account, Outcome, SourceAccount
 from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError, told
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.sources.reading import Reader, Scanned, Sink
@@ -316,10 +316,13 @@ def is_wanted(scanned: Scanned, *, salvage: bool) -> bool:
 def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAccount:
     """What became of a source."""
     error = scanned.error
+    status = Outcome.DELIVERED
+    if error is not None:
+        status = Outcome.SALVAGED if delivered else Outcome.WITHHELD
     return SourceAccount(
         source=source.name,
         path=source.label,
-        status="delivered" if error is None else "salvaged" if delivered else "withheld",
+        status=status,
         counts=scanned.counts if delivered else scanned.counts.as_withheld(),
         unauthenticated=delivered and scanned.unauthenticated,
         error=None if error is None else told(error, source.label),

@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 
 from edxlogs import _core
+from edxlogs.account import Outcome
 from edxlogs.cli.options import gpg_of, s3_of
 from edxlogs.cli.progress import Progress, tell
-from edxlogs.database.account import MemberAccount, Status, TableAccount, summary
+from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
@@ -78,7 +79,7 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             if folder.journal.exists():
                 raise ResumableInterrupt from None
             raise
-        delivered = any(one.status is Status.DELIVERED for one in account.members)
+        delivered = any(one.status is Outcome.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
         hints = [] if delivered else choice.hints(names)
         report = account.report(
@@ -150,7 +151,7 @@ def _convert(run: TableRun, options: dict[str, Any]) -> None:
             progress.one_done()
             if options["as_json"]:
                 return
-            if account.status is Status.WITHHELD:
+            if account.status is Outcome.WITHHELD:
                 progress.tell(f"edxlogs: {account.error} (withheld)")
 
         run.on_member = on_member
@@ -174,11 +175,11 @@ def _tell(
             tell(f"edxlogs: warning: {warning}")
     if options["quiet"]:
         return
-    for status in (Status.FAILED, Status.UNKNOWN):
+    for status in (Outcome.FAILED, Outcome.UNKNOWN):
         for member in account.of_status(status):
-            what = "its export failed" if status is Status.FAILED else "the name says no table"
+            what = "its export failed" if status is Outcome.FAILED else "the name says no table"
             tell(f"{status}: {member.package}: {member.member}: {what}")
-    for line in summary(account, seconds):
+    for line in account.summary(seconds):
         tell(line)
     tell(
         f"{many(account.total.rows_written, 'row')} of {many(len(account.tables), 'table')}: {told}"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount, summary
+from edxlogs.account import Account, Outcome, SourceAccount
 from edxlogs.cli.options import gpg_of, partner_of, s3_of
 from edxlogs.cli.progress import Progress, tell
 from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
@@ -311,7 +311,7 @@ class Command:
             def on_source(account: SourceAccount) -> None:
                 progress.one_done()
                 if account.error is not None:
-                    end = " (withheld)" if account.status == "withheld" else " (salvaged)"
+                    end = " (withheld)" if account.status is Outcome.WITHHELD else " (salvaged)"
                     end = " (unauthenticated)" if account.unauthenticated else end
                     self._tell_beside(progress, f"{account.error}{end}")
                 for warning in account.warnings:
@@ -355,7 +355,7 @@ class Command:
             if self._options["as_json"]:
                 tell(orjson.dumps(report).decode())
             elif not self._options["quiet"]:
-                for line in [*summary(account, seconds), *hints, told]:
+                for line in [*account.summary(seconds), *hints, told]:
                     tell(line)
         return 0 if account.is_whole else 1
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account
+from edxlogs.account import Account, Outcome
 from edxlogs.cli.options import s3_of
 from edxlogs.cli.progress import tell
 from edxlogs.errors import ConfigError, OutputError
@@ -190,7 +190,7 @@ def _last_words(name: str, targets: list[DatasetTarget], seconds: float) -> str:
         source.path
         for target in targets
         for source in target.account.sources
-        if source.status != "delivered"
+        if source.status is not Outcome.DELIVERED
     }
     failed = len(withheld) + len(targets[0].account.failed)
     ended = "ok" if failed == 0 else f"FAILED: {many(failed, 'source')} not delivered whole"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.account import Counts
+from edxlogs.account import LineCounts
 from edxlogs.errors import DecryptError, EdxlogsError, FormatError, InflateError, SourceError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.process import Decryption, Gpg
@@ -50,7 +50,7 @@ class Scanned:
         skipped: labels of members of a tar that are not of the site or the days asked for.
     """
 
-    counts: Counts
+    counts: LineCounts
     sink: Sink
     error: Exception | None = None
     salvageable: bool = False
@@ -115,9 +115,9 @@ class Reader:
                     return self._scan_openpgp(source, bytes_from, make_sink, how)
                 return _judge(self._scan(source, bytes_from, make_sink(), how), source)
         except EdxlogsError as error:
-            return Scanned(Counts(), None, error)
+            return Scanned(LineCounts(), None, error)
         except OSError as error:
-            return Scanned(Counts(), None, cannot_open(source.path, error))
+            return Scanned(LineCounts(), None, cannot_open(source.path, error))
 
     def _open(self, source: Source) -> AbstractContextManager[str | Transfer]:
         """What a source is read from: the path of its file, or the object on its way."""
@@ -152,7 +152,7 @@ class Reader:
         if error is not None and not isinstance(error, Exception):
             raise error  # such as KeyboardInterrupt, in a caller's file
         return Scanned(
-            Counts.of(counts),
+            LineCounts(**counts),
             sink,
             error,
             warnings=members.warnings,
@@ -166,7 +166,7 @@ class Reader:
             try:
                 head = _first_bytes(source, source.file)
             except Exception as error:  # it may raise anything
-                return Scanned(Counts(), None, error)
+                return Scanned(LineCounts(), None, error)
             if not looks_like_openpgp(head):
                 stream: object = _Rejoined(head, source.file.read)
                 return _judge(self._scan(source, stream, sink, how), source)
