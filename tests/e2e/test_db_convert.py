@@ -197,6 +197,26 @@ def test_events_and_tables_are_joined_by_the_folders_of_courses(
         assert dict(found.fetchall()) == expected
 
 
+def test_what_a_run_wrote_beside_the_tables_is_written_anew(
+    packages: Packages, tmp_path: Path
+) -> None:
+    choice = ("--table", "auth_user", "--table", "auth_userprofile", "--rejects")
+    assert convert(packages.plain, tmp_path, *choice, tmp_path / "rejects").code == 0
+    first = report(tmp_path)
+    rejects = (tmp_path / "rejects").read_bytes()
+    assert rejects.count(b"# edxlogs reject: ") == first["total"]["rejected"] > 0
+    for _ in range(2):
+        assert convert(packages.plain, tmp_path, *choice, tmp_path / "rejects").code == 0
+        assert (tmp_path / "rejects").read_bytes() == rejects
+        assert report(tmp_path)["total"] == first["total"]
+    # A file of somebody else's is not.
+    (tmp_path / "mine").write_bytes(b"mine")
+    done = convert(packages.plain, tmp_path, *choice, tmp_path / "mine")
+    assert (done.code, len(done.told)) == (2, 1)
+    assert "mine: exists" in done.told[0]
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
 def test_a_folder_of_an_older_form_is_refused(packages: Packages, tmp_path: Path) -> None:
     (tmp_path / "out" / "_edxlogs").mkdir(parents=True)
     record = {"key": "k", "output": "auth_user/course=A%2FB%2FC/x-prod.parquet"}

@@ -28,13 +28,18 @@ def package(tmp_path: Path) -> Path:
     return make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
 
 
-def convert(package: Path, target: Path, **options: Any) -> tuple[TableAccount, int]:
-    """The account of a run, and how many bytes it read."""
+def convert(
+    package: Path, target: Path, kept: dict[str, bytes] | None = None, **options: Any
+) -> tuple[TableAccount, int]:
+    """The account of a run, and how many bytes it read; into `kept` go its rejected rows."""
     reader = TableReader(Gpg(prompt=False), _core.Control())
     with TableFolder(target) as folder:
         run = TableRun(reader, [open_package(str(package))], TableChoice(), folder, **options)
         run.plan()
-        return run(), reader.bytes_read
+        account = run()
+        if kept is not None:
+            kept["rejects"] = b"".join(path.read_bytes() for path in run.rejects())
+        return account, reader.bytes_read
 
 
 class StopError(Exception):
@@ -101,3 +106,32 @@ def test_other_words_or_another_package_take_nothing_of_it(
     account, _ = convert(package, tmp_path / "out", format_name="csv")
     assert not any(one.earlier for one in account.members)
     assert hidden(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("names", [0, 2, 5, 8])
+def test_rejects_are_all_told_by_the_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: int
+) -> None:
+    contents = make_package.members(COURSES, count=40, odd=True)
+    package = make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    kept: dict[str, bytes] = {}
+    whole, _ = convert(package, tmp_path / "whole", keep_rejects=True, kept=kept)
+    assert whole.total.rejected > 3
+    publish = TableFolder.publish
+    given: list[tuple[Path, ...]] = []
+
+    def stops(self: TableFolder, *paths: Path) -> None:
+        if len(given) == names:
+            raise StopError
+        given.append(paths)
+        publish(self, *paths)
+
+    monkeypatch.setattr(TableFolder, "publish", stops)
+    with pytest.raises(StopError):
+        convert(package, tmp_path / "out", keep_rejects=True)
+    monkeypatch.undo()
+    for _ in range(2):
+        again: dict[str, bytes] = {}
+        account, _ = convert(package, tmp_path / "out", keep_rejects=True, kept=again)
+        assert account.total.rejected == whole.total.rejected
+        assert again == kept

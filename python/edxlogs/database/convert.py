@@ -57,6 +57,7 @@ class TableRun:
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         expand_ora: whether the tables of open response assessments are joined, too.
         unpack: whether the content of courses is unpacked, too.
+        beside: absolute paths of the files that are written beside the folder.
         on_member: called after each file that was read, with its account.
         account: adds up after the call.
     """
@@ -72,6 +73,7 @@ class TableRun:
     expand: bool = False
     expand_ora: bool = False
     unpack: bool = False
+    beside: frozenset[str] = frozenset()
     on_member: Callable[[MemberAccount], None] = lambda _: None
     account: TableAccount = field(default_factory=TableAccount)
     _courses: Courses = field(init=False)
@@ -106,6 +108,11 @@ class TableRun:
             if task.account.course is not None or not task.table.is_of_course:
                 self.folder.refuse(self._relative(task))
         return sum(task.size for task in self._to_read)
+
+    @property
+    def wrote_beside(self) -> bool:
+        """Whether what is written beside the folder is what runs before have written there."""
+        return self.beside <= self._records.outputs
 
     @property
     def count(self) -> int:
@@ -238,12 +245,12 @@ class TableRun:
         for task in (*fresh, *(task for task, _ in moved if task.is_published)):
             self.folder.refuse(task.output)
         done = [
-            (task.name, task.account, task.courses, task.rows)
+            (task.name, task.account, task.courses, task.rows, task.rejects)
             for task in fresh
             if task.rows is not None
         ]
         done += [
-            (task.name, task.account, task.courses, self.folder.target / earlier)
+            (task.name, task.account, task.courses, self.folder.target / earlier, task.rejects)
             for task, earlier in moved
             if task.is_published
         ]
@@ -256,7 +263,7 @@ class TableRun:
         for task, earlier in moved:
             if not task.is_published:
                 self.folder.move(earlier, task.output)
-        self._records.publish(done, course_first=self.course_first)
+        self._records.publish(done, course_first=self.course_first, outputs=self.beside)
         for task, earlier in moved:
             if task.is_published:
                 self.folder.move(earlier, task.output)
@@ -293,6 +300,8 @@ class TableRun:
         task.record, task.courses, task.on_disk = record, record["courses"], True
         task.rows = self.folder.left_path(f"{task.name}-rows")
         task.rejects = self.folder.left_path(f"{task.name}-rejects")
+        if task.is_published:
+            task.rejects = self._records.rejects(task.name)
         course = course_of(task.courses, task.key[0])
         if task.table.is_of_course and course is not None:
             self._courses.tell(task.key, course)
@@ -498,4 +507,5 @@ class TableRun:
     def rejects(self) -> Iterator[Path]:
         """Files of the rejected rows of what was delivered, in the order of the account."""
         delivered = (task for task in self._tasks if task.account.status is Outcome.DELIVERED)
-        return (task.rejects for task in delivered if task.rejects and task.rejects.exists())
+        kept = (self._records.rejects(task.name) for task in delivered if self.keep_rejects)
+        return (path for path in kept if path.exists())

@@ -1,8 +1,8 @@
 """What earlier runs have done: a file of a package that is done is not read again.
 
 Files are known by the package's name and size, by their own name, size and checksum in the zip,
-and by what was asked for. In the folder of the output stands what was published; in the hidden one,
-what a run that was stopped had ready.
+and by what was asked for. In the folder of the output stands what was published, with the rejected
+rows; in the hidden one, what a run that was stopped had ready.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from edxlogs.text import shown
 Record = dict[str, Any]
 FOLDER = "_edxlogs"
 _NAME = "tables.jsonl"
+_REJECTS = "rejects"
+_OUTPUTS = "outputs"
 _KEPT = ("unknown_columns", "missing_columns", "literals", "warnings")
 
 
@@ -39,6 +41,9 @@ class Records:
 
     Args:
         folder: where the tables go.
+
+    Attributes:
+        outputs: absolute paths of what runs wrote beside the folder: reports, rejects.
 
     Raises:
         ConfigError: an older edxlogs has written it, in another form.
@@ -54,6 +59,7 @@ class Records:
                 f"output: {folder.name}: holds tables of an older edxlogs, in folders course=…;"
                 " name a new folder, or remove this one to make it anew"
             )
+        self.outputs: set[str] = set(records.pop(_OUTPUTS, {}).get(_OUTPUTS, ()))
         self._packages = {key: one for key, one in records.items() if "members" in one}
         self._published = {
             key: one
@@ -63,7 +69,13 @@ class Records:
         self._ready = _read(folder.journal)
         self._lock = threading.Lock()
 
+    def rejects(self, key: str) -> Path:
+        """Place of the rejected rows of a file that is published."""
+        return self._path.parent / _REJECTS / key
+
     def _is_there(self, record: Record) -> bool:
+        if record.get("rejects") and not self.rejects(record["key"]).exists():
+            return False
         state = record["size"], record["modified"]
         if self._has(record["output"], state):
             return True
@@ -170,7 +182,11 @@ class Records:
             raise cannot_write(self._folder.name, error) from error
 
     def publish(
-        self, done: Iterable[tuple[str, MemberAccount, dict[str, int], Path]], *, course_first: bool
+        self,
+        done: Iterable[tuple[str, MemberAccount, dict[str, int], Path, Path | None]],
+        *,
+        course_first: bool,
+        outputs: Iterable[str] = (),
     ) -> None:
         """Record what is published next, beside what was before.
 
@@ -178,15 +194,18 @@ class Records:
         run that is killed between the two goes on.
 
         Args:
-            done: key, account and courses of each file, and where its rows are now.
+            done: key, account and courses of each file, and where its rows and its rejected rows
+                are now.
             course_first: whether a course's folder holds those of the tables.
+            outputs: absolute paths of what this run writes beside the folder.
 
         Raises:
             OutputError: it cannot be written.
         """
         by_output = {one["output"]: one for one in self._published.values()}
-        for key, account, courses, path in done:
+        for key, account, courses, path, rejects in done:
             output = account.output or ""
+            has_rejects = self._keep_rejects(key, rejects)
             size, modified = state_of(path)
             earlier = self.output(key, course_first=course_first)
             moved_from = None
@@ -201,11 +220,14 @@ class Records:
                 "modified": modified,
                 "course": account.course,
                 "course_first": course_first,
+                "rejects": has_rejects,
             }
             by_output[output] = {**_record(key, account, courses), **place}
-        if not by_output:
+        self.outputs.update(outputs)
+        beside = [{"key": _OUTPUTS, _OUTPUTS: sorted(self.outputs)}] if self.outputs else []
+        records = [*by_output.values(), *self._packages.values(), *beside]
+        if not records:
             return
-        records = [*by_output.values(), *self._packages.values()]
         lines = b"".join(orjson.dumps(one) + b"\n" for one in records)
         made = self._path.with_name(f".{_NAME}")
         try:
@@ -220,6 +242,19 @@ class Records:
             made.rename(self._path)
         except OSError as error:
             raise cannot_write(shown(str(self._path)), error) from error
+
+    def _keep_rejects(self, key: str, path: Path | None) -> bool:
+        """Give the rejected rows of a file their place; whether there are any."""
+        kept = self.rejects(key)
+        if path is None or not path.exists():
+            return False
+        if path != kept:
+            try:
+                kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.rename(kept)
+            except OSError as error:
+                raise cannot_write(self._folder.name, error) from error
+        return True
 
 
 def _record(key: str, account: MemberAccount, courses: dict[str, int]) -> Record:

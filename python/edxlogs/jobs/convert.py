@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -52,13 +53,7 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
         folder = stack.enter_context(
             TableFolder(target, overwrite=options["overwrite"], mode=options["mode"])
         )
-        files = {
-            name: stack.enter_context(
-                OutputFile(options[name], overwrite=options["overwrite"], mode=options["mode"])
-            )
-            for name in ("rejects", "report")
-            if options[name] is not None
-        }
+        beside = {name: options[name] for name in ("rejects", "report") if options[name]}
         run = TableRun(
             reader=TableReader(gpg_of(options), _core.Control()),
             packages=packages,
@@ -67,12 +62,19 @@ def run_convert(places: Sequence[str], **options: Any) -> int:
             format_name=_format(options),
             course_first=options["layout"] == "course",
             workers=worker_count(options["threads"]),
-            keep_rejects="rejects" in files,
+            keep_rejects="rejects" in beside,
             expand="studentmodule" in options["expand"],
             expand_ora="ora" in options["expand"],
             unpack=options["unpack"],
+            beside=frozenset(map(os.path.abspath, beside.values())),
             account=account,
         )
+        # What its runs wrote beside the folder is theirs to write anew.
+        overwrite = options["overwrite"] or run.wrote_beside
+        files = {
+            name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=options["mode"]))
+            for name, path in beside.items()
+        }
         try:
             _convert(run, options)
         except KeyboardInterrupt:
