@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMMAND = (sys.executable, "-P", "-m", "edxlogs")
+import forked
+
+COMMAND = (*forked.PYTHON, "-m", "edxlogs")
 SECONDS = 60.0  # no run of a test takes this long: it hangs
 
 
@@ -57,13 +59,12 @@ def run(
         subprocess.TimeoutExpired: it hangs.
         AssertionError: it gave a traceback or a panic, which it must never do.
     """
-    done = subprocess.run(
+    done = forked.run(
         [*COMMAND, *arguments],
         cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        timeout=seconds,
         env={**os.environ, **environment},
+        seconds=seconds,
+        stdin=stdin,
     )
     return judge(done.returncode, done.stdout, done.stderr)
 

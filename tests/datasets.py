@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import commands
+import forked
 
 Row = dict[str, Any]
 
@@ -67,15 +66,15 @@ def run(
         Its exit status, and the steps it did.
     """
     trace = Path(tempfile.mkdtemp(dir=cwd, prefix="trace-"), "trace")
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", _DRIVER, str(kill_at), str(group), trace, *arguments],
+    done = forked.run(
+        [*forked.PYTHON, "-c", _DRIVER, str(kill_at), str(group), trace, *arguments],
         cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=commands.SECONDS,
+        env=os.environ,
+        seconds=commands.SECONDS,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode in ((0, -signal.SIGKILL) if kill_at >= 0 else (0, 1, 2)), done.stderr
+    told = done.stderr.decode()
+    assert "Traceback" not in told, told
+    assert done.returncode in ((0, -signal.SIGKILL) if kill_at >= 0 else (0, 1, 2)), told
     lines = trace.read_text().splitlines() if trace.exists() else []
     steps = [json.loads(line) for line in lines]
     return done.returncode, [
