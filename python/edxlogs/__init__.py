@@ -1,7 +1,7 @@
 """edxlogs filters edX tracking logs at the speed of gunzip, and accounts for every line.
 
-`filter` streams the events that match as Arrow batches; the command `edxlogs filter` writes them
-to Parquet, CSV, JSON Lines or Arrow files, or to a partitioned dataset, which `dataset` opens.
+`filter` streams the events that match as Arrow batches; `write` writes them to a file or to a
+partitioned dataset, which `dataset` opens. All that the command line does is here under its name.
 """
 
 from __future__ import annotations
@@ -28,12 +28,26 @@ if TYPE_CHECKING:
 
     from edxlogs._core import __version__
     from edxlogs.account import Account
-    from edxlogs.api import BatchStream, filter  # noqa: A004 - the verb of the command line
-    from edxlogs.database.stream import Tables, TableStream, tables
-    from edxlogs.datasets.reader import dataset
+    from edxlogs.api import (
+        check,
+        compact,
+        convert,
+        database_tables,
+        dataset,
+        doctor,
+        filter,  # noqa: A004 - the verbs of the command line
+        list,  # noqa: A004
+        merge,
+        run,
+        sync,
+        write,
+    )
+    from edxlogs.database.stream import Tables, TableStream
+    from edxlogs.events.stream import BatchStream
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
+    from edxlogs.watching import Watcher
 
 __all__ = [
     "S3",
@@ -56,33 +70,41 @@ __all__ = [
     "StoppedError",
     "TableStream",
     "Tables",
+    "Watcher",
     "__version__",
+    "check",
+    "compact",
+    "convert",
+    "database_tables",
     "dataset",
+    "doctor",
     "filter",
-    "tables",
+    "list",
+    "merge",
+    "run",
+    "sync",
+    "write",
 ]
 
 _HOMES = {
     "S3": "edxlogs.s3.client",
     "Account": "edxlogs.account",
-    "BatchStream": "edxlogs.api",
+    "BatchStream": "edxlogs.events.stream",
     "Slack": "edxlogs.sources.window",
     "Source": "edxlogs.sources.source",
-    "__version__": "edxlogs._core",
     "TableStream": "edxlogs.database.stream",
     "Tables": "edxlogs.database.stream",
-    "dataset": "edxlogs.datasets.reader",
-    "filter": "edxlogs.api",
-    "tables": "edxlogs.database.stream",
+    "Watcher": "edxlogs.watching",
+    "__version__": "edxlogs._core",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, so that `edxlogs --help` need not wait for all of it."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'edxlogs' has no attribute '{name}'")
     import importlib
 
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_HOMES.get(name, "edxlogs.api")), name)
     globals()[name] = value
     return value

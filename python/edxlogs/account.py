@@ -179,9 +179,9 @@ class SourceAccount(Entry[LineCounts]):
 E = TypeVar("E", bound=Entry[Any])
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Ledger(ABC, Generic[E, C]):
-    """What a run did, entry by entry.
+    """What a run did, entry by entry. It prints as a few lines.
 
     Attributes:
         failed: what should have been read and could not be found or opened: why.
@@ -230,15 +230,18 @@ class Ledger(ABC, Generic[E, C]):
         total = asdict(self.total)
         return {"schema_version": SCHEMA_VERSION, **more, "total": total, **asdict(self)}
 
-    @abstractmethod
-    def summary(self, seconds: float) -> Iterator[str]:
-        """The account in a few lines for a person, names escaped."""
+    def __str__(self) -> str:
+        return "\n".join(self.summary())
 
-    def _bytes(self, seconds: float) -> str:
-        total = self.total
-        return (
-            f"{size(total.bytes_read)} read, {size(total.bytes_expanded)} expanded, {seconds:.1f} s"
-        )
+    __repr__ = __str__
+
+    @abstractmethod
+    def summary(self, seconds: float | None = None) -> Iterator[str]:
+        """The account in a few lines for a person, names escaped, and the time that it took."""
+
+    def _bytes(self, seconds: float | None) -> str:
+        total, took = self.total, "" if seconds is None else f", {seconds:.1f} s"
+        return f"{size(total.bytes_read)} read, {size(total.bytes_expanded)} expanded{took}"
 
 
 def tallies(titles: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
@@ -249,7 +252,7 @@ def tallies(titles: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
             yield f"{title}: {', '.join(named)}"
 
 
-@dataclass
+@dataclass(repr=False)
 class Account(Ledger[SourceAccount, LineCounts]):
     """What a run over events did.
 
@@ -296,8 +299,8 @@ class Account(Ledger[SourceAccount, LineCounts]):
                 " report it"
             )
 
-    def summary(self, seconds: float) -> Iterator[str]:
-        """The account in a few lines for a person, names escaped."""
+    def summary(self, seconds: float | None = None) -> Iterator[str]:
+        """The account in a few lines for a person, names escaped, and the time that it took."""
         total = self.total
         duplicates = f", {many(total.duplicate, 'duplicate')}" if total.duplicate else ""
         yield f"{many(len(self.sources), 'source')}, {self._bytes(seconds)}"

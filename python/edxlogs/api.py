@@ -1,141 +1,65 @@
-"""Events to Python, as a stream of Arrow batches."""
+"""The verbs of the command line as functions: keywords in, a stream or an account out."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Sequence
-from os import PathLike
+from collections.abc import Iterable
+from os import PathLike, fspath
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
-from edxlogs import _core
-from edxlogs.account import Account
-from edxlogs.arrow_stream import ArrowStream
-from edxlogs.errors import ConfigError, ParseError, StoppedError
-from edxlogs.events.dedupe import Dedupe, kind_of, remarks
-from edxlogs.events.query import Conditions, make_query
-from edxlogs.events.run import account_of
-from edxlogs.events.suggestions import near_columns
-from edxlogs.gpg.process import Gpg
-from edxlogs.s3.client import S3
-from edxlogs.sources.reading import Reader, Scanned
-from edxlogs.sources.selection import select
-from edxlogs.sources.source import Readable, Source
-from edxlogs.sources.transfers import Transfers
-from edxlogs.sources.window import DEFAULT_SLACK, Slack
+from edxlogs.events.target import TARGET_FILE_BYTES
+from edxlogs.jobs.settings import (
+    CheckWords,
+    ConvertWords,
+    EventWords,
+    Keys,
+    OnePath,
+    Output,
+    OutputWords,
+    Settings,
+    SomeSources,
+    spelled,
+)
 from edxlogs.threads import worker_count
-from edxlogs.values import Moment, Values
+from edxlogs.values import Values
+from edxlogs.watching import Watcher
 
-OneSource = str | PathLike[str] | Readable | Source
-
-
-class BatchStream(ArrowStream):
-    """Kept events as Arrow batches, in the order of the sources; read once.
-
-    It has `__arrow_c_stream__`, so `pyarrow.table(stream)`, `polars.DataFrame(stream)`,
-    DuckDB (`select … from stream`) and
-    `pandas.DataFrame.from_arrow(stream)` take it without a copy.
-    Batches come as they are read, before the checks of their source are done. A source that fails
-    its checks makes the stream raise before its end; until `verified` is true, nothing is sure.
-
-    Attributes:
-        account: what became of every line, complete after the end.
-    """
-
-    account: Account
-    _reader: Reader
-    _sources: Sequence[Source]
-    _dedupe: Dedupe | None = None
-    _folder: tempfile.TemporaryDirectory[str] | None = None
-
-    @property
-    def _count(self) -> int:
-        return len(self._sources)
-
-    @property
-    def _control(self) -> _core.Control:
-        return self._reader.control
-
-    def _read(self, number: int, writer: _core.BatchWriter) -> Scanned:
-        left = len(self._sources) - number
-        threads = max(2, self._threads // left)
-        hashes = None if self._dedupe is None else self._dedupe.hashes(number)
-        scanned = self._reader.scan(
-            self._sources[number], lambda: writer, threads=threads, hashes=hashes
-        )
-        if self._dedupe is not None:
-            self._dedupe.settle(number, hashes, delivered=scanned.error is None)
-        return scanned
-
-    def _enter(self, number: int, done: Scanned) -> BaseException | None:
-        if isinstance(done.error, StoppedError | ParseError):
-            raise done.error
-        # Rows of one that failed went out, but do not count.
-        self.account.enter(account_of(self._sources[number], done, delivered=done.error is None))
-        if self._dedupe is not None:
-            self._dedupe.done(number)
-        return done.error
-
-    def _end(self) -> None:
-        self._reader.close()
-        if self._dedupe is not None:
-            self._dedupe.stop()
-        if self._folder is not None:
-            self._folder.cleanup()
+if TYPE_CHECKING:
+    from edxlogs.database.stream import Tables
+    from edxlogs.datasets.compact import Compacted
+    from edxlogs.events.stream import BatchStream
+    from edxlogs.jobs.convert import ConvertedTables
+    from edxlogs.jobs.dataset import Merged
+    from edxlogs.jobs.doctor import Examination
+    from edxlogs.jobs.listing import Listing
+    from edxlogs.jobs.run import JobDone
+    from edxlogs.jobs.sync import Synced
+    from edxlogs.jobs.work import Written
+    from edxlogs.s3.client import S3
 
 
+@spelled(EventWords, by="time")
 def filter(  # noqa: A001 - the verb of the command line
-    sources: OneSource | Iterable[OneSource] = (),
-    *,
-    partner: str | None = None,
-    days: str | None = None,
-    course: Values = None,
-    org: Values = None,
-    event_type: Values = None,
-    category: Values = None,
-    event_source: Values = None,
-    user: Values = None,
-    site: Values = None,
-    exclude_course: Values = None,
-    exclude_org: Values = None,
-    exclude_event_type: Values = None,
-    exclude_category: Values = None,
-    exclude_event_source: Values = None,
-    exclude_user: Values = None,
-    exclude_site: Values = None,
-    since: Moment = None,
-    until: Moment = None,
-    by: str = "time",
-    slack: Slack | None = DEFAULT_SLACK,
-    where: Values = None,
-    columns: Values = None,
-    course_from: str = "all",
-    check: str = "fast",
-    strict: bool = False,
-    raise_rejects: bool = False,
-    dedupe: bool = False,
-    dedupe_within: bool = False,
-    max_line_bytes: int | None = None,
-    gnupg_home: str | PathLike[str] | None = None,
-    passphrase_file: str | PathLike[str] | None = None,
-    prompt: bool = False,
-    s3: S3 | None = None,
-    threads: int = 0,
+    sources: SomeSources = (), *, raise_rejects: bool = False, **words: Unpack[EventWords]
 ) -> BatchStream:
     """Stream the events that match, as Arrow batches in the order of the sources.
 
     Args:
         sources: paths, folders, globs, `s3://` URLs, `Source`s or open binary files, one or
             several, read in this order; plain, gzip, tar or OpenPGP, as their bytes tell.
+        raise_rejects: end the stream with a ParseError at the first line that is rejected; else
+            such lines are counted.
         partner: a partner's folder in edX's bucket, whose events are read after the sources.
         days: of the sources by their names, such as `2014-01-01..2014-12-31`, both included.
-        course: course ids, or globs over them.
+        course: course ids, or globs over them. As for all conditions that take values, one or
+            several, and `@FILE` stands for the lines of a file.
         org: organisations, whatever their case.
         event_type: types or globs; matched with `event_type` and with `name`.
         category: groups of event types, such as `video`.
         event_source: server, browser, mobile, task.
         user: usernames or user ids.
         site: prod, edge, …, as the names of the sources tell.
-        exclude_course: and the like: the same, excluded.
+        exclude_course: and the like with `exclude_`: the same, excluded.
         exclude_org: see `exclude_course`.
         exclude_event_type: see `exclude_course`.
         exclude_category: see `exclude_course`.
@@ -151,8 +75,6 @@ def filter(  # noqa: A001 - the verb of the command line
         course_from: `all` rules, or `context` for the platform's own attribution alone.
         check: `fast`, or `full` to parse every line. The rows are the same.
         strict: reject lines that need a mend.
-        raise_rejects: end the stream with a ParseError at the first line that is rejected; else
-            such lines are counted.
         dedupe: count a line for a duplicate that stands byte for byte in an earlier source of the
             same site and day.
         dedupe_within: the same for one that its own source held before, too.
@@ -175,59 +97,403 @@ def filter(  # noqa: A001 - the verb of the command line
 
     Source: EdX Research Guide, "Events in the Tracking Logs".
     """
-    if threads < 0:
-        raise ConfigError("threads: must be 0 or more; 0 means one per core")
-    conditions = Conditions.of(
-        course=course,
-        org=org,
-        event_type=event_type,
-        category=category,
-        event_source=event_source,
-        user=user,
+    from edxlogs.jobs.filter import stream
+
+    return stream(Settings.of(sources, **words), raise_rejects=raise_rejects)
+
+
+@spelled(OutputWords, by="time")
+def write(
+    sources: SomeSources,
+    output: OnePath,
+    *,
+    watcher: Watcher | None = None,
+    **words: Unpack[OutputWords],
+) -> Written:
+    """Write the events that match to a file or a dataset, verified: whole, or not at all.
+
+    A source that fails its checks adds no row, and is named in the account; the others are
+    written. Rows stand in the order of the sources, whatever the number of threads. A run that
+    was stopped goes on when the same is asked again.
+
+    Args:
+        sources: as for `filter`.
+        output: path of a file, `s3://` URL of an object, `-` for standard output; with
+            `partition_by` the folder of a dataset, which gets what is new.
+        watcher: is told how it goes, in this thread.
+        format: `parquet`, `csv`, `jsonl`, `jsonl.gz`, `jsonl.zst` or `arrow`; None: by the ending
+            of the output. A dataset is never `arrow`, and Parquet unless told.
+        partition_by: keys of a dataset, in the order of its folders: course_id, org_id, site,
+            date, month, year, event_type or event_source.
+        known_courses: of a dataset: the courses that exist; others count as none.
+        target_file_size: of a dataset: about how many bytes a file may get; 128 MiB unless told.
+        csv_excel_safe: make cells of CSV harmless that a spreadsheet would run.
+        raw: write mended lines of JSON Lines as they stood, once.
+        salvage: deliver what precedes the damage in a source.
+        unverified: to standard output: pass rows on before their source has passed its checks.
+        shard: `I/N`, to read the Ith of N parts of the sources; `merge` joins their datasets.
+        rejects: a file for the lines that are no events.
+        report: a file for the account, as JSON.
+        overwrite: replace files that are there, and a dataset of another query.
+        mode: permissions of the files.
+        **words: and the keywords of `filter`.
+
+    Returns:
+        Written: with the account; `is_whole` tells whether every source was delivered.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or the output is there.
+        MissingSourceError: a source does not exist, and no other does.
+        OutputError: the output cannot be written.
+    """
+    from edxlogs.jobs.filter import write
+
+    return write(Settings.of(sources, output, **words), watcher or Watcher())
+
+
+@spelled(CheckWords)
+def check(
+    sources: SomeSources = (), *, watcher: Watcher | None = None, **words: Unpack[CheckWords]
+) -> Written:
+    """Decrypt, unpack and parse every line, and account for it, without output.
+
+    Args:
+        sources: as for `filter`.
+        watcher: is told how it goes, in this thread.
+        rejects: a file for the lines that are no events.
+        report: a file for the account, as JSON.
+        overwrite: replace files that are there.
+        mode: permissions of the files.
+        **words: partner, days, site, strict, max_line_bytes, gnupg_home, passphrase_file, prompt,
+            s3 and threads, as for `filter`.
+
+    Returns:
+        Written: with the account; `is_whole` tells whether every source passed its checks.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or a file is there.
+        MissingSourceError: a source does not exist, and no other does.
+        OutputError: a file cannot be written.
+    """
+    from edxlogs.jobs.filter import check
+
+    return check(Settings.of(sources, **words), watcher or Watcher())
+
+
+def list(  # noqa: A001 - the verb of the command line
+    sources: OnePath | Iterable[OnePath] = (),
+    *,
+    partner: str | None = None,
+    site: Values = None,
+    days: str | None = None,
+    kind: Values = None,
+    by: str = "year",
+    s3: S3 | None = None,
+    watcher: Watcher | None = None,
+) -> Listing:
+    """Look what data packages are there: how many, how large, of which days, and days missing.
+
+    Args:
+        sources: folders, files and `s3://` URLs, one or several; none means edX's buckets.
+        partner: a partner's folder there; None means all.
+        site: prod, edge, …; None means all.
+        days: in the names, such as `2014-01-01..2014-12-31`, both included.
+        kind: of package: `events`, `database` and the like; None means all.
+        by: what a row is about, `year` or `day`.
+        s3: server and credentials; None: as the AWS configuration says.
+        watcher: is told what is odd or cannot be looked at.
+
+    Returns:
+        Listing: packages in the order they were found, groups by partner, site, kind and period.
+
+    Raises:
+        ConfigError: neither sources nor a partner is given, or a value cannot be used.
+    """
+    from edxlogs.jobs.listing import list_packages
+    from edxlogs.jobs.sync import choice_of
+
+    choice = choice_of(partner=partner, site=site, days=days, kind=kind)
+    return list_packages(sources, choice, watcher or Watcher(), by=by, s3=s3)
+
+
+def sync(
+    folder: OnePath,
+    urls: Values = None,
+    *,
+    partner: str | None = None,
+    site: Values = None,
+    days: str | None = None,
+    kind: Values = None,
+    s3: S3 | None = None,
+    dry_run: bool = False,
+    threads: int = 8,
+    mode: int = 0o600,
+    watcher: Watcher | None = None,
+) -> Synced:
+    """Copy data packages that are new or changed into a folder, each whole and verified.
+
+    Args:
+        folder: keeps the layout of the bucket. Nothing in it is deleted.
+        urls: `s3://` URLs of objects or prefixes; none means edX's buckets.
+        partner: whose packages, needed without URLs.
+        site: prod, edge, …; None means all.
+        days: in the names, such as `2014-01-01..2014-12-31`, both included.
+        kind: of package: `events`, `database` and the like; None means all.
+        s3: server and credentials; None: as the AWS configuration says.
+        dry_run: tell what would be fetched, and fetch nothing.
+        threads: objects fetched at once, 1 to 64.
+        mode: permissions of the files.
+        watcher: is told how it goes, in this thread.
+
+    Returns:
+        Synced: what became of each object, in the order of the listing; `is_whole` tells whether
+            nothing failed.
+
+    Raises:
+        ConfigError: neither URLs nor a partner is given, or a value cannot be used.
+        OutputError: the folder cannot be written.
+    """
+    from edxlogs.jobs.sync import SyncSettings, sync
+
+    settings = SyncSettings.of(
+        folder,
+        urls,
+        partner=partner,
         site=site,
-        exclude_course=exclude_course,
-        exclude_org=exclude_org,
-        exclude_event_type=exclude_event_type,
-        exclude_category=exclude_category,
-        exclude_event_source=exclude_event_source,
-        exclude_user=exclude_user,
-        exclude_site=exclude_site,
-        since=since,
-        until=until,
-        by=by,
-        slack=slack,
-        where=where,
         days=days,
+        kind=kind,
+        s3=s3,
+        dry_run=dry_run,
+        threads=threads,
+        mode=mode,
     )
-    query = make_query(
-        conditions,
-        columns=columns,
-        check=check,
-        strict=strict,
-        course_from=course_from,
-        max_line_bytes=max_line_bytes,
-        keep_rejects=raise_rejects,
-    )
-    selection = select(sources, conditions.window, partner=partner, s3=s3)
-    selection.account.warnings += near_columns(query.column_names)
-    gpg = Gpg(
-        home=None if gnupg_home is None else Path(gnupg_home),
-        passphrase_file=None if passphrase_file is None else Path(passphrase_file),
-        prompt=prompt,
-    )
-    control = _core.Control()
-    stream = BatchStream(query, control)
-    stream.account = selection.account
-    transfers = Transfers(selection.sources, control)
-    stream._reader = Reader(query, gpg, control, conditions.window, transfers)
-    stream._sources = selection.sources
-    stream._threads = worker_count(threads)
-    stream._error = selection.failures[0] if selection.failures else None
-    stream._started = False
-    if (kind := kind_of(dedupe=dedupe, within=dedupe_within)) is not None:
-        selection.account.warnings += remarks(selection.sources)
-        folder = stream._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        stream._dedupe = Dedupe(
-            selection.sources, kind, lambda number: Path(folder.name, str(number))
-        )
-    return stream
+    return sync(settings, watcher or Watcher())
+
+
+def run(job: OnePath, *, watcher: Watcher | None = None) -> JobDone:
+    """Do the steps of a job file: fetch packages, convert tables, bring datasets up to date.
+
+    Args:
+        job: path of the file. Paths in it start in its folder.
+        watcher: is told how it goes, in this thread.
+
+    Returns:
+        JobDone: what came of each step; `is_whole` tells whether nothing failed.
+
+    Raises:
+        ConfigError: the file cannot be read, or asks for what cannot be used.
+        EdxlogsError: the only step of the job failed.
+    """
+    from edxlogs.jobs.file import read_job
+    from edxlogs.jobs.run import run
+
+    return run(read_job(Path(job)), watcher or Watcher())
+
+
+@spelled(ConvertWords, format="parquet", layout="table", unpack=False)
+def convert(
+    packages: OnePath | Iterable[OnePath],
+    output: OnePath,
+    *,
+    watcher: Watcher | None = None,
+    **words: Unpack[ConvertWords],
+) -> ConvertedTables:
+    """Write the tables of database packages as typed files, partitioned by course.
+
+    A file that fails its checks is named in the account and left out.
+
+    Args:
+        packages: paths, globs or `s3://` URLs of zips, or of packages of the research exchange.
+        output: folder of the tables.
+        watcher: is told how it goes, in this thread.
+        course: course ids or globs; None means all. `@FILE` stands for the lines of a file.
+        table: tables; None means all.
+        site: prod, edge, …; None means all.
+        known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
+        format: `parquet`, `csv`, `jsonl`, `jsonl.gz` or `jsonl.zst`.
+        csv_excel_safe: make cells of CSV harmless that a spreadsheet would run.
+        layout: `table`, a dataset a table; or `course`, a folder a course.
+        expand: `studentmodule` for columns of its state, `ora` for a table that joins those of
+            open response assessments.
+        unpack: unpack the content of courses, too.
+        gnupg_home: GnuPG's folder; None means the user's own.
+        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        prompt: whether the agent may ask for a passphrase.
+        s3: server and credentials; None: as the AWS configuration says.
+        threads: 0 means one per core. Never changes the answer.
+        rejects: a file for rows that cannot be read.
+        report: a file for the account, as JSON.
+        overwrite: replace files that are there.
+        mode: permissions of the files.
+
+    Returns:
+        ConvertedTables: with the account of every file and row.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or files are there.
+        OutputError: the folder cannot be written.
+
+    Source: EdX Research Guide, "Data Delivered in Data Packages".
+    """
+    from edxlogs.jobs.convert import ConvertSettings, convert
+
+    return convert(ConvertSettings.of(packages, output, **words), watcher or Watcher())
+
+
+def database_tables(
+    packages: OnePath | Iterable[OnePath],
+    *,
+    course: Values = None,
+    site: Values = None,
+    known_courses: Values = None,
+    expand: bool = False,
+    gnupg_home: OnePath | None = None,
+    passphrase_file: OnePath | None = None,
+    prompt: bool = False,
+    s3: S3 | None = None,
+    threads: int = 0,
+) -> Tables:
+    """Open database packages, and give their tables as streams of Arrow batches.
+
+    To find the course of files whose rows do not tell it, the beginning of another file of each
+    course is read.
+
+    Args:
+        packages: paths or `s3://` URLs of zips.
+        course: course ids or globs; None means all, and files of no single course, too.
+            `@FILE` stands for the lines of a file.
+        site: `prod`, `edge`, …; None means all.
+        known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
+        expand: whether courseware_studentmodule has columns of what is in its `state`.
+        gnupg_home: GnuPG's folder; None means the user's own.
+        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        prompt: whether the agent may ask for a passphrase.
+        s3: where URLs lead; None: as the AWS configuration says.
+        threads: files read at once; 0 means one per core. Never changes the answer.
+
+    Returns:
+        Tables by name, those alone that a package holds. Rows have the columns that
+        `convert` writes, and `course_id`: the course of their file, where it is known.
+
+    Raises:
+        FormatError: a package is no zip, or must not be trusted.
+        SourceError: a package cannot be opened.
+        ConfigError: a value cannot be used.
+
+    Source: EdX Research Guide, "Data Delivered in Data Packages".
+    """
+    from edxlogs.database.package import open_package
+    from edxlogs.database.stream import Tables
+    from edxlogs.jobs.convert import table_choice
+
+    keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt)
+    choice = table_choice(course=course, site=site, known_courses=known_courses)
+    places = [packages] if isinstance(packages, str | PathLike) else packages
+    opened = [open_package(fspath(place), s3) for place in places]
+    return Tables(opened, choice, keys.gpg(), worker_count(threads), expand=expand)
+
+
+def dataset(folder: OnePath) -> Any:
+    """Open a dataset as its manifest has it now.
+
+    Args:
+        folder: of a dataset, as `write` makes it with `partition_by`.
+
+    Returns:
+        pyarrow.dataset.Dataset: of the rows of one commit; filters and columns are pushed down.
+            A run that replaces a file while it is read makes reading it fail: open it again.
+
+    Raises:
+        ConfigError: the folder is no dataset, or holds lines; or pyarrow is not installed.
+        OutputError: its manifest cannot be read.
+    """
+    from edxlogs.datasets.reader import dataset
+
+    return dataset(folder)
+
+
+def compact(
+    folder: OnePath, *, target_file_size: int | None = None, mode: int = 0o600
+) -> Compacted:
+    """Join the small files of each partition of a dataset. Rows and their order stay.
+
+    Args:
+        folder: of the dataset.
+        target_file_size: about how many bytes a file may get; 128 MiB unless told.
+        mode: permissions of the files written.
+
+    Returns:
+        Compacted: how many files there were, were joined, and are.
+
+    Raises:
+        ConfigError: the folder is no dataset, or an empty one.
+        OutputError: it cannot be written. What was joined stays.
+    """
+    from edxlogs.jobs.dataset import compact_dataset
+
+    size = target_file_size or TARGET_FILE_BYTES
+    return compact_dataset(Output(fspath(folder), file_bytes=size, mode=mode))
+
+
+def merge(
+    shards: Iterable[OnePath],
+    output: OnePath,
+    *,
+    report: OnePath | None = None,
+    overwrite: bool = False,
+    mode: int = 0o600,
+) -> Merged:
+    """Join the datasets of shards to one, with their manifests and accounts. They stay.
+
+    Args:
+        shards: folders of datasets of one query, without an input in common.
+        output: folder of the dataset; what it has already is passed over.
+        report: a file for the account, as JSON.
+        overwrite: replace a report that is there.
+        mode: permissions of the files written.
+
+    Returns:
+        Merged: with the account of all inputs, in the order of the shards.
+
+    Raises:
+        ConfigError: they are none, hold different rows, or the same input twice.
+        OutputError: one cannot be read, or the dataset not be written.
+    """
+    from edxlogs.jobs.dataset import merge_datasets
+
+    place = None if report is None else fspath(report)
+    settings = Output(fspath(output), report=place, overwrite=overwrite, mode=mode)
+    return merge_datasets([Path(shard) for shard in shards], settings)
+
+
+def doctor(
+    *,
+    partner: str | None = None,
+    sample: OnePath | None = None,
+    folders: Iterable[OnePath] = (),
+    gnupg_home: OnePath | None = None,
+    passphrase_file: OnePath | None = None,
+    s3: S3 | None = None,
+) -> Examination:
+    """Look at all that an unattended run needs: gpg, keys, credentials, buckets, room on disk.
+
+    Args:
+        partner: folder in edX's buckets; None: the buckets' tops are looked at.
+        sample: an encrypted file whose key must be at hand.
+        folders: where data will be written.
+        gnupg_home: GnuPG's folder; None means the user's own.
+        passphrase_file: holds the passphrase of the secret key; nothing asks for one.
+        s3: server and credentials; None: as the AWS configuration says.
+
+    Returns:
+        Examination: a check a line, in the order they were made; `is_healthy` tells whether
+            nothing is missing.
+
+    Raises:
+        ConfigError: the partner or the key ring cannot be one.
+    """
+    from edxlogs.jobs.doctor import doctor
+
+    keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file)
+    named = None if sample is None else fspath(sample)
+    return doctor(keys, s3, partner=partner, sample=named, folders=[fspath(one) for one in folders])

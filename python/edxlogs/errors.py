@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class EdxlogsError(Exception):
@@ -140,6 +142,15 @@ def cannot_write(where: str, error: OSError) -> OutputError:
     number = error.errno
     why = str(error) if number is None else os.strerror(number)
     return OutputError(f"output: {where}: {why}; {_what_to_do(number)}", errno=number)
+
+
+@contextmanager
+def written_to(where: str) -> Iterator[None]:
+    """Name the output that cannot be written."""
+    try:
+        yield
+    except OutputError as error:
+        raise cannot_write(where, error) from error
 
 
 def _what_to_do(number: int | None) -> str:

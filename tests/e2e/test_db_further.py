@@ -422,7 +422,9 @@ def test_known_courses_name_what_nothing_tells(tmp_path: Path) -> None:
     assert done.code == 0, done.stderr
     folders = {folder.name for folder in (tmp_path / "out" / "wiki_article").iterdir()}
     assert folders == {"course_id=UniversityX%2FHY-101%2F2013-Fall"}
-    table = pa.table(edxlogs.tables(path, known_courses=make_package.COURSES)["wiki_article"])
+    table = pa.table(
+        edxlogs.database_tables(path, known_courses=make_package.COURSES)["wiki_article"]
+    )
     assert table.column("course_id").to_pylist() == [make_package.COURSES[1]] * 3
     # Two that are spelled alike: neither is taken.
     (tmp_path / "courses.txt").write_text(

@@ -75,14 +75,33 @@ except EdxlogsError as error:
     assert_type(error.byte, int | None)
 
 # What the checker must refuse.
-edxlogs.filter("logs", "A/B/C")  # type: ignore[call-arg]
+edxlogs.filter("logs", "A/B/C")  # type: ignore
 edxlogs.filter(5)  # type: ignore[arg-type]
 edxlogs.filter("logs", course=5)  # type: ignore[arg-type]
 edxlogs.filter("logs", since=5)  # type: ignore[arg-type]
 edxlogs.filter("logs", courses="A/B/C")  # type: ignore[call-arg]
 stream.verified = True  # type: ignore[misc]
 
-found = edxlogs.tables(["a.zip", Path("b.zip")], course="A/B/C", site=["prod"], expand=True)
+written = edxlogs.write("logs", Path("out.parquet"), course="A/B/C", overwrite=True, threads=2)
+assert_type(written.account, Account)
+assert_type(written.is_whole, bool)
+assert_type(written.report(), dict[str, Any])
+edxlogs.write("logs", "events", partition_by=["course_id"], watcher=edxlogs.Watcher())
+edxlogs.check("logs", site="prod", rejects="rejects.txt")
+assert_type(edxlogs.list(["packages", Path("more")], kind=["events"]).failed, list[str])
+assert_type(edxlogs.sync("packages", partner="universityx").counts, dict[str, int])
+assert_type(edxlogs.convert("a.zip", "tables", table="auth_user").account.total.rows_written, int)
+assert_type(edxlogs.run(Path("job.toml")).is_whole, bool)
+assert_type(edxlogs.compact("events").joined, int)
+assert_type(edxlogs.merge(["a", Path("b")], "c").account, Account)
+assert_type(edxlogs.doctor(folders=["."]).is_healthy, bool)
+edxlogs.write("logs")  # type: ignore[call-arg]
+edxlogs.write("logs", "out.csv", courses="A/B/C")  # type: ignore[call-arg]
+edxlogs.check("logs", course="A/B/C")  # type: ignore[call-arg]
+
+found = edxlogs.database_tables(
+    ["a.zip", Path("b.zip")], course="A/B/C", site=["prod"], expand=True
+)
 assert_type(found, Tables)
 assert_type(found["auth_user"], TableStream)
 assert_type(found["auth_user"].verified, bool)

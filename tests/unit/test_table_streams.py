@@ -28,7 +28,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
-    found = edxlogs.tables(package)
+    found = edxlogs.database_tables(package)
     assert list(found) == [name for name in tables() if name != "course"]
     for name, stream in found.items():
         table = tables()[name]
@@ -56,31 +56,31 @@ def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
 
 
 def test_courses_and_sites_are_chosen(package: Path) -> None:
-    found = edxlogs.tables(package, course="course-v1:*", site="edge")
+    found = edxlogs.database_tables(package, course="course-v1:*", site="edge")
     assert "email_opt_in" not in found
     rows = table_rows(pa.table(found["auth_user"]))
     assert {(row["course_id"], row["site"]) for row in rows} == {(COURSES[0], "edge")}
-    assert len(edxlogs.tables(package, course="none")) == 0
+    assert len(edxlogs.database_tables(package, course="none")) == 0
     (package.parent / "courses.txt").write_text(f"\n{COURSES[0]} \n{COURSES[1]}\n")
     listed = f"@{package.parent}/courses.txt"
-    found = edxlogs.tables(package, course=listed, site="edge", known_courses=listed)
+    found = edxlogs.database_tables(package, course=listed, site="edge", known_courses=listed)
     rows = table_rows(pa.table(found["auth_user"]))
     assert {row["course_id"] for row in rows} == set(COURSES[:2])
     with pytest.raises(ConfigError, match="course: @nowhere"):
-        edxlogs.tables(package, course="@nowhere")
+        edxlogs.database_tables(package, course="@nowhere")
     with pytest.raises(KeyError):
         found["auth_users"]
 
 
 def test_a_table_says_the_course_where_nothing_else_does(package: Path) -> None:
-    rows = table_rows(pa.table(edxlogs.tables(package)["email_opt_in"]))
+    rows = table_rows(pa.table(edxlogs.database_tables(package)["email_opt_in"]))
     assert {row["course_id"] for row in rows} == set(COURSES)
 
 
 def test_what_tables_and_filter_share_has_one_default() -> None:
     mine, others = (
         {name: one.default for name, one in inspect.signature(function).parameters.items()}
-        for function in (edxlogs.tables, edxlogs.filter)
+        for function in (edxlogs.database_tables, edxlogs.filter)
     )
     shared = mine.keys() & others.keys()
     assert {"course", "site", "prompt", "gnupg_home", "threads"} <= shared
@@ -88,7 +88,7 @@ def test_what_tables_and_filter_share_has_one_default() -> None:
 
 
 def test_other_libraries_take_a_stream(package: Path) -> None:
-    found = edxlogs.tables(str(package), expand=True)
+    found = edxlogs.database_tables(str(package), expand=True)
     frame = polars.DataFrame(found["courseware_studentmodule"])
     assert frame.height == 48
     assert "state_attempts" in frame.columns
@@ -103,22 +103,22 @@ def test_a_stream_of_a_damaged_file_raises_before_its_end(package: Path) -> None
     at = data.index(b"\tis_staff\t", data.index(b"UniversityX-HY-101-2013-Fall-auth_user-prod"))
     data[at + 300] ^= 1
     package.write_bytes(data)
-    stream = edxlogs.tables(package)["auth_user"]
+    stream = edxlogs.database_tables(package)["auth_user"]
     with pytest.raises(FormatError, match="another checksum"):
         list(stream)
     assert not stream.verified
     assert len(stream.account.of_status(Outcome.WITHHELD)) == 1
-    assert pa.table(edxlogs.tables(package)["auth_userprofile"]).num_rows == 48
+    assert pa.table(edxlogs.database_tables(package)["auth_userprofile"]).num_rows == 48
 
 
 def test_a_stream_is_read_once(package: Path) -> None:
-    stream = edxlogs.tables(package)["auth_user"]
+    stream = edxlogs.database_tables(package)["auth_user"]
     pa.table(stream)
     with pytest.raises(ConfigError, match="read already"):
         pa.table(stream)
 
 
 def test_a_stream_can_be_left(package: Path) -> None:
-    with edxlogs.tables(package)["auth_user"] as stream:
+    with edxlogs.database_tables(package)["auth_user"] as stream:
         next(iter(stream))
     assert not stream.verified

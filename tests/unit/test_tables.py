@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edxlogs.cli.tables import GAP, table
+from edxlogs.text import GAP, table
 
 CELLS = st.text(st.characters(categories=["L", "N", "P", "Mn"]), max_size=8)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edxlogs.cli.options import several
+from edxlogs.cli.options import Columns, several
 
 EXAMPLES = """\b
 Examples:
@@ -24,7 +24,7 @@ Examples:
 @several("--site", metavar="SITE", help="prod, edge, ….")
 @click.option("--since", metavar="TIME", help="First day or instant (UTC), included.")
 @click.option("--until", metavar="TIME", help="Last day or instant (UTC), not included.")
-@click.option("--columns", metavar="A,B,…", help="Columns, in that order.")
+@click.option("--columns", type=Columns(), metavar="A,B,…", help="Columns, in that order.")
 @click.option(
     "-o",
     "--output",
@@ -39,12 +39,26 @@ Examples:
     help="Format of the output.  [default: by the ending, else csv]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
-def command(folder: Path, **options: Any) -> int:
+def command(
+    folder: Path,
+    *,
+    course: tuple[str, ...],
+    event_type: tuple[str, ...],
+    site: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    **options: Any,
+) -> int:
     """Write the rows of a dataset, those of one commit: old or new, never some of both.
 
     DIR is a dataset of edxlogs filter --partition-by. Values are exact; partitions, row groups and
     columns that are not wanted are not read. A dataset of JSON Lines gives its lines as they are.
     """
-    from edxlogs.datasets.cat import cat_dataset
+    from edxlogs.datasets.cat import CatSettings, cat
+    from edxlogs.values import micros, values
 
-    return cat_dataset(folder, options)
+    given = {"course": course, "event_type": event_type, "site": site}
+    asked = {name: values(name, listed) for name, listed in given.items() if listed}
+    first, end = micros("since", since), micros("until", until)
+    cat(CatSettings(folder, asked=asked, since=first, until=end, **options))
+    return 0

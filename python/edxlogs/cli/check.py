@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from edxlogs.cli.options import layout_options, reading_options, s3_options, sources_argument
+from edxlogs.cli.options import (
+    layout_options,
+    partner_of,
+    reading_options,
+    s3_options,
+    sources_argument,
+    words_of,
+)
+from edxlogs.cli.progress import Shown
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -24,12 +32,16 @@ Examples:
 @click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
 @reading_options
 @s3_options
-def command(sources: tuple[str, ...], **options: Any) -> int:
+def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
     """Decrypt, unpack and parse every line, and account for it, without output.
 
     The exit status is 1 if a source is damaged. Lines that are no events are counted, by reason.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.filter import run_check
+        from edxlogs.jobs.filter import check
+        from edxlogs.jobs.settings import Settings
 
-    return run_check(sources, **options)
+    partner = partner_of(options, sources, needs_days=True)
+    shown = Shown(quiet=quiet, as_json=as_json)
+    settings = Settings.of(sources, **{**words_of(options), "partner": partner})
+    return shown.close(check(settings, shown))

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from edxlogs.cli.options import Bytes, Mode
+from edxlogs.cli.progress import tell
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -37,15 +39,13 @@ def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: boo
     DIR is a dataset of edxlogs filter --partition-by. Rows, partitions and what is known of each
     input stay; a file that is released again still replaces its rows alone.
     """
-    from edxlogs.cli.progress import tell
-    from edxlogs.datasets.compact import compact
-    from edxlogs.events.target import TARGET_FILE_BYTES
-    from edxlogs.store.store import Store, open_manifest
-    from edxlogs.text import many
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.events.target import TARGET_FILE_BYTES
+        from edxlogs.jobs.dataset import compact_dataset
+        from edxlogs.jobs.settings import Output
 
-    open_manifest(folder)  # a folder that is none stays as it is
-    with Store(folder, mode=mode) as store:
-        done = compact(store, target_file_size or TARGET_FILE_BYTES)
+    size = target_file_size or TARGET_FILE_BYTES
+    done = compact_dataset(Output(str(folder), file_bytes=size, mode=mode))
     if not quiet:
-        tell(f"{many(done.before, 'file')} before, {done.after:,} now: {done.joined:,} were joined")
+        tell(str(done))
     return 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import orjson
 
-from edxlogs.cli.options import Mode, key_options, s3_options, several
+from edxlogs.cli import EXIT_FAILED
+from edxlogs.cli.options import Mode, key_options, s3_options, several, words_of
+from edxlogs.cli.progress import Shown, tell
 from edxlogs.stops import put_off
 
 LIST_EXAMPLES = """\b
@@ -46,7 +49,7 @@ def command(ctx: click.Context) -> None:
 @click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
 @s3_options
 @click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every file by itself.")
-def list_command(packages: tuple[str, ...], **options: Any) -> int:
+def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options: Any) -> int:
     """Show what packages hold: courses, tables, sites, sizes, what is missing or unknown.
 
     PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched and
@@ -54,9 +57,17 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
     end to end. Courses are called as in the names of their files.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.cli.db_listing import run_list
+        from edxlogs.jobs.listing import list_contents
+        from edxlogs.jobs.settings import Keys
 
-    return run_list(packages, **options)
+    words = words_of(options)
+    s3 = words.pop("s3")
+    found = list_contents(packages, Keys.of(**words), Shown(as_json=as_json), by=by, s3=s3)
+    if as_json:
+        click.echo(orjson.dumps(found.report(), option=orjson.OPT_INDENT_2).decode())
+    elif found.packages:
+        click.echo(str(found))
+    return 0 if found.is_whole else EXIT_FAILED
 
 
 @command.command("convert", epilog=CONVERT_EXAMPLES)
@@ -64,7 +75,7 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for the tables.")
 @click.option(
     "--format",
-    "format_name",
+    "format",
     type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst"]),
     default="parquet",
     show_default=True,
@@ -118,7 +129,14 @@ def list_command(packages: tuple[str, ...], **options: Any) -> int:
     show_default=True,
     help="Permissions of the files, in octal; folders can be searched by those who can read them.",
 )
-def convert_command(packages: tuple[str, ...], **options: Any) -> int:
+def convert_command(
+    packages: tuple[str, ...],
+    *,
+    known_courses: str | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Write the tables of packages as typed files, one dataset a table, partitioned by course.
 
     PACKAGE is the path or the s3:// URL of a zip, or of a package of the research exchange
@@ -126,6 +144,14 @@ def convert_command(packages: tuple[str, ...], **options: Any) -> int:
     rows appear when it has passed its checks; one that has not is named and left out.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.convert import run_convert
+        from edxlogs.jobs.convert import ConvertSettings, convert
 
-    return run_convert(packages, **options)
+    words = words_of(options)
+    if known_courses is not None:
+        words["known_courses"] = f"@{known_courses}"
+    shown = Shown(quiet=quiet, as_json=as_json)
+    done = convert(ConvertSettings.of(packages, **words), shown)
+    if quiet and not as_json:
+        for hint in done.hints:
+            tell(hint)
+    return shown.close(done)

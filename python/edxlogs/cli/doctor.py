@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from edxlogs import _core
+from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.options import key_options, s3_of, s3_options
-from edxlogs.cli.tables import table
-from edxlogs.edx.layout import check_partner
-from edxlogs.gpg.process import Gpg
-from edxlogs.jobs.doctor import Health, examine
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -20,7 +18,6 @@ Examples:
   edxlogs doctor --sample universityx-prod-events-2014-10-01.log.gz.gpg
   edxlogs doctor --profile edx --json
 """
-SCHEMA_VERSION = 1
 
 
 @click.command("doctor", epilog=EXAMPLES)
@@ -36,33 +33,25 @@ SCHEMA_VERSION = 1
 @key_options
 @s3_options
 @click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
-def command(**options: Any) -> int:
+def command(
+    *,
+    sample: str | None,
+    folders: tuple[str, ...],
+    partner: str | None,
+    gnupg_home: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+    **s3: Any,
+) -> int:
     """Look at all that an unattended run needs: gpg, keys, credentials, buckets, room on disk.
 
     One line each, with what to do. The exit status is 1 if anything is missing.
     """
-    if options["partner"] is not None:
-        check_partner(options["partner"])
-    gpg = Gpg(home=options["gnupg_home"], passphrase_file=options["passphrase_file"], prompt=False)
-    checks = list(
-        examine(
-            gpg,
-            s3_of(options),
-            partner=options["partner"],
-            sample=options["sample"],
-            folders=options["folders"],
-        )
-    )
-    missing = any(check.health is Health.MISSING for check in checks)
-    if options["as_json"]:
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "version": _core.__version__,
-            "healthy": not missing,
-            "checks": checks,
-        }
-        click.echo(orjson.dumps(document).decode())
-    else:
-        for line in table([[check.health, check.name, check.told] for check in checks]):
-            click.echo(line)
-    return 1 if missing else 0
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.jobs.doctor import doctor
+        from edxlogs.jobs.settings import Keys
+
+    keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file)
+    found = doctor(keys, s3_of(s3), partner=partner, sample=sample, folders=folders)
+    click.echo(orjson.dumps(found.report()).decode() if as_json else str(found))
+    return 0 if found.is_healthy else EXIT_FAILED

@@ -8,12 +8,16 @@ import click
 
 from edxlogs.cli.options import (
     Bytes,
+    Columns,
     condition_options,
     layout_options,
+    partner_of,
     reading_options,
     s3_options,
     sources_argument,
+    words_of,
 )
+from edxlogs.cli.progress import Shown
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -48,12 +52,15 @@ Examples:
 )
 @click.option(
     "--format",
-    "format_name",
+    "format",
     type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]),
     help="Format of the output.  [default: by the ending]",
 )
 @click.option(
-    "--columns", metavar="A,B,…", help="Columns or paths (event.grade::float64), in that order."
+    "--columns",
+    type=Columns(),
+    metavar="A,B,…",
+    help="Columns or paths (event.grade::float64), in that order.",
 )
 @click.option(
     "--partition-by",
@@ -110,7 +117,16 @@ Examples:
 )
 @reading_options
 @s3_options
-def command(sources: tuple[str, ...], **options: Any) -> int:
+def command(
+    sources: tuple[str, ...],
+    *,
+    slack: str | None,
+    partition_by: str | None,
+    known_courses: str | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Write the events that match to a file, and account for every line.
 
     SOURCE is a file, a folder, a glob, an s3:// URL of an object or a prefix, or - for standard
@@ -119,6 +135,16 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     stands for the values in a file, one a line.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.filter import run_filter
+        from edxlogs.jobs.filter import write
+        from edxlogs.jobs.settings import Settings
 
-    return run_filter(sources, **options)
+    words = words_of(options)
+    words["partner"] = partner_of(options, sources, needs_days=True)
+    if slack is not None:
+        words["slack"] = slack
+    if partition_by is not None:
+        words["partition_by"] = [key.strip() for key in partition_by.split(",")]
+    if known_courses is not None:
+        words["known_courses"] = f"@{known_courses}"
+    shown = Shown(quiet=quiet, as_json=as_json)
+    return shown.close(write(Settings.of(sources, **words), shown))

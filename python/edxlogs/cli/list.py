@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import orjson
 
+from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.choosing import choice_options
-from edxlogs.cli.options import s3_options
+from edxlogs.cli.options import partner_of, s3_options, words_of
+from edxlogs.cli.progress import Shown
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -32,13 +35,25 @@ Examples:
 )
 @s3_options
 @click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every package by itself.")
-def command(sources: tuple[str, ...], **options: Any) -> int:
+def command(sources: tuple[str, ...], *, by: str, as_json: bool, **options: Any) -> int:
     """Show what data packages are there: how many, how large, of which days, and days missing.
 
     SOURCE is an s3:// URL of an object or a prefix, a folder or a file. Without one, it is edX's
     buckets, and --partner says whose folder.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.listing import run_list
+        from edxlogs.jobs.listing import list_packages
+        from edxlogs.jobs.sync import choice_of
 
-    return run_list(sources, **options)
+    words = {**words_of(options), "partner": partner_of(options, sources)}
+    s3 = words.pop("s3")
+    shown = Shown(as_json=as_json)
+    found = list_packages(sources, choice_of(**words), shown, by=by, s3=s3)
+    if as_json:
+        style = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
+        click.echo(orjson.dumps(found.report(), option=style).decode())
+    elif found.items:
+        click.echo(str(found))
+    elif not found.failed:
+        shown.fail(str(found))
+    return 0 if found.is_whole else EXIT_FAILED

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from edxlogs.cli.options import Mode
+from edxlogs.cli.progress import Shown
+from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
@@ -46,25 +48,9 @@ def command(
     The shards stay as they are; their files are linked, or copied where that cannot be. A merge
     that was stopped is run again.
     """
-    import orjson
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.jobs.dataset import merge_datasets
+        from edxlogs.jobs.settings import Output
 
-    from edxlogs import _core
-    from edxlogs.cli.progress import tell
-    from edxlogs.datasets.merge import merge
-    from edxlogs.store.file import OutputFile
-    from edxlogs.store.store import Store, open_manifest
-    from edxlogs.text import many
-
-    for shard in shards:
-        open_manifest(shard)  # no folder is made for shards that are none
-    with Store(folder, mode=mode) as store:
-        account = merge(shards, store)
-    if report is not None:
-        document = account.report(version=_core.__version__)
-        with OutputFile(report, overwrite=overwrite, mode=mode) as file:
-            options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-            file.write(orjson.dumps(document, option=options))
-            file.publish()
-    if not quiet:
-        tell(f"{many(account.rows_written, 'row')} of {many(len(account.sources), 'source')}")
-    return 0 if account.is_whole else 1
+    output = Output(str(folder), report=report, overwrite=overwrite, mode=mode)
+    return Shown(quiet=quiet).close(merge_datasets(shards, output))

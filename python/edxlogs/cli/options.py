@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,11 +13,11 @@ import click
 from edxlogs.events.conditions import CONDITIONS, Condition, Kind
 
 if TYPE_CHECKING:
-    from edxlogs.gpg.process import Gpg
     from edxlogs.s3.client import S3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_S3 = ("profile", "endpoint_url", "region", "requester_pays")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -51,6 +51,26 @@ class Mode(click.ParamType[int]):
         if not re.fullmatch(r"0?o?[0-7]{3}", str(value)):
             self.fail(f"{value!r} is no mode; write it like 640", param, ctx)
         return int(str(value).replace("o", ""), 8)
+
+
+class Columns(click.ParamType[list[str]]):
+    """Column names between commas that stand outside of double quotes."""
+
+    name = "columns"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """Take the names apart."""
+        names, quoted = [""], False
+        for character in str(value):
+            if character == '"':
+                quoted = not quoted
+            if character == "," and not quoted:
+                names.append("")
+            else:
+                names[-1] += character
+        return [name.strip() for name in names]
 
 
 def sources_argument(function: F) -> F:
@@ -157,17 +177,6 @@ def _condition(one: Condition) -> Callable[[F], F]:
     return several(name, metavar=one.metavar, help=one.help)
 
 
-def gpg_of(options: dict[str, Any]) -> Gpg:
-    """The gpg of those options."""
-    from edxlogs.gpg.process import Gpg
-
-    return Gpg(
-        home=options["gnupg_home"],
-        passphrase_file=options["passphrase_file"],
-        prompt=not options["no_prompt"] and os.isatty(2),
-    )
-
-
 def s3_options(function: F) -> F:
     """How S3 is reached; `s3_of` takes them."""
     for option in reversed(
@@ -188,20 +197,24 @@ def s3_options(function: F) -> F:
     return function
 
 
-def s3_of(options: dict[str, Any]) -> S3:
+def s3_of(options: Mapping[str, Any]) -> S3:
     """The S3 of those options."""
     from edxlogs.s3.client import S3
 
-    return S3(
-        profile=options["profile"],
-        endpoint_url=options["endpoint_url"],
-        region=options["region"],
-        requester_pays=options["requester_pays"],
-    )
+    return S3(**{name: options[name] for name in _S3})
+
+
+def words_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as keywords of the library: S3 and prompts in its terms, the rest as it stands."""
+    words = {name: value for name, value in options.items() if name not in _S3}
+    if "no_prompt" in words:
+        words["prompt"] = not words.pop("no_prompt") and os.isatty(2)
+    words["s3"] = s3_of(options)
+    return words
 
 
 def partner_of(
-    options: dict[str, Any], sources: Sequence[str], *, needs_days: bool = False
+    options: Mapping[str, Any], sources: Sequence[str], *, needs_days: bool = False
 ) -> str | None:
     """The partner whose packages are wanted.
 

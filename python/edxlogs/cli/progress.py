@@ -1,97 +1,129 @@
-"""Progress on a terminal: bytes, rate and time left. Silent where there is none."""
+"""What a command shows of a run: a line that follows it on a terminal, and messages beside it."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any, Protocol
 
 import click
+import orjson
+
+from edxlogs.watching import Watcher
 
 _SECONDS = 0.2
 
 
-class Progress:
-    """A line that follows a run; and a way to tell something beside it."""
+class Done(Protocol):
+    """What came of a verb."""
 
-    def __init__(
-        self, count: int, total_bytes: int, done_bytes: Callable[[], int], *, shows: bool
-    ) -> None:
-        """Follow something that goes on elsewhere.
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing failed."""
 
-        Args:
-            count: of sources or objects.
-            total_bytes: of all of them; 0 if it is not known.
-            done_bytes: asked again and again, from another thread.
-            shows: False for no line at all.
-        """
-        self._done_bytes = done_bytes
-        self._total = total_bytes
-        self._count = count
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+
+
+class Shown(Watcher):
+    """Shows how a run goes, on standard error; where that is no terminal, messages alone.
+
+    Args:
+        quiet: show what went wrong alone.
+        as_json: show nothing; a document at the end tells it.
+    """
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self._quiet = quiet
+        self._as_json = as_json
+        self._count = 0
         self._done = 0
         self._end = threading.Event()
         self._bar: Any = None
         self._task: Any = None
-        self._shows = shows and os.isatty(2)
 
-    def __enter__(self) -> Self:
-        if self._shows:
-            # Imported late: it takes a while, and most runs of a night have no terminal.
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                TextColumn,
-                TimeRemainingColumn,
-                TransferSpeedColumn,
-            )
-            from rich.progress import Progress as Bar
+    def begin(self, count: int, total_bytes: int, done_bytes: Callable[[], int]) -> None:
+        """Show a line, if there is a terminal."""
+        self._count, self._done, self._end = count, 0, threading.Event()
+        if self._quiet or self._as_json or not count or not os.isatty(2):
+            return
+        # Imported late: it takes a while, and most runs of a night have no terminal.
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task(self._description(), total=self._total or None)
-            try:
-                self._bar.start()
-                threading.Thread(target=self._follow, daemon=True).start()
-            except RuntimeError:  # no thread is left for it: the run has more need of them
-                self._bar.stop()
-                self._bar = None
-        return self
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task(self._description(), total=total_bytes or None)
+        try:
+            self._bar.start()
+            threading.Thread(target=self._follow, args=(done_bytes, self._end), daemon=True).start()
+        except RuntimeError:  # no thread is left for it: the run has more need of them
+            self._bar.stop()
+            self._bar = None
 
-    def __exit__(self, *_: object) -> None:
+    def one_done(self) -> None:
+        """Count it."""
+        self._done += 1
+
+    def end(self) -> None:
+        """Take the line away."""
         self._end.set()
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
-    def _follow(self) -> None:
-        while not self._end.wait(_SECONDS):
-            self._bar.update(
-                self._task,
-                completed=self._done_bytes(),
-                description=self._description(),
-            )
+    def note(self, message: str) -> None:
+        """Tell what is worth to be known."""
+        if not self._quiet:
+            self.fail(message)
+
+    def warn(self, message: str) -> None:
+        """Tell a warning."""
+        self.fail(f"warning: {message}")
+
+    def fail(self, message: str) -> None:
+        """Tell what went wrong; with --json the account alone tells it."""
+        if self._as_json:
+            return
+        if self._bar is not None:
+            message = f"edxlogs: {message}"
+            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        else:
+            tell(f"edxlogs: {message}")
+
+    def close(self, done: Done) -> int:
+        """Show what came of it on standard error; the exit status."""
+        with suppress(KeyboardInterrupt):  # too late to stop
+            if self._as_json:
+                tell(orjson.dumps(done.report()).decode())
+            elif not self._quiet:
+                tell(str(done))
+        return 0 if done.is_whole else 1
+
+    def _follow(self, done_bytes: Callable[[], int], end: threading.Event) -> None:
+        while not end.wait(_SECONDS):
+            bar = self._bar
+            if bar is not None:
+                bar.update(self._task, completed=done_bytes(), description=self._description())
 
     def _description(self) -> str:
         return f"{self._done} of {self._count}"
-
-    def one_done(self) -> None:
-        """Count a source or an object."""
-        self._done += 1
-
-    def tell(self, message: str) -> None:
-        """Print a line to standard error."""
-        if self._bar is not None:
-            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
-        else:
-            tell(message)
 
 
 def tell(message: str) -> None:

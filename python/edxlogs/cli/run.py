@@ -6,6 +6,10 @@ from pathlib import Path
 
 import click
 
+from edxlogs.cli import EXIT_FAILED
+from edxlogs.cli.progress import Shown, tell
+from edxlogs.stops import put_off
+
 EXAMPLES = """\b
 Examples:
   edxlogs run nightly.toml
@@ -22,6 +26,11 @@ def command(job: Path, *, quiet: bool) -> int:
     Each source is read once, however many datasets want its events, and one that is done for all of
     them is not opened. The last line tells in one sentence how it ended.
     """
-    from edxlogs.jobs.run import run_job
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.jobs.file import read_job
+        from edxlogs.jobs.run import run
 
-    return run_job(job, quiet=quiet)
+    done = run(read_job(job), Shown(quiet=quiet))
+    if not quiet or not done.is_whole:
+        tell(str(done))
+    return 0 if done.is_whole else EXIT_FAILED

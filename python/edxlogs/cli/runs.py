@@ -23,8 +23,8 @@ def command(folder: Path, *, as_json: bool) -> int:
     """
     import orjson
 
-    from edxlogs.cli.tables import table
     from edxlogs.datasets.runs import runs_of
+    from edxlogs.text import table
 
     query, runs = runs_of(folder)
     if as_json:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import orjson
 
+from edxlogs.cli import EXIT_FAILED, EXIT_INTERRUPTED
 from edxlogs.cli.choosing import choice_options
-from edxlogs.cli.options import Mode, s3_options
+from edxlogs.cli.options import Mode, partner_of, s3_options, words_of
+from edxlogs.cli.progress import Shown, tell
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -41,7 +44,7 @@ Examples:
     show_default=True,
     help="Permissions of the files, in octal; folders can be searched by those who can read them.",
 )
-def command(sources: tuple[str, ...], **options: Any) -> int:
+def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
     """Copy what is new or changed into a folder that keeps the layout of the bucket.
 
     Without S3_URL, it is edX's buckets, and --partner says whose folder. A broken transfer goes on
@@ -49,6 +52,18 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     What is encrypted stays so. Nothing is deleted.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.sync import run_sync
+        from edxlogs.jobs.sync import SyncInterrupt, SyncSettings, sync
 
-    return run_sync(sources, **options)
+    *urls, folder = sources or ("",)
+    words = {**words_of(options), "partner": partner_of(options, urls)}
+    shown = Shown(quiet=quiet, as_json=as_json)
+    try:
+        done = sync(SyncSettings.of(folder, urls, **words), shown)
+        status = 0 if done.is_whole else EXIT_FAILED
+    except SyncInterrupt as stop:
+        done, status = stop.synced, EXIT_INTERRUPTED
+    if as_json:
+        click.echo(orjson.dumps(done.report(), option=orjson.OPT_UTC_Z).decode())
+    elif not quiet or done.interrupted:
+        tell(str(done))
+    return status

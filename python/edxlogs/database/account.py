@@ -75,7 +75,7 @@ class MemberAccount(Entry[RowCounts]):
         self.status, self.error, self.counts = Outcome.WITHHELD, error, self.counts.as_withheld()
 
 
-@dataclass
+@dataclass(repr=False)
 class TableAccount(Ledger[MemberAccount, RowCounts]):
     """What a conversion did.
 
@@ -125,8 +125,8 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         tables = {name: asdict(counts) for name, counts in self.tables.items()}
         return super().report(**more, tables=tables)
 
-    def summary(self, seconds: float) -> Iterator[str]:
-        """The account in a few lines for a person, names escaped."""
+    def summary(self, seconds: float | None = None) -> Iterator[str]:
+        """The account in a few lines for a person, names escaped, and the time that it took."""
         total, of = self.total, {one: len(self.of_status(one)) for one in Outcome}
         earlier = sum(member.earlier for member in self.members)
         yield (

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import PathLike, fspath
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.arrow_stream import ArrowStream
 from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.courses import Courses, TableChoice
-from edxlogs.database.package import DatabasePackage, Member, open_package
+from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import Converted, TableReader, core_table
 from edxlogs.database.stems import course_of
-from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables as known_tables
 from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg.process import Gpg
-from edxlogs.s3.client import S3
-from edxlogs.threads import worker_count
-from edxlogs.values import Values, values
+from edxlogs.text import table
 
-OnePackage = str | PathLike[str]
 _File = tuple[DatabasePackage, Member, str | None]
 
 
@@ -84,6 +78,8 @@ class TableStream(ArrowStream):
 class Tables(Mapping[str, TableStream]):
     """The tables of packages by their names; each look gives a stream of its own.
 
+    It prints as a table: their names, and from how many files each is read.
+
     Attributes:
         packages: that were opened.
     """
@@ -137,59 +133,8 @@ class Tables(Mapping[str, TableStream]):
     def __len__(self) -> int:
         return len(self._files)
 
+    def __str__(self) -> str:
+        rows = [[name, f"{len(self._files[name]):,}"] for name in self]
+        return "\n".join(table([["table", "files"], *rows], right=(1,)))
 
-def tables(
-    packages: OnePackage | Iterable[OnePackage],
-    *,
-    course: Values = None,
-    site: Values = None,
-    known_courses: Values = None,
-    expand: bool = False,
-    s3: S3 | None = None,
-    gnupg_home: OnePackage | None = None,
-    passphrase_file: OnePackage | None = None,
-    prompt: bool = False,
-    threads: int = 0,
-) -> Tables:
-    """Open database packages, and give their tables as streams of Arrow batches.
-
-    To find the course of files whose rows do not tell it, the beginning of another file of each
-    course is read.
-
-    Args:
-        packages: paths or `s3://` URLs of zips.
-        course: course ids or globs, or `@FILE` with one a line; None means all, and files of no
-            single course, too.
-        site: `prod`, `edge`, …; None means all.
-        known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
-        expand: whether courseware_studentmodule has columns of what is in its `state`.
-        s3: where URLs lead; None: as the AWS configuration says.
-        gnupg_home: the key ring's folder; None: GnuPG's own default.
-        passphrase_file: its first line unlocks the key.
-        prompt: whether the agent may ask for a passphrase.
-        threads: files read at once; 0 means one per core. Never changes the answer.
-
-    Returns:
-        Tables by name, those alone that a package holds. Rows have the columns that
-        `edxlogs db convert` writes, and `course_id`: the course of their file, where it is known.
-
-    Raises:
-        ConfigError: a file of values cannot be read, or holds none.
-        FormatError: a package is no zip, or must not be trusted.
-        SourceError: a package cannot be opened.
-
-    Source: EdX Research Guide, "Data Delivered in Data Packages".
-    """
-    places = [packages] if isinstance(packages, str | PathLike) else packages
-    gpg = Gpg(
-        home=None if gnupg_home is None else Path(gnupg_home),
-        passphrase_file=None if passphrase_file is None else Path(passphrase_file),
-        prompt=prompt,
-    )
-    choice = TableChoice(
-        courses=tuple(values("course", course)),
-        sites=tuple(KNOWN_SITES.get(one, one) for one in values("site", site)),
-        known_courses=tuple(values("known-courses", known_courses)),
-    )
-    opened = [open_package(fspath(place), s3) for place in places]
-    return Tables(opened, choice, gpg, worker_count(threads), expand=expand)
+    __repr__ = __str__

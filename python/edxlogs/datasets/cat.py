@@ -1,34 +1,71 @@
-"""What `edxlogs cat` does: the rows of a dataset, by its manifest, to a file or to a pipe."""
+"""The rows of a dataset, by its manifest, to a file or to a pipe."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from edxlogs import _core
 from edxlogs.datasets.reader import data_files, dataset
-from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
-from edxlogs.jobs.filter import split_columns, written_to
+from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write, written_to
+from edxlogs.events.conditions import CONDITIONS
 from edxlogs.store.file import STDOUT, OutputFile, format_of
 from edxlogs.store.manifest import Manifest
 from edxlogs.store.store import open_manifest, place_of
 from edxlogs.text import shown
-from edxlogs.values import micros, values
 
-_CONDITIONS = {"course": "course_id", "event_type": "event_type", "site": "site"}
+_COLUMNS = {one.name: one.columns[0] for one in CONDITIONS if one.columns}
 
 
-def cat_dataset(folder: Path, options: dict[str, Any]) -> int:
-    """Run `edxlogs cat`; its exit status."""
-    target: str = options["output"]
+@dataclass(frozen=True, slots=True)
+class CatSettings:
+    """Which rows of a dataset, and where to.
+
+    Attributes:
+        folder: of the dataset.
+        output: path of a file, or `-`.
+        format_name: csv, parquet or arrow; None: by the ending, else CSV.
+        asked: exact values of conditions, by their names: course, event_type, site.
+        since: first instant, microseconds since 1970 UTC; None for no start.
+        until: instant that follows the last one; None for no end.
+        columns: in that order; None means all.
+        overwrite: whether a file that is there may be replaced.
+    """
+
+    folder: Path
+    output: str = STDOUT
+    format_name: str | None = None
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    since: int | None = None
+    until: int | None = None
+    columns: Sequence[str] | None = None
+    overwrite: bool = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether not all is meant."""
+        times = (self.since, self.until)
+        return bool(self.asked) or self.columns is not None or times != (None, None)
+
+
+def cat(settings: CatSettings) -> None:
+    """Write the rows of a dataset, those of one commit.
+
+    Raises:
+        ConfigError: something asked for cannot be used.
+        SourceError: a file of the dataset is missing or damaged.
+        OutputError: the output cannot be written.
+    """
+    folder, target = settings.folder, settings.output
     _refuse_inside(folder, target)
     with ExitStack() as stack:
         file = None
         if target != STDOUT:
-            file = stack.enter_context(OutputFile(target, overwrite=options["overwrite"]))
+            file = stack.enter_context(OutputFile(target, overwrite=settings.overwrite))
         descriptor = 1 if file is None else file.create()
         manifest = open_manifest(folder)
         _refuse_incomplete(folder, manifest)
@@ -36,12 +73,11 @@ def cat_dataset(folder: Path, options: dict[str, Any]) -> int:
         with written_to(where), open(descriptor, "wb", closefd=False) as out:
             form = "" if manifest.query is None else manifest.query["format"]
             if form.startswith("jsonl"):
-                _cat_lines(folder, manifest, form, options, out)
+                _cat_lines(settings, manifest, form, out)
             else:
-                _cat_columns(folder, options, out, where)
+                _cat_columns(settings, out, where)
         if file is not None:
             file.publish()
-    return 0
 
 
 def _refuse_inside(folder: Path, target: str) -> None:
@@ -79,25 +115,24 @@ def _reads(folder: Path) -> Iterator[None]:
         raise _unreadable(f"{shown(os.fspath(folder))}: a file of it") from error
 
 
-def _cat_lines(
-    folder: Path, manifest: Manifest, form: str, options: dict[str, Any], out: BinaryIO
-) -> None:
-    if any(options[name] for name in (*_CONDITIONS, "since", "until", "columns")):
+def _cat_lines(settings: CatSettings, manifest: Manifest, form: str, out: BinaryIO) -> None:
+    if settings.chooses:
         raise ConfigError(
             f"dataset: {manifest.name}: holds lines, which cat gives whole; choose among"
             " them with edxlogs filter"
         )
-    columns = options["format_name"] or options["output"].rpartition(".")[2]
+    columns = settings.format_name or settings.output.rpartition(".")[2]
     if columns in ("csv", "parquet", "arrow"):
         raise ConfigError(
             f"format: {manifest.name}: holds lines, which cat gives whole; choose a name that ends"
             f" in .{form}"
         )
     for one in data_files(manifest):
-        _core.copy_lines(place_of(folder, one), form, out.fileno())
+        _core.copy_lines(place_of(settings.folder, one), form, out.fileno())
 
 
-def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO, where: str) -> None:
+def _cat_columns(settings: CatSettings, out: BinaryIO, where: str) -> None:
+    folder = settings.folder
     with _reads(folder):
         events = dataset(folder)
     import pyarrow.csv
@@ -105,24 +140,24 @@ def _cat_columns(folder: Path, options: dict[str, Any], out: BinaryIO, where: st
     import pyarrow.parquet
 
     condition = pyarrow.dataset.scalar(True)
-    for option, column in _CONDITIONS.items():
-        if options[option]:
-            condition &= pyarrow.dataset.field(column).isin(values(option, list(options[option])))
+    for name, asked in settings.asked.items():
+        condition &= pyarrow.dataset.field(_COLUMNS[name]).isin(list(asked))
     time = pyarrow.dataset.field("time")
-    for bound in ("since", "until"):
-        if (moment := micros(bound, options[bound])) is not None:
-            instant = pyarrow.scalar(moment, pyarrow.timestamp("us", "UTC"))
-            condition &= (time >= instant) if bound == "since" else (time < instant)
-    columns = split_columns(options["columns"])
+    micros = pyarrow.timestamp("us", "UTC")
+    if settings.since is not None:
+        condition &= time >= pyarrow.scalar(settings.since, micros)
+    if settings.until is not None:
+        condition &= time < pyarrow.scalar(settings.until, micros)
+    columns = None if settings.columns is None else list(settings.columns)
     try:
         scanner = events.scanner(columns=columns, filter=condition)
     except pyarrow.ArrowInvalid:
         raise ConfigError(
             f"columns: it has {', '.join(events.schema.names)}; choose among them"
         ) from None
-    form = options["format_name"]
+    form = settings.format_name
     if form is None:
-        form = "csv" if options["output"] == STDOUT else format_of(options["output"], None)
+        form = "csv" if settings.output == STDOUT else format_of(settings.output, None)
     schema = scanner.projected_schema
     writers: dict[str, Callable[[], Any]] = {
         "csv": lambda: pyarrow.csv.CSVWriter(out, schema),

@@ -14,13 +14,14 @@ from edxlogs.errors import ConfigError
 from edxlogs.events.target import TARGET_FILE_BYTES, remake
 from edxlogs.store.manifest import DataFile, Segment, now
 from edxlogs.store.store import Store
+from edxlogs.text import many
 
 _FILES_A_COMMIT = 200  # old ones
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Compacted:
-    """What became of the files.
+    """What became of the files. It prints as a line.
 
     Attributes:
         before: that there were.
@@ -31,6 +32,12 @@ class Compacted:
     before: int
     joined: int = 0
     after: int = 0
+
+    def __str__(self) -> str:
+        before, joined = many(self.before, "file"), f"{self.joined:,} were joined"
+        return f"{before} before, {self.after:,} now: {joined}"
+
+    __repr__ = __str__
 
 
 def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from edxlogs.values import Moment, Values
 
 
 class Kind(enum.Enum):
@@ -126,3 +130,26 @@ CONDITIONS = (
     ),
 )
 NAMES = tuple(name for one in CONDITIONS for name in one.names)
+
+
+class ConditionWords(TypedDict, total=False):
+    """The conditions as keywords, for type checkers; a test holds them against the table."""
+
+    course: Values
+    org: Values
+    event_type: Values
+    category: Values
+    event_source: Values
+    user: Values
+    site: Values
+    exclude_course: Values
+    exclude_org: Values
+    exclude_event_type: Values
+    exclude_category: Values
+    exclude_event_source: Values
+    exclude_user: Values
+    exclude_site: Values
+    since: Moment
+    until: Moment
+    by: str
+    where: Values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -100,7 +100,7 @@ def make_query(
     max_line_bytes: int | None = None,
     keep_rejects: bool = False,
     partition_by: Sequence[str] = (),
-    known_courses: Values = None,
+    known_courses: Collection[str] | None = None,
     encodes_case: bool = False,
 ) -> _core.Query:
     """The query of conditions and options.
@@ -128,8 +128,6 @@ def make_query(
         max_line_bytes=max_line_bytes,
         keep_rejects=keep_rejects,
         partition_by=partition_by,
-        known_courses=None
-        if known_courses is None
-        else set(values("known-courses", known_courses)),
+        known_courses=None if known_courses is None else set(known_courses),
         encodes_case=encodes_case,
     )

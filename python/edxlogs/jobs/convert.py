@@ -1,20 +1,21 @@
-"""`edxlogs db convert`: a conversion, what is told of it, and its files."""
+"""Tables of database packages to a folder of typed files."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from typing import Any
+from dataclasses import dataclass, field
+from glob import glob, has_magic
+from os import PathLike, fspath
+from typing import Any, Self
 
 import orjson
 
 from edxlogs import _core
 from edxlogs.account import Outcome
-from edxlogs.cli.options import gpg_of, s3_of
-from edxlogs.cli.progress import Progress, tell
 from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
@@ -26,88 +27,143 @@ from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
-from edxlogs.s3.client import SCHEME
+from edxlogs.jobs.settings import Keys, OnePath
+from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.text import many, shown
 from edxlogs.threads import worker_count
-from edxlogs.values import values
+from edxlogs.values import Values, texts, values
+from edxlogs.watching import Watcher, followed
+
+FORMATS = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst")
+LAYOUTS = ("table", "course")
+EXPANSIONS = ("studentmodule", "ora")
+
+_STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
-def run_convert(places: Sequence[str], **options: Any) -> int:
-    """Run `edxlogs db convert`; its exit status."""
-    target: str = options["output"]
-    if target.startswith(SCHEME):
-        raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
-    known = options["known_courses"]
-    choice = TableChoice(
-        courses=tuple(values("course", options["course"])),
-        tables=tuple(map(_known_table, options["table"])),
-        sites=tuple(KNOWN_SITES.get(site, site) for site in options["site"]),
-        known_courses=() if known is None else tuple(values("known-courses", f"@{known}")),
-    )
-    account = TableAccount()
-    packages = _open(places, account, options)
-    start = time.monotonic()
-    with ExitStack() as stack:
-        folder = stack.enter_context(
-            TableFolder(target, overwrite=options["overwrite"], mode=options["mode"])
-        )
-        beside = {name: options[name] for name in ("rejects", "report") if options[name]}
-        run = TableRun(
-            reader=TableReader(gpg_of(options), _core.Control()),
-            packages=packages,
-            choice=choice,
-            folder=folder,
-            format_name=_format(options),
-            course_first=options["layout"] == "course",
-            workers=worker_count(options["threads"]),
-            keep_rejects="rejects" in beside,
-            expand="studentmodule" in options["expand"],
-            expand_ora="ora" in options["expand"],
-            unpack=options["unpack"],
-            beside=frozenset(map(os.path.abspath, beside.values())),
-            account=account,
-        )
-        # What its runs wrote beside the folder is theirs to write anew.
-        overwrite = options["overwrite"] or run.wrote_beside
-        files = {
-            name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=options["mode"]))
-            for name, path in beside.items()
-        }
-        try:
-            _convert(run, options)
-        except KeyboardInterrupt:
-            if folder.journal.exists():
-                raise ResumableInterrupt from None
-            raise
-        delivered = any(one.status is Outcome.DELIVERED for one in account.members)
-        names = [describe_member(one.member) for one in account.members]
-        hints = [] if delivered else choice.hints(names)
-        report = account.report(
-            version=_core.__version__, seconds=round(time.monotonic() - start, 3), hints=hints
-        )
-        if "rejects" in files:
-            files["rejects"].join(run.rejects())
-        if "report" in files:
-            style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-            files["report"].write(orjson.dumps(report, option=style))
-        with suppress(KeyboardInterrupt), put_off():
-            for file in files.values():
-                file.publish()
-    for hint in hints:
-        _say(hint, options)
-    _tell(account, report, f"tables to {folder.name}", time.monotonic() - start, options)
-    return 0 if account.is_whole else 1
+@dataclass(frozen=True, slots=True)
+class ConvertSettings:
+    """What is converted, and where to.
 
+    Attributes:
+        packages: paths or URLs, in their order.
+        output: folder of the tables.
+        choice: which files of the packages are meant.
+        format_name: of the tables.
+        course_first: whether a course's folder holds those of the tables.
+        expand: further columns, and tables that join others.
+        unpack: whether the content of courses is unpacked, too.
+        keys: decrypt.
+        s3: server and credentials; None: as the AWS configuration says.
+        workers: threads.
+        rejects: path of a file for rows that cannot be read, or None.
+        report: path of a file for the account, or None.
+        overwrite: whether files that are there may be replaced.
+        mode: permissions of the files.
+    """
 
-def _format(options: dict[str, Any]) -> str:
-    name: str = options["format_name"]
-    if options["csv_excel_safe"]:
-        if name != "csv":
+    packages: tuple[str, ...]
+    output: str
+    choice: TableChoice = field(default_factory=TableChoice)
+    format_name: str = "parquet"
+    course_first: bool = False
+    expand: frozenset[str] = frozenset()
+    unpack: bool = False
+    keys: Keys = field(default_factory=Keys)
+    s3: S3 | None = None
+    workers: int = 1
+    rejects: str | None = None
+    report: str | None = None
+    overwrite: bool = False
+    mode: int = 0o600
+
+    @classmethod
+    def of(
+        cls,
+        packages: OnePath | Iterable[OnePath],
+        output: OnePath,
+        *,
+        course: Values = None,
+        table: Values = None,
+        site: Values = None,
+        known_courses: Values = None,
+        format: str = "parquet",  # noqa: A002 - the word of the command line
+        csv_excel_safe: bool = False,
+        layout: str = "table",
+        expand: Values = None,
+        unpack: bool = False,
+        gnupg_home: OnePath | None = None,
+        passphrase_file: OnePath | None = None,
+        prompt: bool = False,
+        s3: S3 | None = None,
+        threads: int = 0,
+        rejects: OnePath | None = None,
+        report: OnePath | None = None,
+        overwrite: bool = False,
+        mode: int = 0o600,
+    ) -> Self:
+        """Read what a user asks for.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        target = fspath(output)
+        if target.startswith(SCHEME):
+            raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
+        if csv_excel_safe and format != "csv":
             raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
-        return "csv-excel-safe"
-    return name
+        expansions = texts("expand", expand)
+        for what, words, known in (
+            ("format", [format], FORMATS),
+            ("layout", [layout], LAYOUTS),
+            ("expand", expansions, EXPANSIONS),
+        ):
+            for word in words:
+                if word not in known:
+                    raise ConfigError(
+                        f"{what}: {shown(word)}: is not known; use {', '.join(known)}"
+                    )
+        if threads < 0:
+            raise ConfigError("threads: must be 0 or more; 0 means one per core")
+        places = [packages] if isinstance(packages, str | PathLike) else packages
+        return cls(
+            tuple(fspath(place) for place in places),
+            target,
+            table_choice(course=course, table=table, site=site, known_courses=known_courses),
+            "csv-excel-safe" if csv_excel_safe else format,
+            layout == "course",
+            frozenset(expansions),
+            unpack,
+            Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt),
+            s3,
+            worker_count(threads),
+            None if rejects is None else fspath(rejects),
+            None if report is None else fspath(report),
+            overwrite,
+            mode,
+        )
+
+
+def table_choice(
+    *,
+    course: Values = None,
+    table: Values = None,
+    site: Values = None,
+    known_courses: Values = None,
+) -> TableChoice:
+    """Which files of packages are meant; `@FILE` stands for the values in a file.
+
+    Raises:
+        ConfigError: a value cannot be used, or a table is not known.
+    """
+    return TableChoice(
+        courses=tuple(values("course", course)),
+        tables=tuple(map(_known_table, values("table", table))),
+        sites=tuple(KNOWN_SITES.get(one, one) for one in values("site", site)),
+        known_courses=tuple(values("known-courses", known_courses)),
+    )
 
 
 def _known_table(name: str) -> str:
@@ -117,72 +173,146 @@ def _known_table(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True, repr=False)
+class ConvertedTables:
+    """What came of a conversion. It prints as a few lines.
+
+    Attributes:
+        account: what became of every file and row.
+        folder: of the tables.
+        seconds: that it took.
+        hints: what there is instead, where nothing was converted.
+    """
+
+    account: TableAccount
+    folder: str
+    seconds: float
+    hints: list[str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file that was asked for is delivered."""
+        return self.account.is_whole
+
+    def report(self) -> dict[str, Any]:
+        """The account as a JSON document."""
+        return self.account.report(
+            version=_core.__version__, seconds=round(self.seconds, 3), hints=self.hints
+        )
+
+    def __str__(self) -> str:
+        account = self.account
+        lines = list(self.hints)
+        for status in (Outcome.FAILED, Outcome.UNKNOWN):
+            for member in account.of_status(status):
+                what = "its export failed" if status is Outcome.FAILED else "the name says no table"
+                lines.append(f"{status}: {member.package}: {member.member}: {what}")
+        lines += account.summary(self.seconds)
+        rows, count = account.total.rows_written, len(account.tables)
+        lines.append(f"{many(rows, 'row')} of {many(count, 'table')}: tables to {self.folder}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
+    """Write the tables of packages as typed files; what fails its checks is left out.
+
+    Raises:
+        ConfigError: files are there that it would replace.
+        OutputError: the folder cannot be written.
+    """
+    account = TableAccount()
+    packages = _open(settings, account, watcher)
+    start = time.monotonic()
+    with ExitStack() as stack:
+        folder = stack.enter_context(
+            TableFolder(settings.output, overwrite=settings.overwrite, mode=settings.mode)
+        )
+        named = {"rejects": settings.rejects, "report": settings.report}
+        beside = {name: path for name, path in named.items() if path}
+        run = TableRun(
+            reader=TableReader(settings.keys.gpg(), _core.Control()),
+            packages=packages,
+            choice=settings.choice,
+            folder=folder,
+            format_name=settings.format_name,
+            course_first=settings.course_first,
+            workers=settings.workers,
+            keep_rejects="rejects" in beside,
+            expand="studentmodule" in settings.expand,
+            expand_ora="ora" in settings.expand,
+            unpack=settings.unpack,
+            beside=frozenset(map(os.path.abspath, beside.values())),
+            account=account,
+        )
+        # What its runs wrote beside the folder is theirs to write anew.
+        overwrite = settings.overwrite or run.wrote_beside
+        files = {
+            name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))
+            for name, path in beside.items()
+        }
+        try:
+            _read(run, watcher)
+        except KeyboardInterrupt:
+            if folder.journal.exists():
+                raise ResumableInterrupt from None
+            raise
+        delivered = any(one.status is Outcome.DELIVERED for one in account.members)
+        names = [describe_member(one.member) for one in account.members]
+        hints = [] if delivered else settings.choice.hints(names)
+        done = ConvertedTables(account, folder.name, time.monotonic() - start, hints)
+        if "rejects" in files:
+            files["rejects"].join(run.rejects())
+        if "report" in files:
+            files["report"].write(orjson.dumps(done.report(), option=_STYLE))
+        with suppress(KeyboardInterrupt), put_off():
+            for file in files.values():
+                file.publish()
+    for member in account.members:
+        for warning in member.warnings:
+            watcher.warn(warning)
+    return done
+
+
 def _open(
-    places: Sequence[str], account: TableAccount, options: dict[str, Any]
-) -> list[DatabasePackage | ResearchPackage]:
+    settings: ConvertSettings, account: TableAccount, watcher: Watcher
+) -> Sequence[DatabasePackage | ResearchPackage]:
     """Open the packages, each once, and one of several copies; what cannot be is in the account."""
-    s3 = s3_of(options) if any(place.startswith(SCHEME) for place in places) else None
     packages: list[DatabasePackage | ResearchPackage] = []
-    for place in places:
+    s3 = settings.s3 or S3()
+    for place in _places(settings.packages):
         try:
             package = find_research_package(place, s3) or open_package(place, s3)
             first = next((one.place for one in packages if package.is_copy_of(one)), None)
         except EdxlogsError as error:
             account.failed.append(str(error))
-            _say(f"edxlogs: {error}", options)
+            watcher.fail(str(error))
             continue
         if first is not None:
-            _say(f"edxlogs: warning: {package.place}: the same as {first}: read once", options)
+            watcher.warn(f"{package.place}: the same as {first}: read once")
         else:
             packages.append(package)
     return packages
 
 
-def _say(message: str, options: dict[str, Any]) -> None:
-    """What went wrong; with --json the account alone tells it."""
-    if not options["as_json"]:
-        tell(message)
+def _places(packages: Sequence[str]) -> Iterator[str]:
+    """The packages, globs of local ones opened; what matches nothing is told where it is read."""
+    for place in packages:
+        is_pattern = not (place.startswith(SCHEME) or os.path.lexists(place)) and has_magic(place)
+        yield from (sorted(glob(place)) if is_pattern else []) or [place]
 
 
-def _convert(run: TableRun, options: dict[str, Any]) -> None:
+def _read(run: TableRun, watcher: Watcher) -> None:
     total = run.plan()
-    shows = not options["quiet"] and not options["as_json"]
-    with Progress(run.count, total, lambda: run.reader.bytes_read, shows=shows) as progress:
 
-        def on_member(account: MemberAccount) -> None:
-            progress.one_done()
-            if options["as_json"]:
-                return
-            if account.status is Outcome.WITHHELD:
-                progress.tell(f"edxlogs: {account.error} (withheld)")
+    def on_member(account: MemberAccount) -> None:
+        watcher.one_done()
+        if account.status is Outcome.WITHHELD:
+            watcher.fail(f"{account.error} (withheld)")
 
-        run.on_member = on_member
-        told = len(run.account.failed)
+    run.on_member = on_member
+    told = len(run.account.failed)
+    with followed(watcher, run.count, total, lambda: run.reader.bytes_read):
         for failure in run().failed[told:]:
-            _say(f"edxlogs: {failure}", options)
-
-
-def _tell(
-    account: TableAccount,
-    report: dict[str, Any],
-    told: str,
-    seconds: float,
-    options: dict[str, Any],
-) -> None:
-    if options["as_json"]:
-        tell(orjson.dumps(report).decode())
-        return
-    for member in account.members:
-        for warning in member.warnings:
-            tell(f"edxlogs: warning: {warning}")
-    if options["quiet"]:
-        return
-    for status in (Outcome.FAILED, Outcome.UNKNOWN):
-        for member in account.of_status(status):
-            what = "its export failed" if status is Outcome.FAILED else "the name says no table"
-            tell(f"{status}: {member.package}: {member.member}: {what}")
-    for line in account.summary(seconds):
-        tell(line)
-    tell(
-        f"{many(account.total.rows_written, 'row')} of {many(len(account.tables), 'table')}: {told}"
-    )
+            watcher.fail(failure)

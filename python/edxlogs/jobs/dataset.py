@@ -1,11 +1,11 @@
-"""`edxlogs filter --partition-by`: a run into a dataset."""
+"""Events to datasets: one, or several in one pass over the logs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,149 +14,222 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account
-from edxlogs.cli.options import s3_of
-from edxlogs.errors import ConfigError, OutputError, ResumableInterrupt, cannot_write
-from edxlogs.events.dedupe import kind_of
-from edxlogs.events.query import Conditions, make_query
+from edxlogs.datasets.compact import Compacted, compact
+from edxlogs.datasets.merge import merge
+from edxlogs.errors import OutputError, ResumableInterrupt, cannot_write
+from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
-from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES, DatasetTarget
-from edxlogs.jobs.filter import (
-    Command,
-    asked_for,
-    refuse_same,
-    select_sources,
-    split_columns,
-)
-from edxlogs.s3.client import SCHEME
+from edxlogs.events.target import DatasetTarget
+from edxlogs.jobs.settings import Output, Settings
+from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
-from edxlogs.store.file import STDOUT
+from edxlogs.sources.window import Window
+from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import Segment
-from edxlogs.store.store import HOME, Store
+from edxlogs.store.store import HOME, Store, open_manifest
 from edxlogs.text import many, shown
-from edxlogs.values import values
+from edxlogs.watching import Watcher
 
-PLACE_COLUMNS = ("site", "source", "line")
+
+def write_dataset(settings: Settings, watcher: Watcher) -> Written:
+    """Bring a dataset up to date: what is new or released again is read, and committed.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or rows of another query are there.
+        SourceError: a source that was named is not there, and no other is.
+        OutputError: the dataset cannot be written. What was committed stays.
+    """
+    settings.query()  # what cannot be used is told before a folder is made
+    output = settings.output
+    with ExitStack() as stack:
+        found = _Found.of(stack, [settings], settings.conditions.window)
+        refuse_same(settings, found.selection)
+        store, query = found.opened(stack, settings)
+        account = found.selection.account
+        account.warnings += near_columns(query.column_names)
+        target = _target(settings, store, query, account)
+        beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
+        # What its runs wrote beside the dataset is theirs to write anew.
+        owns = beside <= store.manifest.outputs
+        settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
+        work = Work(stack, query, settings, found.selection, watcher)
+        rejects = None if output.rejects is None else work.file(output.rejects)
+        with _keeps_what_is_done([target]):
+            work.read_into([target])
+        if rejects is not None:
+            rejects.join(target.rejects(found.selection.sources))
+        if target.commits or not owns:
+            _end(target, beside)
+        told = f"{many(account.rows_written, 'row')} in {shown(output.target or '')}: "
+        sources = len(found.selection.sources)
+        return work.close(target.account, told + _read_of(target, sources), rejects)
+
+
+def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[DatasetTarget]:
+    """Bring datasets up to date in one pass: each source is read once for all of them.
+
+    Args:
+        settings: of each dataset; what they say of the sources and of reading is the same.
+        watcher: is told of it.
+
+    Returns:
+        The datasets, with their accounts.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or rows of another query are there.
+        SourceError: a source that was named is not there, and no other is.
+        OutputError: a dataset cannot be written. What was committed stays.
+    """
+    for one in settings:
+        one.query()
+    # Each has its own time: sites and days alone are those of all.
+    of_all = settings[0].conditions.window
+    window = Window(of_all.sites, days=of_all.days)
+    with ExitStack() as stack:
+        found = _Found.of(stack, settings, window)
+        targets = []
+        for one in settings:
+            store, query = found.opened(stack, one)
+            targets.append(_target(one, store, query, _copy(found.selection.account)))
+        queries = [target.query for target in targets]
+        together = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
+        shared = replace(settings[0], conditions=Conditions(window))
+        work = Work(stack, together, shared, found.selection, watcher)
+        with _keeps_what_is_done(targets):
+            work.read_into(targets)
+        for target in targets:
+            if target.commits:
+                _end(target, set())
+    return targets
+
+
+@dataclass(frozen=True, repr=False)
+class Merged:
+    """What came of merging datasets. It prints as a line.
+
+    Attributes:
+        account: of all inputs, in the order of the shards.
+    """
+
+    account: Account
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every source was delivered whole."""
+        return self.account.is_whole
+
+    def report(self) -> dict[str, Any]:
+        """The account as a JSON document."""
+        return self.account.report(version=_core.__version__)
+
+    def __str__(self) -> str:
+        rows, sources = self.account.rows_written, len(self.account.sources)
+        return f"{many(rows, 'row')} of {many(sources, 'source')}"
+
+    __repr__ = __str__
+
+
+def merge_datasets(shards: Sequence[Path], output: Output) -> Merged:
+    """Join the datasets of shards to one, with their manifests and accounts; they stay.
+
+    Raises:
+        ConfigError: they are none, hold different rows, or the same input twice.
+        OutputError: one cannot be read, or the dataset not be written.
+    """
+    for shard in shards:
+        open_manifest(shard)  # no folder is made for shards that are none
+    with Store(output.folder, mode=output.mode) as store:
+        done = Merged(merge(shards, store))
+    if output.report is not None:
+        style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
+            file.write(orjson.dumps(done.report(), option=style))
+            file.publish()
+    return done
+
+
+def compact_dataset(output: Output) -> Compacted:
+    """Join the small files of each partition of a dataset.
+
+    Raises:
+        ConfigError: the folder is no dataset, or an empty one.
+        OutputError: it cannot be written. What was joined stays.
+    """
+    open_manifest(output.folder)  # a folder that is none stays as it is
+    with Store(output.folder, mode=output.mode) as store:
+        return compact(store, output.file_bytes)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A dataset that is asked for.
+class _Found:
+    """The sources of datasets, and those datasets that were there already."""
 
-    Attributes:
-        folder: of it.
-        format_name: a key of `ENDINGS`.
-        conditions: on its rows.
-        what: the other keywords of `make_query`, but for `check`.
-        salvage: whether the sound part of a damaged source is delivered.
-        dedupe: which lines are compared, or None.
-        file_bytes: about how large a file may get.
-        overwrite: whether a dataset of another query may go.
-        mode: permissions of its files.
-    """
+    selection: Selection
+    stores: dict[Path, Store]
 
-    folder: Path
-    format_name: str
-    conditions: Conditions
-    what: dict[str, Any]
-    salvage: bool
-    dedupe: str | None
-    file_bytes: int
-    overwrite: bool
-    mode: int
-
-    def check(self) -> None:
-        """Raise a ConfigError for what cannot be used, before a folder is made."""
-        make_query(self.conditions, **self.what)
-
-    def query(self, store: Store, check: str) -> _core.Query:
-        """The query, for the file system where the dataset is."""
-        ignores_case = os.path.lexists(store.home / "LOCK")
-        return make_query(self.conditions, **self.what, check=check, encodes_case=ignores_case)
-
-    def target(self, store: Store, query: _core.Query, account: Account) -> DatasetTarget:
-        """The dataset in a run.
-
-        Raises:
-            ConfigError: rows of another query are there.
-        """
-        more = {"format": self.format_name, "salvage": self.salvage, "dedupe": self.dedupe}
-        asked = asked_for(self.conditions, {**self.what, **more})
-        known = asked.pop("known_courses", None)
-        if known is not None:
-            asked["known_courses"] = sorted(values("known-courses", known))
-        store.claim(asked, overwrite=self.overwrite)
-        metadata = [
-            ("edxlogs.version", _core.__version__),
-            ("edxlogs.query", orjson.dumps(self.conditions.shown()).decode()),
+    @classmethod
+    def of(cls, stack: ExitStack, settings: Sequence[Settings], window: Window) -> _Found:
+        """Find them. What the datasets hold themselves is no source."""
+        there = [one for one in settings if (one.output.folder / HOME).is_dir()]
+        stores = {one.output.folder: _open(stack, one) for one in there}
+        is_known = partial(_is_unchanged, list(stores.values()))
+        selection = select_sources(settings[0], window, is_known)
+        folders = tuple(f"{os.path.realpath(one.output.folder)}{os.sep}" for one in settings)
+        selection.sources = [
+            one
+            for one in selection.sources
+            if one.remote is not None or not os.path.realpath(one.path).startswith(folders)
         ]
-        return DatasetTarget(
-            store,
-            query,
-            self.format_name,
-            metadata,
-            salvage=self.salvage,
-            keeps_rejects=self.what["keep_rejects"],
-            file_bytes=self.file_bytes,
-            account=account,
-        )
+        return cls(selection, stores)
+
+    def opened(self, stack: ExitStack, settings: Settings) -> tuple[Store, _core.Query]:
+        """A dataset, made if it is new, and its query for the file system where it is."""
+        store = self.stores.get(settings.output.folder) or _open(stack, settings)
+        ignores_case = os.path.lexists(store.home / "LOCK")
+        return store, settings.query(encodes_case=ignores_case)
 
 
-def open_store(stack: ExitStack, wanted: Wanted) -> Store:
-    """Open a dataset for writing, until the end of the stack."""
-    return stack.enter_context(Store(wanted.folder, mode=wanted.mode))
+def _open(stack: ExitStack, settings: Settings) -> Store:
+    output = settings.output
+    return stack.enter_context(Store(output.folder, mode=output.mode))
 
 
-def stores_there(stack: ExitStack, wanted: Sequence[Wanted]) -> dict[Path, Store]:
-    """Those datasets that are there already; a new one is made once its sources are found."""
-    there = [one for one in wanted if (one.folder / HOME).is_dir()]
-    return {one.folder: open_store(stack, one) for one in there}
+def _target(
+    settings: Settings, store: Store, query: _core.Query, account: Account
+) -> DatasetTarget:
+    """A dataset in a run.
+
+    Raises:
+        ConfigError: rows of another query are there.
+    """
+    output = settings.output
+    store.claim(settings.asked(), overwrite=output.overwrite)
+    return DatasetTarget(
+        store,
+        query,
+        output.format_name,
+        settings.metadata(),
+        salvage=output.salvage,
+        keeps_rejects=output.rejects is not None,
+        file_bytes=output.file_bytes,
+        account=account,
+    )
 
 
-def run_dataset(arguments: Sequence[str], conditions: Conditions, options: dict[str, Any]) -> int:
-    """Run `edxlogs filter` into a dataset; its exit status."""
-    wanted = _wanted(conditions, options)
-    wanted.check()
-    with ExitStack() as stack:
-        stores = stores_there(stack, [wanted])
-        is_known = partial(is_unchanged, list(stores.values()))
-        selection = select_sources(arguments, conditions.window, s3_of(options), options, is_known)
-        leave_out(selection, [wanted])
-        refuse_same(options["output"], options, selection)
-        store = stores.get(wanted.folder) or open_store(stack, wanted)
-        query = wanted.query(store, options["check"])
-        selection.account.warnings += near_columns(query.column_names)
-        target = wanted.target(store, query, selection.account)
-        beside = {os.path.abspath(options[one]) for one in ("report", "rejects") if options[one]}
-        # What its runs wrote beside the dataset is theirs to write anew.
-        is_own = beside <= store.manifest.outputs
-        options = {**options, "overwrite": options["overwrite"] or is_own}
-        command = Command(stack, query, conditions, selection, options)
-        rejects = None if options["rejects"] is None else command.file(options["rejects"])
-        with keeps_datasets([target]):
-            command.read_into([target], wanted.dedupe)
-        if rejects is not None:
-            rejects.join(target.rejects(selection.sources))
-        account = target.account
-        if target.commits or not is_own:
-            end(target, beside)
-        told = f"{many(account.rows_written, 'row')} in {shown(options['output'])}: "
-        return command.close(account, told + read_of(target, len(selection.sources)), rejects)
-
-
-def leave_out(selection: Selection, wanted: Sequence[Wanted]) -> None:
-    """Leave out what the datasets hold themselves, where they lie in a folder that is searched."""
-    folders = tuple(f"{os.path.realpath(one.folder)}{os.sep}" for one in wanted)
-    selection.sources = [
-        one
-        for one in selection.sources
-        if one.remote is not None or not os.path.realpath(one.path).startswith(folders)
-    ]
+def _copy(account: Account) -> Account:
+    """What a selection found, for each of several datasets."""
+    return Account(
+        failed=list(account.failed),
+        skipped=list(account.skipped),
+        ignored=list(account.ignored),
+        warnings=list(account.warnings),
+    )
 
 
 @contextmanager
-def keeps_datasets(targets: Sequence[DatasetTarget]) -> Iterator[None]:
+def _keeps_what_is_done(targets: Sequence[DatasetTarget]) -> Iterator[None]:
     """Tell an interrupt that something was committed, and name what cannot be written."""
     try:
         yield
@@ -169,7 +242,7 @@ def keeps_datasets(targets: Sequence[DatasetTarget]) -> Iterator[None]:
         raise
 
 
-def end(target: DatasetTarget, beside: set[str]) -> None:
+def _end(target: DatasetTarget, beside: set[str]) -> None:
     """Enter the last words of a run into the manifest; `beside` are the files it writes itself."""
     account = target.account
     left = {"skipped": len(account.skipped), "failed": account.failed}
@@ -177,55 +250,14 @@ def end(target: DatasetTarget, beside: set[str]) -> None:
     target.store.commit(Segment(target.started, ended=ended))
 
 
-def read_of(target: DatasetTarget, sources: int) -> str:
+def _read_of(target: DatasetTarget, sources: int) -> str:
     """How many sources a run read, and how many were done."""
     before = sources - target.read
     told = f"{many(target.read, 'source')} read"
     return told if before == 0 else f"{told}, {before:,} done before"
 
 
-def query_options(
-    options: Mapping[str, Any], format_name: str, columns: list[str] | None
-) -> dict[str, Any]:
-    """The keywords of `make_query` for a dataset."""
-    known = options["known_courses"]
-    if columns is not None:
-        columns = [*columns, *(name for name in PLACE_COLUMNS if name not in columns)]
-    return {
-        "columns": columns,
-        "collect": "lines" if format_name.startswith("jsonl") else "columns",
-        "strict": options["strict"],
-        "course_from": options["course_from"],
-        "max_line_bytes": options["max_line_bytes"],
-        "keep_rejects": options["rejects"] is not None,
-        "partition_by": options["partition_by"],
-        "known_courses": None if known is None else [f"@{known}"],
-    }
-
-
-def _wanted(conditions: Conditions, options: dict[str, Any]) -> Wanted:
-    """The dataset that the command asks for."""
-    target: str = options["output"]
-    format_name: str = options["format_name"] or "parquet"
-    _refuse_mismatch(format_name, target, options)
-    if options["csv_excel_safe"]:
-        format_name = "csv-excel-safe"
-    keys = [key.strip() for key in options["partition_by"].split(",")]
-    columns = split_columns(options["columns"])
-    return Wanted(
-        Path(target),
-        format_name,
-        conditions,
-        query_options({**options, "partition_by": keys}, format_name, columns),
-        options["salvage"],
-        kind_of(dedupe=options["dedupe"], within=options["dedupe_within"]),
-        options["target_file_size"] or TARGET_FILE_BYTES,
-        options["overwrite"],
-        options["mode"],
-    )
-
-
-def is_unchanged(stores: Sequence[Store], source: Source) -> bool:
+def _is_unchanged(stores: Sequence[Store], source: Source) -> bool:
     """Whether a source was read into one of the datasets, and looks as it did then."""
     if not stores or source.is_stream:
         return False
@@ -233,27 +265,3 @@ def is_unchanged(stores: Sequence[Store], source: Source) -> bool:
     known = [store.manifest.newest(now.key) for store in stores]
     looks = (now.size, now.time)
     return any(one is not None and (one.identity.size, one.identity.time) == looks for one in known)
-
-
-def _refuse_mismatch(format_name: str, target: str, options: dict[str, Any]) -> None:
-    """Options that do not go with a dataset are wrong use."""
-    if target == STDOUT:
-        raise ConfigError("partition-by: a dataset is a folder; name one with -o")
-    if target.startswith(SCHEME):
-        raise ConfigError(
-            f"output: {shown(target)}: datasets are written to local folders; name one, and copy it"
-        )
-    if format_name not in ENDINGS:
-        raise ConfigError(
-            "format: datasets are Parquet, CSV or JSON Lines; choose another --format"
-        )
-    lines = format_name.startswith("jsonl")
-    if options["columns"] is not None and lines:
-        raise ConfigError(
-            "columns: JSON Lines are whole lines; choose another --format for columns"
-        )
-    if options["csv_excel_safe"] and format_name != "csv":
-        raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
-    for name in ("raw", "unverified"):
-        if options[name]:
-            raise ConfigError(f"{name}: does not go with --partition-by; leave it out")

@@ -9,17 +9,21 @@ import enum
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs import _core
+from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET, check_partner
 from edxlogs.errors import EdxlogsError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.process import Gpg
+from edxlogs.jobs.settings import Keys
 from edxlogs.s3.client import S3
 from edxlogs.s3.errors import Reason
-from edxlogs.text import shown, size
+from edxlogs.text import shown, size, table
 
+SCHEMA_VERSION = 1
 LEAST_FREE_BYTES = 10**9
 _SECMEM = "auto-expand-secmem"
 _HEAD_BYTES = 64 << 10  # holds the keys of a message, however many
@@ -48,6 +52,56 @@ class Check:
     name: str
     health: Health
     told: str
+
+
+@dataclass(frozen=True, repr=False)
+class Examination:
+    """All that was looked at. It prints as a table, a line each.
+
+    Attributes:
+        checks: in their order.
+    """
+
+    checks: list[Check]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is missing."""
+        return all(check.health is not Health.MISSING for check in self.checks)
+
+    def __str__(self) -> str:
+        return "\n".join(table([[one.health, one.name, one.told] for one in self.checks]))
+
+    __repr__ = __str__
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "version": _core.__version__,
+            "healthy": self.is_healthy,
+            "checks": self.checks,
+        }
+
+
+def doctor(
+    keys: Keys,
+    s3: S3 | None = None,
+    *,
+    partner: str | None = None,
+    sample: str | None = None,
+    folders: Iterable[str] = (),
+) -> Examination:
+    """Look at everything, as `examine` does, and never ask.
+
+    Raises:
+        ConfigError: the partner or the key ring cannot be one.
+    """
+    if partner is not None:
+        check_partner(partner)
+    gpg = replace(keys, prompt=False).gpg()
+    looked = examine(gpg, s3 or S3(), partner=partner, sample=sample, folders=folders)
+    return Examination(list(looked))
 
 
 def examine(

@@ -1,29 +1,37 @@
-"""Job files: what a line of cron needs, in TOML, checked key by key."""
+"""Job files: what a line of cron needs, in TOML, checked key by key before anything is done."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edxlogs import toml
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import CONDITIONS, Kind
+from edxlogs.jobs.convert import ConvertSettings
+from edxlogs.jobs.settings import DATASET_FORMATS, Settings
+from edxlogs.jobs.sync import SyncSettings
+from edxlogs.s3.client import S3
+from edxlogs.sources.source import STDIN
 from edxlogs.text import shown
 
-_TEXT, _TEXTS, _NUMBER, _FLAG = (
-    "text",
-    "text, or a list of it",
-    "a number, 1 or more, of at most 18 digits",
-    "true or false",
-)
+_TEXT = toml.Kind("must be text", toml.text)
+_TEXTS = toml.Kind("must be text, or a list of it", toml.several)
+_NUMBER = toml.Kind("must be a number, 1 or more, of at most 18 digits", toml.number)
+_FLAG = toml.Kind("must be true or false", toml.flag)
 
-_JOB = {
-    "name": _TEXT,
-    "sources": _TEXTS,
+# Of keys, and of S3: of the job, for all its steps.
+_KEYS = {"gnupg_home": _TEXT, "passphrase_file": _TEXT}
+_S3 = {
+    "profile": _TEXTS,
+    "endpoint_url": _TEXT,
+    "region": _TEXT,
+    "requester_pays": _FLAG,
+}
+_READING = {
     "partner": _TEXT,
     "site": _TEXTS,
     "days": _TEXT,
@@ -34,22 +42,17 @@ _JOB = {
     "dedupe": _FLAG,
     "dedupe_within": _FLAG,
     "max_line_bytes": _NUMBER,
-    "gnupg_home": _TEXT,
-    "passphrase_file": _TEXT,
-    "profile": _TEXTS,
-    "endpoint_url": _TEXT,
-    "region": _TEXT,
-    "requester_pays": _FLAG,
+    **_KEYS,
+}
+_JOB = {
+    "name": _TEXT,
+    "sources": _TEXTS,
     "reports": _TEXT,
     "keep_reports": _NUMBER,
+    **_READING,
+    **_S3,
 }
-
 _KINDS = {Kind.VALUES: _TEXTS, Kind.EXPRESSIONS: _TEXTS, Kind.MOMENT: _TEXT, Kind.TIME: _TEXT}
-# Sites are those of the job: they choose its sources.
-DATASET_CONDITIONS = {
-    name: _KINDS[one.kind] for one in CONDITIONS if one.name != "site" for name in one.names
-}
-
 _DATASET = {
     "output": _TEXT,
     "partition_by": _TEXTS,
@@ -60,102 +63,205 @@ _DATASET = {
     "target_file_size": _NUMBER,
     "salvage": _FLAG,
     "overwrite": _FLAG,
-    **DATASET_CONDITIONS,
+    # Sites are those of the job: they choose its sources.
+    **{name: _KINDS[one.kind] for one in CONDITIONS if one.name != "site" for name in one.names},
+}
+_SYNC = {
+    "folder": _TEXT,
+    "sources": _TEXTS,
+    "partner": _TEXT,
+    "site": _TEXTS,
+    "days": _TEXT,
+    "kind": _TEXTS,
+    "threads": _NUMBER,
+}
+_CONVERT = {
+    "packages": _TEXTS,
+    "output": _TEXT,
+    "format": _TEXT,
+    "csv_excel_safe": _FLAG,
+    "layout": _TEXT,
+    "course": _TEXTS,
+    "table": _TEXTS,
+    "site": _TEXTS,
+    "known_courses": _TEXT,
+    "expand": _TEXTS,
+    "unpack": _FLAG,
+    "rejects": _TEXT,
+    "overwrite": _FLAG,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job file, read and checked.
+    """What a job does, in this order.
 
     Attributes:
-        folder: of the file: relative paths in it start there.
-        options: of the job, by the keys above; those not given are absent.
-        datasets: one or more, likewise.
+        name: in its last words.
+        sync: fetches data packages, or None.
+        conversions: of database packages.
+        datasets: brought up to date in one pass; they read the same sources, alike.
+        reports: folder for the report of each run, or None.
+        keep_reports: how many of them stay; None keeps all.
     """
 
-    folder: Path
-    options: Mapping[str, Any]
-    datasets: list[Mapping[str, Any]]
-
-    def path(self, name: str) -> Path:
-        """A path in the file, from where this process is."""
-        return self.folder / name
-
-    @property
-    def sources(self) -> list[str]:
-        """The sources, local ones from where this process is."""
-        named = listed(self.options.get("sources"))
-        return [one if "://" in one or one == "-" else os.fspath(self.path(one)) for one in named]
-
-
-def listed(value: Any) -> list[Any]:
-    """One value or several as a list."""
-    return [] if value is None else value if isinstance(value, list) else [value]
+    name: str
+    sync: SyncSettings | None
+    conversions: tuple[ConvertSettings, ...]
+    datasets: tuple[Settings, ...]
+    reports: Path | None = None
+    keep_reports: int | None = None
 
 
 def read_job(path: Path) -> Job:
-    """Read a job file.
+    """Read a job file. Paths in it start in its folder.
 
     Raises:
         ConfigError: it cannot be read, or a key is wrong; the message names it.
     """
     name = shown(os.fspath(path))
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"job: {name}: {error.strerror}; name a job file") from error
     except UnicodeDecodeError:
         raise ConfigError(f"job: {name}: is not UTF-8; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"job: {name}: is no TOML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"job: {name}: is nested too deeply; write it as in the docs") from None
-    datasets = document.pop("dataset", [])
-    _check(name, document, _JOB)
-    if not isinstance(datasets, list) or not datasets:
-        raise ConfigError(f"job: {name}: asks for nothing; add a [[dataset]] with an output")
-    if "sources" not in document and "partner" not in document:
-        raise ConfigError(f'job: {name}: has no sources; add sources = ["logs/"], or a partner')
-    for number, dataset in enumerate(datasets, 1):
-        where = f"{name}: dataset {number}"
-        if not isinstance(dataset, dict):
-            raise ConfigError(f"job: {where}: is no table; write [[dataset]] above its keys")
-        _check(where, dataset, _DATASET)
-        for key in ("output", "partition_by"):
-            if key not in dataset:
-                raise ConfigError(f"job: {where}: {key} is missing; add it")
-    _refuse_nested(name, [Path(os.path.realpath(path.parent / one["output"])) for one in datasets])
-    return Job(path.parent, document, datasets)
+    document = toml.parse(f"job: {name}", text, "is no TOML: ")
+    return _Reader(name, path.parent, document).job(path.stem)
 
 
-def _refuse_nested(name: str, outputs: Sequence[Path]) -> None:
-    """Refuse datasets in one folder: readers would take the rows of both for one table."""
-    if len(set(outputs)) < len(outputs):
-        raise ConfigError(f"job: {name}: two datasets have the same output; name each differently")
-    for output in outputs:
-        if not set(outputs).isdisjoint(output.parents):
+class _Reader:
+    """Takes a document apart."""
+
+    def __init__(self, name: str, folder: Path, document: dict[str, Any]) -> None:
+        self._folder = folder
+        self._where = f"job: {name}"
+        steps = {key: document.pop(key, []) for key in ("dataset", "convert")}
+        sync = document.pop("sync", None)
+        self._job = self._table("", document, _JOB)
+        self._datasets = self._steps(
+            "dataset", steps["dataset"], _DATASET, "output", "partition_by"
+        )
+        self._conversions = self._steps("convert", steps["convert"], _CONVERT, "packages", "output")
+        self._sync = None
+        if sync is not None:
+            if not isinstance(sync, dict):
+                raise ConfigError(f"{self._where}: sync: is no table; write [sync] above its keys")
+            self._sync = self._table("sync", sync, _SYNC, "folder")
+        if not (self._datasets or self._conversions or self._sync):
+            raise ConfigError(f"{self._where}: asks for nothing; add a [[dataset]] with an output")
+        if self._datasets and "sources" not in document and "partner" not in document:
             raise ConfigError(
-                f"job: {name}: {shown(os.fspath(output))}: is inside another output; name a folder"
-                " beside it"
+                f'{self._where}: has no sources; add sources = ["logs/"], or a partner'
             )
+        outputs = [one["output"] for one in (*self._datasets, *self._conversions)]
+        self._refuse_nested([Path(os.path.realpath(folder / output)) for output in outputs])
+
+    def job(self, stem: str) -> Job:
+        """The job; all that it asks for is checked."""
+        s3 = S3(**{key: self._job[key] for key in _S3 if key in self._job})
+        keys: dict[str, Any] = {
+            key: self._path(self._job[key]) for key in _KEYS if key in self._job
+        }
+        datasets = [self._dataset(one, s3, keys) for one in self._datasets]
+        for dataset in datasets:
+            dataset.query()
+        threads = self._job.get("threads", 0)
+        conversions = [
+            ConvertSettings.of(
+                [self._place(place) for place in _listed(one.pop("packages"))],
+                self._path(one.pop("output")),
+                **self._with_paths(one, "rejects"),
+                **keys,
+                s3=s3,
+                threads=threads,
+            )
+            for one in self._conversions
+        ]
+        sync = None
+        if self._sync is not None:
+            urls, folder = self._sync.pop("sources", None), self._path(self._sync.pop("folder"))
+            sync = SyncSettings.of(folder, urls, **self._sync, s3=s3)
+        reports = self._job.get("reports")
+        return Job(
+            self._job.get("name", stem),
+            sync,
+            tuple(conversions),
+            tuple(datasets),
+            None if reports is None else self._path(reports),
+            self._job.get("keep_reports"),
+        )
+
+    def _dataset(self, given: dict[str, Any], s3: S3, keys: Mapping[str, Path]) -> Settings:
+        form = given.get("format", "parquet")
+        if form not in DATASET_FORMATS:
+            raise ConfigError(
+                f"format: {shown(form)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
+            )
+        if form.startswith("jsonl") and "columns" in given:
+            raise ConfigError(
+                "columns: JSON Lines are whole lines; choose another format for columns"
+            )
+        if given.get("csv_excel_safe") and form != "csv":
+            raise ConfigError('csv_excel_safe: is for CSV; leave it out, or choose format = "csv"')
+        reading = {key: value for key, value in self._job.items() if key in _READING}
+        sources = [self._place(place) for place in _listed(self._job.get("sources"))]
+        output = self._path(given.pop("output"))
+        words = {**reading, **self._with_paths(given), **keys}
+        return Settings.of(sources, output, **words, s3=s3)
+
+    def _with_paths(self, given: dict[str, Any], *names: str) -> dict[str, Any]:
+        """The words of a step, paths from where this process is."""
+        more: dict[str, Any] = {name: self._path(given[name]) for name in names if name in given}
+        if "known_courses" in given:
+            more["known_courses"] = f"@{self._path(given['known_courses'])}"
+        return {**given, **more}
+
+    def _path(self, name: str) -> Path:
+        """A path in the file, from where this process is."""
+        return self._folder / name
+
+    def _place(self, name: str) -> str:
+        """A source or package, likewise if it is local."""
+        return name if "://" in name or name == STDIN else os.fspath(self._path(name))
+
+    def _steps(
+        self, step: str, given: Any, known: Mapping[str, toml.Kind], *required: str
+    ) -> list[dict[str, Any]]:
+        """The tables of a kind of step."""
+        tables = []
+        for number, one in enumerate(given if isinstance(given, list) else [given], 1):
+            if not isinstance(one, dict):
+                raise ConfigError(
+                    f"{self._where}: {step} {number}: is no table; write [[{step}]] above its keys"
+                )
+            tables.append(self._table(f"{step} {number}", one, known, *required))
+        return tables
+
+    def _table(
+        self, step: str, given: Mapping[str, Any], known: Mapping[str, toml.Kind], *required: str
+    ) -> dict[str, Any]:
+        where = f"{self._where}: {step}" if step else self._where
+        table = toml.check(where, given, known, "is not known")
+        for key in required:
+            if key not in table:
+                raise ConfigError(f"{where}: {key} is missing; add it")
+        return table
+
+    def _refuse_nested(self, outputs: Sequence[Path]) -> None:
+        """Refuse outputs in one folder: readers would take the rows of both for one table."""
+        if len(set(outputs)) < len(outputs):
+            raise ConfigError(
+                f"{self._where}: two datasets have the same output; name each differently"
+            )
+        for output in outputs:
+            if not set(outputs).isdisjoint(output.parents):
+                raise ConfigError(
+                    f"{self._where}: {shown(os.fspath(output))}: is inside another output; name a"
+                    " folder beside it"
+                )
 
 
-def _check(where: str, table: Mapping[str, Any], known: Mapping[str, str]) -> None:
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"
-            raise ConfigError(f"job: {where}: {shown(key)}: is not known; {hint}")
-        if not _is(value, known[key]):
-            raise ConfigError(f"job: {where}: {key}: must be {known[key]}")
-
-
-def _is(value: Any, kind: str) -> bool:
-    if kind == _FLAG:
-        return isinstance(value, bool)
-    if kind == _NUMBER:
-        return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 10**18
-    if kind == _TEXTS and isinstance(value, list):
-        return bool(value) and all(_is(one, _TEXT) for one in value)
-    return isinstance(value, str) and "\0" not in value
+def _listed(value: str | Iterable[str] | None) -> list[str]:
+    """One value or several as a list."""
+    return [] if value is None else [value] if isinstance(value, str) else list(value)

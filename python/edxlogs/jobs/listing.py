@@ -1,25 +1,34 @@
-"""What `edxlogs list` shows: a table by year or day, a calendar of gaps, or JSON."""
+"""What data packages are there, and what a database package holds."""
 
 from __future__ import annotations
 
 import calendar
 import datetime
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from os import PathLike, fspath
 from typing import Any
 
-import click
-import orjson
-
 from edxlogs import _core
-from edxlogs.cli.choosing import choice_of
-from edxlogs.cli.options import s3_of
-from edxlogs.cli.progress import tell
-from edxlogs.cli.tables import table
+from edxlogs.database.account import RowCounts
+from edxlogs.database.package import (
+    DatabasePackage,
+    PackedFile,
+    absent,
+    courses,
+    open_package,
+    unknown,
+)
+from edxlogs.database.reading import Converted, TableReader
+from edxlogs.database.research import ResearchPackage, find_research_package, walk
 from edxlogs.edx.layout import Days
+from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.packages import Choice
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.edx.tables import tables
+from edxlogs.errors import ConfigError, EdxlogsError, FormatError
+from edxlogs.jobs.settings import Keys
 from edxlogs.mirror.inventory import (
     Gaps,
     Group,
@@ -31,58 +40,145 @@ from edxlogs.mirror.inventory import (
     object_items,
     stretches,
 )
-from edxlogs.s3.client import SCHEME
-from edxlogs.text import many, size
+from edxlogs.s3.client import S3, SCHEME
+from edxlogs.text import many, shown, size, table
+from edxlogs.threads import in_worker
+from edxlogs.watching import Watcher
 
 SCHEMA_VERSION = 1
 _THERE, _MISSING = "#", "-"
 
 
-def run_list(sources: Sequence[str], **options: Any) -> int:
-    """Run `edxlogs list`; its exit status."""
-    choice = choice_of(options, sources)
-    if not sources and choice.partner is None:
+@dataclass(frozen=True, repr=False)
+class Listing:
+    """What data packages are there. It prints as a table, and the days that are missing.
+
+    Attributes:
+        items: all of them.
+        groups: them by partner, site, kind and period.
+        gaps: the days without events of each partner and site.
+        by: what a row is about, `year` or `day`.
+        failed: what could not be looked at.
+        warnings: one sentence each.
+    """
+
+    items: list[Item]
+    groups: list[Group]
+    gaps: list[Gaps]
+    by: str
+    failed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether something is there, and all could be looked at."""
+        return not self.failed and bool(self.items)
+
+    def __str__(self) -> str:
+        if not self.items:
+            return "nothing is there, or nothing that was asked for"
+        return "\n".join([*_table(self.groups, self.gaps, by=self.by), *_calendars(self.gaps)])
+
+    __repr__ = __str__
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document, every package by itself."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "version": _core.__version__,
+            "total": {"files": len(self.items), "bytes": sum(one.size for one in self.items)},
+            "groups": [
+                {
+                    "partner": one.partner,
+                    "site": one.site,
+                    "kind": one.kind,
+                    "period": one.period,
+                    "files": one.files,
+                    "bytes": one.bytes,
+                    "first": min(one.days, default=None),
+                    "last": max(one.days, default=None),
+                    "newest": one.newest,
+                }
+                for one in self.groups
+            ],
+            "gaps": [
+                {
+                    "partner": one.partner,
+                    "site": one.site,
+                    "first": one.window.first,
+                    "last": one.window.last,
+                    "missing_days": len(one.missing),
+                    "missing": [
+                        {"first": first, "last": last} for first, last in stretches(one.missing)
+                    ],
+                }
+                for one in self.gaps
+            ],
+            "packages": [
+                {
+                    "place": one.place,
+                    "partner": one.package and one.package.partner,
+                    "site": one.package and one.package.site,
+                    "kind": one.package and one.package.kind,
+                    "day": one.package and one.package.day,
+                    "bytes": one.size,
+                    "modified": one.modified,
+                }
+                for one in self.items
+            ],
+            "failed": self.failed,
+            "warnings": self.warnings,
+        }
+
+
+def list_packages(
+    sources: str | PathLike[str] | Iterable[str | PathLike[str]],
+    choice: Choice,
+    watcher: Watcher,
+    *,
+    by: str = "year",
+    s3: S3 | None = None,
+) -> Listing:
+    """Look what data packages are there.
+
+    Args:
+        sources: folders, files and `s3://` URLs; none means edX's buckets.
+        choice: which packages are meant.
+        watcher: is told of what is odd or failed.
+        by: what a row is about, `year` or `day`.
+        s3: server and credentials; None: as the AWS configuration says.
+
+    Raises:
+        ConfigError: neither sources nor a partner is given, or the settings cannot be used.
+    """
+    if by not in ("year", "day"):
+        raise ConfigError(f"by: {shown(by)}: is not known; use year or day")
+    several = [sources] if isinstance(sources, str | PathLike) else sources
+    places = [fspath(place) for place in several]
+    if not places and choice.partner is None:
         raise ConfigError(
             "sources: none given; name folders or s3:// URLs, or your folder in edX's buckets with"
             " --partner"
         )
-    found = _find(sources, choice, options)
-    gaps = find_gaps(found.items, choice.days, today=datetime.datetime.now(datetime.UTC).date())
-    groups = group(found.items, by=options["by"])
-    if options["as_json"]:
-        document = _document(found, groups, gaps)
-        click.echo(orjson.dumps(document, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode())
-        return 1 if found.failed or not found.items else 0
-    for message in (*(f"warning: {one}" for one in found.warnings), *found.failed):
-        tell(f"edxlogs: {message}")
-    if found.items:
-        for line in [*_table(groups, gaps, by=options["by"]), *_calendars(gaps)]:
-            click.echo(line)
-    elif not found.failed:
-        tell("edxlogs: nothing is there, or nothing that was asked for")
-    return 1 if found.failed or not found.items else 0
-
-
-@dataclass
-class _Found:
-    """All that the sources hold, and what could not be looked at."""
-
-    items: list[Item] = field(default_factory=list)
-    failed: list[EdxlogsError] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def _find(sources: Sequence[str], choice: Choice, options: dict[str, Any]) -> _Found:
-    found = _Found()
-    urls = [source for source in sources if source.startswith(SCHEME)]
-    if urls or not sources:
-        listing = list_objects(s3_of(options), urls, choice)
-        found.failed += listing.failed
-        found.warnings += listing.warnings
-        found.items += object_items(listing.objects)
-    items = local_items([path for path in sources if path not in urls], found.failed)
-    found.items += choice.select(items, lambda item: item.package)
-    return found
+    items: list[Item] = []
+    failed: list[EdxlogsError] = []
+    warnings: list[str] = []
+    urls = [place for place in places if place.startswith(SCHEME)]
+    if urls or not places:
+        objects = list_objects(s3 or S3(), urls, choice)
+        failed += objects.failed
+        warnings += objects.warnings
+        items += object_items(objects.objects)
+    local = local_items([path for path in places if path not in urls], failed)
+    items += choice.select(local, lambda item: item.package)
+    today = datetime.datetime.now(datetime.UTC).date()
+    gaps = find_gaps(items, choice.days, today=today)
+    for warning in warnings:
+        watcher.warn(warning)
+    for error in failed:
+        watcher.fail(str(error))
+    told = [str(error) for error in failed]
+    return Listing(items, group(items, by=by), gaps, by, told, warnings)
 
 
 def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[str]:
@@ -164,50 +260,209 @@ def _spelled(days: list[datetime.date]) -> str:
     )
 
 
-def _document(found: _Found, groups: Sequence[Group], gaps: Sequence[Gaps]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class PackageContents:
+    """What a package holds.
+
+    Attributes:
+        place: its path or URL, escaped.
+        partner: the organisation in its name.
+        day: the day of the snapshot.
+        size: its bytes.
+        members: its files but logs, in their order.
+        events: logs of events.
+    """
+
+    place: str
+    partner: str | None
+    day: datetime.date | None
+    size: int
+    members: Sequence[PackedFile]
+    events: Sequence[PackedFile] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Contents:
+    """What packages hold. It prints as a table of each.
+
+    Attributes:
+        packages: those that could be read.
+        by: what a row is about, `table` or `course`.
+        failed: why others could not be.
+    """
+
+    packages: list[PackageContents]
+    by: str
+    failed: list[str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all could be read."""
+        return not self.failed
+
+    def __str__(self) -> str:
+        make = _by_course if self.by == "course" else _by_table
+        return "\n\n".join(
+            "\n".join([_title(one), *make(one), *_remarks(one)]) for one in self.packages
+        )
+
+    __repr__ = __str__
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document, every file by itself."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "version": _core.__version__,
+            "packages": [_document(package) for package in self.packages],
+            "failed": self.failed,
+        }
+
+
+def list_contents(
+    places: Sequence[str], keys: Keys, watcher: Watcher, *, by: str = "table", s3: S3 | None = None
+) -> Contents:
+    """Look what packages hold: of a zip, its directory; one of the research exchange is read.
+
+    Args:
+        places: paths and `s3://` URLs.
+        keys: decrypt packages of the research exchange.
+        watcher: is told of what failed.
+        by: what a row is about, `table` or `course`.
+        s3: server and credentials; None: as the AWS configuration says.
+    """
+    reader = TableReader(keys.gpg(), _core.Control())
+    s3 = s3 or S3()
+    packages, failed = [], []
+    for place in places:
+        try:
+            research = find_research_package(place, s3)
+            if research is None:
+                packages.append(_of_zip(open_package(place, s3)))
+            else:
+                packages.append(in_worker(partial(_of_research, research, reader)))
+        except EdxlogsError as error:
+            failed.append(str(error))
+            watcher.fail(str(error))
+    return Contents(packages, by, failed)
+
+
+def _of_zip(package: DatabasePackage) -> PackageContents:
+    return PackageContents(
+        package.place, package.partner, package.day, package.size, package.members
+    )
+
+
+def _of_research(package: ResearchPackage, reader: TableReader) -> PackageContents:
+    """Read a package to its end: only then it is sure what it holds.
+
+    Raises:
+        EdxlogsError: it cannot be decrypted, or is damaged.
+    """
+    files: list[PackedFile] = []
+    events: list[PackedFile] = []
+    days: set[datetime.date] = set()
+
+    def work(source: Any) -> Converted:
+        for found in (files, events, days):
+            found.clear()
+        try:
+            for file in walk(source, package.place):
+                has_table = file.day is not None
+                name = describe_member(file.path, package.stem) if has_table else MemberName()
+                one = PackedFile(shown(file.path), name, file.size)
+                (events if file.is_events else files).append(one)
+                if file.day is not None:
+                    days.add(file.day)
+        except FormatError as error:
+            return Converted(RowCounts(), error=error)
+        return Converted(RowCounts())
+
+    if (error := reader.read(package.place, package.open, work).error) is not None:
+        raise error
+    return PackageContents(
+        package.place, None, max(days, default=None), package.size, files, events
+    )
+
+
+def _title(package: PackageContents) -> str:
+    day = "" if package.day is None else f" of {package.day}"
+    count = len(package.members) + len(package.events)
+    return f"{package.place}{day}: {many(count, 'file')}, {size(package.size)}"
+
+
+def _by_table(package: PackageContents) -> list[str]:
+    groups: dict[tuple[str, str], list[int]] = {}
+    stems: dict[tuple[str, str], set[str | None]] = {}
+    for member in package.members:
+        if member.table is not None:
+            key = (member.table.name, member.name.site or "")
+            groups.setdefault(key, []).append(member.size)
+            stems.setdefault(key, set()).add(member.name.stem)
+    order = list(tables())
+    rows = [
+        [name, site, f"{len(stems[name, site]):,}", f"{len(sizes):,}", size(sum(sizes))]
+        for (name, site), sizes in sorted(
+            groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])
+        )
+    ]
+    return table([["table", "site", "courses", "files", "size"], *rows], right=(2, 3, 4))
+
+
+def _by_course(package: PackageContents) -> list[str]:
+    rows = [
+        [
+            one.stem,
+            one.site or "",
+            f"{len(one.members):,}",
+            size(sum(member.size for member in one.members)),
+            ", ".join(one.missing),
+        ]
+        for one in courses(package.members)
+    ]
+    return table([["course", "site", "files", "size", "missing"], *rows], right=(2, 3))
+
+
+def _remarks(package: PackageContents) -> Iterator[str]:
+    for member in package.members:
+        if member.name.failed:
+            yield f"failed: {member.path}: its export failed; the table is missing"
+    for member in unknown(package.members):
+        yield f"unknown: {member.path}: the name says no table"
+    for log in package.events:
+        yield f"events: {log.path}: a log; edxlogs filter reads it from the package"
+    if missing := absent(package.members):
+        yield f"in no course: {', '.join(missing)}"
+
+
+def _document(package: PackageContents) -> dict[str, Any]:
     return {
-        "schema_version": SCHEMA_VERSION,
-        "version": _core.__version__,
-        "total": {"files": len(found.items), "bytes": sum(one.size for one in found.items)},
-        "groups": [
+        "place": package.place,
+        "partner": package.partner,
+        "day": package.day,
+        "bytes": package.size,
+        "files": [
             {
-                "partner": one.partner,
+                "name": member.path,
+                "table": member.name.table and member.name.table.name,
+                "course": member.name.stem,
+                "site": member.name.site,
+                "bytes": member.size,
+                "failed": member.name.failed,
+            }
+            for member in package.members
+        ],
+        "courses": [
+            {
+                "course": one.stem,
                 "site": one.site,
-                "kind": one.kind,
-                "period": one.period,
-                "files": one.files,
-                "bytes": one.bytes,
-                "first": min(one.days, default=None),
-                "last": max(one.days, default=None),
-                "newest": one.newest,
+                "files": len(one.members),
+                "bytes": sum(member.size for member in one.members),
+                "missing": one.missing,
             }
-            for one in groups
+            for one in courses(package.members)
         ],
-        "gaps": [
-            {
-                "partner": one.partner,
-                "site": one.site,
-                "first": one.window.first,
-                "last": one.window.last,
-                "missing_days": len(one.missing),
-                "missing": [
-                    {"first": first, "last": last} for first, last in stretches(one.missing)
-                ],
-            }
-            for one in gaps
-        ],
-        "packages": [
-            {
-                "place": one.place,
-                "partner": one.package and one.package.partner,
-                "site": one.package and one.package.site,
-                "kind": one.package and one.package.kind,
-                "day": one.package and one.package.day,
-                "bytes": one.size,
-                "modified": one.modified,
-            }
-            for one in found.items
-        ],
-        "failed": [str(error) for error in found.failed],
-        "warnings": found.warnings,
+        "failed": [member.path for member in package.members if member.name.failed],
+        "unknown": [member.path for member in unknown(package.members)],
+        "events": [log.path for log in package.events],
+        "absent": absent(package.members),
     }

@@ -1,145 +1,147 @@
-"""What `edxlogs sync` does and tells: a plan, its run, its account."""
+"""Data packages from S3 into a local folder: a plan, its run, and what came of it."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
-
-import click
-import orjson
+from os import PathLike, fspath
+from typing import Any, Self
 
 from edxlogs import _core
-from edxlogs.cli import EXIT_INTERRUPTED
-from edxlogs.cli.choosing import choice_of
-from edxlogs.cli.options import s3_of
-from edxlogs.cli.progress import Progress, tell
-from edxlogs.errors import ConfigError
+from edxlogs.edx.layout import ALL_DAYS, parse_days
+from edxlogs.edx.packages import Choice, PackageKind
+from edxlogs.errors import ConfigError, ResumableInterrupt
 from edxlogs.mirror.inventory import list_objects
 from edxlogs.mirror.mirror import Mirror
 from edxlogs.mirror.sync import Outcome, Plan, Status, Sync, Why, make_plan
-from edxlogs.s3.client import SCHEME
+from edxlogs.s3.client import S3, SCHEME
 from edxlogs.text import many, shown, size
+from edxlogs.values import Values, texts
+from edxlogs.watching import Watcher, followed
 
 SCHEMA_VERSION = 1
+MOST_THREADS = 64
 _CHANGES = {
     Why.RELEASED: "was released again; fetched again",
     Why.UNKNOWN: "was not as the bucket has it; fetched again",
 }
 
 
-def run_sync(words: Sequence[str], **options: Any) -> int:
-    """Run `edxlogs sync`; its exit status."""
-    *urls, folder = _checked(words)
-    choice, s3 = choice_of(options, urls), s3_of(options)
-    command = _Command(folder, options)
-    listing = list_objects(s3, urls, choice)
-    for warning in listing.warnings:
-        command.warn(warning)
-    for error in listing.failed:
-        command.fail(str(error))
-    if not listing.objects and not listing.failed:
-        command.fail("nothing is there to sync, or nothing that was asked for; see edxlogs list")
-    with Mirror(folder, mode=options["mode"], writable=not options["dry_run"]) as mirror:
-        for line in mirror.manifest.unreadable:
-            command.warn(f"{shown(folder)}: line {line} of its manifest is unreadable")
-        command.plan = make_plan(mirror, listing.objects)
-        for refused in command.plan.refused:
-            command.fail(str(refused))
-        if options["dry_run"]:
-            return command.close(free_bytes=mirror.free_bytes())
-        sync = Sync(s3, mirror, command.plan, options["threads"])
-        try:
-            command.run(sync)
-        except KeyboardInterrupt:
-            command.interrupted = True
-    return command.close()
-
-
-def _checked(words: Sequence[str]) -> Sequence[str]:
-    """The words of the command line: URLs, and a folder.
+def choice_of(
+    *,
+    partner: str | None = None,
+    site: Values = None,
+    days: str | None = None,
+    kind: Values = None,
+) -> Choice:
+    """The packages that are meant.
 
     Raises:
-        ConfigError: they are others.
+        ConfigError: a value cannot be used.
     """
-    if not words or not words[-1] or words[-1].startswith(SCHEME):
-        raise ConfigError("folder: none given; name the folder to sync to as the last word")
-    for word in words[:-1]:
-        if not word.startswith(SCHEME):
-            raise ConfigError(f"sources: {shown(word)}: is no s3:// URL; sync copies from S3 alone")
-    return words
+    known = [one.value for one in PackageKind]
+    kinds = texts("kind", kind)
+    for one in kinds:
+        if one not in known:
+            raise ConfigError(f"kind: {shown(one)}: is not known; use {', '.join(known)}")
+    return Choice(
+        partner=partner,
+        sites=tuple(texts("site", site)),
+        kinds=tuple(map(PackageKind, kinds)),
+        days=parse_days(days) or ALL_DAYS,
+    )
 
 
-@dataclass
-class _Command:
-    """One sync with its progress, its account and its last words."""
+@dataclass(frozen=True, slots=True)
+class SyncSettings:
+    """What is fetched, and where to.
+
+    Attributes:
+        folder: that keeps the layout of the buckets.
+        urls: of objects or prefixes; none means edX's buckets.
+        choice: which packages are meant.
+        s3: server and credentials; None: as the AWS configuration says.
+        dry_run: whether nothing is fetched.
+        threads: objects fetched at once.
+        mode: permissions of the files.
+    """
 
     folder: str
-    options: dict[str, Any]
+    urls: tuple[str, ...] = ()
+    choice: Choice = field(default_factory=Choice)
+    s3: S3 | None = None
+    dry_run: bool = False
+    threads: int = 8
+    mode: int = 0o600
+
+    @classmethod
+    def of(
+        cls,
+        folder: str | PathLike[str],
+        urls: Values = None,
+        *,
+        partner: str | None = None,
+        site: Values = None,
+        days: str | None = None,
+        kind: Values = None,
+        s3: S3 | None = None,
+        dry_run: bool = False,
+        threads: int = 8,
+        mode: int = 0o600,
+    ) -> Self:
+        """Read what a user asks for.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        place = fspath(folder)
+        if not place or place.startswith(SCHEME):
+            raise ConfigError("folder: none given; name the folder to sync to as the last word")
+        if not 1 <= threads <= MOST_THREADS:
+            raise ConfigError(f"threads: must be from 1 to {MOST_THREADS}")
+        named = tuple(texts("sources", urls))
+        for word in named:
+            if not word.startswith(SCHEME):
+                raise ConfigError(
+                    f"sources: {shown(word)}: is no s3:// URL; sync copies from S3 alone"
+                )
+        choice = choice_of(partner=partner, site=site, days=days, kind=kind)
+        return cls(place, named, choice, s3, dry_run, threads, mode)
+
+
+@dataclass(repr=False)
+class Synced:
+    """What came of a sync. It prints as a few lines.
+
+    Attributes:
+        folder: that was brought up to date.
+        plan: what was to be done.
+        outcomes: what became of each object of the plan, in its order.
+        failed: what went wrong, one sentence each.
+        warnings: one sentence each.
+        interrupted: whether it was stopped on the way.
+        seconds: that it took.
+        free_bytes: room in the folder; None, but where nothing was to be fetched.
+    """
+
+    folder: str
     plan: Plan = field(default_factory=Plan)
     outcomes: list[Outcome] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
-    start: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    free_bytes: int | None = None
 
-    def warn(self, message: str) -> None:
-        """Enter a warning, and tell it."""
-        self.warnings.append(message)
-        self._tell(f"warning: {message}")
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failed
 
-    def fail(self, message: str) -> None:
-        """Enter what went wrong, and tell it."""
-        self.failed.append(message)
-        self._tell(message)
-
-    def _tell(self, message: str) -> None:
-        """What a person should know; with --json the account alone tells it."""
-        if not self.options["as_json"]:
-            tell(f"edxlogs: {message}")
-
-    def run(self, sync: Sync) -> None:
-        """Fetch what the plan wants, telling what fails as it fails."""
-        wanted = self.plan.wanted
-        shows = not self.options["quiet"] and not self.options["as_json"] and bool(wanted)
-        total = self.plan.wanted_bytes
-        with (
-            Progress(len(wanted), total, lambda: sync.received, shows=shows) as progress,
-            closing(sync.run()) as outcomes,
-        ):
-            for outcome in outcomes:
-                self.outcomes.append(outcome)
-                progress.one_done()
-                if (message := self._message(outcome)) is not None:
-                    progress.tell(f"edxlogs: {message}")
-        if sync.halted is not None:
-            self.fail(str(sync.halted))
-
-    def _message(self, outcome: Outcome) -> str | None:
-        """What is told of one object."""
-        if outcome.error is not None:
-            self.failed.append(str(outcome.error))
-            return None if self.options["as_json"] else str(outcome.error)
-        changed = outcome.status is Status.FETCHED and outcome.why in _CHANGES
-        if not changed or self.options["as_json"] or self.options["quiet"]:
-            return None
-        return f"{shown(outcome.source.url)}: {_CHANGES[outcome.why]}"
-
-    def close(self, *, free_bytes: int | None = None) -> int:
-        """Show the account; the exit status."""
-        if self.options["as_json"]:
-            click.echo(orjson.dumps(self._document(free_bytes), option=orjson.OPT_UTC_Z).decode())
-        elif not self.options["quiet"] or self.interrupted:
-            for line in self._summary(free_bytes):
-                tell(line)
-        if self.interrupted:
-            return EXIT_INTERRUPTED
-        return 1 if self.failed else 0
-
-    def _counts(self) -> dict[str, int]:
+    @property
+    def counts(self) -> dict[str, int]:
         """Objects by what became of them, and the bytes that were fetched."""
         status = Counter(outcome.status for outcome in self.outcomes)
         sizes = [
@@ -157,31 +159,33 @@ class _Command:
             "untried": wanted - sum(status.values()) + status[Status.UNTRIED],
         }
 
-    def _summary(self, free_bytes: int | None) -> list[str]:
-        counts = self._counts()
-        seconds = time.monotonic() - self.start
+    def __str__(self) -> str:
+        counts = self.counts
         here = f"{counts['present']:,} here already"
         more = f", {counts['failed']:,} failed" if counts["failed"] else ""
-        if free_bytes is not None:
+        objects = many(counts["objects"], "object")
+        if self.free_bytes is not None:
             again = Counter(wanted.why for wanted in self.plan.wanted)
             reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(again.items()))
-            wanted = f"{size(counts['wanted_bytes'])} to fetch, {size(free_bytes)} free"
-            return [
-                f"{many(counts['objects'], 'object')}: {counts['wanted']:,} to fetch"
-                f"{f' ({reasons})' if reasons else ''}, {here}{more}",
-                f"{wanted} in {shown(self.folder)}; nothing was fetched",
-            ]
+            wanted = f"{size(counts['wanted_bytes'])} to fetch, {size(self.free_bytes)} free"
+            return (
+                f"{objects}: {counts['wanted']:,} to fetch{f' ({reasons})' if reasons else ''},"
+                f" {here}{more}\n{wanted} in {shown(self.folder)}; nothing was fetched"
+            )
         if counts["untried"]:
             more += f", {counts['untried']:,} not tried"
-        lines = [
-            f"{many(counts['objects'], 'object')}: {counts['fetched']:,} fetched"
-            f" ({size(counts['fetched_bytes'])}), {here}{more}; {seconds:.1f} s"
-        ]
+        told = (
+            f"{objects}: {counts['fetched']:,} fetched"
+            f" ({size(counts['fetched_bytes'])}), {here}{more}; {self.seconds:.1f} s"
+        )
         if self.interrupted:
-            lines.append("interrupted: run again with the same words to go on where it stopped")
-        return lines
+            told += "\ninterrupted: run again with the same words to go on where it stopped"
+        return told
 
-    def _document(self, free_bytes: int | None) -> dict[str, Any]:
+    __repr__ = __str__
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document, each object by itself."""
         documents = {
             wanted.source.url: {
                 "url": wanted.source.url,
@@ -202,12 +206,86 @@ class _Command:
             "schema_version": SCHEMA_VERSION,
             "version": _core.__version__,
             "folder": shown(self.folder),
-            "dry_run": free_bytes is not None,
+            "dry_run": self.free_bytes is not None,
             "interrupted": self.interrupted,
-            "seconds": round(time.monotonic() - self.start, 3),
-            "free_bytes": free_bytes,
-            "total": self._counts(),
+            "seconds": round(self.seconds, 3),
+            "free_bytes": self.free_bytes,
+            "total": self.counts,
             "objects": list(documents.values()),
             "failed": self.failed,
             "warnings": self.warnings,
         }
+
+
+class SyncInterrupt(ResumableInterrupt):
+    """A sync was stopped; `synced` tells what it had done."""
+
+    def __init__(self, synced: Synced) -> None:
+        super().__init__()
+        self.synced = synced
+
+
+def sync(settings: SyncSettings, watcher: Watcher) -> Synced:
+    """Copy what is new or changed; what fails costs nothing but itself.
+
+    Raises:
+        ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
+        OutputError: the folder cannot be written.
+        SyncInterrupt: it was stopped.
+    """
+    start = time.monotonic()
+    done = Synced(settings.folder)
+    s3 = settings.s3 or S3()
+    listing = list_objects(s3, settings.urls, settings.choice)
+    _warn(done, watcher, *listing.warnings)
+    _fail(done, watcher, *listing.failed)
+    if not listing.objects and not listing.failed:
+        nothing = "nothing is there to sync, or nothing that was asked for; see edxlogs list"
+        _fail(done, watcher, nothing)
+    with Mirror(settings.folder, mode=settings.mode, writable=not settings.dry_run) as mirror:
+        for line in mirror.manifest.unreadable:
+            place = shown(settings.folder)
+            _warn(done, watcher, f"{place}: line {line} of its manifest is unreadable")
+        done.plan = make_plan(mirror, listing.objects)
+        _fail(done, watcher, *done.plan.refused)
+        try:
+            if settings.dry_run:
+                done.free_bytes = mirror.free_bytes()
+            else:
+                _fetch(Sync(s3, mirror, done.plan, settings.threads), done, watcher)
+        except KeyboardInterrupt:
+            done.interrupted = True
+    done.seconds = time.monotonic() - start
+    if done.interrupted:
+        raise SyncInterrupt(done)
+    return done
+
+
+def _warn(done: Synced, watcher: Watcher, *messages: str) -> None:
+    for message in messages:
+        done.warnings.append(message)
+        watcher.warn(message)
+
+
+def _fail(done: Synced, watcher: Watcher, *failures: object) -> None:
+    for failure in failures:
+        done.failed.append(str(failure))
+        watcher.fail(str(failure))
+
+
+def _fetch(run: Sync, done: Synced, watcher: Watcher) -> None:
+    """Fetch what the plan wants, telling what fails as it fails."""
+    plan = done.plan
+    with (
+        followed(watcher, len(plan.wanted), plan.wanted_bytes, lambda: run.received),
+        closing(run.run()) as outcomes,
+    ):
+        for outcome in outcomes:
+            done.outcomes.append(outcome)
+            watcher.one_done()
+            if outcome.error is not None:
+                _fail(done, watcher, outcome.error)
+            elif outcome.status is Status.FETCHED and outcome.why in _CHANGES:
+                watcher.note(f"{shown(outcome.source.url)}: {_CHANGES[outcome.why]}")
+    if run.halted is not None:
+        _fail(done, watcher, run.halted)

@@ -131,6 +131,20 @@ class S3:
         self._lock = threading.Lock()
         self.reached = threading.Event()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Settings travel between processes, connections do not."""
+        make = partial(
+            S3,
+            profile=[
+                name if bucket is None else f"{bucket}={name}"
+                for bucket, name in self._profiles.items()
+            ],
+            endpoint_url=self._endpoint_url,
+            region=self._region,
+            requester_pays=bool(self.payer),
+        )
+        return make, ()
+
     def client(self, bucket: str) -> Any:
         """The boto3 client for a bucket, made at the first call; safe to share among threads.
 

@@ -79,8 +79,7 @@ def select(
         SourceError: an argument names nothing.
         ConfigError: an argument is no source, or there is none.
     """
-    one = isinstance(arguments, str | bytes | os.PathLike | Source) or hasattr(arguments, "read")
-    several = [arguments] if one or not isinstance(arguments, Iterable) else list(arguments)
+    several = listed(arguments)
     if partner is not None:
         several.append(_Partner(check_partner(partner)))
     if not several:
@@ -100,6 +99,12 @@ def select(
         else:
             selection.account.skipped.append(source.label)
     return selection
+
+
+def listed(arguments: Any) -> list[Any]:
+    """One source or several as a list; what is none is told by `select`."""
+    one = isinstance(arguments, str | bytes | os.PathLike | Source) or hasattr(arguments, "read")
+    return [arguments] if one or not isinstance(arguments, Iterable) else list(arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,443 @@
+"""What is asked of the library: read once, from a command line, a job file or keywords.
+
+Settings can be compared and pickled. They hold no passphrase and no credentials, only where those
+are.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Self, TypedDict, TypeVar, Unpack
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError
+from edxlogs.events.conditions import ConditionWords
+from edxlogs.events.dedupe import kind_of
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES
+from edxlogs.gpg.process import Gpg
+from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.selection import listed
+from edxlogs.sources.source import Readable, Source
+from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
+from edxlogs.store.file import STDOUT, format_of
+from edxlogs.text import shown
+from edxlogs.threads import worker_count
+from edxlogs.values import Values, texts, values
+
+F = TypeVar("F", bound=Callable[..., Any])
+OnePath = str | PathLike[str]
+OneSource = OnePath | Readable | Source
+SomeSources = OneSource | Iterable[OneSource]
+
+DATASET_FORMATS = tuple(name for name in ENDINGS if name != "csv-excel-safe")
+PLACE_COLUMNS = ("site", "source", "line")
+
+
+class KeyWords(TypedDict, total=False):
+    """Which key decrypts."""
+
+    gnupg_home: OnePath | None
+    passphrase_file: OnePath | None
+    prompt: bool
+
+
+class EventWords(ConditionWords, KeyWords, total=False):
+    """Which events are read, and how: what every verb over logs takes."""
+
+    partner: str | None
+    days: str | None
+    slack: Slack | str | None
+    columns: Values
+    course_from: str
+    check: str
+    strict: bool
+    dedupe: bool
+    dedupe_within: bool
+    max_line_bytes: int | None
+    s3: S3 | None
+    threads: int
+
+
+class CheckWords(KeyWords, total=False):
+    """What is checked, and how."""
+
+    partner: str | None
+    days: str | None
+    site: Values
+    strict: bool
+    max_line_bytes: int | None
+    s3: S3 | None
+    threads: int
+    rejects: OnePath | None
+    report: OnePath | None
+    overwrite: bool
+    mode: int
+
+
+class ConvertWords(KeyWords, total=False):
+    """What of database packages is converted, and how."""
+
+    course: Values
+    table: Values
+    site: Values
+    known_courses: Values
+    format: str
+    csv_excel_safe: bool
+    layout: str
+    expand: Values
+    unpack: bool
+    s3: S3 | None
+    threads: int
+    rejects: OnePath | None
+    report: OnePath | None
+    overwrite: bool
+    mode: int
+
+
+class OutputWords(EventWords, total=False):
+    """What is written, beside its place."""
+
+    format: str | None
+    partition_by: Values
+    known_courses: Values
+    target_file_size: int | None
+    csv_excel_safe: bool
+    raw: bool
+    salvage: bool
+    unverified: bool
+    shard: str | None
+    rejects: OnePath | None
+    report: OnePath | None
+    overwrite: bool
+    mode: int
+
+
+def spelled(words: type, **defaults: object) -> Callable[[F], F]:
+    """Show people and tools the keywords of a function that takes those of a `TypedDict`.
+
+    Their defaults are those given, else those of `Settings.of`, else None.
+    """
+
+    def spell(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        read = inspect.signature(Settings.of).parameters
+        known = {**{name: one.default for name, one in read.items()}, **defaults}
+        more = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=known.get(name),
+                annotation=getattr(kind, "__forward_arg__", kind),
+            )
+            for name, kind in words.__annotations__.items()
+        ]
+        spelled_out = signature.replace(parameters=[*own, *more])
+        function.__signature__ = spelled_out  # type: ignore[attr-defined]
+        return function
+
+    return spell
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Which key decrypts.
+
+    Attributes:
+        home: GnuPG's folder; None means the user's own.
+        passphrase_file: whose first line unlocks the key; None asks the agent.
+        prompt: whether the agent may ask, where there is a terminal.
+    """
+
+    home: Path | None = None
+    passphrase_file: Path | None = None
+    prompt: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        gnupg_home: OnePath | None = None,
+        passphrase_file: OnePath | None = None,
+        prompt: bool = False,
+    ) -> Self:
+        """Read the keywords of `KeyWords`."""
+        return cls(
+            None if gnupg_home is None else Path(gnupg_home),
+            None if passphrase_file is None else Path(passphrase_file),
+            prompt,
+        )
+
+    def gpg(self) -> Gpg:
+        """What decrypts with it.
+
+        Raises:
+            ConfigError: there is no such folder, or the passphrase cannot be read.
+        """
+        return Gpg(home=self.home, passphrase_file=self.passphrase_file, prompt=self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Which sources; the window of the conditions chooses among them.
+
+    Attributes:
+        named: paths, folders, globs, URLs, `Source`s or open files, in their order.
+        partner: whose events in edX's bucket are read after those, or None.
+        shard: number of the part that is read, and of all parts; None reads all.
+    """
+
+    named: tuple[Any, ...] = ()
+    partner: str | None = None
+    shard: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How sources are read.
+
+    Attributes:
+        keys: decrypt.
+        s3: server and credentials; None: as the AWS configuration says.
+        workers: sources read at once.
+        check: `fast` or `full`.
+        strict: whether lines that need a mend are rejected.
+        course_from: `all` rules, or `context`.
+        max_line_bytes: longest line that is read; None: 8 MiB.
+        dedupe: which lines are compared, as `Dedupe` takes it, or None.
+    """
+
+    keys: Keys = field(default_factory=Keys)
+    s3: S3 | None = None
+    workers: int = 1
+    check: str = "fast"
+    strict: bool = False
+    course_from: str = "all"
+    max_line_bytes: int | None = None
+    dedupe: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is written.
+
+    Attributes:
+        target: path or URL of a file, folder of a dataset, or `-`; None writes nothing.
+        format_name: one of `FORMATS`, or `csv-excel-safe`.
+        collect: what of the rows is kept, as `make_query` takes it.
+        partition_by: keys of a dataset; none makes one file.
+        known_courses: that exist; others count as none in a dataset. None takes all.
+        file_bytes: about how large a file of a dataset may get.
+        salvage: whether the sound part of a damaged source is delivered.
+        unverified: whether rows go to standard output before the checks of their source.
+        rejects: path of a file for lines that are no events, or None.
+        report: path of a file for the account, or None.
+        overwrite: whether what is there may be replaced.
+        mode: permissions of the files.
+    """
+
+    target: str | None = None
+    format_name: str = "parquet"
+    collect: str = "columns"
+    partition_by: tuple[str, ...] = ()
+    known_courses: tuple[str, ...] | None = None
+    file_bytes: int = TARGET_FILE_BYTES
+    salvage: bool = False
+    unverified: bool = False
+    rejects: str | None = None
+    report: str | None = None
+    overwrite: bool = False
+    mode: int = 0o600
+
+    @property
+    def folder(self) -> Path:
+        """Of a dataset."""
+        return Path(self.target or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A question about events.
+
+    Attributes:
+        sources: which are read.
+        reading: how.
+        conditions: which rows are kept.
+        columns: of them, in their order; None means the default ones.
+        output: where they go.
+    """
+
+    sources: Sources
+    reading: Reading
+    conditions: Conditions
+    columns: tuple[str, ...] | None
+    output: Output
+
+    @classmethod
+    def of(
+        cls,
+        named: SomeSources = (),
+        output: OnePath | None = None,
+        *,
+        partner: str | None = None,
+        days: str | None = None,
+        slack: Slack | str | None = DEFAULT_SLACK,
+        shard: str | None = None,
+        columns: Values = None,
+        course_from: str = "all",
+        check: str = "fast",
+        strict: bool = False,
+        dedupe: bool = False,
+        dedupe_within: bool = False,
+        max_line_bytes: int | None = None,
+        gnupg_home: OnePath | None = None,
+        passphrase_file: OnePath | None = None,
+        prompt: bool = False,
+        s3: S3 | None = None,
+        threads: int = 0,
+        format: str | None = None,  # noqa: A002 - the word of the command line
+        partition_by: Values = None,
+        known_courses: Values = None,
+        target_file_size: int | None = None,
+        csv_excel_safe: bool = False,
+        raw: bool = False,
+        salvage: bool = False,
+        unverified: bool = False,
+        rejects: OnePath | None = None,
+        report: OnePath | None = None,
+        overwrite: bool = False,
+        mode: int = 0o600,
+        **conditions: Unpack[ConditionWords],
+    ) -> Self:
+        """Read what a user asks for, in the words of `OutputWords`.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        if threads < 0:
+            raise ConfigError("threads: must be 0 or more; 0 means one per core")
+        target = None if output is None else fspath(output)
+        keys = tuple(texts("partition-by", partition_by))
+        chosen = None if columns is None else tuple(texts("columns", columns))
+        form = _format(target, format, is_dataset=bool(keys))
+        is_lines = form.startswith("jsonl")
+        if is_lines and chosen is not None:
+            raise ConfigError(
+                "columns: JSON Lines are whole lines; choose another --format for columns"
+            )
+        if csv_excel_safe and form != "csv":
+            raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
+        if keys and (raw or unverified):
+            name = "raw" if raw else "unverified"
+            raise ConfigError(f"{name}: does not go with --partition-by; leave it out")
+        if raw and not is_lines:
+            raise ConfigError("raw: is for JSON Lines; leave it out, or add --format jsonl")
+        if unverified and target != STDOUT:
+            raise ConfigError("unverified: is for standard output; files are always verified first")
+        if unverified and rejects is not None:
+            raise ConfigError("rejects: are only known after the checks; leave --unverified out")
+        return cls(
+            Sources(tuple(listed(named)), partner, None if shard is None else parse_shard(shard)),
+            Reading(
+                Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt),
+                s3,
+                worker_count(threads),
+                check,
+                strict,
+                course_from,
+                max_line_bytes,
+                kind_of(dedupe=dedupe, within=dedupe_within),
+            ),
+            Conditions.of(days=days, slack=slack, **conditions),
+            chosen,
+            Output(
+                target,
+                "csv-excel-safe" if csv_excel_safe else form,
+                "columns" if not is_lines else "raw_lines" if raw else "lines",
+                keys,
+                None if known_courses is None else tuple(values("known-courses", known_courses)),
+                target_file_size or TARGET_FILE_BYTES,
+                salvage,
+                unverified,
+                None if rejects is None else fspath(rejects),
+                None if report is None else fspath(report),
+                overwrite,
+                mode,
+            ),
+        )
+
+    def words(self) -> dict[str, Any]:
+        """The keywords of `make_query` that tell one query from another, but for conditions."""
+        reading, output = self.reading, self.output
+        columns = self.columns
+        words = {
+            "collect": output.collect,
+            "strict": reading.strict,
+            "course_from": reading.course_from,
+            "max_line_bytes": reading.max_line_bytes,
+            "keep_rejects": output.rejects is not None,
+        }
+        if output.partition_by:
+            if columns is not None:
+                columns += tuple(name for name in PLACE_COLUMNS if name not in columns)
+            words["partition_by"] = list(output.partition_by)
+            known = output.known_courses
+            words["known_courses"] = None if known is None else sorted(known)
+        return {"columns": None if columns is None else list(columns), **words}
+
+    def query(self, *, encodes_case: bool = False, keeps_rejects: bool = False) -> _core.Query:
+        """The query of the question.
+
+        Args:
+            encodes_case: as `make_query` takes it.
+            keeps_rejects: keep rejected lines, also where no file is written for them.
+
+        Raises:
+            ConfigError: a condition, a column or an option cannot be used.
+        """
+        words = self.words()
+        words["keep_rejects"] |= keeps_rejects
+        check = self.reading.check
+        return make_query(self.conditions, **words, check=check, encodes_case=encodes_case)
+
+    def asked(self) -> dict[str, Any]:
+        """What the rows of an output are: where it differs, they are others."""
+        more = {
+            "format": self.output.format_name,
+            "salvage": self.output.salvage,
+            "dedupe": self.reading.dedupe,
+        }
+        words = {**self.words(), **more}.items()
+        asked = {name: value for name, value in words if value not in (None, False, "all")}
+        conditions = self.conditions.shown()
+        conditions.pop("days", None)  # chooses among the inputs, not among rows
+        return {**asked, **conditions}
+
+    def metadata(self) -> Sequence[tuple[str, str]]:
+        """What the footer of Parquet says of its making."""
+        query = orjson.dumps(self.conditions.shown()).decode()
+        return [("edxlogs.version", _core.__version__), ("edxlogs.query", query)]
+
+
+def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
+    """The format of what is written to a target, its place being one for it."""
+    if not is_dataset:
+        return "parquet" if target is None else format_of(target, named)
+    if target in (None, STDOUT):
+        raise ConfigError("partition-by: a dataset is a folder; name one with -o")
+    if target is not None and target.startswith(SCHEME):
+        raise ConfigError(
+            f"output: {shown(target)}: datasets are written to local folders; name one, and copy it"
+        )
+    if named is not None and named not in DATASET_FORMATS:
+        raise ConfigError(
+            f"format: {shown(named)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
+        )
+    return named or "parquet"

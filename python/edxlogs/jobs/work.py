@@ -1,0 +1,283 @@
+"""One run over logs with its files, its report, and what is told of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.account import Account, SourceAccount
+from edxlogs.errors import ConfigError
+from edxlogs.events.dedupe import Dedupe, remarks
+from edxlogs.events.delivery import DatasetRun
+from edxlogs.events.query import Conditions
+from edxlogs.events.run import Delivery, Run
+from edxlogs.events.suggestions import suggest
+from edxlogs.events.target import DatasetTarget
+from edxlogs.jobs.settings import Output, Settings
+from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.reading import Reader
+from edxlogs.sources.selection import Selection, select
+from edxlogs.sources.source import Source
+from edxlogs.sources.transfers import Transfers
+from edxlogs.sources.window import Window, in_shard
+from edxlogs.stops import put_off
+from edxlogs.store.file import STDOUT, OutputFile
+from edxlogs.store.journal import Journal, finished_outputs, is_own
+from edxlogs.store.s3_file import S3Output
+from edxlogs.text import shown
+from edxlogs.threads import in_worker
+from edxlogs.watching import Watcher, followed
+
+T = TypeVar("T")
+
+_STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+@dataclass(frozen=True, repr=False)
+class Written:
+    """What came of a run over logs. It prints as a few lines.
+
+    Attributes:
+        account: what became of every line and source.
+        conditions: what was asked for.
+        seconds: that it took.
+        hints: what there is instead, where nothing was kept.
+        told: what was written where, in a sentence.
+    """
+
+    account: Account
+    conditions: Conditions
+    seconds: float
+    hints: list[str] = field(default_factory=list)
+    told: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every source was delivered whole."""
+        return self.account.is_whole
+
+    def report(self) -> dict[str, Any]:
+        """The account as a JSON document."""
+        return self.account.report(
+            version=_core.__version__,
+            query=self.conditions.shown(),
+            seconds=round(self.seconds, 3),
+            hints=self.hints,
+        )
+
+    def __str__(self) -> str:
+        return "\n".join([*self.account.summary(self.seconds), *self.hints, self.told])
+
+    __repr__ = __str__
+
+
+def select_sources(
+    settings: Settings, window: Window, is_known: Callable[[Source], bool] = lambda _: False
+) -> Selection:
+    """Find the sources that were asked for; those that are known are not opened."""
+    sources, shard = settings.sources, settings.sources.shard
+    selection = select(
+        sources.named,
+        window,
+        partner=sources.partner,
+        s3=settings.reading.s3,
+        keep_going=True,
+        is_known=is_known,
+    )
+    if shard is not None:
+        whole_days = settings.reading.dedupe is not None
+        selection.sources = [
+            one for one in selection.sources if in_shard(one, shard, whole_days=whole_days)
+        ]
+    return selection
+
+
+def refuse_same(settings: Settings, selection: Selection) -> None:
+    """Files that are written must be different ones, and local but for the output.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    output = settings.output
+    target = output.target or STDOUT
+    named = [
+        os.path.realpath(path)
+        for path in (target, output.rejects, output.report)
+        if path is not None and path != STDOUT
+    ]
+    if len(set(named)) < len(named):
+        raise ConfigError("output: two outputs have the same name; name each differently")
+    for option, path in (("rejects", output.rejects), ("report", output.report)):
+        if path == STDOUT:
+            raise ConfigError(f"{option}: standard output is not for it; name a file")
+        if path is not None and path.startswith(SCHEME):
+            raise ConfigError(
+                f"{option}: {shown(path)}: is written to local files only; name a file"
+            )
+    if target == STDOUT:
+        _refuse_stdout(selection)
+
+
+def _refuse_stdout(selection: Selection) -> None:
+    """Standard output that leads to an input would be read while it grows."""
+    status = os.fstat(1)
+    identity = (status.st_dev, status.st_ino)
+    if stat.S_ISREG(status.st_mode) and any(one.identity == identity for one in selection.inputs):
+        raise ConfigError("output: standard output is also an input; write to another file")
+
+
+class Work:
+    """One run with its files, its report and its last words.
+
+    Files that cannot be written are found out before anything is read.
+
+    Args:
+        stack: ends what the run holds.
+        query: of the run.
+        settings: how sources are read, and what is written beside the rows.
+        selection: the sources.
+        watcher: is told of it.
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        query: _core.Query,
+        settings: Settings,
+        selection: Selection,
+        watcher: Watcher,
+    ) -> None:
+        self._stack = stack
+        self._settings = settings
+        self._output: Output = settings.output
+        self._selection = selection
+        self._watcher = watcher
+        control = _core.Control()
+        transfers = Transfers(selection.sources, control)
+        gpg, window = settings.reading.keys.gpg(), settings.conditions.window
+        self.reader = Reader(query, gpg, control, window, transfers)
+        self._own = finished_outputs(self._output.target or STDOUT)
+        self._journal: Journal | None = None
+        self._start = time.monotonic()
+        self._report = None if self._output.report is None else self.file(self._output.report)
+
+    def output(self, target: str) -> OutputFile:
+        """The output in the making: a file, or an object of S3."""
+        if not target.startswith(SCHEME):
+            return self.file(target)
+        s3 = self._settings.reading.s3 or S3()
+        overwrite, inputs = self._output.overwrite, self._selection.inputs
+        with put_off():
+            output = S3Output(target, s3, overwrite=overwrite, inputs=inputs)
+            self._stack.enter_context(output)
+        output.begin()
+        return output
+
+    def file(self, target: str) -> OutputFile:
+        """A file in the making, with the options that hold for all of them."""
+        with put_off():
+            return self._stack.enter_context(
+                OutputFile(
+                    target,
+                    overwrite=self._output.overwrite or is_own(Path(target), self._own),
+                    mode=self._output.mode,
+                    inputs=self._selection.inputs,
+                )
+            )
+
+    def journal(self, file: OutputFile) -> Journal:
+        """What outlives this run, beside an output."""
+        asked = self._settings.asked()
+        self._journal = Journal(file, asked, overwrite=self._output.overwrite)
+        self._stack.callback(self._journal.close)
+        return self._journal
+
+    def rejects(self, delivery: Delivery) -> OutputFile | None:
+        """The file for rejected lines, if one was asked for."""
+        if self._output.rejects is None:
+            return None
+        delivery.rejects_file = self.file(self._output.rejects)
+        delivery.rejects = delivery.rejects_file.create()
+        return delivery.rejects_file
+
+    def run(self, delivery: Delivery) -> Account:
+        """Read everything into one output, telling what fails as it fails."""
+        sources, account = self._selection.sources, self._selection.account
+        dedupe, held = self._settings.reading.dedupe, None
+        if dedupe is not None:
+            account.warnings += remarks(sources)
+            held = Dedupe(sources, dedupe, self._place_of_hashes(delivery))
+        workers = self._settings.reading.workers
+        return self._read(
+            lambda told: Run(self.reader, sources, delivery, workers, told, account, held)
+        )
+
+    def _place_of_hashes(self, delivery: Delivery) -> Callable[[int], Path]:
+        """Where what a source holds may be noted, beside the output."""
+        if (file := delivery.file) is not None:
+            return lambda number: file.part_path(number).with_suffix(".hashes")
+        folder = Path(self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        return lambda number: folder / str(number)
+
+    def read_into(self, targets: Sequence[DatasetTarget]) -> None:
+        """Read what is new into datasets, telling what fails as it fails."""
+        sources, dedupe = self._selection.sources, self._settings.reading.dedupe
+        if dedupe is not None:
+            for target in targets:
+                target.account.warnings += remarks(sources)
+        workers = self._settings.reading.workers
+        self._read(lambda told: DatasetRun(self.reader, sources, targets, workers, told, dedupe))
+
+    def _read(self, make_run: Callable[[Callable[[SourceAccount], None]], Callable[[], T]]) -> T:
+        """Do a run that is made with what it calls after each source; tell what fails."""
+        sources, watcher = self._selection.sources, self._watcher
+        for failure in self._selection.account.failed:
+            watcher.fail(failure)
+        for warning in self._selection.account.warnings:
+            watcher.warn(warning)
+
+        def on_source(account: SourceAccount) -> None:
+            watcher.one_done()
+            if account.error is not None:
+                end = "unauthenticated" if account.unauthenticated else account.status
+                watcher.fail(f"{account.error} ({end})")
+            for warning in account.warnings:
+                watcher.warn(warning)
+
+        total, control = sum(source.size or 0 for source in sources), self.reader.control
+        with followed(watcher, len(sources), total, lambda: control.bytes_read):
+            return make_run(on_source)()
+
+    def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
+        """Publish the files and the report; what came of the run."""
+        seconds, conditions = time.monotonic() - self._start, self._settings.conditions
+        hints: list[str] = []
+        if account.total.rows == 0 and conditions.shown():
+            hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
+        written = Written(account, conditions, seconds, hints, told)
+        if self._report is not None:
+            self._report.write(orjson.dumps(written.report(), option=_STYLE))
+        made = [file for file in (*files, self._report) if file is not None]
+        for file in made:
+            file.store()
+        # Too late to stop: all files take their names.
+        with suppress(KeyboardInterrupt), put_off():
+            if self._journal is not None:
+                self._journal.end(made)
+            # What is hidden goes when all have their names, the output's first: until then, the
+            # same command goes on after a kill.
+            for file in reversed(made):
+                file.take_name()
+            for file in made:
+                file.discard()
+        return written

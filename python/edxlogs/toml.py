@@ -1,0 +1,89 @@
+"""TOML that users write, checked key by key: each wrong one is named, with what it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edxlogs.errors import ConfigError
+from edxlogs.text import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a key takes.
+
+    Attributes:
+        told: what a value must be, where it is none.
+        read: the value as it is meant; None if it is none.
+    """
+
+    told: str
+    read: Callable[[Any], Any]
+
+
+def parse(where: str, text: str, no_toml: str = "") -> dict[str, Any]:
+    """Parse a document; `no_toml` stands before what is wrong with it.
+
+    Raises:
+        ConfigError: it is no TOML.
+    """
+    import tomllib  # few commands need it, and all would wait for it
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: {no_toml}{shown(str(error))}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: it is nested too deeply; write it as in the docs") from None
+
+
+def check(
+    where: str, table: Mapping[str, Any], known: Mapping[str, Kind], unknown: str
+) -> dict[str, Any]:
+    """The values of a table as they are meant.
+
+    Args:
+        where: as messages call the table.
+        table: to be checked.
+        known: keys and what they take.
+        unknown: what is said of a key that is none of them.
+
+    Raises:
+        ConfigError: a key is not known, or has a value of another kind.
+    """
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            import difflib
+
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"{where}: {shown(key)}: {unknown}; {hint}")
+        values[key] = known[key].read(value)
+        if values[key] is None:
+            raise ConfigError(f"{where}: {key}: {known[key].told}")
+    return values
+
+
+def text(value: Any) -> str | None:
+    """A text that the system can take for a name."""
+    return value if isinstance(value, str) and "\0" not in value else None
+
+
+def several(value: Any) -> list[str] | None:
+    """One text, or a list of some."""
+    listed = value if isinstance(value, list) else [value]
+    return listed if listed and all(text(one) is not None for one in listed) else None
+
+
+def flag(value: Any) -> bool | None:
+    """True or false."""
+    return value if isinstance(value, bool) else None
+
+
+def number(value: Any) -> int | None:
+    """A number from 1 on that any counter holds."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 1 <= value < 10**18 else None
