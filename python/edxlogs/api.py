@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from edxlogs.jobs.convert import ConvertedTables
     from edxlogs.jobs.dataset import Merged
     from edxlogs.jobs.doctor import Examination
+    from edxlogs.jobs.job import JobDone
     from edxlogs.jobs.listing import Listing
-    from edxlogs.jobs.run import JobDone
     from edxlogs.jobs.sync import Synced
     from edxlogs.jobs.work import Written
     from edxlogs.s3.client import S3
@@ -284,8 +284,7 @@ def run(job: OnePath, *, watcher: Watcher | None = None) -> JobDone:
         ConfigError: the file cannot be read, or asks for what cannot be used.
         EdxlogsError: the only step of the job failed.
     """
-    from edxlogs.jobs.file import read_job
-    from edxlogs.jobs.run import run
+    from edxlogs.jobs.job import read_job, run
 
     return run(read_job(Path(job)), watcher or Watcher())
 

@@ -18,7 +18,7 @@ from edxlogs.edx.layout import EVENTS_BUCKET
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.events.conditions import NAMES
 from edxlogs.jobs.convert import ConvertSettings
-from edxlogs.jobs.file import read_job
+from edxlogs.jobs.job import read_job
 from edxlogs.jobs.settings import ConvertWords, OutputWords, Settings
 from edxlogs.jobs.sync import SyncSettings
 from s3_server import Server

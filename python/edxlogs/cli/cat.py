@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edxlogs.cli.options import Columns, several
+from edxlogs.events.conditions import CONDITIONS
 
 EXAMPLES = """\b
 Examples:
@@ -58,7 +59,8 @@ def command(
     from edxlogs.values import micros, values
 
     given = {"course": course, "event_type": event_type, "site": site}
-    asked = {name: values(name, listed) for name, listed in given.items() if listed}
+    columns = {one.name: one.columns[0] for one in CONDITIONS if one.columns}
+    asked = {columns[name]: values(name, listed) for name, listed in given.items() if listed}
     first, end = micros("since", since), micros("until", until)
     cat(CatSettings(folder, asked=asked, since=first, until=end, **options))
     return 0

@@ -27,8 +27,7 @@ def command(job: Path, *, quiet: bool) -> int:
     them is not opened. The last line tells in one sentence how it ended.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.file import read_job
-        from edxlogs.jobs.run import run
+        from edxlogs.jobs.job import read_job, run
 
     done = run(read_job(job), Shown(quiet=quiet))
     if not quiet or not done.is_whole:

@@ -12,13 +12,10 @@ from typing import Any, BinaryIO
 from edxlogs import _core
 from edxlogs.datasets.reader import data_files, dataset
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write, written_to
-from edxlogs.events.conditions import CONDITIONS
 from edxlogs.store.file import STDOUT, OutputFile, format_of
 from edxlogs.store.manifest import Manifest
 from edxlogs.store.store import open_manifest, place_of
 from edxlogs.text import shown
-
-_COLUMNS = {one.name: one.columns[0] for one in CONDITIONS if one.columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class CatSettings:
         folder: of the dataset.
         output: path of a file, or `-`.
         format_name: csv, parquet or arrow; None: by the ending, else CSV.
-        asked: exact values of conditions, by their names: course, event_type, site.
+        asked: columns, and the exact values that are wanted in each.
         since: first instant, microseconds since 1970 UTC; None for no start.
         until: instant that follows the last one; None for no end.
         columns: in that order; None means all.
@@ -140,8 +137,8 @@ def _cat_columns(settings: CatSettings, out: BinaryIO, where: str) -> None:
     import pyarrow.parquet
 
     condition = pyarrow.dataset.scalar(True)
-    for name, asked in settings.asked.items():
-        condition &= pyarrow.dataset.field(_COLUMNS[name]).isin(list(asked))
+    for column, asked in settings.asked.items():
+        condition &= pyarrow.dataset.field(column).isin(list(asked))
     time = pyarrow.dataset.field("time")
     micros = pyarrow.timestamp("us", "UTC")
     if settings.since is not None:
