@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _S3 = ("profile", "endpoint_url", "region", "requester_pays")
+_OF_EVENTS = [one for one in CONDITIONS if one.name != "site"]
+_SITE = next(one for one in CONDITIONS if one.name == "site")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -73,98 +75,72 @@ class Columns(click.ParamType[list[str]]):
         return [name.strip() for name in names]
 
 
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator; help shows them in that order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def sources_argument(function: F) -> F:
     """The sources of a run."""
     return click.argument("sources", nargs=-1, metavar="SOURCE...")(function)
 
 
-def key_options(function: F) -> F:
-    """Which key decrypts, and how it is unlocked."""
-    for option in reversed(
-        [
-            click.option(
-                "--gnupg-home",
-                type=click.Path(path_type=Path, file_okay=False),
-                help="GnuPG's folder.  [default: your own]",
-            ),
-            click.option(
-                "--passphrase-file",
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="File whose first line is the passphrase of the secret key.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+key_options = together(
+    click.option(
+        "--gnupg-home",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="GnuPG's folder.  [default: your own]",
+    ),
+    click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File whose first line is the passphrase of the secret key.",
+    ),
+)
+"""Which key decrypts, and how it is unlocked."""
 
 
-def reading_options(function: F) -> F:
-    """How sources are read, and what is told of it."""
-    for option in reversed(
-        [
-            click.option(
-                "--max-line-bytes",
-                type=Bytes(),
-                metavar="SIZE",
-                help="Reject lines longer than this.  [default: 8MiB]",
-            ),
-            click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
-            key_options,
-            click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
-            click.option(
-                "--threads",
-                type=click.IntRange(min=0),
-                default=0,
-                metavar="N",
-                help="Sources read at once; 0 means one per core. Never changes the answer.",
-            ),
-            click.option("--report", metavar="FILE", help="Write the account to FILE as JSON."),
-            click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
-            click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
-            click.option("--overwrite", is_flag=True, help="Replace files that are there."),
-            click.option(
-                "--mode",
-                type=Mode(),
-                default="600",
-                show_default=True,
-                help="Permissions of the files written, in octal.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+reading_options = together(
+    click.option(
+        "--max-line-bytes",
+        type=Bytes(),
+        metavar="SIZE",
+        help="Reject lines longer than this.  [default: 8MiB]",
+    ),
+    click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
+    key_options,
+    click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Sources read at once; 0 means one per core. Never changes the answer.",
+    ),
+    click.option("--report", metavar="FILE", help="Write the account to FILE as JSON."),
+    click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
+    click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
+    click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+    click.option(
+        "--mode",
+        type=Mode(),
+        default="600",
+        show_default=True,
+        help="Permissions of the files written, in octal.",
+    ),
+)
+"""How sources are read, and what is told of it."""
 
 
 def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: A002
     """An option that may be given several times."""
     return click.option(*names, multiple=True, help=help, metavar=metavar)
-
-
-def condition_options(function: F) -> F:
-    """Which events are wanted; `layout_options` has their site."""
-    of_events = [one for one in CONDITIONS if one.name != "site"]
-    options = [_condition(one) for one in of_events if one.kind is not Kind.EXPRESSIONS]
-    options.append(
-        click.option(
-            "--slack",
-            metavar="BEFORE,AFTER",
-            help="Days that a file's date may lie outside the time asked for, or all."
-            "  [default: 1,30]",
-        )
-    )
-    options += [
-        several(
-            f"--exclude-{one.name.replace('_', '-')}",
-            metavar=one.metavar,
-            help=f"As --{one.name.replace('_', '-')}, excluded.",
-        )
-        for one in CONDITIONS
-        if one.negatable
-    ]
-    options += [_condition(one) for one in of_events if one.kind is Kind.EXPRESSIONS]
-    for option in reversed(options):
-        function = option(function)
-    return function
 
 
 def _condition(one: Condition) -> Callable[[F], F]:
@@ -177,24 +153,38 @@ def _condition(one: Condition) -> Callable[[F], F]:
     return several(name, metavar=one.metavar, help=one.help)
 
 
-def s3_options(function: F) -> F:
-    """How S3 is reached; `s3_of` takes them."""
-    for option in reversed(
-        [
-            several(
-                "--profile",
-                metavar="NAME",
-                help="AWS profile; BUCKET=NAME names one for that bucket alone.",
-            ),
-            click.option("--endpoint-url", metavar="URL", help="S3 server of your own."),
-            click.option("--region", metavar="REGION", help="AWS region of the buckets."),
-            click.option(
-                "--requester-pays", is_flag=True, help="Take on the costs of requests to S3."
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+condition_options = together(
+    *(_condition(one) for one in _OF_EVENTS if one.kind is not Kind.EXPRESSIONS),
+    click.option(
+        "--slack",
+        metavar="BEFORE,AFTER",
+        help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
+    ),
+    *(
+        several(
+            f"--exclude-{one.name.replace('_', '-')}",
+            metavar=one.metavar,
+            help=f"As --{one.name.replace('_', '-')}, excluded.",
+        )
+        for one in CONDITIONS
+        if one.negatable
+    ),
+    *(_condition(one) for one in _OF_EVENTS if one.kind is Kind.EXPRESSIONS),
+)
+"""Which events are wanted; `layout_options` has their site."""
+
+
+s3_options = together(
+    several(
+        "--profile",
+        metavar="NAME",
+        help="AWS profile; BUCKET=NAME names one for that bucket alone.",
+    ),
+    click.option("--endpoint-url", metavar="URL", help="S3 server of your own."),
+    click.option("--region", metavar="REGION", help="AWS region of the buckets."),
+    click.option("--requester-pays", is_flag=True, help="Take on the costs of requests to S3."),
+)
+"""How S3 is reached; `s3_of` takes them."""
 
 
 def s3_of(options: Mapping[str, Any]) -> S3:
@@ -229,18 +219,13 @@ def partner_of(
     return partner
 
 
-def layout_options(function: F) -> F:
-    """A choice among what edX delivers to a partner, and among files by their names."""
-    for option in reversed(
-        [
-            click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
-            _condition(next(one for one in CONDITIONS if one.name == "site")),
-            click.option(
-                "--days",
-                metavar="FIRST..LAST",
-                help="Days of the sources by their names, both included.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+layout_options = together(
+    click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
+    _condition(_SITE),
+    click.option(
+        "--days",
+        metavar="FIRST..LAST",
+        help="Days of the sources by their names, both included.",
+    ),
+)
+"""A choice among what edX delivers to a partner, and among files by their names."""
