@@ -1,11 +1,11 @@
-"""cli/options.py: sizes and permissions in words."""
+"""cli/options.py: sizes, permissions and columns in words."""
 
 from __future__ import annotations
 
 import click
 import pytest
 
-from edxlogs.cli.options import Bytes, Mode
+from edxlogs.cli.options import Bytes, Columns, Mode
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,17 @@ def test_modes(text: str | int, mode: int) -> None:
 def test_no_modes(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Mode().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("time", ["time"]),
+        ("time, user_id ,event.id", ["time", "user_id", "event.id"]),
+        ('event."a,b"[0],line', ['event."a,b"[0]', "line"]),
+        ("", [""]),
+        ("a,,b", ["a", "", "b"]),
+    ],
+)
+def test_columns(text: str, names: list[str]) -> None:
+    assert Columns().convert(text, None, None) == names
