@@ -14,6 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 import oracle
 import product
+from expressions import expressions
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Names of a kind: for the oracle, for the product and of the columns it looks at.
@@ -70,10 +71,15 @@ def conditions(rows: Sequence[product.Row], *, most: int = 3) -> SearchStrategy[
 @st.composite
 def _conditions(draw: DrawFn, rows: Sequence[product.Row], most: int) -> Conditions:
     found = Conditions()
-    names = [*(kind[1] for kind in _KINDS), "time"]
+    names = [*(kind[1] for kind in _KINDS), "time", "where"]
     for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=most, unique=True)):
         if name == "time":
             _times(draw, rows, found)
+            continue
+        if name == "where":
+            row = draw(st.sampled_from(rows)) if rows else dict.fromkeys(oracle.COLUMNS)
+            expression = draw(expressions(row))
+            found.asked[name], found.judged[name] = str(expression), expression.truth
             continue
         mine, theirs, columns = next(kind for kind in _KINDS if kind[1] == name)
         present = {str(row[column]) for row in rows for column in columns}

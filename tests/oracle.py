@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -242,6 +242,7 @@ def matches(
     exclude_event_types: Collection[str] = (),
     exclude_event_sources: Collection[str] = (),
     exclude_users: Collection[str] = (),
+    where: Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None] | None = None,
 ) -> bool:
     """Whether a filter selects an event: kinds joined by *and*, the values of one kind by *or*.
 
@@ -261,6 +262,7 @@ def matches(
         exclude_event_types: see event_types.
         exclude_event_sources: see event_sources.
         exclude_users: see users.
+        where: an expression's truth for an event and its columns; None is unknown.
     """
     user_id = None if row["user_id"] is None else str(row["user_id"])
     types = (_name(event, row, "event_type"), _name(event, row, "name"))
@@ -278,6 +280,8 @@ def matches(
             return False
         if test(unwanted, values):
             return False
+    if where is not None and where(event, row) is not True:
+        return False
     if since is None and until is None:
         return True
     instant = row["time"]

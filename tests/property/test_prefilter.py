@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import oracle
 import product
 import strategies
+from expressions import expressions
 
 EXAMPLES = 120
 
@@ -108,12 +109,31 @@ def test_no_spelling_of_a_name_is_lost(data: st.DataObject, name: str) -> None:
 
 
 @given(data=st.data())
+@settings(max_examples=2 * EXAMPLES)
+def test_no_spelling_of_what_an_expression_names_is_lost(data: st.DataObject) -> None:
+    if data.draw(st.booleans()):
+        event, _ = data.draw(strategies.spelled_course(data.draw(strategies.course_keys())))
+        event |= {"time": "2015-10-01T03:02:38+00:00"}
+    else:
+        event = data.draw(strategies.events())
+    lines = [data.draw(strategies.spell(event)) for _ in range(2)]
+    (read,) = oracle.read_events(lines[0]).events
+    expression = data.draw(expressions(oracle.row(read), read))
+    check(log_of(data, lines), 1, {"where": str(expression)}, {"where": expression.truth})
+
+
+@given(data=st.data())
 @settings(max_examples=EXAMPLES)
 def test_no_odd_line_that_matches_is_lost(data: st.DataObject) -> None:
     """Mended lines too: the search sees the line as it stands, the condition as mended."""
     lines = [line.line for line in data.draw(st.lists(strategies.log_lines(), max_size=4))]
     name = data.draw(strategies.EVENT_TYPES.filter(bool))
-    check(log_of(data, lines), 0, {"event_type": name}, {"event_types": [name]})
+    log = log_of(data, lines)
+    check(log, 0, {"event_type": name}, {"event_types": [name]})
+    outcomes = [oracle.read_events(line) for line in lines]
+    for event in [event for outcome in outcomes for event in outcome.events][:2]:
+        expression = data.draw(expressions(oracle.row(event), event))
+        check(log, 1, {"where": str(expression)}, {"where": expression.truth})
 
 
 @given(data=st.data(), number=st.integers(-(2**63), 2**63 - 1))
@@ -150,5 +170,10 @@ def test_the_prefilter_drops_lines_unparsed() -> None:
             {"event_type": "problem_check"},
             {"user": "learner"},
             {"event_source": "server"},
+            {"where": "event_type = 'problem_check'"},
+            {"where": "name in ('problem_check', 'play_video') and not event.grade = 1"},
+            {"where": "course_id = 'UniX/CS101/2013' or event.problem_id like 'block-v1:%'"},
+            {"where": "event.attempts >= 2"},
+            {"where": "not (context.module.usage_key is null or event.grade = 1)"},
         ):
             assert product.run(path, check="fast", **asked)[1]["parsed"] < len(FILLERS)

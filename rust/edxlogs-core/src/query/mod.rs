@@ -71,7 +71,7 @@ impl Query {
             course_from_context: first.course_from_context,
             max_line_bytes: first.max_line_bytes,
             keep_rejects: queries.iter().any(|query| query.keep_rejects),
-            predicate: Predicate::any(queries),
+            predicate: Predicate::any(queries.iter().map(|query| &query.predicate)),
         })
     }
 }

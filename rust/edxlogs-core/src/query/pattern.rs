@@ -94,22 +94,26 @@ impl Pattern {
         // A text without wildcards is one such stretch.
         self.text.split(['*', '?']).filter(|literal| !literal.is_empty())
     }
+}
 
-    /// The longest text between the wildcards that is made of bytes to `keep` alone, the first of
-    /// several, or the empty one: every match must hold it.
-    ///
-    /// `keep` is how a prefilter leaves out what JSON or a URL may spell in another way. A
-    /// character of several bytes is kept if all of them are.
-    ///
-    /// If case is ignored, it is the match's lower case that must hold the text. A search of bytes
-    /// that folds ASCII alone then has to leave out `i` and `k`, since `\u{130}` and `\u{212a}`
-    /// have these in their lower case.
-    pub fn longest_literal(&self, keep: impl Fn(u8) -> bool) -> &str {
-        let dropped = |c: char| !c.encode_utf8(&mut [0; 4]).bytes().all(&keep);
-        self.literals()
-            .flat_map(|literal| literal.split(dropped))
-            .fold("", |longest, run| if run.len() > longest.len() { run } else { longest })
-    }
+/// The longest stretch of the texts that is made of bytes to `keep` alone, the first of several, or
+/// the empty one. What matches a pattern holds it, if the texts are those between the wildcards.
+///
+/// `keep` is how a prefilter leaves out what JSON or a URL may spell in another way. A character of
+/// several bytes is kept if all of them are.
+///
+/// If case is ignored, it is the match's lower case that must hold the text. A search of bytes that
+/// folds ASCII alone then has to leave out `i` and `k`, since `\u{130}` and `\u{212a}` have these in
+/// their lower case.
+pub fn longest_run<'t>(
+    texts: impl IntoIterator<Item = &'t str>,
+    keep: impl Fn(u8) -> bool,
+) -> &'t str {
+    let dropped = |c: char| !c.encode_utf8(&mut [0; 4]).bytes().all(&keep);
+    texts
+        .into_iter()
+        .flat_map(|text| text.split(dropped))
+        .fold("", |longest, run| if run.len() > longest.len() { run } else { longest })
 }
 
 /// Several patterns, of which one must match.
@@ -348,7 +352,7 @@ mod tests {
                 prop_assert!(at.is_some());
                 rest = &rest[at.unwrap_or_default() + literal.len()..];
             }
-            let kept = pattern.longest_literal(|byte| byte.is_ascii() && byte != b'%');
+            let kept = longest_run(pattern.literals(), |byte| byte.is_ascii() && byte != b'%');
             prop_assert!(text.contains(kept) && kept.chars().all(|c| c == 'a' || c == '/'));
             let longest = parts.iter().flat_map(|part| part.split(['%', 'é'])).map(str::len).max();
             prop_assert_eq!(Some(kept.len()), longest);
@@ -394,14 +398,16 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_literal_is_made_of_kept_bytes() {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric();
-        assert_eq!(Pattern::new("course-v1:UnivX+CS101+*").longest_literal(plain), "course");
-        assert_eq!(Pattern::new("edx.forum.*").longest_literal(|_| true), "edx.forum.");
-        assert_eq!(Pattern::new("UnivX").longest_literal(plain), "UnivX");
-        assert_eq!(Pattern::new("Éa*").longest_literal(plain), "a");
-        assert_eq!(Pattern::new("*?").longest_literal(plain), "");
-        assert_eq!(Pattern::ignore_case("UnivX*").longest_literal(plain), "univx");
+    fn the_longest_run_is_made_of_kept_bytes() {
+        fn longest(pattern: &Pattern) -> &str {
+            longest_run(pattern.literals(), |byte| byte.is_ascii_alphanumeric())
+        }
+        assert_eq!(longest(&Pattern::new("course-v1:UnivX+CS101+*")), "course");
+        assert_eq!(longest_run(Pattern::new("edx.forum.*").literals(), |_| true), "edx.forum.");
+        assert_eq!(longest(&Pattern::new("UnivX")), "UnivX");
+        assert_eq!(longest(&Pattern::new("Éa*")), "a");
+        assert_eq!(longest(&Pattern::new("*?")), "");
+        assert_eq!(longest(&Pattern::ignore_case("UnivX*")), "univx");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
-use crate::query::Query;
 use crate::query::expression::{
     Comparison, Expression, Like, Literal, Number, Path, parse_expression,
 };
@@ -65,33 +64,30 @@ pub struct Conditions {
     pub expressions: Vec<String>,
 }
 
-/// One kind of condition.
+/// A condition on one event: what options ask for and what expressions say, in one tree.
 #[derive(Debug)]
 pub(crate) enum Test {
+    And(Vec<Test>),
+    Or(Vec<Test>),
+    Not(Box<Test>),
     Site(Vec<String>),
     Course(PatternSet),
     Org(PatternSet),
     EventType(PatternSet),
     EventSource(PatternSet),
-    User {
-        names: HashSet<String>,
-        ids: HashSet<i64>,
-    },
-    Time {
-        by: By,
-        since: Option<i64>,
-        until: Option<i64>,
-    },
-    Where(Where),
-    /// What one of several queries asks for.
-    Any(Vec<Arc<Query>>),
+    User { names: HashSet<String>, ids: HashSet<i64> },
+    Time { by: By, since: Option<i64>, until: Option<i64> },
+    Compare { value: Expr, op: Comparison, literal: Literal },
+    In { value: Expr, literals: Vec<Literal> },
+    Like { value: Expr, pattern: Like },
+    IsNull(Expr),
 }
 
 /// Decides which events are selected.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Predicate {
-    required: Vec<Test>,
-    excluded: Vec<Test>,
+    /// The test of each query that is asked at once.
+    pub(super) tests: Vec<Arc<Test>>,
 }
 
 impl Predicate {
@@ -102,77 +98,64 @@ impl Predicate {
     pub fn new(conditions: &Conditions) -> Result<Self> {
         let patterns = |values: &[String]| values.iter().map(|v| Pattern::new(v)).collect();
         let folded = |values: &[String]| values.iter().map(|v| Pattern::ignore_case(v)).collect();
-        let mut predicate = Self::default();
-        let add = |tests: &mut Vec<Test>, values: &[String], test: &dyn Fn() -> Test| {
-            if !values.is_empty() {
-                tests.push(test());
-            }
-        };
         // The cheapest tests first: the course may need the payload.
         let c = conditions;
-        let (required, excluded) = (&mut predicate.required, &mut predicate.excluded);
-        add(required, &c.sites, &|| Test::Site(c.sites.clone()));
-        add(required, &c.event_types, &|| Test::EventType(patterns(&c.event_types)));
-        add(required, &c.event_sources, &|| Test::EventSource(patterns(&c.event_sources)));
-        add(required, &c.users, &|| user_test(&c.users));
+        let mut all = Vec::new();
         if c.since.is_some() || c.until.is_some() {
-            required.push(Test::Time { by: c.by, since: c.since, until: c.until });
+            all.push(Test::Time { by: c.by, since: c.since, until: c.until });
         }
-        add(required, &c.courses, &|| Test::Course(patterns(&c.courses)));
-        add(required, &c.orgs, &|| Test::Org(folded(&c.orgs)));
-        add(excluded, &c.exclude_sites, &|| Test::Site(c.exclude_sites.clone()));
-        let exclude = &c.exclude_event_types;
-        add(excluded, exclude, &|| Test::EventType(patterns(exclude)));
-        let exclude = &c.exclude_event_sources;
-        add(excluded, exclude, &|| Test::EventSource(patterns(exclude)));
-        add(excluded, &c.exclude_users, &|| user_test(&c.exclude_users));
-        add(excluded, &c.exclude_courses, &|| Test::Course(patterns(&c.exclude_courses)));
-        add(excluded, &c.exclude_orgs, &|| Test::Org(folded(&c.exclude_orgs)));
+        let mut add = |wanted: &[String], excluded: &[String], test: &dyn Fn(&[String]) -> Test| {
+            if !wanted.is_empty() {
+                all.push(test(wanted));
+            }
+            if !excluded.is_empty() {
+                all.push(Test::Not(Box::new(test(excluded))));
+            }
+        };
+        add(&c.sites, &c.exclude_sites, &|values| Test::Site(values.to_vec()));
+        add(&c.event_types, &c.exclude_event_types, &|values| Test::EventType(patterns(values)));
+        let (wanted, excluded) = (&c.event_sources, &c.exclude_event_sources);
+        add(wanted, excluded, &|values| Test::EventSource(patterns(values)));
+        add(&c.users, &c.exclude_users, &user_test);
+        add(&c.courses, &c.exclude_courses, &|values| Test::Course(patterns(values)));
+        add(&c.orgs, &c.exclude_orgs, &|values| Test::Org(folded(values)));
         for text in &c.expressions {
             let expression = parse_expression(text)
                 .map_err(|error| Error::config(format!("--where: {}", error.pointing_at(text))))?;
-            required.push(Test::Where(Where::new(expression)?));
+            all.push(Test::new(expression)?);
         }
-        Ok(predicate)
+        Ok(Self { tests: vec![Arc::new(Test::And(all))] })
     }
 
-    /// Selects what one of the queries selects.
-    pub fn any(queries: Vec<Arc<Query>>) -> Self {
-        Self { required: vec![Test::Any(queries)], excluded: Vec::new() }
-    }
-
-    /// What every selected event passes.
-    pub(crate) fn required(&self) -> &[Test] {
-        &self.required
+    /// Selects what one of those, which are of one query each, selects.
+    pub fn any<'p>(predicates: impl Iterator<Item = &'p Self>) -> Self {
+        Self { tests: predicates.flat_map(|one| one.tests.iter().cloned()).collect() }
     }
 
     /// Whether the event is selected.
     pub fn matches(&self, event: &Event<'_>, place: Place<'_>) -> bool {
-        self.required.iter().all(|test| test.matches(event, place))
-            && !self.excluded.iter().any(|test| test.matches(event, place))
+        self.wanted(event, place) != 0
     }
 
     /// Which of several queries want the event: a bit for each. Where there is one, all bits or
     /// none.
     pub fn wanted(&self, event: &Event<'_>, place: Place<'_>) -> u64 {
-        let bit = |(at, query): (usize, &Arc<Query>)| {
-            u64::from(query.predicate.matches(event, place)) << at
-        };
-        match self.required.as_slice() {
-            [Test::Any(queries)] => queries.iter().enumerate().map(bit).sum(),
-            _ if self.matches(event, place) => u64::MAX,
-            _ => 0,
+        let wants = |test: &Test| test.truth(event, place) == Some(true);
+        match self.tests.as_slice() {
+            [one] => {
+                if wants(one) {
+                    u64::MAX
+                } else {
+                    0
+                }
+            }
+            all => all.iter().enumerate().map(|(at, test)| u64::from(wants(test)) << at).sum(),
         }
     }
 
     /// What every selected line must hold.
     pub fn prefilter(&self) -> Prefilter {
-        Prefilter::new(&self.required)
-    }
-
-    /// Whether events are chosen by time.
-    pub fn has_time(&self) -> bool {
-        self.required.iter().any(|test| matches!(test, Test::Time { .. }))
+        Prefilter::new(&self.tests)
     }
 }
 
@@ -182,8 +165,44 @@ fn user_test(users: &[String]) -> Test {
 }
 
 impl Test {
-    fn matches(&self, event: &Event<'_>, place: Place<'_>) -> bool {
-        match self {
+    /// The test of an expression, whose paths are resolved and whose literals get the type of their
+    /// path.
+    fn new(expression: Expression) -> Result<Self> {
+        let all = |members: Vec<Expression>| -> Result<Vec<Self>> {
+            members.into_iter().map(Self::new).collect()
+        };
+        let negate = |negated: bool, test: Self| {
+            if negated { Self::Not(Box::new(test)) } else { test }
+        };
+        Ok(match expression {
+            Expression::And(members) => Self::And(all(members)?),
+            Expression::Or(members) => Self::Or(all(members)?),
+            Expression::Not(inner) => Self::Not(Box::new(Self::new(*inner)?)),
+            Expression::Compare { path, op, literal } => {
+                let (value, literal) = typed(path, literal)?;
+                Self::Compare { value, op, literal }
+            }
+            Expression::In { path, literals, negated } => {
+                let literals = literals
+                    .into_iter()
+                    .map(|literal| typed(path.clone(), literal).map(|(_, literal)| literal))
+                    .collect::<Result<_>>()?;
+                negate(negated, Self::In { value: Expr::new(path), literals })
+            }
+            Expression::Like { path, pattern, negated } => {
+                negate(negated, Self::Like { value: Expr::new(path), pattern })
+            }
+            Expression::IsNull { path, negated } => negate(negated, Self::IsNull(Expr::new(path))),
+        })
+    }
+
+    /// True, false, or unknown: what an expression compares with null is unknown, and so is its
+    /// opposite. An option knows.
+    fn truth(&self, event: &Event<'_>, place: Place<'_>) -> Option<bool> {
+        Some(match self {
+            Self::And(all) => return fold(all, event, place, false),
+            Self::Or(any) => return fold(any, event, place, true),
+            Self::Not(inner) => !inner.truth(event, place)?,
             Self::Site(sites) => place.source.site.as_ref().is_some_and(|s| sites.contains(s)),
             Self::Course(patterns) => {
                 event.course().is_some_and(|course| patterns.matches(&course.key))
@@ -208,75 +227,21 @@ impl Test {
                     By::Time => None,
                     By::ReceivedAt => event.received_at(),
                 };
-                let Some(time) = received.or_else(|| event.time()) else {
-                    return false;
-                };
-                since.is_none_or(|since| time.micros >= since)
-                    && until.is_none_or(|until| time.micros < until)
+                received.or_else(|| event.time()).is_some_and(|time| {
+                    since.is_none_or(|since| time.micros >= since)
+                        && until.is_none_or(|until| time.micros < until)
+                })
             }
-            Self::Where(expression) => expression.truth(event, place) == Some(true),
-            Self::Any(queries) => queries.iter().any(|query| query.predicate.matches(event, place)),
-        }
-    }
-}
-
-/// An expression whose paths are resolved and whose literals have the type of their path.
-#[derive(Debug)]
-pub(crate) enum Where {
-    And(Vec<Where>),
-    Or(Vec<Where>),
-    Not(Box<Where>),
-    Compare { value: Expr, op: Comparison, literal: Literal },
-    In { value: Expr, literals: Vec<Literal> },
-    Like { value: Expr, pattern: Like },
-    IsNull(Expr),
-}
-
-impl Where {
-    fn new(expression: Expression) -> Result<Self> {
-        let negate = |negated: bool, test: Self| {
-            if negated { Self::Not(Box::new(test)) } else { test }
-        };
-        Ok(match expression {
-            Expression::And(all) => {
-                Self::And(all.into_iter().map(Self::new).collect::<Result<_>>()?)
-            }
-            Expression::Or(any) => Self::Or(any.into_iter().map(Self::new).collect::<Result<_>>()?),
-            Expression::Not(inner) => Self::Not(Box::new(Self::new(*inner)?)),
-            Expression::Compare { path, op, literal } => {
-                let (value, literal) = typed(path, literal)?;
-                Self::Compare { value, op, literal }
-            }
-            Expression::In { path, literals, negated } => {
-                let literals = literals
-                    .into_iter()
-                    .map(|literal| typed(path.clone(), literal).map(|(_, literal)| literal))
-                    .collect::<Result<_>>()?;
-                negate(negated, Self::In { value: Expr::new(path), literals })
-            }
-            Expression::Like { path, pattern, negated } => {
-                negate(negated, Self::Like { value: Expr::new(path), pattern })
-            }
-            Expression::IsNull { path, negated } => negate(negated, Self::IsNull(Expr::new(path))),
-        })
-    }
-
-    /// True, false, or unknown: what is compared with null is unknown, and so is its opposite.
-    fn truth(&self, event: &Event<'_>, place: Place<'_>) -> Option<bool> {
-        match self {
-            Self::And(all) => fold(all, event, place, false),
-            Self::Or(any) => fold(any, event, place, true),
-            Self::Not(inner) => inner.truth(event, place).map(|truth| !truth),
             Self::Compare { value, op, literal } => {
                 let ordering = compare(&value.value(event, place), literal)?;
-                Some(match op {
+                match op {
                     Comparison::Eq => ordering.is_eq(),
                     Comparison::Ne => ordering.is_ne(),
                     Comparison::Lt => ordering.is_lt(),
                     Comparison::Le => ordering.is_le(),
                     Comparison::Gt => ordering.is_gt(),
                     Comparison::Ge => ordering.is_ge(),
-                })
+                }
             }
             Self::In { value, literals } => {
                 let value = value.value(event, place);
@@ -288,18 +253,16 @@ impl Where {
                         None => {}
                     }
                 }
-                known.then_some(false)
+                return known.then_some(false);
             }
-            Self::Like { value, pattern } => {
-                Some(pattern.matches(&as_text(&value.value(event, place))?))
-            }
-            Self::IsNull(value) => Some(value.value(event, place) == Value::Null),
-        }
+            Self::Like { value, pattern } => pattern.matches(&as_text(&value.value(event, place))?),
+            Self::IsNull(value) => value.value(event, place) == Value::Null,
+        })
     }
 }
 
 /// Joins truths: `decisive` decides alone; unknown wins over the other.
-fn fold(all: &[Where], event: &Event<'_>, place: Place<'_>, decisive: bool) -> Option<bool> {
+fn fold(all: &[Test], event: &Event<'_>, place: Place<'_>, decisive: bool) -> Option<bool> {
     let mut result = Some(!decisive);
     for one in all {
         match one.truth(event, place) {

@@ -1,15 +1,7 @@
 //! Nominate, then confirm: bytes that every matching line must hold, searched before anything is
 //! parsed. A nominated line need not match; a line that is not nominated never does.
 //!
-//! Why that holds:
-//! - A needle is a run of printable ASCII out of a text that must be *equal* to, or stand in, a
-//!   string of the line. JSON can hide such a byte only as `\u00` followed by `0` to `7`, or as
-//!   `\"`, `\\`, `\/`; needles hold none of the last three, and a line with one of the first kind
-//!   is nominated whatever it holds. JSON text inside a JSON string shows the same `\u00`.
-//! - A course is also read out of URLs and longer keys, percent-encoded up to twice. The needles
-//!   are runs of bytes that no such encoding needs to touch; a line that encodes such a byte all
-//!   the same, or encodes a `%`, is nominated.
-//! - Numbers can be spelled in many ways, so no condition on one has a needle.
+//! The needles of a condition follow from its tree, see [`needles`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,21 +9,15 @@ use std::sync::Arc;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
+use self::needles::{KEYS, Needles, is_unreserved, needles, needles_of_any};
 use self::one_pass::{Found, OnePass};
-use crate::query::Query;
-use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::predicate::Test;
 
+mod needles;
 mod one_pass;
-
-/// Shortest needle that is worth a search of every byte.
-const MIN_NEEDLE: usize = 4;
 
 /// Most values of one kind that are searched for; more are left to the predicate's hash sets.
 const MAX_ALTERNATIVES: usize = 64;
-
-/// Names of key kinds: the same course stands under several, so they are no needles.
-const NAMESPACES: [&str; 3] = ["course-v1", "ccx-v1", "library-v1"];
 
 /// What every selected line must hold.
 #[derive(Debug, Default)]
@@ -44,66 +30,49 @@ pub struct Prefilter {
 #[derive(Debug)]
 struct Group {
     search: Search,
-    /// Per alternative, the needles beside the one that `search` looks for.
-    others: Vec<Vec<Finder<'static>>>,
     /// Whether a value may stand percent-encoded.
     encoded: bool,
-    ignore_case: bool,
 }
 
 #[derive(Debug)]
 enum Search {
-    One(Box<Finder<'static>>),
+    /// The needle that is searched for, and what else the line must hold.
+    One(Box<Finder<'static>>, Vec<Finder<'static>>),
+    /// A needle of each of the alternatives; which were found is left to the predicate.
     Many(AhoCorasick),
 }
 
 impl Search {
     fn find(&self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::One(finder) => finder.find(bytes),
+            Self::One(finder, _) => finder.find(bytes),
             Self::Many(automaton) => automaton.find(bytes).map(|found| found.start()),
+        }
+    }
+
+    /// Whether a line holds what is searched for.
+    fn is_in(&self, line: &[u8]) -> bool {
+        match self {
+            Self::One(finder, others) => {
+                finder.find(line).is_some() && others.iter().all(|n| n.find(line).is_some())
+            }
+            Self::Many(automaton) => automaton.is_match(line),
         }
     }
 }
 
 impl Prefilter {
-    /// The prefilter of tests that a line must all pass.
-    pub(crate) fn new(required: &[Test]) -> Self {
-        // The rarest first, as far as the kind of condition tells.
-        let mut ranked: Vec<(u8, Group)> = Vec::new();
-        for test in required {
-            let group = match test {
-                Test::EventType(patterns) => {
-                    Group::new(patterns.iter().map(type_run), false, false).map(|group| (0, group))
-                }
-                Test::Course(patterns) => {
-                    Group::new(patterns.iter().map(course_runs), true, false).map(|g| (1, g))
-                }
-                Test::User { names, ids } if ids.is_empty() => {
-                    let needles = |name: &String| vec![plain_run(&Pattern::new(name))];
-                    Group::new(names.iter().map(needles), false, false).map(|group| (2, group))
-                }
-                Test::Org(patterns) => {
-                    Group::new(patterns.iter().map(org_run), true, true).map(|group| (3, group))
-                }
-                Test::EventSource(patterns) => {
-                    let needles = |pattern: &Pattern| vec![plain_run(pattern)];
-                    Group::new(patterns.iter().map(needles), false, false).map(|group| (4, group))
-                }
-                Test::Any(queries) => {
-                    ranked.extend(groups_of_any(queries));
-                    None
-                }
-                Test::Site(_) | Test::User { .. } | Test::Time { .. } | Test::Where(_) => None,
-            };
-            ranked.extend(group);
-        }
+    /// The prefilter of tests of which a line must pass one.
+    pub(crate) fn new(tests: &[Arc<Test>]) -> Self {
+        let mut needles = needles_of_any(tests.iter().map(|test| needles(test, true)));
+        needles.sort_by_key(|needles| needles.rank);
+        let groups = needles.into_iter().filter_map(|one| Some((one.rank, Group::new(one)?)));
+        let mut groups: Vec<(u8, Group)> = groups.collect();
         // One needle is found many times faster than any of several; where it nominates, to search
-        // the line for several more would cost what it costs to parse it.
-        let has_one = ranked.iter().any(|(_, group)| group.has_one_needle());
-        ranked.retain(|(_, group)| !has_one || group.has_one_needle());
-        ranked.sort_by_key(|(rank, _)| *rank);
-        Self { groups: ranked.into_iter().map(|(_, group)| group).collect() }
+        // the line for several more would cost what it costs to parse it. Keys stand in many lines.
+        let has_one = groups.iter().any(|(rank, group)| *rank < KEYS && group.has_one_needle());
+        groups.retain(|(_, group)| !has_one || group.has_one_needle());
+        Self { groups: groups.into_iter().map(|(_, group)| group).collect() }
     }
 
     /// Whether it can drop any line at all.
@@ -135,35 +104,6 @@ impl Prefilter {
             None => first.search_in_turn(batch, push),
         }
     }
-}
-
-/// Groups of queries of which one is enough: where all of them name types, or courses, a line holds
-/// one of these.
-fn groups_of_any(queries: &[Arc<Query>]) -> Vec<(u8, Group)> {
-    let of_all = |find: fn(&Test) -> Option<&PatternSet>| {
-        let of_one = |query: &Arc<Query>| -> Option<Vec<Pattern>> {
-            let tests = query.predicate.required().iter();
-            tests.filter_map(find).next().map(|set| set.iter().cloned().collect())
-        };
-        let sets: Option<Vec<_>> = queries.iter().map(of_one).collect();
-        sets.map(|sets| sets.into_iter().flatten().collect::<Vec<_>>())
-    };
-    let types = of_all(|test| match test {
-        Test::EventType(patterns) => Some(patterns),
-        _ => None,
-    });
-    let courses = of_all(|test| match test {
-        Test::Course(patterns) => Some(patterns),
-        _ => None,
-    });
-    let types = types.and_then(|types| Group::new(types.iter().map(type_run), false, false));
-    let courses = courses.and_then(|all| Group::new(all.iter().map(course_runs), true, false));
-    types.map(|group| (0, group)).into_iter().chain(courses.map(|group| (1, group))).collect()
-}
-
-/// The needle of an event type.
-fn type_run(pattern: &Pattern) -> Vec<String> {
-    vec![plain_run(pattern)]
 }
 
 /// A line of a batch.
@@ -213,53 +153,40 @@ fn hides_needle(escape: &[u8]) -> bool {
 }
 
 impl Group {
-    /// A group of the needles of each value; `None` where a value has no needle long enough, or
-    /// where there are too many values.
-    fn new(
-        alternatives: impl Iterator<Item = Vec<String>>,
-        encoded: bool,
-        ignore_case: bool,
-    ) -> Option<Self> {
-        let mut firsts = Vec::new();
-        let mut others = Vec::new();
-        let mut seen = HashSet::new();
-        for mut needles in alternatives {
-            needles.retain(|needle| !needle.is_empty());
-            if !seen.insert(needles.clone()) {
-                continue;
-            }
-            let longest = (0..needles.len()).max_by_key(|&at| needles[at].len())?;
-            let first = needles.swap_remove(longest);
-            if first.len() < MIN_NEEDLE || firsts.len() == MAX_ALTERNATIVES {
-                return None;
-            }
-            firsts.push(first);
-            others.push(needles.iter().map(|n| Finder::new(n.as_bytes()).into_owned()).collect());
+    /// The search for needles; `None` where there are too many alternatives.
+    fn new(needles: Needles) -> Option<Self> {
+        let Needles { alternatives, encoded, ignore_case, .. } = needles;
+        let distinct: HashSet<Vec<String>> = alternatives.into_iter().collect();
+        if distinct.len() > MAX_ALTERNATIVES {
+            return None;
         }
-        let search = match firsts.as_slice() {
-            [] => return None,
-            [one] if !ignore_case => Search::One(Box::new(Finder::new(one).into_owned())),
-            many => Search::Many(
+        let one = if ignore_case { None } else { distinct.iter().next() };
+        let search = match one.and_then(|one| one.split_first()) {
+            Some((first, others)) if distinct.len() == 1 => {
+                let finder = |needle: &String| Finder::new(needle).into_owned();
+                Search::One(Box::new(finder(first)), others.iter().map(finder).collect())
+            }
+            _ => Search::Many(
                 AhoCorasick::builder()
                     .match_kind(MatchKind::Standard)
                     .ascii_case_insensitive(ignore_case)
                     // The needles are few: larger, and several times faster.
                     .kind(Some(AhoCorasickKind::DFA))
-                    .build(many)
+                    .build(distinct.iter().filter_map(|needles| needles.first()))
                     .ok()?,
             ),
         };
-        Some(Self { search, others, encoded, ignore_case })
+        Some(Self { search, encoded })
     }
 
     fn has_one_needle(&self) -> bool {
-        matches!(self.search, Search::One(_))
+        matches!(self.search, Search::One(..))
     }
 
     /// The fastest search of a batch for the one needle of a condition.
     fn one_pass(&self) -> Option<OnePass<'_>> {
         match &self.search {
-            Search::One(finder) => OnePass::new(finder.needle(), self.encoded),
+            Search::One(finder, _) => OnePass::new(finder.needle(), self.encoded),
             Search::Many(_) => None,
         }
     }
@@ -292,56 +219,8 @@ impl Group {
     }
 
     fn nominates(&self, line: &[u8]) -> bool {
-        let holds = match &self.search {
-            Search::One(finder) => finder.find(line).is_some() && holds_all(line, &self.others[0]),
-            // Which of the alternatives were found is left to the predicate.
-            Search::Many(automaton) => automaton.is_match(line),
-        };
-        debug_assert!(!self.ignore_case || self.others.iter().all(Vec::is_empty));
-        holds || self.encoded && next_encoded(line, 0) < line.len()
+        self.search.is_in(line) || self.encoded && next_encoded(line, 0) < line.len()
     }
-}
-
-fn holds_all(line: &[u8], needles: &[Finder<'static>]) -> bool {
-    needles.iter().all(|needle| needle.find(line).is_some())
-}
-
-/// Bytes that JSON spells as themselves, or as `\u00XX`.
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'/')
-}
-
-/// Bytes that no URL needs to encode.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-')
-}
-
-fn plain_run(pattern: &Pattern) -> String {
-    pattern.longest_literal(is_plain).to_owned()
-}
-
-/// The runs of a course id that stand in every form of it: of each of its parts the longest.
-fn course_runs(pattern: &Pattern) -> Vec<String> {
-    let mut runs = Vec::new();
-    for literal in pattern.literals() {
-        for part in literal.split(['+', '/', ':', '@', ' ']) {
-            let run = part
-                .split(|c: char| !c.is_ascii() || !is_unreserved(c as u8))
-                .max_by_key(|run| run.len())
-                .unwrap_or_default();
-            if !NAMESPACES.iter().any(|namespace| namespace.contains(run)) {
-                runs.push(run.to_owned());
-            }
-        }
-    }
-    runs
-}
-
-/// A run of an organisation's name. `k` and `i` are left out: characters outside ASCII have them
-/// as their lower case.
-fn org_run(pattern: &Pattern) -> Vec<String> {
-    let keep = |byte: u8| is_unreserved(byte) && !matches!(byte, b'k' | b'K' | b'i' | b'I');
-    vec![pattern.longest_literal(keep).to_owned()]
 }
 
 #[cfg(test)]
@@ -418,8 +297,9 @@ mod tests {
     proptest! {
         #[test]
         fn one_pass_finds_what_searches_in_turn_find(text in pieces(), encoded in any::<bool>()) {
-            let needles = || vec!["problem_check".to_owned()];
-            let group = Group::new(std::iter::once(needles()), encoded, false).expect("a needle");
+            let alternatives = vec![vec!["problem_check".to_owned()]];
+            let needles = Needles { rank: 0, alternatives, encoded, ignore_case: false };
+            let group = Group::new(needles).expect("a needle");
             let mut in_turn = Vec::new();
             group.search_in_turn(&text, |end, found| in_turn.push((end, found)));
             let ends = text.split(|&byte| byte == b'\n').scan(0, |at, line| {
