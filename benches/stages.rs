@@ -16,6 +16,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use edxlogs_core::error::Result;
 use edxlogs_core::event::Event;
 use edxlogs_core::event::fields::Fields;
+use edxlogs_core::event::paths::EventPaths;
 use edxlogs_core::frame::rejects::Reject;
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::input::inflate::GzipReader;
@@ -114,16 +115,10 @@ fn conditions() -> Conditions {
 }
 
 fn query(conditions: &Conditions) -> Query {
-    Query {
-        predicate: Predicate::new(conditions).expect("conditions"),
-        projection: Projection::default(),
-        collect: Collect::Columns,
-        check_full: false,
-        strict: false,
-        course_from_context: false,
-        max_line_bytes: MAX_LINE_BYTES,
-        keep_rejects: true,
-    }
+    let predicate = Predicate::new(conditions).expect("conditions");
+    let mut query = Query::new(predicate, Projection::default(), Collect::Columns);
+    query.keep_rejects = true;
+    query
 }
 
 /// Reads to the end; how many bytes there were.
@@ -158,13 +153,14 @@ fn stages(criterion: &mut Criterion) {
     let log = Log::new();
     let predicate = Predicate::new(&conditions()).expect("conditions");
     let projection = Projection::default();
+    let paths = EventPaths::default();
     let source = SourceInfo::default();
     let place = Place { source: &source, line: 1, item: 0, text: b"", wanted: u64::MAX };
     // The predicate over every line, without prefilter or threads, is what the scans must keep.
     let kept = |lines: &mut dyn Iterator<Item = (&str, Fields)>| {
         lines
             .filter(|(line, fields)| {
-                predicate.matches(&Event::new(line, fields.clone(), false), place)
+                predicate.matches(&Event::new(line, fields.clone(), false, &paths), place)
             })
             .count()
     };
@@ -215,7 +211,7 @@ fn stages(criterion: &mut Criterion) {
             let mut builder = BatchBuilder::new(&projection);
             let mut rows = 0;
             for (number, (line, fields)) in located.iter().enumerate() {
-                builder.push(&Event::new(line, fields.clone(), false), place);
+                builder.push(&Event::new(line, fields.clone(), false, &paths), place);
                 if number % 8192 == 8191 {
                     rows += black_box(builder.finish().expect("a batch")).num_rows();
                 }

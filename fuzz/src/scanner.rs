@@ -8,6 +8,7 @@
 
 use edxlogs_core::event::Event;
 use edxlogs_core::event::fields::{Field, Fields};
+use edxlogs_core::event::paths::EventPaths;
 use edxlogs_core::json::path::{Step, find};
 use edxlogs_core::json::quotes::Quotes;
 use edxlogs_core::json::scanner::{Fault, Kind, MAX_DEPTH, Span};
@@ -86,7 +87,8 @@ fn members(text: &str, fields: Fields, value: &Value) {
         let found = find(text.as_bytes(), whole, [Step::Key(key)]).expect("the key is there");
         same(text, found, member);
     }
-    let event = Event::new(text, fields, false);
+    let paths = EventPaths::default();
+    let event = Event::new(text, fields, false, &paths);
     for (name, field) in
         [("event_type", Field::EventType), ("time", Field::Time), ("username", Field::Username)]
     {

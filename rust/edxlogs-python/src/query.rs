@@ -101,16 +101,14 @@ impl Query {
             // Lines, too, come with the partition they belong to.
             collect = Collect::Columns;
         }
-        let inner = Arc::new(query::Query {
-            predicate: Predicate::new(&conditions).map_err(|error| to_python(&error))?,
-            projection,
-            collect,
-            check_full,
-            strict,
-            course_from_context,
-            max_line_bytes: max_line_bytes.unwrap_or(edxlogs_core::input::lines::MAX_LINE_BYTES),
-            keep_rejects,
-        });
+        let predicate = Predicate::new(&conditions).map_err(|error| to_python(&error))?;
+        let mut query = query::Query::new(predicate, projection, collect);
+        query.check_full = check_full;
+        query.strict = strict;
+        query.course_from_context = course_from_context;
+        query.max_line_bytes = max_line_bytes.unwrap_or(query.max_line_bytes);
+        query.keep_rejects = keep_rejects;
+        let inner = Arc::new(query);
         Ok(Self { inner })
     }
 

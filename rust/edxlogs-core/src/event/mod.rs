@@ -5,16 +5,19 @@ mod attribution;
 pub mod course;
 pub mod fields;
 pub mod mend;
+pub mod paths;
 mod payload;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use self::course::CourseSource;
 use self::fields::{Field, Fields};
+use self::paths::{EventPaths, Root};
 use self::payload::Payload;
 use crate::frame::counts::{Odd, OddSet};
-use crate::json::path::{Step, find};
+use crate::json::path::{Segment, Step, find};
 use crate::json::scanner::{Kind, Oddities, Scanner, Span};
 use crate::json::text;
 use crate::time;
@@ -39,6 +42,9 @@ pub struct Event<'a> {
     payload: OnceCell<Payload<'a>>,
     course: OnceCell<Option<Course<'a>>>,
     time: OnceCell<Option<time::Time>>,
+    paths: &'a EventPaths,
+    /// What stands at the paths behind each root.
+    found: [OnceCell<Vec<Span>>; 3],
 }
 
 /// A context that was written as JSON text, decoded.
@@ -49,8 +55,13 @@ struct ContextText<'a> {
 
 impl<'a> Event<'a> {
     /// An event over a scanned object. With `course_from_context` only `context.course_id` names a
-    /// course.
-    pub fn new(text: &'a str, fields: Fields, course_from_context: bool) -> Self {
+    /// course. `paths` are all that will be asked of it.
+    pub fn new(
+        text: &'a str,
+        fields: Fields,
+        course_from_context: bool,
+        paths: &'a EventPaths,
+    ) -> Self {
         Self {
             text,
             fields,
@@ -59,6 +70,8 @@ impl<'a> Event<'a> {
             payload: OnceCell::new(),
             course: OnceCell::new(),
             time: OnceCell::new(),
+            paths,
+            found: Default::default(),
         }
     }
 
@@ -248,41 +261,34 @@ impl<'a> Event<'a> {
         self.fields.get(Field::Data)
     }
 
-    /// The value at a path of keys and indexes; `event` and `context` are decoded where they are
-    /// JSON text. Gives the text that holds the value, and where it stands there.
-    pub fn at_path<'p>(
-        &self,
-        mut path: impl Iterator<Item = Step<'p>>,
-    ) -> Option<(Cow<'_, str>, Span)> {
-        let Some(Step::Key(root)) = path.next() else {
-            return None;
-        };
-        match root {
-            "event" => {
-                let (text, span) = self.payload().value();
-                let found = find(text.as_bytes(), span, path)?;
-                Some((Cow::Borrowed(text), found))
+    /// The value at a path, one of those that the event was made for; `event` and `context` are
+    /// decoded where they are JSON text. Gives the text that holds the value, and where it stands
+    /// there.
+    pub fn at_path(&self, path: &Arc<[Segment]>) -> Option<(&str, Span)> {
+        let (root, number) = self.paths.place(path)?;
+        let (text, value) = self.behind(root)?;
+        let found = self.found[root as usize].get_or_init(|| {
+            let mut found = Vec::new();
+            self.paths.behind(root).find_all(text.as_bytes(), value, &mut found);
+            found
+        });
+        found[number].is_present().then_some((text, found[number]))
+    }
+
+    /// The text that holds what is behind a root, and where it stands there.
+    fn behind(&self, root: Root) -> Option<(&str, Span)> {
+        Some(match (root, self.fields.get(Field::Context)) {
+            (Root::Payload, _) => self.payload().value(),
+            (Root::Context, Span { kind: Kind::String, .. }) => {
+                let context = self.context_text()?;
+                (&context.text, context.fields.get(Field::Context))
             }
-            "context" => match self.fields.get(Field::Context) {
-                Span { kind: Kind::String, .. } => {
-                    let context = self.context_text()?;
-                    let span = context.fields.get(Field::Context);
-                    let found = find(context.text.as_bytes(), span, path)?;
-                    Some((Cow::Borrowed(&context.text), found))
-                }
-                span => {
-                    let found = find(self.text.as_bytes(), span, path)?;
-                    Some((Cow::Borrowed(self.text), found))
-                }
-            },
-            _ => {
-                let whole =
-                    Span { start: 0, end: self.text.len(), kind: Kind::Object, escaped: false };
-                let path = std::iter::once(Step::Key(root)).chain(path);
-                let found = find(self.text.as_bytes(), whole, path)?;
-                Some((Cow::Borrowed(self.text), found))
+            (Root::Context, context) => (self.text, context),
+            (Root::Line, _) => {
+                let end = self.text.len();
+                (self.text, Span { start: 0, end, kind: Kind::Object, escaped: false })
             }
-        }
+        })
     }
 
     /// What is odd about the values of this event, though it is one.

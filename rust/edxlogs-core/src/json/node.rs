@@ -57,16 +57,10 @@ impl<'a> Node<'a> {
             }
             Kind::Array => {
                 let mut items = Vec::new();
-                let mut scanner = Scanner::new(bytes, span.start + 1);
-                scanner.space();
-                while scanner.byte()? != b']' {
+                Scanner::new(bytes, span.start).array(|scanner, _| {
                     items.push(Self::read(text, scanner.value()?)?);
-                    scanner.space();
-                    if scanner.byte()? == b',' {
-                        scanner.at += 1;
-                        scanner.space();
-                    }
-                }
+                    Ok(())
+                })?;
                 Self::Array(items)
             }
         })

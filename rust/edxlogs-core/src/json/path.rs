@@ -1,10 +1,36 @@
-//! Values found by a path of keys and indexes.
+//! Values found by paths of keys and indexes.
 
-use crate::json::scanner::{Kind, Scanner, Span};
+use crate::json::scanner::{Fault, Kind, Scanner, Span};
+
+/// One step of a path into a JSON value.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// The member of that name.
+    Key(&'a str),
+    /// The element at that place, from 0.
+    Index(usize),
+}
+
+/// One step of a path that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// The value of this key in an object.
+    Key(String),
+    /// The item of an array, counted from 0.
+    Index(usize),
+}
+
+impl Segment {
+    /// The step it is.
+    pub fn step(&self) -> Step<'_> {
+        match self {
+            Self::Key(key) => Step::Key(key),
+            Self::Index(index) => Step::Index(*index),
+        }
+    }
+}
 
 /// The value at `path` inside `value`, the last of duplicate keys; `None` where there is none.
-///
-/// `key_is` compares the raw text of a key with a step's name; steps are object keys or indexes.
 pub fn find<'p>(
     text: &[u8],
     value: Span,
@@ -15,38 +41,23 @@ pub fn find<'p>(
         let mut found = Span::default();
         let mut scanner = Scanner::new(text, value.start);
         match step {
-            Step::Key(name) if value.kind == Kind::Object => scanner
-                .object(|scanner, key| {
-                    let matches = key_is(text, key, name);
-                    let span = scanner.value()?;
-                    if matches {
-                        found = span;
-                    }
-                    Ok(())
-                })
-                .ok()?,
-            Step::Index(index) if value.kind == Kind::Array => {
-                scanner.at += 1;
-                scanner.space();
-                if scanner.byte().ok()? == b']' {
-                    return None;
+            Step::Key(name) if value.kind == Kind::Object => scanner.object(|scanner, key| {
+                let span = scanner.value()?;
+                if key_is(text, key, name) {
+                    found = span;
                 }
-                for n in 0.. {
-                    let span = scanner.value().ok()?;
-                    if n == index {
-                        found = span;
-                        break;
-                    }
-                    scanner.space();
-                    if scanner.byte().ok()? != b',' {
-                        return None;
-                    }
-                    scanner.at += 1;
-                    scanner.space();
+                Ok(())
+            }),
+            Step::Index(index) if value.kind == Kind::Array => scanner.array(|scanner, at| {
+                let span = scanner.value()?;
+                if at == index {
+                    found = span;
                 }
-            }
+                Ok(())
+            }),
             _ => return None,
         }
+        .ok()?;
         if !found.is_present() {
             return None;
         }
@@ -55,13 +66,118 @@ pub fn find<'p>(
     Some(value)
 }
 
-/// One step of a path into a JSON value.
-#[derive(Clone, Copy, Debug)]
-pub enum Step<'a> {
-    /// The member of that name.
-    Key(&'a str),
-    /// The element at that place, from 0.
-    Index(usize),
+/// Paths joined at what they share, so that one walk over a value finds what stands at all of them.
+#[derive(Debug, Default)]
+pub struct Paths {
+    root: Branch,
+    /// How many paths there are; each has a number below that.
+    len: usize,
+}
+
+/// What is wanted of a value.
+#[derive(Debug, Default)]
+struct Branch {
+    /// The number of the path that ends here.
+    end: Option<usize>,
+    keys: Vec<(String, Branch)>,
+    items: Vec<(usize, Branch)>,
+}
+
+impl Paths {
+    /// Adds a path; its number. Equal paths share one.
+    pub fn add<'p>(&mut self, path: impl IntoIterator<Item = Step<'p>>) -> usize {
+        let mut branch = &mut self.root;
+        for step in path {
+            branch = match step {
+                Step::Key(name) => child(&mut branch.keys, |key| key == name, name.to_owned()),
+                Step::Index(index) => child(&mut branch.items, |item| *item == index, index),
+            };
+        }
+        *branch.end.get_or_insert_with(|| {
+            self.len += 1;
+            self.len - 1
+        })
+    }
+
+    /// The value at each path inside `value`, as [`find`] gives it, by the numbers of the paths:
+    /// absent where there is none.
+    pub fn find_all(&self, text: &[u8], value: Span, found: &mut Vec<Span>) {
+        found.clear();
+        found.resize(self.len, Span::default());
+        let is_container = matches!(value.kind, Kind::Object | Kind::Array);
+        if is_container
+            && self.root.walk(text, &mut Scanner::new(text, value.start), found).is_err()
+        {
+            found.fill(Span::default());
+        }
+        if let Some(number) = self.root.end {
+            found[number] = value;
+        }
+    }
+}
+
+/// The branch behind a step, made if there is none yet.
+fn child<S>(branches: &mut Vec<(S, Branch)>, is_it: impl Fn(&S) -> bool, step: S) -> &mut Branch {
+    let at = branches.iter().position(|(step, _)| is_it(step)).unwrap_or_else(|| {
+        branches.push((step, Branch::default()));
+        branches.len() - 1
+    });
+    &mut branches[at].1
+}
+
+impl Branch {
+    /// Walks the value that starts at the next byte, which it consumes.
+    fn walk(
+        &self,
+        text: &[u8],
+        scanner: &mut Scanner<'_>,
+        found: &mut [Span],
+    ) -> Result<(), Fault> {
+        let start = scanner.position();
+        let kind = match scanner.byte()? {
+            b'{' if !self.keys.is_empty() => {
+                scanner.object(|scanner, key| {
+                    match self.keys.iter().find(|(name, _)| key_is(text, key, name)) {
+                        Some((_, branch)) => {
+                            // What an earlier key of that name led to does not count.
+                            branch.forget(found);
+                            branch.walk(text, scanner, found)
+                        }
+                        None => scanner.value().map(drop),
+                    }
+                })?;
+                Kind::Object
+            }
+            b'[' if !self.items.is_empty() => {
+                scanner.array(|scanner, at| {
+                    match self.items.iter().find(|(item, _)| *item == at) {
+                        Some((_, branch)) => branch.walk(text, scanner, found),
+                        None => scanner.value().map(drop),
+                    }
+                })?;
+                Kind::Array
+            }
+            _ => {
+                let span = scanner.value()?;
+                if let Some(number) = self.end {
+                    found[number] = span;
+                }
+                return Ok(());
+            }
+        };
+        if let Some(number) = self.end {
+            found[number] = Span { start, end: scanner.position(), kind, escaped: false };
+        }
+        Ok(())
+    }
+
+    fn forget(&self, found: &mut [Span]) {
+        if let Some(number) = self.end {
+            found[number] = Span::default();
+        }
+        let items = self.items.iter().map(|(_, branch)| branch);
+        self.keys.iter().map(|(_, branch)| branch).chain(items).for_each(|one| one.forget(found));
+    }
 }
 
 /// Whether the key at `key` of `text` is `name`, whatever way it is spelled.
@@ -78,7 +194,10 @@ pub fn key_is(text: &[u8], key: Span, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::json::text::whole_value;
 
     #[test]
     fn finds_by_path() {
@@ -94,5 +213,44 @@ mod tests {
         let path = [Step::Index(1), Step::Key("z")];
         assert_eq!(find(text, whole, path).map(|span| span.start), Some(12));
         assert_eq!(find(text, whole, [Step::Index(2)]), None);
+    }
+
+    /// The text of a value whose keys are few, so that some stand twice.
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec!["1", "null", "\"a\\\"b\"", "\"é\"", "{}", "[]"]);
+        leaf.prop_map(str::to_owned).prop_recursive(4, 24, 4, |inner| {
+            let key = prop::sample::select(vec!["\"a\"", "\"b\"", "\"\\u0061\"", "\"\""]);
+            let member = (key, inner.clone()).prop_map(|(key, value)| format!("{key} :{value} "));
+            prop_oneof![
+                prop::collection::vec(inner, 0..4)
+                    .prop_map(|items| format!("[{}]", items.join(", "))),
+                prop::collection::vec(member, 0..4)
+                    .prop_map(|members| format!("{{{}}}", members.join(","))),
+            ]
+        })
+    }
+
+    fn path() -> impl Strategy<Value = Vec<Step<'static>>> {
+        let key = prop::sample::select(vec!["a", "b", "", "c"]).prop_map(Step::Key);
+        prop::collection::vec(prop_oneof![3 => key, 1 => (0usize..3).prop_map(Step::Index)], 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn one_walk_finds_what_look_ups_find(
+            text in json(), paths in prop::collection::vec(path(), 0..8),
+        ) {
+            let text = text.as_bytes();
+            let (whole, _) = whole_value(text).expect("JSON");
+            let mut tree = Paths::default();
+            let numbers: Vec<usize> =
+                paths.iter().map(|path| tree.add(path.iter().copied())).collect();
+            let mut found = vec![whole; 3];
+            tree.find_all(text, whole, &mut found);
+            for (path, number) in paths.iter().zip(numbers) {
+                let expected = find(text, whole, path.iter().copied()).unwrap_or_default();
+                prop_assert_eq!(found[number], expected, "{:?}", path);
+            }
+        }
     }
 }

@@ -167,22 +167,46 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, Span) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        self.expect(b'{')?;
+        self.elements(b'{', b'}', |scanner, _| {
+            let key = scanner.key()?;
+            member(scanner, key)
+        })
+    }
+
+    /// Walks an array that starts at the next byte. `item` is called with the number of each, from
+    /// 0, at its first byte, and must consume it.
+    ///
+    /// # Errors
+    /// The [`Fault`] that ends the array, or that `item` returns.
+    pub fn array(
+        &mut self,
+        item: impl FnMut(&mut Self, usize) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.elements(b'[', b']', item)
+    }
+
+    #[inline(always)]
+    fn elements(
+        &mut self,
+        opening: u8,
+        closing: u8,
+        mut element: impl FnMut(&mut Self, usize) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.expect(opening)?;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Fault::TooDeep);
         }
         self.space();
-        if self.byte()? == b'}' {
+        if self.byte()? == closing {
             self.at += 1;
         } else {
-            loop {
-                let key = self.key()?;
-                member(self, key)?;
+            for number in 0.. {
+                element(self, number)?;
                 self.space();
                 match self.byte()? {
                     b',' => self.at += 1,
-                    b'}' => {
+                    byte if byte == closing => {
                         self.at += 1;
                         break;
                     }

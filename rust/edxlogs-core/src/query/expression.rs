@@ -33,6 +33,9 @@ mod parse;
 mod tests;
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use crate::json::path::Segment;
 
 pub use error::SyntaxError;
 pub use like::Like;
@@ -40,15 +43,6 @@ pub use parse::{MAX_DEPTH, parse_expression, parse_path};
 
 const KEYWORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
 const CASTS: [Cast; 4] = [Cast::Float64, Cast::Int64, Cast::Bool, Cast::Timestamp];
-
-/// One step of a [`Path`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Segment {
-    /// The value of this key in an object.
-    Key(String),
-    /// The item of an array, counted from 0.
-    Index(usize),
-}
 
 /// The type that a path's value is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +64,7 @@ pub enum Cast {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
     /// At least one; the first is a key.
-    pub segments: Vec<Segment>,
+    pub segments: Arc<[Segment]>,
     /// The type to read the value as; `None` reads it as it is.
     pub cast: Option<Cast>,
 }

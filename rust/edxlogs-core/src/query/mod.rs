@@ -14,6 +14,8 @@ use std::sync::Arc;
 use self::predicate::Predicate;
 use self::projection::Projection;
 use crate::error::{Error, Result};
+use crate::event::paths::EventPaths;
+use crate::input::lines::MAX_LINE_BYTES;
 
 /// What becomes of kept events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +49,35 @@ pub struct Query {
     pub max_line_bytes: usize,
     /// Whether rejected lines are kept.
     pub keep_rejects: bool,
+    paths: EventPaths,
 }
 
 /// Most queries that one scan answers: a bit for each.
 pub const MOST_QUERIES: usize = 62;
 
 impl Query {
+    /// A question to all lines, whatever they need to be read, and without their rejects.
+    pub fn new(predicate: Predicate, projection: Projection, collect: Collect) -> Self {
+        let columns = projection.columns().iter().filter_map(|column| column.expr.path());
+        let paths = EventPaths::new(predicate.paths().into_iter().chain(columns));
+        Self {
+            predicate,
+            projection,
+            collect,
+            check_full: false,
+            strict: false,
+            course_from_context: false,
+            max_line_bytes: MAX_LINE_BYTES,
+            keep_rejects: false,
+            paths,
+        }
+    }
+
+    /// All paths that it asks of events.
+    pub fn paths(&self) -> &EventPaths {
+        &self.paths
+    }
+
     /// One scan for several queries, whose rows `SeveralWriter` tells apart.
     /// How lines are read is taken from the first.
     ///
@@ -63,15 +88,15 @@ impl Query {
             let why = format!("queries: {}: must be 1 to {MOST_QUERIES}", queries.len());
             return Err(Error::config(why));
         };
+        let predicate = Predicate::any(queries.iter().map(|query| &query.predicate));
+        let projection = Projection::of_several(&queries);
         Ok(Self {
-            projection: Projection::of_several(&queries),
-            collect: Collect::Columns,
             check_full: first.check_full,
             strict: first.strict,
             course_from_context: first.course_from_context,
             max_line_bytes: first.max_line_bytes,
             keep_rejects: queries.iter().any(|query| query.keep_rejects),
-            predicate: Predicate::any(queries.iter().map(|query| &query.predicate)),
+            ..Self::new(predicate, projection, Collect::Columns)
         })
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
+use crate::json::path::Segment;
 use crate::query::expression::{
     Comparison, Expression, Like, Literal, Number, Path, parse_expression,
 };
@@ -153,6 +154,13 @@ impl Predicate {
         }
     }
 
+    /// The paths that it looks up.
+    pub(super) fn paths(&self) -> Vec<&Arc<[Segment]>> {
+        let mut paths = Vec::new();
+        self.tests.iter().for_each(|test| test.push_paths(&mut paths));
+        paths
+    }
+
     /// What every selected line must hold.
     pub fn prefilter(&self) -> Prefilter {
         Prefilter::new(&self.tests)
@@ -194,6 +202,26 @@ impl Test {
             }
             Expression::IsNull { path, negated } => negate(negated, Self::IsNull(Expr::new(path))),
         })
+    }
+
+    fn push_paths<'t>(&'t self, paths: &mut Vec<&'t Arc<[Segment]>>) {
+        match self {
+            Self::And(members) | Self::Or(members) => {
+                members.iter().for_each(|member| member.push_paths(paths));
+            }
+            Self::Not(inner) => inner.push_paths(paths),
+            Self::Compare { value, .. }
+            | Self::In { value, .. }
+            | Self::Like { value, .. }
+            | Self::IsNull(value) => paths.extend(value.path()),
+            Self::Site(_)
+            | Self::Course(_)
+            | Self::Org(_)
+            | Self::EventType(_)
+            | Self::EventSource(_)
+            | Self::User { .. }
+            | Self::Time { .. } => {}
+        }
     }
 
     /// True, false, or unknown: what an expression compares with null is unknown, and so is its

@@ -10,13 +10,12 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::error::{Error, Result};
 use crate::event::fields::Field;
-use crate::event::{Event, as_time};
+use crate::event::{Event, as_text, as_time};
 use crate::frame::source::SourceInfo;
-use crate::json::path::Step;
-use crate::json::scanner::{Kind, Span};
-use crate::json::text;
+use crate::json::path::Segment;
+use crate::json::scanner::Span;
 use crate::query::Query;
-use crate::query::expression::{Cast, Path, Segment, parse_path};
+use crate::query::expression::{Cast, Path, parse_path};
 use crate::query::partition::Partitions;
 
 /// Names of the columns that are never written: no path can be called so.
@@ -237,12 +236,20 @@ impl PartialEq for Partitioned {
 impl Expr {
     /// A path of one step without a cast that names a default column is that column.
     pub fn new(path: Path) -> Self {
-        if let ([Segment::Key(name)], None) = (path.segments.as_slice(), path.cast)
+        if let ([Segment::Key(name)], None) = (&path.segments[..], path.cast)
             && let Some(&column) = COLUMNS.iter().find(|column| column.name() == name)
         {
             return Self::Column(column);
         }
         Self::Path(path)
+    }
+
+    /// The path that it looks up.
+    pub(crate) fn path(&self) -> Option<&Arc<[Segment]>> {
+        match self {
+            Self::Path(path) => Some(&path.segments),
+            _ => None,
+        }
     }
 
     /// Its type.
@@ -274,57 +281,31 @@ impl Expr {
                 Value::Int(i64::from(partitions.number(event, place)))
             }
             Self::Wanted => Value::Int(place.wanted as i64),
-            Self::Path(path) => {
-                let steps = path.segments.iter().map(|segment| match segment {
-                    Segment::Key(key) => Step::Key(key),
-                    Segment::Index(index) => Step::Index(*index),
-                });
-                match event.at_path(steps) {
-                    Some((text, span)) => cast(text, span, path.cast),
-                    None => Value::Null,
-                }
-            }
+            Self::Path(path) => match event.at_path(&path.segments) {
+                Some((text, span)) => cast(text, span, path.cast),
+                None => Value::Null,
+            },
         }
     }
 }
 
-fn cast(text: Cow<'_, str>, span: Span, cast: Option<Cast>) -> Value<'_> {
-    if matches!(span.kind, Kind::Absent | Kind::Null) {
-        return Value::Null;
-    }
-    let Some(cast) = cast else {
-        return Value::Text(bare(text, span));
-    };
-    let raw = || match span.kind {
-        Kind::String => text::decode(&text, span),
-        _ => Cow::Borrowed(&text[span.start..span.end]),
+fn cast(text: &str, span: Span, cast: Option<Cast>) -> Value<'_> {
+    let (Some(raw), Some(cast)) = (as_text(text, span), cast) else {
+        return as_text(text, span).into();
     };
     match cast {
-        Cast::Float64 => parse_number(&raw()).map_or(Value::Null, Value::Float),
+        Cast::Float64 => parse_number(&raw).map_or(Value::Null, Value::Float),
         Cast::Int64 => {
-            let raw = raw();
             let whole = |number: f64| number.fract() == 0.0 && number.abs() < 9.0e15;
             let float = || parse_number(&raw).filter(|&n| whole(n)).map(|n| n as i64);
             raw.trim().parse().ok().or_else(float).map_or(Value::Null, Value::Int)
         }
-        Cast::Bool => match &*raw() {
+        Cast::Bool => match &*raw {
             "true" | "True" | "1" => Value::Bool(true),
             "false" | "False" | "0" => Value::Bool(false),
             _ => Value::Null,
         },
-        Cast::Timestamp => as_time(&text, span).map_or(Value::Null, |t| Value::Time(t.micros)),
-    }
-}
-
-/// The text of a span: strings without quotes, decoded; anything else as written.
-fn bare(text: Cow<'_, str>, span: Span) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) if span.kind == Kind::String => text::decode(text, span),
-        Cow::Borrowed(text) => Cow::Borrowed(&text[span.start..span.end]),
-        Cow::Owned(text) if span.kind == Kind::String => {
-            Cow::Owned(text::decode(&text, span).into_owned())
-        }
-        Cow::Owned(text) => Cow::Owned(text[span.start..span.end].to_owned()),
+        Cast::Timestamp => as_time(text, span).map_or(Value::Null, |t| Value::Time(t.micros)),
     }
 }
 
@@ -360,7 +341,7 @@ impl FromStr for OutputColumn {
         let path = parse_path(text)
             .map_err(|error| Error::config(format!("columns: {}", error.pointing_at(text))))?;
         let known = |name: &String| COLUMNS.iter().any(|column| column.name() == name);
-        if let ([Segment::Key(name)], Some(_)) = (path.segments.as_slice(), path.cast)
+        if let ([Segment::Key(name)], Some(_)) = (&path.segments[..], path.cast)
             && known(name)
         {
             let why = format!("column {name}: has a type of its own; leave the cast out");

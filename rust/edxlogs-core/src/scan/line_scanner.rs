@@ -190,7 +190,10 @@ impl<'q> LineScanner<'q> {
     }
 
     /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
-    fn clean<'b>(&mut self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)> {
+    fn clean<'b>(&mut self, trimmed: &'b [u8]) -> Option<(Event<'b>, Oddities)>
+    where
+        'q: 'b,
+    {
         if trimmed[0] != b'{' {
             return None;
         }
@@ -203,7 +206,14 @@ impl<'q> LineScanner<'q> {
         if strict && !shape_mends(&fields, trimmed).is_empty() {
             return None;
         }
-        Some((Event::new(text, fields, self.query.course_from_context), odd))
+        Some((self.event(text, fields), odd))
+    }
+
+    fn event<'b>(&self, text: &'b str, fields: Fields) -> Event<'b>
+    where
+        'q: 'b,
+    {
+        Event::new(text, fields, self.query.course_from_context, self.query.paths())
     }
 
     fn mended(&mut self, line: Line<'_>, events: &[Mended]) -> Result<()> {
@@ -216,7 +226,7 @@ impl<'q> LineScanner<'q> {
             for mend in mended.mends.iter() {
                 self.stats.mends[mend as usize] += 1;
             }
-            let event = Event::new(&mended.text, fields, self.query.course_from_context);
+            let event = self.event(&mended.text, fields);
             let first = !keep;
             let raw = self.query.collect == Collect::RawLines;
             let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
@@ -327,10 +337,8 @@ impl<'q> LineScanner<'q> {
             Some((event, _)) => matches(&event),
             None => match mend(line.bytes) {
                 Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {
-                    Fields::scan(mended.text.as_bytes()).is_ok_and(|(fields, ..)| {
-                        let from_context = self.query.course_from_context;
-                        matches(&Event::new(&mended.text, fields, from_context))
-                    })
+                    Fields::scan(mended.text.as_bytes())
+                        .is_ok_and(|(fields, ..)| matches(&self.event(&mended.text, fields)))
                 }),
                 _ => false,
             },

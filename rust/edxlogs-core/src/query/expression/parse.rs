@@ -1,9 +1,10 @@
 //! Text to syntax tree, or to the place where it went wrong.
 
 use super::{
-    CASTS, Cast, Comparison, Expression, Like, Literal, Number, Path, Segment, SyntaxError,
-    is_keyword, is_name,
+    CASTS, Cast, Comparison, Expression, Like, Literal, Number, Path, SyntaxError, is_keyword,
+    is_name,
 };
+use crate::json::path::Segment;
 
 /// How deep parentheses and `not` may nest; deeper text is refused, so that no stack overflows.
 pub const MAX_DEPTH: usize = 100;
@@ -320,7 +321,7 @@ impl<'t> Parser<'t> {
             }
         }
         let cast = if self.take("::") { Some(self.cast()?) } else { None };
-        Ok(Path { segments, cast })
+        Ok(Path { segments: segments.into(), cast })
     }
 
     fn key(&mut self) -> Result<String, SyntaxError> {

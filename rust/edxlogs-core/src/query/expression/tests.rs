@@ -35,11 +35,11 @@ fn and_binds_more_than_or_and_not_more_than_both() {
 fn a_condition_becomes_its_parts() {
     let compare = Expression::Compare {
         path: Path {
-            segments: vec![
+            segments: Arc::new([
                 Segment::Key("event".to_owned()),
                 Segment::Key("a.\"b".to_owned()),
                 Segment::Index(0),
-            ],
+            ]),
             cast: Some(Cast::Float64),
         },
         op: Comparison::Ge,
@@ -193,7 +193,7 @@ fn any_path() -> impl Strategy<Value = Path> {
     let cast = prop::option::of(prop::sample::select(CASTS.to_vec()));
     (key, prop::collection::vec(segment, 0..3), cast).prop_map(|(first, mut segments, cast)| {
         segments.insert(0, Segment::Key(first));
-        Path { segments, cast }
+        Path { segments: segments.into(), cast }
     })
 }
 

@@ -15,7 +15,8 @@
 //! - What is compared with null is unknown, and so is its opposite: a path that is compared at all
 //!   leads somewhere, and the line holds its keys.
 
-use crate::query::expression::{Comparison, Like, Literal, Segment};
+use crate::json::path::Segment;
+use crate::query::expression::{Comparison, Like, Literal};
 use crate::query::pattern::{PatternSet, longest_run};
 use crate::query::predicate::Test;
 use crate::query::projection::{Column, Expr};

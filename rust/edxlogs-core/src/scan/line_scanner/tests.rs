@@ -7,19 +7,17 @@ use crate::query::predicate::{Conditions, Predicate};
 use crate::query::projection::Projection;
 use crate::scan::{Control, Sink, pipeline};
 
-fn query(event_type: &str) -> Query {
-    let event_types = vec![event_type.to_owned()];
-    let conditions = Conditions { event_types, ..Conditions::default() };
-    Query {
-        predicate: Predicate::new(&conditions).unwrap(),
-        projection: Projection::default(),
-        collect: Collect::Nothing,
-        check_full: false,
-        strict: false,
-        course_from_context: false,
-        max_line_bytes: MAX_LINE_BYTES,
-        keep_rejects: false,
-    }
+fn query(conditions: &Conditions) -> Query {
+    let predicate = Predicate::new(conditions).unwrap();
+    Query::new(predicate, Projection::default(), Collect::Nothing)
+}
+
+fn of_type(event_type: &str) -> Query {
+    query(&Conditions { event_types: vec![event_type.to_owned()], ..Conditions::default() })
+}
+
+fn of_expression(expression: &str) -> Query {
+    query(&Conditions { expressions: vec![expression.to_owned()], ..Conditions::default() })
 }
 
 fn source(name: &str) -> SourceInfo {
@@ -46,15 +44,20 @@ impl Sink for Nowhere {
 
 #[test]
 fn a_prefilter_that_loses_events_is_found_out() {
-    let (played, paused) = (query("play_video"), query("pause_video"));
-    let text = "{\"event_type\": \"play_video\"}\n".repeat(16);
-    for name in ["a.log", "b.log", "tracking.log-20141001.gz"] {
-        let mut scanner = LineScanner::new((&played).into(), Arc::new(source(name)), false);
-        scanner.prefilter = paused.predicate.prefilter();
-        let batch = batch(&text);
-        scanner.find_lines(&batch);
-        let error = scanner.scan(&batch, 1).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Internal(_)), "{name}");
+    let text = "{\"event_type\": \"play_video\", \"event\": {\"code\": 1}}\n".repeat(16);
+    for (asked, lost) in [
+        (of_type("play_video"), of_type("pause_video")),
+        (of_expression("event_type = 'play_video'"), of_expression("event_type = 'pause'")),
+        (of_expression("not event.code is null"), of_expression("event.speed > 1")),
+    ] {
+        for name in ["a.log", "b.log", "tracking.log-20141001.gz"] {
+            let mut scanner = LineScanner::new((&asked).into(), Arc::new(source(name)), false);
+            scanner.prefilter = lost.predicate.prefilter();
+            let batch = batch(&text);
+            scanner.find_lines(&batch);
+            let error = scanner.scan(&batch, 1).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Internal(_)), "{name}");
+        }
     }
 }
 
@@ -66,7 +69,7 @@ fn samples_do_not_depend_on_threads() {
         let (stats, result) = pipeline::scan(
             text.as_bytes(),
             &source("a.log"),
-            &query("pause_video"),
+            &of_type("pause_video"),
             threads,
             &control,
             &mut |_, _| Ok(None),

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::input::lines::{BATCH_BYTES, MAX_LINE_BYTES};
+use crate::input::lines::BATCH_BYTES;
 use crate::query::Collect;
 use crate::query::predicate::{Conditions, Predicate};
 use crate::query::projection::Projection;
@@ -27,16 +27,10 @@ fn text() -> String {
 fn query() -> Query {
     let conditions =
         Conditions { event_types: vec!["play_video".to_owned()], ..Conditions::default() };
-    Query {
-        predicate: Predicate::new(&conditions).unwrap(),
-        projection: Projection::default(),
-        collect: Collect::Lines,
-        check_full: false,
-        strict: false,
-        course_from_context: false,
-        max_line_bytes: MAX_LINE_BYTES,
-        keep_rejects: true,
-    }
+    let predicate = Predicate::new(&conditions).unwrap();
+    let mut query = Query::new(predicate, Projection::default(), Collect::Lines);
+    query.keep_rejects = true;
+    query
 }
 
 /// Keeps what it gets, and fails or panics when it has been called so often.
