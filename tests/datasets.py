@@ -29,6 +29,9 @@ from edxlogs.store import disk
 from edxlogs.store import inputs
 from edxlogs.store import journal
 journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
+if sys.argv[4] == "db":
+    from edxlogs.database import convert
+    convert.READY_BYTES = 1
 kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 steps = 0
 def watcher(name, *paths):
@@ -58,7 +61,11 @@ class Step:
 
 
 def run(
-    *arguments: str | Path, cwd: Path, kill_at: int = -1, group: int = 16
+    *arguments: str | Path,
+    cwd: Path,
+    kill_at: int = -1,
+    group: int = 16,
+    environment: dict[str, str] | None = None,
 ) -> tuple[int, list[Step]]:
     """Run the command with its steps watched; it is killed at one of them, if told.
 
@@ -69,7 +76,7 @@ def run(
     done = forked.run(
         [*forked.PYTHON, "-c", _DRIVER, str(kill_at), str(group), trace, *arguments],
         cwd=cwd,
-        env=os.environ,
+        env={**os.environ, **(environment or {})},
         seconds=commands.SECONDS,
     )
     told = done.stderr.decode()

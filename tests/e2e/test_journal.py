@@ -65,7 +65,7 @@ def test_killed_while_files_get_their_names(
     tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edxlogs import cli
-    from edxlogs.store import journal
+    from edxlogs.store import disk, journal
     from edxlogs.store.file import OutputFile
 
     class KilledError(BaseException):
@@ -93,7 +93,7 @@ def test_killed_while_files_get_their_names(
                 # As the kernel leaves it: nothing is removed, and the lock is gone.
                 monkeypatch.setattr(OutputFile, "discard", let_go)
                 if kill == 3:
-                    self._link()
+                    disk.name_new(self.path, self.target)
                 raise KilledError
             take_name(self)
 
@@ -173,7 +173,9 @@ def test_a_short_run_killed_at_its_end(tmp_path: Path, logs: Path) -> None:
 
 
 def test_another_query_is_refused(tmp_path: Path, logs: Path) -> None:
-    assert run("filter", logs, "-o", "out.csv", "-q", cwd=tmp_path, kill_at=12)[0] < 0
+    steps = run("filter", logs, "-o", "whole.csv", "-q", cwd=tmp_path)[1]
+    heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
+    assert run("filter", logs, "-o", "out.csv", "-q", cwd=tmp_path, kill_at=heads[1])[0] < 0
     done = commands.run("filter", logs, "-o", "out.csv", "--site", "prod", cwd=tmp_path)
     assert done.code == 2
     assert '"sites":["prod"]' in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -98,13 +97,13 @@ def test_stopped_while_a_file_is_begun(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_stopped_while_a_file_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    remove = shutil.rmtree
+    remove = os.rmdir
 
     def removed(*names: Any, **options: Any) -> None:
         signal.raise_signal(signal.SIGTERM)
         remove(*names, **options)
 
-    monkeypatch.setattr(shutil, "rmtree", removed)
+    monkeypatch.setattr(os, "rmdir", removed)
     file = OutputFile(tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
         file.discard()

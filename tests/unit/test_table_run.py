@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
+from edxlogs.database.journal import Records
 from edxlogs.database.package import open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.gpg.process import Gpg
@@ -135,3 +137,34 @@ def test_rejects_are_all_told_by_the_run_that_goes_on(
         account, _ = convert(package, tmp_path / "out", keep_rejects=True, kept=again)
         assert account.total.rejected == whole.total.rejected
         assert again == kept
+
+
+def test_records_are_written_whole_however_little_the_disk_takes_at_once(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_run, "LARGE_BYTES", 1 << 20)
+    write, pwrite = os.write, os.pwrite
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:100])))
+        patch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, bytes(data[:100]), at))
+        with pytest.raises(StopError):
+            convert(package, tmp_path / "out", on_member=stop_after(2))
+    account, _ = convert(package, tmp_path / "out")
+    assert sum(one.earlier for one in account.members) == 2
+
+
+def test_a_record_that_a_kill_cut_off_takes_no_later_one_with_it(
+    package: Path, tmp_path: Path
+) -> None:
+    member = convert(package, tmp_path / "whole")[0].members[0]
+    folder = TableFolder(tmp_path / "out")
+    for key in ("first", "second"):
+        rows = folder.work_path(f"{key}-rows")
+        rows.write_bytes(b"rows")
+        Records(folder).add_ready(key, member, {}, rows, None)
+        if key == "first":
+            folder.journal.write_bytes(folder.journal.read_bytes() + b'{"key": "cut')
+    records = Records(folder)
+    for key in ("first", "second"):
+        assert records.recall(key, member, course_first=False) is not None
+    folder.close(finished=True)

@@ -270,6 +270,8 @@ class TableRun:
         for task in fresh:
             assert task.rows is not None
             self.folder.publish(task.rows, task.output)
+        if fresh or moved:
+            self.folder.sync()
 
     def _moved(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Path]]:
         """Files that have another place since their course is known, and the place before."""

@@ -7,11 +7,8 @@ from inside a package.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Container
 from contextlib import suppress
@@ -22,7 +19,7 @@ from urllib.parse import quote
 from edxlogs import _core
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.stops import put_off
-from edxlogs.store.disk import sync_all
+from edxlogs.store import disk
 from edxlogs.text import shown
 
 _WORK = ".tables.edxlogs"
@@ -111,44 +108,13 @@ class TableFolder:
 
     def _claim(self) -> int:
         """Make the hidden folder ours."""
-        lock: int | None = None
         try:
-            self._make_folder(self.target)
-            with suppress(FileExistsError):
-                os.mkdir(self._work, 0o700)
-            status = os.lstat(self._work)
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-                raise ConfigError(
-                    f"output: {self.name}: {_WORK} in it is not edxlogs' own; remove it, or name"
-                    " another folder"
-                )
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(self._work / "lock", flags, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if lock is not None:
-                os.close(lock)
-            raise OutputError(
-                f"output: {self.name}: another edxlogs is writing to it; wait for it, or name"
-                " another folder"
-            ) from None
+            disk.make_folders(self.target, disk.folder_mode(self.mode))
         except (FileExistsError, NotADirectoryError):
             raise ConfigError(f"output: {self.name}: is no folder; name another") from None
         except OSError as error:
-            if lock is not None:
-                os.close(lock)
             raise self._cannot(error) from error
-        return lock
-
-    def _make_folder(self, path: Path) -> None:
-        searchable = self.mode | (self.mode & 0o444) >> 2
-        for folder in (*reversed(path.parents), path):
-            if not folder.is_dir():
-                with suppress(FileExistsError):
-                    os.mkdir(folder, 0o700)
-                    os.chmod(folder, searchable | 0o700)
-                if not folder.is_dir():
-                    raise NotADirectoryError
+        return disk.claim(self._work, self.name, "folder")
 
     def _cannot(self, error: OSError) -> OutputError:
         return cannot_write(self.name, error)
@@ -171,8 +137,8 @@ class TableFolder:
         """
         try:
             for path in self._work.iterdir():
-                if path.name not in ("lock", "journal") and path.name not in names:
-                    _remove(path)
+                if path.name not in (disk.LOCK, "journal") and path.name not in names:
+                    disk.remove(path)
         except OSError as error:
             raise self._cannot(error) from error
 
@@ -184,7 +150,7 @@ class TableFolder:
         """
         path = self._work / name
         try:
-            _remove(path)
+            disk.remove(path)
         except OSError as error:
             raise self._cannot(error) from error
         return path
@@ -214,7 +180,7 @@ class TableFolder:
             OutputError: it cannot be.
         """
         try:
-            sync_all(self.target)
+            disk.sync_all(self.target)
         except OSError as error:
             raise self._cannot(error) from error
 
@@ -227,24 +193,16 @@ class TableFolder:
         """
         target = self.target / relative
         try:
-            self._make_folder(target.parent)
+            self._make_folders(target.parent)
             if work.is_dir():
                 self._publish_folder(work, target)
                 return
-            os.chmod(work, self.mode)
+            disk.set_mode(work, self.mode)
             if self.overwrite:
-                os.rename(work, target)
+                disk.rename(work, target)
                 return
-            try:
-                os.link(work, target)
-            except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
-                    raise
-                if os.path.lexists(target):
-                    raise FileExistsError from None
-                os.rename(work, target)
-                return
-            os.unlink(work)
+            disk.name_new(work, target)
+            disk.unlink(work)
         except FileExistsError:
             raise self._exists(relative) from None
         except OSError as error:
@@ -260,11 +218,11 @@ class TableFolder:
         source, target = self.target / earlier, self.target / relative
         self.refuse(relative)
         try:
-            self._make_folder(target.parent)
+            self._make_folders(target.parent)
             if os.path.lexists(target):
-                _remove(source)
+                disk.remove(source)
             else:
-                os.rename(source, target)
+                disk.rename(source, target)
             with suppress(OSError):
                 os.removedirs(source.parent)
         except OSError as error:
@@ -272,14 +230,17 @@ class TableFolder:
 
     def _publish_folder(self, work: Path, target: Path) -> None:
         for folder, _, files in os.walk(work):
-            os.chmod(folder, self.mode | (self.mode & 0o444) >> 2 | 0o700)
+            disk.set_mode(Path(folder), disk.folder_mode(self.mode))
             for name in files:
-                os.chmod(os.path.join(folder, name), self.mode)
+                disk.set_mode(Path(folder, name), self.mode)
         if os.path.lexists(target):
             if not self.overwrite or not target.is_dir() or target.is_symlink():
                 raise FileExistsError
-            os.rename(target, self._work / f"{work.name}-old")
-        os.rename(work, target)
+            disk.rename(target, self._work / f"{work.name}-old")
+        disk.rename(work, target)
+
+    def _make_folders(self, folder: Path) -> None:
+        disk.make_folders(folder, disk.folder_mode(self.mode), below=self.target)
 
     def close(self, *, finished: bool) -> None:
         """Remove all that is not published, but what a further run can go on with.
@@ -290,8 +251,9 @@ class TableFolder:
         with put_off():
             if self._lock >= 0:
                 if finished or not self.journal.exists():
-                    shutil.rmtree(self._work, ignore_errors=True)
-                os.close(self._lock)
+                    disk.release(self._lock, self._work)
+                else:
+                    os.close(self._lock)
                 self._lock = -1
 
     def __enter__(self) -> Self:
@@ -299,9 +261,3 @@ class TableFolder:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(finished=kind is None)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)

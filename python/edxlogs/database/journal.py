@@ -21,6 +21,7 @@ from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, RowCounts
 from edxlogs.database.folder import TableFolder, state_of
 from edxlogs.errors import ConfigError, OutputError, cannot_write
+from edxlogs.store import disk
 from edxlogs.text import shown
 
 Record = dict[str, Any]
@@ -53,7 +54,7 @@ class Records:
     def __init__(self, folder: TableFolder) -> None:
         self._folder = folder
         self._path = folder.target / FOLDER / _NAME
-        records = _read(self._path)
+        records, _ = _read(self._path)
         if any("/course=" in f"/{one.get('output')}" for one in records.values()):
             raise ConfigError(
                 f"output: {folder.name}: holds tables of an older edxlogs, in folders course=…;"
@@ -66,7 +67,7 @@ class Records:
             for key, one in records.items()
             if key not in self._packages and self._is_there(one)
         }
-        self._ready = _read(folder.journal)
+        self._ready, self._ready_bytes = _read(folder.journal)
         self._lock = threading.Lock()
 
     def rejects(self, key: str) -> Path:
@@ -169,15 +170,14 @@ class Records:
             OutputError: they cannot be.
         """
         record = {**_record(key, account, courses), "size": rows.stat().st_size}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         try:
             for path in (rows, rejects):
                 if path is not None and path.exists():
-                    _sync(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                    disk.sync_file(path)
             with self._lock:
-                descriptor = os.open(self._folder.journal, flags, 0o600)
-                os.write(descriptor, orjson.dumps(record) + b"\n")
-                _sync(descriptor)
+                disk.append(self._folder.journal, self._ready_bytes, line)
+                self._ready_bytes += len(line)
         except OSError as error:
             raise cannot_write(self._folder.name, error) from error
 
@@ -229,17 +229,9 @@ class Records:
         if not records:
             return
         lines = b"".join(orjson.dumps(one) + b"\n" for one in records)
-        made = self._path.with_name(f".{_NAME}")
         try:
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            made.unlink(missing_ok=True)
-            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(lines)
-                file.flush()
-                os.fsync(descriptor)
-            made.chmod(self._folder.mode)
-            made.rename(self._path)
+            disk.make_folder(self._path.parent)
+            disk.replace(self._path, lines, self._folder.mode)
         except OSError as error:
             raise cannot_write(shown(str(self._path)), error) from error
 
@@ -250,8 +242,8 @@ class Records:
             return False
         if path != kept:
             try:
-                kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                path.rename(kept)
+                disk.make_folders(kept.parent)
+                disk.rename(path, kept)
             except OSError as error:
                 raise cannot_write(self._folder.name, error) from error
         return True
@@ -262,21 +254,17 @@ def _record(key: str, account: MemberAccount, courses: dict[str, int]) -> Record
     return {"key": key, "counts": asdict(account.counts), "courses": courses, **kept}
 
 
-def _sync(descriptor: int) -> None:
-    """Have a file on disk, and close it."""
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _read(path: Path) -> tuple[dict[str, Record], int]:
+    """Records by their keys, and how many bytes they are.
 
-
-def _read(path: Path) -> dict[str, Record]:
-    """Records by their keys; a line that was cut off, and all after it, is as if never written."""
+    A line that was cut off, and all after it, is as if never written.
+    """
     records: dict[str, Record] = {}
+    size = 0
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
-        return records
+        return records, size
     except OSError as error:
         raise OutputError(f"output: {shown(str(path))}: {error.strerror}; remove it") from error
     for line in lines:
@@ -285,4 +273,5 @@ def _read(path: Path) -> dict[str, Record]:
             records[record["key"]] = record
         except (ValueError, KeyError, TypeError):
             break
-    return records
+        size += len(line) + 1
+    return records, size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -235,7 +234,7 @@ class DatasetTarget:
             return []
         staged = self.store.new / f"rejects-{one.number}"
         try:
-            descriptor = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = disk.make_file(staged)
             with open(descriptor, "rb") as file:
                 part.copy_rejects(descriptor)
                 file.seek(0)

@@ -7,7 +7,6 @@ and synced before its object takes its name; one that a crash cut off is cut awa
 from __future__ import annotations
 
 import datetime
-import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
+
+from edxlogs.store import disk
 
 SCHEMA_VERSION = 1
 NAME = "objects.jsonl"
@@ -90,9 +91,12 @@ class Manifest:
         self._descriptor = -1
         if folder < 0:
             return
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if writable else os.O_RDONLY
         try:
-            descriptor = os.open(NAME, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            if writable:
+                descriptor = disk.open_file(NAME, at=folder, appends=True)
+            else:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                descriptor = os.open(NAME, flags, dir_fd=folder)
         except FileNotFoundError:
             if writable:
                 raise
@@ -134,14 +138,9 @@ class Manifest:
         """
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
         with self._lock:
-            end = os.fstat(self._descriptor).st_size
-            written = os.write(self._descriptor, line)
-            if written < len(line):
-                # A disk that fills up takes a part of a line.
-                os.ftruncate(self._descriptor, end)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            disk.add(self._descriptor, line)
             self._records[record.key] = record
-        os.fdatasync(self._descriptor)
+        disk.sync(self._descriptor)
 
     def __iter__(self) -> Iterator[Record]:
         return iter(list(self._records.values()))

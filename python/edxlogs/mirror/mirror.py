@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import datetime
 import errno
-import fcntl
 import os
 import shutil
 import stat
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -22,10 +20,11 @@ from edxlogs.errors import ConfigError, OutputError
 from edxlogs.mirror.manifest import Manifest, Record
 from edxlogs.mirror.part import Part, Parts
 from edxlogs.s3.client import S3Object
+from edxlogs.store import disk
 from edxlogs.text import shown
 
 RECORDS = "_edxlogs"
-_LOCK, _PARTS = "lock", "parts"
+_PARTS = "parts"
 _LONGEST_NAME = 255
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -80,7 +79,7 @@ class Mirror:
     ) -> None:
         self._path = Path(path)
         self._mode = mode
-        self._folder_mode = 0o700 | mode | (mode >> 2 & 0o111)
+        self._folder_mode = disk.folder_mode(mode)
         self._lock = threading.Lock()
         self._changed: set[str] = set()
         self._top = self._records = self._hidden = self._held = -1
@@ -96,14 +95,10 @@ class Mirror:
             if writable:
                 # Parents as the system makes them; the folder itself as its files are.
                 os.makedirs(self._path.parent, exist_ok=True)
-                with suppress(FileExistsError):
-                    os.mkdir(self._path, self._folder_mode)
+                disk.make_folder(self._path, self._folder_mode)
             self._open_folders(writable)
             if writable:
-                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._held = os.open(_LOCK, flags, 0o600, dir_fd=self._records)
-                # The kernel gives it back, however this process ends.
-                fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._held = disk.lock(disk.LOCK, at=self._records)
                 self._parts = Parts(self._hidden)
             self.manifest = Manifest(self._records, writable=writable)
         except NotADirectoryError:
@@ -133,17 +128,12 @@ class Mirror:
         descriptor = os.dup(self._top)
         try:
             for name in names:
-                made = False
                 if make:
-                    with suppress(FileExistsError):
-                        os.mkdir(name, 0o700, dir_fd=descriptor)
-                        made = True
+                    disk.make_folder(name, self._folder_mode, at=descriptor)
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 below = os.open(name, flags, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = below
-                if made:
-                    os.fchmod(descriptor, self._folder_mode)
         except BaseException:
             os.close(descriptor)
             raise
@@ -232,7 +222,7 @@ class Mirror:
             with self._lock:
                 if not replace and _exists(name, folder):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                os.rename(part.name, name, src_dir_fd=self._hidden, dst_dir_fd=folder)
+                disk.rename(part.name, name, at=self._hidden, target_at=folder)
                 self._changed.add(source.key.rpartition("/")[0])
             part.forget()
         except OSError as error:
@@ -270,7 +260,7 @@ class Mirror:
             try:
                 folder = self._folder(tuple(key.split("/")) if key else (), make=False)
                 try:
-                    os.fsync(folder)
+                    disk.sync(folder)
                 finally:
                     os.close(folder)
             except OSError as error:

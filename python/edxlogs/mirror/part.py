@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from edxlogs.s3.client import S3Object
+from edxlogs.store import disk
 
 SCHEMA_VERSION = 1
 FLUSH_BYTES = 64 << 20  # what a crash of the machine can cost of a transfer
@@ -45,7 +46,7 @@ class Parts:
             for name in names:
                 if name.endswith(_PART):
                     _cut_back(folder, name)
-            _write(folder, _BOOT, (started or "").encode(), sync=True)
+            disk.replace_at(_BOOT, (started or "").encode(), at=folder, synced=True)
         for name in names:
             self._there.setdefault(name.partition("-")[0], []).append(name)
 
@@ -59,8 +60,7 @@ class Parts:
         stem = f"{place}-{_hash(source.etag, str(source.size))}"
         for name in self._there.pop(place, []):
             if name not in (stem + _PART, stem + _NOTE):
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=self._folder)
+                disk.unlink(name, at=self._folder)
         return Part(self._folder, stem, source)
 
 
@@ -77,8 +77,7 @@ class Part:
         self._folder = folder
         self._note = stem + _NOTE
         self._source = source
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self.name, flags, 0o600, dir_fd=folder)
+        self._descriptor = disk.open_file(self.name, at=folder, appends=True)
         self.size = self._flushed = os.fstat(self._descriptor).st_size
         if self.size > source.size:
             self.reset()
@@ -95,14 +94,14 @@ class Part:
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
-        _write_all(self._descriptor, data)
+        disk.write_all(self._descriptor, data)
         self.size += len(data)
         if self.size - self._flushed >= FLUSH_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         """Bring the bytes to disk, and say so."""
-        os.fdatasync(self._descriptor)
+        disk.sync(self._descriptor)
         self._flushed = self.size
         note = {
             "schema_version": SCHEMA_VERSION,
@@ -112,13 +111,14 @@ class Part:
             "size": self._source.size,
             "flushed": self._flushed,
         }
-        _write(self._folder, self._note, orjson.dumps(note))
+        # A note that is lost costs what was flushed; one that is torn reads as none.
+        disk.replace_at(self._note, orjson.dumps(note), at=self._folder, synced=False)
 
     def finish(self, mode: int, modified_ns: int) -> None:
         """Bring the bytes to disk, with the permissions and time of the file that they become."""
         os.fchmod(self._descriptor, mode)
         os.utime(self._descriptor, ns=(modified_ns, modified_ns))
-        os.fsync(self._descriptor)
+        disk.sync(self._descriptor)
 
     def reset(self) -> None:
         """Let no byte count."""
@@ -129,8 +129,7 @@ class Part:
     def forget(self) -> None:
         """Remove the note, if there is one."""
         if self._flushed:
-            with suppress(FileNotFoundError):
-                os.unlink(self._note, dir_fd=self._folder)
+            disk.unlink(self._note, at=self._folder)
 
     def close(self) -> None:
         """Close the file; its bytes stay. May be called twice."""
@@ -161,7 +160,7 @@ def _cut_back(folder: int, name: str) -> None:
     descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.ftruncate(descriptor, min(flushed, os.fstat(descriptor).st_size))
-        os.fsync(descriptor)
+        disk.sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -174,22 +173,3 @@ def _read(folder: int, name: str) -> bytes:
             return file.read()
     except OSError:
         return b""
-
-
-def _write(folder: int, name: str, content: bytes, *, sync: bool = False) -> None:
-    """Put a small file in the place of another, whole."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(f"{name}.new", flags, 0o600, dir_fd=folder)
-    try:
-        _write_all(descriptor, content)
-        if sync:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -1,22 +1,37 @@
-"""What a publication does to the disk, step by step.
+"""What is done to the disk, step by step: made, locked, written, linked, synced, renamed, removed.
 
-Datasets and their manifests change the disk through these functions alone, so that the order of
-their steps can be watched, broken off and checked: see `watch`.
+Datasets, single files, tables and mirrors change the disk through these functions alone, so that
+the order of their steps can be watched, broken off and checked: see `watch`. Only the rows
+themselves are written by the core, to files whose places are given here.
+
+A place is a path, or a name in a folder that is open (`at`), so that no link is followed to it.
+Whatever is made is its owner's alone until it has the mode it is to have; what a kill left with
+less than that gets the rest when it is found.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edxlogs import _core
+from edxlogs.errors import ConfigError, OutputError, cannot_write
+from edxlogs.text import shown
 
+_Place = str | os.PathLike[str]
 _Watcher = Callable[..., None]
 _watcher: _Watcher | None = None
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+_OPENS = os.O_NOFOLLOW | os.O_CLOEXEC
+_ATTEMPTS = 8  # to lock a file that others remove
+LOCK = "lock"
 
 
 @contextmanager
@@ -30,9 +45,207 @@ def watch(watcher: _Watcher) -> Iterator[None]:
         _watcher = before
 
 
-def _step(name: str, *paths: Path) -> None:
+def _step(name: str, *places: _Place, at: int | None = None) -> None:
     if _watcher is not None:
-        _watcher(name, *paths)
+        _watcher(name, *(_seen(place, at) for place in places))
+
+
+def _seen(place: _Place, at: int | None) -> Path:
+    """A place as a path, for who watches."""
+    return (
+        Path(place)
+        if at is None or _watcher is None
+        else Path(os.readlink(f"/proc/self/fd/{at}"), place)
+    )
+
+
+def folder_mode(mode: int) -> int:
+    """Permissions of a folder whose files have that mode: who may read them may enter it."""
+    return 0o700 | mode | (mode & 0o444) >> 2
+
+
+def make_folder(place: _Place, mode: int = 0o700, *, at: int | None = None) -> None:
+    """Make a folder; if it is there and ours, it gets what it lacks of the mode.
+
+    Raises:
+        OSError: it cannot be made; NotADirectoryError: something else stands there.
+    """
+    try:
+        status = os.stat(place, dir_fd=at, follow_symlinks=at is None)
+    except FileNotFoundError:
+        _step("make-folder", place, at=at)
+        with suppress(FileExistsError):
+            os.mkdir(place, 0o700, dir_fd=at)
+        status = os.stat(place, dir_fd=at, follow_symlinks=at is None)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    _widen(place, mode, at)
+
+
+def make_folders(folder: Path, mode: int = 0o700, below: Path | None = None) -> None:
+    """Make a folder, and those above it that are not there.
+
+    It, and those between it and `below`, get what they lack of the mode; those above stay.
+
+    Raises:
+        OSError: it cannot be made; NotADirectoryError: something else stands there.
+    """
+    line = [folder]
+    for one in folder.parents:
+        if one == below or (below is None and one.is_dir()):
+            break
+        line.append(one)
+    for one in reversed(line):
+        make_folder(one, mode)
+
+
+def _widen(place: _Place, mode: int, at: int | None = None) -> None:
+    """Give what is ours the permissions that it lacks of a mode; what it has beyond them stays."""
+    status = os.stat(place, dir_fd=at, follow_symlinks=False)
+    has = stat.S_IMODE(status.st_mode)
+    if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or has | mode == has:
+        return
+    _step("set-mode", place, at=at)
+    os.chmod(place, has | mode, dir_fd=at)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Give a file its mode, whatever it has."""
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        _step("set-mode", path)
+        os.chmod(path, mode)
+
+
+def make_file(place: _Place, *, at: int | None = None) -> int:
+    """Make a file, its owner's alone, that must not be there; the descriptor to write and read it.
+
+    Raises:
+        OSError: it cannot be made; FileExistsError: it is there.
+    """
+    _step("make", place, at=at)
+    return _open(place, at, os.O_EXCL)
+
+
+def open_file(place: _Place, *, at: int | None = None, appends: bool = False) -> int:
+    """Open a file to write and read it; it is made, its owner's alone, if it is not there.
+
+    Raises:
+        OSError: it cannot be opened or made.
+    """
+    _step("open", place, at=at)
+    return _open(place, at, os.O_APPEND if appends else 0)
+
+
+def _open(place: _Place, at: int | None = None, more: int = 0) -> int:
+    flags = os.O_RDWR | os.O_CREAT | _OPENS | more
+    try:
+        descriptor = os.open(place, flags, 0o600, dir_fd=at)
+    except PermissionError:
+        with suppress(FileNotFoundError):
+            _widen(place, 0o600, at)  # a kill came before it had its mode
+        descriptor = os.open(place, flags, 0o600, dir_fd=at)
+    return _owned(descriptor)
+
+
+def _owned(descriptor: int) -> int:
+    """See that its owner may read and write a file, whatever the umask took."""
+    try:
+        status = os.fstat(descriptor)
+        has = stat.S_IMODE(status.st_mode)
+        if has | 0o600 != has and status.st_uid == os.geteuid():
+            os.fchmod(descriptor, has | 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def lock(place: _Place, *, at: int | None = None) -> int:
+    """Make and lock a file until the descriptor is closed, which the kernel does for the dead.
+
+    A lock counts only if the file is still the one at that place: who held it may have removed it.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: it cannot be made or locked.
+    """
+    for _ in range(_ATTEMPTS):
+        descriptor = open_file(place, at=at)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                there = os.stat(place, dir_fd=at, follow_symlinks=False)
+                if os.path.samestat(os.fstat(descriptor), there):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def claim(folder: Path, name: str, what: str, mode: int = 0o700) -> int:
+    """Make a folder of our own, and keep other runs out of it until the descriptor is closed.
+
+    Args:
+        folder: a hidden one.
+        name: of the output, as messages call it.
+        what: the output is: a file, or the like.
+        mode: of the folder.
+
+    Raises:
+        OutputError: another run has it, or the file system has no locks.
+        ConfigError: what stands there is not edxlogs' own.
+    """
+    try:
+        with suppress(NotADirectoryError):
+            make_folder(folder, mode)
+        status = os.lstat(folder)
+        # What lies in it is removed: it must be a folder that edxlogs made here.
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise ConfigError(
+                f"output: {name}: {shown(folder.name)} of it is not edxlogs' own; remove it, or"
+                f" name another {what}"
+            )
+        return lock(folder / LOCK)
+    except BlockingIOError:
+        raise OutputError(
+            f"output: {name}: another edxlogs is writing it; wait for it, or name another {what}"
+        ) from None
+    except OSError as error:
+        raise cannot_write(name, error) from error
+
+
+def release(descriptor: int, folder: Path, *last: str) -> None:
+    """Remove a folder that was claimed, and let others make it anew.
+
+    What the names in `last` are of goes after the rest, in that order, and then the lock: whoever
+    gets in finds nothing that is still to be removed.
+    """
+    with suppress(OSError):  # the next run removes what is left
+        for left in (*(name for name in os.listdir(folder) if name not in (*last, LOCK)), *last):
+            remove(folder / left)
+        unlink(folder / LOCK)
+        os.rmdir(folder)
+    os.close(descriptor)
+
+
+def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
+    """Write all of `content`, where the descriptor stands or at an offset.
+
+    Raises:
+        OSError: the disk takes no more; a part of it may be written.
+    """
+    left = memoryview(content)
+    while left:
+        written = (
+            os.write(descriptor, left)
+            if offset is None
+            else os.pwrite(descriptor, left, offset + len(content) - len(left))
+        )
+        if written == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[written:]
 
 
 def append(path: Path, end: int, content: bytes) -> None:
@@ -41,22 +254,30 @@ def append(path: Path, end: int, content: bytes) -> None:
     What stood there or beyond is gone: a crash left it.
     """
     _step("append", path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = _open(path)
     try:
         os.ftruncate(descriptor, end)
-        at = end
-        for piece in (content[: len(content) // 2], content[len(content) // 2 :]):
-            while piece:
-                written = os.pwrite(descriptor, piece, at)
-                if written == 0:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                at += written
-                piece = piece[written:]
+        half = len(content) // 2
+        for at, piece in ((end, content[:half]), (end + half, content[half:])):
+            write_all(descriptor, piece, at)
             _step("append-half", path)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def add(descriptor: int, content: bytes) -> None:
+    """Write `content` to the end of an open file, all of it or nothing.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    end = os.fstat(descriptor).st_size
+    try:
+        write_all(descriptor, content)
+    except OSError:
+        os.ftruncate(descriptor, end)
+        raise
 
 
 def write(path: Path, content: bytes) -> None:
@@ -66,50 +287,127 @@ def write(path: Path, content: bytes) -> None:
     append(path, 0, content)
 
 
-def rename(path: Path, target: Path) -> None:
-    """Give a file its name; what had it before is gone."""
-    _step("rename", path, target)
-    os.rename(path, target)
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Put a small file in the place of another: a crash leaves the one or the other, whole.
+
+    When this returns, it is on disk under its name.
+    """
+    new = path.with_name(f"{path.name}.new")
+    write(new, content)
+    os.chmod(new, mode)
+    rename(new, path)
+    sync_folder(path.parent)
+
+
+def replace_at(name: str, content: bytes, *, at: int, synced: bool) -> None:
+    """Put a small file of ours in the place of another in an open folder, whole.
+
+    Unless `synced`, a crash of the machine may leave neither.
+    """
+    new = f"{name}.new"
+    _step("write", new, at=at)
+    descriptor = _open(new, at, os.O_TRUNC)
+    try:
+        write_all(descriptor, content)
+        if synced:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    rename(new, name, at=at, target_at=at)
+    if synced:
+        os.fsync(at)
+
+
+def rename(
+    place: _Place, target: _Place, *, at: int | None = None, target_at: int | None = None
+) -> None:
+    """Give a file its name; what had it before is gone. Its folder is still to be synced."""
+    _step("rename", _seen(place, at), _seen(target, target_at))
+    os.rename(place, target, src_dir_fd=at, dst_dir_fd=target_at)
+
+
+def name_new(path: Path, target: Path) -> None:
+    """Give a file a name that no other has; it keeps the one it had, where a file can have two.
+
+    Raises:
+        FileExistsError: there is such a file.
+        OSError: it cannot be done.
+    """
+    _step("link", path, target)
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        os.rename(path, target)
+
+
+def publish(path: Path, target: Path, mode: int, *, overwrite: bool) -> None:
+    """Give a file its mode and its name, which is on disk when this returns.
+
+    Raises:
+        FileExistsError: there is such a file, and it must not be replaced.
+        OSError: it cannot be done.
+    """
+    set_mode(path, mode)
+    if overwrite:
+        rename(path, target)
+    else:
+        name_new(path, target)
+    sync_folder(target.parent)
 
 
 def link_or_copy(path: Path, target: Path) -> None:
     """Give a file a second name, or, where the file system can't, a copy."""
+    _step("link", path, target)
     try:
         os.link(path, target)
     except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+        if error.errno not in (*_NO_LINKS, errno.EXDEV):
             raise
         shutil.copyfile(path, target)
 
 
-def unlink(path: Path) -> None:
+def unlink(place: _Place, *, at: int | None = None) -> None:
     """Remove a file, unless it is gone already."""
-    _step("unlink", path)
-    path.unlink(missing_ok=True)
+    _step("unlink", place, at=at)
+    with suppress(FileNotFoundError):
+        os.unlink(place, dir_fd=at)
 
 
-def folder_mode(mode: int) -> int:
-    """Permissions of a folder whose files have that mode: who may read them may enter it."""
-    return mode | (mode & 0o444) >> 2
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, unless it is gone already."""
+    if path.is_dir() and not path.is_symlink():
+        _step("remove", path)
+        shutil.rmtree(path)
+    else:
+        unlink(path)
 
 
-def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Make a folder, and those above it, of that mode: its owner's alone unless told."""
-    if folder.is_dir():
-        return
-    _step("make-folder", folder)
-    missing = [folder]
-    while not missing[-1].parent.is_dir():
-        missing.append(missing[-1].parent)
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        one.chmod(mode)
+def sync(descriptor: int) -> None:
+    """Wait until the content of an open file, or the names in an open folder, are on disk."""
+    _step("sync", f"/proc/self/fd/{descriptor}")
+    os.fsync(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file is on disk."""
+    _step("sync", path)
+    _sync(path, 0)
 
 
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on disk."""
     _step("sync-folder", folder)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

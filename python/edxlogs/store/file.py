@@ -6,8 +6,6 @@ turn, and takes its name by one rename when everything is written.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -17,9 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, OutputError, cannot_write
+from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.sources.source import Source
 from edxlogs.stops import put_off
+from edxlogs.store import disk
 from edxlogs.text import shown
 
 STDOUT = "-"
@@ -155,44 +154,20 @@ class OutputFile:
 
     def _claim(self) -> int:
         """Make the hidden folder ours; what a run that was killed left in it is removed."""
-        name = self.name
-        lock: int | None = None
+        lock = disk.claim(self._folder, self.name, "file")
         try:
-            with suppress(FileExistsError):
-                os.mkdir(self._folder, 0o700)
-            status = os.lstat(self._folder)
-            # What lies in it is deleted below: it must be a folder that edxlogs made here.
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-                raise ConfigError(
-                    f"output: {name}: {shown(self._folder.name)} beside it is not edxlogs' own;"
-                    " remove it, or name another file"
-                )
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(self._folder / "lock", flags, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not _is_at(lock, self._folder / "lock"):
-                # Whoever held it has removed it since, and another may have made a new one.
-                raise BlockingIOError
             for left in os.listdir(self._folder):
-                if left not in ("lock", _JOURNAL):
-                    os.unlink(self._folder / left)
-        except BlockingIOError:
-            if lock is not None:
-                os.close(lock)
-            raise OutputError(
-                f"output: {name}: another edxlogs is writing it; wait for it, or name another file"
-            ) from None
+                if left not in (disk.LOCK, _JOURNAL):
+                    disk.unlink(self._folder / left)
         except OSError as error:
-            if lock is not None:
-                os.close(lock)
-            raise cannot_write(name, error) from error
+            os.close(lock)
+            raise cannot_write(self.name, error) from error
         return lock
 
     def create(self) -> int:
         """Make the file; a descriptor that is ours, and on disk when the file is published."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            self._descriptor = os.open(self.path, flags, 0o600)
+            self._descriptor = disk.make_file(self.path)
         except OSError as error:
             raise cannot_write(self.name, error) from error
         return self._descriptor
@@ -201,8 +176,7 @@ class OutputFile:
         """Make the file with all of its content."""
         descriptor = self.create()
         try:
-            with open(descriptor, "wb", closefd=False) as stream:
-                stream.write(content)
+            disk.write_all(descriptor, content)
         except OSError as error:
             raise cannot_write(self.name, error) from error
 
@@ -243,12 +217,7 @@ class OutputFile:
         """
         self.store()
         try:
-            os.chmod(self.path, self._mode)
-            if self._overwrite:
-                os.rename(self.path, self.target)
-            else:
-                self._link()
-            _sync_folder(self.target.parent)
+            disk.publish(self.path, self.target, self._mode, overwrite=self._overwrite)
             self.keeps_journal = False
         except FileExistsError:
             raise ConfigError(
@@ -258,29 +227,16 @@ class OutputFile:
         except OSError as error:
             raise cannot_write(self.name, error) from error
 
-    def _link(self) -> None:
-        """Rename without replacing; plain rename where the file system has no hard links."""
-        try:
-            os.link(self.path, self.target)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
-                raise
-            if os.path.lexists(self.target):
-                raise FileExistsError from None
-            os.rename(self.path, self.target)
-
     def discard(self) -> None:
         """Remove all that is not published. May be called twice."""
         with put_off():
             if self._lock >= 0:
                 if self.keeps_journal:
                     with suppress(OSError):  # the next run removes it
-                        self.path.unlink(missing_ok=True)
+                        disk.unlink(self.path)
+                    os.close(self._lock)
                 else:
-                    shutil.rmtree(self._folder, ignore_errors=True)
-                os.close(self._lock)
+                    disk.release(self._lock, self._folder, _JOURNAL, self.path.name)
                 self._lock = -1
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -291,21 +247,6 @@ class OutputFile:
 
     def __exit__(self, *_: object) -> None:
         self.discard()
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_output(

@@ -181,8 +181,7 @@ class Journal:
         try:
             if account.counts.rejected:
                 made.append(f"{number}.{_REJECTS}")
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                descriptor = os.open(store.new / made[-1], flags, 0o600)
+                descriptor = disk.make_file(store.new / made[-1])
                 try:
                     part.copy_rejects(descriptor)
                 finally:
@@ -193,7 +192,7 @@ class Journal:
             kept = part.keep(store.new / str(number))
             if kept != "nothing":
                 made.append(f"{number}.{kept}")
-                os.rename(store.new / str(number), store.new / made[-1])
+                disk.rename(store.new / str(number), store.new / made[-1])
             sizes = [(store.new / name).stat().st_size for name in made]
         except OSError as error:
             raise cannot_write(self._file.name, error) from error

@@ -9,10 +9,8 @@ it: bytes beyond those that count are what a crash left, and the next commit wri
 from __future__ import annotations
 
 import datetime
-import fcntl
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,13 +19,13 @@ from typing import Any, Self
 import orjson
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, OutputError, cannot_write
+from edxlogs.errors import ConfigError, OutputError
 from edxlogs.store import disk
 from edxlogs.text import shown
 
 SCHEMA_VERSION = 1
 
-_HEAD, _SEGMENTS, _LOCK = "head", "segments", "lock"
+_HEAD, _SEGMENTS = "head", "segments"
 _START = hashlib.sha256(b"edxlogs manifest").hexdigest()
 
 
@@ -198,25 +196,8 @@ class Manifest:
             OutputError: another run has it, or the file system has no locks.
             ConfigError: the folder is not edxlogs' own.
         """
-        try:
-            disk.make_folder(self.folder, disk.folder_mode(self._mode))
-            status = os.lstat(self.folder)
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-                raise ConfigError(
-                    f"output: {self.name}: is not edxlogs' own; remove it, or name another output"
-                )
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._lock = os.open(self.folder / _LOCK, flags, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise OutputError(
-                f"output: {self.name}: another edxlogs is writing it; wait for it, or name another"
-                " output"
-            ) from None
-        except OSError as error:
-            self.close()
-            raise cannot_write(self.name, error) from error
+        mode = disk.folder_mode(self._mode)
+        self._lock = disk.claim(self.folder, self.name, "output", mode)
 
     def close(self) -> None:
         """Let others write. May be called twice."""
@@ -329,12 +310,9 @@ class Manifest:
             "bytes": end,
             "sha256": digest,
         }
-        new = self.folder / f"{_HEAD}.new"
-        disk.write(new, orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE))
-        for path in (new, self.folder / _SEGMENTS):
-            os.chmod(path, self._mode)
-        disk.rename(new, self.folder / _HEAD)
-        disk.sync_folder(self.folder)
+        os.chmod(self.folder / _SEGMENTS, self._mode)
+        content = orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE)
+        disk.replace(self.folder / _HEAD, content, self._mode)
         self._end, self._digest, self._segments = end, digest, self._segments + 1
         self._take(segment)
 

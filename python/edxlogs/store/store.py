@@ -66,7 +66,7 @@ class Store:
         if home is None:
             _refuse_foreign(folder, self.name)
             try:
-                disk.make_folder(folder, disk.folder_mode(self._mode))
+                disk.make_folders(folder, disk.folder_mode(self._mode))
             except OSError as error:
                 raise cannot_write(self.name, error) from error
         self.manifest = Manifest(self.home, self.name, mode)
@@ -113,8 +113,7 @@ class Store:
             segment.removed = list(self.manifest.files)
         try:
             for file in segment.added:
-                if file.holds_rows:
-                    os.chmod(self.new / file.staged, self._mode)
+                disk.set_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
             if segment.changes_files:
                 disk.sync_all(self.home)
             self.manifest.commit(segment)
@@ -136,7 +135,9 @@ class Store:
             staged, target = self.new / file.staged, self.folder / file.path
             if not staged.exists():
                 continue
-            disk.make_folder(target.parent, disk.folder_mode(self._mode))
+            # What is beside the manifest is its owner's alone.
+            mode = disk.folder_mode(self._mode if file.holds_rows else 0o600)
+            disk.make_folders(target.parent, mode, below=self.folder)
             disk.rename(staged, target)
         added = {file.path for file in segment.added}
         for path in segment.removed:
