@@ -61,9 +61,10 @@ def near_columns(columns: Iterable[str]) -> list[str]:
     warnings = []
     for column in columns:
         name = column.partition("::")[0]
-        near = difflib.get_close_matches(name, known, 1, _MISSPELT)
         # A path of several steps is meant as one.
-        if near and name not in known and name.replace("-", "_").isidentifier():
+        if name in known or not name.replace("-", "_").isidentifier():
+            continue
+        if near := difflib.get_close_matches(name, known, 1, _MISSPELT):
             warnings.append(
                 f"column {shown(name)}: is none of edxlogs' own, so it is read as a field of the"
                 f" event; the nearest column is {near[0]}"
