@@ -144,7 +144,7 @@ def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: 
 
 
 def _condition(one: Condition) -> Callable[[F], F]:
-    name = f"--{one.name.replace('_', '-')}"
+    name = f"--{one.option}"
     if one.kind is Kind.MOMENT:
         return click.option(name, metavar=one.metavar, help=one.help)
     if one.kind is Kind.TIME:
@@ -162,12 +162,12 @@ condition_options = together(
     ),
     *(
         several(
-            f"--exclude-{one.name.replace('_', '-')}",
+            f"--exclude-{one.option}",
             metavar=one.metavar,
-            help=f"As --{one.name.replace('_', '-')}, excluded.",
+            help=f"As --{one.option}, excluded.",
         )
         for one in CONDITIONS
-        if one.negatable
+        if one.is_negatable
     ),
     *(_condition(one) for one in _OF_EVENTS if one.kind is Kind.EXPRESSIONS),
 )

@@ -29,7 +29,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition.
+    """One condition. Those that take values can be negated: with `exclude_` before their name.
 
     Attributes:
         name: as a keyword and as a key of a job file; the option has hyphens.
@@ -38,8 +38,6 @@ class Condition:
         metavar: what help calls a value.
         help: of the option.
         columns: where its values stand in rows, for suggestions; none of people.
-        called: by suggestions.
-        negatable: whether there is also one with `exclude_`.
     """
 
     name: str
@@ -48,86 +46,49 @@ class Condition:
     metavar: str
     help: str
     columns: tuple[str, ...] = ()
-    called: str = ""
-    negatable: bool = False
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line, but for the hyphens before it."""
+        return self.name.replace("_", "-")
+
+    @property
+    def is_negatable(self) -> bool:
+        """Whether there is also one with `exclude_`."""
+        return self.kind is Kind.VALUES
 
     @property
     def names(self) -> tuple[str, ...]:
         """Its own name, and that of its negation if it has one."""
-        return (self.name, f"exclude_{self.name}") if self.negatable else (self.name,)
+        return (self.name, f"exclude_{self.name}") if self.is_negatable else (self.name,)
 
+
+_COURSE = "Course id, or glob (course-v1:UnivX+CS101+*)."
+_TYPE = (
+    "Event type, or glob (edx.forum.*). Matches event_type or name: mobile events carry the modern"
+    " name there."
+)
+_CATEGORY = "Group of event types: video, problem, forum, …."
+_SOURCE = "server, browser, mobile or task."
+_SITE = "prod, edge, …, as the names of the sources tell."
+_SINCE = "First day or instant (UTC), included."
+_UNTIL = "Last day or instant (UTC), not included."
+_BY = "The time that --since and --until mean."
+_WHERE = "Condition on any field: event.grade >= 0.5."
+_VALUES = Kind.VALUES
 
 CONDITIONS = (
-    Condition(
-        "course",
-        Kind.VALUES,
-        "courses",
-        "ID",
-        "Course id, or glob (course-v1:UnivX+CS101+*).",
-        ("course_id",),
-        "course",
-        negatable=True,
-    ),
-    Condition(
-        "org",
-        Kind.VALUES,
-        "orgs",
-        "ORG",
-        "Organisation, whatever its case.",
-        ("org_id",),
-        "organisation",
-        negatable=True,
-    ),
-    Condition(
-        "event_type",
-        Kind.VALUES,
-        "event_types",
-        "TYPE",
-        "Event type, or glob (edx.forum.*). Matches event_type or name: mobile events carry the"
-        " modern name there.",
-        ("event_type", "name"),
-        "event type",
-        negatable=True,
-    ),
-    Condition(
-        "category",
-        Kind.VALUES,
-        "event_types",
-        "NAME",
-        "Group of event types: video, problem, forum, ….",
-        negatable=True,
-    ),
-    Condition(
-        "event_source",
-        Kind.VALUES,
-        "event_sources",
-        "SOURCE",
-        "server, browser, mobile or task.",
-        ("event_source",),
-        "event source",
-        negatable=True,
-    ),
-    Condition("user", Kind.VALUES, "users", "USER", "Username or user id.", negatable=True),
-    Condition(
-        "site",
-        Kind.VALUES,
-        "sites",
-        "SITE",
-        "prod, edge, …, as the names of the sources tell.",
-        ("site",),
-        "site",
-        negatable=True,
-    ),
-    Condition("since", Kind.MOMENT, "since", "TIME", "First day or instant (UTC), included."),
-    Condition("until", Kind.MOMENT, "until", "TIME", "Last day or instant (UTC), not included."),
-    Condition("by", Kind.TIME, "by_received_at", "", "The time that --since and --until mean."),
-    Condition(
-        "where",
-        Kind.EXPRESSIONS,
-        "expressions",
-        "EXPRESSION",
-        "Condition on any field: event.grade >= 0.5.",
-    ),
+    Condition("course", _VALUES, "courses", "ID", _COURSE, ("course_id",)),
+    Condition("org", _VALUES, "orgs", "ORG", "Organisation, whatever its case.", ("org_id",)),
+    Condition("event_type", _VALUES, "event_types", "TYPE", _TYPE, ("event_type", "name")),
+    Condition("category", _VALUES, "event_types", "NAME", _CATEGORY),
+    Condition("event_source", _VALUES, "event_sources", "SOURCE", _SOURCE, ("event_source",)),
+    Condition("user", _VALUES, "users", "USER", "Username or user id."),
+    Condition("site", _VALUES, "sites", "SITE", _SITE, ("site",)),
+    Condition("since", Kind.MOMENT, "since", "TIME", _SINCE),
+    Condition("until", Kind.MOMENT, "until", "TIME", _UNTIL),
+    Condition("by", Kind.TIME, "by_received_at", "", _BY),
+    Condition("where", Kind.EXPRESSIONS, "expressions", "EXPRESSION", _WHERE),
 )
 NAMES = tuple(name for one in CONDITIONS for name in one.names)
 

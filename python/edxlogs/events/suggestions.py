@@ -22,6 +22,7 @@ _SOURCES = 16
 _HEAD_BYTES = 64 * 1024
 _NEAREST = 3
 _COLUMNS = tuple(column for one in CONDITIONS for column in one.columns)
+_CALLED = {"org": "organisation"}
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
 
 
@@ -47,7 +48,8 @@ def suggest(reader: Reader, selection: Selection, conditions: Conditions) -> lis
         missing = [name for name in asked if not _matches_any(name, there)]
         if missing and there:
             named = ", ".join(shown(name) for name in _nearest(missing, there))
-            hints.append(f"nothing was kept; {one.called} in a sample of the sources: {named}")
+            what = _CALLED.get(one.name, one.name.replace("_", " "))
+            hints.append(f"nothing was kept; {what} in a sample of the sources: {named}")
     return hints
 
 
