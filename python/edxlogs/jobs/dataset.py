@@ -8,14 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account
-from edxlogs.datasets.compact import Compacted, compact
-from edxlogs.datasets.merge import merge
 from edxlogs.errors import OutputError, ResumableInterrupt, cannot_write
 from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
@@ -31,6 +29,9 @@ from edxlogs.store.manifest import Segment
 from edxlogs.store.store import HOME, Store, open_manifest
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
+
+if TYPE_CHECKING:
+    from edxlogs.datasets.compact import Compacted
 
 
 def write_dataset(settings: Settings, watcher: Watcher) -> Written:
@@ -138,6 +139,8 @@ def merge_datasets(shards: Sequence[Path], output: Output) -> Merged:
         ConfigError: they are none, hold different rows, or the same input twice.
         OutputError: one cannot be read, or the dataset not be written.
     """
+    from edxlogs.datasets.merge import merge
+
     for shard in shards:
         open_manifest(shard)  # no folder is made for shards that are none
     with Store(output.folder, mode=output.mode) as store:
@@ -157,6 +160,8 @@ def compact_dataset(output: Output) -> Compacted:
         ConfigError: the folder is no dataset, or an empty one.
         OutputError: it cannot be written. What was joined stays.
     """
+    from edxlogs.datasets.compact import compact
+
     open_manifest(output.folder)  # a folder that is none stays as it is
     with Store(output.folder, mode=output.mode) as store:
         return compact(store, output.file_bytes)

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.errors import OutputError, ResumableInterrupt, written_to
 from edxlogs.events.run import Delivery
-from edxlogs.events.stream import BatchStream
 from edxlogs.events.suggestions import near_columns
-from edxlogs.jobs.dataset import write_dataset
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.reading import Reader
@@ -22,6 +21,9 @@ from edxlogs.sources.transfers import Transfers
 from edxlogs.store.file import STDOUT, OutputFile, open_output
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
+
+if TYPE_CHECKING:
+    from edxlogs.events.stream import BatchStream
 
 
 def write(settings: Settings, watcher: Watcher) -> Written:
@@ -33,6 +35,8 @@ def write(settings: Settings, watcher: Watcher) -> Written:
         OutputError: the output cannot be written.
     """
     if settings.output.partition_by:
+        from edxlogs.jobs.dataset import write_dataset  # few runs need it
+
         return write_dataset(settings, watcher)
     output = settings.output
     target = output.target or STDOUT
@@ -76,6 +80,8 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
         ConfigError: something asked for cannot be used.
         SourceError: a source cannot be found or opened.
     """
+    from edxlogs.events.stream import BatchStream
+
     query = settings.query(keeps_rejects=raise_rejects)
     reading, window = settings.reading, settings.conditions.window
     sources = settings.sources

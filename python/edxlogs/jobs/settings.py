@@ -6,7 +6,6 @@ are.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -124,6 +123,7 @@ def spelled(words: type, **defaults: object) -> Callable[[F], F]:
 
     Their defaults are those given, else those of `Settings.of`, else None.
     """
+    import inspect  # the command line shows nothing of it
 
     def spell(function: F) -> F:
         signature = inspect.signature(function)
