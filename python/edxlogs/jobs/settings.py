@@ -343,33 +343,35 @@ class Settings:
             raise ConfigError("unverified: is for standard output; files are always verified first")
         if unverified and rejects is not None:
             raise ConfigError("rejects: are only known after the checks; leave --unverified out")
+        known = None if known_courses is None else tuple(values("known-courses", known_courses))
+        part = None if shard is None else parse_shard(shard)
         return cls(
-            Sources(tuple(listed(named)), partner, None if shard is None else parse_shard(shard)),
-            Reading(
+            sources=Sources(tuple(listed(named)), partner, part),
+            reading=Reading(
                 Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt),
                 s3,
-                worker_count(threads),
-                check,
-                strict,
-                course_from,
-                max_line_bytes,
-                kind_of(dedupe=dedupe, within=dedupe_within),
+                workers=worker_count(threads),
+                check=check,
+                strict=strict,
+                course_from=course_from,
+                max_line_bytes=max_line_bytes,
+                dedupe=kind_of(dedupe=dedupe, within=dedupe_within),
             ),
-            Conditions.of(days=days, slack=slack, **conditions),
-            chosen,
-            Output(
+            conditions=Conditions.of(days=days, slack=slack, **conditions),
+            columns=chosen,
+            output=Output(
                 target,
-                "csv-excel-safe" if csv_excel_safe else form,
-                "columns" if not is_lines else "raw_lines" if raw else "lines",
-                keys,
-                None if known_courses is None else tuple(values("known-courses", known_courses)),
-                target_file_size or TARGET_FILE_BYTES,
-                salvage,
-                unverified,
-                None if rejects is None else fspath(rejects),
-                None if report is None else fspath(report),
-                overwrite,
-                mode,
+                format_name="csv-excel-safe" if csv_excel_safe else form,
+                collect="columns" if not is_lines else "raw_lines" if raw else "lines",
+                partition_by=keys,
+                known_courses=known,
+                file_bytes=target_file_size or TARGET_FILE_BYTES,
+                salvage=salvage,
+                unverified=unverified,
+                rejects=None if rejects is None else fspath(rejects),
+                report=None if report is None else fspath(report),
+                overwrite=overwrite,
+                mode=mode,
             ),
         )
 
@@ -438,6 +440,6 @@ def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
         )
     if named is not None and named not in DATASET_FORMATS:
         raise ConfigError(
-            f"format: {shown(named)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
+            "format: datasets are Parquet, CSV or JSON Lines; choose another --format"
         )
     return named or "parquet"
