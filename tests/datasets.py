@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import tempfile
+import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,13 +119,27 @@ def manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a dataset says, read by nothing of the product's."""
     home = folder / "_edxlogs"
     head = json.loads((home / "head").read_bytes())
-    content = (home / "segments").read_bytes()[: head["bytes"]]
-    digest = hashlib.sha256(b"edxlogs manifest").hexdigest()
-    state: dict[str, Any] = {"inputs": {}, "files": {}, "segments": 0}
+    assert head["format"] == 2
+    state: dict[str, Any] = {"inputs": {}, "files": {}, "segments": 0, "commits": head["commits"]}
+    for checkpoint in reversed(head["checkpoints"]):
+        for key, value in checkpoint_records(home, checkpoint):
+            if key[:1] == "f":
+                file = _file(value)
+                state["files"].pop(key[1:], None)
+                if file is not None:
+                    state["files"][file["path"]] = file
+            elif key[:1] == "i":
+                one = json.loads(value)
+                state["inputs"][one["identity"]["key"]] = one
+    told = head["segments"]
+    content = (home / told["name"]).read_bytes()[: told["bytes"]]
+    digest = told["start"]
+    if not head["checkpoints"]:
+        assert digest == hashlib.sha256(b"edxlogs manifest").hexdigest()
     for line in content.splitlines():
-        told, _, document = line.partition(b" ")
+        sha256, _, document = line.partition(b" ")
         digest = hashlib.sha256(digest.encode() + document).hexdigest()
-        assert told.decode() == digest
+        assert sha256.decode() == digest
         segment = json.loads(document)
         state["segments"] += 1
         if segment.get("replaces_all"):
@@ -133,9 +149,48 @@ def manifest(folder: Path) -> dict[str, Any]:
         for path in segment.get("removed", []):
             state["files"].pop(path, None)
         for file in segment["added"]:
-            state["files"][file["path"]] = file
-    assert digest == head["sha256"]
+            state["files"][file["path"]] = {**file, "runs": _runs(file["runs"])}
+    assert digest == told["sha256"]
     return state
+
+
+def checkpoint_records(home: Path, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The records of a checkpoint, every checksum of it compared."""
+    content = (home / told["name"]).read_bytes()
+    assert len(content) == told["bytes"]
+    index = content[told["index"] :]
+    assert hashlib.sha256(index).hexdigest() == told["sha256"]
+    before = ""
+    for first, at, size, sha256, *_ in json.loads(zlib.decompress(index)):
+        block = content[at : at + size]
+        assert hashlib.sha256(block).hexdigest() == sha256
+        for number, line in enumerate(zlib.decompress(block).decode().split("\n")):
+            key, _, value = line.partition("\t")
+            assert key.encode() > before.encode()
+            assert number > 0 or key == first
+            before = key
+            yield key, value
+
+
+def _file(value: str) -> dict[str, Any] | None:
+    if not value:
+        return None
+    path, rows, size, sha256, runs = value.rsplit("\t", 4)
+    told = {"path": path, "rows": int(rows), "bytes": int(size), "sha256": sha256}
+    return {**told, "runs": _runs(runs)}
+
+
+def _runs(text: str) -> list[tuple[int, int]]:
+    """Pairs of the number of an input and its rows: `3-9 3:70 80 4:5` is of inputs 3, 4 and 9."""
+    runs: list[tuple[int, int]] = []
+    following = 0
+    for word in text.split()[1:]:
+        passed, rows = word.split(":") if ":" in word else ("0", word)
+        runs.append((following + int(passed), int(rows)))
+        following = runs[-1][0] + 1
+    numbers = [number for number, _ in runs]
+    assert text.split()[:1] == ([f"{min(numbers)}-{max(numbers)}"] if numbers else [])
+    return runs
 
 
 def assert_whole(folder: Path) -> None:

@@ -7,7 +7,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from edxlogs.events.target import TARGET_FILE_BYTES
 from edxlogs.jobs.settings import (
     CheckWords,
     ConvertWords,
@@ -20,6 +19,7 @@ from edxlogs.jobs.settings import (
     SomeSources,
     spelled,
 )
+from edxlogs.store.store import TARGET_FILE_BYTES
 from edxlogs.threads import worker_count
 from edxlogs.values import Values
 from edxlogs.watching import Watcher

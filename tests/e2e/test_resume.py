@@ -309,7 +309,11 @@ def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path, logs: Path) ->
 
 def _change_head(home: Path) -> None:
     head = json.loads((home / "head").read_bytes())
-    (home / "head").write_text(json.dumps({**head, "schema_version": 99}))
+    (home / "head").write_text(json.dumps({**head, "format": 99}))
+
+
+def _older_head(home: Path) -> None:
+    (home / "head").write_text('{"schema_version": 1, "segments": 1, "bytes": 9, "sha256": "0"}')
 
 
 def _change_segments(home: Path) -> None:
@@ -321,6 +325,7 @@ def _change_segments(home: Path) -> None:
     ("change", "told"),
     [
         (_change_head, "was written by a newer edxlogs"),
+        (_older_head, "is of an older form, which is not read any more; make it anew"),
         (_change_segments, "segment 1 does not match its checksum"),
         (lambda home: (home / "head").write_bytes(b"{"), "its head cannot be read"),
         (lambda home: (home / "segments").unlink(), "bring back a copy of it"),

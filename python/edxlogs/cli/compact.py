@@ -40,9 +40,9 @@ def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: boo
     input stay; a file that is released again still replaces its rows alone.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.events.target import TARGET_FILE_BYTES
         from edxlogs.jobs.dataset import compact_dataset
         from edxlogs.jobs.settings import Output
+        from edxlogs.store.store import TARGET_FILE_BYTES
 
     size = target_file_size or TARGET_FILE_BYTES
     done = compact_dataset(Output(str(folder), file_bytes=size, mode=mode))

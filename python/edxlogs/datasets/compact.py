@@ -11,9 +11,8 @@ from itertools import groupby
 
 from edxlogs.datasets.reader import data_files
 from edxlogs.errors import ConfigError
-from edxlogs.events.target import TARGET_FILE_BYTES, remake
 from edxlogs.store.manifest import DataFile, Segment, now
-from edxlogs.store.store import Store
+from edxlogs.store.store import TARGET_FILE_BYTES, Store
 from edxlogs.text import many
 
 _FILES_A_COMMIT = 200  # old ones
@@ -52,14 +51,13 @@ def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
     """
     if store.manifest.query is None:
         raise ConfigError(f"dataset: {store.name}: is empty; run edxlogs filter first")
-    form = store.manifest.query["format"]
     result = Compacted(len(data_files(store.manifest)))
     started = now()
     segment = Segment(started)
     for files in list(_joinable(data_files(store.manifest), file_bytes)):
         runs = _runs(files)
         pieces = [(file, [(0, file.rows)]) for file in files]
-        segment.added.append(remake(store, form, pieces, runs))
+        segment.added.append(store.remake(pieces, runs))
         segment.removed += [file.path for file in files]
         result.joined += len(files)
         if len(segment.removed) >= _FILES_A_COMMIT:

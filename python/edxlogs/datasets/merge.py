@@ -9,7 +9,6 @@ from pathlib import Path
 
 from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.events.target import without
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
 from edxlogs.store.store import Store, open_manifest, place_of
@@ -45,7 +44,7 @@ def merge(shards: Sequence[Path], store: Store) -> Account:
     if manifests[0].query is not None:
         store.claim(manifests[0].query, overwrite=False)
     for shard, manifest in zip(shards, manifests, strict=True):
-        inputs = [manifest.inputs[number] for number in manifest.current.values()]
+        inputs = manifest.inputs()
         if (segment := _segment(shard, manifest, store, started)) is not None:
             store.commit(segment)
         for one in inputs:
@@ -58,7 +57,7 @@ def _refuse_twice(manifests: Sequence[Manifest]) -> None:
     """Refuse an input that two shards hold: its rows would be there twice."""
     held: dict[str, str] = {}
     for manifest in manifests:
-        for key in manifest.current:
+        for key in (one.identity.key for one in manifest.inputs()):
             if key in held:
                 raise ConfigError(
                     f"merge: {shown(key)}: is in {held[key]} and in {manifest.name}; name shards"
@@ -78,11 +77,10 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
     numbers: dict[int, int] = {}  # of the shard's inputs, here
     stale: set[int] = set()
     new: list[Input] = []
-    for old in manifest.current.values():
-        one = manifest.inputs[old]
+    for one in manifest.inputs():
         known = there.newest(one.identity.key)
         if known is not None and (known.identity, known.account) == (one.identity, one.account):
-            numbers[old] = known.number
+            numbers[one.number] = known.number
             continue
         if known is not None and known.is_done and not one.is_done:
             continue  # what the dataset has read itself is more than what the shard withheld
@@ -93,7 +91,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
             )
         if known is not None:
             stale.add(known.number)
-        numbers[old] = first + len(new)
+        numbers[one.number] = first + len(new)
         new.append(one)
     if not new:
         return None
@@ -108,10 +106,10 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
     ]
     added: list[DataFile] = []
     stay: set[str] = set()
-    for at, held in enumerate(manifest.files.values()):
+    for at, held in enumerate(manifest.files()):
         # Of its own: the files of the commit before may still have their place to get.
         file = _here(held, numbers, staged=f"merged-{first}-{at}")
-        known_file = there.files.get(file.path)
+        known_file = there.file(file.path)
         if known_file is not None and (known_file.sha256, known_file.runs) == (
             file.sha256,
             file.runs,
@@ -122,8 +120,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
             added.append(file)
     if there.query is None:
         return Segment(started, inputs=inputs, added=added)
-    form = there.query["format"]
-    remade, removed = without(store, form, stale | set(numbers.values()), stay)
+    remade, removed = store.without(stale | set(numbers.values()), stay)
     return Segment(started, inputs=inputs, added=[*remade, *added], removed=removed)
 
 

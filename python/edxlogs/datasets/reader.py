@@ -98,8 +98,7 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
 
 def data_files(manifest: Manifest) -> list[DataFile]:
     """The files with rows, by the bytes of their paths."""
-    files = [file for file in manifest.files.values() if file.holds_rows]
-    return sorted(files, key=lambda file: file.path)
+    return [file for file in manifest.files() if file.holds_rows]
 
 
 def values_of(path: str) -> dict[str, str | None]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edxlogs.store.manifest import Segment, holds_rows
-from edxlogs.store.store import read_segments
+from edxlogs.store.store import open_manifest
+
+_COUNTS = ("sources", "withheld", "rows", "added", "removed", "commits")
 
 
 def runs_of(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
@@ -20,22 +21,14 @@ def runs_of(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         ConfigError: the folder is no dataset, or its manifest cannot be used.
         OutputError: it cannot be read.
     """
-    query: dict[str, Any] | None = None
+    manifest = open_manifest(folder)
     runs: dict[str, dict[str, Any]] = {}
-    for segment in read_segments(folder):
-        query = segment.query or query
-        run = runs.setdefault(segment.run, _new(segment))
+    for commit in manifest.history():
+        new = {"started": commit["run"], **dict.fromkeys(_COUNTS, 0), "ended": "stopped"}
+        run = runs.setdefault(commit["run"], new)
         run["commits"] += 1
-        for one in segment.inputs:
-            run["sources" if one.is_done else "withheld"] += 1
-            run["rows"] += one.rows
-        run["added"] += sum(file.holds_rows for file in segment.added)
-        run["removed"] += sum(holds_rows(path) for path in segment.removed)
-        if segment.ended is not None:
-            run["ended"] = "done" if segment.ended["whole"] else "failed"
-    return query, list(runs.values())
-
-
-def _new(segment: Segment) -> dict[str, Any]:
-    counts = ("sources", "withheld", "rows", "added", "removed", "commits")
-    return {"started": segment.run, **dict.fromkeys(counts, 0), "ended": "stopped"}
+        for name in _COUNTS[:-1]:
+            run[name] += commit[name]
+        if commit["ended"] is not None:
+            run["ended"] = "done" if commit["ended"] else "failed"
+    return manifest.query, list(runs.values())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -18,22 +19,11 @@ from edxlogs.sources.reading import Scanned
 from edxlogs.sources.source import Source
 from edxlogs.stops import put_off
 from edxlogs.store import disk
-from edxlogs.store.inputs import identify, is_same, stem
+from edxlogs.store.inputs import is_same, stem
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
-from edxlogs.store.store import HASHES, REJECTS, Store
+from edxlogs.store.store import ENDINGS, HASHES, REJECTS, TARGET_FILE_BYTES, Store
 from edxlogs.text import shown
 from edxlogs.threads import in_worker
-
-TARGET_FILE_BYTES = 128 << 20
-
-ENDINGS = {
-    "parquet": ".parquet",
-    "csv": ".csv",
-    "csv-excel-safe": ".csv",
-    "jsonl": ".jsonl",
-    "jsonl.gz": ".jsonl.gz",
-    "jsonl.zst": ".jsonl.zst",
-}
 
 
 @dataclass(slots=True)
@@ -88,7 +78,7 @@ class DatasetTarget:
     read: int = 0
     _held: list[Input] = field(default_factory=list)
     _withheld: dict[str, SourceAccount] = field(default_factory=dict)
-    _names: set[str] | None = None
+    _numbers: list[int] = field(default_factory=list)
 
     def pending(
         self,
@@ -174,8 +164,8 @@ class DatasetTarget:
             self._held = segment.inputs
             return
         self._held = []
-        segment.added += self._files(files, self._name(delivered), threads)
-        added, segment.removed = without(self.store, self.format_name, replaced)
+        segment.added += self._files(files, delivered, threads)
+        added, segment.removed = self.store.without(replaced)
         segment.added += added
         with put_off():
             self.store.commit(segment)
@@ -198,32 +188,31 @@ class DatasetTarget:
         rows = account.counts.rows
         return Input(number, share.identity, account.status, rows, asdict(account), compared)
 
-    def _name(self, delivered: Sequence[tuple[Source, Identity]]) -> str:
-        """A name for the files of a group that no file has yet."""
-        if self._names is None:
-            there = () if self.store.replaces_all else self.store.manifest.files
-            self._names = {stem_of(path) for path in there}
+    def _files(
+        self,
+        files: _core.DatasetFiles,
+        delivered: Sequence[tuple[Source, Identity]],
+        threads: int,
+    ) -> list[DataFile]:
+        """Make the files of a group, among the new ones, under names that no file has yet."""
         name = stem(orjson.dumps(self.store.query, option=orjson.OPT_SORT_KEYS), delivered)
-        while name in self._names:
-            name += "x"
-        self._names.add(name)
-        return name
-
-    def _files(self, files: _core.DatasetFiles, name: str, threads: int) -> list[DataFile]:
-        """Make the files of a group, among the new ones."""
         made = in_worker(
             lambda: files.finish(self.store.new, name, file_bytes=self.file_bytes, threads=threads)
         )
         ending = ENDINGS[self.format_name]
+
+        def path_of(folder: str, number: int) -> str:
+            return f"{folder}/{name}{f'-{number}' if number else ''}{ending}"
+
+        def is_taken() -> bool:
+            paths = (self.store.folder / path_of(folder, number) for _, folder, number, *_ in made)
+            return any(os.path.lexists(path) for path in paths)
+
+        # The same text under two names makes the same name; what will be replaced is no matter.
+        while not self.store.replaces_all and is_taken():
+            name += "x"
         return [
-            DataFile(
-                path=f"{folder}/{name}{f'-{number}' if number else ''}{ending}",
-                staged=Path(path).name,
-                rows=rows,
-                bytes=size,
-                sha256=sha256,
-                runs=runs,
-            )
+            DataFile(path_of(folder, number), Path(path).name, rows, size, sha256, runs)
             for path, folder, number, rows, size, sha256, runs in made
         ]
 
@@ -265,23 +254,23 @@ class DatasetTarget:
         """The account of all sources, as the manifest has it."""
         held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
         for identity in identities:
+            known = self._known(identity)
             account = self._withheld.get(identity.key) or held.get(identity.key)
             if account is None:
-                known = self._known(identity)
                 if known is None:
                     raise InternalError(f"{shown(identity.key)}: is in no segment; report it")
                 account = SourceAccount.of(known.account)
             self.account.enter(account)
+            if known is not None:
+                self._numbers.append(known.number)
         self.account.check()
 
-    def rejects(self, sources: Sequence[Source]) -> Iterator[Path]:
-        """Files of rejected lines, of all sources in their order."""
-        manifest = self.store.manifest
-        for source in sources:
-            known = self._known(identify(source))
-            path = "" if known is None else f"{REJECTS}/{known.number}"
-            if path in manifest.files:
-                yield self.store.folder / path
+    def rejects(self) -> Iterator[Path]:
+        """Files of rejected lines, of all sources in their order, once all are told."""
+        for number in self._numbers:
+            path = self.store.folder / REJECTS / str(number)
+            if path.exists():
+                yield path
 
 
 def share_of(
@@ -304,57 +293,3 @@ def _append(files: _core.DatasetFiles, number: int, part: _core.SplitPart, room:
     size = part.memory_bytes
     in_worker(lambda: files.append(number, part))
     room.leave(size)
-
-
-def without(
-    store: Store, format_name: str, inputs: set[int], stay: Collection[str] = ()
-) -> tuple[list[DataFile], list[str]]:
-    """Files that hold rows of some inputs, made anew without them; and the paths of those files.
-
-    Those whose paths are in `stay` are passed over.
-
-    Raises:
-        OutputError: they cannot be read or written.
-    """
-    added: list[DataFile] = []
-    removed: list[str] = []
-    if not inputs:
-        return added, removed
-    for file in store.manifest.files.values():
-        if file.path in stay or not any(number in inputs for number, _ in file.runs):
-            continue
-        removed.append(file.path)
-        rows: list[tuple[int, int]] = []
-        runs: list[tuple[int, int]] = []
-        first = 0
-        for number, count in file.runs:
-            if number not in inputs:
-                rows.append((first, count))
-                runs.append((number, count))
-            first += count
-        if runs:
-            added.append(remake(store, format_name, [(file, rows)], runs))
-    return added, removed
-
-
-def remake(
-    store: Store,
-    format_name: str,
-    pieces: Sequence[tuple[DataFile, Sequence[tuple[int, int]]]],
-    runs: list[tuple[int, int]],
-) -> DataFile:
-    """A new file of rows of others of the same partition, named after what it holds."""
-    told = [(file.sha256, list(rows)) for file, rows in pieces]
-    name = f"part-{hashlib.sha256(repr(told).encode()).hexdigest()[:20]}"
-    first = pieces[0][0]
-    folder, ending = first.path.rpartition("/")[0], ENDINGS[format_name]
-    staged = store.new / f"{name}.{hashlib.sha256(folder.encode()).hexdigest()[:20]}"
-    sources = [(store.folder / file.path, list(rows)) for file, rows in pieces]
-    rows, size, sha256 = in_worker(lambda: _core.rewrite(sources, format_name, staged))
-    return DataFile(f"{folder}/{name}{ending}", staged.name, rows, size, sha256, runs)
-
-
-def stem_of(path: str) -> str:
-    """The name of a file's group."""
-    name = path.rpartition("/")[2].partition(".")[0]
-    return "-".join(name.split("-")[:2])

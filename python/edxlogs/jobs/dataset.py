@@ -53,14 +53,14 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         target = _target(settings, store, query, account)
         beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
         # What its runs wrote beside the dataset is theirs to write anew.
-        owns = beside <= store.manifest.outputs
+        owns = all(store.manifest.wrote(path) for path in beside)
         settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
         work = Work(stack, query, settings, found.selection, watcher)
         rejects = None if output.rejects is None else work.file(output.rejects)
         with _keeps_what_is_done([target]):
             work.read_into([target])
         if rejects is not None:
-            rejects.join(target.rejects(found.selection.sources))
+            rejects.join(target.rejects())
         if target.commits or not owns:
             _end(target, beside)
         told = f"{many(account.rows_written, 'row')} in {shown(output.target or '')}: "

@@ -19,13 +19,13 @@ from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.dedupe import kind_of
 from edxlogs.events.query import Conditions, make_query
-from edxlogs.events.target import ENDINGS, TARGET_FILE_BYTES
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import listed
 from edxlogs.sources.source import Readable, Source
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
 from edxlogs.store.file import STDOUT, format_of
+from edxlogs.store.store import ENDINGS, TARGET_FILE_BYTES
 from edxlogs.text import shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values

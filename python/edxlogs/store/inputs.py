@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from edxlogs.errors import ConfigError, SourceError
 from edxlogs.sources.source import STDIN, Source, cannot_open
-from edxlogs.store.manifest import Identity
+from edxlogs.store.segments import Identity
 
 GROUP_INPUTS = 16
 GROUP_BYTES = 256 << 20  # as they are stored

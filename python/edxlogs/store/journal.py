@@ -76,7 +76,7 @@ class Journal:
             except ConfigError:
                 self._store.close()
                 raise
-            for file in self._store.manifest.files.values():
+            for file in self._store.manifest.files():
                 number, _, kind = file.path.partition(".")
                 self._files.setdefault(int(number), {})[kind] = file
         return self._store
@@ -245,25 +245,26 @@ class Journal:
             self._store.close()
 
 
-def finished_outputs(target: str) -> set[str]:
-    """Marks of the files that a run to `target` was giving their names when it ended."""
+def finished_outputs(target: str) -> Manifest | None:
+    """What knows the files that a run to `target` was giving their names when it ended."""
     if target == STDOUT:
-        return set()
+        return None
     manifest = Manifest(journal_of(Path(target)))
     try:
         manifest.load()
     except (ConfigError, OutputError):
         # Whoever opens it to write says why.
-        return set()
-    return manifest.outputs
+        return None
+    return manifest
 
 
-def is_own(path: Path, finished: set[str]) -> bool:
+def is_own(path: Path, finished: Manifest | None) -> bool:
     """Whether a file is one of those that got their names."""
     try:
-        return _mark(os.path.abspath(path), os.stat(path)) in finished
+        mark = _mark(os.path.abspath(path), os.stat(path))
     except (OSError, ValueError):
         return False
+    return finished is not None and finished.wrote(mark)
 
 
 def _mark(path: str, status: os.stat_result) -> str:

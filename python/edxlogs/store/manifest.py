@@ -1,9 +1,15 @@
-"""What a dataset holds, and what was read for it: segments that are only added, and a head.
+"""What a dataset holds, and what was read for it: a head, segments, and checkpoints.
 
-A segment is one line: the SHA-256 of the line's document chained to that of the segment before it,
-and the document. The head, a small file that is replaced by a rename, says how many bytes of the
-segments count. So a commit costs what it changes, and a crash leaves the state before it or after
-it: bytes beyond those that count are what a crash left, and the next commit writes over them.
+A commit adds a segment, one line: the SHA-256 of its document chained to that of the segment before
+it, and the document. The head, a small file that is replaced by a rename, says how many bytes of
+the segments count, and which checkpoints come before them. So a commit costs what it changes, and a
+crash leaves the state before it or after it: bytes beyond those that count are what a crash left,
+and the next commit writes over them.
+
+Once the segments are many, the commit that follows puts what they left into a checkpoint
+(`edxlogs.store.checkpoint`), and begins the segments anew. Checkpoints of as many commits are
+merged to one: they stay few, and a record is written again only a few times in all the years.
+Nothing here is as long as the history, but what is asked for: a state is looked up by key.
 """
 
 from __future__ import annotations
@@ -11,143 +17,46 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import orjson
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.store import disk
+from edxlogs.store import checkpoint, disk
+from edxlogs.store.checkpoint import Checkpoint, DamagedError, Record, escaped
+from edxlogs.store.segments import (
+    DataFile,
+    Identity,
+    Input,
+    Segment,
+    file_of,
+    holds_rows,
+    marks_of,
+    record_of,
+)
 from edxlogs.text import shown
 
-SCHEMA_VERSION = 1
+__all__ = ["DataFile", "Identity", "Input", "Manifest", "Segment", "holds_rows", "now"]
 
-_HEAD, _SEGMENTS = "head", "segments"
+FORMAT = 2  # 1 had neither checkpoints nor this number
+
+CHECKPOINT_COMMITS = 16
+_MERGED = 8  # checkpoints of a level that become one of the next
+_ATTEMPTS = 5  # of a reader, while a writer takes away what it is about to open
+
+_HEAD, _SEGMENTS, _CHECKPOINT = "head", "segments", "checkpoint"
 _START = hashlib.sha256(b"edxlogs manifest").hexdigest()
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells one release of a file from another.
-
-    Attributes:
-        key: where it is: an absolute path or a URL, and the member of a tar.
-        size: bytes.
-        time: of its last change; microseconds since 1970, or None.
-        etag: as S3 gave it, or None.
-        sha256: of its bytes as they are stored, or None for an object of S3.
-    """
-
-    key: str
-    size: int
-    time: int | None = None
-    etag: str | None = None
-    sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Something that was read, and what became of it.
-
-    Attributes:
-        number: its own, among all that were ever read.
-        identity: which release of it.
-        status: as its owner calls it; `withheld` if its rows are not in the dataset.
-        rows: of it that are in the dataset.
-        account: what its owner wants to know of it again: plain data for JSON, which only its
-            owner makes and reads.
-        compared: numbers of those whose lines it does not hold again, in their order.
-    """
-
-    number: int
-    identity: Identity
-    status: str
-    rows: int
-    account: dict[str, Any]
-    compared: list[int] = field(default_factory=list)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether its rows are in the dataset; one that was withheld is read again."""
-        return self.status != "withheld"
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> Self:
-        """Take a document apart."""
-        return cls(**{**document, "identity": Identity(**document["identity"])})
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """A file of the dataset.
-
-    Attributes:
-        path: relative to the dataset.
-        staged: its name in the folder of new files, until it has its place.
-        rows: without a header.
-        bytes: its size.
-        sha256: of all its bytes, in hex.
-        runs: whose rows follow each other in it: (number of the input, rows).
-    """
-
-    path: str
-    staged: str
-    rows: int
-    bytes: int
-    sha256: str
-    runs: list[tuple[int, int]]
-
-    @property
-    def holds_rows(self) -> bool:
-        """Whether it is data; else it holds rejected lines, or hashes."""
-        return holds_rows(self.path)
-
-
-def holds_rows(path: str) -> bool:
-    """Whether a file at that place in a dataset is data."""
-    return not path.startswith("_edxlogs/")
-
-
-@dataclass(slots=True)
-class Segment:
-    """What one commit changes.
-
-    Attributes:
-        run: which run made it: the time it began.
-        inputs: that were read.
-        added: files.
-        removed: paths of files that are no longer there.
-        query: what the dataset holds, in the first segment and after a change of mind.
-        replaces_all: whether nothing before it counts.
-        ended: the last words of a run: what it left out, and its time.
-    """
-
-    run: str
-    inputs: list[Input] = field(default_factory=list)
-    added: list[DataFile] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    query: dict[str, Any] | None = None
-    replaces_all: bool = False
-    ended: dict[str, Any] | None = None
-
-    @property
-    def changes_files(self) -> bool:
-        """Whether files come or go by it."""
-        return bool(self.added or self.removed)
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> Self:
-        """Take a document apart."""
-        known = {name: document[name] for name in cls.__slots__ if name in document}
-        known["inputs"] = [Input.of(one) for one in known["inputs"]]
-        known["added"] = [
-            DataFile(**{**one, "runs": [(run[0], run[1]) for run in one["runs"]]})
-            for one in known["added"]
-        ]
-        return cls(**known)
+# What begins the keys of records, in their order.
+_FILE, _HISTORY, _INPUT, _OUTPUT, _QUERY = (one.encode() for one in "fhioq")
+_STAYS = (_HISTORY, _OUTPUT)  # what a commit that replaces all leaves
 
 
 class Manifest:
@@ -159,35 +68,33 @@ class Manifest:
         mode: permissions of its files, for a new one.
 
     Attributes:
-        query: what the rows are; None before the first commit.
-        inputs: by number, with those whose rows were replaced since.
-        current: number of the newest release of each input, by key.
-        files: by path.
         next_number: what the next input gets.
-        outputs: absolute paths of what its runs wrote beside it: reports, rejects.
-        last: the last segment that changes files, which may not all have their place yet.
+        last: the last segment that changes files, if they may not all have their place yet.
     """
 
     def __init__(self, folder: Path, name: str | None = None, mode: int = 0o600) -> None:
         self.folder = folder
         self._mode = mode
         self.name = shown(os.fspath(folder)) if name is None else name
-        self.query: dict[str, Any] | None = None
-        self.inputs: dict[int, Input] = {}
-        self.current: dict[str, int] = {}
-        self.files: dict[str, DataFile] = {}
-        self.outputs: set[str] = set()
         self.next_number = 0
         self.last: Segment | None = None
-        self._end = 0
-        self._digest = _START
-        self._segments = 0
+        self._head: dict[str, Any] = {
+            "commits": 0,
+            "segments": {"name": _SEGMENTS, "start": _START, "bytes": 0, "sha256": _START},
+            "checkpoints": [],
+        }
+        self._checkpoints: list[Checkpoint] = []  # the newest first
+        self._fresh: dict[bytes, bytes] = {}  # records of the segments
+        self._staged: dict[str, str] = {}
+        self._order: list[bytes] | None = None  # their keys, sorted
+        self._number = 0  # of the next commit
+        self._since = 0  # commits since the last checkpoint
         self._lock = -1
 
     @property
     def is_empty(self) -> bool:
         """Whether there was no commit yet."""
-        return self._segments == 0
+        return self._number == 0
 
     def lock(self) -> None:
         """Make the folder, and keep other runs from writing to it until this process ends.
@@ -205,62 +112,77 @@ class Manifest:
             os.close(self._lock)
             self._lock = -1
 
+    def load(self) -> None:
+        """Read the state of the last commit.
+
+        Raises:
+            ConfigError: it was changed by hand, is damaged, or is of another form.
+            OutputError: it cannot be read.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._load()
+                break
+            except FileNotFoundError as error:
+                # A writer may have put others in the place of those that the head told.
+                if attempt == _ATTEMPTS - 1:
+                    raise self._unreadable(error) from error
+            except OSError as error:
+                raise self._unreadable(error) from error
+        if self._lock >= 0:
+            self._clean()
+
+    def _load(self) -> None:
+        try:
+            head = (self.folder / _HEAD).read_bytes()
+        except FileNotFoundError:
+            return  # a crash before the first commit leaves nothing that counts
+        try:
+            known = orjson.loads(head)
+            if (form := known.get("format", 1)) == FORMAT:
+                told = known["segments"]
+                name, start, end, last = (told[key] for key in ("name", "start", "bytes", "sha256"))
+                checkpoints = known["checkpoints"]
+                self.next_number = known["inputs"]
+                self._head = {key: known[key] for key in self._head}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._damaged("its head cannot be read") from None
+        if form != FORMAT:
+            raise self._of_another_form(form)
+        with open(self.folder / name, "rb") as file:
+            content = file.read(end)
+        try:
+            self._checkpoints = [Checkpoint(self.folder / one["name"], one) for one in checkpoints]
+        except DamagedError as error:
+            raise self._damaged(str(error)) from None
+        digest, read = start, 0
+        lines = content.split(b"\n")[:-1]
+        self._begin(known["commits"] - len(lines))
+        for number, line in enumerate(lines, 1):
+            sha256, _, document = line.partition(b" ")
+            digest = _chain(digest, document)
+            if sha256 != digest.encode():
+                raise self._damaged(f"segment {number} does not match its checksum")
+            read += len(line) + 1
+            self._take(Segment.of(document))
+        if digest != last or read != end:
+            raise self._damaged("its head and its segments do not belong together")
+
+    def _of_another_form(self, form: Any) -> ConfigError:
+        if isinstance(form, int) and form < FORMAT:
+            return ConfigError(
+                f"manifest: {self.name}: is of an older form, which is not read any more; make it"
+                " anew with the same command and another output, and remove this one"
+            )
+        return ConfigError(
+            f"manifest: {self.name}: was written by a newer edxlogs; update this one"
+        )
+
     def _unreadable(self, error: OSError) -> OutputError:
         return OutputError(
             f"manifest: {self.name}: {error.strerror}; let edxlogs read its folder _edxlogs, or"
             " bring back a copy of it"
         )
-
-    def load(self) -> None:
-        """Read all segments that count.
-
-        Raises:
-            ConfigError: it was changed by hand, is damaged, or was written by a newer version.
-            OutputError: it cannot be read.
-        """
-        for segment in self.segments():
-            self._take(segment)
-
-    def segments(self) -> Iterator[Segment]:
-        """Read the segments that count, in order.
-
-        Raises:
-            ConfigError: it was changed by hand, is damaged, or was written by a newer version.
-            OutputError: it cannot be read.
-        """
-        try:
-            head = (self.folder / _HEAD).read_bytes()
-        except FileNotFoundError:
-            # A crash before the first commit leaves nothing that counts.
-            return
-        except OSError as error:
-            raise self._unreadable(error) from error
-        try:
-            known = orjson.loads(head)
-            version, end, last = known["schema_version"], known["bytes"], known["sha256"]
-        except (KeyError, TypeError, ValueError):
-            raise self._damaged("its head cannot be read") from None
-        if version != SCHEMA_VERSION:
-            raise ConfigError(
-                f"manifest: {self.name}: was written by a newer edxlogs; update this one"
-            )
-        try:
-            with open(self.folder / _SEGMENTS, "rb") as file:
-                content = file.read(end)
-        except OSError as error:
-            raise self._unreadable(error) from error
-        digest = _START
-        for number, line in enumerate(content.split(b"\n")[:-1], 1):
-            told, _, document = line.partition(b" ")
-            digest = _chain(digest, document)
-            if told != digest.encode():
-                raise self._damaged(f"segment {number} does not match its checksum")
-            self._end += len(line) + 1
-            self._digest = digest
-            self._segments = number
-            yield Segment.of(orjson.loads(document))
-        if digest != last or self._end != end:
-            raise self._damaged("its head and its segments do not belong together")
 
     def _damaged(self, why: str) -> ConfigError:
         return ConfigError(
@@ -268,64 +190,216 @@ class Manifest:
             " copy, or make the dataset anew in another folder"
         )
 
+    def _clean(self) -> None:
+        """Remove what a commit that was broken off has left."""
+        kept = {self._head["segments"]["name"], *(one.told["name"] for one in self._checkpoints)}
+        for path in self.folder.iterdir():
+            stem = path.name.partition("-")[0]
+            if stem in (_SEGMENTS, _CHECKPOINT) and path.name not in kept:
+                disk.unlink(path)
+
+    def _begin(self, number: int) -> None:
+        """Begin with no segment; the next one has that number."""
+        self._fresh, self._staged, self._order = {}, {}, None
+        self._number, self._since, self.last = number, 0, None
+
     def _take(self, segment: Segment) -> None:
-        if segment.replaces_all:
-            self.current.clear()
-            self.files.clear()
+        """Enter a segment among the records."""
+        records = self._fresh
         if segment.query is not None:
-            self.query = segment.query
+            records[_QUERY] = orjson.dumps(segment.query)
         for one in segment.inputs:
-            self.inputs[one.number] = one
-            self.next_number = one.number + 1
-            self.current[one.identity.key] = one.number
+            records[_INPUT + escaped(one.identity.key)] = orjson.dumps(one)
         for path in segment.removed:
-            self.files.pop(path, None)
+            self._staged.pop(path, None)
+            records[_FILE + escaped(path)] = b""
         for file in segment.added:
-            self.files[file.path] = file
-        if segment.ended is not None:
-            self.outputs.update(segment.ended["outputs"])
+            records[_FILE + escaped(file.path)] = record_of(file)
+            self._staged[file.path] = file.staged
+        for path in (segment.ended or {}).get("outputs", ()):
+            records[_OUTPUT + escaped(path)] = b"1"
+        records[_HISTORY + f"{self._number:012}".encode()] = orjson.dumps(segment.summary())
+        self._order = None
+        self._number += 1
+        self._since += 1
         if segment.changes_files:
             self.last = segment
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Say what is wrong with a checkpoint."""
+        try:
+            yield
+        except DamagedError as error:
+            raise self._damaged(str(error)) from None
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _get(self, key: bytes) -> bytes | None:
+        """The newest value of a key; None if there is none."""
+        value = self._fresh.get(key)
+        with self._reading():
+            for one in self._checkpoints:
+                if value is not None:
+                    break
+                value = one.get(key)
+        return value or None
+
+    def _scan(self, prefix: bytes) -> Iterator[Record]:
+        """The newest records whose keys begin so, in order."""
+        with self._reading():
+            older = [one.scan(prefix) for one in self._checkpoints]
+            for key, value in checkpoint.merge([self._fresh_records(prefix), *older]):
+                if value:
+                    yield key, value
+
+    def _fresh_records(self, prefix: bytes = b"") -> Iterator[Record]:
+        order = self._order = sorted(self._fresh) if self._order is None else self._order
+        for at in range(bisect_left(order, prefix), len(order)):
+            if not order[at].startswith(prefix):
+                return
+            yield order[at], self._fresh[order[at]]
+
+    @property
+    def query(self) -> dict[str, Any] | None:
+        """What the rows are; None before the first commit."""
+        value = self._get(_QUERY)
+        query: dict[str, Any] | None = None if value is None else orjson.loads(value)
+        return query
+
     def newest(self, key: str) -> Input | None:
         """The newest release of an input."""
-        number = self.current.get(key)
-        return None if number is None else self.inputs[number]
+        value = self._get(_INPUT + escaped(key))
+        return None if value is None else Input.of(orjson.loads(value))
+
+    def inputs(self) -> list[Input]:
+        """The newest release of each input, in the order they were read."""
+        found = [Input.of(orjson.loads(value)) for _, value in self._scan(_INPUT)]
+        return sorted(found, key=lambda one: one.number)
+
+    def file(self, path: str) -> DataFile | None:
+        """The file at a place."""
+        value = self._get(_FILE + escaped(path))
+        return None if value is None else self._file(value)
+
+    def files(self, below: str = "") -> Iterator[DataFile]:
+        """Files whose paths begin so, by the bytes of their paths."""
+        return (self._file(value) for _, value in self._scan(_FILE + escaped(below)))
+
+    def _file(self, record: bytes) -> DataFile:
+        file = file_of(record)
+        staged = self._staged.get(file.path)
+        return file if staged is None else replace(file, staged=staged)
+
+    def holding(self, numbers: Collection[int]) -> list[DataFile]:
+        """Files that hold something of inputs, by their paths."""
+        if not numbers:
+            return []
+        least, greatest = min(numbers), max(numbers)
+
+        def is_near(low: int, high: int) -> bool:
+            return low <= greatest and least <= high
+
+        found: dict[bytes, DataFile] = {}
+        with self._reading():
+            every = [self._fresh_records(_FILE)]
+            every += [one.scan(_FILE, is_near) for one in self._checkpoints]
+            for key, value in chain.from_iterable(every):
+                marks = marks_of(value) if value else None
+                if marks is None or not is_near(*marks) or self._get(key) != value:
+                    continue
+                file = self._file(value)
+                if any(number in numbers for number, _ in file.runs):
+                    found[key] = file
+        return [found[key] for key in sorted(found)]
+
+    def wrote(self, path: str) -> bool:
+        """Whether one of its runs wrote a file beside it, such as a report, to that place."""
+        return self._get(_OUTPUT + escaped(path)) is not None
+
+    def history(self) -> Iterator[dict[str, Any]]:
+        """What each commit did, the oldest first, as `Segment.summary` tells it."""
+        for _, value in self._scan(_HISTORY):
+            yield orjson.loads(value)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next commit makes a checkpoint: all files must have their places on disk."""
+        return self._since >= CHECKPOINT_COMMITS
 
     def commit(self, segment: Segment) -> None:
         """Add a segment: when this returns, it counts, whatever happens.
 
         Raises:
             OSError: it cannot be written; it does not count then.
+            ConfigError: a checkpoint is damaged.
         """
-        document = orjson.dumps(_plain(segment))
-        digest = _chain(self._digest, document)
+        told, checkpoints = self._head["segments"], self._head["checkpoints"]
+        renews = self.is_due or (segment.replaces_all and not self.is_empty)
+        if renews:
+            checkpoints = self._checkpoint(replaces_all=segment.replaces_all)
+            last = told["sha256"]
+            name = f"{_SEGMENTS}-{self._number}"
+            told = {"name": name, "start": last, "bytes": 0, "sha256": last}
+        document = segment.document()
+        digest = _chain(told["sha256"], document)
         line = digest.encode() + b" " + document + b"\n"
-        disk.append(self.folder / _SEGMENTS, self._end, line)
-        end = self._end + len(line)
+        path = self.folder / told["name"]
+        disk.append(path, told["bytes"], line)
+        os.chmod(path, self._mode)
+        next_number = max([self.next_number, *(one.number + 1 for one in segment.inputs)])
         head = {
-            "schema_version": SCHEMA_VERSION,
+            "format": FORMAT,
             "version": _core.__version__,
-            "segments": self._segments + 1,
-            "bytes": end,
-            "sha256": digest,
+            "commits": self._number + 1,
+            "inputs": next_number,
+            "segments": {**told, "bytes": told["bytes"] + len(line), "sha256": digest},
+            "checkpoints": checkpoints,
         }
-        os.chmod(self.folder / _SEGMENTS, self._mode)
         content = orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE)
         disk.replace(self.folder / _HEAD, content, self._mode)
-        self._end, self._digest, self._segments = end, digest, self._segments + 1
+        self._head, self.next_number = head, next_number
+        if renews:
+            self._renew()
         self._take(segment)
 
+    def _checkpoint(self, *, replaces_all: bool) -> list[dict[str, Any]]:
+        """Put what the segments left into a checkpoint; those that count then, the newest first.
 
-def _plain(segment: Segment) -> dict[str, Any]:
-    """A segment as a document, without what is not there."""
-    document = {name: getattr(segment, name) for name in Segment.__slots__}
-    document["inputs"] = [asdict(one) for one in segment.inputs]
-    document["added"] = [asdict(one) for one in segment.added]
-    return {name: value for name, value in document.items() if value or name in _ALWAYS}
+        Of so many checkpoints of a level one of the next is made.
+        """
+        there = self._head["checkpoints"]
+        merged, level = 0, 1
+        while [one["level"] for one in there[merged:]].count(level) >= _MERGED - 1:
+            merged += _MERGED - 1
+            level += 1
+        if replaces_all:
+            merged = len(there)
+        keeps_removed = merged < len(there)
+        with self._reading():
+            older = [one.scan() for one in self._checkpoints[:merged]]
+            records = (
+                (key, value)
+                for key, value in checkpoint.merge([self._fresh_records(), *older])
+                if (value or keeps_removed) and (not replaces_all or key[:1] in _STAYS)
+            )
+            path = self.folder / f"{_CHECKPOINT}-{self._number:08}"
+            told = checkpoint.write(path, records, self._mode, _marks)
+        return [{**told, "level": level}, *there[merged:]]
+
+    def _renew(self) -> None:
+        """Go over to the checkpoints that the head tells; what they replace goes."""
+        there = {one.told["name"]: one for one in self._checkpoints}
+        self._checkpoints = [
+            there.get(one["name"]) or Checkpoint(self.folder / one["name"], one)
+            for one in self._head["checkpoints"]
+        ]
+        self._begin(self._number)
+        self._clean()
 
 
-_ALWAYS = ("run", "inputs", "added")
+def _marks(record: Record) -> tuple[int, int] | None:
+    return marks_of(record[1]) if record[0].startswith(_FILE) and record[1] else None
 
 
 def _chain(before: str, document: bytes) -> str:

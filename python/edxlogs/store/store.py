@@ -14,23 +14,38 @@ each with the account that its owner reads back from `manifest.newest`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
+from edxlogs import _core
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Manifest, Segment
 from edxlogs.text import shown
+from edxlogs.threads import in_worker
 
 HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
 HASHES = f"{HOME}/hashes"
 _NEW = "new"
+
+TARGET_FILE_BYTES = 128 << 20  # about how large a file of rows may get
+
+ENDINGS = {
+    "parquet": ".parquet",
+    "csv": ".csv",
+    "csv-excel-safe": ".csv",
+    "jsonl": ".jsonl",
+    "jsonl.gz": ".jsonl.gz",
+    "jsonl.zst": ".jsonl.zst",
+}
+"""The names of datasets' formats, and how their files end."""
 
 
 class Store:
@@ -110,11 +125,11 @@ class Store:
             segment.query = self.query
         if self._replaces_all:
             segment.replaces_all = True
-            segment.removed = list(self.manifest.files)
+            segment.removed = [file.path for file in self.manifest.files()]
         try:
             for file in segment.added:
                 disk.set_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
-            if segment.changes_files:
+            if segment.changes_files or self.manifest.is_due:
                 disk.sync_all(self.home)
             self.manifest.commit(segment)
             self._replaces_all = False
@@ -159,6 +174,66 @@ class Store:
         for left in self.new.iterdir():
             disk.unlink(left)
 
+    @property
+    def _format(self) -> str:
+        query = self.manifest.query or self.query
+        form: str = query["format"]
+        return form
+
+    def without(
+        self, inputs: Collection[int], stay: Collection[str] = ()
+    ) -> tuple[list[DataFile], list[str]]:
+        """Make files that hold rows of some inputs anew without them.
+
+        Those whose paths are in `stay` are passed over.
+
+        Returns:
+            New files, and the paths of those that they replace.
+
+        Raises:
+            OutputError: they cannot be read or written.
+        """
+        added: list[DataFile] = []
+        removed: list[str] = []
+        for file in self.manifest.holding(inputs):
+            if file.path in stay:
+                continue
+            removed.append(file.path)
+            rows: list[tuple[int, int]] = []
+            runs: list[tuple[int, int]] = []
+            first = 0
+            for number, count in file.runs:
+                if number not in inputs:
+                    rows.append((first, count))
+                    runs.append((number, count))
+                first += count
+            if runs:
+                added.append(self.remake([(file, rows)], runs))
+        return added, removed
+
+    def remake(
+        self,
+        pieces: Sequence[tuple[DataFile, Sequence[tuple[int, int]]]],
+        runs: Sequence[tuple[int, int]],
+    ) -> DataFile:
+        """Make a new file of rows of others of a partition, named after what it holds.
+
+        Args:
+            pieces: files, and which of their rows: (first, count).
+            runs: whose rows those are, one after another.
+
+        Raises:
+            OutputError: they cannot be read, or it cannot be written.
+        """
+        form = self._format
+        told = [(file.sha256, list(rows)) for file, rows in pieces]
+        name = f"part-{hashlib.sha256(repr(told).encode()).hexdigest()[:20]}"
+        folder = pieces[0][0].path.rpartition("/")[0]
+        staged = self.new / f"{name}.{hashlib.sha256(folder.encode()).hexdigest()[:20]}"
+        sources = [(self.folder / file.path, list(rows)) for file, rows in pieces]
+        rows, size, sha256 = in_worker(lambda: _core.rewrite(sources, form, staged))
+        return DataFile(f"{folder}/{name}{ENDINGS[form]}", staged.name, rows, size, sha256, runs)
+
     def close(self) -> None:
         """Let others write. May be called twice."""
         self.manifest.close()
@@ -177,29 +252,22 @@ def open_manifest(folder: Path) -> Manifest:
         ConfigError: there is none, or it cannot be used.
         OutputError: it cannot be read.
     """
-    manifest = _manifest_in(folder)
-    manifest.load()
-    return manifest
-
-
-def read_segments(folder: Path) -> Iterator[Segment]:
-    """The segments of a dataset's manifest, in order; it raises what `open_manifest` does."""
-    return _manifest_in(folder).segments()
-
-
-def _manifest_in(folder: Path) -> Manifest:
     name = shown(os.fspath(folder))
     if not (folder / HOME).is_dir():
         raise ConfigError(
             f"dataset: {name}: is none; name a folder that edxlogs filter has written with"
             " --partition-by"
         )
-    return Manifest(folder / HOME, name)
+    manifest = Manifest(folder / HOME, name)
+    manifest.load()
+    return manifest
 
 
 def place_of(folder: Path, file: DataFile) -> Path:
     """Where a file of the manifest is: its place, or that of new files until it has it."""
     place, staged = folder / file.path, folder / HOME / _NEW / file.staged
+    if not file.staged:
+        return place
     # One that was not there yet may have got its place since.
     return staged if not place.exists() and staged.exists() else place
 

@@ -1,0 +1,192 @@
+"""Checkpoints: what a stretch of commits left, as records in the order of their keys.
+
+A record is a key and a value, both bytes; a value that is empty says that there is none any more.
+Records stand in blocks, compressed, and an index at the end says where each block begins, which key
+is its first, and its SHA-256. Whoever looks one up reads the index and one block, and whoever opens
+a checkpoint reads its index alone; the SHA-256 of the index is told by the manifest's head. So
+damage is found where it is read, and nothing is read that is not asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import weakref
+import zlib
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edxlogs.store import disk
+
+Record = tuple[bytes, bytes]
+
+BLOCK_BYTES = 64 << 10  # of records, before they are compressed
+_KEPT_BLOCKS = 32
+
+
+class DamagedError(Exception):
+    """It is not as it was written; the argument says where."""
+
+
+class Checkpoint:
+    """One, to read; safe to use while its file is removed by a writer.
+
+    Args:
+        path: of the file.
+        told: what `write` said of it.
+
+    Attributes:
+        told: that.
+
+    Raises:
+        OSError: it cannot be read.
+        DamagedError: its index is not as it was written.
+    """
+
+    def __init__(self, path: Path, told: dict[str, Any]) -> None:
+        self.told = told
+        self._name = path.name
+        self._file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._file)
+        index = self._read(told["index"], told["bytes"] - told["index"], told["sha256"], "index")
+        self._blocks: list[list[Any]] = orjson.loads(index)
+        self._first = [block[0].encode() for block in self._blocks]
+        self._kept: OrderedDict[int, list[bytes]] = OrderedDict()
+
+    def _read(self, at: int, size: int, sha256: str, what: str) -> bytes:
+        content = os.pread(self._file, size, at)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DamagedError(f"{self._name}: {what} does not match its checksum")
+        return zlib.decompress(content)
+
+    def _lines(self, number: int) -> list[bytes]:
+        """The records of a block; those read last are kept."""
+        lines = self._kept.get(number)
+        if lines is None:
+            _, at, size, sha256, *_ = self._blocks[number]
+            lines = self._read(at, size, sha256, f"block {number}").split(b"\n")
+            self._kept[number] = lines
+            if len(self._kept) > _KEPT_BLOCKS:
+                self._kept.popitem(last=False)
+        return lines
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key; None if it says nothing of it."""
+        number = bisect_right(self._first, key) - 1
+        if number < 0:
+            return None
+        lines, start = self._lines(number), key + b"\t"
+        at = bisect_left(lines, start)
+        if at < len(lines) and lines[at].startswith(start):
+            return lines[at][len(start) :]
+        return None
+
+    def scan(
+        self, prefix: bytes = b"", wants: Callable[[int, int], bool] = lambda *_: True
+    ) -> Iterator[Record]:
+        """Records whose keys begin so, in order.
+
+        Args:
+            prefix: of their keys.
+            wants: told the least and the greatest mark of a block, whether it is read.
+        """
+        for number in range(max(0, bisect_right(self._first, prefix) - 1), len(self._blocks)):
+            if self._first[number] > prefix and not self._first[number].startswith(prefix):
+                return
+            _, at, size, sha256, low, high = self._blocks[number]
+            if not wants(low, high):
+                continue
+            for line in self._read(at, size, sha256, f"block {number}").split(b"\n"):
+                if line.startswith(prefix):
+                    key, _, value = line.partition(b"\t")
+                    yield key, value
+
+
+def write(
+    path: Path,
+    records: Iterable[Record],
+    mode: int,
+    marks: Callable[[Record], tuple[int, int] | None],
+) -> dict[str, Any]:
+    """Write records, in the order of their keys, to a new file, and bring it to disk.
+
+    Args:
+        path: of it; what stands there was left by a crash.
+        records: no key twice.
+        mode: permissions of the file.
+        marks: least and greatest of the numbers by which a record is found without its key; None
+            for those that are not.
+
+    Returns:
+        What `Checkpoint` must know of it: `name`, `bytes`, where its `index` is, its `sha256`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    disk.unlink(path)
+    descriptor = disk.make_file(path)
+    blocks: list[list[Any]] = []
+    at = 0
+
+    def put(lines: list[bytes], low: int, high: int) -> None:
+        nonlocal at
+        content = zlib.compress(b"\n".join(lines), 1)
+        disk.write_all(descriptor, content)
+        first = lines[0].partition(b"\t")[0].decode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        blocks.append([first, at, len(content), sha256, low, high])
+        at += len(content)
+
+    try:
+        os.fchmod(descriptor, mode)
+        lines: list[bytes] = []
+        size, low, high = 0, _NONE, -1
+        for record in records:
+            lines.append(b"\t".join(record))
+            size += len(lines[-1])
+            if (marked := marks(record)) is not None:
+                low, high = min(low, marked[0]), max(high, marked[1])
+            if size >= BLOCK_BYTES:
+                put(lines, low, high)
+                lines, size, low, high = [], 0, _NONE, -1
+        if lines:
+            put(lines, low, high)
+        index = zlib.compress(orjson.dumps(blocks), 1)
+        disk.write_all(descriptor, index)
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
+    sha256 = hashlib.sha256(index).hexdigest()
+    return {"name": path.name, "bytes": at + len(index), "index": at, "sha256": sha256}
+
+
+_NONE = 1 << 62  # above every number
+
+
+def merge(newest_first: Sequence[Iterable[Record]]) -> Iterator[Record]:
+    """The newest record of each key, in the order of the keys, those without a value included."""
+    last = None
+    for key, _, value in heapq.merge(*map(_aged, range(len(newest_first)), newest_first)):
+        if key != last:
+            last = key
+            yield key, value
+
+
+def _aged(age: int, records: Iterable[Record]) -> Iterator[tuple[bytes, int, bytes]]:
+    for key, value in records:
+        yield key, age, value
+
+
+def escaped(key: str) -> bytes:
+    """A key as records have it: no control character ends it, and what begins alike stays so."""
+    if key.isprintable() and "\\" not in key:
+        return key.encode()
+    return "".join(
+        one if one >= " " and one != "\\" else f"\\{ord(one):02x}" for one in key
+    ).encode("utf-8", "backslashreplace")

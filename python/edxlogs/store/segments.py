@@ -1,0 +1,227 @@
+"""What a commit says: a segment, with the inputs that were read and the files that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self, overload
+
+import orjson
+
+Run = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one release of a file from another.
+
+    Attributes:
+        key: where it is: an absolute path or a URL, and the member of a tar.
+        size: bytes.
+        time: of its last change; microseconds since 1970, or None.
+        etag: as S3 gave it, or None.
+        sha256: of its bytes as they are stored, or None for an object of S3.
+    """
+
+    key: str
+    size: int
+    time: int | None = None
+    etag: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something that was read, and what became of it.
+
+    Attributes:
+        number: its own, among all that were ever read.
+        identity: which release of it.
+        status: as its owner calls it; `withheld` if its rows are not in the dataset.
+        rows: of it that are in the dataset.
+        account: what its owner wants to know of it again: plain data for JSON, which only its
+            owner makes and reads.
+        compared: numbers of those whose lines it does not hold again, in their order.
+    """
+
+    number: int
+    identity: Identity
+    status: str
+    rows: int
+    account: dict[str, Any]
+    compared: list[int] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its rows are in the dataset; one that was withheld is read again."""
+        return self.status != "withheld"
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """Take a document apart."""
+        return cls(**{**document, "identity": Identity(**document["identity"])})
+
+
+class Runs(Sequence[Run]):
+    """Whose rows follow each other in a file, as text that is taken apart when it is asked for.
+
+    First the least and the greatest number of an input, then the runs: their rows, and before them
+    how many numbers are passed over, if any are. `3-9 3:70 80 4:5` is 70 rows of input 3, 80 of
+    input 4, and 5 of input 9.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Self:
+        """Put them in text."""
+        if isinstance(runs, cls):
+            return runs
+        if not runs:
+            return cls("")
+        numbers = [number for number, _ in runs]
+        words = [f"{min(numbers)}-{max(numbers)}"]
+        expected = 0
+        for number, rows in runs:
+            words.append(f"{rows}" if number == expected else f"{number - expected}:{rows}")
+            expected = number + 1
+        return cls(" ".join(words))
+
+    def __iter__(self) -> Iterator[Run]:
+        expected = 0
+        for word in self.text.split()[1:]:
+            step, colon, rows = word.partition(":")
+            number = expected + int(step) if colon else expected
+            expected = number + 1
+            yield number, int(rows if colon else step)
+
+    @overload
+    def __getitem__(self, at: int) -> Run: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Run]: ...
+    def __getitem__(self, at: int | slice) -> Run | list[Run]:
+        return list(self)[at]
+
+    def __len__(self) -> int:
+        return self.text.count(" ")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file of the dataset.
+
+    Attributes:
+        path: relative to the dataset.
+        staged: its name in the folder of new files; empty if it surely has its place.
+        rows: without a header.
+        bytes: its size.
+        sha256: of all its bytes, in hex.
+        runs: whose rows follow each other in it: (number of the input, rows).
+    """
+
+    path: str
+    staged: str
+    rows: int
+    bytes: int
+    sha256: str
+    runs: Sequence[Run]
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether it is data; else it holds rejected lines, or hashes."""
+        return holds_rows(self.path)
+
+
+def record_of(file: DataFile) -> bytes:
+    """What is kept of a file."""
+    told = (file.path, str(file.rows), str(file.bytes), file.sha256, Runs.of(file.runs).text)
+    return "\t".join(told).encode()
+
+
+def file_of(record: bytes) -> DataFile:
+    """Take that apart; its runs, when they are asked for."""
+    path, rows, size, sha256, runs = record.decode().rsplit("\t", 4)
+    return DataFile(path, "", int(rows), int(size), sha256, Runs(runs))
+
+
+def marks_of(record: bytes) -> tuple[int, int] | None:
+    """The least and the greatest number of the inputs whose rows a file holds, by its record."""
+    low, _, high = record.rpartition(b"\t")[2].partition(b" ")[0].partition(b"-")
+    return (int(low), int(high)) if low else None
+
+
+def holds_rows(path: str) -> bool:
+    """Whether a file at that place in a dataset is data."""
+    return not path.startswith("_edxlogs/")
+
+
+@dataclass(slots=True)
+class Segment:
+    """What one commit changes.
+
+    Attributes:
+        run: which run made it: the time it began.
+        inputs: that were read.
+        added: files.
+        removed: paths of files that are no longer there.
+        query: what the dataset holds, in the first segment and after a change of mind.
+        replaces_all: whether nothing before it counts.
+        ended: the last words of a run: what it left out, what it wrote beside the dataset.
+    """
+
+    run: str
+    inputs: list[Input] = field(default_factory=list)
+    added: list[DataFile] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    query: dict[str, Any] | None = None
+    replaces_all: bool = False
+    ended: dict[str, Any] | None = None
+
+    @property
+    def changes_files(self) -> bool:
+        """Whether files come or go by it."""
+        return bool(self.added or self.removed)
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """Take a document apart."""
+        document = orjson.loads(content)
+        document["inputs"] = [Input.of(one) for one in document["inputs"]]
+        document["added"] = [
+            DataFile(**{**one, "runs": Runs(one["runs"])}) for one in document["added"]
+        ]
+        return cls(**document)
+
+    def document(self) -> bytes:
+        """It as a document, without what is not there."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        told["inputs"] = [asdict(one) for one in self.inputs]
+        told["added"] = [
+            {name: getattr(one, name) for name in DataFile.__slots__}
+            | {"runs": Runs.of(one.runs).text}
+            for one in self.added
+        ]
+        always = ("run", "inputs", "added")
+        return orjson.dumps({key: value for key, value in told.items() if value or key in always})
+
+    def summary(self) -> dict[str, Any]:
+        """What the history of the dataset keeps of it."""
+        done = [one for one in self.inputs if one.is_done]
+        return {
+            "run": self.run,
+            "sources": len(done),
+            "withheld": len(self.inputs) - len(done),
+            "rows": sum(one.rows for one in self.inputs),
+            "added": sum(file.holds_rows for file in self.added),
+            "removed": sum(holds_rows(path) for path in self.removed),
+            "ended": None if self.ended is None else bool(self.ended.get("whole")),
+        }
