@@ -368,19 +368,19 @@ def test_an_input_that_changes_while_it_is_read(
     tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edxlogs import cli
-    from edxlogs.sources.reading import Reader
+    from edxlogs.events.scanning import LineReader
 
     paths = _copy(logs, tmp_path / "in", 3)
-    scan = Reader.scan
+    scan = LineReader.scan
 
-    def changing(self: Reader, source: Any, *args: Any, **options: Any) -> Any:
+    def changing(self: LineReader, source: Any, *args: Any, **options: Any) -> Any:
         scanned = scan(self, source, *args, **options)
         if source.path.endswith(paths[1].name):
             with open(source.path, "ab") as file:
                 file.write(b"\0")
         return scanned
 
-    monkeypatch.setattr(Reader, "scan", changing)
+    monkeypatch.setattr(LineReader, "scan", changing)
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
     command = ["filter", "in", "-o", "out", "--partition-by", "course_id", "-q"]

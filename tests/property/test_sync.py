@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edxlogs.mirror import download
 from edxlogs.mirror import part as mirror_part
 from edxlogs.mirror.mirror import Mirror
-from edxlogs.mirror.sync import Outcome, Status, Sync, Why, make_plan
+from edxlogs.mirror.sync import Settled, Status, Sync, Why, make_plan
 from edxlogs.s3 import retry as s3_retry
 from fake_s3 import BUCKET, FakeS3, Stored, honest
 
@@ -179,7 +179,7 @@ class Syncing(RuleBasedStateMachine):
         assert {one.source.key for one in plan.wanted} <= self._unreachable()
         assert self.s3.requests == [("list", "")]
 
-    def _sync(self) -> list[Outcome]:
+    def _sync(self) -> list[Settled]:
         with Mirror(self.folder) as mirror:
             assert mirror.manifest.unreadable == []
             plan = make_plan(mirror, self.s3.objects(BUCKET))
@@ -202,7 +202,7 @@ class Syncing(RuleBasedStateMachine):
                 found.add(key)
         return found
 
-    def _judge(self, outcomes: list[Outcome]) -> None:
+    def _judge(self, outcomes: list[Settled]) -> None:
         """After a sync that ended, every object is there, as the bucket has it."""
         unreachable = self._unreachable()
         for one in outcomes:

@@ -26,9 +26,9 @@ from edxlogs.errors import (
     StoppedError,
 )
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.scanning import LineReader, Scanned
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.local import find
-from edxlogs.sources.reading import Reader, Scanned
 from edxlogs.sources.source import Source
 from small_logs import lines, settles_to, usage, write
 
@@ -37,9 +37,9 @@ needs_gpg = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missi
 PACKED = gzip.compress(lines(200), mtime=0)  # the same in every worker, as names of tests need
 
 
-def reader(home: Path | None = None) -> Reader:
+def reader(home: Path | None = None) -> LineReader:
     query = make_query(Conditions(), collect="nothing")
-    return Reader(query, Gpg(home=home, prompt=False), _core.Control())
+    return LineReader(query, Gpg(home=home, prompt=False), _core.Control())
 
 
 def scan(source: Any, home: Path | None = None) -> Scanned:
@@ -188,7 +188,7 @@ def test_gpg_is_missing(tmp_path: Path, ring: Ring) -> None:
     path.write_bytes(ring.encrypt(data=PACKED))
     (source,) = find([path]).sources
     query = make_query(Conditions(), collect="nothing")
-    lame = Reader(query, Gpg(executable="no-such-gpg", prompt=False), _core.Control())
+    lame = LineReader(query, Gpg(executable="no-such-gpg", prompt=False), _core.Control())
     for one in (source, stream(path.read_bytes())):
         scanned = lame.scan(one, lambda: None)
         assert type(scanned.error) is DecryptError
@@ -206,19 +206,19 @@ def test_read_again_delivered_once(
     (source,) = find([path]).sources
     collect = "lines" if make_sink == "output" else "columns"
     query = make_query(Conditions(), collect=collect)
-    one = Reader(query, Gpg(home=ring.path, prompt=False), _core.Control())
-    verdict = Reader._verdict
+    one = LineReader(query, Gpg(home=ring.path, prompt=False), _core.Control())
+    weigh = LineReader._weigh
     calls: list[int] = []
 
-    def at_first_not(self: Reader, *args: Any) -> Any:
-        scanned, judged = verdict(self, *args)
+    def at_first_not(self: LineReader, *args: Any) -> Any:
+        scanned, judged = weigh(self, *args)
         calls.append(scanned.counts.rows)
         if len(calls) == 1:
             scanned.error = DecryptError("spoiled")
             return scanned, type(judged)(retry=True, length=path.stat().st_size)
         return scanned, judged
 
-    monkeypatch.setattr(Reader, "_verdict", at_first_not)
+    monkeypatch.setattr(LineReader, "_weigh", at_first_not)
     makers: dict[str, Callable[[], Any]]
     batches = _core.BatchStream(query, one.control)
     writer = batches.writer()
@@ -270,8 +270,8 @@ def test_heads(ring: Ring, tmp_path: Path) -> None:
     one = reader(ring.path)
     for path in (message, plain):
         (source,) = find([path]).sources
-        assert one.head(source, 5000) == lines(1000)[:5000]
+        assert one.first_bytes(source, 5000) == lines(1000)[:5000]
     member = Source(str(plain), "b", 10, offset=5, length=10)
-    assert one.head(member, 5000) == lines(1000)[5:15]
-    assert one.head(stream(b"x"), 10) == b""
-    assert one.head(Source(str(tmp_path / "gone"), "gone", 5), 10) == b""
+    assert one.first_bytes(member, 5000) == lines(1000)[5:15]
+    assert one.first_bytes(stream(b"x"), 10) == b""
+    assert one.first_bytes(Source(str(tmp_path / "gone"), "gone", 5), 10) == b""

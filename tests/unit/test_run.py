@@ -21,8 +21,8 @@ from edxlogs.account import Outcome
 from edxlogs.errors import InternalError, OutputError, StoppedError
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.run import Delivery, Run
+from edxlogs.events.scanning import LineReader
 from edxlogs.gpg.process import Gpg
-from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import select
 from edxlogs.sources.window import Window
 from edxlogs.store.file import OutputFile, open_output
@@ -51,7 +51,7 @@ class Running:
             descriptor = os.open(self.rejects.path, flags, 0o600)
         output = open_output(self.file, self.query, format_name, [])
         delivery = Delivery(format_name, output, self.file, descriptor, self.rejects, **options)
-        self.reader = Reader(self.query, Gpg(home=home, prompt=False), _core.Control())
+        self.reader = LineReader(self.query, Gpg(home=home, prompt=False), _core.Control())
         self.selection = select(arguments, conditions.window)
         self.told: list[str] = []
         run = Run(
@@ -115,9 +115,9 @@ def test_parts_that_wait_leave_memory(
 
     monkeypatch.setattr(edxlogs.events.run, "WAITING_BYTES", 0)
     hidden: set[str] = set()
-    scan = Reader.scan
+    scan = LineReader.scan
 
-    def slow(self: Reader, source: Any, *args: Any, **options: Any) -> Any:
+    def slow(self: LineReader, source: Any, *args: Any, **options: Any) -> Any:
         if source.name == "00.log.gz":
             end = time.monotonic() + 5
             while len(hidden) < 11 and time.monotonic() < end:
@@ -126,7 +126,7 @@ def test_parts_that_wait_leave_memory(
                 time.sleep(0.01)
         return scan(self, source, *args, **options)
 
-    monkeypatch.setattr(Reader, "scan", slow)
+    monkeypatch.setattr(LineReader, "scan", slow)
     Running(folder, logs, format_name=format_name)
     assert hidden == {f"part-{number:06}" for number in range(1, 12)}
     assert (folder / "out").read_bytes() == wanted
@@ -211,7 +211,7 @@ def test_rejects_are_all_there(
         with (folder / "stdout").open("w+b") as out, file.path.open("w+b") as rejects:
             output = open_output(out.fileno(), query, "jsonl", [])
             delivery = Delivery("jsonl", output, None, rejects.fileno(), file)
-            reader = Reader(query, Gpg(prompt=False), _core.Control())
+            reader = LineReader(query, Gpg(prompt=False), _core.Control())
             account = Run(reader, select(paths, Window()).sources, delivery, 2)()
             output.finish(sync=False)
             rejected = file.path.read_bytes()
@@ -235,7 +235,7 @@ def test_a_stream_that_outgrows_standard_output(
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
-        reader = Reader(query, Gpg(prompt=False), _core.Control())
+        reader = LineReader(query, Gpg(prompt=False), _core.Control())
         sources = select([fifo, good], Window()).sources
         account = Run(reader, sources, Delivery("jsonl", output), 2)()
         output.finish(sync=False)
@@ -262,7 +262,7 @@ def test_a_source_that_changes_between_two_readings(
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
-        reader = Reader(query, Gpg(prompt=False), _core.Control())
+        reader = LineReader(query, Gpg(prompt=False), _core.Control())
         with pytest.raises(InternalError, match="changed while it was read"):
             Run(reader, select(path, Window()).sources, Delivery("jsonl", output), 2)()
 
@@ -302,7 +302,7 @@ def test_ctrl_c_leaves_nothing(
 
 def test_a_stopped_run_is_no_damaged_source(logs: list[Path], folder: Path) -> None:
     query = make_query(Conditions(), collect="nothing")
-    reader = Reader(query, Gpg(prompt=False), _core.Control())
+    reader = LineReader(query, Gpg(prompt=False), _core.Control())
     reader.control.stop()
     with pytest.raises(StoppedError):
         Run(reader, select(logs, Window()).sources, Delivery(), 2)()
@@ -310,7 +310,7 @@ def test_a_stopped_run_is_no_damaged_source(logs: list[Path], folder: Path) -> N
 
 def test_counting_alone(logs: list[Path]) -> None:
     query = make_query(Conditions(), collect="nothing", check="full")
-    reader = Reader(query, Gpg(prompt=False), _core.Control())
+    reader = LineReader(query, Gpg(prompt=False), _core.Control())
     account = Run(reader, select(logs, Window()).sources, Delivery(), 2)()
     assert (account.total.lines, account.total.parsed, account.rows_written) == (4800, 4800, 4800)
 
@@ -320,7 +320,7 @@ def test_unverified_rows_go_out_and_are_counted(logs: list[Path], folder: Path) 
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
-        reader = Reader(query, Gpg(prompt=False), _core.Control())
+        reader = LineReader(query, Gpg(prompt=False), _core.Control())
         delivery = Delivery("jsonl", output, unverified=True)
         account = Run(reader, select(logs, Window()).sources, delivery, 4)()
         output.finish(sync=False)

@@ -28,7 +28,7 @@ from edxlogs.errors import (
     MissingSourceError,
     StoppedError,
 )
-from edxlogs.sources.reading import Reader
+from edxlogs.events.scanning import LineReader
 from small_logs import (
     event,
     lines,
@@ -105,13 +105,13 @@ def test_closed_by_leaving_a_block(many: Path) -> None:
 def test_closing_opens_no_further_source(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = [edxlogs.Source(str(many), f"{n}.log", many.stat().st_size) for n in range(20)]
     opened = []
-    scan = Reader.scan
+    scan = LineReader.scan
 
     def counted(self: Any, source: Any, *args: Any, **options: Any) -> Any:
         opened.append(source.name)
         return scan(self, source, *args, **options)
 
-    monkeypatch.setattr(Reader, "scan", counted)
+    monkeypatch.setattr(LineReader, "scan", counted)
     before = usage()
     stream = edxlogs.filter(sources, threads=1)
     iterator = iter(stream)

@@ -13,16 +13,16 @@ import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns, suggest
 from edxlogs.gpg.process import Gpg
-from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import select
 from small_logs import COURSE, event, lines, write
 
 
 def hints(path: Path, home: Path | None = None, **asked: Any) -> list[str]:
     conditions = Conditions.of(**asked)
-    reader = Reader(make_query(conditions), Gpg(home=home, prompt=False), _core.Control())
+    reader = LineReader(make_query(conditions), Gpg(home=home, prompt=False), _core.Control())
     return suggest(reader, select(path, conditions.window), conditions)
 
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from edxlogs.mirror.download import PIECE_BYTES
 from edxlogs.mirror.mirror import Mirror
-from edxlogs.mirror.sync import Outcome, Status, Sync, Why, make_plan
+from edxlogs.mirror.sync import Settled, Status, Sync, Why, make_plan
 from fake_s3 import BUCKET, FakeS3, Stored, honest
 
 
@@ -20,7 +20,7 @@ def s3() -> FakeS3:
     return FakeS3()
 
 
-def sync(s3: FakeS3, folder: Path, at_once: int = 1) -> list[Outcome]:
+def sync(s3: FakeS3, folder: Path, at_once: int = 1) -> list[Settled]:
     s3.requests.clear()
     with Mirror(folder) as mirror:
         plan = make_plan(mirror, s3.objects(BUCKET))
@@ -31,7 +31,7 @@ def asked(s3: FakeS3) -> list[tuple[str, str]]:
     return [(operation, key) for operation, key in s3.requests if operation != "list"]
 
 
-def summary(outcomes: list[Outcome]) -> list[tuple[str, Why, Status]]:
+def summary(outcomes: list[Settled]) -> list[tuple[str, Why, Status]]:
     return [(one.source.key, one.why, one.status) for one in outcomes]
 
 

@@ -45,10 +45,10 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
                         raise _refuse(label, "expands beyond reason")
                     file.write(data)
     except FormatError as error:
-        return Converted(counts, error=error)
+        return Converted(error=error, counts=counts)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
-        return Converted(counts, error=_refuse(label, "holds a name twice"))
-    return Converted(counts)
+        return Converted(counts=counts, error=_refuse(label, "holds a name twice"))
+    return Converted(counts=counts)
 
 
 def _relative(name: str, label: str) -> Path:

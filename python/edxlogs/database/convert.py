@@ -346,7 +346,7 @@ class TableRun:
                     task.rows = self.folder.work_path(f"{task.name}-rows")
                     return unpack(source, task.rows, label)
 
-                done = self.reader.read(label, lambda: package.open(member), work)
+                done = self.reader.read_stored(label, lambda: package.open(member), work)
             else:
                 table = core_table(task.table.name, expand=self.expand)
                 target = partial(self._target, task, options)
@@ -370,20 +370,14 @@ class TableRun:
         account.unknown_columns = done.said.get("unknown_columns", [])
         account.missing_columns = done.said.get("missing_columns", [])
         account.literals = done.said.get("literals", False)
-        if done.warning is not None:
-            account.warnings.append(done.warning)
+        account.warnings += done.warnings
         account.status = Outcome.DELIVERED
         if done.error is not None:
-            self._withhold(task, str(done.error))
+            task.account.withhold(str(done.error))
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
             with self._naming_output():
                 self._records.add_ready(task.name, account, task.courses, task.rows, task.rejects)
             task.on_disk = True
-
-    def _withhold(self, task: Task, error: str) -> None:
-        task.account.status = Outcome.WITHHELD
-        task.account.error = error
-        task.account.counts = task.account.counts.as_withheld()
 
     def _read_research(self, release: Release) -> None:
         """Convert the tables of a package of the research exchange as they come by."""
@@ -399,11 +393,11 @@ class TableRun:
                 for file in walk(source, package.place):
                     tasks.append(self._read_file(release, file))
             except FormatError as error:
-                return Converted(RowCounts(), error=error)
-            return Converted(RowCounts())
+                return Converted(error=error)
+            return Converted()
 
         with self._naming_output():
-            done = self.reader.read(package.place, package.open, work)
+            done = self.reader.read_stored(package.place, package.open, work)
         self.account.packages[package.place] = done.counts.bytes_read
         if done.error is not None:
             self.account.failed.append(str(done.error))
@@ -413,7 +407,7 @@ class TableRun:
             if task.account.status is Outcome.WITHHELD:
                 self.on_member(task.account)
             elif done.error is not None and task.account.status is Outcome.DELIVERED:
-                self._withhold(task, str(done.error))
+                task.account.withhold(str(done.error))
         self._tasks += tasks
 
     def _read_file(self, release: Release, file: PassingFile) -> Task:

@@ -149,7 +149,7 @@ class Courses:
     def _look(self, beside: Sequence[_File]) -> None:
         for package, member in beside:
             assert member.table is not None
-            course = course_in_head(member.table, self._reader.head(package, member))
+            course = course_in_head(member.table, self._reader.first_bytes(package, member))
             if course is not None:
                 self.tell(member.name.key, course)
                 return

@@ -67,8 +67,7 @@ def join_ora(
         name = member.table.name
         done = reader.convert(package, member, core_table(name), partial(join.target, name), {})
         if done.error is not None:
-            account.status = Outcome.WITHHELD
-            account.error = str(done.error)
+            account.withhold(str(done.error))
             return
     count = join.write(
         target,

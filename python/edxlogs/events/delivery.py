@@ -11,8 +11,8 @@ from edxlogs.account import LineCounts, SourceAccount
 from edxlogs.errors import ConfigError, EdxlogsError, InternalError, OutputError, StoppedError
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.run import Room, account_of
+from edxlogs.events.scanning import LineReader, Scanned, Sink
 from edxlogs.events.target import DatasetTarget, Share, share_of
-from edxlogs.sources.reading import Reader, Scanned, Sink
 from edxlogs.sources.source import Source
 from edxlogs.store.inputs import check_unchanged, groups, identify, with_checksum
 from edxlogs.store.manifest import Identity
@@ -47,7 +47,7 @@ class DatasetRun:
         dedupe: which lines are compared, or None.
     """
 
-    reader: Reader
+    reader: LineReader
     sources: Sequence[Source]
     targets: Sequence[DatasetTarget]
     workers: int
@@ -127,7 +127,7 @@ class DatasetRun:
             except EdxlogsError as error:
                 if self._held is not None:
                     self._held.settle(number, None, delivered=False)
-                return _Finished(identity, Scanned(LineCounts(), None, error), nothing)
+                return _Finished(identity, Scanned(LineCounts(), error=error), nothing)
             held = None if self._held is None else self._held.hashes(number)
             threads = max(1, self.workers // left)
             if self._held is not None:

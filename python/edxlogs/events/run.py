@@ -18,7 +18,7 @@ from edxlogs import _core
 from edxlogs.account import Account, Outcome, SourceAccount
 from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError, told
 from edxlogs.events.dedupe import Dedupe
-from edxlogs.sources.reading import Reader, Scanned, Sink
+from edxlogs.events.scanning import LineReader, Scanned, Sink
 from edxlogs.sources.source import Source
 from edxlogs.store.file import OutputFile
 from edxlogs.threads import MOST_AHEAD, Workers, in_worker
@@ -104,7 +104,7 @@ class Run:
         dedupe: compares their lines, or None.
     """
 
-    reader: Reader
+    reader: LineReader
     sources: Sequence[Source]
     delivery: Delivery
     workers: int
@@ -292,7 +292,7 @@ class Run:
                 " checks are done, and it cannot be read twice; write to a file with -o, or add"
                 " --unverified"
             )
-            return Scanned(first.counts, None, SourceError(why, source.label))
+            return Scanned(first.counts, error=SourceError(why, source.label))
         output = self.delivery.output
         hashes = None if self.dedupe is None else self.dedupe.hashes(number)
         again = in_worker(

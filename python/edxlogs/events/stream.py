@@ -13,7 +13,7 @@ from edxlogs.arrow_stream import ArrowStream
 from edxlogs.errors import ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.run import account_of
-from edxlogs.sources.reading import Reader, Scanned
+from edxlogs.events.scanning import LineReader, Scanned
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 
@@ -32,7 +32,7 @@ class BatchStream(ArrowStream):
     """
 
     account: Account
-    _reader: Reader
+    _reader: LineReader
     _sources: Sequence[Source]
     _dedupe: Dedupe | None = None
     _folder: tempfile.TemporaryDirectory[str] | None = None
@@ -76,7 +76,7 @@ class BatchStream(ArrowStream):
     def of(
         cls,
         query: _core.Query,
-        reader: Reader,
+        reader: LineReader,
         selection: Selection,
         workers: int,
         kind: str | None,

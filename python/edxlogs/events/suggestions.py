@@ -13,7 +13,7 @@ from contextlib import suppress
 from edxlogs import _core
 from edxlogs.events.conditions import CONDITIONS
 from edxlogs.events.query import Conditions, make_query
-from edxlogs.sources.reading import Reader
+from edxlogs.events.scanning import LineReader
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.text import shown
@@ -26,7 +26,7 @@ _CALLED = {"org": "organisation"}
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
 
 
-def suggest(reader: Reader, selection: Selection, conditions: Conditions) -> list[str]:
+def suggest(reader: LineReader, selection: Selection, conditions: Conditions) -> list[str]:
     """Name what a sample of the sources holds that is nearest to what was asked for.
 
     Args:
@@ -87,7 +87,7 @@ def _nearest(missing: Sequence[str], there: Collection[str]) -> list[str]:
     return list(dict.fromkeys(near))[:_NEAREST] or sorted(there)[:_NEAREST]
 
 
-def _sample(reader: Reader, sources: Sequence[Source]) -> dict[str, set[str]]:
+def _sample(reader: LineReader, sources: Sequence[Source]) -> dict[str, set[str]]:
     """The values of some columns at the beginning of sources."""
     found: dict[str, set[str]] = {name: set() for name in _COLUMNS}
     if not hasattr(os, "memfd_create"):
@@ -95,7 +95,7 @@ def _sample(reader: Reader, sources: Sequence[Source]) -> dict[str, set[str]]:
         return found
     query = make_query(Conditions(), columns=_COLUMNS)
     for source in sources[:_SOURCES]:
-        head = reader.head(source, _HEAD_BYTES)
+        head = reader.first_bytes(source, _HEAD_BYTES)
         if not head:
             continue
         descriptor = os.memfd_create("edxlogs-sample")

@@ -15,7 +15,7 @@ from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import InternalError, cannot_write
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.run import Room, account_of, is_wanted
-from edxlogs.sources.reading import Scanned
+from edxlogs.events.scanning import Scanned
 from edxlogs.sources.source import Source
 from edxlogs.stops import put_off
 from edxlogs.store import disk

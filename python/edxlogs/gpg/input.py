@@ -20,7 +20,7 @@ class Readable(Protocol):
         """Return at most `size` bytes, and none at the end only."""
 
 
-class Input:
+class MessageInput:
     """The bytes of one message's source: a range of a file, a pipe, or a stream.
 
     Attributes:
@@ -95,7 +95,7 @@ class Input:
 class Feeder(threading.Thread):
     """Copies one message to gpg, up to its end and no further, and watches its frame."""
 
-    def __init__(self, source: Input, sink_fd: int) -> None:
+    def __init__(self, source: MessageInput, sink_fd: int) -> None:
         super().__init__(name="edxlogs-gpg-input", daemon=True)
         self.frame = Frame(armored=False)
         self.error: BaseException | None = None
@@ -139,7 +139,7 @@ class Feeder(threading.Thread):
             self._sink_fd = -1
 
 
-def survey(source: Input) -> Frame:
+def survey(source: MessageInput) -> Frame:
     """Read a binary message once more, from its start, for its frame alone."""
     frame = Frame(armored=False)
     at = source.start or 0

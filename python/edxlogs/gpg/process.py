@@ -23,8 +23,8 @@ from typing import Any, Self
 
 from edxlogs.errors import ConfigError, DecryptError, EdxlogsError
 from edxlogs.gpg.frame import Frame
-from edxlogs.gpg.input import PIPE_BYTES, Feeder, Input, Readable, survey
-from edxlogs.gpg.verdict import Status, Verdict, judge
+from edxlogs.gpg.input import PIPE_BYTES, Feeder, MessageInput, Readable, survey
+from edxlogs.gpg.verdict import StatusLines, Verdict, judge
 from edxlogs.threads import needs_thread
 
 OLDEST_GPG = (2, 2, 8)  # the first that refuses a message without integrity protection
@@ -44,7 +44,7 @@ class Decryption:
             close it.
     """
 
-    def __init__(self, gpg: Gpg, source_name: str, source: Input, process: _Process) -> None:
+    def __init__(self, gpg: Gpg, source_name: str, source: MessageInput, process: _Process) -> None:
         self.source_name = source_name
         self.stdout_fd = process.stdout_fd
         self._gpg = gpg
@@ -53,7 +53,7 @@ class Decryption:
         self._feeder: Feeder | None = None
         self._killed = False
         self._verdict: Verdict | None = None
-        self._status = Status()
+        self._status = StatusLines()
         self._listener = threading.Thread(
             target=self._listen, args=(process,), name="edxlogs-gpg-status", daemon=True
         )
@@ -332,7 +332,7 @@ class Gpg:
             OSError: the source cannot be opened.
         """
         self._keys()
-        message = Input(source, offset, length, head)
+        message = MessageInput(source, offset, length, head)
         try:
             self._slot.acquire()
             try:
@@ -345,7 +345,7 @@ class Gpg:
             raise
         return Decryption(self, source_name, message, process)
 
-    def _spawn(self, message: Input) -> _Process:
+    def _spawn(self, message: MessageInput) -> _Process:
         ours: list[int] = []
         theirs: list[int] = []
 

@@ -15,7 +15,7 @@ _NOT_UNLOCKED = frozenset({62, 85, 99, 177, 198})  # timeout, no pinentry, cance
 
 
 @dataclass
-class Status:
+class StatusLines:
     """What gpg said on its status descriptor (GnuPG's doc/DETAILS), in bounded space."""
 
     keys: list[str] = field(default_factory=list)  # ids the message is encrypted to
@@ -115,7 +115,7 @@ class Verdict:
 def judge(
     source: str,
     exit_code: int,
-    status: Status,
+    status: StatusLines,
     frame: Frame,
     secret_keys: Callable[[], frozenset[str]],
 ) -> Verdict:
@@ -165,7 +165,7 @@ def judge(
 
 
 def _judge_unopened(
-    status: Status,
+    status: StatusLines,
     frame: Frame,
     secret_keys: Callable[[], frozenset[str]],
     fail: Callable[..., Verdict],

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from edxlogs import _core
 from edxlogs.errors import OutputError, ResumableInterrupt, written_to
 from edxlogs.events.run import Delivery
+from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
-from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import select
 from edxlogs.sources.transfers import Transfers
 from edxlogs.store.file import STDOUT, OutputFile, open_output
@@ -89,7 +89,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     selection.account.warnings += near_columns(query.column_names)
     control = _core.Control()
     transfers = Transfers(selection.sources, control)
-    reader = Reader(query, reading.keys.gpg(), control, window, transfers)
+    reader = LineReader(query, reading.keys.gpg(), control, window, transfers)
     return BatchStream.of(query, reader, selection, reading.workers, reading.dedupe)
 
 

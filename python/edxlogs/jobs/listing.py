@@ -12,7 +12,6 @@ from os import PathLike, fspath
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.database.account import RowCounts
 from edxlogs.database.package import (
     DatabasePackage,
     PackedFile,
@@ -374,10 +373,10 @@ def _of_research(package: ResearchPackage, reader: TableReader) -> PackageConten
                 if file.day is not None:
                     days.add(file.day)
         except FormatError as error:
-            return Converted(RowCounts(), error=error)
-        return Converted(RowCounts())
+            return Converted(error=error)
+        return Converted()
 
-    if (error := reader.read(package.place, package.open, work).error) is not None:
+    if (error := reader.read_stored(package.place, package.open, work).error) is not None:
         raise error
     return PackageContents(
         package.place, None, max(days, default=None), package.size, files, events

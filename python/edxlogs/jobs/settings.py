@@ -19,10 +19,11 @@ from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.dedupe import kind_of
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import listed
-from edxlogs.sources.source import Readable, Source
+from edxlogs.sources.source import Source
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
 from edxlogs.store.file import STDOUT, format_of
 from edxlogs.store.store import ENDINGS, TARGET_FILE_BYTES

@@ -15,7 +15,7 @@ from edxlogs.edx.packages import Choice, PackageKind
 from edxlogs.errors import ConfigError, ResumableInterrupt
 from edxlogs.mirror.inventory import list_objects
 from edxlogs.mirror.mirror import Mirror
-from edxlogs.mirror.sync import Outcome, Plan, Status, Sync, Why, make_plan
+from edxlogs.mirror.sync import Plan, Settled, Status, Sync, Why, make_plan
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.text import many, shown, size
 from edxlogs.values import Values, texts
@@ -128,7 +128,7 @@ class Synced:
 
     folder: str
     plan: Plan = field(default_factory=Plan)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Settled] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False

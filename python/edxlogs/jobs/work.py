@@ -21,11 +21,11 @@ from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.delivery import DatasetRun
 from edxlogs.events.query import Conditions
 from edxlogs.events.run import Delivery, Run
+from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import suggest
 from edxlogs.events.target import DatasetTarget
 from edxlogs.jobs.settings import Output, Settings
 from edxlogs.s3.client import S3, SCHEME
-from edxlogs.sources.reading import Reader
 from edxlogs.sources.selection import Selection, select
 from edxlogs.sources.source import Source
 from edxlogs.sources.transfers import Transfers
@@ -165,7 +165,7 @@ class Work:
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
         gpg, window = settings.reading.keys.gpg(), settings.conditions.window
-        self.reader = Reader(query, gpg, control, window, transfers)
+        self.reader = LineReader(query, gpg, control, window, transfers)
         self._own = finished_outputs(self._output.target or STDOUT)
         self._journal: Journal | None = None
         self._start = time.monotonic()

@@ -49,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Settled:
     """What became of an object.
 
     Attributes:
@@ -180,7 +180,7 @@ class Sync:
         self._downloads = Downloads(s3, mirror, self._receive)
         self._lock = threading.Lock()
 
-    def run(self) -> Generator[Outcome]:
+    def run(self) -> Generator[Settled]:
         """Fetch everything; what fails costs nothing but itself.
 
         Yields:
@@ -197,26 +197,26 @@ class Sync:
             # They write to the mirror, which is closed after this.
             workers.stop(_PATIENCE_SECONDS)
 
-    def _task(self, wanted: Wanted) -> Callable[[], Outcome]:
+    def _task(self, wanted: Wanted) -> Callable[[], Settled]:
         return lambda: self._settle(wanted)
 
-    def _settle(self, wanted: Wanted) -> Outcome:
+    def _settle(self, wanted: Wanted) -> Settled:
         source, why = wanted.source, wanted.why
         if self.halted is not None:
-            return Outcome(source, Status.UNTRIED, why)
+            return Settled(source, Status.UNTRIED, why)
         try:
             if why is Why.UNKNOWN and (record := self._present(source)) is not None:
                 self._receive(source.size)
-                return Outcome(source, Status.PRESENT, why, record)
+                return Settled(source, Status.PRESENT, why, record)
             replace = why in (Why.RELEASED, Why.UNKNOWN)
             record = self._downloads.fetch(source, replace=replace)
         except StoppedError:
-            return Outcome(source, Status.UNTRIED, why)
+            return Settled(source, Status.UNTRIED, why)
         except EdxlogsError as error:
             if self._halts(error):
-                return Outcome(source, Status.UNTRIED, why)
-            return Outcome(source, Status.FAILED, why, error=error)
-        return Outcome(source, Status.FETCHED, why, record)
+                return Settled(source, Status.UNTRIED, why)
+            return Settled(source, Status.FAILED, why, error=error)
+        return Settled(source, Status.FETCHED, why, record)
 
     def _present(self, source: S3Object) -> Record | None:
         """The record of a file that is there and holds the object."""

@@ -12,10 +12,11 @@ from edxlogs.account import Account
 from edxlogs.edx.layout import check_partner
 from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError
+from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
 from edxlogs.sources.remote import Remote, find_events, find_objects
-from edxlogs.sources.source import Found, Kind, Readable, Source, sniff
+from edxlogs.sources.source import Found, Kind, Source, sniff
 from edxlogs.sources.tars import expand_tar
 from edxlogs.sources.window import Window
 from edxlogs.text import shown

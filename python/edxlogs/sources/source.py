@@ -12,10 +12,11 @@ import errno
 import os
 import tarfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edxlogs.errors import MissingSourceError, SourceError
 from edxlogs.gpg.frame import looks_like_openpgp
+from edxlogs.gpg.input import Readable
 from edxlogs.text import shown
 
 if TYPE_CHECKING:
@@ -24,15 +25,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
 
-_SNIFF_BYTES = 64 * 1024
+SNIFF_BYTES = 64 * 1024
 _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
-
-
-class Readable(Protocol):
-    """An open binary file, as far as it is used."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +132,27 @@ def sniff(source: Source) -> Kind:
     """
     if source.is_stream:
         return Kind.STREAM
-    limit = _SNIFF_BYTES if source.length is None else min(_SNIFF_BYTES, source.length)
+    return kind_of(stored_head(source, SNIFF_BYTES))
+
+
+def stored_head(source: Source, size: int) -> bytes:
+    """The first bytes of a source that is no stream, as it is stored; of an object, one request.
+
+    Raises:
+        SourceError: the source cannot be opened or read.
+    """
+    limit = size if source.length is None else min(size, source.length)
     if source.remote is not None:
         with source.remote.open(source.offset, limit) as reader:
-            return kind_of(reader.read(limit))
+            return reader.read(limit)
     try:
         descriptor = os.open(source.file_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            head = os.pread(descriptor, limit, source.offset)
+            return os.pread(descriptor, limit, source.offset)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise cannot_open(source.path, error) from error
-    return kind_of(head)
 
 
 def kind_of(head: bytes) -> Kind:

@@ -82,16 +82,6 @@ class Transfer(threading.Thread):
             self._changed.notify()
             return chunk
 
-    def peek(self) -> bytes:
-        """The first chunk, which stays; empty if there is none.
-
-        Raises:
-            StoppedError: the run was stopped.
-        """
-        with self._changed:
-            self._wait()
-            return self._chunks[0] if self._chunks else b""
-
     def close(self) -> None:
         """Drop what was not taken, and give back the connection."""
         with self._changed:

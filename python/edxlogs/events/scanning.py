@@ -1,0 +1,220 @@
+"""One source of events, scanned to its verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.account import LineCounts
+from edxlogs.errors import DecryptError, EdxlogsError, SourceError
+from edxlogs.gpg.input import Readable
+from edxlogs.gpg.process import Gpg
+from edxlogs.sources.reading import Reader, Reading, Stored, StoredFile, StoredStream
+from edxlogs.sources.source import STDIN, Source, cannot_open, stored_head
+from edxlogs.sources.tars import PackedTar
+from edxlogs.sources.transfers import Transfers
+from edxlogs.sources.window import Window
+
+_PACKED = (".gz", ".gpg", ".tgz")
+
+_Parts = _core.PartWriter | _core.SplitWriter | _core.SeveralWriter
+Sink = _Parts | _core.BatchWriter | _core.Output | None
+
+
+@dataclass
+class Scanned(Reading):
+    """What a scan of one source came to.
+
+    Attributes:
+        counts: the lines by class, and the rest of the account.
+        sink: what took the rows.
+        ignored: labels of members of a tar whose names are not recognised.
+        skipped: labels of members of a tar that are not of the site or the days asked for.
+    """
+
+    counts: LineCounts
+    sink: Sink = None
+    ignored: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+class LineReader(Reader):
+    """Scans sources with one query.
+
+    Args:
+        query: of their lines.
+        gpg: decrypts.
+        control: stops everything that is read.
+        window: chooses among the members of a tar.
+        transfers: open the sources of S3, in the order of the run; None: each when it is read.
+    """
+
+    def __init__(
+        self,
+        query: _core.Query,
+        gpg: Gpg,
+        control: _core.Control,
+        window: Window | None = None,
+        transfers: Transfers | None = None,
+    ) -> None:
+        super().__init__(gpg, control)
+        self.query = query
+        self._window = window or Window()
+        self._transfers = transfers or Transfers([], control)
+
+    def scan(
+        self,
+        source: Source,
+        make_sink: Callable[[], Sink],
+        *,
+        threads: int = 1,
+        hashes: _core.LineHashes | None = None,
+    ) -> Scanned:
+        """Scan a source to its end, and weigh what gpg and gzip say of it.
+
+        Args:
+            source: a file, a stream, or a member of a tar.
+            make_sink: a new sink; called again if the source has to be read again.
+            threads: for this source alone.
+            hashes: tell which of its lines are duplicates; None: no line is.
+
+        Returns:
+            The counts and the verdict. Errors of the source are in it, not raised.
+        """
+        passed_on: LineCounts | None = None
+
+        def work(given: Any) -> Scanned:
+            nonlocal passed_on
+            sink = make_sink() if passed_on is None else None
+            scanned = self._scan(source, given, sink, threads, hashes)
+            if scanned.counts.rows and not isinstance(sink, _Parts):
+                # These rows cannot be taken back: a further reading only weighs them.
+                passed_on = passed_on or scanned.counts
+            return scanned
+
+        try:
+            scanned = self.read(
+                source.label,
+                lambda: self._open(source),
+                work,
+                length=source.length,
+                again=not source.is_stream,
+            )
+        except EdxlogsError as error:
+            return Scanned(LineCounts(), error=error)
+        except Exception as error:
+            if source.file is not None:  # which may raise anything
+                return Scanned(LineCounts(), error=error)
+            if isinstance(error, OSError):
+                return Scanned(LineCounts(), error=cannot_open(source.path, error))
+            raise
+        if scanned.error is None and passed_on is not None and scanned.counts != passed_on:
+            why = f"cannot decrypt: {source.label}: it changed while it was read; run again"
+            scanned.error = DecryptError(why, source.label)
+        if scanned.judged:
+            scanned.warnings += _remarks(scanned, source)
+        return scanned
+
+    @contextmanager
+    def _open(self, source: Source) -> Iterator[Stored]:
+        """What a source is read from."""
+        if source.remote is not None:
+            with self._transfers.open(source) as transfer:
+                yield StoredStream(transfer.read)
+        elif not source.is_stream:
+            yield StoredFile(source)
+        elif source.file is not None:
+            yield StoredStream(_asked(source, source.file))
+        else:
+            descriptor = 0 if source.path == STDIN else os.open(source.path, os.O_RDONLY)
+            try:
+                yield StoredStream(partial(_read, source, descriptor), descriptor)
+            finally:
+                if descriptor != 0:
+                    os.close(descriptor)
+
+    def _scan(
+        self,
+        source: Source,
+        given: Any,
+        sink: Sink,
+        threads: int,
+        hashes: _core.LineHashes | None,
+    ) -> Scanned:
+        """Scan what a source gives; whether it may be trusted is not weighed yet."""
+        in_file = isinstance(given, str)
+        members = PackedTar(source, self._window.wants)
+        counts, error = _core.scan(
+            given,
+            self.query,
+            sink,
+            name=source.name,
+            label=source.label,
+            site=source.site,
+            day=source.day,
+            offset=source.offset if in_file else 0,
+            length=source.length if in_file else None,
+            members=members,
+            threads=threads,
+            control=self.control,
+            hashes=hashes,
+        )
+        if error is not None and not isinstance(error, Exception):
+            raise error  # such as KeyboardInterrupt, in a caller's file
+        return Scanned(
+            LineCounts(**counts),
+            sink,
+            error=error,
+            warnings=members.warnings,
+            ignored=members.ignored,
+            skipped=members.skipped,
+        )
+
+    def first_bytes(self, source: Source, size: int) -> bytes:
+        """The first decrypted bytes of a source, at most `size`; empty if it cannot be read."""
+        if source.is_stream:
+            return b""
+        return self.head(source.label, lambda length: stored_head(source, length), size)
+
+    def close(self) -> None:
+        """End what was begun before its turn."""
+        self._transfers.close()
+
+
+def _remarks(scanned: Scanned, source: Source) -> Iterator[str]:
+    """What is odd about bytes that are themselves trusted."""
+    if scanned.counts.trailing_bytes:
+        yield (
+            f"trailing bytes: {source.label}: {scanned.counts.trailing_bytes:,} bytes after the end"
+            " of the gzip data or the tar were left out"
+        )
+    if scanned.error is None and not scanned.counts.bytes_read and source.name.endswith(_PACKED):
+        yield f"{source.label}: is empty, and no packed file is; fetch it again"
+
+
+def _read(source: Source, descriptor: int, size: int) -> bytes:
+    try:
+        return os.read(descriptor, size)
+    except OSError as error:
+        why = f"{source.label}: {error.strerror}"
+        raise SourceError(why, source.label, errno=error.errno) from error
+
+
+def _asked(source: Source, file: Readable) -> Callable[[int], bytes]:
+    """Reads a caller's file, which may give anything."""
+
+    def read(size: int) -> bytes:
+        data: object = file.read(size)
+        if not isinstance(data, bytes):
+            raise SourceError(
+                f"{source.label}: gives {type(data).__name__}, not bytes; open it as 'rb'",
+                source.label,
+            )
+        return data
+
+    return read
