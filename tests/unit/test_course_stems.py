@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import make_package
-from edxlogs.database.stems import Stems, course_of, spellings
+from edxlogs.database.courses import Stems, course_of, spellings
 
 NEW, OLD = "course-v1:U+C+R", "U/C/R"
 KEY = ("U-C-R", "prod")

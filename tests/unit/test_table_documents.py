@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import make_package
 import oracle_tables
 from edxlogs import _core
-from edxlogs.database.probe import course_in_structure
+from edxlogs.database.courses import course_in_structure
 from edxlogs.database.reading import core_table
 from edxlogs.edx.tables import tables
 from edxlogs.errors import FormatError

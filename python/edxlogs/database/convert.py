@@ -20,14 +20,13 @@ from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
 from edxlogs.database.content import unpack
-from edxlogs.database.courses import Courses, TableChoice
+from edxlogs.database.courses import Courses, Key, TableChoice, course_of
 from edxlogs.database.folder import TableFolder, relative_path
 from edxlogs.database.journal import Records, key_of
 from edxlogs.database.ora import join_ora, ora_files
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.database.reading import Converted, TableReader, core_table
 from edxlogs.database.research import PassingFile, ResearchPackage, walk
-from edxlogs.database.stems import Key, course_of
 from edxlogs.database.tasks import Release, Task
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables

@@ -1,20 +1,76 @@
-"""Which files of packages are wanted, and of which course each is."""
+"""Which files of packages are wanted, and which course each is of.
+
+Files of one course share a stem, `{Org}-{Course}-{Run}`, which cannot be split: each part may hold
+hyphens, and several courses can have one stem. So a course is taken from the content: of the file
+itself, else what most of the other files with its stem tell; else a known course is, whose spelling
+is the stem.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from edxlogs.database.package import DatabasePackage, Member
-from edxlogs.database.probe import PROBED, course_in_head
 from edxlogs.database.reading import TableReader
-from edxlogs.database.stems import Key, Stems, spellings
 from edxlogs.edx.members import MemberName
+from edxlogs.edx.tables import Dialect, Table
 from edxlogs.threads import Workers
 
-_File = tuple[DatabasePackage, Member]
+Key = tuple[str | None, str | None]
+"""Stem and site: both platforms have courses of their own."""
+
+
+def spellings(course: str) -> set[str]:
+    """The stems, in lower case, that the exporter and the research exchange make of a course."""
+    body = re.sub(r"^(course|ccx)-v1:", "", course).replace("+ccx@", "+ccx+")
+    found = set()
+    for strange in "_-":
+        ascii_body = "".join(c if ord(c) < 128 else strange for c in body)
+        found.add(re.sub(r"[/+]", "-", ascii_body).lower())
+    found.add(re.sub(r"[^\w.-]", "_", body).lower())
+    return found
+
+
+def course_of(courses: Mapping[str, int], stem: str | None) -> str | None:
+    """The course of a file, by the rows of each that it holds.
+
+    Those that are spelled like its stem come first: a broken row may tell anything.
+    """
+    spelled = [course for course in courses if (stem or "").lower() in spellings(course)]
+    return max(spelled or courses, key=lambda course: courses[course], default=None)
+
+
+class Stems:
+    """What content has told of stems, and what courses are known."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._told: dict[Key, Counter[str]] = {}
+        self._known: dict[str, set[str]] = {}
+        for course in known:
+            self.know(course)
+
+    def know(self, course: str) -> None:
+        """Take a course that exists."""
+        for spelling in spellings(course):
+            self._known.setdefault(spelling, set()).add(course)
+
+    def tell(self, key: Key, course: str) -> None:
+        """Take what the content of a file with that stem says."""
+        self._told.setdefault(key, Counter())[course] += 1
+        self.know(course)
+
+    def course(self, key: Key) -> str | None:
+        """The one course that it can be; None if there is none, or several with equal right."""
+        if told := self._told.get(key):
+            course, files = told.most_common(1)[0]
+            return course if files * 2 > told.total() else None
+        known = self._known.get((key[0] or "").lower(), set())
+        return next(iter(known)) if len(known) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +147,63 @@ def _glob(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"([*?])", pattern)
     special = {"*": ".*", "?": "."}
     return re.compile("".join(special.get(part, re.escape(part)) for part in parts), re.DOTALL)
+
+
+PROBED = (
+    "student_courseenrollment",
+    "course_structure",
+    "forum",
+    "certificates_generatedcertificate",
+    "grades_persistentcoursegrade",
+    "student_anonymoususerid",
+    "courseware_studentmodule",
+)
+"""Tables to look into, the likeliest to hold a row first."""
+
+_KEY = re.compile(rb'"(?:(?:ccx-)?block-v1:|i4x://)(?:[^"\\]|\\.)*"')
+_NEW_BLOCK = re.compile(r"(?P<ccx>ccx-)?block-v1:(?P<body>.+?)\+type@.*", re.DOTALL)
+_OLD_ROOT = re.compile(r"i4x://([^/]+)/([^/]+)/course/([^/]+)")
+_IN_POST = re.compile(rb'"course_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def course_in_structure(text: bytes) -> str | None:
+    """The course of the usage keys that a course structure begins with."""
+    for match in _KEY.finditer(text):
+        key = _decoded(match[0]) or ""
+        if new := _NEW_BLOCK.fullmatch(key):
+            return f"{'ccx-v1' if new['ccx'] else 'course-v1'}:{new['body']}"
+        if old := _OLD_ROOT.fullmatch(key):
+            return "/".join(old.groups())
+    return None
+
+
+def _decoded(string: bytes) -> str | None:
+    try:
+        text: str = json.loads(string)
+    except ValueError:
+        return None
+    return text
+
+
+def course_in_head(table: Table, head: bytes) -> str | None:
+    """The course that the first bytes of a file, decrypted, tell; None if they do not."""
+    if table.dialect is Dialect.STRUCTURE:
+        return course_in_structure(head)
+    if table.dialect is Dialect.FORUM:
+        match = _IN_POST.search(head)
+        return _decoded(match[1]) if match else None
+    header, *rows = head.split(b"\n", 2)
+    names = header.split(b"\t")
+    if b"course_id" not in names or not rows:
+        return None
+    fields = rows[0].split(b"\t")
+    if len(fields) != len(names):
+        return None
+    course = fields[names.index(b"course_id")].decode(errors="replace")
+    return course if course not in ("", "NULL") and "\\" not in course else None
+
+
+_File = tuple[DatabasePackage, Member]
 
 
 class Courses:

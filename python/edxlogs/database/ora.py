@@ -9,9 +9,9 @@ from pathlib import Path
 from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, RowCounts
+from edxlogs.database.courses import Key
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader, core_table
-from edxlogs.database.stems import Key
 from edxlogs.edx.tables import JOINED
 
 SUBMISSIONS = "submissions_submission"

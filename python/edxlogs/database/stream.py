@@ -8,10 +8,9 @@ from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.arrow_stream import ArrowStream
 from edxlogs.database.account import MemberAccount, TableAccount
-from edxlogs.database.courses import Courses, TableChoice
+from edxlogs.database.courses import Courses, TableChoice, course_of
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import Converted, TableReader, core_table
-from edxlogs.database.stems import course_of
 from edxlogs.edx.tables import tables as known_tables
 from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg.process import Gpg

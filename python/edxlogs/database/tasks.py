@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edxlogs.database.account import MemberAccount
+from edxlogs.database.courses import Key
 from edxlogs.database.journal import Record
 from edxlogs.database.research import ResearchPackage
-from edxlogs.database.stems import Key
 from edxlogs.edx.tables import Table
 
 
