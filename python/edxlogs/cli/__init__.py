@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import io
@@ -137,14 +136,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
             told = "what is done stays; the same command goes on after it"
         click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except SystemExit as stop:
+        # So click ends where the reader has all it wanted, as in `edxlogs filter … | head`.
+        if not isinstance(stop.__context__, OSError):
+            raise
         _silence()
         return 0
     except EdxlogsError as error:
-        if _is_closed_pipe(error):
-            # The reader has all it wanted, as in `edxlogs filter … | head`.
-            _silence()
-            return 0
         click.echo(f"edxlogs: {error}", err=True)
         from edxlogs.errors import ConfigError
 
@@ -173,13 +171,6 @@ def _in_one_line(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = "edxlogs" if context is None else context.command_path
     return str(EdxlogsError(f"{error.format_message().rstrip('.')}; see {command} --help"))
-
-
-def _is_closed_pipe(error: EdxlogsError) -> bool:
-    """Whether an output failed because its reader is gone."""
-    from edxlogs.errors import OutputError
-
-    return isinstance(error, OutputError) and error.errno == errno.EPIPE
 
 
 def _silence() -> None:
