@@ -114,6 +114,28 @@ def test_each_night_adds_what_is_new(cwd: Path) -> None:
     assert_whole(cwd / "sites")
 
 
+@pytest.mark.parametrize(("inputs", "option", "left"), [(30, "", 1), (29, "", 29), (30, "no", 30)])
+def test_a_job_joins_small_files_once_they_are_many(
+    tmp_path: Path, inputs: int, option: str, left: int
+) -> None:
+    for number in range(inputs):
+        (tmp_path / f"tracking.log-{number:02}").write_bytes(commands.event(number))
+    refused = "compact = false" if option else ""
+    job = '[[dataset]]\noutput = "out"\npartition_by = "site"\nformat = "jsonl"\n'
+    (tmp_path / "job.toml").write_text(f'sources = ["tracking.log-*"]\n{job}{refused}\n')
+    code, _ = datasets.run("run", "job.toml", cwd=tmp_path, group=1)
+    assert code == 0
+    assert_whole(tmp_path / "out")
+    files = datasets.files(tmp_path / "out")
+    assert len(files) == left
+    lines = b"".join((tmp_path / "out" / path).read_bytes() for path in files).splitlines(True)
+    wanted = [commands.event(number) for number in range(inputs)]
+    assert (lines if left == 1 else sorted(lines)) == (wanted if left == 1 else sorted(wanted))
+    # What is there is known: nothing is read, and nothing is joined, again.
+    assert datasets.run("run", "job.toml", cwd=tmp_path, group=1)[0] == 0
+    assert datasets.files(tmp_path / "out") == files
+
+
 def test_a_damaged_source_is_told_in_the_last_line(cwd: Path) -> None:
     path = min((cwd / "in").iterdir())
     path.write_bytes(path.read_bytes()[:-9])

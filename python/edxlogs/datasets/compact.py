@@ -5,7 +5,7 @@ The new file tells which rows are whose, as the old ones did: a part can still b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,6 +15,7 @@ from edxlogs.store.manifest import DataFile, Segment, now
 from edxlogs.store.store import TARGET_FILE_BYTES, Store
 from edxlogs.text import many
 
+SMALL_FILES = 30  # of a partition, which a job joins
 _FILES_A_COMMIT = 200  # old ones
 
 
@@ -51,13 +52,45 @@ def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
     """
     if store.manifest.query is None:
         raise ConfigError(f"dataset: {store.name}: is empty; run edxlogs filter first")
-    result = Compacted(len(data_files(store.manifest)))
+    files = data_files(store.manifest)
+    result = Compacted(len(files))
+    _join(store, _joinable(files, file_bytes), result)
+    result.after = len(data_files(store.manifest))
+    return result
+
+
+def compact_grown(store: Store, folders: Iterable[str], file_bytes: int) -> None:
+    """Join the small files of those partitions that have many of them.
+
+    Args:
+        store: the dataset.
+        folders: of partitions that got files: no other is looked at.
+        file_bytes: about how large a file may get.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def files_of(folder: str) -> list[DataFile]:
+        return [file for file in store.manifest.files(f"{folder}/") if file.holds_rows]
+
+    several = [files_of(folder) for folder in sorted(folders)]
+    many_small = [
+        files
+        for files in several
+        if sum(_is_small(file, file_bytes) for file in files) >= SMALL_FILES
+    ]
+    groups = (group for files in many_small for group in _joinable(files, file_bytes))
+    _join(store, groups, Compacted(0))
+
+
+def _join(store: Store, groups: Iterable[list[DataFile]], result: Compacted) -> None:
+    """Make each group one file, some hundreds of the old ones in a commit."""
     started = now()
     segment = Segment(started)
-    for files in list(_joinable(data_files(store.manifest), file_bytes)):
-        runs = _runs(files)
+    for files in list(groups):
         pieces = [(file, [(0, file.rows)]) for file in files]
-        segment.added.append(store.remake(pieces, runs))
+        segment.added.append(store.remake(pieces, _runs(files)))
         segment.removed += [file.path for file in files]
         result.joined += len(files)
         if len(segment.removed) >= _FILES_A_COMMIT:
@@ -65,15 +98,17 @@ def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
             segment = Segment(started)
     if segment.added:
         store.commit(segment)
-    result.after = len(data_files(store.manifest))
-    return result
+
+
+def _is_small(file: DataFile, file_bytes: int) -> bool:
+    return file.bytes < file_bytes / 2
 
 
 def _joinable(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
     """Files that become one: two or more of a partition, each below half of what one may be."""
     for _, partition in groupby(files, lambda file: file.path.rpartition("/")[0]):
-        small = [file for file in partition if file.bytes < file_bytes / 2]
-        small.sort(key=lambda file: (file.runs[0][0] if file.runs else -1, file.path))
+        small = [file for file in partition if _is_small(file, file_bytes)]
+        small.sort(key=lambda file: (next(iter(file.runs), (-1, 0))[0], file.path))
         together: list[DataFile] = []
         size = 0
         for file in small:

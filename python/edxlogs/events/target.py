@@ -63,6 +63,7 @@ class DatasetTarget:
         started: when the run began, UTC.
         commits: made so far.
         read: sources read by this run.
+        grown: folders of the partitions that got files.
     """
 
     store: Store
@@ -76,6 +77,7 @@ class DatasetTarget:
     started: str = field(default_factory=now)
     commits: int = 0
     read: int = 0
+    grown: set[str] = field(default_factory=set)
     _held: list[Input] = field(default_factory=list)
     _withheld: dict[str, SourceAccount] = field(default_factory=dict)
     _numbers: list[int] = field(default_factory=list)
@@ -170,6 +172,8 @@ class DatasetTarget:
         with put_off():
             self.store.commit(segment)
             self.commits += 1
+        folders = (file.path.rpartition("/")[0] for file in segment.added if file.holds_rows)
+        self.grown.update(folders)
 
     def _input(self, share: Share, before: Sequence[Input]) -> Input:
         """What became of a source, with the number it gets: after those in its commit before it."""

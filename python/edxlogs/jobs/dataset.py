@@ -100,9 +100,13 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
         work = Work(stack, together, shared, found.selection, watcher)
         with _keeps_what_is_done(targets):
             work.read_into(targets)
-        for target in targets:
-            if target.commits:
-                _end(target, set())
+            for one, target in zip(settings, targets, strict=True):
+                if target.commits:
+                    _end(target, set())
+                if one.output.compacts and target.grown:
+                    from edxlogs.datasets.compact import compact_grown
+
+                    compact_grown(target.store, target.grown, one.output.file_bytes)
     return targets
 
 

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ _DATASET = {
     "known_courses": _TEXT,
     "target_file_size": _NUMBER,
     "salvage": _FLAG,
+    "compact": _FLAG,
     "overwrite": _FLAG,
     # Sites are those of the job: they choose its sources.
     **{name: _KINDS[one.kind] for one in CONDITIONS if one.name != "site" for name in one.names},
@@ -222,8 +223,10 @@ class _Reader:
         reading = {key: value for key, value in self._job.items() if key in _READING}
         sources = [self._place(place) for place in _listed(self._job.get("sources"))]
         output = self._path(given.pop("output"))
+        compacts = given.pop("compact", True)
         words = {**reading, **self._with_paths(given), **keys}
-        return Settings.of(sources, output, **words, s3=s3)
+        settings = Settings.of(sources, output, **words, s3=s3)
+        return replace(settings, output=replace(settings.output, compacts=compacts))
 
     def _with_paths(self, given: dict[str, Any], *names: str) -> dict[str, Any]:
         """The words of a step, paths from where this process is."""

@@ -242,6 +242,7 @@ class Output:
         report: path of a file for the account, or None.
         overwrite: whether what is there may be replaced.
         mode: permissions of the files.
+        compacts: whether small files are joined where a partition of a dataset has many.
     """
 
     target: str | None = None
@@ -256,6 +257,7 @@ class Output:
     report: str | None = None
     overwrite: bool = False
     mode: int = 0o600
+    compacts: bool = False
 
     @property
     def folder(self) -> Path:
