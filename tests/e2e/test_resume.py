@@ -392,6 +392,27 @@ def test_an_input_that_changes_while_it_is_read(
     _assert_rows(out, expected(*paths))
 
 
+def test_sources_that_go_by_once_they_are_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they were is committed: neither rejects nor report ask for them again."""
+    from edxlogs import cli
+    from edxlogs.store.store import Store
+
+    (tmp_path / "tracking.log").write_bytes(commands.event(1) + b"no event\n")
+    commit = Store.commit
+
+    def going(self: Store, *arguments: Any) -> None:
+        commit(self, *arguments)
+        (tmp_path / "tracking.log").unlink(missing_ok=True)
+
+    monkeypatch.setattr(Store, "commit", going)
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["filter", "tracking.log", "-o", "out", *OPTIONS]) == 0
+    assert (tmp_path / "rejects").read_bytes().endswith(b"no event\n")
+    assert report(tmp_path / "report.json")["total"]["rejected"] == 1
+
+
 def test_a_stream_is_no_input_of_a_dataset(tmp_path: Path) -> None:
     done = commands.run(
         "filter", "-", "-o", "out", "--partition-by", "date", cwd=tmp_path, stdin=commands.event()
