@@ -22,7 +22,7 @@ SECONDS = 60.0  # no run of a test takes this long: it hangs
 
 # The same, as one that keeps what it has done from its first moment on, two inputs at a time.
 EAGER = (
-    *(sys.executable, "-P", "-c"),
+    *(*forked.PYTHON, "-c"),
     "import sys\n"
     "from edxlogs import cli\n"
     "from edxlogs.store import inputs, journal\n"

@@ -28,7 +28,8 @@ static int stays, error;
 static long *count;
 static int is_on;
 
-__attribute__((constructor)) static void begin(void) {
+/* Also called in a process that was forked from one with another environment. */
+__attribute__((constructor)) void begin_faults(void) {
     below = getenv("FAULT_BELOW");
     calls = getenv("FAULT_CALLS");
     const char *counter = getenv("FAULT_COUNT");

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import commands
+import forked
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ def run(
             "FAULT_ERRNO": str(fault.error),
             "FAULT_COUNT": count.name,
         }
-        done = subprocess.run(
-            [*commands.EAGER, *arguments],
+        begin = "import ctypes; ctypes.CDLL(None).begin_faults()\n"
+        done = forked.run(
+            [*commands.EAGER[:-1], begin + commands.EAGER[-1], *arguments],
             cwd=cwd,
-            capture_output=True,
-            timeout=commands.SECONDS,
             env={**os.environ, **environment},
+            seconds=commands.SECONDS,
         )
         calls = int.from_bytes(Path(count.name).read_bytes(), sys.byteorder)
     return commands.judge(done.returncode, done.stdout, done.stderr), calls

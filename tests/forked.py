@@ -1,8 +1,9 @@
 """Runs of the program without the start of an interpreter, which takes longer than most of them.
 
 A process that has imported the program, and done nothing else, forks one for each run: with the
-arguments, environment, folder, pipes and end of its own that `subprocess` would give it. Where
-something differs that an interpreter reads when it starts, `subprocess` does.
+arguments, environment, folder, pipes and end of its own that `subprocess` would give it. There is
+one such process for each setting of what an interpreter reads when it starts; what is asked for
+once only is started by `subprocess`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,27 +49,28 @@ def run(
     Raises:
         subprocess.TimeoutExpired: it hangs.
     """
-    server = _server()
-    if server.startup == _startup(env):
-        return server.run(words, cwd, env, seconds, stdin)
+    startup = frozenset(pair for pair in env.items() if pair[0].startswith(_STARTUP))
+    _asked[startup] += 1
+    if _asked[startup] > 1:
+        return _server(startup).run(words, cwd, env, seconds, stdin)
     return subprocess.run(
         words, cwd=cwd, env=env, timeout=seconds, input=stdin, capture_output=True
     )
 
 
-def _startup(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(_STARTUP)}
+_Startup = frozenset[tuple[str, str]]
+_asked: Counter[_Startup] = Counter()
 
 
 class _Server:
     """The process that forks, as this one sees it.
 
-    Attributes:
-        startup: the variables that were read when it started.
+    Args:
+        startup: the variables that it reads when it starts.
     """
 
-    def __init__(self) -> None:
-        self.startup = _startup(os.environ)
+    def __init__(self, startup: _Startup) -> None:
+        others = {k: v for k, v in os.environ.items() if not k.startswith(_STARTUP)}
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -76,6 +79,7 @@ class _Server:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
+                env={**others, **dict(startup)},
             )
         self._lock = threading.Lock()
 
@@ -126,8 +130,8 @@ class _Server:
 
 
 @functools.cache
-def _server() -> _Server:
-    server = _Server()
+def _server(startup: _Startup) -> _Server:
+    server = _Server(startup)
     atexit.register(server.close)
     return server
 

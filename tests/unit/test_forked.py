@@ -49,6 +49,7 @@ def test_it_is_as_subprocess_gives_it(end: str, tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:
         expected = subprocess.run(words, cwd=tmp_path, env=env, input=stdin, capture_output=True)
+        forked.run([*forked.PYTHON, "-c", ""], cwd=tmp_path, env=env, seconds=60)
         got = forked.run(words, cwd=tmp_path, env=env, seconds=60, stdin=stdin)
     finally:
         os.umask(mask)
@@ -58,12 +59,15 @@ def test_it_is_as_subprocess_gives_it(end: str, tmp_path: Path) -> None:
 
 def test_what_is_read_at_the_start_is_read(tmp_path: Path) -> None:
     words = [*forked.PYTHON, "-c", "import sys; print(sys.stdout.encoding)"]
-    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    assert forked.run(words, cwd=tmp_path, env=env, seconds=60).stdout == b"iso8859-1\n"
+    for encoding in ("iso8859-1", "iso8859-1", "utf-8", "iso8859-1"):
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        told = forked.run(words, cwd=tmp_path, env=env, seconds=60).stdout
+        assert told == f"{encoding}\n".encode()
 
 
 def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
     script = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    forked.run([*forked.PYTHON, "-c", ""], cwd=tmp_path, env=os.environ, seconds=60)
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         forked.run([*forked.PYTHON, "-c", script], cwd=tmp_path, env=os.environ, seconds=1)
     pid = int(caught.value.stdout or b"")
