@@ -10,14 +10,14 @@ HEAD = """\
 # The columns
 
 These columns are the default, in this order; `--columns` (`columns=` in Python) picks and orders
-them. Any column may be null unless the last cell is empty. The same names and types hold in
+them. Any column may be null unless the cell about it is empty. The same names and types hold in
 Parquet, Arrow, CSV and Python.
 
 Any other value is named by its path, as in [`--where`](where.md): `event.grade::float64`,
 `context.module.usage_key`. A path without a cast is text: strings bare, anything else as JSON text.
 
-| column | type | what it holds | null when |
-| --- | --- | --- | --- |
+| column | type | what it holds | null when | of a person |
+| --- | --- | --- | --- | --- |
 """
 
 TAIL = """\
@@ -28,6 +28,9 @@ TAIL = """\
 - `course_source` tells how `course_id` was found. `context` and `top` are the platform's own
   attribution (`--course-from context` keeps to `context`); `payload`, `usage_key`, `url` and
   `request` are read from the event's payload, a block's key, an address, or a request's form.
+- The last cell says what a column tells of a person: an id of theirs (a session is one person's),
+  the name they go by, where they or their device are found, or free text, which may tell anything.
+  `event_type` and `name` of implicit events are URLs, and may hold usernames.
 - `context` and `event` are strict JSON text: NaN and the infinities become null, lone surrogates
   U+FFFD, raw control characters are escaped. Every other byte is as it was written.
 - `source`, `line` and `line_item` name an event for good, and sort as the logs do.
@@ -38,8 +41,8 @@ TAIL = """\
 def page() -> str:
     """The page as Markdown."""
     rows = [
-        f"| `{name}` | {kind} | {origin} | {null} |\n"
-        for name, kind, origin, null in _core.columns()
+        f"| `{name}` | {kind} | {origin} | {null} | {role} |\n"
+        for name, kind, origin, null, role in _core.columns()
     ]
     return HEAD + "".join(rows) + TAIL
 

@@ -8,7 +8,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use edxlogs_core::database::convert::{Target, convert};
 use edxlogs_core::database::stats::Stats;
-use edxlogs_core::database::{Column, ColumnType, Dialect, Origin, Table};
+use edxlogs_core::database::{Dialect, Origin, Table};
+use edxlogs_core::frame::types::{Column, ColumnType};
 use edxlogs_core::json::scanner::MAX_DEPTH;
 use edxlogs_core::scan::Control;
 use serde::de::IgnoredAny;
@@ -51,7 +52,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn read(text: &[u8], dialect: Dialect) -> (Stats, Vec<RecordBatch>, bool) {
-    let column = |(name, column_type): (&str, _)| Column { name: name.to_owned(), column_type };
+    let column = |(name, column_type): (&str, _)| Column::new(name, column_type);
     let columns = COLUMNS.map(column).to_vec();
     let (derived, renamed) = (Vec::new(), Vec::new());
     let table = Table { dialect, columns, derived, has_course: false, renamed };

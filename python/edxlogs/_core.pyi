@@ -391,7 +391,7 @@ class Table:
 
     Args:
         dialect: how its files are written, a value of `edx.tables.Dialect`.
-        columns: name and type of each, as in `edx.tables.Table`.
+        columns: name, type, hint and role of each, as in `edx.tables.Column`.
         renamed: headers that stand for a column, with its name.
         derived: further columns, after those: name, type, the column whose JSON they are taken
             from, and the keys that lead there.
@@ -399,13 +399,13 @@ class Table:
             place of the table's own if it has one.
 
     Raises:
-        ConfigError: a dialect, a type or a column is not known.
+        ConfigError: a dialect, a type, a hint, a role or a column is not known.
     """
 
     def __new__(
         cls,
         dialect: str,
-        columns: Sequence[tuple[str, str]],
+        columns: Sequence[tuple[str, str, str, str]],
         renamed: Sequence[tuple[str, str]] = ...,
         derived: Sequence[tuple[str, str, str, Sequence[str]]] = ...,
         *,
@@ -496,8 +496,12 @@ def convert(
         OutputError: the target cannot be written.
     """
 
-def columns() -> list[tuple[str, str, str, str]]:
-    """Name, Arrow type, origin, and when it is null, of each default column in order."""
+def columns() -> list[tuple[str, str, str, str, str]]:
+    """Name, Arrow type, origin, when it is null, and role, of each default column in order.
+
+    The role is what a column tells of a person: `person id`, `username`, `e-mail`, `address`,
+    `free text`, or nothing.
+    """
 
 def parse_time(text: str) -> int | None:
     """Read a day or an instant as microseconds since 1970 UTC; None if it is neither."""

@@ -203,8 +203,8 @@ def test_times(text: str, micros: int | None) -> None:
 def test_columns_are_described() -> None:
     described = _core.columns()
     assert len(described) == 24
-    assert {kind for _, kind, _, _ in described} == {"string", "int64", "timestamp[us, UTC]"}
-    assert all(name and origin for name, _, origin, _ in described)
+    assert {kind for _, kind, *_ in described} == {"string", "int64", "timestamp[us, UTC]"}
+    assert all(name and origin for name, _, origin, *_ in described)
     assert _core.Query().column_names == [name for name, *_ in described]
 
 

@@ -354,7 +354,7 @@ def test_arrow_holds_the_metadata_and_no_dictionary(logs: list[Path], tmp_path: 
     assert not any(pa.types.is_dictionary(field.type) for field in schema)
     declared = {"string": "string", "int64": "int64", "timestamp[us, UTC]": "timestamp[us, tz=UTC]"}
     assert [(field.name, str(field.type)) for field in schema] == [
-        (name, declared[kind]) for name, kind, _, _ in _core.columns()
+        (name, declared[kind]) for name, kind, *_ in _core.columns()
     ]
 
 

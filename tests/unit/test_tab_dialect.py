@@ -45,7 +45,7 @@ def convert(
         (folder / "in").write_bytes(data)
         counts, ended = _core.convert(
             folder / "in",
-            _core.Table(dialect, columns, renamed),
+            _core.Table(dialect, [(*column, "", "") for column in columns], renamed),
             folder / "out",
             package="p.zip",
             member="m.sql",

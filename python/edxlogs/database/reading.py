@@ -40,7 +40,7 @@ def core_table(name: str, *, expand: bool = False, has_course: bool = False) -> 
     table = joined_table() if name == JOINED else tables()[name]
     derived = table.derived if expand else ()
     dialect = table.dialect.value
-    return _core.Table(dialect, table.columns, table.renamed, derived, has_course=has_course)
+    return _core.Table(dialect, table.defined, table.renamed, derived, has_course=has_course)
 
 
 @dataclass

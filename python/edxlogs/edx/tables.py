@@ -11,6 +11,7 @@ import enum
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Dialect(enum.StrEnum):
@@ -30,6 +31,23 @@ class Dialect(enum.StrEnum):
     """A gzipped tar of the course's content: listed and unpacked, no table."""
 
 
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        name: as the database calls it.
+        type: text, json, int64, float64, bool, timestamp or date.
+        hint: how its values lie: `grows`, `long` or nothing.
+        role: what it tells of a person: `person id`, `username`, `e-mail`, `address`, `free text`
+            or nothing.
+    """
+
+    name: str
+    type: str
+    hint: str
+    role: str
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table, and the names that its files have.
@@ -37,7 +55,7 @@ class Table:
     Attributes:
         name: as the guide and the database call it.
         dialect: how its files are written.
-        columns: name and type (text, json, int64, float64, bool, timestamp or date), in order.
+        defined: its columns, in order.
         file_names: what stands for the table in the names of files.
         extension: of its files, before `.gpg`.
         renamed: headers that stand for a column, by their names.
@@ -49,13 +67,18 @@ class Table:
 
     name: str
     dialect: Dialect
-    columns: tuple[tuple[str, str], ...]
+    defined: tuple[Column, ...]
     file_names: tuple[str, ...]
     extension: str
     renamed: tuple[tuple[str, str], ...] = ()
     derived: tuple[tuple[str, str, str, tuple[str, ...]], ...] = ()
     in_ora: bool = False
     is_of_course: bool = True
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of its columns, in order."""
+        return tuple((column.name, column.type) for column in self.defined)
 
     @property
     def is_content(self) -> bool:
@@ -107,12 +130,13 @@ JOINED = "ora_submissions"
 
 
 @functools.cache
-def _columns() -> dict[str, tuple[tuple[str, str], ...]]:
+def _columns() -> dict[str, tuple[Column, ...]]:
     text = Path(__file__).with_name("tables.tsv").read_text("utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
-    columns: dict[str, list[tuple[str, str]]] = {}
+    columns: dict[str, list[Column]] = {}
     for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-        columns.setdefault(row["table"], []).append((row["column"], row["type"]))
+        column = Column(row["column"], row["type"], row["hint"], row["role"])
+        columns.setdefault(row["table"], []).append(column)
     return {name: tuple(its) for name, its in columns.items()}
 
 
@@ -127,7 +151,7 @@ def tables() -> dict[str, Table]:
         found[name] = Table(
             name=name,
             dialect=dialect,
-            columns=columns,
+            defined=columns,
             file_names=_FILE_NAMES.get(name, (name,)),
             extension=extension,
             renamed=_RENAMED.get(name, ()),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use edxlogs_core::frame::types::Role;
 use edxlogs_core::part::{Compression, Format};
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::query::predicate::{By, Conditions, Predicate};
@@ -141,9 +142,9 @@ pub fn format(name: &str) -> PyResult<Format> {
     })
 }
 
-/// Name, type, origin and null rule of each default column, in order.
+/// Name, type, origin, null rule and role of each default column, in order.
 #[pyfunction]
-pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str)> {
+pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str, &'static str)> {
     COLUMNS
         .iter()
         .map(|column| {
@@ -152,7 +153,8 @@ pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str)> {
                 arrow_schema::DataType::Timestamp(..) => "timestamp[us, UTC]".to_owned(),
                 other => other.to_string().to_lowercase(),
             };
-            (column.name(), arrow, column.from_where(), column.null_when())
+            let role = column.role().map_or("", Role::as_str);
+            (column.name(), arrow, column.from_where(), column.null_when(), role)
         })
         .collect()
 }

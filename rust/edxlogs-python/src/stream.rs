@@ -119,8 +119,8 @@ impl BatchStream {
         });
         let state = Arc::downgrade(&shared);
         let schema = match query.cast::<Table>() {
-            Ok(table) => table.get().inner.schema(),
-            Err(_) => query.cast::<Query>()?.get().inner.projection.schema(),
+            Ok(table) => Arc::clone(table.get().inner.schema().arrow()),
+            Err(_) => Arc::clone(query.cast::<Query>()?.get().inner.projection.schema().arrow()),
         };
         Ok(Self { schema, shared: Mutex::new(Some(shared)), state, exhausted })
     }

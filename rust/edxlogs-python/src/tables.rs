@@ -9,9 +9,10 @@ use edxlogs_core::database::convert::{Target, convert as convert_file, write};
 use edxlogs_core::database::encode::TableOutput;
 use edxlogs_core::database::ora;
 use edxlogs_core::database::stats::{Reason, Stats};
-use edxlogs_core::database::{self, Column, ColumnType, Derived, Dialect, Origin};
+use edxlogs_core::database::{self, Derived, Dialect, Origin};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::file;
+use edxlogs_core::frame::types::{Column, ColumnType, Hint, Role};
 use edxlogs_core::scan::{Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -34,7 +35,7 @@ impl Table {
     #[pyo3(signature = (dialect, columns, renamed=vec![], derived=vec![], *, has_course=false))]
     fn new(
         dialect: &str,
-        columns: Vec<(String, String)>,
+        columns: Vec<(String, String, String, String)>,
         renamed: Vec<(String, String)>,
         derived: Vec<(String, String, String, Vec<String>)>,
         has_course: bool,
@@ -47,9 +48,24 @@ impl Table {
             "forum" => Dialect::Forum,
             other => return Err(config(format!("dialect: '{other}' is not known"))),
         };
-        let columns = columns.into_iter().map(|(name, named)| {
+        let columns = columns.into_iter().map(|(name, named, hint, role)| {
             let column_type = column_type(&named)?;
-            Ok(Column { name, column_type })
+            let hint = match hint.as_str() {
+                "" => Hint::Plain,
+                "grows" => Hint::Grows,
+                "long" => Hint::Long,
+                other => return Err(config(format!("hint: '{other}' is not known"))),
+            };
+            let role = match role.as_str() {
+                "" => None,
+                named => Some(
+                    Role::named(named)
+                        .ok_or_else(|| config(format!("role: '{named}' is not known")))?,
+                ),
+            };
+            // Nobody asks for a range of long texts.
+            let statistics = hint != Hint::Long;
+            Ok(Column { hint, statistics, role, ..Column::new(name, column_type) })
         });
         let mut columns = columns.collect::<PyResult<Vec<_>>>()?;
         let mut taken = Vec::new();
@@ -58,7 +74,10 @@ impl Table {
             let source = columns.iter().position(|column| column.name == source);
             let source = source.ok_or_else(|| config("derived: from no column of the table"))?;
             taken.push(Derived { column: columns.len(), column_type, source, path });
-            columns.push(Column { name, column_type });
+            // A number that is taken out of a text tells nothing of what the text says.
+            let is_text = matches!(column_type, ColumnType::Text | ColumnType::Json);
+            let role = columns[source].role.filter(|_| is_text);
+            columns.push(Column { role, ..Column::new(name, column_type) });
         }
         let table = database::Table { dialect, columns, derived: taken, has_course, renamed };
         Ok(Self { inner: Arc::new(table) })
@@ -66,7 +85,7 @@ impl Table {
 
     #[getter]
     fn column_names(&self) -> Vec<String> {
-        self.inner.schema().fields().iter().map(|field| field.name().clone()).collect()
+        self.inner.schema().columns().iter().map(|column| column.name.clone()).collect()
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
-};
+use arrow_array::builder::{ArrayBuilder, Int64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
 
-use crate::database::value::Value;
-use crate::database::{Column, ColumnType, Origin, Table};
+use crate::database::{Origin, Table};
 use crate::error::{Error, Result};
+use crate::frame::builder::ColumnBuilder;
+use crate::frame::types::Value;
 use crate::json::text::push_json_string;
 
 /// Rows are handed on when this many are gathered, …
@@ -53,7 +51,7 @@ impl<'t> TableBuilder<'t> {
         Self {
             schema,
             names: table.columns.iter().map(|column| column.name.as_str()).collect(),
-            columns: table.columns.iter().map(ColumnBuilder::new).collect(),
+            columns: table.columns.iter().map(|c| ColumnBuilder::new(c.column_type)).collect(),
             place: of_file.into_iter().chain(place).collect(),
             course,
             row: Int64Builder::new(),
@@ -220,108 +218,4 @@ impl Objects {
         self.fill(rows);
         Arc::new(self.column.finish())
     }
-}
-
-/// Takes the values of a column.
-pub trait Push {
-    /// Adds a value; about how many bytes it took. What is of another type is null.
-    fn push(&mut self, value: Value<'_>) -> usize;
-}
-
-impl Push for StringBuilder {
-    #[inline(always)]
-    fn push(&mut self, value: Value<'_>) -> usize {
-        let Value::Text(text) = value else {
-            self.append_null();
-            return 0;
-        };
-        self.append_value(&text);
-        4 + text.len()
-    }
-}
-
-macro_rules! push {
-    ($($builder:ty: $value:ident),*) => {$(
-        impl Push for $builder {
-            #[inline(always)]
-            fn push(&mut self, value: Value<'_>) -> usize {
-                match value {
-                    Value::$value(value) => self.append_value(value),
-                    _ => self.append_null(),
-                }
-                8
-            }
-        }
-    )*};
-}
-
-push! {
-    Int64Builder: Int, Float64Builder: Float, BooleanBuilder: Bool,
-    TimestampMicrosecondBuilder: Int, Date32Builder: Day
-}
-
-/// One column.
-pub enum ColumnBuilder {
-    /// Text, or JSON.
-    Text(StringBuilder),
-    /// Integers.
-    Int64(Int64Builder),
-    /// Numbers.
-    Float64(Float64Builder),
-    /// Truth values.
-    Bool(BooleanBuilder),
-    /// Moments.
-    Timestamp(TimestampMicrosecondBuilder),
-    /// Days.
-    Date(Date32Builder),
-}
-
-impl ColumnBuilder {
-    fn new(column: &Column) -> Self {
-        match column.column_type {
-            ColumnType::Text | ColumnType::Json => Self::Text(StringBuilder::new()),
-            ColumnType::Int64 => Self::Int64(Int64Builder::new()),
-            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
-            ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
-            ColumnType::Timestamp => Self::Timestamp(timestamps(0)),
-            ColumnType::Date => Self::Date(Date32Builder::new()),
-        }
-    }
-
-    /// Adds a value; about how many bytes it took.
-    fn push(&mut self, value: Value<'_>) -> usize {
-        match self {
-            Self::Text(builder) => builder.push(value),
-            Self::Int64(builder) => builder.push(value),
-            Self::Float64(builder) => builder.push(value),
-            Self::Bool(builder) => builder.push(value),
-            Self::Timestamp(builder) => builder.push(value),
-            Self::Date(builder) => builder.push(value),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        // The next batch will need about as much room.
-        match self {
-            Self::Text(builder) => {
-                let bytes = builder.values_slice().len();
-                finish(builder, |rows| StringBuilder::with_capacity(rows, bytes + bytes / 8))
-            }
-            Self::Int64(builder) => finish(builder, Int64Builder::with_capacity),
-            Self::Float64(builder) => finish(builder, Float64Builder::with_capacity),
-            Self::Bool(builder) => finish(builder, BooleanBuilder::with_capacity),
-            Self::Timestamp(builder) => finish(builder, timestamps),
-            Self::Date(builder) => finish(builder, Date32Builder::with_capacity),
-        }
-    }
-}
-
-fn timestamps(rows: usize) -> TimestampMicrosecondBuilder {
-    TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
-}
-
-/// The array of a builder, in whose place comes another for as many rows.
-fn finish<B: ArrayBuilder>(builder: &mut B, next: impl FnOnce(usize) -> B) -> ArrayRef {
-    let next = next(builder.len());
-    ArrayBuilder::finish(&mut std::mem::replace(builder, next))
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use crossbeam_channel::bounded;
 
 use crate::database::blocks::{Block, Blocks};
@@ -18,6 +18,7 @@ use crate::database::structure;
 use crate::database::tab::{Layout, TabReader};
 use crate::database::{Dialect, Origin, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::types::Schema;
 use crate::part::Format;
 use crate::scan::Control;
 
@@ -78,14 +79,14 @@ pub fn convert(
 pub fn write(
     output: &mut TableOutput,
     format: Format,
-    schema: &SchemaRef,
+    schema: &Arc<Schema>,
     work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
 ) -> Result<()> {
     output.append(gather(Some(format), schema, work)?.encoded)
 }
 
 struct Run<'r, 'o> {
-    schema: SchemaRef,
+    schema: Arc<Schema>,
     origin: &'r Origin,
     target: Target<'o>,
     control: &'r Control,
@@ -113,7 +114,7 @@ impl Run<'_, '_> {
         stats.misfits = vec![0; table.columns.len()];
         let (schema, origin) = (self.schema.clone(), self.origin);
         let work = move |block: &Block, gather: Gather<'_>| {
-            let mut reader = TabReader::new(&layout, schema.clone(), origin);
+            let mut reader = TabReader::new(&layout, schema.arrow().clone(), origin);
             reader.read(block, gather)?;
             Ok((reader.stats, reader.rejects))
         };
@@ -133,7 +134,7 @@ impl Run<'_, '_> {
         };
         let (schema, origin) = (self.schema.clone(), self.origin);
         let work = move |block: &Block, gather: Gather<'_>| {
-            let mut reader = ForumReader::new(table, schema.clone(), origin);
+            let mut reader = ForumReader::new(table, schema.arrow().clone(), origin);
             reader.read(block, gather)?;
             Ok((reader.stats, reader.rejects))
         };
@@ -143,7 +144,7 @@ impl Run<'_, '_> {
     /// Where a row ends follows from all before it, so one thread reads them.
     fn csv(&mut self, input: Box<dyn Read + Send>, table: &Table, stats: &mut Stats) -> Result<()> {
         let mut blocks = Blocks::new(input);
-        let mut reader = CsvReader::new(table, self.schema.clone(), self.origin);
+        let mut reader = CsvReader::new(table, self.schema.arrow().clone(), self.origin);
         loop {
             self.control.check()?;
             let block = blocks.read()?;
@@ -171,7 +172,7 @@ impl Run<'_, '_> {
         let mut counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
         let mut rejects = Vec::new();
         let done = self.gather(&mut |gather| {
-            let mut builder = TableBuilder::new(table, schema.clone(), origin);
+            let mut builder = TableBuilder::new(table, schema.arrow().clone(), origin);
             let (counts, rejects) = (&mut counts, &mut rejects);
             structure::read(&mut input, table, origin, &mut builder, counts, rejects)?;
             builder.finish()?.try_for_each(gather)
@@ -243,7 +244,7 @@ impl Run<'_, '_> {
 /// Encodes what `work` gathers, or keeps it as it is.
 fn gather(
     format: Option<Format>,
-    schema: &SchemaRef,
+    schema: &Arc<Schema>,
     work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
 ) -> Result<Done> {
     let mut done = Done::default();

@@ -12,9 +12,9 @@ use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
 use crate::database::stats::{Reason, Stats};
 use crate::database::tab::{Layout, Target, push_reject, push_text, without_nul};
-use crate::database::value::Value;
 use crate::database::{Origin, Table};
 use crate::error::Result;
+use crate::frame::types::Value;
 
 /// The fields of one row, their quotes undone.
 #[derive(Debug, Default)]

@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use bytes::Bytes;
 
 use crate::encode::csv;
 use crate::encode::jsonl;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
+use crate::frame::types::Schema;
 use crate::part::{Compression, Encoder, Format};
 
 /// So many bytes of an output are brought to disk at a time, while others are made: at the end all
@@ -37,7 +38,7 @@ impl BlockEncoder {
     ///
     /// # Errors
     /// `Config` for Arrow IPC, which tables are not written as; `Encode`.
-    pub fn new(format: Format, schema: &SchemaRef) -> Result<Self> {
+    pub fn new(format: Format, schema: &Arc<Schema>) -> Result<Self> {
         let compression = match format {
             Format::Parquet => {
                 let writer = ParquetWriter::new(Vec::new(), schema.clone(), &[])?;
@@ -109,7 +110,7 @@ impl TableOutput {
     pub fn new(
         file: File,
         format: Format,
-        schema: &SchemaRef,
+        schema: &Arc<Schema>,
         metadata: &[(String, String)],
     ) -> Result<Self> {
         let mut out = BufWriter::new(file.try_clone().map_err(Error::encode)?);
@@ -119,7 +120,7 @@ impl TableOutput {
             }
             Format::Csv { .. } => {
                 let mut header = Vec::new();
-                csv::push_header(schema, &mut header);
+                csv::push_header(schema.arrow(), &mut header);
                 out.write_all(&header).map_err(Error::encode)?;
                 Writer::Text(out)
             }

@@ -11,9 +11,9 @@ use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
 use crate::database::stats::{Reason, Stats};
 use crate::database::tab::{push_reject, push_text, without_nul};
-use crate::database::value::Value;
-use crate::database::{ColumnType, Origin, Table};
+use crate::database::{Origin, Table};
 use crate::error::Result;
+use crate::frame::types::{ColumnType, Value};
 use crate::json::node::Node;
 
 /// Reads the posts of one block.

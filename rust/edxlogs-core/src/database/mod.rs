@@ -24,7 +24,7 @@ pub mod value;
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use crate::frame::types::{Column, ColumnType, Hint, Role, Schema};
 
 /// How the text of a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,48 +39,6 @@ pub enum Dialect {
     Structure,
     /// A MongoDB document a line.
     Forum,
-}
-
-/// The type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnType {
-    /// Text as it stands; empty is not null.
-    Text,
-    /// Strict JSON, as text.
-    Json,
-    /// A 64-bit integer.
-    Int64,
-    /// A finite number.
-    Float64,
-    /// `0` or `1`, `False` or `True`.
-    Bool,
-    /// Microseconds since 1970, UTC.
-    Timestamp,
-    /// A day.
-    Date,
-}
-
-impl ColumnType {
-    /// Its Arrow type.
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Text | Self::Json => DataType::Utf8,
-            Self::Int64 => DataType::Int64,
-            Self::Float64 => DataType::Float64,
-            Self::Bool => DataType::Boolean,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::Date => DataType::Date32,
-        }
-    }
-}
-
-/// A column of a table.
-#[derive(Clone, Debug)]
-pub struct Column {
-    /// Its name, in the header and in the output.
-    pub name: String,
-    /// Its type.
-    pub column_type: ColumnType,
 }
 
 /// A column that is taken out of another's JSON.
@@ -117,20 +75,32 @@ const COURSE_COLUMN: &str = "course_id";
 
 /// Columns that follow those of the table: where a row came from, and what found no place. The
 /// first is left out where the folder says it, or the table has it.
-pub const PLACE_COLUMNS: [&str; 8] =
-    [COURSE_COLUMN, "site", "package", "snapshot_date", "member", "row", "extra", "misfits"];
+fn place_columns() -> [Column; 8] {
+    let never_null = |column: Column| Column { nullable: false, ..column };
+    let text = |name| Column::new(name, ColumnType::Text);
+    let row = Column { hint: Hint::Grows, ..Column::new("row", ColumnType::Int64) };
+    let aside = |name| {
+        let role = Some(Role::FreeText);
+        Column { role, ..Column::new(name, ColumnType::Json) }
+    };
+    [
+        text(COURSE_COLUMN),
+        text("site"),
+        never_null(text("package")),
+        Column::new("snapshot_date", ColumnType::Date),
+        never_null(text("member")),
+        never_null(row),
+        aside("extra"),
+        aside("misfits"),
+    ]
+}
 
 impl Table {
     /// The columns of the output.
-    pub fn schema(&self) -> SchemaRef {
-        let own = self.columns.iter().map(|c| Field::new(&c.name, c.column_type.arrow(), true));
-        let first = usize::from(!self.has_course || self.own_course().is_some());
-        let place = PLACE_COLUMNS[first..].iter().map(|&name| match name {
-            "snapshot_date" => Field::new(name, DataType::Date32, true),
-            "row" => Field::new(name, DataType::Int64, false),
-            _ => Field::new(name, DataType::Utf8, !matches!(name, "package" | "member")),
-        });
-        Arc::new(Schema::new(own.chain(place).collect::<Vec<_>>()))
+    pub fn schema(&self) -> Arc<Schema> {
+        let is_told = !self.has_course || self.own_course().is_some();
+        let place = place_columns().into_iter().skip(usize::from(is_told));
+        Schema::new(self.columns.iter().cloned().chain(place).collect())
     }
 
     /// The place of the table's own column of the course.

@@ -14,11 +14,11 @@ use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 
 use crate::database::builder::TableBuilder;
-use crate::database::value::Value;
 use crate::database::{Origin, Table};
 use crate::error::Result;
+use crate::frame::types::Value;
 use crate::json::node::Node;
-use crate::time;
+use crate::time::push_iso;
 
 /// Rows of the tables of one course, by the names of the tables.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl OraJoin {
         let feedback = self.by_uuid("assessment_assessmentfeedback", "submission_uuid");
         let users = self.by_uuid("student_anonymoususerid", "anonymous_user_id");
         let assessments = self.assessments(&users);
-        let mut builder = TableBuilder::new(table, table.schema(), origin);
+        let mut builder = TableBuilder::new(table, table.schema().arrow().clone(), origin);
         let mut count = 0;
         for row in self.rows("submissions_submission") {
             let uuid = row.text("uuid").map(bare).unwrap_or_default();
@@ -111,7 +111,7 @@ impl OraJoin {
                     "submission_uuid" => text(Some(&uuid)),
                     "submission_id" => int(row.int("id")),
                     "attempt_number" | "team_submission_id" => int(row.int(name)),
-                    "submitted_at" | "created_at" => int(row.time(name)),
+                    "submitted_at" | "created_at" => time(row.time(name)),
                     "status" | "raw_answer" => text(row.text(name)),
                     "student_id" => text(student),
                     "user_id" => int(user),
@@ -119,7 +119,7 @@ impl OraJoin {
                         text(item.and_then(|item| item.text(name)))
                     }
                     "points_earned" | "points_possible" => int(score.and_then(|s| s.int(name))),
-                    "scored_at" => int(score.and_then(|score| score.time("created_at"))),
+                    "scored_at" => time(score.and_then(|score| score.time("created_at"))),
                     "workflow_status" => text(workflows.get(&uuid).and_then(|w| w.text("status"))),
                     "feedback_text" => text(feedback.get(&uuid).and_then(|f| f.text(name))),
                     "peer_assessments" => count_of(theirs, "PE"),
@@ -199,6 +199,10 @@ fn int(number: Option<i64>) -> Value<'static> {
     number.map_or(Value::Null, Value::Int)
 }
 
+fn time(micros: Option<i64>) -> Value<'static> {
+    micros.map_or(Value::Null, Value::Time)
+}
+
 fn count_of(assessments: &[(&str, Node<'_>)], kind: &str) -> Value<'static> {
     let count = assessments.iter().filter(|(its, _)| *its == kind).count();
     Value::Int(count.try_into().unwrap_or(i64::MAX))
@@ -221,6 +225,6 @@ fn moment(micros: Option<i64>) -> Node<'static> {
         return Node::Null;
     };
     let mut iso = Vec::new();
-    time::push_iso(micros, &mut iso);
+    push_iso(micros, &mut iso);
     Node::String(Cow::Owned(String::from_utf8_lossy(&iso).into_owned()))
 }

@@ -12,9 +12,9 @@ use std::io::Read;
 use crate::database::builder::TableBuilder;
 use crate::database::stats::{Reason, Stats};
 use crate::database::tab::{push_reject, push_text, without_nul};
-use crate::database::value::Value;
 use crate::database::{Origin, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::types::Value;
 use crate::json::node::Node;
 
 /// Largest document that is read, in bytes. It is held whole: parents may follow their children.

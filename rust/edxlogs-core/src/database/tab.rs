@@ -19,12 +19,14 @@ use self::escapes::{
 };
 use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
 use crate::database::blocks::Block;
-use crate::database::builder::{ColumnBuilder, Push, TableBuilder};
+use crate::database::builder::TableBuilder;
 use crate::database::stats::{Reason, Stats};
-use crate::database::value::{self, Value};
-use crate::database::{ColumnType, Derived, Dialect, Origin, Table};
+use crate::database::value::{self, NoValue};
+use crate::database::{Derived, Dialect, Origin, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::builder::{ColumnBuilder, Push};
 use crate::frame::rejects::COMMENT;
+use crate::frame::types::{ColumnType, Value};
 use crate::json::path::{Step, find};
 use crate::json::plain::is_container;
 use crate::json::quotes::Quotes;
@@ -370,16 +372,16 @@ impl Misfits {
             return Value::Text(Cow::Borrowed(text));
         }
         match value::parse(text, column_type) {
-            Value::Misfit => {
+            Ok(value) => value,
+            Err(NoValue::Misfit) => {
                 self.counts[column] += 1;
                 self.values.push(Misfit { row, column, text: text.to_owned() });
                 Value::Null
             }
-            Value::ZeroDate => {
+            Err(NoValue::ZeroDate) => {
                 self.zero_dates += 1;
                 Value::Null
             }
-            value => value,
         }
     }
 }
@@ -497,15 +499,15 @@ pub fn push_text(
         return;
     }
     match value::parse(&text, column_type) {
-        Value::Misfit => {
+        Ok(value) => builder.push(column, value),
+        Err(NoValue::Misfit) => {
             stats.misfits[column] += 1;
             builder.push_misfit(column, &text);
         }
-        Value::ZeroDate => {
+        Err(NoValue::ZeroDate) => {
             stats.zero_dates += 1;
             builder.push(column, Value::Null);
         }
-        value => builder.push(column, value),
     }
 }
 

@@ -1,15 +1,23 @@
 //! Parquet, written for its readers: row groups of sensible size, dictionaries, statistics, and
 //! zstd. Row groups of other files are copied without encoding them again.
+//!
+//! Pages of text are encoded here, not by the crate, for the memory of many open row groups: a
+//! dataset has one under way for each of its partitions, and the crate would hold for each column
+//! of each of them the pages, a hash table and buffers of its own. It is faster as well. Columns are
+//! encoded as their [`Hint`] says, never by their name.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, Field};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
@@ -17,6 +25,7 @@ use parquet::schema::types::ColumnPath;
 
 pub use self::row_group::{Columns, RowGroup};
 use crate::error::{Error, Result};
+use crate::frame::types::{Column, ColumnType, Hint, Schema};
 
 mod chunk;
 mod hybrid;
@@ -32,9 +41,6 @@ const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// A page of plain text ends at about this many bytes.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// Columns of numbers that grow, or nearly: written as differences.
-const GROWING_COLUMNS: [&str; 6] = ["created", "id", "line", "modified", "row", "time"];
-
 /// Writes one Parquet file.
 pub struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
@@ -48,7 +54,7 @@ impl<W: Write + Send> ParquetWriter<W> {
     ///
     /// # Errors
     /// `Encode`, when the output cannot be written.
-    pub fn new(output: W, schema: SchemaRef, metadata: &[(String, String)]) -> Result<Self> {
+    pub fn new(output: W, schema: Arc<Schema>, metadata: &[(String, String)]) -> Result<Self> {
         let columns = Columns::new(schema)?;
         let (file, factory) = begin(output, &columns, metadata)?;
         let group = RowGroup::new(&columns, PAGE_BYTES);
@@ -123,6 +129,36 @@ impl<W: Write + Send> ParquetWriter<W> {
     }
 }
 
+/// The schema of Parquet files that are alike, with the hints that they were encoded by.
+///
+/// # Errors
+/// `Internal` for a type that no column has.
+pub fn schema_of(arrow: &arrow_schema::Schema, files: &[&ParquetMetaData]) -> Result<Arc<Schema>> {
+    let column = |(at, field): (usize, &Arc<Field>)| {
+        let column_type = ColumnType::of_arrow(field.data_type())
+            .ok_or_else(|| Error::internal(format!("column {}: of another type", field.name())))?;
+        let groups = files.iter().flat_map(|file| file.row_groups());
+        let chunks = || groups.clone().map(|group| group.column(at));
+        let is_long = column_type == ColumnType::Text
+            && chunks().all(|chunk| chunk.dictionary_page_offset().is_none());
+        let grows = |chunk: &ColumnChunkMetaData| {
+            chunk.encodings().any(|encoding| encoding == Encoding::DELTA_BINARY_PACKED)
+        };
+        Ok(Column {
+            nullable: field.is_nullable(),
+            hint: match column_type {
+                _ if is_long => Hint::Long,
+                _ if chunks().any(grows) => Hint::Grows,
+                _ => Hint::Plain,
+            },
+            statistics: chunks().all(|chunk| chunk.statistics().is_some()),
+            ..Column::new(field.name(), column_type)
+        })
+    };
+    let columns = arrow.fields().iter().enumerate().map(column);
+    Ok(Schema::new(columns.collect::<Result<_>>()?))
+}
+
 fn level() -> ZstdLevel {
     ZstdLevel::default()
 }
@@ -145,7 +181,8 @@ fn begin<W: Write + Send>(
     metadata: &[(String, String)],
 ) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
     let schema = columns.schema();
-    let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties(schema, metadata)));
+    let properties = properties(schema, metadata);
+    let writer = ArrowWriter::try_new(output, schema.arrow().clone(), Some(properties));
     writer.and_then(ArrowWriter::into_serialized_writer).map_err(Error::encode)
 }
 
@@ -158,25 +195,24 @@ fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterPropertie
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(key_values));
-    for name in GROWING_COLUMNS {
-        builder = builder
-            .set_column_dictionary_enabled(ColumnPath::from(name), false)
-            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
-    }
-    // These are compressed here: the crate need not prepare for it.
-    for field in schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8) {
-        let path = ColumnPath::from(field.name().as_str());
-        builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
+    for column in schema.columns() {
+        let path = ColumnPath::from(column.name.as_str());
+        if column.column_type.arrow() == DataType::Utf8 {
+            // These are compressed here: the crate need not prepare for it.
+            builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
+        } else if column.hint == Hint::Grows {
+            // Written as differences.
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        }
     }
     builder.build()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::{ArrayRef, Int64Array, StringArray};
-    use arrow_schema::Field;
     use arrow_select::concat::concat_batches;
     use bytes::Bytes;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -186,14 +222,17 @@ mod tests {
     use super::*;
 
     /// A text with a dictionary, one that may be null, one without a dictionary, and a number.
-    fn schema() -> SchemaRef {
-        let field = |name, data_type, nullable| Field::new(name, data_type, nullable);
-        Arc::new(Schema::new(vec![
-            field("source", DataType::Utf8, false),
-            field("course_id", DataType::Utf8, true),
-            field("event", DataType::Utf8, true),
-            field("line", DataType::Int64, false),
-        ]))
+    fn schema() -> Arc<Schema> {
+        let column =
+            |name, column_type, nullable| Column { nullable, ..Column::new(name, column_type) };
+        let event = column("event", ColumnType::Text, true);
+        let line = column("line", ColumnType::Int64, false);
+        Schema::new(vec![
+            column("source", ColumnType::Text, false),
+            column("course_id", ColumnType::Text, true),
+            Column { hint: Hint::Long, statistics: false, ..event },
+            Column { hint: Hint::Grows, ..line },
+        ])
     }
 
     fn batch(values: &[(String, Option<String>)], first: i64) -> RecordBatch {
@@ -205,7 +244,7 @@ mod tests {
             column(values.iter().map(|(_, text)| text.as_deref()).collect()),
             Arc::new(lines),
         ];
-        RecordBatch::try_new(schema(), columns).expect("columns that fit")
+        RecordBatch::try_new(schema().arrow().clone(), columns).expect("columns that fit")
     }
 
     fn written(batches: &[RecordBatch]) -> Bytes {
@@ -220,8 +259,8 @@ mod tests {
         let builder = ParquetRecordBatchReaderBuilder::try_new(written(batches)).expect("Parquet");
         let read: Vec<RecordBatch> =
             builder.build().expect("Parquet").map(|batch| batch.expect("rows")).collect();
-        let expected = concat_batches(&schema(), batches).expect("one schema");
-        prop_assert_eq!(concat_batches(&schema(), &read).expect("one schema"), expected);
+        let expected = concat_batches(schema().arrow(), batches).expect("one schema");
+        prop_assert_eq!(concat_batches(schema().arrow(), &read).expect("one schema"), expected);
         Ok(())
     }
 
@@ -281,6 +320,11 @@ mod tests {
         assert_eq!(course.max_opt(), None, "too long to be told");
         assert_eq!(course.null_count_opt(), Some(1));
         assert!(statistics(2).is_none(), "nobody asks for a range of payloads");
+        let hints = |schema: &Schema| -> Vec<_> {
+            schema.columns().iter().map(|column| (column.hint, column.statistics)).collect()
+        };
+        let told = schema_of(schema().arrow(), &[&metadata]).expect("types that columns have");
+        assert_eq!(hints(&told), hints(&schema()), "the file tells how it was encoded");
         let Some(Statistics::ByteArray(source)) = statistics(0) else {
             panic!("no statistics of texts");
         };

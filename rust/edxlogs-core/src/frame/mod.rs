@@ -1,6 +1,8 @@
-//! What events and tables share: what is known of a source, counts that add up,
-//! and lines that are rejected with their place.
+//! What events and tables share: columns and their values, what is known of a source, counts that add
+//! up, and lines that are rejected with their place.
 
+pub mod builder;
 pub mod counts;
 pub mod rejects;
 pub mod source;
+pub mod types;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -16,6 +15,7 @@ use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc, row_schema};
 use super::{Format, Output};
 use crate::error::{Error, Result};
 use crate::file::create_private;
+use crate::frame::types::Schema;
 use crate::json::text::hex;
 use crate::query::partition::Partitions;
 use crate::query::projection::Projection;
@@ -48,7 +48,7 @@ pub struct MadeFile {
 /// Files in the making.
 pub struct Dataset {
     format: Format,
-    schema: SchemaRef,
+    schema: Arc<Schema>,
     numbers: Arc<Partitions>,
     metadata: Vec<(String, String)>,
     partitions: BTreeMap<u32, Vec<(usize, Piece)>>,
@@ -193,7 +193,7 @@ impl Open {
     fn create(
         path: PathBuf,
         format: Format,
-        schema: &SchemaRef,
+        schema: &Arc<Schema>,
         metadata: &[(String, String)],
     ) -> Result<Self> {
         let file = create_private(&path).map_err(Error::encode)?;

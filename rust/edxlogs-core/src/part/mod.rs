@@ -14,9 +14,9 @@ pub mod spool;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
 use flate2::write::GzEncoder;
 
 pub use self::output::Output;
@@ -25,6 +25,7 @@ use crate::encode::csv;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
 use crate::frame::rejects::Reject;
+use crate::frame::types::Schema;
 use crate::scan::{Rows, Sink};
 
 /// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
@@ -252,7 +253,7 @@ impl Part {
 /// Makes a part of what a scan keeps.
 pub struct PartWriter {
     format: Format,
-    schema: SchemaRef,
+    schema: Arc<Schema>,
     limit: usize,
     path: Option<PathBuf>,
     content: Writing,
@@ -271,7 +272,7 @@ impl PartWriter {
     /// `rejects_path` that of its rejected lines, if there may be any.
     pub fn new(
         format: Format,
-        schema: SchemaRef,
+        schema: Arc<Schema>,
         limit: usize,
         path: Option<PathBuf>,
         rejects_path: Option<PathBuf>,

@@ -9,7 +9,6 @@ use ::parquet::file::reader::ChunkReader;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
-use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 
 use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
@@ -17,6 +16,7 @@ use crate::encode::csv;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
 use crate::frame::rejects::Reject;
+use crate::frame::types::Schema;
 use crate::scan::{BATCH_ROWS, Rows, Sink};
 
 const BUFFER_BYTES: usize = 1024 * 1024;
@@ -27,7 +27,7 @@ type Out = BufWriter<File>;
 pub struct Output {
     writer: Writer,
     format: Format,
-    schema: SchemaRef,
+    schema: Arc<Schema>,
     scratch: Vec<u8>,
 }
 
@@ -47,7 +47,7 @@ impl Output {
     pub fn new(
         file: File,
         format: Format,
-        schema: SchemaRef,
+        schema: Arc<Schema>,
         metadata: &[(String, String)],
     ) -> Result<Self> {
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
@@ -57,7 +57,7 @@ impl Output {
             }
             Format::Csv { .. } => {
                 let mut header = Vec::new();
-                csv::push_header(&schema, &mut header);
+                csv::push_header(schema.arrow(), &mut header);
                 out.write_all(&header).map_err(Error::encode)?;
                 Writer::Bytes(out)
             }
@@ -65,7 +65,7 @@ impl Output {
             Format::JsonLines(_) => Writer::Lines { out: Some(out), member: None, in_member: 0 },
             Format::ArrowIpc => {
                 let metadata: std::collections::HashMap<_, _> = metadata.iter().cloned().collect();
-                let schema: Schema = schema.as_ref().clone().with_metadata(metadata);
+                let schema = schema.arrow().as_ref().clone().with_metadata(metadata);
                 let writer = FileWriter::try_new(out, &schema).map_err(Error::encode)?;
                 Writer::Ipc { writer: Box::new(writer), waiting: Vec::new(), rows: 0 }
             }
@@ -164,7 +164,7 @@ impl Output {
         if waiting.is_empty() {
             return Ok(());
         }
-        let batch = concat_batches(&self.schema, waiting.iter()).map_err(Error::encode)?;
+        let batch = concat_batches(self.schema.arrow(), waiting.iter()).map_err(Error::encode)?;
         waiting.clear();
         *rows = 0;
         let batch = batch.with_schema(Arc::clone(writer.schema())).map_err(Error::encode)?;

@@ -6,11 +6,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
+use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::dataset::digest;
 use super::{Compression, Format, Output};
+use crate::encode::parquet::schema_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::create_private;
+use crate::frame::types::Schema;
 use crate::input::inflate::GzipReader;
 use crate::scan::BATCH_ROWS;
 
@@ -74,7 +77,12 @@ fn rewrite_parquet(pieces: &[Piece], file: File) -> Result<()> {
     };
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(open(&first.path)?).map_err(Error::encode)?;
-    let schema = arrow_schema::Schema::new(builder.schema().fields().clone());
+    let footers = pieces.iter().map(|piece| {
+        let reader = ParquetMetaDataReader::new();
+        reader.parse_and_finish(&open(&piece.path)?).map_err(Error::encode)
+    });
+    let footers = footers.collect::<Result<Vec<_>>>()?;
+    let schema = schema_of(builder.schema(), &footers.iter().collect::<Vec<_>>())?;
     let metadata: Vec<(String, String)> = builder
         .metadata()
         .file_metadata()
@@ -85,7 +93,7 @@ fn rewrite_parquet(pieces: &[Piece], file: File) -> Result<()> {
         .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
         .collect();
     drop(builder);
-    let mut output = Output::new(file, Format::Parquet, schema.into(), &metadata)?;
+    let mut output = Output::new(file, Format::Parquet, schema, &metadata)?;
     for piece in pieces {
         let builder =
             ParquetRecordBatchReaderBuilder::try_new(open(&piece.path)?).map_err(Error::encode)?;
@@ -140,7 +148,7 @@ fn rewrite_text(pieces: &[Piece], format: Format, file: File) -> Result<()> {
         Format::Csv { .. } => Format::JsonLines(Compression::None),
         other => other,
     };
-    let mut output = Output::new(file, as_text, arrow_schema::Schema::empty().into(), &[])?;
+    let mut output = Output::new(file, as_text, Schema::new(vec![]), &[])?;
     for (at, piece) in pieces.iter().enumerate() {
         let mut reader = read_text(&piece.path, format)?;
         let mut record = Vec::new();

@@ -61,7 +61,7 @@ impl SeveralWriter {
             });
             Ok(Target {
                 writer,
-                schema: query.projection.schema(),
+                schema: query.projection.schema().arrow().clone(),
                 columns: columns.collect::<Result<_>>()?,
                 keeps_rejects: query.keep_rejects,
                 rows: 0,

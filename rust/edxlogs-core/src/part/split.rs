@@ -28,6 +28,7 @@ use crate::encode::parquet::{Columns, RowGroup, file_of};
 use crate::error::{Error, Result};
 use crate::file::create_private;
 use crate::frame::rejects::Reject;
+use crate::frame::types::Schema;
 use crate::query::partition::Partitions;
 use crate::query::projection::Projection;
 use crate::scan::{Rows, Sink};
@@ -191,7 +192,7 @@ struct Waiting {
 /// Makes a part of a dataset of what a scan keeps.
 pub struct SplitWriter {
     format: Format,
-    schema: SchemaRef,
+    schema: Arc<Schema>,
     columns: Arc<Columns>,
     numbers: Arc<Partitions>,
     most: usize,
@@ -311,7 +312,7 @@ impl SplitWriter {
     }
 
     fn partitions_of<'b>(&self, batch: &'b RecordBatch) -> &'b [i64] {
-        batch.column(self.schema.fields().len()).as_primitive::<Int64Type>().values()
+        batch.column(self.schema.columns().len()).as_primitive::<Int64Type>().values()
     }
 
     /// Deals the gathered rows out to their partitions; one that has `group_rows` of them begins a
@@ -326,7 +327,7 @@ impl SplitWriter {
         let batches = std::mem::take(&mut self.batches);
         let batches: Vec<RecordBatch> = batches
             .iter()
-            .map(|batch| without_partition(batch, &self.schema))
+            .map(|batch| without_partition(batch, self.schema.arrow()))
             .collect::<Result<_>>()?;
         self.gathered = 0;
         for (partition, places) in places {
@@ -409,7 +410,7 @@ impl SplitWriter {
         self.end_groups(least_bytes)?;
         if self.waiting_bytes > self.most / 2 {
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
-                let bytes = to_ipc(&waiting.batches, &self.schema)?;
+                let bytes = to_ipc(&waiting.batches, self.schema.arrow())?;
                 let piece = self.part.hidden.push(Kind::Batch, &bytes, waiting.rows as u64)?;
                 self.push(partition, piece);
             }
@@ -425,9 +426,9 @@ impl SplitWriter {
 
     /// Deals lines, or rows of CSV, out to their partitions.
     fn deal_text(&mut self, batch: &RecordBatch) -> Result<()> {
-        let last = self.schema.fields().len();
+        let last = self.schema.columns().len();
         let numbers = batch.column(last).as_primitive::<Int64Type>().values();
-        let rows = without_partition(batch, &self.schema)?;
+        let rows = without_partition(batch, self.schema.arrow())?;
         for (row, &number) in numbers.iter().enumerate() {
             let (text, count) = self.texts.entry(number as u32).or_default();
             let before = text.len();
@@ -467,9 +468,9 @@ impl Sink for SplitWriter {
 }
 
 /// The schema of a partitioned projection as it is written: without the number of the partition.
-pub(super) fn row_schema(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields();
-    arrow_schema::Schema::new(fields[..fields.len().saturating_sub(1)].to_vec()).into()
+pub(super) fn row_schema(schema: &Schema) -> Arc<Schema> {
+    let columns = schema.columns();
+    Schema::new(columns[..columns.len().saturating_sub(1)].to_vec())
 }
 
 fn without_partition(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {

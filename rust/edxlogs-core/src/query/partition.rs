@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::frame::types::Value;
 use crate::json::text::hex;
-use crate::query::projection::{Column, Place, Value};
+use crate::query::projection::{EventColumn, Place};
 use crate::time;
 
 /// Most partitions of a run.
@@ -86,14 +87,14 @@ impl PartitionKey {
         }
     }
 
-    fn column(self) -> Column {
+    fn column(self) -> EventColumn {
         match self {
-            Self::CourseId => Column::CourseId,
-            Self::OrgId => Column::OrgId,
-            Self::Site => Column::Site,
-            Self::EventType => Column::EventType,
-            Self::EventSource => Column::EventSource,
-            Self::Date | Self::Month | Self::Year => Column::Time,
+            Self::CourseId => EventColumn::CourseId,
+            Self::OrgId => EventColumn::OrgId,
+            Self::Site => EventColumn::Site,
+            Self::EventType => EventColumn::EventType,
+            Self::EventSource => EventColumn::EventSource,
+            Self::Date | Self::Month | Self::Year => EventColumn::Time,
         }
     }
 }

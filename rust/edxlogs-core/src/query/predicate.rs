@@ -8,13 +8,14 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
+use crate::frame::types::{ColumnType, Value};
 use crate::json::path::Segment;
 use crate::query::expression::{
     Comparison, Expression, Like, Literal, Number, Path, parse_expression,
 };
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::prefilter::Prefilter;
-use crate::query::projection::{ColumnType, Expr, Place, Value, parse_number};
+use crate::query::projection::{Expr, Place, parse_number};
 use crate::time;
 
 /// By which time events are chosen.
@@ -356,7 +357,7 @@ fn as_float(number: Number) -> f64 {
 
 fn as_text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
     match value {
-        Value::Null => None,
+        Value::Null | Value::Day(_) => None,
         Value::Text(text) => Some(Cow::Borrowed(text)),
         Value::Int(number) => Some(Cow::Owned(number.to_string())),
         Value::Time(micros) => Some(Cow::Owned(micros.to_string())),

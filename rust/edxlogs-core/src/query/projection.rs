@@ -6,12 +6,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, TimeUnit};
-
 use crate::error::{Error, Result};
 use crate::event::fields::Field;
 use crate::event::{Event, as_text, as_time};
 use crate::frame::source::SourceInfo;
+use crate::frame::types::{Column, ColumnType, Hint, Role, Schema, Value};
 use crate::json::path::Segment;
 use crate::json::scanner::Span;
 use crate::query::Query;
@@ -38,63 +37,19 @@ pub struct Place<'a> {
     pub wanted: u64,
 }
 
-/// The value of a column for one event.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
-    /// None.
-    Null,
-    /// Text.
-    Text(Cow<'a, str>),
-    /// A 64-bit integer.
-    Int(i64),
-    /// Microseconds since 1970-01-01 UTC.
-    Time(i64),
-    /// A 64-bit float.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-}
-
-impl<'a> From<Option<Cow<'a, str>>> for Value<'a> {
-    fn from(text: Option<Cow<'a, str>>) -> Self {
-        text.map_or(Value::Null, Value::Text)
-    }
-}
-
-/// The type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the Arrow type of its name")]
-pub enum ColumnType {
-    Text,
-    Int64,
-    Float64,
-    Bool,
-    Timestamp,
-}
-
-impl ColumnType {
-    /// The Arrow type.
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Text => DataType::Utf8,
-            Self::Int64 => DataType::Int64,
-            Self::Float64 => DataType::Float64,
-            Self::Bool => DataType::Boolean,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        }
-    }
-}
-
 macro_rules! columns {
-    ($($item:ident, $name:literal, $type:ident, $from:literal, $null:literal;)*) => {
+    ($(
+        $item:ident, $name:literal, $type:ident, $hint:ident, $statistics:literal, $role:expr,
+        $from:literal, $null:literal;
+    )*) => {
         /// A default column.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Column { $(#[doc = $from] $item,)* }
+        pub enum EventColumn { $(#[doc = $from] $item,)* }
 
         /// The default columns, in order.
-        pub const COLUMNS: &[Column] = &[$(Column::$item,)*];
+        pub const COLUMNS: &[EventColumn] = &[$(EventColumn::$item,)*];
 
-        impl Column {
+        impl EventColumn {
             /// Its name.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$item => $name,)* }
@@ -103,6 +58,11 @@ macro_rules! columns {
             /// Its type.
             pub fn column_type(self) -> ColumnType {
                 match self { $(Self::$item => ColumnType::$type,)* }
+            }
+
+            /// What it tells of a person, if anything.
+            pub fn role(self) -> Option<Role> {
+                match self { $(Self::$item => $role,)* }
             }
 
             /// What it holds, and where that comes from.
@@ -114,38 +74,51 @@ macro_rules! columns {
             pub fn null_when(self) -> &'static str {
                 match self { $(Self::$item => $null,)* }
             }
+
+            /// All that an output need know of it.
+            fn definition(self) -> Column {
+                let (hint, statistics) = match self { $(Self::$item => (Hint::$hint, $statistics),)* };
+                Column {
+                    nullable: !self.null_when().is_empty(),
+                    hint,
+                    statistics,
+                    role: self.role(),
+                    ..Column::new(self.name(), self.column_type())
+                }
+            }
         }
     };
 }
 
+// Name, type, how its values lie, whether ranges are asked of it, role, origin, null rule.
 columns! {
-    Time, "time", Timestamp, "When it happened: `time` (UTC). The device's clock for mobile events", "no readable time";
-    ReceivedAt, "received_at", Timestamp, "When the server received it: `context.received_at`; decides the day of the file", "absent or unreadable (all but mobile events)";
-    EventType, "event_type", Text, "`event_type`; a URL path for implicit events; `name` where `event_type` is absent or empty", "both are absent or empty";
-    Name, "name", Text, "`name`: the modern name, beside the older one in `event_type`", "absent or empty (older lines)";
-    EventSource, "event_source", Text, "`event_source`: server, browser, mobile or task", "absent";
-    CourseId, "course_id", Text, "The course, in its own form, by the rules of `course_source`", "no rule finds one";
-    CourseSource, "course_source", Text, "Which rule found the course: context, top, payload, usage_key, url or request", "no course";
-    OrgId, "org_id", Text, "Organisation of `course_id`; without a course, `context.org_id`", "neither";
-    Site, "site", Text, "Site in the name of the source: prod, edge, …; user ids of two sites are different people", "the name tells none";
-    UserId, "user_id", Int64, "Who acted: `context.user_id`", "anonymous, or no 64-bit integer";
-    Username, "username", Text, "Who acted: `username`, white space trimmed; empty for anonymous", "absent or null";
-    Session, "session", Text, "`session`", "absent or null";
-    Ip, "ip", Text, "`ip`", "absent or null";
-    Agent, "agent", Text, "`agent`: the browser's own description", "absent or null";
-    Host, "host", Text, "`host`", "absent or null";
-    Page, "page", Text, "`page`: URL of the page, or `x_module`", "absent or null (most server events)";
-    Referer, "referer", Text, "`referer`", "absent or null (before 2015)";
-    AcceptLanguage, "accept_language", Text, "`accept_language`", "absent or null (before 2015)";
-    Path, "path", Text, "`context.path`: path of the request", "absent or null (before 2014)";
-    Context, "context", Text, "`context` as JSON text", "absent or null (before late 2013)";
-    Event, "event", Text, "The payload `event` as JSON text: an object or array as written; a string decoded once, then as it is where it is JSON, else as a JSON string", "absent or null";
-    Source, "source", Text, "Base name of the file that held the line", "";
-    Line, "line", Int64, "Number of the line in its source, from 1", "";
-    LineItem, "line_item", Int64, "Number of the event in its line, from 0: above 0 only where a line holds several events", "";
+    Time, "time", Timestamp, Grows, true, None, "When it happened: `time` (UTC). The device's clock for mobile events", "no readable time";
+    ReceivedAt, "received_at", Timestamp, Plain, true, None, "When the server received it: `context.received_at`; decides the day of the file", "absent or unreadable (all but mobile events)";
+    EventType, "event_type", Text, Plain, true, None, "`event_type`; a URL path for implicit events; `name` where `event_type` is absent or empty", "both are absent or empty";
+    Name, "name", Text, Plain, true, None, "`name`: the modern name, beside the older one in `event_type`", "absent or empty (older lines)";
+    EventSource, "event_source", Text, Plain, true, None, "`event_source`: server, browser, mobile or task", "absent";
+    CourseId, "course_id", Text, Plain, true, None, "The course, in its own form, by the rules of `course_source`", "no rule finds one";
+    CourseSource, "course_source", Text, Plain, true, None, "Which rule found the course: context, top, payload, usage_key, url or request", "no course";
+    OrgId, "org_id", Text, Plain, true, None, "Organisation of `course_id`; without a course, `context.org_id`", "neither";
+    Site, "site", Text, Plain, true, None, "Site in the name of the source: prod, edge, …; user ids of two sites are different people", "the name tells none";
+    UserId, "user_id", Int64, Plain, true, Some(Role::PersonId), "Who acted: `context.user_id`", "anonymous, or no 64-bit integer";
+    Username, "username", Text, Plain, true, Some(Role::Username), "Who acted: `username`, white space trimmed; empty for anonymous", "absent or null";
+    Session, "session", Text, Plain, false, Some(Role::PersonId), "`session`", "absent or null";
+    Ip, "ip", Text, Plain, false, Some(Role::Address), "`ip`", "absent or null";
+    Agent, "agent", Text, Plain, false, Some(Role::FreeText), "`agent`: the browser's own description", "absent or null";
+    Host, "host", Text, Plain, false, Some(Role::Address), "`host`", "absent or null";
+    Page, "page", Text, Plain, false, Some(Role::Address), "`page`: URL of the page, or `x_module`", "absent or null (most server events)";
+    Referer, "referer", Text, Plain, false, Some(Role::Address), "`referer`", "absent or null (before 2015)";
+    AcceptLanguage, "accept_language", Text, Plain, false, Some(Role::FreeText), "`accept_language`", "absent or null (before 2015)";
+    Path, "path", Text, Plain, false, Some(Role::Address), "`context.path`: path of the request", "absent or null (before 2014)";
+    Context, "context", Text, Long, false, Some(Role::FreeText), "`context` as JSON text", "absent or null (before late 2013)";
+    Event, "event", Text, Long, false, Some(Role::FreeText), "The payload `event` as JSON text: an object or array as written; a string decoded once, then as it is where it is JSON, else as a JSON string", "absent or null";
+    Source, "source", Text, Plain, true, None, "Base name of the file that held the line", "";
+    Line, "line", Int64, Grows, true, None, "Number of the line in its source, from 1", "";
+    LineItem, "line_item", Int64, Plain, true, None, "Number of the event in its line, from 0: above 0 only where a line holds several events", "";
 }
 
-impl Column {
+impl EventColumn {
     /// The field that it copies, and the one in `context` that stands in where the line lacks the
     /// first.
     pub(crate) fn copies(self) -> Option<(Field, Field)> {
@@ -208,7 +181,7 @@ impl Column {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A default column.
-    Column(Column),
+    Column(EventColumn),
     /// The value at a path into the event.
     Path(Path),
     /// The line, for datasets of JSON Lines.
@@ -367,7 +340,7 @@ pub struct Projection {
 
 impl Default for Projection {
     fn default() -> Self {
-        let column = |column: &Column| OutputColumn {
+        let column = |column: &EventColumn| OutputColumn {
             name: column.name().to_owned(),
             expr: Expr::Column(*column),
         };
@@ -426,7 +399,7 @@ impl Projection {
                 partitioned.queries = bits.map(|(at, _)| 1 << at).sum();
             }
         }
-        let exprs = [Expr::Column(Column::Line), Expr::Wanted];
+        let exprs = [Expr::Column(EventColumn::Line), Expr::Wanted];
         columns.extend(exprs.map(|expr| OutputColumn { name: QUERIES.to_owned(), expr }));
         Self { columns }
     }
@@ -444,16 +417,21 @@ impl Projection {
         &self.columns
     }
 
-    /// The Arrow schema: a column may be null unless it says never.
-    pub fn schema(&self) -> arrow_schema::SchemaRef {
-        let field = |column: &OutputColumn| {
-            let nullable = match &column.expr {
-                Expr::Column(column) => !column.null_when().is_empty(),
-                Expr::Path(_) => true,
-                Expr::Line | Expr::Partition(_) | Expr::Wanted => false,
-            };
-            arrow_schema::Field::new(&column.name, column.expr.column_type().arrow(), nullable)
+    /// The columns as an output has them. Of paths no more is known than their type.
+    pub fn schema(&self) -> Arc<Schema> {
+        let column = |column: &OutputColumn| {
+            let (name, column_type) = (column.name.as_str(), column.expr.column_type());
+            match &column.expr {
+                Expr::Column(column) => column.definition(),
+                Expr::Path(_) => Column::new(name, column_type),
+                Expr::Line => {
+                    Column { nullable: false, hint: Hint::Long, ..Column::new(name, column_type) }
+                }
+                Expr::Partition(_) | Expr::Wanted => {
+                    Column { nullable: false, ..Column::new(name, column_type) }
+                }
+            }
         };
-        arrow_schema::Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()).into()
+        Schema::new(self.columns.iter().map(column).collect())
     }
 }

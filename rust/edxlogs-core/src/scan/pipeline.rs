@@ -370,7 +370,7 @@ impl Portion {
             }
         }
         if !batches.is_empty() {
-            let batch = concat_batches(&query.projection.schema(), &batches)
+            let batch = concat_batches(query.projection.schema().arrow(), &batches)
                 .map_err(|error| Error::internal(error.to_string()))?;
             sink.rows(Rows::Batch(batch))?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::DataType;
 use arrow_select::interleave::interleave;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
@@ -15,33 +15,11 @@ use parquet::schema::types::SchemaDescriptor;
 use super::text::{TextColumn, TextOptions};
 use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::error::{Error, Result};
-
-/// Columns of long, mostly distinct text: no dictionary, which would be given up soon.
-const JSON_COLUMNS: [&str; 7] =
-    ["context", "event", "state", "raw_answer", "body", "content", "metadata"];
-
-/// Columns that no reader asks for a range of, so that statistics would cost and not help.
-const WITHOUT_STATISTICS: [&str; 15] = [
-    "accept_language",
-    "agent",
-    "body",
-    "content",
-    "context",
-    "event",
-    "host",
-    "ip",
-    "metadata",
-    "page",
-    "path",
-    "raw_answer",
-    "referer",
-    "session",
-    "state",
-];
+use crate::frame::types::{Hint, Schema};
 
 /// The columns of a schema, as Parquet has them.
 pub struct Columns {
-    schema: SchemaRef,
+    schema: Arc<Schema>,
     parquet: SchemaDescriptor,
 }
 
@@ -50,12 +28,12 @@ impl Columns {
     ///
     /// # Errors
     /// `Encode`, for types that Parquet lacks.
-    pub fn new(schema: SchemaRef) -> Result<Arc<Self>> {
-        let parquet = ArrowSchemaConverter::new().convert(&schema).map_err(Error::encode)?;
+    pub fn new(schema: Arc<Schema>) -> Result<Arc<Self>> {
+        let parquet = ArrowSchemaConverter::new().convert(schema.arrow()).map_err(Error::encode)?;
         Ok(Arc::new(Self { schema, parquet }))
     }
 
-    pub(super) fn schema(&self) -> &SchemaRef {
+    pub(super) fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 }
@@ -77,15 +55,14 @@ pub struct RowGroup {
 impl RowGroup {
     /// One without rows. Pages of plain text end at about `page_bytes`.
     pub fn new(columns: &Arc<Columns>, page_bytes: usize) -> Self {
-        let fields = columns.schema.fields().iter().zip(columns.parquet.columns());
-        let values = fields.map(|(field, descr)| {
-            let name = field.name().as_str();
+        let pairs = columns.schema.columns().iter().zip(columns.parquet.columns());
+        let values = pairs.map(|(column, descr)| {
             let options = TextOptions {
-                dictionary: !JSON_COLUMNS.contains(&name),
-                statistics: !WITHOUT_STATISTICS.contains(&name),
+                dictionary: column.hint != Hint::Long,
+                statistics: column.statistics,
                 page_bytes,
             };
-            match field.data_type() {
+            match column.column_type.arrow() {
                 DataType::Utf8 => Column::Text(Box::new(TextColumn::new(descr.clone(), options))),
                 _ => Column::Other(Vec::new()),
             }
@@ -169,7 +146,7 @@ impl RowGroup {
         number: usize,
     ) -> Result<()> {
         let writers = factory.create_column_writers(number).map_err(Error::encode)?;
-        let fields = self.columns.schema.fields().iter();
+        let fields = self.columns.schema.arrow().fields().iter();
         for ((column, mut writer), field) in self.values.iter_mut().zip(writers).zip(fields) {
             match column {
                 Column::Text(text) => {

@@ -19,7 +19,7 @@ use crate::json::path::Segment;
 use crate::query::expression::{Comparison, Like, Literal};
 use crate::query::pattern::{PatternSet, longest_run};
 use crate::query::predicate::Test;
-use crate::query::projection::{Column, Expr};
+use crate::query::projection::{EventColumn, Expr};
 
 /// Shortest needle that is worth a search of every byte.
 const MIN_NEEDLE: usize = 4;
@@ -212,7 +212,7 @@ fn of_like(value: &Expr, pattern: &Like) -> Option<Needles> {
 
 /// How rare the texts of a value are, and how they stand in a line; `None` where they need not.
 fn of_value(value: &Expr) -> Option<(u8, Written)> {
-    use Column::{
+    use EventColumn::{
         AcceptLanguage, Agent, CourseId, EventSource, EventType, Host, Ip, Name, OrgId, Page, Path,
         Referer, Session, Username,
     };
