@@ -123,7 +123,7 @@ impl Query {
     #[getter]
     fn column_names(&self) -> Vec<String> {
         let columns = self.inner.projection.columns().iter();
-        let written = columns.filter(|column| !column.is_internal());
+        let written = columns.filter(|column| column.is_written());
         written.map(|column| column.name.clone()).collect()
     }
 }

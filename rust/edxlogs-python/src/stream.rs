@@ -220,7 +220,7 @@ pub struct BatchSender {
 
 impl Sink for BatchSender {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let (Some(sender), Rows::Batch(batch)) = (&self.sender, rows) else {
+        let (Some(sender), Rows::Batch(batch, _)) = (&self.sender, rows) else {
             return Ok(());
         };
         let mut message = Message::Batch(batch);

@@ -13,6 +13,7 @@ use edxlogs_core::database::{self, Derived, Dialect, Origin};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::file;
 use edxlogs_core::frame::types::{Column, ColumnType, Hint, Role};
+use edxlogs_core::query::columns::Beside;
 use edxlogs_core::scan::{Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -237,7 +238,7 @@ pub fn convert<'py>(
             }
             Sending::File(output) => Target::Output(output, format),
             Sending::Stream(sender) => {
-                send = |batch| sender.rows(Rows::Batch(batch));
+                send = |batch| sender.rows(Rows::Batch(batch, Beside::default()));
                 Target::Batches(&mut send)
             }
         };

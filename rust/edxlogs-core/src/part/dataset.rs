@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc, row_schema};
+use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc};
 use super::{Format, Output};
 use crate::error::{Error, Result};
 use crate::file::create_private;
@@ -70,7 +70,7 @@ impl Dataset {
         let numbers = projection.partitions().ok_or_else(|| Error::internal("no partitions"))?;
         Ok(Self {
             format,
-            schema: row_schema(&projection.schema()),
+            schema: projection.schema(),
             numbers: Arc::clone(numbers),
             metadata,
             partitions: BTreeMap::new(),

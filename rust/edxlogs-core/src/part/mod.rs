@@ -412,7 +412,7 @@ fn used_bytes(batch: &RecordBatch) -> usize {
 impl Sink for PartWriter {
     fn rows(&mut self, rows: Rows) -> Result<()> {
         match rows {
-            Rows::Batch(batch) => self.batch(batch),
+            Rows::Batch(batch, _) => self.batch(batch),
             Rows::Lines(lines) => self.bytes(&lines),
         }
     }

@@ -249,7 +249,7 @@ impl Output {
 impl Sink for Output {
     fn rows(&mut self, rows: Rows) -> Result<()> {
         match rows {
-            Rows::Batch(batch) => self.batch(batch),
+            Rows::Batch(batch, _) => self.batch(batch),
             Rows::Lines(lines) => self.lines(&lines),
         }
     }

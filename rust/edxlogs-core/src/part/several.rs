@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::builder::BooleanBuilder;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 
@@ -13,6 +11,7 @@ use super::split::{SplitPart, SplitWriter};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Reject;
 use crate::query::Query;
+use crate::query::columns::Beside;
 use crate::scan::{Rows, Sink};
 
 /// Makes the parts of several datasets of what one scan keeps.
@@ -25,10 +24,12 @@ struct Target {
     schema: SchemaRef,
     /// Where its columns stand among those of the scan.
     columns: Vec<usize>,
+    /// Where its partitions stand among those of the scan.
+    partitions: usize,
     keeps_rejects: bool,
     rows: u64,
     lines: u64,
-    last_line: i64,
+    last_line: u64,
 }
 
 /// What one dataset has of a scan.
@@ -59,8 +60,11 @@ impl SeveralWriter {
                     .position(|other| other == column)
                     .ok_or_else(|| Error::internal("a query that was not joined"))
             });
+            let partitions = query.projection.partitions();
+            let partitions = partitions.and_then(|own| together.projection.place_of(own));
             Ok(Target {
                 writer,
+                partitions: partitions.ok_or_else(|| Error::internal("no partitions"))?,
                 schema: query.projection.schema().arrow().clone(),
                 columns: columns.collect::<Result<_>>()?,
                 keeps_rejects: query.keep_rejects,
@@ -102,36 +106,39 @@ impl SeveralWriter {
 }
 
 impl Target {
-    /// Takes its rows; whether any were dealt out to partitions.
-    fn rows(&mut self, batch: &RecordBatch, chosen: &BooleanArray, lines: &[i64]) -> Result<bool> {
-        for (row, &line) in lines.iter().enumerate() {
-            if chosen.value(row) {
+    /// Takes its rows, which have that bit; whether any were dealt out to partitions.
+    fn rows(&mut self, batch: &RecordBatch, beside: &Beside, bit: u64) -> Result<bool> {
+        let mut chosen = BooleanBuilder::with_capacity(batch.num_rows());
+        let mut partitions = Vec::new();
+        let numbers = &beside.partitions[self.partitions];
+        for (&(line, wanted), &number) in beside.wanted.iter().zip(numbers) {
+            let is_its = wanted & bit != 0;
+            chosen.append_value(is_its);
+            if is_its {
+                partitions.push(number);
                 self.rows += 1;
                 self.lines += u64::from(line != self.last_line);
                 self.last_line = line;
             }
         }
+        if partitions.is_empty() {
+            return Ok(false);
+        }
         let columns = self.columns.iter().map(|&at| batch.column(at).clone()).collect();
         let own = RecordBatch::try_new(self.schema.clone(), columns).map_err(Error::encode)?;
-        let own = filter_record_batch(&own, chosen).map_err(Error::encode)?;
-        if own.num_rows() > 0 { self.writer.take(own) } else { Ok(false) }
+        let own = filter_record_batch(&own, &chosen.finish()).map_err(Error::encode)?;
+        self.writer.take(own, partitions)
     }
 }
 
 impl Sink for SeveralWriter {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let Rows::Batch(batch) = rows else {
+        let Rows::Batch(batch, beside) = rows else {
             return Err(Error::internal("lines of several queries"));
         };
-        // The last two tell the line, and which queries want the row.
-        let numbers =
-            |back: usize| batch.column(batch.num_columns() - back).as_primitive::<Int64Type>();
-        let (lines, masks) = (numbers(2).values(), numbers(1).values());
         let mut dealt = false;
         for (at, target) in self.targets.iter_mut().enumerate() {
-            let mut chosen = BooleanBuilder::with_capacity(masks.len());
-            masks.iter().for_each(|mask| chosen.append_value(mask >> at & 1 == 1));
-            dealt |= target.rows(&batch, &chosen.finish(), lines)?;
+            dealt |= target.rows(&batch, &beside, 1 << at)?;
         }
         if dealt { self.make_room() } else { Ok(()) }
     }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
@@ -29,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::file::create_private;
 use crate::frame::rejects::Reject;
 use crate::frame::types::Schema;
+use crate::query::columns::Beside;
 use crate::query::partition::Partitions;
 use crate::query::projection::Projection;
 use crate::scan::{Rows, Sink};
@@ -197,6 +197,8 @@ pub struct SplitWriter {
     numbers: Arc<Partitions>,
     most: usize,
     batches: Vec<RecordBatch>,
+    /// Of each of their rows, the number of its partition.
+    partitions: Vec<Vec<u32>>,
     gathered: usize,
     /// What is gathered before it is dealt out.
     enough: usize,
@@ -232,7 +234,7 @@ impl SplitWriter {
             hidden: Pieces { path: Some(path), file: None, end: 0 },
             rejects: Spool::new(rejects_path, SMALL_REJECTS_BYTES),
         };
-        let schema = row_schema(&projection.schema());
+        let schema = projection.schema();
         Ok(Self {
             format,
             columns: Columns::new(schema.clone())?,
@@ -240,6 +242,7 @@ impl SplitWriter {
             numbers: Arc::clone(numbers),
             most: memory_bytes,
             batches: Vec::new(),
+            partitions: Vec::new(),
             gathered: 0,
             enough: memory_bytes / SMALL_SHARE,
             is_small: true,
@@ -285,21 +288,21 @@ impl SplitWriter {
         self.part.partitions.entry(partition).or_default().push(piece);
     }
 
-    /// Takes rows of all partitions; whether any were dealt out to them.
-    pub(super) fn take(&mut self, batch: RecordBatch) -> Result<bool> {
+    /// Takes rows, each of the partition of its number; whether any were dealt out to them.
+    pub(super) fn take(&mut self, batch: RecordBatch, partitions: Vec<u32>) -> Result<bool> {
         self.numbers.check()?;
         if self.format != Format::Parquet {
-            self.deal_text(&batch)?;
+            self.deal_text(&batch, &partitions);
             return Ok(true);
         }
         self.gathered += used_bytes(&batch);
         self.batches.push(batch);
+        self.partitions.push(partitions);
         if self.gathered < self.enough {
             return Ok(false);
         }
         let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
-        let partitions: HashSet<i64> =
-            self.batches.iter().flat_map(|batch| self.partitions_of(batch)).copied().collect();
+        let partitions: HashSet<u32> = self.partitions.iter().flatten().copied().collect();
         if rows < DEAL_ROWS * partitions.len() && self.gathered < self.most {
             // Dealing them out would cost more than their bytes are worth.
             self.enough = 2 * self.gathered;
@@ -311,24 +314,16 @@ impl SplitWriter {
         Ok(true)
     }
 
-    fn partitions_of<'b>(&self, batch: &'b RecordBatch) -> &'b [i64] {
-        batch.column(self.schema.columns().len()).as_primitive::<Int64Type>().values()
-    }
-
     /// Deals the gathered rows out to their partitions; one that has `group_rows` of them begins a
     /// row group.
     fn deal_out(&mut self, group_rows: usize) -> Result<()> {
         let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
-        for (at, batch) in self.batches.iter().enumerate() {
-            for (row, &number) in self.partitions_of(batch).iter().enumerate() {
-                places.entry(number as u32).or_default().push((at, row));
+        for (at, partitions) in std::mem::take(&mut self.partitions).into_iter().enumerate() {
+            for (row, number) in partitions.into_iter().enumerate() {
+                places.entry(number).or_default().push((at, row));
             }
         }
         let batches = std::mem::take(&mut self.batches);
-        let batches: Vec<RecordBatch> = batches
-            .iter()
-            .map(|batch| without_partition(batch, self.schema.arrow()))
-            .collect::<Result<_>>()?;
         self.gathered = 0;
         for (partition, places) in places {
             if let Some(group) = self.groups.get_mut(&partition) {
@@ -425,15 +420,12 @@ impl SplitWriter {
     }
 
     /// Deals lines, or rows of CSV, out to their partitions.
-    fn deal_text(&mut self, batch: &RecordBatch) -> Result<()> {
-        let last = self.schema.columns().len();
-        let numbers = batch.column(last).as_primitive::<Int64Type>().values();
-        let rows = without_partition(batch, self.schema.arrow())?;
-        for (row, &number) in numbers.iter().enumerate() {
-            let (text, count) = self.texts.entry(number as u32).or_default();
+    fn deal_text(&mut self, rows: &RecordBatch, partitions: &[u32]) {
+        for (row, &number) in partitions.iter().enumerate() {
+            let (text, count) = self.texts.entry(number).or_default();
             let before = text.len();
             match self.format {
-                Format::Csv { excel_safe } => csv::push_row(&rows, row, excel_safe, text),
+                Format::Csv { excel_safe } => csv::push_row(rows, row, excel_safe, text),
                 _ => {
                     text.extend_from_slice(rows.column(0).as_string::<i32>().value(row).as_bytes());
                     text.push(b'\n');
@@ -442,16 +434,16 @@ impl SplitWriter {
             *count += 1;
             self.gathered += text.len() - before;
         }
-        Ok(())
     }
 }
 
 impl Sink for SplitWriter {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let Rows::Batch(batch) = rows else {
+        let Rows::Batch(batch, Beside { mut partitions, .. }) = rows else {
             return Err(Error::internal("lines without their partition"));
         };
-        if self.take(batch)? && self.memory_bytes() > self.most {
+        let partitions = partitions.pop().ok_or_else(|| Error::internal("no partitions"))?;
+        if self.take(batch, partitions)? && self.memory_bytes() > self.most {
             self.make_room()?;
         }
         Ok(())
@@ -465,17 +457,6 @@ impl Sink for SplitWriter {
         }
         Ok(())
     }
-}
-
-/// The schema of a partitioned projection as it is written: without the number of the partition.
-pub(super) fn row_schema(schema: &Schema) -> Arc<Schema> {
-    let columns = schema.columns();
-    Schema::new(columns[..columns.len().saturating_sub(1)].to_vec())
-}
-
-fn without_partition(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = batch.columns()[..schema.fields().len()].to_vec();
-    RecordBatch::try_new(schema.clone(), columns).map_err(Error::encode)
 }
 
 fn to_ipc(batches: &[RecordBatch], schema: &SchemaRef) -> Result<Vec<u8>> {

@@ -12,6 +12,31 @@ use crate::frame::builder::ColumnBuilder;
 use crate::frame::types::Value;
 use crate::query::projection::{Expr, Place, Projection};
 
+/// Numbers that go beside the rows of a batch, and are not written.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// The number of each row's partition; a list for each of what rows are told apart by.
+    pub partitions: Vec<Vec<u32>>,
+    /// With several queries, of each row its line, and which of them want it: a bit for each.
+    pub wanted: Vec<(u64, u64)>,
+}
+
+impl Beside {
+    /// For so many ways to tell rows apart.
+    fn new(ways: usize) -> Self {
+        Self { partitions: vec![Vec::new(); ways], wanted: Vec::new() }
+    }
+
+    /// Adds the numbers of rows that come after.
+    pub(crate) fn append(&mut self, after: Self) {
+        self.partitions.resize(after.partitions.len(), Vec::new());
+        for (mine, more) in self.partitions.iter_mut().zip(after.partitions) {
+            mine.extend(more);
+        }
+        self.wanted.extend(after.wanted);
+    }
+}
+
 /// Gathers the columns of kept events, and gives them as a batch.
 pub struct BatchBuilder<'q> {
     projection: &'q Projection,
@@ -19,6 +44,7 @@ pub struct BatchBuilder<'q> {
     columns: Vec<ColumnBuilder>,
     /// Of each column, the fields it copies, if it only copies.
     copies: Vec<Option<(Field, Field)>>,
+    beside: Beside,
     rows: usize,
     bytes: usize,
 }
@@ -33,14 +59,9 @@ impl<'q> BatchBuilder<'q> {
             _ => None,
         });
         let copies = copies.collect();
-        Self {
-            projection,
-            schema: projection.schema().arrow().clone(),
-            columns,
-            copies,
-            rows: 0,
-            bytes: 0,
-        }
+        let schema = projection.schema().arrow().clone();
+        let beside = Beside::new(projection.partitions.len());
+        Self { projection, schema, columns, copies, beside, rows: 0, bytes: 0 }
     }
 
     /// Adds the row of one event.
@@ -52,6 +73,13 @@ impl<'q> BatchBuilder<'q> {
                 Some(text) => Value::Text(Cow::Borrowed(text)),
                 None => column.expr.value(event, place),
             });
+        }
+        let partitions = self.projection.partitions.iter();
+        for (numbers, partitions) in self.beside.partitions.iter_mut().zip(partitions) {
+            numbers.push(partitions.number(event, place));
+        }
+        if self.projection.tells_queries {
+            self.beside.wanted.push((place.line, place.wanted));
         }
         self.rows += 1;
     }
@@ -66,15 +94,18 @@ impl<'q> BatchBuilder<'q> {
         self.bytes
     }
 
-    /// The rows gathered as one batch; the builder is empty after.
+    /// The rows gathered as one batch, and what goes beside them; the builder is empty after.
     ///
     /// # Errors
     /// `Internal`, should the columns not fit each other.
-    pub fn finish(&mut self) -> Result<RecordBatch> {
+    pub fn finish(&mut self) -> Result<(RecordBatch, Beside)> {
         let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         self.rows = 0;
         self.bytes = 0;
-        RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(|error| Error::internal(error.to_string()))
+        let next = Beside::new(self.projection.partitions.len());
+        let beside = std::mem::replace(&mut self.beside, next);
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        Ok((batch, beside))
     }
 }

@@ -17,10 +17,8 @@ use crate::query::Query;
 use crate::query::expression::{Cast, Path, parse_path};
 use crate::query::partition::Partitions;
 
-/// Names of the columns that are never written: no path can be called so.
+/// Name of the column that is never written as one: no path can be called so.
 const LINE_TEXT: &str = "(line)";
-const PARTITION: &str = "(partition)";
-const QUERIES: &str = "(queries)";
 
 /// Where an event stands.
 #[derive(Clone, Copy, Debug)]
@@ -186,10 +184,6 @@ pub enum Expr {
     Path(Path),
     /// The line, for datasets of JSON Lines.
     Line,
-    /// The number of the partition, for datasets.
-    Partition(Partitioned),
-    /// Which of several queries want the event: a bit for each.
-    Wanted,
 }
 
 /// The partitions that events are told apart by.
@@ -200,9 +194,10 @@ pub struct Partitioned {
     queries: u64,
 }
 
-impl PartialEq for Partitioned {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.partitions, &other.partitions)
+impl Partitioned {
+    /// The number of an event's partition; of one that belongs to none, any.
+    pub(super) fn number(&self, event: &Event<'_>, place: Place<'_>) -> u32 {
+        if place.wanted & self.queries == 0 { 0 } else { self.partitions.number(event, place) }
     }
 }
 
@@ -230,7 +225,6 @@ impl Expr {
         match self {
             Self::Column(column) => column.column_type(),
             Self::Line => ColumnType::Text,
-            Self::Partition(_) | Self::Wanted => ColumnType::Int64,
             Self::Path(path) => match path.cast {
                 None => ColumnType::Text,
                 Some(Cast::Float64) => ColumnType::Float64,
@@ -247,13 +241,6 @@ impl Expr {
         match self {
             Self::Column(column) => column.value(event, place),
             Self::Line => Value::Text(String::from_utf8_lossy(place.text)),
-            Self::Partition(Partitioned { queries, .. }) if place.wanted & queries == 0 => {
-                Value::Int(0)
-            }
-            Self::Partition(Partitioned { partitions, .. }) => {
-                Value::Int(i64::from(partitions.number(event, place)))
-            }
-            Self::Wanted => Value::Int(place.wanted as i64),
             Self::Path(path) => match event.at_path(&path.segments) {
                 Some((text, span)) => cast(text, span, path.cast),
                 None => Value::Null,
@@ -301,9 +288,9 @@ pub struct OutputColumn {
 }
 
 impl OutputColumn {
-    /// Whether it serves datasets in the making, and is not written as a column.
-    pub fn is_internal(&self) -> bool {
-        matches!(self.expr, Expr::Line | Expr::Partition(_) | Expr::Wanted)
+    /// Whether it is written as a column.
+    pub fn is_written(&self) -> bool {
+        self.expr != Expr::Line
     }
 }
 
@@ -332,10 +319,14 @@ impl fmt::Display for OutputColumn {
     }
 }
 
-/// Which columns the output has, in order.
-#[derive(Clone, Debug, PartialEq)]
+/// Which columns the output has, in order, and which numbers go beside its rows.
+#[derive(Clone, Debug)]
 pub struct Projection {
     columns: Vec<OutputColumn>,
+    /// What rows are told apart by, for datasets; one for each of several queries that differ in it.
+    pub(super) partitions: Vec<Partitioned>,
+    /// Whether the line and the queries that want it go beside a row.
+    pub(super) tells_queries: bool,
 }
 
 impl Default for Projection {
@@ -344,11 +335,15 @@ impl Default for Projection {
             name: column.name().to_owned(),
             expr: Expr::Column(*column),
         };
-        Self { columns: COLUMNS.iter().map(column).collect() }
+        Self::of(COLUMNS.iter().map(column).collect())
     }
 }
 
 impl Projection {
+    fn of(columns: Vec<OutputColumn>) -> Self {
+        Self { columns, partitions: Vec::new(), tells_queries: false }
+    }
+
     /// The columns named, in that order.
     ///
     /// # Errors
@@ -365,23 +360,23 @@ impl Projection {
         if columns.is_empty() {
             return Err(Error::config("columns: none named; name one or more".to_owned()));
         }
-        Ok(Self { columns })
+        Ok(Self::of(columns))
     }
 
     /// The line alone, for a dataset of JSON Lines.
     pub fn of_lines() -> Self {
-        Self { columns: vec![OutputColumn { name: LINE_TEXT.to_owned(), expr: Expr::Line }] }
+        Self::of(vec![OutputColumn { name: LINE_TEXT.to_owned(), expr: Expr::Line }])
     }
 
-    /// The same columns, and after them the number of the partition.
+    /// The same columns, and beside them the number of the partition.
     #[must_use]
     pub fn partitioned(mut self, partitions: Arc<Partitions>) -> Self {
-        let expr = Expr::Partition(Partitioned { partitions, queries: u64::MAX });
-        self.columns.push(OutputColumn { name: PARTITION.to_owned(), expr });
+        self.partitions = vec![Partitioned { partitions, queries: u64::MAX }];
         self
     }
 
-    /// The columns of several queries, each once, then the line and which queries want the event.
+    /// The columns of several queries, each once, and beside them their partitions, the line, and
+    /// which queries want the event.
     pub fn of_several(queries: &[Arc<Query>]) -> Self {
         let mut columns: Vec<OutputColumn> = Vec::new();
         for column in queries.iter().flat_map(|query| query.projection.columns()) {
@@ -389,27 +384,29 @@ impl Projection {
                 columns.push(column.clone());
             }
         }
-        for column in &mut columns {
-            if let Expr::Partition(partitioned) = &mut column.expr {
-                let is_its = |query: &Arc<Query>| {
-                    let own = query.projection.partitions();
-                    own.is_some_and(|own| Arc::ptr_eq(own, &partitioned.partitions))
-                };
-                let bits = queries.iter().enumerate().filter(|(_, query)| is_its(query));
-                partitioned.queries = bits.map(|(at, _)| 1 << at).sum();
+        let mut partitions: Vec<Partitioned> = Vec::new();
+        for (at, query) in queries.iter().enumerate() {
+            let Some(own) = query.projection.partitions() else {
+                continue;
+            };
+            match partitions.iter_mut().find(|known| Arc::ptr_eq(&known.partitions, own)) {
+                Some(known) => known.queries |= 1 << at,
+                None => {
+                    partitions.push(Partitioned { partitions: Arc::clone(own), queries: 1 << at });
+                }
             }
         }
-        let exprs = [Expr::Column(EventColumn::Line), Expr::Wanted];
-        columns.extend(exprs.map(|expr| OutputColumn { name: QUERIES.to_owned(), expr }));
-        Self { columns }
+        Self { columns, partitions, tells_queries: true }
     }
 
-    /// The partitions that its last column tells, if it does.
+    /// What rows are told apart by, if they are.
     pub fn partitions(&self) -> Option<&Arc<Partitions>> {
-        match &self.columns.last()?.expr {
-            Expr::Partition(partitioned) => Some(&partitioned.partitions),
-            _ => None,
-        }
+        self.partitions.first().map(|partitioned| &partitioned.partitions)
+    }
+
+    /// Which of the numbers beside a row is that of its partition among those.
+    pub fn place_of(&self, partitions: &Arc<Partitions>) -> Option<usize> {
+        self.partitions.iter().position(|known| Arc::ptr_eq(&known.partitions, partitions))
     }
 
     /// The columns.
@@ -426,9 +423,6 @@ impl Projection {
                 Expr::Path(_) => Column::new(name, column_type),
                 Expr::Line => {
                     Column { nullable: false, hint: Hint::Long, ..Column::new(name, column_type) }
-                }
-                Expr::Partition(_) | Expr::Wanted => {
-                    Column { nullable: false, ..Column::new(name, column_type) }
                 }
             }
         };

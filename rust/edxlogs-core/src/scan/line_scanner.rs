@@ -364,7 +364,8 @@ impl<'q> LineScanner<'q> {
     pub(crate) fn take(&mut self) -> Result<Gathered> {
         let rows = match self.query.collect {
             Collect::Columns if self.builder.rows() > 0 => {
-                Some(Rows::Batch(self.builder.finish()?))
+                let (batch, beside) = self.builder.finish()?;
+                Some(Rows::Batch(batch, beside))
             }
             Collect::Lines | Collect::RawLines if !self.lines.is_empty() => {
                 let room = self.lines.len();

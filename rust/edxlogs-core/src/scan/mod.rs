@@ -12,6 +12,7 @@ use self::line_hashes::LineHashes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::rejects::Reject;
 use crate::query::Query;
+use crate::query::columns::Beside;
 
 /// Rows are handed on when this many are gathered, …
 pub const BATCH_ROWS: usize = 8192;
@@ -37,8 +38,8 @@ impl<'q> From<&'q Query> for Asked<'q> {
 /// Kept events of a stretch of a source.
 #[derive(Clone, Debug)]
 pub enum Rows {
-    /// Their columns.
-    Batch(RecordBatch),
+    /// Their columns, and what goes beside them.
+    Batch(RecordBatch, Beside),
     /// Their lines, each ended by LF.
     Lines(Vec<u8>),
 }

@@ -14,6 +14,7 @@ use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LineReader};
 use crate::input::unwrap::{Members, read_error, unwrap};
 use crate::query::Query;
+use crate::query::columns::Beside;
 use crate::scan::line_hashes::LineHashes;
 use crate::scan::line_scanner::{Gathered, LineScanner, Size};
 use crate::scan::{Asked, Control, Rows, Sink};
@@ -360,11 +361,14 @@ struct Portion {
 
 impl Portion {
     fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
-        let mut batches = Vec::new();
+        let (mut batches, mut beside) = (Vec::new(), Beside::default());
         let mut lines = Vec::new();
         for rows in self.rows {
             match rows {
-                Rows::Batch(batch) => batches.push(batch),
+                Rows::Batch(batch, its) => {
+                    batches.push(batch);
+                    beside.append(its);
+                }
                 Rows::Lines(more) if lines.is_empty() => lines = more,
                 Rows::Lines(more) => lines.extend_from_slice(&more),
             }
@@ -372,7 +376,7 @@ impl Portion {
         if !batches.is_empty() {
             let batch = concat_batches(query.projection.schema().arrow(), &batches)
                 .map_err(|error| Error::internal(error.to_string()))?;
-            sink.rows(Rows::Batch(batch))?;
+            sink.rows(Rows::Batch(batch, beside))?;
         }
         if !lines.is_empty() {
             sink.rows(Rows::Lines(lines))?;
