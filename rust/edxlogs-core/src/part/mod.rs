@@ -12,11 +12,13 @@ pub mod several;
 pub mod split;
 pub mod spool;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_ipc::writer::FileWriter;
 use flate2::write::GzEncoder;
 
 pub use self::output::Output;
@@ -187,14 +189,11 @@ impl Part {
             (Content::Bytes(spool), _) => spool.spill().map_err(Error::encode)?,
             (Content::Batches { batches, .. }, Some(path)) if !batches.is_empty() => {
                 let hidden = HiddenFile::create(path).map_err(Error::encode)?;
-                let schema = batches[0].schema();
-                let mut writer = arrow_ipc::writer::FileWriter::try_new(&hidden.file, &schema)
-                    .map_err(Error::encode)?;
+                let mut writer = ipc_writer(&hidden, &batches[0].schema())?;
                 for batch in batches.iter() {
                     writer.write(batch).map_err(Error::encode)?;
                 }
                 writer.finish().map_err(Error::encode)?;
-                drop(writer);
                 self.content = Content::Spilled(hidden);
             }
             _ => {}
@@ -263,8 +262,9 @@ pub struct PartWriter {
 
 enum Writing {
     Content(Content),
-    Parquet(Box<ParquetWriter<std::fs::File>>, HiddenFile),
-    Compressed(Box<Encoder<std::fs::File>>, HiddenFile),
+    Parquet(Box<ParquetWriter<File>>, HiddenFile),
+    Ipc(Box<IpcWriter>, HiddenFile),
+    Compressed(Box<Encoder<File>>, HiddenFile),
 }
 
 impl PartWriter {
@@ -307,6 +307,10 @@ impl PartWriter {
                 writer.finish()?;
                 Content::Parquet(hidden)
             }
+            Writing::Ipc(mut writer, hidden) => {
+                writer.finish().map_err(Error::encode)?;
+                Content::Spilled(hidden)
+            }
             Writing::Compressed(encoder, hidden) => {
                 encoder.finish()?;
                 Content::Compressed(hidden)
@@ -333,10 +337,8 @@ impl PartWriter {
                 }
                 Ok(())
             }
-            Writing::Content(Content::Spilled(_)) => {
-                Err(Error::internal("a part was spilled early"))
-            }
             Writing::Parquet(writer, _) => writer.write(&batch),
+            Writing::Ipc(writer, _) => writer.write(&batch).map_err(Error::encode),
             _ => Ok(()),
         }
     }
@@ -353,12 +355,18 @@ impl PartWriter {
             return Ok(());
         };
         let hidden = HiddenFile::create(path).map_err(Error::encode)?;
-        // An Arrow IPC output takes rows as they are; Parquet is encoded here, beside other workers.
-        let mut writer = ParquetWriter::new(
-            hidden.file.try_clone().map_err(Error::encode)?,
-            self.schema.clone(),
-            &[],
-        )?;
+        if self.format == Format::ArrowIpc {
+            // Its output takes rows as they are.
+            let mut writer = ipc_writer(&hidden, self.schema.arrow())?;
+            for batch in &batches {
+                writer.write(batch).map_err(Error::encode)?;
+            }
+            self.content = Writing::Ipc(Box::new(writer), hidden);
+            return Ok(());
+        }
+        // Parquet is encoded here, beside other workers.
+        let file = hidden.file.try_clone().map_err(Error::encode)?;
+        let mut writer = ParquetWriter::new(file, self.schema.clone(), &[])?;
         for batch in &batches {
             writer.write(batch)?;
         }
@@ -400,6 +408,13 @@ impl PartWriter {
         self.content = Writing::Compressed(Box::new(encoder), hidden);
         Ok(())
     }
+}
+
+type IpcWriter = FileWriter<BufWriter<File>>;
+
+fn ipc_writer(hidden: &HiddenFile, schema: &arrow_schema::Schema) -> Result<IpcWriter> {
+    let file = hidden.file.try_clone().map_err(Error::encode)?;
+    FileWriter::try_new_buffered(file, schema).map_err(Error::encode)
 }
 
 /// Bytes that the rows of a batch take. Spare room is not counted: it depends on how the batch came

@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use ::parquet::file::reader::ChunkReader;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
 use arrow_select::concat::concat_batches;
+use parquet::file::reader::ChunkReader;
 
 use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
 use crate::encode::csv;
@@ -93,18 +92,7 @@ impl Output {
                     self.batch(batch.map_err(Error::encode)?)?;
                 }
             }
-            Content::Parquet(hidden) => match &mut self.writer {
-                Writer::Parquet(writer) => writer.copy(&hidden.file)?,
-                _ => {
-                    let file = hidden.file.try_clone().map_err(Error::encode)?;
-                    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-                        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
-                        .map_err(Error::encode)?;
-                    for batch in reader {
-                        self.batch(batch.map_err(Error::encode)?)?;
-                    }
-                }
-            },
+            Content::Parquet(hidden) => self.row_groups(&hidden.file)?,
             Content::Bytes(spool) => match &mut self.writer {
                 Writer::Bytes(out) => spool.copy_to(out).map_err(Error::encode)?,
                 _ => {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::BooleanBuilder;
 use arrow_array::RecordBatch;
+use arrow_array::builder::BooleanBuilder;
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 
