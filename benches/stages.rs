@@ -17,7 +17,7 @@ use edxlogs_core::error::Result;
 use edxlogs_core::event::Event;
 use edxlogs_core::event::fields::Fields;
 use edxlogs_core::event::paths::EventPaths;
-use edxlogs_core::frame::rejects::Reject;
+use edxlogs_core::frame::rejects::Rejects;
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::input::inflate::GzipReader;
 use edxlogs_core::input::lines::{LineBatch, LineReader, MAX_LINE_BYTES};
@@ -94,13 +94,13 @@ struct Counting(usize);
 
 impl Sink for Counting {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        if let Rows::Batch(batch) = rows {
+        if let Rows::Batch(batch, _) = rows {
             self.0 += batch.num_rows();
         }
         Ok(())
     }
 
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
         assert!(rejects.is_empty());
         Ok(())
     }
@@ -213,10 +213,10 @@ fn stages(criterion: &mut Criterion) {
             for (number, (line, fields)) in located.iter().enumerate() {
                 builder.push(&Event::new(line, fields.clone(), false, &paths), place);
                 if number % 8192 == 8191 {
-                    rows += black_box(builder.finish().expect("a batch")).num_rows();
+                    rows += black_box(builder.finish().expect("a batch").0).num_rows();
                 }
             }
-            rows += black_box(builder.finish().expect("a batch")).num_rows();
+            rows += black_box(builder.finish().expect("a batch").0).num_rows();
             assert_eq!(rows, log.lines);
         });
     });

@@ -8,7 +8,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use edxlogs_core::database::convert::{Target, convert};
 use edxlogs_core::database::stats::Stats;
-use edxlogs_core::database::{Dialect, Origin, Table};
+use edxlogs_core::database::{Dialect, Table};
+use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::frame::types::{Column, ColumnType};
 use edxlogs_core::json::scanner::MAX_DEPTH;
 use edxlogs_core::scan::Control;
@@ -61,14 +62,15 @@ fn read(text: &[u8], dialect: Dialect) -> (Stats, Vec<RecordBatch>, bool) {
         batches.push(batch);
         Ok(())
     };
+    let source = SourceInfo { package: Some(String::new()), ..SourceInfo::default() };
     let (stats, result) = convert(
         Box::new(std::io::Cursor::new(text.to_vec())),
         &table,
-        &Origin::default(),
+        &source,
         Target::Batches(&mut take),
         1,
         &Control::default(),
-        &mut |_| Ok(()),
+        None,
     );
     (stats, batches, result.is_ok())
 }

@@ -191,6 +191,17 @@ def test_any_parts_in_any_order(
         assert without_site(rows) == expected(*paths)
 
 
+@pytest.mark.parametrize(
+    ("format_name", "kept"),
+    [("parquet", "parquet"), ("arrow", "batches"), ("csv", "bytes"), ("jsonl.gz", "compressed")],
+)
+def test_a_large_part_stands_as_its_output_takes_it(
+    logs: list[Path], tmp_path: Path, format_name: str, kept: str
+) -> None:
+    part = make_part(logs[2], query_for(format_name), format_name, TINY, tmp_path / "hidden")
+    assert part.keep(tmp_path / "kept") == kept
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_no_source_is_a_valid_file(tmp_path: Path, format_name: str) -> None:
     target = write_parts(tmp_path, [], format_name, [TINY])

@@ -127,7 +127,7 @@ def test_odd_structures() -> None:
         "of": {"a": "b\n"},
     }
     assert by_key["e"]["metadata"] is None
-    assert counts["reasons"] == {"shape": 1}
+    assert counts["reasons"] == {"not_an_object": 1}
     assert b'["no block"]\n' in rejects
 
 
@@ -200,7 +200,7 @@ def test_posts_that_are_none_are_rejected_alone() -> None:
     rows, counts, rejects = convert(data, "forum")
     assert [(row["_id"], row["depth"], row["row"]) for row in rows] == [("1", 2, 1), ("1", None, 5)]
     assert json.loads(rows[0]["misfits"]) == {"created_at": '{"$date":"never"}'}
-    assert counts["reasons"] == {"json": 1, "shape": 1}
+    assert counts["reasons"] == {"bad_json": 1, "not_an_object": 1}
     assert counts["blank"] == 1
     assert b'"line": 2, "byte": ' in rejects
     assert b'\n{"cut": \n' in rejects

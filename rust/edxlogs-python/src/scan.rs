@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::frame::counts::{Mend, Odd, Reason, Stats};
-use edxlogs_core::frame::rejects::Reject;
+use edxlogs_core::frame::rejects::Rejects;
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::scan::line_hashes;
 use edxlogs_core::scan::pipeline;
@@ -84,7 +84,7 @@ impl Sink for Nowhere {
         Ok(())
     }
 
-    fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {
+    fn rejects(&mut self, _rejects: &Rejects) -> Result<()> {
         Ok(())
     }
 }
@@ -113,7 +113,7 @@ pub fn scan<'py>(
     hashes: Option<&Bound<'py, LineHashes>>,
 ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
     let input = Input::new(input, offset, length)?;
-    let source = SourceInfo { name, site, day };
+    let source = SourceInfo { name, site, day, ..SourceInfo::default() };
     let query = Arc::clone(&query.get().inner);
     let hashes = hashes.map(|hashes| Arc::clone(&hashes.get().inner));
     let asked = Asked { query: &query, hashes: hashes.as_deref() };
@@ -159,7 +159,9 @@ fn describe(
     Python::attach(|py| -> PyResult<Described> {
         members.bind(py).call1((PyBytes::new(py, path), is_regular))?.extract()
     })
-    .map(|described| described.map(|(name, site, day)| SourceInfo { name, site, day }))
+    .map(|described| {
+        described.map(|(name, site, day)| SourceInfo { name, site, day, ..SourceInfo::default() })
+    })
     .map_err(|raised| Error::from(io::Error::other(raised)))
 }
 

@@ -11,7 +11,7 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use edxlogs_core::error::{Error, ErrorKind, Result};
-use edxlogs_core::frame::rejects::Reject;
+use edxlogs_core::frame::rejects::Rejects;
 use edxlogs_core::scan::{Control, Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -238,10 +238,9 @@ impl Sink for BatchSender {
     }
 
     /// Nobody reads rejected lines here: a query that keeps them asks for an error at the first.
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
-        rejects.first().map_or(Ok(()), |reject| {
-            let error = Error::new(ErrorKind::Parse(reject.reason.as_str()));
-            Err(error.at_line(reject.origin.line, reject.origin.byte))
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
+        rejects.places().next().map_or(Ok(()), |(line, byte, reason)| {
+            Err(Error::new(ErrorKind::Parse(reason.as_str())).at_line(line, byte))
         })
     }
 }

@@ -1,17 +1,18 @@
 //! Tables of a database package: one file to an output, or to a stream of batches.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use edxlogs_core::database::convert::{Target, convert as convert_file, write};
 use edxlogs_core::database::encode::TableOutput;
 use edxlogs_core::database::ora;
-use edxlogs_core::database::stats::{Reason, Stats};
-use edxlogs_core::database::{self, Derived, Dialect, Origin};
+use edxlogs_core::database::stats::Stats;
+use edxlogs_core::database::{self, Derived, Dialect};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::file;
+use edxlogs_core::frame::counts::Reason;
+use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::frame::types::{Column, ColumnType, Hint, Role};
 use edxlogs_core::query::columns::Beside;
 use edxlogs_core::scan::{Rows, Sink};
@@ -136,18 +137,18 @@ impl OraJoin {
         package: String,
         member: String,
         site: Option<String>,
-        day: Option<i32>,
+        day: Option<i64>,
         metadata: Vec<(String, String)>,
     ) -> PyResult<u64> {
         let format = format(format_name)?;
-        let origin = Origin { course: None, site, package, member, day };
+        let source = SourceInfo { name: member, site, day, package: Some(package), course: None };
         let file = create(&target)?;
         py.detach(|| {
             let (table, schema) = (&table.inner, table.inner.schema());
             let mut output = TableOutput::new(file, format, &schema, &metadata)?;
             let (join, mut rows) = (lock(&self.inner), 0);
             write(&mut output, format, &schema, &mut |gather| {
-                rows = join.join(table, &origin, gather)?;
+                rows = join.join(table, &source, gather)?;
                 Ok(())
             })?;
             output.finish()?;
@@ -198,7 +199,7 @@ pub fn convert<'py>(
     member: String,
     course: Option<String>,
     site: Option<String>,
-    day: Option<i32>,
+    day: Option<i64>,
     label: &str,
     rejects_path: Option<PathBuf>,
     metadata: Vec<(String, String)>,
@@ -209,7 +210,7 @@ pub fn convert<'py>(
     let table = Arc::clone(&table.get().inner);
     let control = Arc::clone(&control.get().inner);
     let format = format(format_name)?;
-    let origin = Origin { course, site, package, member, day };
+    let source = SourceInfo { name: member, site, day, package: Some(package), course };
     let mut sending = if let Ok(writer) = target.cast::<BatchWriter>() {
         Sending::Stream(writer.get().sender())
     } else if let Ok(target) = target.cast::<OraTarget>() {
@@ -222,7 +223,7 @@ pub fn convert<'py>(
         Sending::File(Box::new(output))
     };
     let (stats, result) = py.detach(|| {
-        let mut rejects = Rejects { path: rejects_path, file: None };
+        let rejects = rejects_path.as_deref();
         let input = match input.open(&control) {
             Ok(input) => input,
             Err(error) => return (Stats::default(), Err(Error::from(error))),
@@ -242,8 +243,8 @@ pub fn convert<'py>(
                 Target::Batches(&mut send)
             }
         };
-        let take = &mut |bytes: &[u8]| rejects.write(bytes);
-        let (stats, result) = convert_file(input, &table, &origin, target, threads, &control, take);
+        let (stats, result) =
+            convert_file(input, &table, &source, target, threads, &control, rejects);
         let finished = result.and_then(|()| finish(sending));
         // What a stopped reader says is not what is wrong with the source.
         let stopped = finished.is_err() && control.check().is_err();
@@ -262,25 +263,6 @@ fn finish(sending: Sending) -> Result<()> {
         return Ok(());
     };
     output.finish()
-}
-
-/// Rejected rows, in a file that is made with the first of them.
-struct Rejects {
-    path: Option<PathBuf>,
-    file: Option<File>,
-}
-
-impl Rejects {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(file::create_private(path).map_err(Error::encode)?),
-        };
-        file.write_all(bytes).map_err(Error::encode)
-    }
 }
 
 fn counts<'py>(

@@ -6,9 +6,10 @@ use arrow_array::builder::{ArrayBuilder, Int64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
 
-use crate::database::{Origin, Table};
+use crate::database::Table;
 use crate::error::{Error, Result};
 use crate::frame::builder::ColumnBuilder;
+use crate::frame::source::SourceInfo;
 use crate::frame::types::Value;
 use crate::json::text::push_json_string;
 
@@ -36,17 +37,18 @@ pub struct TableBuilder<'t> {
 
 impl<'t> TableBuilder<'t> {
     /// A builder of the columns of `table`.
-    pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
-        let of_file = table.has_course.then(|| repeated(origin.course.as_deref()));
+    pub fn new(table: &'t Table, schema: SchemaRef, source: &SourceInfo) -> Self {
+        let day = source.day.and_then(|day| day.try_into().ok());
+        let of_file = table.has_course.then(|| repeated(source.course.as_deref()));
         let (of_file, course) = match table.own_course() {
-            Some(own) => (None, of_file.filter(|_| origin.course.is_some()).map(|its| (own, its))),
+            Some(own) => (None, of_file.filter(|_| source.course.is_some()).map(|its| (own, its))),
             None => (of_file, None),
         };
         let place: [ArrayRef; 4] = [
-            repeated(origin.site.as_deref()),
-            repeated(Some(&origin.package)),
-            Arc::new(Date32Array::from(vec![origin.day; BATCH_ROWS])),
-            repeated(Some(&origin.member)),
+            repeated(source.site.as_deref()),
+            repeated(source.package.as_deref()),
+            Arc::new(Date32Array::from(vec![day; BATCH_ROWS])),
+            repeated(Some(&source.name)),
         ];
         Self {
             schema,

@@ -1,7 +1,9 @@
 //! One file of a package, from its text to an output or to batches; threads and order.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,11 +15,14 @@ use crate::database::builder::TableBuilder;
 use crate::database::csv::CsvReader;
 use crate::database::encode::{BlockEncoder, TableOutput};
 use crate::database::forum::ForumReader;
+use crate::database::rejects::RejectedRows;
 use crate::database::stats::Stats;
 use crate::database::structure;
 use crate::database::tab::{Layout, TabReader};
-use crate::database::{Dialect, Origin, Table};
+use crate::database::{Dialect, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::create_private;
+use crate::frame::source::SourceInfo;
 use crate::frame::types::Schema;
 use crate::part::Format;
 use crate::scan::Control;
@@ -34,35 +39,42 @@ pub enum Target<'o> {
 pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
 
 /// What one stretch comes to.
-#[derive(Default)]
 struct Done {
-    /// As they were counted where they were read, …
+    made: Made,
+    /// As they were counted where they were read.
     stats: Stats,
-    /// … and rows as they were counted where they were handed on.
+    rejects: RejectedRows,
+}
+
+/// What the rows of a stretch come to.
+#[derive(Default)]
+struct Made {
+    /// How many were handed on.
     rows: u64,
-    rejects: Vec<u8>,
     encoded: Vec<u8>,
     batches: Vec<RecordBatch>,
 }
 
 /// Reads a file to its end.
 ///
-/// `rejects` takes rejected rows, in order. What comes out does not depend on `threads`.
+/// Rejected rows go, in order, to a new file at `rejects`, made if there are any. What comes out does
+/// not depend on `threads`.
 ///
 /// # Errors
 /// Beside the counts so far, what ended it early: an error of reading, `Format` for a file that
-/// is no such table, `Encode`, `Interrupted`, or what `rejects` and the target return.
+/// is no such table, `Encode`, `Interrupted`, or what the target returns.
 pub fn convert(
     input: Box<dyn Read + Send>,
     table: &Table,
-    origin: &Origin,
+    source: &SourceInfo,
     target: Target<'_>,
     threads: usize,
     control: &Control,
-    rejects: &mut dyn FnMut(&[u8]) -> Result<()>,
+    rejects: Option<&Path>,
 ) -> (Stats, Result<()>) {
     let mut stats = Stats::default();
-    let mut run = Run { schema: table.schema(), origin, target, control, rejects };
+    let rejects = RejectsFile { path: rejects, file: None };
+    let mut run = Run { schema: table.schema(), source, target, control, rejects };
     let result = match table.dialect {
         Dialect::Tab | Dialect::Module => run.tab(input, table, threads, &mut stats),
         Dialect::Csv => run.csv(input, table, &mut stats),
@@ -87,10 +99,29 @@ pub fn write(
 
 struct Run<'r, 'o> {
     schema: Arc<Schema>,
-    origin: &'r Origin,
+    source: &'r SourceInfo,
     target: Target<'o>,
     control: &'r Control,
-    rejects: &'r mut dyn FnMut(&[u8]) -> Result<()>,
+    rejects: RejectsFile<'r>,
+}
+
+/// The file of rejected rows.
+struct RejectsFile<'r> {
+    path: Option<&'r Path>,
+    file: Option<File>,
+}
+
+impl RejectsFile<'_> {
+    fn take(&mut self, rejects: &mut RejectedRows) -> Result<()> {
+        let Some(path) = self.path.filter(|_| !rejects.is_empty()) else {
+            return Ok(());
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(create_private(path).map_err(Error::encode)?),
+        };
+        rejects.copy_to(file).map_err(Error::encode)
+    }
 }
 
 impl Run<'_, '_> {
@@ -112,9 +143,10 @@ impl Run<'_, '_> {
         let layout = Layout::new(table, &first.bytes)?;
         *stats = layout.stats();
         stats.misfits = vec![0; table.columns.len()];
-        let (schema, origin) = (self.schema.clone(), self.origin);
+        let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
         let work = move |block: &Block, gather: Gather<'_>| {
-            let mut reader = TabReader::new(&layout, schema.arrow().clone(), origin);
+            let rejects = RejectedRows::new(source, rejects, block.offset);
+            let mut reader = TabReader::new(&layout, schema.arrow().clone(), source, rejects);
             reader.read(block, gather)?;
             Ok((reader.stats, reader.rejects))
         };
@@ -132,9 +164,10 @@ impl Run<'_, '_> {
         let Some(first) = blocks.read()? else {
             return Ok(());
         };
-        let (schema, origin) = (self.schema.clone(), self.origin);
+        let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
         let work = move |block: &Block, gather: Gather<'_>| {
-            let mut reader = ForumReader::new(table, schema.arrow().clone(), origin);
+            let rejects = RejectedRows::new(source, rejects, block.offset);
+            let mut reader = ForumReader::new(table, schema.arrow().clone(), source, rejects);
             reader.read(block, gather)?;
             Ok((reader.stats, reader.rejects))
         };
@@ -144,18 +177,20 @@ impl Run<'_, '_> {
     /// Where a row ends follows from all before it, so one thread reads them.
     fn csv(&mut self, input: Box<dyn Read + Send>, table: &Table, stats: &mut Stats) -> Result<()> {
         let mut blocks = Blocks::new(input);
-        let mut reader = CsvReader::new(table, self.schema.arrow().clone(), self.origin);
+        let (source, path) = (self.source, self.rejects.path);
+        let none = || RejectedRows::new(source, path, 0);
+        let mut reader = CsvReader::new(table, self.schema.arrow().clone(), source, none());
         loop {
             self.control.check()?;
             let block = blocks.read()?;
-            let done = self.gather(&mut |gather| reader.read(block.as_ref(), gather))?;
+            let made = self.gather(&mut |gather| reader.read(block.as_ref(), gather))?;
             let counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
             let counts = std::mem::replace(&mut reader.stats, counts);
             if !counts.missing_columns.is_empty() || !counts.unknown_columns.is_empty() {
                 stats.add_header(&counts);
             }
-            let rejects = std::mem::take(&mut reader.rejects);
-            self.take(Done { stats: counts, rejects, ..done }, stats)?;
+            let rejects = std::mem::replace(&mut reader.rejects, none());
+            self.take(Done { made, stats: counts, rejects }, stats)?;
             if block.is_none() {
                 return Ok(());
             }
@@ -168,16 +203,15 @@ impl Run<'_, '_> {
         table: &Table,
         stats: &mut Stats,
     ) -> Result<()> {
-        let (schema, origin) = (self.schema.clone(), self.origin);
+        let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
         let mut counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
-        let mut rejects = Vec::new();
-        let done = self.gather(&mut |gather| {
-            let mut builder = TableBuilder::new(table, schema.arrow().clone(), origin);
-            let (counts, rejects) = (&mut counts, &mut rejects);
-            structure::read(&mut input, table, origin, &mut builder, counts, rejects)?;
+        let mut rejects = RejectedRows::new(source, rejects, 0);
+        let made = self.gather(&mut |gather| {
+            let mut builder = TableBuilder::new(table, schema.arrow().clone(), source);
+            structure::read(&mut input, table, &mut builder, &mut counts, &mut rejects)?;
             builder.finish()?.try_for_each(gather)
         })?;
-        self.take(Done { stats: counts, rejects, ..done }, stats)
+        self.take(Done { made, stats: counts, rejects }, stats)
     }
 
     /// Reads all blocks; several threads, where there is more than one.
@@ -186,17 +220,18 @@ impl Run<'_, '_> {
         first: Block,
         mut blocks: Blocks<Box<dyn Read + Send>>,
         threads: usize,
-        work: &(impl Fn(&Block, Gather<'_>) -> Result<(Stats, Vec<u8>)> + Sync),
+        work: &(impl Fn(&Block, Gather<'_>) -> Result<(Stats, RejectedRows)> + Sync),
         stats: &mut Stats,
     ) -> Result<()> {
         let (schema, control, format) = (self.schema.clone(), self.control, self.format());
         let whole = |block: &Block| -> Result<Done> {
-            let mut counted = (Stats::default(), Vec::new());
-            let done = gather(format, &schema, &mut |gather| {
-                counted = work(block, gather)?;
+            let mut counted = None;
+            let made = gather(format, &schema, &mut |gather| {
+                counted = Some(work(block, gather)?);
                 Ok(())
             })?;
-            Ok(Done { stats: counted.0, rejects: counted.1, ..done })
+            let (stats, rejects) = counted.ok_or_else(|| Error::internal("nothing was read"))?;
+            Ok(Done { made, stats, rejects })
         };
         let second = if threads > 1 { blocks.read()? } else { None };
         let Some(second) = second else {
@@ -220,23 +255,21 @@ impl Run<'_, '_> {
         }
     }
 
-    fn gather(&self, work: &mut dyn FnMut(Gather<'_>) -> Result<()>) -> Result<Done> {
+    fn gather(&self, work: &mut dyn FnMut(Gather<'_>) -> Result<()>) -> Result<Made> {
         gather(self.format(), &self.schema, work)
     }
 
     /// Takes a stretch, in its turn.
     fn take(&mut self, mut done: Done, stats: &mut Stats) -> Result<()> {
-        if done.rows != done.stats.rows_written {
+        if done.made.rows != done.stats.rows_written {
             return Err(Error::internal("rows were counted in two ways"));
         }
         stats.add(&done.stats);
         self.control.bytes_expanded.fetch_add(done.stats.bytes_expanded, Ordering::Relaxed);
-        if !done.rejects.is_empty() {
-            (self.rejects)(&done.rejects)?;
-        }
+        self.rejects.take(&mut done.rejects)?;
         match &mut self.target {
-            Target::Output(output, _) => output.append(done.encoded),
-            Target::Batches(consume) => done.batches.drain(..).try_for_each(consume),
+            Target::Output(output, _) => output.append(done.made.encoded),
+            Target::Batches(consume) => done.made.batches.drain(..).try_for_each(consume),
         }
     }
 }
@@ -246,24 +279,24 @@ fn gather(
     format: Option<Format>,
     schema: &Arc<Schema>,
     work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
-) -> Result<Done> {
-    let mut done = Done::default();
+) -> Result<Made> {
+    let mut made = Made::default();
     match format {
         Some(format) => {
             let mut encoder = BlockEncoder::new(format, schema)?;
             work(&mut |batch| {
-                done.rows += batch.num_rows() as u64;
+                made.rows += batch.num_rows() as u64;
                 encoder.write(&batch)
             })?;
-            done.encoded = encoder.finish()?;
+            made.encoded = encoder.finish()?;
         }
         None => work(&mut |batch| {
-            done.rows += batch.num_rows() as u64;
-            done.batches.push(batch);
+            made.rows += batch.num_rows() as u64;
+            made.batches.push(batch);
             Ok(())
         })?,
     }
-    Ok(done)
+    Ok(made)
 }
 
 /// Reads blocks in one thread, works on them in `threads`, and takes what comes of them in order.

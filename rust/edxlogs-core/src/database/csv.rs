@@ -8,12 +8,15 @@ use std::borrow::Cow;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use crate::database::Table;
 use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
-use crate::database::stats::{Reason, Stats};
-use crate::database::tab::{Layout, Target, push_reject, push_text, without_nul};
-use crate::database::{Origin, Table};
+use crate::database::rejects::RejectedRows;
+use crate::database::stats::Stats;
+use crate::database::tab::{Layout, Target, push_text, without_nul};
 use crate::error::Result;
+use crate::frame::counts::Reason;
+use crate::frame::source::SourceInfo;
 use crate::frame::types::Value;
 
 /// The fields of one row, their quotes undone.
@@ -78,7 +81,6 @@ fn split(text: &[u8], fields: &mut Fields) -> Option<usize> {
 /// Reads rows in their order, from one block after the other.
 pub struct CsvReader<'t> {
     table: &'t Table,
-    origin: &'t Origin,
     layout: Option<Layout<'t>>,
     builder: TableBuilder<'t>,
     fields: Fields,
@@ -89,25 +91,29 @@ pub struct CsvReader<'t> {
     row: u64,
     /// What became of the rows.
     pub stats: Stats,
-    /// Rejected rows, each after a comment line with its place and the reason.
-    pub rejects: Vec<u8>,
+    /// Those that were rejected.
+    pub rejects: RejectedRows,
 }
 
 impl<'t> CsvReader<'t> {
     /// A reader of a file from its beginning.
-    pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
+    pub fn new(
+        table: &'t Table,
+        schema: SchemaRef,
+        source: &SourceInfo,
+        rejects: RejectedRows,
+    ) -> Self {
         Self {
             table,
-            origin,
             layout: None,
-            builder: TableBuilder::new(table, schema, origin),
+            builder: TableBuilder::new(table, schema, source),
             fields: Fields::default(),
             rest: Vec::new(),
             line: 1,
             offset: 0,
             row: 0,
             stats: Stats { misfits: vec![0; table.columns.len()], ..Stats::default() },
-            rejects: Vec::new(),
+            rejects,
         }
     }
 
@@ -223,7 +229,7 @@ impl<'t> CsvReader<'t> {
         self.stats.rows += 1;
         self.stats.rejected[reason as usize] += 1;
         let row = row.strip_suffix(b"\n").unwrap_or(row);
-        push_reject(&mut self.rejects, self.origin, row, self.line, self.offset, reason);
+        self.rejects.push(row, self.line, self.offset, reason);
     }
 }
 

@@ -7,35 +7,41 @@ use std::borrow::Cow;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use crate::database::Table;
 use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
-use crate::database::stats::{Reason, Stats};
-use crate::database::tab::{push_reject, push_text, without_nul};
-use crate::database::{Origin, Table};
+use crate::database::rejects::RejectedRows;
+use crate::database::stats::Stats;
+use crate::database::tab::{push_text, without_nul};
 use crate::error::Result;
+use crate::frame::counts::Reason;
+use crate::frame::source::SourceInfo;
 use crate::frame::types::{ColumnType, Value};
 use crate::json::node::Node;
 
 /// Reads the posts of one block.
 pub struct ForumReader<'t> {
     table: &'t Table,
-    origin: &'t Origin,
     builder: TableBuilder<'t>,
     /// What became of the posts.
     pub stats: Stats,
-    /// Rejected lines, each after a comment line with its place and the reason.
-    pub rejects: Vec<u8>,
+    /// Those that were rejected.
+    pub rejects: RejectedRows,
 }
 
 impl<'t> ForumReader<'t> {
     /// A reader of posts.
-    pub fn new(table: &'t Table, schema: SchemaRef, origin: &'t Origin) -> Self {
+    pub fn new(
+        table: &'t Table,
+        schema: SchemaRef,
+        source: &SourceInfo,
+        rejects: RejectedRows,
+    ) -> Self {
         Self {
             table,
-            origin,
-            builder: TableBuilder::new(table, schema, origin),
+            builder: TableBuilder::new(table, schema, source),
             stats: Stats { misfits: vec![0; table.columns.len()], ..Stats::default() },
-            rejects: Vec::new(),
+            rejects,
         }
     }
 
@@ -83,11 +89,11 @@ impl<'t> ForumReader<'t> {
                 self.builder.end_row(line)
             }
             Ok(_) => {
-                self.reject(bytes, line, offset, Reason::Shape);
+                self.reject(bytes, line, offset, Reason::NotAnObject);
                 Ok(())
             }
             Err(_) => {
-                self.reject(bytes, line, offset, Reason::Json);
+                self.reject(bytes, line, offset, Reason::BadJson);
                 Ok(())
             }
         }
@@ -96,7 +102,7 @@ impl<'t> ForumReader<'t> {
     fn reject(&mut self, bytes: &[u8], line: u64, offset: u64, reason: Reason) {
         self.stats.rows += 1;
         self.stats.rejected[reason as usize] += 1;
-        push_reject(&mut self.rejects, self.origin, bytes, line, offset, reason);
+        self.rejects.push(bytes, line, offset, reason);
     }
 
     fn post(&mut self, members: Vec<(Cow<'_, str>, Node<'_>)>) {

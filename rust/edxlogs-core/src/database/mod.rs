@@ -17,6 +17,7 @@ pub mod csv;
 pub mod encode;
 pub mod forum;
 pub mod ora;
+pub mod rejects;
 pub mod stats;
 pub mod structure;
 pub mod tab;
@@ -122,19 +123,4 @@ impl Table {
             renamed.and_then(|(_, name)| at(name))
         })
     }
-}
-
-/// Where the rows of a file come from: the same in all of them.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    /// Course of the file, where a column says it.
-    pub course: Option<String>,
-    /// Site of the platform, whose user ids are its own.
-    pub site: Option<String>,
-    /// Base name of the package.
-    pub package: String,
-    /// Name of the file in the package.
-    pub member: String,
-    /// Day of the snapshot, in days since 1970-01-01.
-    pub day: Option<i32>,
 }

@@ -13,9 +13,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 
+use crate::database::Table;
 use crate::database::builder::TableBuilder;
-use crate::database::{Origin, Table};
 use crate::error::Result;
+use crate::frame::source::SourceInfo;
 use crate::frame::types::Value;
 use crate::json::node::Node;
 use crate::time::push_iso;
@@ -87,7 +88,7 @@ impl OraJoin {
     pub fn join(
         &self,
         table: &Table,
-        origin: &Origin,
+        source: &SourceInfo,
         consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<u64> {
         let items = self.by_int("submissions_studentitem", "id");
@@ -96,7 +97,7 @@ impl OraJoin {
         let feedback = self.by_uuid("assessment_assessmentfeedback", "submission_uuid");
         let users = self.by_uuid("student_anonymoususerid", "anonymous_user_id");
         let assessments = self.assessments(&users);
-        let mut builder = TableBuilder::new(table, table.schema().arrow().clone(), origin);
+        let mut builder = TableBuilder::new(table, table.schema().arrow().clone(), source);
         let mut count = 0;
         for row in self.rows("submissions_submission") {
             let uuid = row.text("uuid").map(bare).unwrap_or_default();

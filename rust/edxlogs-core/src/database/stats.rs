@@ -1,35 +1,6 @@
 //! Counts that add up: what became of every row of a file.
 
-/// Why a row cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// It has another number of fields than the header.
-    Fields,
-    /// It is longer than [`MAX_ROW_BYTES`](super::blocks::MAX_ROW_BYTES).
-    TooLong,
-    /// A quote in it has no end.
-    Quote,
-    /// It is no JSON.
-    Json,
-    /// It is JSON, but no object.
-    Shape,
-}
-
-impl Reason {
-    /// Every reason, in the order of the counts.
-    pub const ALL: [Self; 5] = [Self::Fields, Self::TooLong, Self::Quote, Self::Json, Self::Shape];
-
-    /// Its name in accounts and rejects files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fields => "fields",
-            Self::TooLong => "too_long",
-            Self::Quote => "quote",
-            Self::Json => "json",
-            Self::Shape => "shape",
-        }
-    }
-}
+use crate::frame::counts::Reason;
 
 /// Counts of a file, or of a stretch of one. `rows` are `rows_written` and `rejected`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,11 +9,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read;
 
+use crate::database::Table;
 use crate::database::builder::TableBuilder;
-use crate::database::stats::{Reason, Stats};
-use crate::database::tab::{push_reject, push_text, without_nul};
-use crate::database::{Origin, Table};
+use crate::database::rejects::RejectedRows;
+use crate::database::stats::Stats;
+use crate::database::tab::{push_text, without_nul};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::counts::Reason;
 use crate::frame::types::Value;
 use crate::json::node::Node;
 
@@ -39,10 +41,9 @@ struct Block<'a> {
 pub fn read(
     input: &mut dyn Read,
     table: &Table,
-    origin: &Origin,
     builder: &mut TableBuilder<'_>,
     stats: &mut Stats,
-    rejects: &mut Vec<u8>,
+    rejects: &mut RejectedRows,
 ) -> Result<()> {
     let mut bytes = Vec::new();
     input.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes)?;
@@ -66,15 +67,9 @@ pub fn read(
     for (at, (key, node)) in members.iter().enumerate() {
         stats.rows += 1;
         if !matches!(node, Node::Object(_)) {
-            stats.rejected[Reason::Shape as usize] += 1;
-            push_reject(
-                rejects,
-                origin,
-                node.to_json().as_bytes(),
-                at as u64 + 1,
-                0,
-                Reason::Shape,
-            );
+            stats.rejected[Reason::NotAnObject as usize] += 1;
+            let row = node.to_json();
+            rejects.push(row.as_bytes(), at as u64 + 1, 0, Reason::NotAnObject);
             continue;
         }
         let category = node.get("category").and_then(Node::as_str);

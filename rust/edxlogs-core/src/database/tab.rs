@@ -20,18 +20,20 @@ use self::escapes::{
 use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
 use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
-use crate::database::stats::{Reason, Stats};
+use crate::database::rejects::RejectedRows;
+use crate::database::stats::Stats;
 use crate::database::value::{self, NoValue};
-use crate::database::{Derived, Dialect, Origin, Table};
+use crate::database::{Derived, Dialect, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::builder::{ColumnBuilder, Push};
-use crate::frame::rejects::COMMENT;
+use crate::frame::counts::Reason;
+use crate::frame::source::SourceInfo;
 use crate::frame::types::{ColumnType, Value};
 use crate::json::path::{Step, find};
 use crate::json::plain::is_container;
 use crate::json::quotes::Quotes;
 use crate::json::scanner::Kind;
-use crate::json::text::{decode, push_json_string, whole_value};
+use crate::json::text::{decode, whole_value};
 
 mod escapes;
 mod split;
@@ -146,25 +148,28 @@ impl<'t> Layout<'t> {
 /// Reads the rows of one block, a column after the other.
 pub struct TabReader<'t> {
     layout: &'t Layout<'t>,
-    origin: &'t Origin,
     builder: TableBuilder<'t>,
     misfits: Misfits,
     /// What became of the rows.
     pub stats: Stats,
-    /// Rejected rows, each after a comment line with its place and the reason.
-    pub rejects: Vec<u8>,
+    /// Those that were rejected.
+    pub rejects: RejectedRows,
 }
 
 impl<'t> TabReader<'t> {
     /// A reader of rows of that layout.
-    pub fn new(layout: &'t Layout<'t>, schema: SchemaRef, origin: &'t Origin) -> Self {
+    pub fn new(
+        layout: &'t Layout<'t>,
+        schema: SchemaRef,
+        source: &SourceInfo,
+        rejects: RejectedRows,
+    ) -> Self {
         Self {
             layout,
-            origin,
-            builder: TableBuilder::new(layout.table, schema, origin),
+            builder: TableBuilder::new(layout.table, schema, source),
             misfits: Misfits { counts: vec![0; layout.table.columns.len()], ..Misfits::default() },
             stats: Stats::default(),
-            rejects: Vec::new(),
+            rejects,
         }
     }
 
@@ -304,7 +309,7 @@ impl<'t> TabReader<'t> {
     fn reject(&mut self, row: &[u8], line: u64, byte: u64, reason: Reason) {
         self.stats.rows += 1;
         self.stats.rejected[reason as usize] += 1;
-        push_reject(&mut self.rejects, self.origin, row, line, byte, reason);
+        self.rejects.push(row, line, byte, reason);
     }
 }
 
@@ -518,25 +523,4 @@ pub fn without_nul<'a>(text: Cow<'a, str>, nul: &mut u64) -> Cow<'a, str> {
     }
     *nul += text.matches('\0').count() as u64;
     Cow::Owned(text.replace('\0', ""))
-}
-
-/// Appends a rejected row as a rejects file holds it.
-pub fn push_reject(
-    out: &mut Vec<u8>,
-    origin: &Origin,
-    row: &[u8],
-    line: u64,
-    byte: u64,
-    reason: Reason,
-) {
-    out.extend_from_slice(COMMENT);
-    out.extend_from_slice(b"{\"package\": ");
-    push_json_string(&origin.package, out);
-    out.extend_from_slice(b", \"member\": ");
-    push_json_string(&origin.member, out);
-    let place =
-        format!(", \"line\": {line}, \"byte\": {byte}, \"reason\": \"{}\"}}\n", reason.as_str());
-    out.extend_from_slice(place.as_bytes());
-    out.extend_from_slice(row);
-    out.push(b'\n');
 }

@@ -108,7 +108,7 @@ counted_names! {
 }
 
 counted_names! {
-    /// Why no event can be read from a line.
+    /// Why no event can be read from a line, or no row of a table.
     Reason, ReasonSet {
         /// There is no `{`.
         NoObject = "no_object",
@@ -126,6 +126,10 @@ counted_names! {
         TooDeep = "too_deep",
         /// Would need a mend, which `--strict` refuses.
         Strict = "strict",
+        /// A row of another number of fields than its header.
+        Fields = "fields",
+        /// A row in which a quote has no end.
+        Quote = "quote",
     }
 }
 

@@ -248,7 +248,7 @@ mod tests {
         let mut members = |path: &[u8], is_regular: bool| {
             let name = path.strip_prefix(b"a/").filter(|_| is_regular);
             let name = name.map(|name| String::from_utf8(name.to_vec()).expect("a plain name"));
-            Ok(name.map(|name| SourceInfo { name, site: None, day: None }))
+            Ok(name.map(|name| SourceInfo { name, ..SourceInfo::default() }))
         };
         let result = unwrap(bytes, &mut members, &mut |source, read| {
             let mut text = Vec::new();

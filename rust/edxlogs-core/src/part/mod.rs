@@ -26,7 +26,7 @@ use self::spool::{HiddenFile, Spool};
 use crate::encode::csv;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
-use crate::frame::rejects::Reject;
+use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::scan::{Rows, Sink};
 
@@ -432,12 +432,7 @@ impl Sink for PartWriter {
         }
     }
 
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
-        for reject in rejects {
-            self.scratch.clear();
-            reject.push(&mut self.scratch);
-            self.rejects.write_all(&self.scratch).map_err(Error::encode)?;
-        }
-        Ok(())
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
+        rejects.write_to(&mut self.rejects).map_err(Error::encode)
     }
 }

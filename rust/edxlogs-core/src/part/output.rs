@@ -14,7 +14,7 @@ use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
 use crate::encode::csv;
 use crate::encode::parquet::ParquetWriter;
 use crate::error::{Error, Result};
-use crate::frame::rejects::Reject;
+use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::scan::{BATCH_ROWS, Rows, Sink};
 
@@ -242,7 +242,7 @@ impl Sink for Output {
         }
     }
 
-    fn rejects(&mut self, _rejects: Vec<Reject>) -> Result<()> {
+    fn rejects(&mut self, _rejects: &Rejects) -> Result<()> {
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use arrow_select::filter::filter_record_batch;
 
 use super::split::{SplitPart, SplitWriter};
 use crate::error::{Error, Result};
-use crate::frame::rejects::Reject;
+use crate::frame::rejects::Rejects;
 use crate::query::Query;
 use crate::query::columns::Beside;
 use crate::scan::{Rows, Sink};
@@ -143,9 +143,9 @@ impl Sink for SeveralWriter {
         if dealt { self.make_room() } else { Ok(()) }
     }
 
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
         for target in self.targets.iter_mut().filter(|target| target.keeps_rejects) {
-            target.writer.rejects(rejects.clone())?;
+            target.writer.rejects(rejects)?;
         }
         Ok(())
     }

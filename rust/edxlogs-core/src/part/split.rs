@@ -26,7 +26,7 @@ use crate::encode::csv;
 use crate::encode::parquet::{Columns, RowGroup, file_of};
 use crate::error::{Error, Result};
 use crate::file::create_private;
-use crate::frame::rejects::Reject;
+use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::query::columns::Beside;
 use crate::query::partition::Partitions;
@@ -211,7 +211,6 @@ pub struct SplitWriter {
     /// Text by partition, and its rows.
     texts: BTreeMap<u32, (Vec<u8>, u64)>,
     part: SplitPart,
-    scratch: Vec<u8>,
 }
 
 impl SplitWriter {
@@ -251,7 +250,6 @@ impl SplitWriter {
             groups: BTreeMap::new(),
             texts: BTreeMap::new(),
             part,
-            scratch: Vec::new(),
         })
     }
 
@@ -449,13 +447,8 @@ impl Sink for SplitWriter {
         Ok(())
     }
 
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
-        for reject in rejects {
-            self.scratch.clear();
-            reject.push(&mut self.scratch);
-            self.part.rejects.write_all(&self.scratch).map_err(Error::encode)?;
-        }
-        Ok(())
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
+        rejects.write_to(&mut self.part.rejects).map_err(Error::encode)
     }
 }
 

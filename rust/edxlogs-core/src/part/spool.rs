@@ -34,6 +34,11 @@ impl HiddenFile {
         Ok(Self { file: File::open(path)?, path: None })
     }
 
+    /// Takes its name away: it is gone with whoever has it open, however that ends.
+    fn unname(&mut self) -> io::Result<()> {
+        self.path.take().map_or(Ok(()), std::fs::remove_file)
+    }
+
     /// Gives it a name that stays.
     ///
     /// # Errors
@@ -64,13 +69,20 @@ pub struct Spool {
     limit: usize,
     written: u64,
     outgrown: bool,
+    is_nameless: bool,
 }
 
 impl Spool {
     /// An empty spool of at most `limit` bytes in memory. Without a path for the hidden file, what
     /// goes beyond that is dropped, and the spool is outgrown.
     pub fn new(path: Option<PathBuf>, limit: usize) -> Self {
-        Self { memory: Vec::new(), file: None, path, limit, written: 0, outgrown: false }
+        let (memory, file, written) = (Vec::new(), None, 0);
+        Self { memory, file, path, limit, written, outgrown: false, is_nameless: false }
+    }
+
+    /// The same, but the hidden file has its name no longer than it takes to open it.
+    pub fn nameless(path: Option<PathBuf>, limit: usize) -> Self {
+        Self { is_nameless: true, ..Self::new(path, limit) }
     }
 
     /// Whether bytes were dropped.
@@ -93,7 +105,13 @@ impl Spool {
         };
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(HiddenFile::create(path)?),
+            None => {
+                let file = self.file.insert(HiddenFile::create(path)?);
+                if self.is_nameless {
+                    file.unname()?;
+                }
+                file
+            }
         };
         file.file.write_all(&self.memory)?;
         self.memory = Vec::new();

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::event::fields::Fields;
 use crate::event::mend::{Mended, Outcome, mend};
 use crate::frame::counts::{Mend, MendSet, Reason, Stats};
-use crate::frame::rejects::{COMMENT, Origin, Reject};
+use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LongLine};
 use crate::json::quotes::Quotes;
@@ -69,7 +69,7 @@ pub(crate) struct LineScanner<'q> {
     builder: BatchBuilder<'q>,
     lines: Vec<u8>,
     kept: usize,
-    rejects: Vec<Reject>,
+    rejects: Rejects,
     stats: Stats,
     /// Makes sources differ in which of their first lines are sampled.
     salt: u64,
@@ -104,7 +104,7 @@ impl<'q> LineScanner<'q> {
             builder: BatchBuilder::new(&query.projection),
             lines: Vec::new(),
             kept: 0,
-            rejects: Vec::new(),
+            rejects: Rejects::default(),
             stats: Stats::default(),
             salt,
             reads_rejects,
@@ -312,9 +312,7 @@ impl<'q> LineScanner<'q> {
         self.stats.reasons[reason as usize] += 1;
         if self.query.keep_rejects {
             let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
-            let origin = Origin { source: Arc::clone(source), line, byte };
-            let long = long.map(Box::new);
-            self.rejects.push(Reject { origin, reason, bytes: bytes.to_vec(), long });
+            self.rejects.push(source, line, byte, reason, bytes, long);
         }
     }
 
@@ -356,7 +354,7 @@ impl<'q> LineScanner<'q> {
     }
 
     /// The rejects since they were last taken.
-    pub(crate) fn take_rejects(&mut self) -> Vec<Reject> {
+    pub(crate) fn take_rejects(&mut self) -> Rejects {
         std::mem::take(&mut self.rejects)
     }
 

@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 
 use self::line_hashes::LineHashes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::rejects::Reject;
+use crate::frame::rejects::Rejects;
 use crate::query::Query;
 use crate::query::columns::Beside;
 
@@ -56,7 +56,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// Any: the scan stops with it.
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()>;
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()>;
 }
 
 /// Whether the caller wants to stop, and how far a scan is: shared with other threads.

@@ -9,7 +9,7 @@ use arrow_select::concat::concat_batches;
 
 use crate::error::{Error, Result};
 use crate::frame::counts::Stats;
-use crate::frame::rejects::{COMMENT, Reject};
+use crate::frame::rejects::{COMMENT, Rejects};
 use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LineReader};
 use crate::input::unwrap::{Members, read_error, unwrap};
@@ -137,7 +137,7 @@ fn scan_inline(
             }
             let rejects = scanner.take_rejects();
             if !rejects.is_empty() {
-                sink.rejects(rejects)?;
+                sink.rejects(&rejects)?;
             }
             if scanner.size().is_full() || !matches!(read, Ok(true)) {
                 let gathered = scanner.take()?;
@@ -157,7 +157,7 @@ fn scan_inline(
 struct Scanned {
     gathered: Gathered,
     size: Size,
-    rejects: Vec<Reject>,
+    rejects: Rejects,
 }
 
 /// Scans with several threads, of which the caller's is one. All run the same loop: read a batch,
@@ -316,14 +316,14 @@ fn lock<T>(lock: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
 
 /// What is ready for the sink.
 struct Ready {
-    rejects: Vec<Reject>,
+    rejects: Rejects,
     portion: Portion,
 }
 
 impl Ready {
     fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
         if !self.rejects.is_empty() {
-            sink.rejects(self.rejects)?;
+            sink.rejects(&self.rejects)?;
         }
         self.portion.hand_on(query, sink)
     }

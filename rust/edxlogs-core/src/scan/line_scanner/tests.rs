@@ -21,7 +21,7 @@ fn of_expression(expression: &str) -> Query {
 }
 
 fn source(name: &str) -> SourceInfo {
-    SourceInfo { name: name.to_owned(), site: None, day: None }
+    SourceInfo { name: name.to_owned(), ..SourceInfo::default() }
 }
 
 fn batch(text: &str) -> LineBatch {
@@ -37,7 +37,7 @@ impl Sink for Nowhere {
         Ok(())
     }
 
-    fn rejects(&mut self, _: Vec<Reject>) -> Result<()> {
+    fn rejects(&mut self, _: &Rejects) -> Result<()> {
         Ok(())
     }
 }

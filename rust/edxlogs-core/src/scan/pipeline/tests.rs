@@ -53,8 +53,8 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn rejects(&mut self, rejects: Vec<Reject>) -> Result<()> {
-        self.rejected.extend(rejects.iter().map(|reject| reject.origin.line));
+    fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
+        self.rejected.extend(rejects.places().map(|(line, ..)| line));
         Ok(())
     }
 }
