@@ -7,8 +7,8 @@
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use edxlogs_core::database::convert::{Target, convert};
-use edxlogs_core::database::stats::Stats;
 use edxlogs_core::database::{Dialect, Table};
+use edxlogs_core::frame::counts::TableStats;
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::frame::types::{Column, ColumnType};
 use edxlogs_core::json::scanner::MAX_DEPTH;
@@ -52,7 +52,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn read(text: &[u8], dialect: Dialect) -> (Stats, Vec<RecordBatch>, bool) {
+fn read(text: &[u8], dialect: Dialect) -> (TableStats, Vec<RecordBatch>, bool) {
     let column = |(name, column_type): (&str, _)| Column::new(name, column_type);
     let columns = COLUMNS.map(column).to_vec();
     let (derived, renamed) = (Vec::new(), Vec::new());
@@ -76,7 +76,7 @@ fn read(text: &[u8], dialect: Dialect) -> (Stats, Vec<RecordBatch>, bool) {
 }
 
 /// Holds what was read against the same text, read once more.
-fn between_tabs(data: &[u8], dialect: Dialect, stats: &Stats, batches: &[RecordBatch]) {
+fn between_tabs(data: &[u8], dialect: Dialect, stats: &TableStats, batches: &[RecordBatch]) {
     let lines = data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let rows: Vec<_> = lines.map(|line| fields(line, dialect)).collect();
     assert_eq!(stats.rows, rows.len() as u64);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use edxlogs_core::encode::{Compression, Format};
 use edxlogs_core::frame::types::Role;
-use edxlogs_core::part::{Compression, Format};
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::query::predicate::{By, Conditions, Predicate};
 use edxlogs_core::query::projection::{COLUMNS, Projection};

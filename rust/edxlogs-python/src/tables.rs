@@ -4,14 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use edxlogs_core::database::convert::{Target, convert as convert_file, write};
-use edxlogs_core::database::encode::TableOutput;
+use edxlogs_core::database::convert::{TableOutput, Target, convert as convert_file};
 use edxlogs_core::database::ora;
-use edxlogs_core::database::stats::Stats;
 use edxlogs_core::database::{self, Derived, Dialect};
 use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::file;
-use edxlogs_core::frame::counts::Reason;
+use edxlogs_core::frame::counts::{Reason, TableStats};
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::frame::types::{Column, ColumnType, Hint, Role};
 use edxlogs_core::query::columns::Beside;
@@ -145,9 +143,9 @@ impl OraJoin {
         let file = create(&target)?;
         py.detach(|| {
             let (table, schema) = (&table.inner, table.inner.schema());
-            let mut output = TableOutput::new(file, format, &schema, &metadata)?;
+            let mut output = TableOutput::new(file, format, Arc::clone(&schema), &metadata)?;
             let (join, mut rows) = (lock(&self.inner), 0);
-            write(&mut output, format, &schema, &mut |gather| {
+            output.write(&schema, &mut |gather| {
                 rows = join.join(table, &source, gather)?;
                 Ok(())
             })?;
@@ -218,7 +216,7 @@ pub fn convert<'py>(
         Sending::Join(Arc::clone(&target.join), target.table.clone())
     } else {
         let file = create(&target.extract::<PathBuf>()?)?;
-        let output = TableOutput::new(file, format, &table.schema(), &metadata)
+        let output = TableOutput::new(file, format, table.schema(), &metadata)
             .map_err(|error| to_python(&error))?;
         Sending::File(Box::new(output))
     };
@@ -226,7 +224,7 @@ pub fn convert<'py>(
         let rejects = rejects_path.as_deref();
         let input = match input.open(&control) {
             Ok(input) => input,
-            Err(error) => return (Stats::default(), Err(Error::from(error))),
+            Err(error) => return (TableStats::default(), Err(Error::from(error))),
         };
         let (mut send, mut gather);
         let target = match &mut sending {
@@ -237,7 +235,7 @@ pub fn convert<'py>(
                 };
                 Target::Batches(&mut gather)
             }
-            Sending::File(output) => Target::Output(output, format),
+            Sending::File(output) => Target::Output(output),
             Sending::Stream(sender) => {
                 send = |batch| sender.rows(Rows::Batch(batch, Beside::default()));
                 Target::Batches(&mut send)
@@ -268,7 +266,7 @@ fn finish(sending: Sending) -> Result<()> {
 fn counts<'py>(
     py: Python<'py>,
     table: &database::Table,
-    stats: &Stats,
+    stats: &TableStats,
 ) -> PyResult<Bound<'py, PyDict>> {
     let counts = PyDict::new(py);
     for (name, count) in [

@@ -10,27 +10,104 @@ use std::sync::atomic::Ordering;
 use arrow_array::RecordBatch;
 use crossbeam_channel::bounded;
 
-use crate::database::blocks::{Block, Blocks};
 use crate::database::builder::TableBuilder;
 use crate::database::csv::CsvReader;
-use crate::database::encode::{BlockEncoder, TableOutput};
 use crate::database::forum::ForumReader;
-use crate::database::rejects::RejectedRows;
-use crate::database::stats::Stats;
 use crate::database::structure;
 use crate::database::tab::{Layout, TabReader};
-use crate::database::{Dialect, Table};
+use crate::database::{Dialect, MAX_ROW_BYTES, STRETCH_BYTES, Table};
+use crate::encode::{Format, StretchEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::create_private;
+use crate::frame::counts::TableStats;
 use crate::frame::source::SourceInfo;
 use crate::frame::types::Schema;
-use crate::part::Format;
+use crate::input::lines::{LineBatch, LineReader};
+use crate::part::Output;
+use crate::part::spool::RejectedRows;
 use crate::scan::Control;
+
+/// So many bytes of an output are brought to disk at a time, while others are made: at the end all
+/// of them would have to be waited for.
+const SYNC_BYTES: usize = 8 * 1024 * 1024;
+
+/// An output file, to which stretches are added in order.
+pub struct TableOutput {
+    output: Output,
+    format: Format,
+    /// The same file.
+    file: File,
+    /// Bytes that were written since some were brought to disk.
+    unsynced: usize,
+}
+
+impl TableOutput {
+    /// An output to `file`; `metadata` goes to the footer of Parquet and to the schema of Arrow IPC.
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub fn new(
+        file: File,
+        format: Format,
+        schema: Arc<Schema>,
+        metadata: &[(String, String)],
+    ) -> Result<Self> {
+        let output =
+            Output::new(file.try_clone().map_err(Error::encode)?, format, schema, metadata)?;
+        Ok(Self { output, format, file, unsynced: 0 })
+    }
+
+    /// Adds the bytes of a stretch.
+    fn append(&mut self, encoded: Vec<u8>) -> Result<()> {
+        self.unsynced += encoded.len();
+        self.output.stretch(encoded)?;
+        if self.unsynced >= SYNC_BYTES {
+            self.unsynced = 0;
+            self.file.sync_data().map_err(Error::encode)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that `work` gathers as one stretch.
+    ///
+    /// # Errors
+    /// Those of `work`; `Encode`.
+    pub fn write(
+        &mut self,
+        schema: &Arc<Schema>,
+        work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.append(gather(Some(self.format), schema, work)?.encoded)
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub fn finish(self) -> Result<()> {
+        self.output.finish().map(drop)
+    }
+}
+
+/// Whole rows of a file, a stretch at a time.
+struct Blocks(LineReader<Box<dyn Read + Send>>);
+
+impl Blocks {
+    fn of(input: Box<dyn Read + Send>) -> Self {
+        Self(LineReader::counting(input, STRETCH_BYTES, MAX_ROW_BYTES))
+    }
+
+    /// The next stretch, in the room of one that is done with: fresh memory costs more than reading
+    /// into it.
+    fn read(&mut self, mut block: LineBatch) -> Result<Option<LineBatch>> {
+        Ok(self.0.read(&mut block)?.then_some(block))
+    }
+}
 
 /// What becomes of the rows.
 pub enum Target<'o> {
     /// They are written.
-    Output(&'o mut TableOutput, Format),
+    Output(&'o mut TableOutput),
     /// They are handed on.
     Batches(&'o mut (dyn FnMut(RecordBatch) -> Result<()> + Send)),
 }
@@ -42,7 +119,7 @@ pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
 struct Done {
     made: Made,
     /// As they were counted where they were read.
-    stats: Stats,
+    stats: TableStats,
     rejects: RejectedRows,
 }
 
@@ -71,8 +148,8 @@ pub fn convert(
     threads: usize,
     control: &Control,
     rejects: Option<&Path>,
-) -> (Stats, Result<()>) {
-    let mut stats = Stats::default();
+) -> (TableStats, Result<()>) {
+    let mut stats = TableStats::default();
     let rejects = RejectsFile { path: rejects, file: None };
     let mut run = Run { schema: table.schema(), source, target, control, rejects };
     let result = match table.dialect {
@@ -82,19 +159,6 @@ pub fn convert(
         Dialect::Forum => run.forum(input, table, threads, &mut stats),
     };
     (stats, result)
-}
-
-/// Writes the rows that `work` gathers as one stretch.
-///
-/// # Errors
-/// Those of `work`; `Encode`.
-pub fn write(
-    output: &mut TableOutput,
-    format: Format,
-    schema: &Arc<Schema>,
-    work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
-) -> Result<()> {
-    output.append(gather(Some(format), schema, work)?.encoded)
 }
 
 struct Run<'r, 'o> {
@@ -130,21 +194,21 @@ impl Run<'_, '_> {
         input: Box<dyn Read + Send>,
         table: &Table,
         threads: usize,
-        stats: &mut Stats,
+        stats: &mut TableStats,
     ) -> Result<()> {
-        let mut blocks = Blocks::new(input);
-        let Some(first) = blocks.read()? else {
+        let mut blocks = Blocks::of(input);
+        let Some(first) = blocks.read(LineBatch::default())? else {
             return Ok(());
         };
         if first.long.is_some() {
             let why = "its header is too long; it is no table of a package";
             return Err(Error::new(ErrorKind::Format(why.to_owned())));
         }
-        let layout = Layout::new(table, &first.bytes)?;
+        let layout = Layout::new(table, first.bytes())?;
         *stats = layout.stats();
         stats.misfits = vec![0; table.columns.len()];
         let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
-        let work = move |block: &Block, gather: Gather<'_>| {
+        let work = move |block: &LineBatch, gather: Gather<'_>| {
             let rejects = RejectedRows::new(source, rejects, block.offset);
             let mut reader = TabReader::new(&layout, schema.arrow().clone(), source, rejects);
             reader.read(block, gather)?;
@@ -158,14 +222,14 @@ impl Run<'_, '_> {
         input: Box<dyn Read + Send>,
         table: &Table,
         threads: usize,
-        stats: &mut Stats,
+        stats: &mut TableStats,
     ) -> Result<()> {
-        let mut blocks = Blocks::new(input);
-        let Some(first) = blocks.read()? else {
+        let mut blocks = Blocks::of(input);
+        let Some(first) = blocks.read(LineBatch::default())? else {
             return Ok(());
         };
         let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
-        let work = move |block: &Block, gather: Gather<'_>| {
+        let work = move |block: &LineBatch, gather: Gather<'_>| {
             let rejects = RejectedRows::new(source, rejects, block.offset);
             let mut reader = ForumReader::new(table, schema.arrow().clone(), source, rejects);
             reader.read(block, gather)?;
@@ -175,24 +239,32 @@ impl Run<'_, '_> {
     }
 
     /// Where a row ends follows from all before it, so one thread reads them.
-    fn csv(&mut self, input: Box<dyn Read + Send>, table: &Table, stats: &mut Stats) -> Result<()> {
-        let mut blocks = Blocks::new(input);
+    fn csv(
+        &mut self,
+        input: Box<dyn Read + Send>,
+        table: &Table,
+        stats: &mut TableStats,
+    ) -> Result<()> {
+        let mut blocks = Blocks::of(input);
         let (source, path) = (self.source, self.rejects.path);
         let none = || RejectedRows::new(source, path, 0);
         let mut reader = CsvReader::new(table, self.schema.arrow().clone(), source, none());
+        let mut spare = LineBatch::default();
         loop {
             self.control.check()?;
-            let block = blocks.read()?;
+            let block = blocks.read(spare)?;
             let made = self.gather(&mut |gather| reader.read(block.as_ref(), gather))?;
-            let counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
+            let counts =
+                TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() };
             let counts = std::mem::replace(&mut reader.stats, counts);
             if !counts.missing_columns.is_empty() || !counts.unknown_columns.is_empty() {
                 stats.add_header(&counts);
             }
             let rejects = std::mem::replace(&mut reader.rejects, none());
             self.take(Done { made, stats: counts, rejects }, stats)?;
-            if block.is_none() {
-                return Ok(());
+            match block {
+                Some(block) => spare = block,
+                None => return Ok(()),
             }
         }
     }
@@ -201,10 +273,11 @@ impl Run<'_, '_> {
         &mut self,
         mut input: Box<dyn Read + Send>,
         table: &Table,
-        stats: &mut Stats,
+        stats: &mut TableStats,
     ) -> Result<()> {
         let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
-        let mut counts = Stats { misfits: vec![0; table.columns.len()], ..Stats::default() };
+        let mut counts =
+            TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() };
         let mut rejects = RejectedRows::new(source, rejects, 0);
         let made = self.gather(&mut |gather| {
             let mut builder = TableBuilder::new(table, schema.arrow().clone(), source);
@@ -217,14 +290,14 @@ impl Run<'_, '_> {
     /// Reads all blocks; several threads, where there is more than one.
     fn all(
         &mut self,
-        first: Block,
-        mut blocks: Blocks<Box<dyn Read + Send>>,
+        first: LineBatch,
+        mut blocks: Blocks,
         threads: usize,
-        work: &(impl Fn(&Block, Gather<'_>) -> Result<(Stats, RejectedRows)> + Sync),
-        stats: &mut Stats,
+        work: &(impl Fn(&LineBatch, Gather<'_>) -> Result<(TableStats, RejectedRows)> + Sync),
+        stats: &mut TableStats,
     ) -> Result<()> {
         let (schema, control, format) = (self.schema.clone(), self.control, self.format());
-        let whole = |block: &Block| -> Result<Done> {
+        let whole = |block: &LineBatch| -> Result<Done> {
             let mut counted = None;
             let made = gather(format, &schema, &mut |gather| {
                 counted = Some(work(block, gather)?);
@@ -233,14 +306,13 @@ impl Run<'_, '_> {
             let (stats, rejects) = counted.ok_or_else(|| Error::internal("nothing was read"))?;
             Ok(Done { made, stats, rejects })
         };
-        let second = if threads > 1 { blocks.read()? } else { None };
+        let second = if threads > 1 { blocks.read(LineBatch::default())? } else { None };
         let Some(second) = second else {
             let mut next = Some(first);
             while let Some(block) = next {
                 control.check()?;
                 self.take(whole(&block)?, stats)?;
-                drop(block);
-                next = blocks.read()?;
+                next = blocks.read(block)?;
             }
             return Ok(());
         };
@@ -250,7 +322,7 @@ impl Run<'_, '_> {
 
     fn format(&self) -> Option<Format> {
         match &self.target {
-            Target::Output(_, format) => Some(*format),
+            Target::Output(output) => Some(output.format),
             Target::Batches(_) => None,
         }
     }
@@ -260,7 +332,7 @@ impl Run<'_, '_> {
     }
 
     /// Takes a stretch, in its turn.
-    fn take(&mut self, mut done: Done, stats: &mut Stats) -> Result<()> {
+    fn take(&mut self, mut done: Done, stats: &mut TableStats) -> Result<()> {
         if done.made.rows != done.stats.rows_written {
             return Err(Error::internal("rows were counted in two ways"));
         }
@@ -268,7 +340,7 @@ impl Run<'_, '_> {
         self.control.bytes_expanded.fetch_add(done.stats.bytes_expanded, Ordering::Relaxed);
         self.rejects.take(&mut done.rejects)?;
         match &mut self.target {
-            Target::Output(output, _) => output.append(done.made.encoded),
+            Target::Output(output) => output.append(done.made.encoded),
             Target::Batches(consume) => done.made.batches.drain(..).try_for_each(consume),
         }
     }
@@ -283,7 +355,7 @@ fn gather(
     let mut made = Made::default();
     match format {
         Some(format) => {
-            let mut encoder = BlockEncoder::new(format, schema)?;
+            let mut encoder = StretchEncoder::new(Vec::new(), format, schema)?;
             work(&mut |batch| {
                 made.rows += batch.num_rows() as u64;
                 encoder.write(&batch)
@@ -301,19 +373,19 @@ fn gather(
 
 /// Reads blocks in one thread, works on them in `threads`, and takes what comes of them in order.
 fn in_order(
-    ahead: impl Iterator<Item = Block> + Send,
-    mut blocks: Blocks<Box<dyn Read + Send>>,
+    ahead: impl Iterator<Item = LineBatch> + Send,
+    mut blocks: Blocks,
     threads: usize,
     control: &Control,
-    work: &(impl Fn(&Block) -> Result<Done> + Sync),
+    work: &(impl Fn(&LineBatch) -> Result<Done> + Sync),
     take: &mut dyn FnMut(Done) -> Result<()>,
 ) -> Result<()> {
     // A place for each block that is worked on, and for one before and one after: no more are held.
     let places = threads + 2;
     let (free, places_free) = bounded::<()>(places);
-    let (to_workers, tasks) = bounded::<(u64, Block)>(places);
+    let (to_workers, tasks) = bounded::<(u64, LineBatch)>(places);
     let (to_writer, done) = bounded::<(u64, Result<Done>)>(places);
-    let (to_reader, spare) = bounded::<Vec<u8>>(places);
+    let (to_reader, spare) = bounded::<LineBatch>(places);
     for _ in 0..places {
         // There is room for all of them.
         let _ = free.send(());
@@ -328,12 +400,7 @@ fn in_order(
                 control.check()?;
                 let block = match ahead.next() {
                     Some(block) => Some(block),
-                    None => {
-                        if let Ok(bytes) = spare.try_recv() {
-                            blocks.recycle(bytes);
-                        }
-                        blocks.read()?
-                    }
+                    None => blocks.read(spare.try_recv().unwrap_or_default())?,
                 };
                 let Some(block) = block else {
                     break;
@@ -350,7 +417,7 @@ fn in_order(
             scope.spawn(move || {
                 for (number, block) in tasks {
                     let done = work(&block);
-                    let _ = to_reader.try_send(block.bytes);
+                    let _ = to_reader.try_send(block);
                     if to_writer.send((number, done)).is_err() {
                         break;
                     }

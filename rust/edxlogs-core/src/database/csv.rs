@@ -8,16 +8,15 @@ use std::borrow::Cow;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::database::Table;
-use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
-use crate::database::rejects::RejectedRows;
-use crate::database::stats::Stats;
 use crate::database::tab::{Layout, Target, push_text, without_nul};
+use crate::database::{MAX_ROW_BYTES, Table};
 use crate::error::Result;
-use crate::frame::counts::Reason;
+use crate::frame::counts::{Reason, TableStats};
 use crate::frame::source::SourceInfo;
 use crate::frame::types::Value;
+use crate::input::lines::LineBatch;
+use crate::part::spool::RejectedRows;
 
 /// The fields of one row, their quotes undone.
 #[derive(Debug, Default)]
@@ -90,7 +89,7 @@ pub struct CsvReader<'t> {
     offset: u64,
     row: u64,
     /// What became of the rows.
-    pub stats: Stats,
+    pub stats: TableStats,
     /// Those that were rejected.
     pub rejects: RejectedRows,
 }
@@ -112,7 +111,7 @@ impl<'t> CsvReader<'t> {
             line: 1,
             offset: 0,
             row: 0,
-            stats: Stats { misfits: vec![0; table.columns.len()], ..Stats::default() },
+            stats: TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() },
             rejects,
         }
     }
@@ -123,14 +122,14 @@ impl<'t> CsvReader<'t> {
     /// Those of `consume`; `Format` when the header names a column twice; `Internal`.
     pub fn read(
         &mut self,
-        block: Option<&Block>,
+        block: Option<&LineBatch>,
         consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let mut text = std::mem::take(&mut self.rest);
         match block {
             Some(block) => {
-                self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
-                text.extend_from_slice(&block.bytes);
+                self.stats.bytes_expanded += block.expanded_bytes();
+                text.extend_from_slice(block.bytes());
             }
             // The last row may lack its end.
             None if !text.is_empty() && !text.ends_with(b"\n") => text.push(b'\n'),
@@ -154,12 +153,12 @@ impl<'t> CsvReader<'t> {
         text.drain(..start);
         if let Some(long) = block.and_then(|block| block.long.as_ref()) {
             self.reject(&text, Reason::Quote);
-            self.reject(long, Reason::TooLong);
+            self.reject(&long.head, Reason::TooLong);
             self.pass(&text);
             text.clear();
             self.line += 1;
-            self.offset += block.map_or(0, |block| block.long_bytes);
-        } else if block.is_none() || text.len() > super::blocks::MAX_ROW_BYTES {
+            self.offset += long.bytes();
+        } else if block.is_none() || text.len() > MAX_ROW_BYTES {
             self.reject(&text, Reason::Quote);
             self.pass(&text);
             text.clear();

@@ -8,23 +8,22 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::database::Table;
-use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
-use crate::database::rejects::RejectedRows;
-use crate::database::stats::Stats;
 use crate::database::tab::{push_text, without_nul};
 use crate::error::Result;
-use crate::frame::counts::Reason;
+use crate::frame::counts::{Reason, TableStats};
 use crate::frame::source::SourceInfo;
 use crate::frame::types::{ColumnType, Value};
+use crate::input::lines::LineBatch;
 use crate::json::node::Node;
+use crate::part::spool::RejectedRows;
 
 /// Reads the posts of one block.
 pub struct ForumReader<'t> {
     table: &'t Table,
     builder: TableBuilder<'t>,
     /// What became of the posts.
-    pub stats: Stats,
+    pub stats: TableStats,
     /// Those that were rejected.
     pub rejects: RejectedRows,
 }
@@ -40,7 +39,7 @@ impl<'t> ForumReader<'t> {
         Self {
             table,
             builder: TableBuilder::new(table, schema, source),
-            stats: Stats { misfits: vec![0; table.columns.len()], ..Stats::default() },
+            stats: TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() },
             rejects,
         }
     }
@@ -51,12 +50,12 @@ impl<'t> ForumReader<'t> {
     /// Those of `consume`; `Internal`.
     pub fn read(
         &mut self,
-        block: &Block,
+        block: &LineBatch,
         consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
+        self.stats.bytes_expanded += block.expanded_bytes();
         let (mut line, mut offset) = (block.line, block.offset);
-        for bytes in block.bytes.split_inclusive(|&byte| byte == b'\n') {
+        for bytes in block.bytes().split_inclusive(|&byte| byte == b'\n') {
             let post = bytes.trim_ascii();
             if post.is_empty() {
                 self.stats.blank += 1;
@@ -69,8 +68,8 @@ impl<'t> ForumReader<'t> {
             line += 1;
             offset += bytes.len() as u64;
         }
-        if let Some(head) = &block.long {
-            self.reject(head, block.line, block.offset, Reason::TooLong);
+        if let Some(long) = &block.long {
+            self.reject(&long.head, block.line, block.offset, Reason::TooLong);
         }
         for batch in self.builder.finish()? {
             consume(batch)?;

@@ -1,8 +1,7 @@
 //! The tables of a database package: bytes of a file to typed columns.
 //!
-//! One stream in one direction: [`blocks`] cuts the text into stretches of whole rows, [`tab`] and
-//! its neighbours read a stretch in their dialect, [`builder`] gathers typed columns, [`encode`]
-//! makes bytes of an output of them, and [`convert`] joins the stages: several threads each take a
+//! One stream in one direction: the text is cut into stretches of whole rows, [`tab`] and
+//! its neighbours read a stretch in their dialect, [`builder`] gathers typed columns, and [`convert`] joins the stages: several threads each take a
 //! stretch all the way, and what they make is put together in order.
 //!
 //! Columns are found by the header, never by their place. A value that does not fit the type of
@@ -10,22 +9,23 @@
 //! not have is kept in `extra`; a row that cannot be read is rejected with its place. So no row is
 //! lost: rows read are rows written and rows rejected.
 
-pub mod blocks;
 pub mod builder;
 pub mod convert;
 pub mod csv;
-pub mod encode;
 pub mod forum;
 pub mod ora;
-pub mod rejects;
-pub mod stats;
 pub mod structure;
 pub mod tab;
-pub mod value;
 
 use std::sync::Arc;
 
 use crate::frame::types::{Column, ColumnType, Hint, Role, Schema};
+
+/// Bytes of a stretch, about; what one thread holds at a time.
+pub const STRETCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest row that is read, in bytes. The exporter leaves out values above 4 MiB.
+pub const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
 
 /// How the text of a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,13 +11,12 @@ use std::io::Read;
 
 use crate::database::Table;
 use crate::database::builder::TableBuilder;
-use crate::database::rejects::RejectedRows;
-use crate::database::stats::Stats;
 use crate::database::tab::{push_text, without_nul};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::counts::Reason;
+use crate::frame::counts::{Reason, TableStats};
 use crate::frame::types::Value;
 use crate::json::node::Node;
+use crate::part::spool::RejectedRows;
 
 /// Largest document that is read, in bytes. It is held whole: parents may follow their children.
 pub const MAX_DOCUMENT_BYTES: u64 = 128 * 1024 * 1024;
@@ -42,7 +41,7 @@ pub fn read(
     input: &mut dyn Read,
     table: &Table,
     builder: &mut TableBuilder<'_>,
-    stats: &mut Stats,
+    stats: &mut TableStats,
     rejects: &mut RejectedRows,
 ) -> Result<()> {
     let mut bytes = Vec::new();
@@ -125,7 +124,7 @@ fn push_block(
     at: usize,
     table: &Table,
     builder: &mut TableBuilder<'_>,
-    stats: &mut Stats,
+    stats: &mut TableStats,
 ) {
     let block = &blocks[at];
     let path = path_to(blocks, at);

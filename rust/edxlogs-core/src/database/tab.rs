@@ -18,22 +18,21 @@ use self::escapes::{
     are_literals, is_null, literal, unescape_literal, unescape_module, unescape_tab,
 };
 use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
-use crate::database::blocks::Block;
 use crate::database::builder::TableBuilder;
-use crate::database::rejects::RejectedRows;
-use crate::database::stats::Stats;
-use crate::database::value::{self, NoValue};
 use crate::database::{Derived, Dialect, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::builder::{ColumnBuilder, Push};
-use crate::frame::counts::Reason;
+use crate::frame::counts::{Reason, TableStats};
 use crate::frame::source::SourceInfo;
 use crate::frame::types::{ColumnType, Value};
+use crate::frame::value::{self, NoValue};
+use crate::input::lines::LineBatch;
 use crate::json::path::{Step, find};
 use crate::json::plain::is_container;
 use crate::json::quotes::Quotes;
 use crate::json::scanner::Kind;
 use crate::json::text::{decode, whole_value};
+use crate::part::spool::RejectedRows;
 
 mod escapes;
 mod split;
@@ -130,17 +129,17 @@ impl<'t> Layout<'t> {
     }
 
     /// What the header says for the account.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> TableStats {
         let unknown = self.fields.iter().filter_map(|field| match field {
             Target::Extra(name) => Some(name.clone()),
             Target::Column(..) => None,
         });
         let name = |&column: &usize| self.table.columns[column].name.clone();
-        Stats {
+        TableStats {
             unknown_columns: unknown.collect(),
             missing_columns: self.missing.iter().map(name).collect(),
             literals: self.literals,
-            ..Stats::default()
+            ..TableStats::default()
         }
     }
 }
@@ -151,7 +150,7 @@ pub struct TabReader<'t> {
     builder: TableBuilder<'t>,
     misfits: Misfits,
     /// What became of the rows.
-    pub stats: Stats,
+    pub stats: TableStats,
     /// Those that were rejected.
     pub rejects: RejectedRows,
 }
@@ -168,7 +167,7 @@ impl<'t> TabReader<'t> {
             layout,
             builder: TableBuilder::new(layout.table, schema, source),
             misfits: Misfits { counts: vec![0; layout.table.columns.len()], ..Misfits::default() },
-            stats: Stats::default(),
+            stats: TableStats::default(),
             rejects,
         }
     }
@@ -179,13 +178,13 @@ impl<'t> TabReader<'t> {
     /// Those of `consume`; `Internal`.
     pub fn read(
         &mut self,
-        block: &Block,
+        block: &LineBatch,
         consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let skipped = if block.line == 1 { self.layout.header_bytes } else { 0 };
-        let bytes = &block.bytes[skipped..];
+        let bytes = &block.bytes()[skipped..];
         let first_line = block.line + u64::from(skipped > 0);
-        self.stats.bytes_expanded += block.bytes.len() as u64 + block.long_bytes;
+        self.stats.bytes_expanded += block.expanded_bytes();
         let mut texts = Texts::new(self.layout);
         let width = self.layout.fields.len();
         let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
@@ -207,8 +206,8 @@ impl<'t> TabReader<'t> {
         self.stats.nul += texts.odd.nul;
         self.stats.zero_dates += self.misfits.zero_dates;
         self.stats.misfits.clone_from(&self.misfits.counts);
-        if let Some(head) = &block.long {
-            self.reject(head, block.line, block.offset, Reason::TooLong);
+        if let Some(long) = &block.long {
+            self.reject(&long.head, block.line, block.offset, Reason::TooLong);
         }
         for batch in self.builder.finish()? {
             consume(batch)?;
@@ -320,7 +319,7 @@ struct Values<'v, 'b, F> {
     texts: &'v mut Texts<'b>,
     misfits: &'v mut Misfits,
     /// Counts the values, which are course ids.
-    course: Option<&'v mut Stats>,
+    course: Option<&'v mut TableStats>,
 }
 
 impl<F: Iterator<Item = Field>> Values<'_, '_, F> {
@@ -494,7 +493,7 @@ fn derive<'j>(derived: &Derived, json: &'j str) -> Option<Cow<'j, str>> {
 /// Sets a column to what a text is, and keeps aside what does not fit.
 pub fn push_text(
     builder: &mut TableBuilder<'_>,
-    stats: &mut Stats,
+    stats: &mut TableStats,
     column: usize,
     column_type: ColumnType,
     text: Cow<'_, str>,

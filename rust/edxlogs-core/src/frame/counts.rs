@@ -1,4 +1,4 @@
-//! Counts that add up: what became of every line of a source.
+//! Counts that add up: what became of every line of a source, and of every row of a table.
 
 use std::fmt::Debug;
 
@@ -208,5 +208,74 @@ impl Stats {
 fn add_each(counts: &mut [u64], others: &[u64]) {
     for (count, other) in counts.iter_mut().zip(others) {
         *count += other;
+    }
+}
+
+/// Counts of a file, or of a stretch of one. `rows` are `rows_written` and `rejected`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableStats {
+    /// Bytes of text.
+    pub bytes_expanded: u64,
+    /// Physical lines that hold nothing at all.
+    pub blank: u64,
+    /// Rows read, the header aside.
+    pub rows: u64,
+    /// Rows handed on.
+    pub rows_written: u64,
+    /// Rows that cannot be read, by reason.
+    pub rejected: [u64; Reason::ALL.len()],
+    /// Values that do not fit the type of their column, by column.
+    pub misfits: Vec<u64>,
+    /// Zero dates, which are null.
+    pub zero_dates: u64,
+    /// Values that are not UTF-8: U+FFFD stands for what is not.
+    pub utf8: u64,
+    /// NUL characters that were left out.
+    pub nul: u64,
+    /// Whether values were written as Python's bytes literals.
+    pub literals: bool,
+    /// Columns of the file that the table does not have, kept in `extra`.
+    pub unknown_columns: Vec<String>,
+    /// Columns of the table that the file does not have, null.
+    pub missing_columns: Vec<String>,
+    /// Course ids of the rows with how many are of each, the first ones met.
+    pub courses: Vec<(String, u64)>,
+}
+
+/// Course ids that are counted; a file of one course holds one, unless it is odd.
+const MOST_COURSES: usize = 16;
+
+impl TableStats {
+    /// Adds what comes after.
+    pub fn add(&mut self, after: &Self) {
+        self.bytes_expanded += after.bytes_expanded;
+        self.blank += after.blank;
+        self.rows += after.rows;
+        self.rows_written += after.rows_written;
+        add_each(&mut self.rejected, &after.rejected);
+        self.misfits.resize(self.misfits.len().max(after.misfits.len()), 0);
+        add_each(&mut self.misfits, &after.misfits);
+        self.zero_dates += after.zero_dates;
+        self.utf8 += after.utf8;
+        self.nul += after.nul;
+        for (course, rows) in &after.courses {
+            self.note_course(course, *rows);
+        }
+    }
+
+    /// Takes what a header says.
+    pub fn add_header(&mut self, header: &Self) {
+        self.unknown_columns.clone_from(&header.unknown_columns);
+        self.missing_columns.clone_from(&header.missing_columns);
+        self.literals = header.literals;
+    }
+
+    /// Counts rows of a course.
+    pub fn note_course(&mut self, course: &str, rows: u64) {
+        if let Some((_, count)) = self.courses.iter_mut().find(|(known, _)| known == course) {
+            *count += rows;
+        } else if self.courses.len() < MOST_COURSES && !course.is_empty() {
+            self.courses.push((course.to_owned(), rows));
+        }
     }
 }

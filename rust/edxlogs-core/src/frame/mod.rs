@@ -6,3 +6,4 @@ pub mod counts;
 pub mod rejects;
 pub mod source;
 pub mod types;
+pub mod value;

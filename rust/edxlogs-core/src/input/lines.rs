@@ -26,6 +26,8 @@ pub struct LineBatch {
     length: usize,
     /// Offset of the first byte in the expanded source.
     pub offset: u64,
+    /// Number of the first line, from 1, if the reader counts lines.
+    pub line: u64,
     /// A line beyond the limit, which follows these lines.
     pub long: Option<LongLine>,
 }
@@ -34,6 +36,11 @@ impl LineBatch {
     /// The lines, their LFs included.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.length]
+    }
+
+    /// How many bytes of the source it stands for.
+    pub fn expanded_bytes(&self) -> u64 {
+        self.length as u64 + self.long.as_ref().map_or(0, LongLine::bytes)
     }
 }
 
@@ -48,13 +55,21 @@ pub struct LongLine {
     pub sha256: [u8; 32],
     /// The first [`LONG_LINE_HEAD_BYTES`] of it.
     pub head: Vec<u8>,
+    /// Whether an LF ends it.
+    pub has_end: bool,
 }
 
 impl LongLine {
+    /// Its length with the LF, if there is one.
+    pub fn bytes(&self) -> u64 {
+        self.length + u64::from(self.has_end)
+    }
+
     /// A long line that is at hand whole.
     pub fn of(line: &[u8], offset: u64) -> Self {
         let head = line[..line.len().min(LONG_LINE_HEAD_BYTES)].to_vec();
-        Self { offset, length: line.len() as u64, sha256: Sha256::digest(line).into(), head }
+        let (length, sha256) = (line.len() as u64, Sha256::digest(line).into());
+        Self { offset, length, sha256, head, has_end: true }
     }
 }
 
@@ -63,15 +78,37 @@ pub struct LineReader<R> {
     input: R,
     carry: Vec<u8>,
     offset: u64,
+    batch_bytes: usize,
     max_line_bytes: usize,
     ended: bool,
     failed: Option<io::Error>,
+    /// Whether it counts lines; then, how many ended before the batch at hand, and how many line ends
+    /// were read since.
+    counts: bool,
+    line: u64,
+    ends: u64,
 }
 
 impl<R: Read> LineReader<R> {
     /// A reader over expanded bytes.
     pub fn new(input: R, max_line_bytes: usize) -> Self {
-        Self { input, carry: Vec::new(), offset: 0, max_line_bytes, ended: false, failed: None }
+        Self {
+            input,
+            carry: Vec::new(),
+            offset: 0,
+            batch_bytes: BATCH_BYTES,
+            max_line_bytes,
+            ended: false,
+            failed: None,
+            counts: false,
+            line: 1,
+            ends: 0,
+        }
+    }
+
+    /// A reader of batches of about that size, which counts the lines on the way.
+    pub fn counting(input: R, batch_bytes: usize, max_line_bytes: usize) -> Self {
+        Self { batch_bytes, counts: true, ..Self::new(input, max_line_bytes) }
     }
 
     /// Fills `batch` with the next lines; `false` at the end of the source.
@@ -82,6 +119,7 @@ impl<R: Read> LineReader<R> {
     pub fn read(&mut self, batch: &mut LineBatch) -> io::Result<bool> {
         batch.long = None;
         batch.offset = self.offset;
+        batch.line = self.line;
         let mut filled = self.carry.len();
         if batch.buffer.len() < filled {
             batch.buffer.resize(filled, 0);
@@ -89,9 +127,14 @@ impl<R: Read> LineReader<R> {
         batch.buffer[..filled].copy_from_slice(&self.carry);
         self.carry.clear();
         let mut searched = 0;
+        let mut is_long = false;
         loop {
-            let want = (filled + 1).next_multiple_of(BATCH_BYTES);
+            let want = (filled + 1).next_multiple_of(self.batch_bytes);
             filled = self.fill(&mut batch.buffer, filled, want);
+            if self.ended && self.failed.is_none() && filled <= self.max_line_bytes {
+                // The last line may lack its LF.
+                break;
+            }
             if let Some(last) = memchr::memrchr(b'\n', &batch.buffer[searched..filled]) {
                 let end = searched + last + 1;
                 self.carry.extend_from_slice(&batch.buffer[end..filled]);
@@ -99,13 +142,15 @@ impl<R: Read> LineReader<R> {
                 break;
             }
             searched = filled;
-            if self.ended || searched > self.max_line_bytes {
+            is_long = searched > self.max_line_bytes;
+            if self.ended || is_long {
                 break;
             }
         }
         batch.length = filled;
         self.offset += filled as u64;
-        if filled > self.max_line_bytes && batch.bytes().last() != Some(&b'\n') {
+        self.line += std::mem::take(&mut self.ends);
+        if is_long {
             self.long_line(batch);
         }
         if batch.length == 0 && batch.long.is_none() {
@@ -127,7 +172,14 @@ impl<R: Read> LineReader<R> {
             let room = buffer.len().min(want);
             match self.input.read(&mut buffer[filled..room]) {
                 Ok(0) => self.ended = true,
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    if self.counts {
+                        // While these bytes are at hand.
+                        let ends = memchr::memchr_iter(b'\n', &buffer[filled..filled + count]);
+                        self.ends += ends.count() as u64;
+                    }
+                    filled += count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.failed = Some(error);
@@ -142,7 +194,8 @@ impl<R: Read> LineReader<R> {
     fn long_line(&mut self, batch: &mut LineBatch) {
         let mut hash = Sha256::new();
         let head = batch.bytes()[..batch.length.min(LONG_LINE_HEAD_BYTES)].to_vec();
-        let mut long = LongLine { offset: batch.offset, length: 0, sha256: [0; 32], head };
+        let (offset, sha256) = (batch.offset, [0; 32]);
+        let mut long = LongLine { offset, length: 0, sha256, head, has_end: false };
         loop {
             let end = memchr::memchr(b'\n', batch.bytes());
             let line = &batch.bytes()[..end.unwrap_or(batch.length)];
@@ -151,16 +204,20 @@ impl<R: Read> LineReader<R> {
             if let Some(end) = end {
                 self.carry.extend_from_slice(&batch.bytes()[end + 1..]);
                 self.offset = long.offset + long.length + 1;
+                long.has_end = true;
+                self.line += 1;
+                // The line ends in the rest are yet to come.
+                self.ends = self.ends.saturating_sub(1);
                 break;
             }
             if self.ended {
                 self.offset = long.offset + long.length;
                 break;
             }
-            batch.length = self.fill(&mut batch.buffer, 0, BATCH_BYTES);
+            batch.length = self.fill(&mut batch.buffer, 0, self.batch_bytes);
         }
         batch.length = 0;
-        batch.buffer.truncate(BATCH_BYTES);
+        batch.buffer.truncate(self.batch_bytes);
         batch.buffer.shrink_to_fit();
         long.sha256.copy_from_slice(&hash.finalize());
         batch.long = Some(long);
@@ -232,6 +289,56 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn small_batches_are_whole_lines_that_are_counted(
+            lines in proptest::collection::vec("[a-c\t]{0,12}", 0..30),
+            batch_bytes in 1usize..40,
+            last_ends in any::<bool>(),
+        ) {
+            let mut text = lines.join("\n");
+            if last_ends { text.push('\n'); }
+            let mut reader = LineReader::counting(text.as_bytes(), batch_bytes, 1000);
+            let (mut joined, mut batch) = (Vec::new(), LineBatch::default());
+            while reader.read(&mut batch).expect("memory") {
+                prop_assert_eq!(batch.offset as usize, joined.len());
+                let before = joined.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                prop_assert_eq!(batch.line, before + 1);
+                prop_assert!(batch.long.is_none());
+                prop_assert!(!batch.bytes().is_empty());
+                joined.extend_from_slice(batch.bytes());
+                prop_assert!(joined.ends_with(b"\n") || joined.len() == text.len());
+            }
+            prop_assert_eq!(joined, text.into_bytes());
+        }
+
+        #[test]
+        fn long_lines_are_passed_over_alone(
+            lengths in proptest::collection::vec(0usize..40, 1..12),
+            batch_bytes in 1usize..30,
+        ) {
+            let lines: Vec<String> = lengths.iter().map(|&length| "x".repeat(length)).collect();
+            let text = lines.join("\n") + "\n";
+            let mut reader = LineReader::counting(text.as_bytes(), batch_bytes, 20);
+            let (mut whole, mut long, mut end) = (Vec::new(), 0, 0);
+            let mut batch = LineBatch::default();
+            while reader.read(&mut batch).expect("memory") {
+                prop_assert!(batch.offset >= end);
+                end = batch.offset + batch.bytes().len() as u64;
+                let text = std::str::from_utf8(batch.bytes()).expect("ASCII");
+                whole.extend(text.lines().map(str::to_owned));
+                if let Some(found) = &batch.long {
+                    let line = &lines[batch.line as usize - 1];
+                    prop_assert!(line.len() + 1 > 20);
+                    prop_assert_eq!(line.len() as u64, found.length);
+                    prop_assert!(line.as_bytes().starts_with(&found.head));
+                    long += 1;
+                }
+            }
+            prop_assert_eq!(whole.len() + long, lines.len());
+            let lost = lines.iter().filter(|line| !whole.contains(line));
+            prop_assert!(lost.into_iter().all(|line| line.len() + 1 > 20));
+        }
+
         #[test]
         fn batches_are_the_source(
             lines in proptest::collection::vec((any::<u8>(), 0usize..2_000_000), 0..6),

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::Output;
 use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc};
-use super::{Format, Output};
+use crate::encode::Format;
 use crate::error::{Error, Result};
 use crate::file::create_private;
 use crate::frame::types::Schema;

@@ -18,13 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_ipc::writer::FileWriter;
-use flate2::write::GzEncoder;
 
 pub use self::output::Output;
-use self::spool::{HiddenFile, Spool};
-use crate::encode::csv;
-use crate::encode::parquet::ParquetWriter;
+use self::spool::{HiddenFile, SMALL_REJECTS_BYTES, Spool};
+use crate::encode::{Compression, Format, StretchEncoder, csv};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
@@ -32,78 +29,6 @@ use crate::scan::{Rows, Sink};
 
 /// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
 pub const SMALL_PART_BYTES: usize = 16 * 1024 * 1024;
-
-/// Rejected lines of a part that stay in memory, in bytes.
-const SMALL_REJECTS_BYTES: usize = 1024 * 1024;
-
-/// How JSON Lines are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not.
-    None,
-    /// As gzip, a member for each stretch.
-    Gzip,
-    /// As zstd, a frame for each stretch.
-    Zstd,
-}
-
-/// The format of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Apache Parquet.
-    Parquet,
-    /// CSV with a header.
-    Csv {
-        /// Whether cells that a spreadsheet would run are made harmless.
-        excel_safe: bool,
-    },
-    /// The lines themselves.
-    JsonLines(Compression),
-    /// An Arrow IPC file.
-    ArrowIpc,
-}
-
-/// A stretch of JSON Lines being compressed.
-pub enum Encoder<W: Write> {
-    /// Not compressed.
-    Plain(W),
-    /// As a gzip member.
-    Gzip(GzEncoder<W>),
-    /// As a zstd frame.
-    Zstd(zstd::Encoder<'static, W>),
-}
-
-impl<W: Write> Encoder<W> {
-    pub(crate) fn new(output: W, compression: Compression) -> Result<Self> {
-        Ok(match compression {
-            Compression::None => Self::Plain(output),
-            Compression::Gzip => Self::Gzip(GzEncoder::new(output, flate2::Compression::default())),
-            Compression::Zstd => Self::Zstd(
-                zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL)
-                    .map_err(Error::encode)?,
-            ),
-        })
-    }
-
-    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
-        match self {
-            Self::Plain(output) => output.write_all(bytes),
-            Self::Gzip(encoder) => encoder.write_all(bytes),
-            Self::Zstd(encoder) => encoder.write_all(bytes),
-        }
-        .map_err(Error::encode)
-    }
-
-    /// Ends the member or frame.
-    pub(crate) fn finish(self) -> Result<W> {
-        match self {
-            Self::Plain(output) => Ok(output),
-            Self::Gzip(encoder) => encoder.finish(),
-            Self::Zstd(encoder) => encoder.finish(),
-        }
-        .map_err(Error::encode)
-    }
-}
 
 /// What a part holds.
 enum Content {
@@ -155,6 +80,7 @@ impl Kept {
 
 /// All that one source adds to an output.
 pub struct Part {
+    schema: Arc<Schema>,
     content: Content,
     rejects: Spool,
     path: Option<PathBuf>,
@@ -189,11 +115,10 @@ impl Part {
             (Content::Bytes(spool), _) => spool.spill().map_err(Error::encode)?,
             (Content::Batches { batches, .. }, Some(path)) if !batches.is_empty() => {
                 let hidden = HiddenFile::create(path).map_err(Error::encode)?;
-                let mut writer = ipc_writer(&hidden, &batches[0].schema())?;
-                for batch in batches.iter() {
-                    writer.write(batch).map_err(Error::encode)?;
-                }
-                writer.finish().map_err(Error::encode)?;
+                let out = BufWriter::new(&hidden.file);
+                let mut stretch = StretchEncoder::new(out, Format::ArrowIpc, &self.schema)?;
+                batches.iter().try_for_each(|batch| stretch.write(batch))?;
+                stretch.finish()?.flush().map_err(Error::encode)?;
                 self.content = Content::Spilled(hidden);
             }
             _ => {}
@@ -234,7 +159,8 @@ impl Part {
             Kept::Bytes => Content::Bytes(Spool::open(path).map_err(Error::encode)?),
             Kept::Compressed => Content::Compressed(hidden()?),
         };
-        Ok(Self { content, rejects: Spool::new(None, 0), path: None })
+        let (schema, rejects) = (Schema::new(Vec::new()), Spool::new(None, 0));
+        Ok(Self { schema, content, rejects, path: None })
     }
 
     /// Copies the rejected lines to `out`.
@@ -262,9 +188,7 @@ pub struct PartWriter {
 
 enum Writing {
     Content(Content),
-    Parquet(Box<ParquetWriter<File>>, HiddenFile),
-    Ipc(Box<IpcWriter>, HiddenFile),
-    Compressed(Box<Encoder<File>>, HiddenFile),
+    Stretch(StretchEncoder<BufWriter<File>>, HiddenFile),
 }
 
 impl PartWriter {
@@ -303,20 +227,16 @@ impl PartWriter {
     pub fn finish(self) -> Result<Part> {
         let content = match self.content {
             Writing::Content(content) => content,
-            Writing::Parquet(writer, hidden) => {
-                writer.finish()?;
-                Content::Parquet(hidden)
-            }
-            Writing::Ipc(mut writer, hidden) => {
-                writer.finish().map_err(Error::encode)?;
-                Content::Spilled(hidden)
-            }
-            Writing::Compressed(encoder, hidden) => {
-                encoder.finish()?;
-                Content::Compressed(hidden)
+            Writing::Stretch(stretch, hidden) => {
+                stretch.finish()?.flush().map_err(Error::encode)?;
+                match self.format {
+                    Format::Parquet => Content::Parquet(hidden),
+                    Format::ArrowIpc => Content::Spilled(hidden),
+                    _ => Content::Compressed(hidden),
+                }
             }
         };
-        Ok(Part { content, rejects: self.rejects, path: self.path })
+        Ok(Part { schema: self.schema, content, rejects: self.rejects, path: self.path })
     }
 
     fn batch(&mut self, batch: RecordBatch) -> Result<()> {
@@ -337,41 +257,33 @@ impl PartWriter {
                 }
                 Ok(())
             }
-            Writing::Parquet(writer, _) => writer.write(&batch),
-            Writing::Ipc(writer, _) => writer.write(&batch).map_err(Error::encode),
+            Writing::Stretch(stretch, _) => stretch.write(&batch),
             _ => Ok(()),
         }
     }
 
-    /// Turns to a hidden file: the rows are more than a small part's.
+    /// Turns to a hidden file, encoded here, beside other workers: the rows are more than a small
+    /// part's.
     fn outgrow_batches(&mut self) -> Result<()> {
-        let outgrown = Writing::Content(Content::Outgrown);
-        let Writing::Content(Content::Batches { batches, .. }) =
-            std::mem::replace(&mut self.content, outgrown)
-        else {
-            return Ok(());
-        };
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let hidden = HiddenFile::create(path).map_err(Error::encode)?;
-        if self.format == Format::ArrowIpc {
-            // Its output takes rows as they are.
-            let mut writer = ipc_writer(&hidden, self.schema.arrow())?;
-            for batch in &batches {
-                writer.write(batch).map_err(Error::encode)?;
-            }
-            self.content = Writing::Ipc(Box::new(writer), hidden);
-            return Ok(());
+        if let Writing::Content(Content::Batches { batches, .. }) = self.outgrow()?
+            && let Writing::Stretch(stretch, _) = &mut self.content
+        {
+            batches.iter().try_for_each(|batch| stretch.write(batch))?;
         }
-        // Parquet is encoded here, beside other workers.
-        let file = hidden.file.try_clone().map_err(Error::encode)?;
-        let mut writer = ParquetWriter::new(file, self.schema.clone(), &[])?;
-        for batch in &batches {
-            writer.write(batch)?;
-        }
-        self.content = Writing::Parquet(Box::new(writer), hidden);
         Ok(())
+    }
+
+    /// Turns to a hidden file, if there is a place for one; what was in memory.
+    fn outgrow(&mut self) -> Result<Writing> {
+        let grown = match &self.path {
+            Some(path) => {
+                let hidden = HiddenFile::create(path).map_err(Error::encode)?;
+                let file = BufWriter::new(hidden.file.try_clone().map_err(Error::encode)?);
+                Writing::Stretch(StretchEncoder::new(file, self.format, &self.schema)?, hidden)
+            }
+            None => Writing::Content(Content::Outgrown),
+        };
+        Ok(std::mem::replace(&mut self.content, grown))
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
@@ -384,37 +296,24 @@ impl PartWriter {
                 }
                 spool.write_all(bytes).map_err(Error::encode)
             }
-            Writing::Compressed(encoder, _) => encoder.write_all(bytes),
+            Writing::Stretch(stretch, _) => stretch.text(bytes),
             _ => Ok(()),
         }
     }
 
     /// Turns to a hidden file of compressed lines.
     fn outgrow_lines(&mut self, bytes: &[u8]) -> Result<()> {
-        let outgrown = Writing::Content(Content::Outgrown);
-        let content = std::mem::replace(&mut self.content, outgrown);
-        let (Some(path), Format::JsonLines(compression)) = (&self.path, self.format) else {
-            return Ok(());
-        };
-        let hidden = HiddenFile::create(path).map_err(Error::encode)?;
-        let mut encoder =
-            Encoder::new(hidden.file.try_clone().map_err(Error::encode)?, compression)?;
-        if let Writing::Content(Content::Bytes(mut spool)) = content {
+        let content = self.outgrow()?;
+        if let (Writing::Content(Content::Bytes(mut spool)), Writing::Stretch(stretch, _)) =
+            (content, &mut self.content)
+        {
             let mut lines = Vec::with_capacity(spool.memory_bytes());
             spool.copy_to(&mut lines).map_err(Error::encode)?;
-            encoder.write_all(&lines)?;
+            stretch.text(&lines)?;
+            stretch.text(bytes)?;
         }
-        encoder.write_all(bytes)?;
-        self.content = Writing::Compressed(Box::new(encoder), hidden);
         Ok(())
     }
-}
-
-type IpcWriter = FileWriter<BufWriter<File>>;
-
-fn ipc_writer(hidden: &HiddenFile, schema: &arrow_schema::Schema) -> Result<IpcWriter> {
-    let file = hidden.file.try_clone().map_err(Error::encode)?;
-    FileWriter::try_new_buffered(file, schema).map_err(Error::encode)
 }
 
 /// Bytes that the rows of a batch take. Spare room is not counted: it depends on how the batch came

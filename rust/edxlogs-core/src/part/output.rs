@@ -1,18 +1,19 @@
 //! The output that parts are appended to, in the order of their sources.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{BufReader, BufWriter, Cursor, Read, Seek, Write};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
 use arrow_select::concat::concat_batches;
+use bytes::Bytes;
 use parquet::file::reader::ChunkReader;
 
-use super::{Compression, Content, Encoder, Format, Part, SMALL_PART_BYTES};
-use crate::encode::csv;
+use super::{Content, Part, SMALL_PART_BYTES};
 use crate::encode::parquet::ParquetWriter;
+use crate::encode::{Compression, Encoder, Format, csv};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
@@ -88,9 +89,7 @@ impl Output {
             }
             Content::Spilled(hidden) => {
                 let file = hidden.file.try_clone().map_err(Error::encode)?;
-                for batch in FileReader::try_new_buffered(file, None).map_err(Error::encode)? {
-                    self.batch(batch.map_err(Error::encode)?)?;
-                }
+                self.ipc(BufReader::new(file))?;
             }
             Content::Parquet(hidden) => self.row_groups(&hidden.file)?,
             Content::Bytes(spool) => match &mut self.writer {
@@ -109,6 +108,30 @@ impl Output {
                 }
             }
             Content::Outgrown => {}
+        }
+        Ok(())
+    }
+
+    /// Appends a stretch of rows, as `StretchEncoder` made it in the format of this output.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn stretch(&mut self, encoded: Vec<u8>) -> Result<()> {
+        self.end_member()?;
+        match &mut self.writer {
+            Writer::Parquet(writer) => writer.copy(&Bytes::from(encoded)),
+            Writer::Ipc { .. } => self.ipc(Cursor::new(encoded)),
+            Writer::Bytes(out) | Writer::Lines { out: Some(out), .. } => {
+                out.write_all(&encoded).map_err(Error::encode)
+            }
+            Writer::Lines { .. } => Err(Error::internal("the output is gone")),
+        }
+    }
+
+    /// Takes the batches of an Arrow IPC file.
+    fn ipc(&mut self, file: impl Read + Seek) -> Result<()> {
+        for batch in FileReader::try_new(file, None).map_err(Error::encode)? {
+            self.batch(batch.map_err(Error::encode)?)?;
         }
         Ok(())
     }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use parquet::file::metadata::ParquetMetaDataReader;
 
+use super::Output;
 use super::dataset::digest;
-use super::{Compression, Format, Output};
 use crate::encode::parquet::schema_of;
+use crate::encode::{Compression, Format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::create_private;
 use crate::frame::types::Schema;

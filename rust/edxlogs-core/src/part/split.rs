@@ -20,10 +20,10 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
-use super::spool::Spool;
-use super::{Format, SMALL_REJECTS_BYTES, used_bytes};
-use crate::encode::csv;
+use super::spool::{SMALL_REJECTS_BYTES, Spool};
+use super::used_bytes;
 use crate::encode::parquet::{Columns, RowGroup, file_of};
+use crate::encode::{Format, csv};
 use crate::error::{Error, Result};
 use crate::file::create_private;
 use crate::frame::rejects::Rejects;

@@ -5,6 +5,12 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::file::create_private;
+use crate::frame::counts::Reason;
+use crate::frame::rejects::push_reject;
+use crate::frame::source::SourceInfo;
+
+/// Rejected lines of a part, or of a stretch of a table, that stay in memory, in bytes.
+pub(crate) const SMALL_REJECTS_BYTES: usize = 1024 * 1024;
 
 /// A file that is deleted when it is dropped, unless it is kept.
 #[derive(Debug)]
@@ -178,5 +184,55 @@ impl Write for Spool {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Rejected rows of a stretch of a table, as a rejects file holds them. Every other byte may be a
+/// row that is rejected, so what there are many of does not stay in memory.
+pub struct RejectedRows {
+    source: SourceInfo,
+    spool: Option<Spool>,
+    scratch: Vec<u8>,
+    failed: Option<io::Error>,
+}
+
+impl RejectedRows {
+    /// None so far, of a stretch that begins at that byte; beside `path`, if they are wanted, what
+    /// memory is not to hold.
+    pub fn new(source: &SourceInfo, path: Option<&Path>, offset: u64) -> Self {
+        let spool = path.map(|path| {
+            let mut hidden = path.as_os_str().to_owned();
+            hidden.push(format!(".{offset}"));
+            Spool::nameless(Some(hidden.into()), SMALL_REJECTS_BYTES)
+        });
+        Self { source: source.clone(), spool, scratch: Vec::new(), failed: None }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: &[u8], line: u64, byte: u64, reason: Reason) {
+        let Some(spool) = &mut self.spool else {
+            return;
+        };
+        self.scratch.clear();
+        push_reject(&self.source, line, byte, reason, row, None, &mut self.scratch);
+        if let Err(error) = spool.write_all(&self.scratch) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Whether there are none to be kept.
+    pub fn is_empty(&self) -> bool {
+        self.failed.is_none() && self.spool.as_ref().is_none_or(Spool::is_empty)
+    }
+
+    /// Copies them to `out`.
+    ///
+    /// # Errors
+    /// Those of writing, here or before.
+    pub fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.spool.as_mut().map_or(Ok(()), |spool| spool.copy_to(out))
     }
 }
