@@ -309,7 +309,7 @@ def convert(
         table: tables; None means all.
         site: prod, edge, …; None means all.
         known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
-        format: `parquet`, `csv`, `jsonl`, `jsonl.gz` or `jsonl.zst`.
+        format: `parquet`, `csv`, `jsonl`, `jsonl.gz`, `jsonl.zst` or `arrow`.
         csv_excel_safe: make cells of CSV harmless that a spreadsheet would run.
         layout: `table`, a dataset a table; or `course`, a folder a course.
         expand: `studentmodule` for columns of its state, `ora` for a table that joins those of

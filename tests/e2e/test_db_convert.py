@@ -265,6 +265,17 @@ def test_csv_and_json_lines_hold_the_same_rows(packages: Packages, tmp_path: Pat
                         assert same or (name == "csv" and mine[column] == str(value))
 
 
+def test_arrow_holds_the_same_tables(packages: Packages, tmp_path: Path) -> None:
+    choice = ("--table", "student_courseenrollment", "--table", "wiki_articlerevision")
+    convert(packages.plain, tmp_path, *choice)
+    parquet = {key: table_of(path) for key, path in outputs(tmp_path).items()}
+    convert(packages.plain, tmp_path, *choice, "--format", "arrow", "--overwrite")
+    for key, path in outputs(tmp_path).items():
+        assert path.suffix == ".arrow"
+        with pa.OSFile(str(path)) as file:
+            assert pa.ipc.open_file(file).read_all() == parquet[key]
+
+
 def test_failed_exports_and_unknown_names_are_told(packages: Packages, tmp_path: Path) -> None:
     done = convert(packages.plain, tmp_path)
     said = done.stderr.splitlines()

@@ -40,3 +40,19 @@ def test_memory_is_bounded(tmp_path: Path, megabytes: int) -> None:
     done, peak = run_measured(*words, cwd=tmp_path, seconds=300)
     assert done.code == 0, done.stderr
     assert peak < 400 * MEGABYTE
+
+
+def test_memory_does_not_depend_on_how_many_rows_are_rejected(tmp_path: Path) -> None:
+    table = tables()["auth_user"]
+    course = make_package.COURSES[0]
+    header, row, *_ = make_package.tab_lines(table, make_package.rows(table, course, 2, 7), None)
+    lines = b"x\n" * (8 * MEGABYTE)
+    name = make_package.file_name(table, course, "prod")
+    make_package.write(tmp_path / NAME, [(name, iter([header, row, lines, row]))])
+    words = ("db", "convert", NAME, "-o", "out", "--threads", "2", "-q")
+    done, peak = run_measured(*words, "--rejects", "bad", cwd=tmp_path, seconds=300)
+    assert done.code == 0, done.stderr
+    assert peak < 400 * MEGABYTE
+    with (tmp_path / "bad").open("rb") as bad:
+        assert sum(line == b"x\n" for line in bad) == 8 * MEGABYTE
+    assert {path.name for path in tmp_path.iterdir()} == {NAME, "out", "bad"}

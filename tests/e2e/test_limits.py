@@ -50,6 +50,19 @@ def test_a_line_of_200_mb_without_an_end(tmp_path: Path) -> None:
     assert peak < _TIGHT
 
 
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_memory_does_not_depend_on_how_many_lines_are_rejected(
+    tmp_path: Path, threads: str
+) -> None:
+    (tmp_path / "a.log").write_bytes(event(0) + b"x\n" * (8 * MB) + event(1))
+    words = ("filter", "a.log", "-o", "out.csv", "--rejects", "bad.txt", "--threads", threads)
+    done, peak = run_measured(*words, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    with (tmp_path / "bad.txt").open("rb") as bad:
+        assert sum(line == b"x\n" for line in bad) == 8 * MB
+    assert peak < _BOUND
+
+
 @pytest.mark.parametrize("byte", [b"\0", b" ", b"{", b"\n", b'"'])
 def test_a_gzip_that_expands_a_thousandfold(tmp_path: Path, byte: bytes) -> None:
     data = _members(byte * 10 * MB, 30)

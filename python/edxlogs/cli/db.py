@@ -76,7 +76,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
 @click.option(
     "--format",
     "format",
-    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst"]),
+    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]),
     default="parquet",
     show_default=True,
     help="What the tables are written as.",

@@ -49,7 +49,7 @@ class TableRun:
         packages: in the order of the account.
         choice: which files.
         folder: where the tables go.
-        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
         course_first: whether a course's folder holds those of the tables.
         workers: threads.
         keep_rejects: whether rejected rows are kept.

@@ -36,7 +36,7 @@ from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
 from edxlogs.watching import Watcher, followed
 
-FORMATS = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst")
+FORMATS = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
 
