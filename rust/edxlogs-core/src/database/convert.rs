@@ -14,7 +14,7 @@ use crate::database::builder::TableBuilder;
 use crate::database::csv::CsvReader;
 use crate::database::forum::ForumReader;
 use crate::database::structure;
-use crate::database::tab::{Layout, TabReader};
+use crate::database::tab::{self, TabReader};
 use crate::database::{Dialect, MAX_ROW_BYTES, STRETCH_BYTES, Table};
 use crate::encode::{Format, StretchEncoder};
 use crate::error::{Error, ErrorKind, Result};
@@ -204,7 +204,7 @@ impl Run<'_, '_> {
             let why = "its header is too long; it is no table of a package";
             return Err(Error::new(ErrorKind::Format(why.to_owned())));
         }
-        let layout = Layout::new(table, first.bytes())?;
+        let layout = tab::layout(table, first.bytes())?;
         *stats = layout.stats();
         stats.misfits = vec![0; table.columns.len()];
         let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);

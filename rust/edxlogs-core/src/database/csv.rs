@@ -9,7 +9,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::database::builder::TableBuilder;
-use crate::database::tab::{Layout, Target, push_text, without_nul};
+use crate::database::layout::{Layout, Target};
+use crate::database::tab::{push_text, without_nul};
 use crate::database::{MAX_ROW_BYTES, Table};
 use crate::error::Result;
 use crate::frame::counts::{Reason, TableStats};
@@ -189,12 +190,12 @@ impl<'t> CsvReader<'t> {
             return Ok(());
         }
         self.row += 1;
-        if fields.ends.len() != layout.fields().len() {
+        if fields.ends.len() != layout.fields.len() {
             self.reject(row, Reason::Fields);
             return Ok(());
         }
         self.stats.rows += 1;
-        for (field, target) in fields.iter().zip(layout.fields()) {
+        for (field, target) in fields.iter().zip(&layout.fields) {
             let text = String::from_utf8_lossy(field);
             self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
             match target {
@@ -214,7 +215,7 @@ impl<'t> CsvReader<'t> {
                 }
             }
         }
-        for &column in layout.missing() {
+        for &column in &layout.missing {
             self.builder.push(column, Value::Null);
         }
         self.stats.rows_written += 1;

@@ -13,6 +13,7 @@ pub mod builder;
 pub mod convert;
 pub mod csv;
 pub mod forum;
+pub mod layout;
 pub mod ora;
 pub mod structure;
 pub mod tab;
