@@ -211,24 +211,24 @@ fn counts<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
     ] {
         counts.set_item(name, count)?;
     }
-    counts.set_item("reasons", named(py, Reason::ALL, Reason::as_str, &stats.reasons)?)?;
-    counts.set_item("mends", named(py, Mend::ALL, Mend::as_str, &stats.mends)?)?;
-    counts.set_item("odd", named(py, Odd::ALL, Odd::as_str, &stats.odd)?)?;
+    let names = Reason::ALL.iter().map(|one| one.as_str());
+    counts.set_item("reasons", named(py, names, &stats.reasons)?)?;
+    let names = Mend::ALL.iter().map(|one| one.as_str());
+    counts.set_item("mends", named(py, names, &stats.mends)?)?;
+    let names = Odd::ALL.iter().map(|one| one.as_str());
+    counts.set_item("odd", named(py, names, &stats.odd)?)?;
     Ok(counts)
 }
 
 /// The counts that are not 0, by name.
-fn named<'py, T: Copy>(
+pub fn named<'py, 'n>(
     py: Python<'py>,
-    items: &[T],
-    name: fn(T) -> &'static str,
+    names: impl Iterator<Item = &'n str>,
     counts: &[u64],
 ) -> PyResult<Bound<'py, PyDict>> {
     let named = PyDict::new(py);
-    for (&item, &count) in items.iter().zip(counts) {
-        if count > 0 {
-            named.set_item(name(item), count)?;
-        }
+    for (name, &count) in names.zip(counts).filter(|&(_, &count)| count > 0) {
+        named.set_item(name, count)?;
     }
     Ok(named)
 }

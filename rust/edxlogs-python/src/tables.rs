@@ -19,7 +19,7 @@ use pyo3::types::PyDict;
 
 use crate::errors::{config, to_python};
 use crate::query::format;
-use crate::scan::Control;
+use crate::scan::{Control, named};
 use crate::source::Input;
 use crate::stream::{BatchSender, BatchWriter};
 
@@ -280,26 +280,15 @@ fn counts<'py>(
     ] {
         counts.set_item(name, count)?;
     }
-    let reasons = Reason::ALL.iter().map(|reason| reason.as_str()).zip(stats.rejected);
-    counts.set_item("reasons", named(py, reasons)?)?;
+    let names = Reason::ALL.iter().map(|reason| reason.as_str());
+    counts.set_item("reasons", named(py, names, &stats.rejected)?)?;
     let names = table.columns.iter().map(|column| column.name.as_str());
-    counts.set_item("misfits", named(py, names.zip(stats.misfits.iter().copied()))?)?;
+    counts.set_item("misfits", named(py, names, &stats.misfits)?)?;
     counts.set_item("literals", stats.literals)?;
     counts.set_item("unknown_columns", &stats.unknown_columns)?;
     counts.set_item("missing_columns", &stats.missing_columns)?;
-    let courses = stats.courses.iter().map(|(course, rows)| (course.as_str(), *rows));
-    counts.set_item("courses", named(py, courses)?)?;
+    let (courses, rows): (Vec<&str>, Vec<u64>) =
+        stats.courses.iter().map(|(course, rows)| (course.as_str(), *rows)).unzip();
+    counts.set_item("courses", named(py, courses.into_iter(), &rows)?)?;
     Ok(counts)
-}
-
-/// The counts that are not 0, by name.
-fn named<'py, 'n>(
-    py: Python<'py>,
-    counts: impl Iterator<Item = (&'n str, u64)>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let named = PyDict::new(py);
-    for (name, count) in counts.filter(|&(_, count)| count > 0) {
-        named.set_item(name, count)?;
-    }
-    Ok(named)
 }
