@@ -24,7 +24,8 @@ def command(job: Path, *, quiet: bool) -> int:
     """Bring the datasets of a job file up to date, in one pass over the logs.
 
     Each source is read once, however many datasets want its events, and one that is done for all of
-    them is not opened. The last line tells in one sentence how it ended.
+    them is not opened. A job can fetch packages and convert tables before. The last line tells in
+    one sentence how it ended.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.job import read_job, run
