@@ -11,8 +11,11 @@
 #   make docs       pages that follow from the code
 #   make clean      remove all that was made
 #
-# Tests run against the wheel as it is released, in a virtual environment of its own.
+# The demo, the tests and the checks share one quick build (`profile.dev` of Cargo.toml), in a virtual
+# environment of its own; `make bench` takes the wheel as it is released, and so do the others with
+# PROFILE=release.
 
+PROFILE := dev
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 BENCH_VENV := .venv-bench
@@ -20,7 +23,7 @@ BENCH_VENV := .venv-bench
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 
 TOOLS := $(VENV)/.tools
-WHEEL := $(VENV)/.wheel
+WHEEL := $(VENV)/.wheel-$(PROFILE)
 SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 	$(shell find rust python -not -name '__pycache__' -not -name '*.pyc' -not -name '*.so')
 
@@ -53,7 +56,7 @@ lint: needs-rust $(WHEEL)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest edxlogs._core --mypy-config-file pyproject.toml
 
-bench: needs-rust needs-gpg $(WHEEL) $(BENCH_VENV)/.tools
+bench: needs-rust needs-gpg $(VENV)/.wheel-release $(BENCH_VENV)/.tools
 	$(PYTHON) benches/end_to_end.py
 	$(PYTHON) benches/sync.py
 	$(PYTHON) benches/s3.py
@@ -79,9 +82,9 @@ clean:
 		.ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(WHEEL): $(SOURCES) $(TOOLS)
-	rm -f dist/*.whl
-	$(VENV)/bin/maturin build --release --locked --interpreter $(PYTHON) --out dist
+$(VENV)/.wheel-%: $(SOURCES) $(TOOLS)
+	rm -f dist/*.whl $(VENV)/.wheel-*
+	$(VENV)/bin/maturin build --profile $* --locked --interpreter $(PYTHON) --out dist
 	$(PYTHON) -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	touch $@
 
