@@ -1,9 +1,10 @@
 //! The header of a table's file: which field is which column.
 
-use crate::database::Table;
+use crate::database::{Derived, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::counts::TableStats;
 use crate::frame::types::ColumnType;
+use crate::json::path::{Paths, Step};
 
 /// What a field of a row is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +22,39 @@ pub struct Layout<'t> {
     pub(super) fields: Vec<Target>,
     /// Columns of the table that no field is.
     pub(super) missing: Vec<usize>,
+    /// Columns that are taken out of others.
+    pub(super) taken: Vec<Taken<'t>>,
     /// The column of the course id, if there is one.
     pub(super) course: Option<usize>,
     /// Whether values are written as Python's bytes literals.
     pub(super) literals: bool,
     /// Bytes of the header, its LF included.
     pub header_bytes: usize,
+}
+
+/// What is taken out of one column, each time in one walk.
+#[derive(Debug)]
+pub(super) struct Taken<'t> {
+    pub source: usize,
+    /// The columns, and the numbers of their paths.
+    pub columns: Vec<(&'t Derived, usize)>,
+    pub paths: Paths,
+}
+
+impl<'t> Taken<'t> {
+    fn of(table: &'t Table) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for derived in &table.derived {
+            let source = derived.source;
+            let at = all.iter().position(|taken| taken.source == source).unwrap_or_else(|| {
+                all.push(Self { source, columns: Vec::new(), paths: Paths::default() });
+                all.len() - 1
+            });
+            let number = all[at].paths.add(derived.path.iter().map(|key| Step::Key(key)));
+            all[at].columns.push((derived, number));
+        }
+        all
+    }
 }
 
 impl<'t> Layout<'t> {
@@ -69,7 +97,8 @@ impl<'t> Layout<'t> {
             !has(table.derived.iter().find(|d| d.column == column).map_or(column, |d| d.source))
         };
         let missing = (0..table.columns.len()).filter(is_missing).collect();
-        Ok(Self { table, fields, missing, course, literals: false, header_bytes: 0 })
+        let taken = Taken::of(table);
+        Ok(Self { table, fields, missing, taken, course, literals: false, header_bytes: 0 })
     }
 
     /// What the header says for the account.

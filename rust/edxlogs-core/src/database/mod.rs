@@ -110,11 +110,6 @@ impl Table {
         self.columns.iter().position(|column| column.name == COURSE_COLUMN)
     }
 
-    /// Columns that are taken out of that one.
-    pub fn derived_from(&self, source: usize) -> impl Iterator<Item = &Derived> {
-        self.derived.iter().filter(move |derived| derived.source == source)
-    }
-
     /// The place of the column that a header names.
     pub fn position(&self, header: &str) -> Option<usize> {
         let own = &self.columns[..self.columns.len() - self.derived.len()];

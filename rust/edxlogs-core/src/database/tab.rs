@@ -19,7 +19,7 @@ use self::escapes::{
 };
 use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
 use crate::database::builder::TableBuilder;
-use crate::database::layout::{Layout, Target};
+use crate::database::layout::{Layout, Taken, Target};
 use crate::database::{Derived, Dialect, Table};
 use crate::error::Result;
 use crate::frame::builder::{ColumnBuilder, Push};
@@ -28,11 +28,10 @@ use crate::frame::source::SourceInfo;
 use crate::frame::types::{ColumnType, Value};
 use crate::frame::value::{self, NoValue};
 use crate::input::lines::LineBatch;
-use crate::json::path::{Step, find};
 use crate::json::plain::is_container;
 use crate::json::quotes::Quotes;
-use crate::json::scanner::Kind;
-use crate::json::text::{decode, whole_value};
+use crate::json::scanner::{Kind, Span};
+use crate::json::text::decode;
 use crate::part::spool::RejectedRows;
 
 mod escapes;
@@ -127,8 +126,8 @@ impl<'t> TabReader<'t> {
         let layout = self.layout;
         for (at, target) in layout.fields.iter().enumerate() {
             if let Target::Column(column, column_type) = *target {
-                for derived in layout.table.derived_from(column) {
-                    self.derived(rows.column(at), derived, texts);
+                for taken in layout.taken.iter().filter(|taken| taken.source == column) {
+                    self.taken(rows.column(at), taken, texts);
                 }
                 self.column(rows.column(at), column, column_type, texts);
             }
@@ -169,20 +168,24 @@ impl<'t> TabReader<'t> {
     }
 
     /// Reads what is taken out of the fields of a column.
-    fn derived(
+    fn taken(
         &mut self,
         fields: impl Iterator<Item = Field>,
-        derived: &Derived,
+        taken: &Taken<'_>,
         texts: &mut Texts<'_>,
     ) {
         // What is odd in them is counted with their own column.
         let odd = texts.odd;
+        let mut found = Vec::new();
         for (row, field) in fields.enumerate() {
-            let text = texts.of(field);
-            let found = text.as_ref().and_then(|text| derive(derived, text));
-            let Derived { column, column_type, .. } = *derived;
-            let value = self.misfits.value(found.as_deref(), row, column, column_type);
-            self.builder.push(column, value);
+            let text = texts.of(field).unwrap_or_default();
+            taken.paths.find_in_whole(text.as_bytes(), &mut found);
+            for &(derived, number) in &taken.columns {
+                let Derived { column, column_type, .. } = *derived;
+                let text = written(&text, found[number], column_type);
+                let value = self.misfits.value(text.as_deref(), row, column, column_type);
+                self.builder.push(column, value);
+            }
         }
         texts.odd = odd;
     }
@@ -385,14 +388,11 @@ impl<'b> Texts<'b> {
     }
 }
 
-/// What stands at a path in the JSON of another column; `None` for null.
-fn derive<'j>(derived: &Derived, json: &'j str) -> Option<Cow<'j, str>> {
-    let steps = derived.path.iter().map(|step| Step::Key(step));
-    let whole = whole_value(json.as_bytes()).ok().map(|(span, _)| span);
-    let span = whole.and_then(|whole| find(json.as_bytes(), whole, steps))?;
+/// A value of JSON as a column of that type reads it; `None` for null.
+fn written(json: &str, span: Span, column_type: ColumnType) -> Option<Cow<'_, str>> {
     match span.kind {
-        Kind::Null => None,
-        Kind::String if derived.column_type != ColumnType::Json => Some(decode(json, span)),
+        Kind::Absent | Kind::Null => None,
+        Kind::String if column_type != ColumnType::Json => Some(decode(json, span)),
         Kind::String => Some(Cow::Borrowed(&json[span.start - 1..=span.end])),
         _ => Some(Cow::Borrowed(&json[span.start..span.end])),
     }

@@ -102,16 +102,35 @@ impl Paths {
     /// The value at each path inside `value`, as [`find`] gives it, by the numbers of the paths:
     /// absent where there is none.
     pub fn find_all(&self, text: &[u8], value: Span, found: &mut Vec<Span>) {
-        found.clear();
-        found.resize(self.len, Span::default());
-        let is_container = matches!(value.kind, Kind::Object | Kind::Array);
-        if is_container
-            && self.root.walk(text, &mut Scanner::new(text, value.start), found).is_err()
-        {
-            found.fill(Span::default());
+        if matches!(value.kind, Kind::Object | Kind::Array) {
+            self.walk(&mut Scanner::new(text, value.start), found, |_| true);
+        } else {
+            found.clear();
+            found.resize(self.len, Span::default());
         }
         if let Some(number) = self.root.end {
             found[number] = value;
+        }
+    }
+
+    /// The same of a text that is one value and nothing else, which is checked on the way: all are
+    /// absent where it is not.
+    pub fn find_in_whole(&self, text: &[u8], found: &mut Vec<Span>) {
+        let mut scanner = Scanner::new(text, 0);
+        scanner.space();
+        self.walk(&mut scanner, found, Scanner::at_end);
+    }
+
+    fn walk<'t>(
+        &self,
+        scanner: &mut Scanner<'t>,
+        found: &mut Vec<Span>,
+        is_right: impl FnOnce(&mut Scanner<'t>) -> bool,
+    ) {
+        found.clear();
+        found.resize(self.len, Span::default());
+        if self.root.walk(scanner, found).is_err() || !is_right(scanner) {
+            found.fill(Span::default());
         }
     }
 }
@@ -127,13 +146,8 @@ fn child<S>(branches: &mut Vec<(S, Branch)>, is_it: impl Fn(&S) -> bool, step: S
 
 impl Branch {
     /// Walks the value that starts at the next byte, which it consumes.
-    fn walk(
-        &self,
-        text: &[u8],
-        scanner: &mut Scanner<'_>,
-        found: &mut [Span],
-    ) -> Result<(), Fault> {
-        let start = scanner.position();
+    fn walk(&self, scanner: &mut Scanner<'_>, found: &mut [Span]) -> Result<(), Fault> {
+        let (text, start) = (scanner.text(), scanner.position());
         let kind = match scanner.byte()? {
             b'{' if !self.keys.is_empty() => {
                 scanner.object(|scanner, key| {
@@ -141,7 +155,7 @@ impl Branch {
                         Some((_, branch)) => {
                             // What an earlier key of that name led to does not count.
                             branch.forget(found);
-                            branch.walk(text, scanner, found)
+                            branch.walk(scanner, found)
                         }
                         None => scanner.value().map(drop),
                     }
@@ -151,7 +165,7 @@ impl Branch {
             b'[' if !self.items.is_empty() => {
                 scanner.array(|scanner, at| {
                     match self.items.iter().find(|(item, _)| *item == at) {
-                        Some((_, branch)) => branch.walk(text, scanner, found),
+                        Some((_, branch)) => branch.walk(scanner, found),
                         None => scanner.value().map(drop),
                     }
                 })?;
@@ -251,6 +265,11 @@ mod tests {
                 let expected = find(text, whole, path.iter().copied()).unwrap_or_default();
                 prop_assert_eq!(found[number], expected, "{:?}", path);
             }
+            let mut in_whole = Vec::new();
+            tree.find_in_whole(text, &mut in_whole);
+            prop_assert_eq!(&in_whole, &found);
+            tree.find_in_whole(&text[..text.len() - 1], &mut in_whole);
+            prop_assert!(in_whole.iter().all(|span| !span.is_present()));
         }
     }
 }

@@ -101,6 +101,11 @@ impl<'a> Scanner<'a> {
         Self { text, at, depth: 0, odd: Oddities::default() }
     }
 
+    /// The text that it walks.
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
     /// The byte offset of the next unread byte.
     pub fn position(&self) -> usize {
         self.at
