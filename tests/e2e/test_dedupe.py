@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ def test_killed_while_it_grows(tmp_path: Path, logs: Path) -> None:
     watched.mkdir()
     assert _dataset(watched, logs, *NAMES) == 0
     whole = (logs / FIRST).read_bytes()
-    for at in range(3, 60, 8):
+    for at in range(3, 160, 14):
         cwd = tmp_path / str(at)
         cwd.mkdir()
         (logs / FIRST).write_bytes(whole)
@@ -288,7 +289,10 @@ def test_one_file_goes_on_after_another_release(tmp_path: Path, logs: Path) -> N
     assert run(*arguments, cwd=tmp_path, kill_at=heads[4] + 1)[0] < 0
     (logs / FIRST).write_bytes(pack(events(30, first=10) + events(20, first=100)))
     # Broken off once more, when what was released again is done, and those after it are not.
-    assert run(*arguments, cwd=tmp_path, kill_at=6)[0] < 0
+    shutil.copytree(tmp_path, copy := tmp_path.with_name(f"{tmp_path.name}-copy"))
+    steps = run(*arguments, cwd=copy)[1]
+    heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
+    assert run(*arguments, cwd=tmp_path, kill_at=heads[0] + 1)[0] < 0
     assert run(*arguments, cwd=tmp_path)[0] == 0
     assert _rows(tmp_path / "out.parquet") == [_place(row) for row in _wanted(logs)]
 
