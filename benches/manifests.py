@@ -33,6 +33,7 @@ from typing import Any
 
 from edxlogs.datasets.runs import runs_of
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment
+from edxlogs.store.segments import Runs
 
 ROWS = 7
 
@@ -50,20 +51,19 @@ def an_input(number: int, files: int) -> Input:
     return Input(number, identity, "delivered", ROWS * files, {**account, "counts": counts})
 
 
-def a_file(course: int, name: str, runs: list[tuple[int, int]]) -> DataFile:
+def a_file(course: int, name: str, runs: Runs, rows: int) -> DataFile:
     digest = hashlib.sha256(f"{course} {name}".encode()).hexdigest()
     path = f"course_id=course-v1%3AUnivX%2BCS{course:04}%2B2014/part-{digest[:20]}.parquet"
-    rows = sum(count for _, count in runs)
     return DataFile(path, f"{digest[:20]}.{course}", rows, 1000 * rows, digest, runs)
 
 
 def a_night(commit: int, inputs: int, files: int) -> Segment:
     numbers = range(commit * inputs, (commit + 1) * inputs)
-    runs = [(number, ROWS) for number in numbers]
+    runs = Runs.of([(number, ROWS) for number in numbers])
     return Segment(
         f"2014-{commit:08}",
         inputs=[an_input(number, files) for number in numbers],
-        added=[a_file(course, str(commit), runs) for course in range(files)],
+        added=[a_file(course, str(commit), runs, ROWS * inputs) for course in range(files)],
     )
 
 
@@ -82,8 +82,10 @@ def make(folder: Path, commits: int, inputs: int, files: int, nights: int) -> No
         manifest.commit(segment)
         joined += [file.path for file in segment.added]
         if nights and (commit + 1) % nights == 0:
-            runs = [(number, ROWS) for number in range((commit + 1) * inputs)]
-            added = [a_file(course, f"joined {commit}", runs) for course in range(files)]
+            read = (commit + 1) * inputs
+            runs = Runs.of([(number, ROWS) for number in range(read)])
+            name = f"joined {commit}"
+            added = [a_file(course, name, runs, ROWS * read) for course in range(files)]
             manifest.commit(Segment(f"compact-{commit:08}", added=added, removed=joined))
             joined = [file.path for file in added]
     manifest.close()

@@ -276,3 +276,25 @@ def test_a_report_of_a_run_that_fails_is_not_left(tmp_path: Path) -> None:
     )
     assert done.code == 1
     assert os.listdir(tmp_path) == ["a.log"]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o777])
+@pytest.mark.parametrize("kind", ["file", "dataset"])
+def test_modes_under_any_umask(tmp_path: Path, mask: int, kind: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for org in ("aorg", "borg"):
+        content = events(30) + b"no event\n"
+        (folder / f"{org}-prod-events-2014-10-01.log").write_bytes(content)
+    target = {
+        "file": ("-o", "out/rows.csv"),
+        "dataset": ("-o", "out/rows", "--partition-by", "course_id,date", "--dedupe"),
+    }[kind]
+    (tmp_path / "out").mkdir()
+    words = ("filter", "in", *target, "--rejects", "out/bad", "--report", "out/report.json", "-q")
+    process = start(*words, cwd=tmp_path, umask=mask)
+    assert finish(process).code == 0
+    there = list((tmp_path / "out").rglob("*"))
+    assert len(there) > (2 if kind == "file" else 12)
+    for path in there:
+        assert _mode(path) == (0o700 if path.is_dir() else 0o600), path

@@ -16,6 +16,7 @@ from edxlogs.database.account import RowCounts
 from edxlogs.database.reading import Converted
 from edxlogs.database.research import walk
 from edxlogs.errors import FormatError
+from edxlogs.store import disk
 from edxlogs.text import shown
 
 MOST_BYTES = 8 << 30
@@ -32,13 +33,12 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
     counts = RowCounts()
     files = 0
     try:
-        os.mkdir(folder, 0o700)
+        disk.make_folder(folder)
         for one in walk(source, label):
             files += 1
             path = folder / _relative(one.path, label)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            disk.make_folders(path.parent, below=folder)
+            with os.fdopen(disk.make_file(path), "wb") as file:
                 while data := one.content.read(_CHUNK_BYTES):
                     counts.bytes_expanded += len(data)
                     if counts.bytes_expanded > MOST_BYTES or files > MOST_FILES:

@@ -26,6 +26,7 @@ from edxlogs.jobs.settings import DATASET_FORMATS, Settings
 from edxlogs.jobs.sync import Synced, SyncSettings, sync
 from edxlogs.s3.client import S3
 from edxlogs.sources.source import STDIN
+from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import now
 from edxlogs.text import many, shown
@@ -410,7 +411,7 @@ def run(job: Job, watcher: Watcher) -> JobDone:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.make_folders(folder)
     except OSError as error:
         raise OutputError(
             f"reports: {shown(os.fspath(folder))}: {error.strerror}; name another folder"
@@ -426,4 +427,4 @@ def _write_report(folder: Path, most: int | None, done: JobDone) -> None:
         file.publish()
     ours = sorted(folder.glob("edxlogs-????-??-??T*Z.json"))
     for old in ours[: -most if most else 0]:
-        old.unlink()
+        disk.unlink(old)
