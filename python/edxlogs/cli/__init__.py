@@ -136,10 +136,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             told = "what is done stays; the same command goes on after it"
         click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
-    except SystemExit as stop:
-        # So click ends where the reader has all it wanted, as in `edxlogs filter … | head`.
-        if not isinstance(stop.__context__, OSError):
-            raise
+    except SystemExit:
+        # So click alone ends, where the reader has all it wanted, as in `edxlogs filter … | head`.
         _silence()
         return 0
     except EdxlogsError as error:
