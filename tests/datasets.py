@@ -32,8 +32,8 @@ from edxlogs.store import inputs
 from edxlogs.store import journal
 journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
 if sys.argv[4] == "db":
-    from edxlogs.database import convert
-    convert.READY_BYTES = 1
+    from edxlogs.database import convert, target
+    convert.READY_BYTES, target.COMMIT_SECONDS = 1, 0.0
 kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 steps = 0
 def watcher(name, *paths):
@@ -207,9 +207,7 @@ def assert_whole(folder: Path) -> None:
             numbers[number] += rows
     by_number = {one["number"]: one for one in state["inputs"].values()}
     assert {n: c for n, c in numbers.items() if c} == {
-        number: one["account"]["counts"]["rows"]
-        for number, one in by_number.items()
-        if one["account"]["counts"]["rows"]
+        number: one["rows"] for number, one in by_number.items() if one["rows"]
     }
     assert list((folder / "_edxlogs" / "new").iterdir()) == []
 

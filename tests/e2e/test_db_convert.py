@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import edxlogs
 import keys
 import make_package
 import oracle_tables
 from commands import Done, event, hidden, run
+from datasets import assert_whole
 from edxlogs.edx.layout import PACKAGES_BUCKET
 from edxlogs.edx.tables import Dialect, Table, tables
+from edxlogs.errors import ConfigError
 from product import csv_rows, table_rows
 from s3_server import Server
 
@@ -422,3 +425,42 @@ def test_a_table_that_is_not_known_is_wrong_use(packages: Packages, tmp_path: Pa
     assert done.code == 2
     assert "try auth_user" in done.told[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_tables_are_kept_and_read_as_datasets_are(packages: Packages, tmp_path: Path) -> None:
+    later = tmp_path / "universityx-2014-10-12.zip"
+    later.write_bytes(packages.plain.read_bytes())
+    names = ("auth_user", "student_courseenrollment")
+    choice = [word for name in names for word in ("--table", name)]
+    words: list[str | Path] = ["db", "convert", packages.plain, later, "-o", "out", *choice]
+    assert run(*words, cwd=tmp_path).code == 0
+    assert_whole(tmp_path / "out")
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        table = edxlogs.dataset(tmp_path / "out" / name).to_table()
+        order = [(column, "ascending") for column in ("course_id", "package", "row")]
+        return table_rows(table.sort_by(order))
+
+    for name in names:
+        stream = edxlogs.database_tables([packages.plain, later])[name]
+        key = ("course_id", "package", "row")
+        expected = sorted(table_rows(pa.table(stream)), key=lambda row: [row[one] for one in key])
+        assert rows(name) == [{column: row[column] for column in rows(name)[0]} for row in expected]
+    before = {name: rows(name) for name in names}
+    shown = run("cat", "out/auth_user", "--format", "csv", cwd=tmp_path)
+    assert len(csv_rows(shown.stdout)) == len(before["auth_user"])
+    with pytest.raises(
+        ConfigError, match=r"several tables; name the folder of one, like .*/auth_u"
+    ):
+        edxlogs.dataset(tmp_path / "out")
+    assert b"done" in run("runs", "out", cwd=tmp_path).stdout
+    # Joined, nothing of it is made again.
+    assert run("compact", "out", cwd=tmp_path).code == 0
+    assert_whole(tmp_path / "out")
+    files = sorted((tmp_path / "out").rglob("*.parquet"))
+    assert len(files) == len(names) * len(make_package.COURSES)
+    assert {name: rows(name) for name in names} == before
+    assert run(*words, "--report", "report.json", cwd=tmp_path).code == 0
+    members = report(tmp_path)["members"]
+    assert all(one["earlier"] for one in members if one["status"] == "delivered")
+    assert sorted((tmp_path / "out").rglob("*.parquet")) == files

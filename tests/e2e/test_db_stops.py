@@ -49,7 +49,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, package: Path) -> dict[str, 
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    shown = (path for path in folder.rglob("*.parquet") if ".tables.edxlogs" not in path.parts)
+    shown = (path for path in folder.rglob("*.parquet") if "_edxlogs" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in shown}
 
 
@@ -63,8 +63,8 @@ def test_a_run_that_is_stopped_goes_on(
         process = subprocess.Popen(
             [str(word) for word in [*words, out]], stderr=subprocess.PIPE, text=True
         )
-        journal = out / ".tables.edxlogs" / "journal"
-        while process.poll() is None and not (journal.exists() and journal.stat().st_size):
+        head = out / "_edxlogs" / "head"
+        while process.poll() is None and not head.exists():
             time.sleep(0.002)
         process.send_signal(stop)
         _, told = process.communicate(timeout=SECONDS)

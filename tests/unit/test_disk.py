@@ -8,12 +8,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edxlogs.database.folder import TableFolder
 from edxlogs.errors import OutputError
 from edxlogs.mirror.mirror import Mirror
 from edxlogs.store import disk
@@ -22,7 +22,7 @@ from edxlogs.store.store import Store
 
 OWNERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "dataset": (Store, "_edxlogs/lock"),
-    "tables": (TableFolder, ".tables.edxlogs/lock"),
+    "tables": (partial(Store, shared=True), "_edxlogs/lock"),
     "mirror": (Mirror, "_edxlogs/lock"),
     "file": (OutputFile, "../.out.edxlogs/lock"),
 }

@@ -10,18 +10,25 @@ import pytest
 
 import make_package
 from commands import hidden
+from datasets import assert_whole
 from edxlogs import _core
 from edxlogs.database import convert as table_run
 from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
-from edxlogs.database.folder import TableFolder
-from edxlogs.database.journal import Records
 from edxlogs.database.package import open_package
 from edxlogs.database.reading import TableReader
+from edxlogs.database.target import TableTarget
 from edxlogs.gpg.process import Gpg
+from edxlogs.store import disk
+from edxlogs.store.store import HOME, Store
 
 COURSES = make_package.COURSES[:2]
+
+
+@pytest.fixture(autouse=True)
+def _commits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edxlogs.database.target.COMMIT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -35,8 +42,9 @@ def convert(
 ) -> tuple[TableAccount, int]:
     """The account of a run, and how many bytes it read; into `kept` go its rejected rows."""
     reader = TableReader(Gpg(prompt=False), _core.Control())
-    with TableFolder(target) as folder:
-        run = TableRun(reader, [open_package(str(package))], TableChoice(), folder, **options)
+    with Store(target, shared=True) as store:
+        tables_in = TableTarget(store, keep_rejects=kept is not None)
+        run = TableRun(reader, [open_package(str(package))], TableChoice(), tables_in, **options)
         run.plan()
         account = run()
         if kept is not None:
@@ -88,11 +96,11 @@ def test_what_is_ready_is_not_believed_when_it_was_changed(
     monkeypatch.setattr(table_run, "LARGE_BYTES", 1 << 20)
     with pytest.raises(StopError):
         convert(package, tmp_path / "out", on_member=stop_after(2))
-    work = tmp_path / "out" / ".tables.edxlogs"
-    ready = sorted(work.glob("*-rows"), key=lambda path: -path.stat().st_size)
+    home = tmp_path / "out" / HOME
+    ready = sorted((home / "ready").iterdir(), key=lambda path: -path.stat().st_size)
     ready[0].write_bytes(ready[0].read_bytes()[:-1])
-    journal = work / "journal"
-    journal.write_bytes(journal.read_bytes() + b'{"key": "cut')
+    with (home / "segments").open("ab") as segments:
+        segments.write(b"0123 cut")
     account, _ = convert(package, tmp_path / "out")
     assert sum(one.earlier for one in account.members) == 1
     convert(package, tmp_path / "whole")
@@ -108,33 +116,30 @@ def test_other_words_or_another_package_take_nothing_of_it(
     account, _ = convert(package, tmp_path / "out", format_name="csv")
     assert not any(one.earlier for one in account.members)
     assert hidden(tmp_path / "out") == []
+    assert_whole(tmp_path / "out")
+    assert not list((tmp_path / "out" / HOME / "ready").glob("*"))
 
 
 @pytest.mark.parametrize("names", [0, 2, 5, 8])
-def test_rejects_are_all_told_by_the_run_that_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: int
-) -> None:
+def test_rejects_are_all_told_by_the_run_that_goes_on(tmp_path: Path, names: int) -> None:
     contents = make_package.members(COURSES, count=40, odd=True)
     package = make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
     kept: dict[str, bytes] = {}
-    whole, _ = convert(package, tmp_path / "whole", keep_rejects=True, kept=kept)
+    whole, _ = convert(package, tmp_path / "whole", kept=kept)
     assert whole.total.rejected > 3
-    publish = TableFolder.publish
-    given: list[tuple[Path, ...]] = []
+    given = []
 
-    def stops(self: TableFolder, *paths: Path) -> None:
-        if len(given) == names:
-            raise StopError
-        given.append(paths)
-        publish(self, *paths)
+    def stops(step: str, *paths: Path) -> None:
+        if step == "rename" and HOME not in paths[-1].parts:
+            given.append(paths)
+            if len(given) > names:
+                raise StopError
 
-    monkeypatch.setattr(TableFolder, "publish", stops)
-    with pytest.raises(StopError):
-        convert(package, tmp_path / "out", keep_rejects=True)
-    monkeypatch.undo()
+    with pytest.raises(StopError), disk.watch(stops):
+        convert(package, tmp_path / "out", kept={})
     for _ in range(2):
         again: dict[str, bytes] = {}
-        account, _ = convert(package, tmp_path / "out", keep_rejects=True, kept=again)
+        account, _ = convert(package, tmp_path / "out", kept=again)
         assert account.total.rejected == whole.total.rejected
         assert again == kept
 
@@ -154,17 +159,13 @@ def test_records_are_written_whole_however_little_the_disk_takes_at_once(
 
 
 def test_a_record_that_a_kill_cut_off_takes_no_later_one_with_it(
-    package: Path, tmp_path: Path
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    member = convert(package, tmp_path / "whole")[0].members[0]
-    folder = TableFolder(tmp_path / "out")
-    for key in ("first", "second"):
-        rows = folder.work_path(f"{key}-rows")
-        rows.write_bytes(b"rows")
-        Records(folder).add_ready(key, member, {}, rows, None)
-        if key == "first":
-            folder.journal.write_bytes(folder.journal.read_bytes() + b'{"key": "cut')
-    records = Records(folder)
-    for key in ("first", "second"):
-        assert records.recall(key, member, course_first=False) is not None
-    folder.close(finished=True)
+    monkeypatch.setattr(table_run, "LARGE_BYTES", 1 << 20)
+    for _ in range(2):
+        with pytest.raises(StopError):
+            convert(package, tmp_path / "out", on_member=stop_after(1))
+        with (tmp_path / "out" / HOME / "segments").open("ab") as segments:
+            segments.write(b"0123 cut")
+    account, _ = convert(package, tmp_path / "out")
+    assert sum(one.earlier for one in account.members) == 2

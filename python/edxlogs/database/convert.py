@@ -8,7 +8,6 @@ are read one at a time, by all threads; small ones several at a time, by one thr
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,15 +18,12 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
-from edxlogs.database.content import unpack
 from edxlogs.database.courses import Courses, Key, TableChoice, course_of
-from edxlogs.database.folder import TableFolder, relative_path
-from edxlogs.database.journal import Records, key_of
 from edxlogs.database.ora import join_ora, ora_files
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.database.reading import Converted, TableReader, core_table
-from edxlogs.database.research import PassingFile, ResearchPackage, walk
-from edxlogs.database.tasks import Release, Task
+from edxlogs.database.research import PassingFile, ResearchPackage, unpack, walk
+from edxlogs.database.target import Release, TableTarget, Task, key_of
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError, cannot_write
@@ -36,7 +32,7 @@ from edxlogs.threads import Workers, in_worker
 
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
-_ENDINGS = {"csv-excel-safe": "csv"}
+_KEPT = ("counts", "unknown_columns", "missing_columns", "literals", "warnings")
 _NAME_COURSE = "; name its course in a file for --known-courses, and run again"
 
 
@@ -48,11 +44,9 @@ class TableRun:
         reader: reads the files.
         packages: in the order of the account.
         choice: which files.
-        folder: where the tables go.
+        target: where the tables go.
         format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
-        course_first: whether a course's folder holds those of the tables.
         workers: threads.
-        keep_rejects: whether rejected rows are kept.
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         expand_ora: whether the tables of open response assessments are joined, too.
         unpack: whether the content of courses is unpacked, too.
@@ -64,11 +58,9 @@ class TableRun:
     reader: TableReader
     packages: Sequence[DatabasePackage | ResearchPackage]
     choice: TableChoice
-    folder: TableFolder
+    target: TableTarget
     format_name: str = "parquet"
-    course_first: bool = False
     workers: int = 1
-    keep_rejects: bool = False
     expand: bool = False
     expand_ora: bool = False
     unpack: bool = False
@@ -76,17 +68,15 @@ class TableRun:
     on_member: Callable[[MemberAccount], None] = lambda _: None
     account: TableAccount = field(default_factory=TableAccount)
     _courses: Courses = field(init=False)
-    _outputs: set[Path] = field(default_factory=set)
+    _outputs: set[str] = field(default_factory=set)
     _tasks: list[Task] = field(default_factory=list)
     _research: list[Release] = field(default_factory=list)
     _keys: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
-    _records: Records = field(init=False)
 
     def __post_init__(self) -> None:
         zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
         self._courses = Courses(self.reader, zips, self.choice, self.workers)
-        self._records = Records(self.folder)
 
     def plan(self) -> int:
         """Decide which files are read; how many bytes they are.
@@ -99,19 +89,19 @@ class TableRun:
                 self._plan(package)
             else:
                 self._plan_research(package)
-        self.folder.keep({path.name for task in self._tasks for path in task.left()})
         for task in self._tasks:
             if task.is_published:
                 continue
             task.account.course = self._courses.course(task.key)
             if task.account.course is not None or not task.table.is_of_course:
-                self.folder.refuse(self._relative(task))
+                task.account.output = self.target.place(task, self.format_name)
+                self.target.refuse(task.output, task.name)
         return sum(task.size for task in self._to_read)
 
     @property
     def wrote_beside(self) -> bool:
         """Whether what is written beside the folder is what runs before have written there."""
-        return self.beside <= self._records.outputs
+        return all(map(self.target.store.manifest.wrote, self.beside))
 
     @property
     def count(self) -> int:
@@ -120,12 +110,12 @@ class TableRun:
 
     @property
     def _to_read(self) -> list[Task]:
-        return [task for task in self._tasks if task.record is None]
+        return [task for task in self._tasks if task.known is None]
 
     def _plan(self, package: DatabasePackage) -> None:
         tasks = list(self._wanted(package))
         if self.choice.courses:
-            self._courses.probe([(package, member) for task, member in tasks if not task.record])
+            self._courses.probe([(package, member) for task, member in tasks if not task.known])
             wants = self.choice.wants_course
             tasks = [one for one in tasks if wants(self._courses.course(one[0].key))]
         self._tasks += [task for task, _ in tasks]
@@ -179,7 +169,7 @@ class TableRun:
         task = self._task(joined_table(), name, package.name.removesuffix(".zip"), account)
 
         def read(_threads: int) -> None:
-            task.rows = self.folder.work_path(f"{task.name}-rows")
+            task.rows = self.target.work_path(f"{task.name}-rows")
             join_ora(self.reader, package, members, task.rows, self.format_name, account)
 
         task.read = read
@@ -193,8 +183,8 @@ class TableRun:
         with suppress(SourceError):  # of which its reading tells
             checksum = in_worker(package.checksum)
         release = Release(package, (package.name, package.size, checksum))
-        members = self._records.members(self._package_key(release))
-        if members is None:
+        members = self.target.members(self._package_key(release))
+        if members is None or not self._are_there(members):
             self._research.append(release)
             return
         self.account.packages[package.place] = package.size
@@ -207,9 +197,13 @@ class TableRun:
                 self._tasks.append(task)
                 self._recall_as(key, task)
 
+    def _are_there(self, members: Sequence[tuple[str, MemberAccount]]) -> bool:
+        delivered = [key for key, account in members if account.status is Outcome.DELIVERED]
+        return all(self.target.recall(key) is not None for key in delivered)
+
     def _package_key(self, release: Release) -> str:
         choice = (self.choice.courses, self.choice.tables, self.choice.sites)
-        asked = (choice, self.choice.known_courses, self.unpack, self.expand, self.course_first)
+        asked = (choice, self.choice.known_courses, self.unpack, self.expand)
         return key_of("package", *release.identity, *asked, *self._asked(derived=self.expand))
 
     def __call__(self) -> TableAccount:
@@ -236,73 +230,42 @@ class TableRun:
         return self.account
 
     def _publish(self) -> None:
-        delivered = [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
-        fresh = [task for task in delivered if not task.is_published]
-        if not all(task.on_disk for task in fresh):
-            self.folder.sync()
-        moved = list(self._moved(delivered))
-        for task in (*fresh, *(task for task, _ in moved if task.is_published)):
-            self.folder.refuse(task.output)
-        done = [
-            (task.name, task.account, task.courses, task.rows, task.rejects)
-            for task in fresh
-            if task.rows is not None
-        ]
-        done += [
-            (task.name, task.account, task.courses, self.folder.target / earlier, task.rejects)
-            for task, earlier in moved
-            if task.is_published
-        ]
-        for release in self._research:
-            if release.is_whole:
-                members = [(task.name, task.account) for task in release.tasks]
-                key = self._package_key(release)
-                self._records.add_package(key, release.package.place, members)
-        # The record of a file that is moved holds both places; of one made anew, only the new one.
-        for task, earlier in moved:
-            if not task.is_published:
-                self.folder.move(earlier, task.output)
-        self._records.publish(done, course_first=self.course_first, outputs=self.beside)
-        for task, earlier in moved:
-            if task.is_published:
-                self.folder.move(earlier, task.output)
-        for task in fresh:
-            assert task.rows is not None
-            self.folder.publish(task.rows, task.output)
-        if fresh or moved:
-            self.folder.sync()
+        releases = [(self._package_key(one), one) for one in self._research if one.is_whole]
+        ended = {
+            "skipped": 0,
+            "failed": self.account.failed,
+            "whole": self.account.is_whole,
+            "outputs": sorted(self.beside),
+        }
+        self.target.publish(self._delivered, releases, ended)
 
-    def _moved(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Path]]:
-        """Files that have another place since their course is known, and the place before."""
-        for task in tasks:
-            earlier = self._records.output(task.name, course_first=self.course_first)
-            if earlier is not None and earlier != task.output:
-                yield task, earlier
+    @property
+    def _delivered(self) -> list[Task]:
+        return [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
 
     def _recall(self, task: Task, *identity: object) -> None:
         """Take from the records what an earlier run has done of a file."""
         if task.table.is_content:  # is as it is, whatever the tables are made to
-            self._recall_as(key_of(*identity, _core.__version__), task)
+            self._recall_as(key_of(*identity, self.target.course_first, _core.__version__), task)
             return
         derived = self.expand and task.table.derived
         self._recall_as(key_of(*identity, *self._asked(derived=derived)), task)
 
     def _asked(self, *, derived: object) -> tuple[object, ...]:
-        return (self.format_name, derived, self.keep_rejects, _core.__version__)
+        return (self.format_name, derived, self.target.course_first, _core.__version__)
 
     def _recall_as(self, key: str, task: Task) -> None:
         while key in self._keys:  # the same file in a package of the same name and size
             key = key_of(key)
         self._keys.add(key)
         task.name = key
-        record = self._records.recall(task.name, task.account, course_first=self.course_first)
-        if record is None:
+        task.known = known = self.target.recall(task.name)
+        if known is None:
             return
-        task.record, task.courses, task.on_disk = record, record["courses"], True
-        task.rows = self.folder.left_path(f"{task.name}-rows")
-        task.rejects = self.folder.left_path(f"{task.name}-rejects")
-        if task.is_published:
-            task.rejects = self._records.rejects(task.name)
+        task.account.earlier, task.account.status = True, Outcome.DELIVERED
+        for name in _KEPT:
+            setattr(task.account, name, getattr(known.account, name))
+        task.courses = known.courses
         course = course_of(task.courses, task.key[0])
         if task.table.is_of_course and course is not None:
             self._courses.tell(task.key, course)
@@ -322,9 +285,9 @@ class TableRun:
 
     def _target(self, task: Task, options: dict[str, Any]) -> Path:
         """The hidden file of a task, new; where its rejected rows go is in the options."""
-        task.rows = self.folder.work_path(f"{task.name}-rows")
-        if self.keep_rejects:
-            task.rejects = self.folder.work_path(f"{task.name}-rejects")
+        task.rows = self.target.work_path(f"{task.name}-rows")
+        if self.target.keep_rejects:
+            task.rejects = self.target.work_path(f"{task.name}-rejects")
             options["rejects_path"] = task.rejects
         return task.rows
 
@@ -342,7 +305,7 @@ class TableRun:
                 label = f"{package.place}: {member.path}"
 
                 def work(source: Any) -> Converted:
-                    task.rows = self.folder.work_path(f"{task.name}-rows")
+                    task.rows = self.target.work_path(f"{task.name}-rows")
                     return unpack(source, task.rows, label)
 
                 done = self.reader.read_stored(label, lambda: package.open(member), work)
@@ -359,7 +322,7 @@ class TableRun:
         except SourceError:
             raise
         except OSError as error:
-            raise cannot_write(self.folder.name, error) from error
+            raise cannot_write(self.target.name, error) from error
 
     def _take(self, task: Task, done: Converted) -> None:
         """Enter what came of a file."""
@@ -375,8 +338,7 @@ class TableRun:
             task.account.withhold(str(done.error))
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
             with self._naming_output():
-                self._records.add_ready(task.name, account, task.courses, task.rows, task.rejects)
-            task.on_disk = True
+                self.target.add_ready(task, at_once=task.size > LARGE_BYTES)
 
     def _read_research(self, release: Release) -> None:
         """Convert the tables of a package of the research exchange as they come by."""
@@ -420,11 +382,11 @@ class TableRun:
         if name.table is None or not self._is_wanted(name.table, name):
             return task
         self._recall(task, *release.identity, path)
-        if task.record is not None:
+        if task.known is not None:
             return task
         label = f"{package.place}: {shown(path)}"
         if name.table.is_content:
-            task.rows = self.folder.work_path(f"{task.name}-rows")
+            task.rows = self.target.work_path(f"{task.name}-rows")
             self._take(task, unpack(file.content, task.rows, label))
             return task
         options = {
@@ -445,19 +407,20 @@ class TableRun:
 
     def _name_courses(self) -> None:
         """Say of each file which course it is of, and where it goes."""
-        delivered = [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
+        delivered = self._delivered
         for task in delivered:
             if task.table.is_of_course:
                 task.account.course = course_of(task.courses, task.key[0])
                 if task.account.course is not None:
                     self._courses.tell(task.key, task.account.course)
-        self._outputs |= {
-            Path(t.record["output"]) for t in delivered if t.record and t.is_published
-        }
+        there = [
+            task.known.account.output for task in delivered if task.known and task.is_published
+        ]
+        self._outputs |= {output for output in there if output is not None}
         for task in delivered:
-            account = task.account
-            if task.record is not None and task.is_published:
-                account.course = task.record["course"]
+            account, known = task.account, task.known if task.is_published else None
+            if known is not None:
+                account.course = known.account.course
             if task.table.is_of_course:
                 account.course = account.course or self._courses.course(task.key)
                 if not self.choice.wants_course(account.course):
@@ -465,11 +428,11 @@ class TableRun:
                     account.counts = RowCounts()
                     continue
                 self._warn_of_unknown(account)
-            if task.record is not None and task.is_published:
-                account.output = task.record["output"]
-                if account.course == task.record["course"]:
-                    continue
-            account.output = os.fspath(self._relative(task, unique=True))
+            if known is not None and account.course == known.account.course:
+                account.output = known.account.output
+            else:
+                account.output = self.target.place(task, self.format_name, self._outputs)
+            self._outputs.add(account.output or "")
 
     def _warn_of_unknown(self, account: MemberAccount) -> None:
         """Say that the course of a file is not known, or no more that it was not."""
@@ -479,28 +442,6 @@ class TableRun:
         if account.course is None:
             account.warnings.append(warning)
 
-    def _relative(self, task: Task, *, unique: bool = False) -> Path:
-        """Where a file's rows go; another place, if another file's rows go there."""
-        ending = _ENDINGS.get(self.format_name, self.format_name)
-        of_course = task.table.is_of_course
-        partition = self.folder.partition(task.account.course) if of_course else None
-        for number in range(1, len(self._tasks) + 2):
-            path = relative_path(
-                task.table.name,
-                partition=partition,
-                stem=task.file_stem if number == 1 else f"{task.file_stem}-{number}",
-                ending=None if task.table.is_content else ending,
-                course_first=self.course_first,
-            )
-            if not unique:
-                break
-            if path not in self._outputs:
-                self._outputs.add(path)
-                break
-        return path
-
     def rejects(self) -> Iterator[Path]:
         """Files of the rejected rows of what was delivered, in the order of the account."""
-        delivered = (task for task in self._tasks if task.account.status is Outcome.DELIVERED)
-        kept = (self._records.rejects(task.name) for task in delivered if self.keep_rejects)
-        return (path for path in kept if path.exists())
+        return self.target.all_rejects(self._delivered)

@@ -17,12 +17,12 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.database.account import RowCounts
 from edxlogs.database.package import DatabasePackage, Member
-from edxlogs.database.research import is_archive
 from edxlogs.edx.tables import JOINED, joined_table, tables
 from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, Reading, StoredStream, read_up_to
+from edxlogs.sources.source import Kind, kind_of
 
 Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget
 _PROBE_BYTES = 64 << 10
@@ -162,7 +162,7 @@ class TableReader(Reader):
         def worked(text: Any) -> Converted:
             if not isinstance(text, StoredStream):
                 return work(text)
-            if label.endswith(".gpg") and not is_archive(text.peek()):
+            if label.endswith(".gpg") and kind_of(text.peek()) is Kind.PLAIN:
                 # Its bytes would be taken for a table of one strange column.
                 why = f"cannot decrypt: {label}: it is not an encrypted OpenPGP message"
                 raise DecryptError(f"{why}; fetch the package again", label)

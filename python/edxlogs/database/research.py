@@ -1,9 +1,12 @@
-"""A package of the research exchange: one course's tables and events in a tar that gpg made.
+"""Tars of a course: its package of the research exchange, and the archive of its content (OLX).
 
-Nothing in it is sure before gpg's verdict at its end, and it can be read in one direction only: its
-tables are converted as they come by.
+Such a package is one tar of tables and events that gpg made: nothing in it is sure before gpg's
+verdict at its end, and it can be read in one direction only, so its tables are converted as they
+come by. Content is unpacked where nothing else is. Names in it are taken for paths below a new
+folder, and only if they can be: no absolute ones, none that lead elsewhere. Links are never made,
+so nothing can lead out.
 
-Source: EdX Research Guide, "Research Data Exchange".
+Source: EdX Research Guide, "Research Data Exchange", "Course Content Data".
 """
 
 from __future__ import annotations
@@ -17,18 +20,25 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
+from edxlogs.database.account import RowCounts
+from edxlogs.database.reading import Converted
 from edxlogs.edx.names import day_of
 from edxlogs.errors import EdxlogsError, FormatError, SourceError
-from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
+from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME, split_url
-from edxlogs.sources.source import cannot_open
+from edxlogs.sources.source import Kind, cannot_open, kind_of
+from edxlogs.store import disk
 from edxlogs.text import shown
 
 _STATE = re.compile(r"(?:.*/)?state/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 _EVENTS = re.compile(r"(?:.*/)?events/[^/]+\.log(?:\.gz)?(?:\.gpg)?")
+MOST_BYTES = 8 << 30
+MOST_FILES = 200_000
+_CHUNK_BYTES = 1 << 20
 _HEADER_BYTES = 1 << 20  # of a long name or its like; tarfile holds them whole
 
 
@@ -117,12 +127,7 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
 
 def _is_package(head: bytes) -> bool:
     """Tell by its first bytes; one may have been decrypted by hand."""
-    return is_archive(head) or looks_like_openpgp(head)
-
-
-def is_archive(head: bytes) -> bool:
-    """Whether it is a tar, or may be a gzipped one."""
-    return head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
+    return kind_of(head) is not Kind.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +191,41 @@ class _Header(tarfile.TarInfo):
         if not self.isreg() and self.size > _HEADER_BYTES:
             raise tarfile.ReadError
         return super()._proc_member(archive)  # type: ignore[misc]
+
+
+def unpack(source: Any, folder: Path, label: str) -> Converted:
+    """Unpack a gzipped tar into a new folder; what is wrong with it is in the result.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    counts = RowCounts()
+    files = 0
+    try:
+        disk.make_folder(folder)
+        for one in walk(source, label):
+            files += 1
+            path = folder / _relative(one.path, label)
+            disk.make_folders(path.parent, below=folder)
+            with os.fdopen(disk.make_file(path), "wb") as file:
+                while data := one.content.read(_CHUNK_BYTES):
+                    counts.bytes_expanded += len(data)
+                    if counts.bytes_expanded > MOST_BYTES or files > MOST_FILES:
+                        raise _refuse(label, "expands beyond reason")
+                    file.write(data)
+    except FormatError as error:
+        return Converted(error=error, counts=counts)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        return Converted(counts=counts, error=_refuse(label, "holds a name twice"))
+    return Converted(counts=counts)
+
+
+def _relative(name: str, label: str) -> Path:
+    parts = name.removeprefix("./").split("/")
+    if not all(parts) or any(part in (".", "..") for part in parts) or "\0" in name:
+        raise _refuse(label, f"holds {shown(name)}, which leads elsewhere")
+    return Path(*parts)
+
+
+def _refuse(label: str, why: str) -> FormatError:
+    return FormatError(f"{label}: {why}, which no course does; look at it by hand", label)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edxlogs import _core
-from edxlogs.datasets.reader import data_files, dataset
+from edxlogs.datasets.reader import dataset, format_of, open_files
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write, written_to
-from edxlogs.store.file import STDOUT, OutputFile, format_of
-from edxlogs.store.manifest import Manifest
-from edxlogs.store.store import open_manifest, place_of
+from edxlogs.store.file import STDOUT, OutputFile
+from edxlogs.store.file import format_of as format_of_output
+from edxlogs.store.manifest import DataFile, Manifest
+from edxlogs.store.store import place_of
 from edxlogs.text import shown
 
 
@@ -64,13 +65,13 @@ def cat(settings: CatSettings) -> None:
         if target != STDOUT:
             file = stack.enter_context(OutputFile(target, overwrite=settings.overwrite))
         descriptor = 1 if file is None else file.create()
-        manifest = open_manifest(folder)
-        _refuse_incomplete(folder, manifest)
+        root, manifest, files = open_files(folder)
+        _refuse_incomplete(root, manifest, files)
         where = "stdout" if file is None else file.name
         with written_to(where), open(descriptor, "wb", closefd=False) as out:
-            form = "" if manifest.query is None else manifest.query["format"]
+            form = format_of(manifest, files)
             if form.startswith("jsonl"):
-                _cat_lines(settings, manifest, form, out)
+                _cat_lines(settings, [place_of(root, one) for one in files], form, out)
             else:
                 _cat_columns(settings, out, where)
         if file is not None:
@@ -83,9 +84,9 @@ def _refuse_inside(folder: Path, target: str) -> None:
         raise ConfigError(f"output: {shown(target)}: is inside the dataset; name another place")
 
 
-def _refuse_incomplete(folder: Path, manifest: Manifest) -> None:
+def _refuse_incomplete(folder: Path, manifest: Manifest, files: Sequence[DataFile]) -> None:
     """Find out about files that are gone or cut before a row is written."""
-    for file in data_files(manifest):
+    for file in files:
         try:
             is_whole = place_of(folder, file).stat().st_size == file.bytes
         except OSError:
@@ -112,20 +113,21 @@ def _reads(folder: Path) -> Iterator[None]:
         raise _unreadable(f"{shown(os.fspath(folder))}: a file of it") from error
 
 
-def _cat_lines(settings: CatSettings, manifest: Manifest, form: str, out: BinaryIO) -> None:
+def _cat_lines(settings: CatSettings, files: Sequence[Path], form: str, out: BinaryIO) -> None:
+    name = shown(os.fspath(settings.folder))
     if settings.chooses:
         raise ConfigError(
-            f"dataset: {manifest.name}: holds lines, which cat gives whole; choose among"
+            f"dataset: {name}: holds lines, which cat gives whole; choose among"
             " them with edxlogs filter"
         )
     columns = settings.format_name or settings.output.rpartition(".")[2]
     if columns in ("csv", "parquet", "arrow"):
         raise ConfigError(
-            f"format: {manifest.name}: holds lines, which cat gives whole; choose a name that ends"
+            f"format: {name}: holds lines, which cat gives whole; choose a name that ends"
             f" in .{form}"
         )
-    for one in data_files(manifest):
-        _core.copy_lines(place_of(settings.folder, one), form, out.fileno())
+    for path in files:
+        _core.copy_lines(path, form, out.fileno())
 
 
 def _cat_columns(settings: CatSettings, out: BinaryIO, where: str) -> None:
@@ -154,7 +156,7 @@ def _cat_columns(settings: CatSettings, out: BinaryIO, where: str) -> None:
         ) from None
     form = settings.format_name
     if form is None:
-        form = "csv" if settings.output == STDOUT else format_of(settings.output, None)
+        form = "csv" if settings.output == STDOUT else format_of_output(settings.output, None)
     schema = scanner.projected_schema
     writers: dict[str, Callable[[], Any]] = {
         "csv": lambda: pyarrow.csv.CSVWriter(out, schema),

@@ -12,7 +12,7 @@ from itertools import groupby
 from edxlogs.datasets.reader import data_files
 from edxlogs.errors import ConfigError
 from edxlogs.store.manifest import DataFile, Segment, now
-from edxlogs.store.store import TARGET_FILE_BYTES, Store
+from edxlogs.store.store import ENDINGS, TARGET_FILE_BYTES, Store
 from edxlogs.text import many
 
 SMALL_FILES = 30  # of a partition, which a job joins
@@ -101,12 +101,16 @@ def _join(store: Store, groups: Iterable[list[DataFile]], result: Compacted) -> 
 
 
 def _is_small(file: DataFile, file_bytes: int) -> bool:
-    return file.bytes < file_bytes / 2
+    return file.bytes < file_bytes / 2 and file.path.endswith(tuple(ENDINGS.values()))
 
 
 def _joinable(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
     """Files that become one: two or more of a partition, each below half of what one may be."""
-    for _, partition in groupby(files, lambda file: file.path.rpartition("/")[0]):
+
+    def folder_and_ending(file: DataFile) -> tuple[str, str]:
+        return file.path.rpartition("/")[0], file.path.rpartition(".")[2]
+
+    for _, partition in groupby(sorted(files, key=folder_and_ending), folder_and_ending):
         small = [file for file in partition if _is_small(file, file_bytes)]
         small.sort(key=lambda file: (next(iter(file.runs), (-1, 0))[0], file.path))
         together: list[DataFile] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -10,11 +11,12 @@ from urllib.parse import unquote
 from edxlogs import _core
 from edxlogs.errors import ConfigError
 from edxlogs.store.manifest import DataFile, Manifest
-from edxlogs.store.store import open_manifest, place_of
+from edxlogs.store.store import HOME, format_by_ending, open_manifest, place_of
 
 if TYPE_CHECKING:
     import pyarrow.dataset
 
+_TOLD = ("date", "month", "year", "course_id")
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
 URL_VALUE = "(url)"
 
@@ -29,36 +31,35 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
     the dataset again.
 
     Args:
-        folder: the dataset.
+        folder: the dataset; of tables of packages, the folder of one table.
 
     Returns:
-        A `pyarrow.dataset.Dataset` of the columns written, and of `date`, `month` and `year` as
-        text, where the dataset is partitioned by them.
+        A `pyarrow.dataset.Dataset` of the columns written, and of `date`, `month`, `year` and
+        `course_id` as text, where its folders alone tell them.
 
     Raises:
-        ConfigError: the folder is no dataset, holds lines rather than columns, has a name that is
-            not UTF-8, or pyarrow is missing.
+        ConfigError: the folder is no dataset or holds several tables, holds lines rather than
+            columns, has a name that is not UTF-8, or pyarrow is missing.
         OutputError: its manifest cannot be read.
     """
     try:
         import pyarrow.csv
         import pyarrow.dataset
         import pyarrow.fs
-        import pyarrow.parquet
     except ImportError:
         raise ConfigError(
             "dataset: reading one needs pyarrow; install it (pip install pyarrow)"
         ) from None
-    folder = Path(folder)
-    manifest = open_manifest(folder)
+    folder, manifest, files = open_files(Path(folder))
     try:
         os.fspath(folder).encode()
     except UnicodeEncodeError:
         raise ConfigError(
             f"dataset: {manifest.name}: pyarrow reads only names in UTF-8; rename the folder"
         ) from None
-    form = _format(manifest)
-    files = data_files(manifest)
+    form = format_of(manifest, files)
+    if not form:
+        raise ConfigError(f"dataset: {manifest.name}: is empty; run edxlogs filter again")
     keys = [] if manifest.query is None else manifest.query["partition_by"]
     if form.startswith("csv"):
         columns = _csv_columns(manifest, folder, files)
@@ -72,19 +73,19 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
             ),
         )
         schema = pyarrow.schema(columns.items())
-    elif form == "parquet":
-        file_format = pyarrow.dataset.ParquetFileFormat()
-        schema = (
-            pyarrow.schema([])
-            if not files
-            else pyarrow.parquet.read_schema(place_of(folder, files[0])).remove_metadata()
-        )
+    elif form in ("parquet", "arrow"):
+        formats = pyarrow.dataset.ParquetFileFormat, pyarrow.dataset.IpcFileFormat
+        file_format = formats[form == "arrow"]()
+        schema = pyarrow.schema([])
+        if files:
+            first = [os.fspath(place_of(folder, files[0]))]
+            schema = pyarrow.dataset.dataset(first, format=file_format).schema.remove_metadata()
     else:
         raise ConfigError(
             f"dataset: {manifest.name}: holds lines; read them with edxlogs.filter, or edxlogs cat"
         )
     for key in keys:
-        if key not in schema.names and key in ("date", "month", "year"):
+        if key not in schema.names and key in _TOLD:
             schema = schema.append(pyarrow.field(key, pyarrow.string()))
     expressions = [_expression(file, manifest, schema.names) for file in files]
     return pyarrow.dataset.FileSystemDataset.from_paths(
@@ -96,9 +97,40 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
     )
 
 
-def data_files(manifest: Manifest) -> list[DataFile]:
-    """The files with rows, by the bytes of their paths."""
-    return [file for file in manifest.files() if file.holds_rows]
+def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
+    """Open a dataset, or a folder of one: of tables of packages, that of one table.
+
+    Returns:
+        The folder of the dataset, its manifest, and the files with rows that are meant.
+
+    Raises:
+        ConfigError: it is none, or holds several tables.
+        OutputError: its manifest cannot be read.
+    """
+    above = [one for one in folder.absolute().parents[:2] if (one / HOME).is_dir()]
+    if not above or (folder / HOME).is_dir():
+        manifest, root, below = open_manifest(folder), folder, ""
+    else:
+        manifest, root = open_manifest(above[0]), above[0]
+        below = f"{folder.absolute().relative_to(root)}/"
+    files = data_files(manifest, below)
+    if manifest.query is not None and "format" not in manifest.query:
+        names = {_table_of(file.path) for file in files}
+        if len(names) > 1:
+            raise ConfigError(
+                f"dataset: {manifest.name}: holds several tables; name the folder of one, like"
+                f" {manifest.name}/{min(names)}"
+            )
+    return root, manifest, files
+
+
+def _table_of(path: str) -> str:
+    return "/".join(part for part in path.split("/")[:-1] if "=" not in part)
+
+
+def data_files(manifest: Manifest, below: str = "") -> list[DataFile]:
+    """The files with rows whose paths begin so, by the bytes of their paths."""
+    return [file for file in manifest.files(below) if file.holds_rows and not file.is_folder]
 
 
 def values_of(path: str) -> dict[str, str | None]:
@@ -128,11 +160,10 @@ def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
     return expression
 
 
-def _format(manifest: Manifest) -> str:
-    if manifest.query is None:
-        raise ConfigError(f"dataset: {manifest.name}: is empty; run edxlogs filter again")
-    form: str = manifest.query["format"]
-    return form
+def format_of(manifest: Manifest, files: Sequence[DataFile]) -> str:
+    """What the rows are written as; empty if there was no commit yet, or there is no row."""
+    named: str | None = (manifest.query or {}).get("format")
+    return named or (format_by_ending(files[0].path) if files else "")
 
 
 def _csv_columns(manifest: Manifest, folder: Path, files: list[DataFile]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from glob import glob, has_magic
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Self
 
 import orjson
@@ -19,10 +20,10 @@ from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
-from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.database.research import ResearchPackage, find_research_package
+from edxlogs.database.target import TableTarget
 from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
@@ -31,6 +32,7 @@ from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
+from edxlogs.store.store import Store
 from edxlogs.text import many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
@@ -226,20 +228,22 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     packages = _open(settings, account, watcher)
     start = time.monotonic()
     with ExitStack() as stack:
-        folder = stack.enter_context(
-            TableFolder(settings.output, overwrite=settings.overwrite, mode=settings.mode)
-        )
+        store = stack.enter_context(Store(Path(settings.output), mode=settings.mode, shared=True))
         named = {"rejects": settings.rejects, "report": settings.report}
         beside = {name: path for name, path in named.items() if path}
+        target = TableTarget(
+            store,
+            overwrite=settings.overwrite,
+            course_first=settings.course_first,
+            keep_rejects="rejects" in beside,
+        )
         run = TableRun(
             reader=TableReader(settings.keys.gpg(), _core.Control()),
             packages=packages,
             choice=settings.choice,
-            folder=folder,
+            target=target,
             format_name=settings.format_name,
-            course_first=settings.course_first,
             workers=settings.workers,
-            keep_rejects="rejects" in beside,
             expand="studentmodule" in settings.expand,
             expand_ora="ora" in settings.expand,
             unpack=settings.unpack,
@@ -255,13 +259,13 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         try:
             _read(run, watcher)
         except KeyboardInterrupt:
-            if folder.journal.exists():
+            if target.is_resumable:
                 raise ResumableInterrupt from None
             raise
         delivered = any(one.status is Outcome.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
         hints = [] if delivered else settings.choice.hints(names)
-        done = ConvertedTables(account, folder.name, time.monotonic() - start, hints)
+        done = ConvertedTables(account, store.name, time.monotonic() - start, hints)
         if "rejects" in files:
             files["rejects"].join(run.rejects())
         if "report" in files:

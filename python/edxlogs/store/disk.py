@@ -362,7 +362,12 @@ def publish(path: Path, target: Path, mode: int, *, overwrite: bool) -> None:
 
 
 def link_or_copy(path: Path, target: Path) -> None:
-    """Give a file a second name, or, where the file system can't, a copy."""
+    """Give a file a second name, or, where the file system can't, a copy; so all in a folder."""
+    if path.is_dir():
+        make_folder(target)
+        for one in path.iterdir():
+            link_or_copy(one, target / one.name)
+        return
     _step("link", path, target)
     try:
         os.link(path, target)

@@ -112,6 +112,12 @@ class Manifest:
             os.close(self._lock)
             self._lock = -1
 
+    def discard(self) -> None:
+        """Remove the folder with all that is in it, and let others make it anew."""
+        if self._lock >= 0:
+            disk.release(self._lock, self.folder)
+            self._lock = -1
+
     def load(self) -> None:
         """Read the state of the last commit.
 

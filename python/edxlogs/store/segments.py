@@ -136,6 +136,11 @@ class DataFile:
     runs: Sequence[Run]
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of files that are no rows, such as unpacked content."""
+        return self.path.endswith("/")
+
+    @property
     def holds_rows(self) -> bool:
         """Whether it is data; else it holds rejected lines, or hashes."""
         return holds_rows(self.path)

@@ -33,6 +33,7 @@ from edxlogs.threads import in_worker
 HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
 HASHES = f"{HOME}/hashes"
+EVENTS = "a dataset of events"
 _NEW = "new"
 
 TARGET_FILE_BYTES = 128 << 20  # about how large a file of rows may get
@@ -58,6 +59,7 @@ class Store:
         home: of the manifest and of new files; None: the one in `folder`.
         name: as messages call it.
         mode: permissions of the files; who may read a file may enter its folders.
+        shared: whether the folder may hold files of others.
 
     Raises:
         ConfigError: the folder holds other files, or its manifest cannot be used.
@@ -70,6 +72,8 @@ class Store:
         home: Path | None = None,
         name: str | None = None,
         mode: int = 0o600,
+        *,
+        shared: bool = False,
     ) -> None:
         self.folder = folder
         self._mode = mode
@@ -78,8 +82,9 @@ class Store:
         self.new = self.home / _NEW
         self.query: dict[str, Any] = {}
         self._replaces_all = False
+        self._shared = False  # as long as what is there is not known
         if home is None:
-            _refuse_foreign(folder, self.name)
+            _refuse_foreign(folder, self.name, shared=shared)
             try:
                 disk.make_folders(folder, disk.folder_mode(self._mode))
             except OSError as error:
@@ -97,6 +102,7 @@ class Store:
         except BaseException:
             self.close()
             raise
+        self._shared = shared
 
     def claim(self, query: dict[str, Any], *, overwrite: bool) -> None:
         """Say what the rows of this run are.
@@ -106,6 +112,9 @@ class Store:
         """
         there = self.manifest.query
         self.query = query
+        holds = EVENTS if there is None else there.get("holds", EVENTS)
+        if there is not None and holds != query.get("holds", EVENTS):
+            raise ConfigError(f"output: {self.name}: holds {holds}; name another folder")
         if there is None or there == query:
             return
         if not overwrite:
@@ -128,7 +137,7 @@ class Store:
             segment.removed = [file.path for file in self.manifest.files()]
         try:
             for file in segment.added:
-                disk.set_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
+                self._give_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
             if segment.changes_files or self.manifest.is_due:
                 disk.sync_all(self.home)
             self.manifest.commit(segment)
@@ -153,12 +162,23 @@ class Store:
             # What is beside the manifest is its owner's alone.
             mode = disk.folder_mode(self._mode if file.holds_rows else 0o600)
             disk.make_folders(target.parent, mode, below=self.folder)
+            if target.is_dir() and not target.is_symlink():
+                disk.rename(target, staged.with_name(f"{staged.name}-before"))
             disk.rename(staged, target)
         added = {file.path for file in segment.added}
         for path in segment.removed:
             if path not in added:
-                disk.unlink(self.folder / path)
+                disk.remove(self.folder / path)
                 self._remove_empty((self.folder / path).parent)
+
+    def _give_mode(self, path: Path, mode: int) -> None:
+        """Give a new file its mode, or each of a folder."""
+        for folder, _, names in os.walk(path):
+            disk.set_mode(Path(folder), disk.folder_mode(mode))
+            for name in names:
+                disk.set_mode(Path(folder, name), mode)
+        if not path.is_dir():
+            disk.set_mode(path, mode)
 
     def _remove_empty(self, folder: Path) -> None:
         """Remove folders that held nothing but files that went."""
@@ -172,13 +192,13 @@ class Store:
     def _clean(self) -> None:
         """Remove what a run that was killed left among the new files."""
         for left in self.new.iterdir():
-            disk.unlink(left)
+            disk.remove(left)
 
-    @property
-    def _format(self) -> str:
+    def _format(self, path: str) -> str:
+        """What the rows of a file are written as: tables of one folder may differ in it."""
         query = self.manifest.query or self.query
-        form: str = query["format"]
-        return form
+        named: str | None = query.get("format")
+        return named or format_by_ending(path)
 
     def without(
         self, inputs: Collection[int], stay: Collection[str] = ()
@@ -225,7 +245,7 @@ class Store:
         Raises:
             OutputError: they cannot be read, or it cannot be written.
         """
-        form = self._format
+        form = self._format(pieces[0][0].path)
         told = [(file.sha256, list(rows)) for file, rows in pieces]
         name = f"part-{hashlib.sha256(repr(told).encode()).hexdigest()[:20]}"
         folder = pieces[0][0].path.rpartition("/")[0]
@@ -235,7 +255,12 @@ class Store:
         return DataFile(f"{folder}/{name}{ENDINGS[form]}", staged.name, rows, size, sha256, runs)
 
     def close(self) -> None:
-        """Let others write. May be called twice."""
+        """Let others write. May be called twice.
+
+        Of a run that came to nothing, nothing is left in a folder that others share.
+        """
+        if self._shared and self.manifest.is_empty:
+            self.manifest.discard()
         self.manifest.close()
 
     def __enter__(self) -> Self:
@@ -243,6 +268,12 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def format_by_ending(path: str) -> str:
+    """What the rows of a file are written as, by its name."""
+    found = (name for name, ending in ENDINGS.items() if path.endswith(ending))
+    return next(found, path.rpartition(".")[2])
 
 
 def open_manifest(folder: Path) -> Manifest:
@@ -272,7 +303,7 @@ def place_of(folder: Path, file: DataFile) -> Path:
     return staged if not place.exists() and staged.exists() else place
 
 
-def _refuse_foreign(folder: Path, name: str) -> None:
+def _refuse_foreign(folder: Path, name: str, *, shared: bool) -> None:
     """Refuse a folder that holds files, and no manifest of ours."""
     try:
         status = os.stat(folder)
@@ -284,8 +315,11 @@ def _refuse_foreign(folder: Path, name: str) -> None:
     except OSError as error:
         raise cannot_write(name, error) from error
     if (folder / HOME / "tables.jsonl").exists():
-        raise ConfigError(f"output: {name}: holds tables of packages; name another folder")
-    if entries and HOME not in entries:
+        raise ConfigError(
+            f"output: {name}: holds tables of an older form; name a new folder, or remove this one"
+            " to make it anew"
+        )
+    if entries and HOME not in entries and not shared:
         raise ConfigError(
             f"output: {name}: holds other files; name a new folder, or an empty one, for the"
             " dataset"
