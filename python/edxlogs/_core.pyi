@@ -46,10 +46,11 @@ class _Readable(Protocol):
 class Query:
     """Which events are kept, and what of them.
 
-    Conditions of different keywords are joined by *and*, the values of one by *or*. Courses and
-    event types are exact or globs (`*`, `?`); organisations match whatever their case; users are
-    names or ids; sites are those of the sources; `since` (included) and `until` (not) are
-    microseconds since 1970 UTC; `expressions` follow the grammar of `--where`.
+    Conditions have names and values, at least one each: `sites` of the sources, `event_types` and
+    `courses`, exact or globs (`*`, `?`), `event_sources`, `users` by name or id, `orgs` whatever
+    their case. Before a name, `exclude_` leaves out what it finds. Conditions are joined by *and*,
+    the values of one by *or*; but all `expressions`, in the grammar of `--where`, must hold.
+    `since` (included) and `until` (not) are microseconds since 1970 UTC.
 
     With `partition_by`, the rows are those of a dataset: a `SplitWriter` takes them. Courses that
     are not among `known_courses` then count as none, and `encodes_case` is for file systems that
@@ -62,22 +63,10 @@ class Query:
     def __new__(
         cls,
         *,
-        courses: Sequence[str] = ...,
-        orgs: Sequence[str] = ...,
-        event_types: Sequence[str] = ...,
-        event_sources: Sequence[str] = ...,
-        users: Sequence[str] = ...,
-        sites: Sequence[str] = ...,
-        exclude_courses: Sequence[str] = ...,
-        exclude_orgs: Sequence[str] = ...,
-        exclude_event_types: Sequence[str] = ...,
-        exclude_event_sources: Sequence[str] = ...,
-        exclude_users: Sequence[str] = ...,
-        exclude_sites: Sequence[str] = ...,
+        conditions: Sequence[tuple[str, Sequence[str]]] = ...,
         since: int | None = None,
         until: int | None = None,
         by_received_at: bool = False,
-        expressions: Sequence[str] = ...,
         columns: Sequence[str] | None = None,
         collect: str = "columns",
         check_full: bool = False,

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edxlogs
+from edxlogs import _core
 from edxlogs.cli.filter import command as filter_command
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import NAMES
@@ -89,7 +90,15 @@ def test_conditions_are_those_of_one_table() -> None:
     query = next(one for one in stubs.body if isinstance(one, ast.ClassDef) and one.name == "Query")
     (new,) = [one for one in query.body if isinstance(one, ast.FunctionDef) and "new" in one.name]
     arguments = [one.arg for one in new.args.kwonlyargs]
-    assert set(arguments[: arguments.index("columns")]) == Conditions().keywords().keys()
+    keywords = Conditions().keywords()
+    named = {name for name, value in keywords.items() if isinstance(value, list)}
+    until_columns = set(arguments[: arguments.index("columns")])
+    assert until_columns == {"conditions"} | (keywords.keys() - named)
+    for name in named:
+        _core.Query(conditions=[(name, ["name is null"])])
+    for name in ("course", "exclude_", "exclude_since"):
+        with pytest.raises(ConfigError, match="conditions"):
+            _core.Query(conditions=[(name, ["a"])])
 
 
 def test_conditions_can_be_sent_elsewhere() -> None:

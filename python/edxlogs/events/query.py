@@ -118,8 +118,11 @@ def make_query(
         raise ConfigError("max-line-bytes: must be 1 or more")
     if max_line_bytes is not None and max_line_bytes > _MOST_LINE_BYTES:
         raise ConfigError("max-line-bytes: must be 1 GiB or less")
+    keywords = conditions.keywords()
+    asked = [(name, values) for name, values in keywords.items() if isinstance(values, list)]
     return _core.Query(
-        **conditions.keywords(),
+        conditions=[(name, values) for name, values in asked if values],
+        **{name: keywords[name] for name in ("since", "until", "by_received_at")},
         columns=None if columns is None else texts("columns", columns),
         collect=collect,
         check_full=check == "full",

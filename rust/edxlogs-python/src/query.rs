@@ -6,7 +6,7 @@ use std::sync::Arc;
 use edxlogs_core::encode::{Compression, Format};
 use edxlogs_core::frame::types::Role;
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
-use edxlogs_core::query::predicate::{By, Conditions, Predicate};
+use edxlogs_core::query::predicate::{By, Condition, Conditions, Kind, Predicate};
 use edxlogs_core::query::projection::{COLUMNS, Projection};
 use edxlogs_core::query::{self, Collect};
 use edxlogs_core::time;
@@ -24,31 +24,17 @@ pub struct Query {
 impl Query {
     #[new]
     #[pyo3(signature = (
-        *, courses=vec![], orgs=vec![], event_types=vec![], event_sources=vec![], users=vec![],
-        sites=vec![], exclude_courses=vec![], exclude_orgs=vec![], exclude_event_types=vec![],
-        exclude_event_sources=vec![], exclude_users=vec![], exclude_sites=vec![], since=None, until=None,
-        by_received_at=false, expressions=vec![], columns=None, collect="columns",
+        *, conditions=vec![], since=None, until=None, by_received_at=false, columns=None,
+        collect="columns",
         check_full=false, strict=false, course_from_context=false, max_line_bytes=None,
         keep_rejects=false, partition_by=vec![], known_courses=None, encodes_case=false,
     ))]
-    #[allow(clippy::too_many_arguments, reason = "keywords, each a condition of its own")]
+    #[allow(clippy::too_many_arguments, reason = "keywords, each an option of its own")]
     fn new(
-        courses: Vec<String>,
-        orgs: Vec<String>,
-        event_types: Vec<String>,
-        event_sources: Vec<String>,
-        users: Vec<String>,
-        sites: Vec<String>,
-        exclude_courses: Vec<String>,
-        exclude_orgs: Vec<String>,
-        exclude_event_types: Vec<String>,
-        exclude_event_sources: Vec<String>,
-        exclude_users: Vec<String>,
-        exclude_sites: Vec<String>,
+        conditions: Vec<(String, Vec<String>)>,
         since: Option<i64>,
         until: Option<i64>,
         by_received_at: bool,
-        expressions: Vec<String>,
         columns: Option<Vec<String>>,
         collect: &str,
         check_full: bool,
@@ -60,24 +46,9 @@ impl Query {
         known_courses: Option<HashSet<String>>,
         encodes_case: bool,
     ) -> PyResult<Self> {
-        let conditions = Conditions {
-            courses,
-            orgs,
-            event_types,
-            event_sources,
-            users,
-            sites,
-            exclude_courses,
-            exclude_orgs,
-            exclude_event_types,
-            exclude_event_sources,
-            exclude_users,
-            exclude_sites,
-            since,
-            until,
-            by: if by_received_at { By::ReceivedAt } else { By::Time },
-            expressions,
-        };
+        let asked = conditions.into_iter().map(|(name, values)| condition(&name, values));
+        let by = if by_received_at { By::ReceivedAt } else { By::Time };
+        let conditions = Conditions { asked: asked.collect::<PyResult<_>>()?, since, until, by };
         let keys = partition_by.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
         let keys = keys.map_err(|error| to_python(&error))?;
         let mut collect = match collect {
@@ -126,6 +97,22 @@ impl Query {
         let written = columns.filter(|column| column.is_written());
         written.map(|column| column.name.clone()).collect()
     }
+}
+
+/// The condition of that name; `exclude_` stands before that of one that leaves out.
+fn condition(name: &str, values: Vec<String>) -> PyResult<Condition> {
+    let wanted = name.strip_prefix("exclude_");
+    let kind = match wanted.unwrap_or(name) {
+        "sites" => Kind::Site,
+        "event_types" => Kind::EventType,
+        "event_sources" => Kind::EventSource,
+        "users" => Kind::User,
+        "courses" => Kind::Course,
+        "orgs" => Kind::Org,
+        "expressions" => Kind::Expression,
+        _ => return Err(config(format!("conditions: '{name}' is not known"))),
+    };
+    Ok(Condition { kind, values, excluded: wanted.is_some() })
 }
 
 /// The format of that name.

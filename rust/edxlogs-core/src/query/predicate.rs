@@ -28,42 +28,58 @@ pub enum By {
     ReceivedAt,
 }
 
-/// Conditions as a user gives them. Different kinds are joined by *and*, the values of one kind by
-/// *or*; an empty kind asks for nothing.
+/// What a condition that takes values asks of events. In the order in which they are tested: the
+/// course may need the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Sites of the sources.
+    Site,
+    /// Event types, or globs: matched with `event_type` and with `name`.
+    EventType,
+    /// `server`, `browser`, `mobile`, `task`.
+    EventSource,
+    /// Usernames or user ids.
+    User,
+    /// Course ids, or globs over them.
+    Course,
+    /// Organisations, whatever their case.
+    Org,
+    /// Expressions, all of which must hold.
+    Expression,
+}
+
+/// Values of one kind. One of them is enough, but for expressions.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// Their kind.
+    pub kind: Kind,
+    /// At least one.
+    pub values: Vec<String>,
+    /// Whether events that meet it are left out.
+    pub excluded: bool,
+}
+
+/// Conditions as a user gives them, joined by *and*.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
-    /// Course ids, or globs over them.
-    pub courses: Vec<String>,
-    /// Organisations, whatever their case.
-    pub orgs: Vec<String>,
-    /// Event types, or globs: matched with `event_type` and with `name`.
-    pub event_types: Vec<String>,
-    /// `server`, `browser`, `mobile`, `task`.
-    pub event_sources: Vec<String>,
-    /// Usernames or user ids.
-    pub users: Vec<String>,
-    /// Sites of the sources.
-    pub sites: Vec<String>,
-    /// As `courses`, excluded.
-    pub exclude_courses: Vec<String>,
-    /// As `orgs`, excluded.
-    pub exclude_orgs: Vec<String>,
-    /// As `event_types`, excluded.
-    pub exclude_event_types: Vec<String>,
-    /// As `event_sources`, excluded.
-    pub exclude_event_sources: Vec<String>,
-    /// As `users`, excluded.
-    pub exclude_users: Vec<String>,
-    /// As `sites`, excluded.
-    pub exclude_sites: Vec<String>,
+    /// Those that take values.
+    pub asked: Vec<Condition>,
     /// First instant, in microseconds since 1970 UTC, included.
     pub since: Option<i64>,
     /// Last instant, excluded.
     pub until: Option<i64>,
     /// Which time `since` and `until` mean.
     pub by: By,
-    /// Expressions, all of which must hold.
-    pub expressions: Vec<String>,
+}
+
+impl Conditions {
+    /// The same, and one of the values of a kind.
+    #[must_use]
+    pub fn and(mut self, kind: Kind, values: &[&str]) -> Self {
+        let values = values.iter().map(|&value| value.to_owned()).collect();
+        self.asked.push(Condition { kind, values, excluded: false });
+        self
+    }
 }
 
 /// A condition on one event: what options ask for and what expressions say, in one tree.
@@ -98,33 +114,15 @@ impl Predicate {
     /// # Errors
     /// `Config` for an expression that cannot be read, or a literal that its column cannot equal.
     pub fn new(conditions: &Conditions) -> Result<Self> {
-        let patterns = |values: &[String]| values.iter().map(|v| Pattern::new(v)).collect();
-        let folded = |values: &[String]| values.iter().map(|v| Pattern::ignore_case(v)).collect();
-        // The cheapest tests first: the course may need the payload.
-        let c = conditions;
         let mut all = Vec::new();
-        if c.since.is_some() || c.until.is_some() {
-            all.push(Test::Time { by: c.by, since: c.since, until: c.until });
+        let Conditions { asked, since, until, by } = conditions;
+        if since.is_some() || until.is_some() {
+            all.push(Test::Time { by: *by, since: *since, until: *until });
         }
-        let mut add = |wanted: &[String], excluded: &[String], test: &dyn Fn(&[String]) -> Test| {
-            if !wanted.is_empty() {
-                all.push(test(wanted));
-            }
-            if !excluded.is_empty() {
-                all.push(Test::Not(Box::new(test(excluded))));
-            }
-        };
-        add(&c.sites, &c.exclude_sites, &|values| Test::Site(values.to_vec()));
-        add(&c.event_types, &c.exclude_event_types, &|values| Test::EventType(patterns(values)));
-        let (wanted, excluded) = (&c.event_sources, &c.exclude_event_sources);
-        add(wanted, excluded, &|values| Test::EventSource(patterns(values)));
-        add(&c.users, &c.exclude_users, &user_test);
-        add(&c.courses, &c.exclude_courses, &|values| Test::Course(patterns(values)));
-        add(&c.orgs, &c.exclude_orgs, &|values| Test::Org(folded(values)));
-        for text in &c.expressions {
-            let expression = parse_expression(text)
-                .map_err(|error| Error::config(format!("--where: {}", error.pointing_at(text))))?;
-            all.push(Test::new(expression)?);
+        let mut asked: Vec<&Condition> = asked.iter().collect();
+        asked.sort_by_key(|condition| condition.kind);
+        for Condition { kind, values, excluded } in asked {
+            all.push(Test::of_values(*kind, values)?.negated(*excluded));
         }
         Ok(Self { tests: vec![Arc::new(Test::And(all))] })
     }
@@ -168,20 +166,40 @@ impl Predicate {
     }
 }
 
-fn user_test(users: &[String]) -> Test {
-    let ids = users.iter().filter_map(|user| user.trim().parse().ok()).collect();
-    Test::User { names: users.iter().cloned().collect(), ids }
-}
-
 impl Test {
+    fn of_values(kind: Kind, values: &[String]) -> Result<Self> {
+        let patterns = || values.iter().map(|value| Pattern::new(value)).collect();
+        Ok(match kind {
+            Kind::Site => Self::Site(values.to_vec()),
+            Kind::EventType => Self::EventType(patterns()),
+            Kind::EventSource => Self::EventSource(patterns()),
+            Kind::User => Self::User {
+                names: values.iter().cloned().collect(),
+                ids: values.iter().filter_map(|user| user.trim().parse().ok()).collect(),
+            },
+            Kind::Course => Self::Course(patterns()),
+            Kind::Org => Self::Org(values.iter().map(|org| Pattern::ignore_case(org)).collect()),
+            Kind::Expression => {
+                let read = |text: &String| {
+                    let expression = parse_expression(text).map_err(|error| {
+                        Error::config(format!("--where: {}", error.pointing_at(text)))
+                    })?;
+                    Self::new(expression)
+                };
+                Self::And(values.iter().map(read).collect::<Result<_>>()?)
+            }
+        })
+    }
+
+    fn negated(self, is: bool) -> Self {
+        if is { Self::Not(Box::new(self)) } else { self }
+    }
+
     /// The test of an expression, whose paths are resolved and whose literals get the type of their
     /// path.
     fn new(expression: Expression) -> Result<Self> {
         let all = |members: Vec<Expression>| -> Result<Vec<Self>> {
             members.into_iter().map(Self::new).collect()
-        };
-        let negate = |negated: bool, test: Self| {
-            if negated { Self::Not(Box::new(test)) } else { test }
         };
         Ok(match expression {
             Expression::And(members) => Self::And(all(members)?),
@@ -196,12 +214,12 @@ impl Test {
                     .into_iter()
                     .map(|literal| typed(path.clone(), literal).map(|(_, literal)| literal))
                     .collect::<Result<_>>()?;
-                negate(negated, Self::In { value: Expr::new(path), literals })
+                Self::In { value: Expr::new(path), literals }.negated(negated)
             }
             Expression::Like { path, pattern, negated } => {
-                negate(negated, Self::Like { value: Expr::new(path), pattern })
+                Self::Like { value: Expr::new(path), pattern }.negated(negated)
             }
-            Expression::IsNull { path, negated } => negate(negated, Self::IsNull(Expr::new(path))),
+            Expression::IsNull { path, negated } => Self::IsNull(Expr::new(path)).negated(negated),
         })
     }
 

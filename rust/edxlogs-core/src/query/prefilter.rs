@@ -228,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::query::predicate::{Conditions, Predicate};
+    use crate::query::predicate::{Conditions, Kind, Predicate};
 
     fn nominated(conditions: &Conditions, line: &str) -> bool {
         let prefilter = Predicate::new(conditions).expect("valid").prefilter();
@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_course_is_nominated() {
-        let courses = vec!["course-v1:UnivX+CS101+2014_T1".to_owned()];
-        let conditions = Conditions { courses, ..Conditions::default() };
+        let course = "course-v1:UnivX+CS101+2014_T1";
+        let conditions = Conditions::default().and(Kind::Course, &[course]);
         for line in [
             "course-v1:UnivX+CS101+2014_T1",
             "course-v1%3AUnivX%2BCS101%2B2014_T1",
@@ -262,22 +262,22 @@ mod tests {
 
     #[test]
     fn other_conditions() {
-        let event_types = vec!["problem_check".to_owned(), "edx.forum.*".to_owned()];
-        let conditions = Conditions { event_types, ..Conditions::default() };
+        let of = |kind, value| Conditions::default().and(kind, &[value]);
+        let types = ["problem_check", "edx.forum.*"];
+        let conditions = Conditions::default().and(Kind::EventType, &types);
         assert!(nominated(&conditions, r#""edx.forum.thread.created""#));
         assert!(nominated(&conditions, r#""problem\u005fcheck""#));
         assert!(!nominated(&conditions, r#""problem\u00e9check""#));
-        let conditions = Conditions { orgs: vec!["harvardx".to_owned()], ..Conditions::default() };
+        let conditions = of(Kind::Org, "harvardx");
         assert!(nominated(&conditions, "HARVARDX"));
         assert!(!nominated(&conditions, "HARWARDX"));
         // Without its i, which other characters have as lower case, too little of it is left.
-        let conditions = Conditions { orgs: vec!["univx".to_owned()], ..Conditions::default() };
+        let conditions = of(Kind::Org, "univx");
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
         // Digits may be an id, and ids are numbers, which have many spellings.
-        let conditions = Conditions { users: vec!["170017".to_owned()], ..Conditions::default() };
+        let conditions = of(Kind::User, "170017");
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
-        let courses = vec!["*v1*".to_owned()];
-        let conditions = Conditions { courses, ..Conditions::default() };
+        let conditions = of(Kind::Course, "*v1*");
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
     }
 

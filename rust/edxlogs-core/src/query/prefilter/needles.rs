@@ -279,15 +279,16 @@ fn course_runs(text: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::predicate::{Conditions, Predicate};
+    use crate::query::predicate::{Conditions, Kind, Predicate};
 
-    fn of(conditions: &Conditions) -> Vec<Needles> {
-        let predicate = Predicate::new(conditions).expect("valid");
+    fn of(kind: Kind, values: &[&str]) -> Vec<Needles> {
+        let conditions = Conditions::default().and(kind, values);
+        let predicate = Predicate::new(&conditions).expect("valid");
         needles_of_any(predicate.tests.iter().map(|test| needles(test, true)))
     }
 
     fn of_where(expression: &str) -> Vec<Needles> {
-        of(&Conditions { expressions: vec![expression.to_owned()], ..Conditions::default() })
+        of(Kind::Expression, &[expression])
     }
 
     /// The alternatives of each that a line must hold, as words.
@@ -301,17 +302,15 @@ mod tests {
 
     #[test]
     fn an_expression_has_the_needles_of_its_option() {
-        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        let types = Conditions { event_types: texts(&["a_b/cd_ef"]), ..Conditions::default() };
-        assert_eq!(of(&types), of_where("event_type = 'a_b/cd_ef'"));
-        let types = Conditions { event_types: texts(&["edx.forum.*"]), ..Conditions::default() };
-        assert_eq!(of(&types), of_where("event_type like 'edx.forum.%'"));
-        let courses = Conditions { courses: texts(&["UnivX/CS1/2014"]), ..Conditions::default() };
-        assert_eq!(of(&courses), of_where("course_id = 'UnivX/CS1/2014'"));
-        let users = Conditions { users: texts(&["anna"]), ..Conditions::default() };
-        assert_eq!(of(&users), of_where("username in ('anna')"));
-        let sources = Conditions { event_sources: texts(&["server"]), ..Conditions::default() };
-        assert_eq!(of(&sources), of_where("event_source = 'server'"));
+        for (kind, values, expression) in [
+            (Kind::EventType, &["a_b/cd_ef"][..], "event_type = 'a_b/cd_ef'"),
+            (Kind::EventType, &["edx.forum.*"], "event_type like 'edx.forum.%'"),
+            (Kind::Course, &["UnivX/CS1/2014"], "course_id = 'UnivX/CS1/2014'"),
+            (Kind::User, &["anna"], "username in ('anna')"),
+            (Kind::EventSource, &["server"], "event_source = 'server'"),
+        ] {
+            assert_eq!(of(kind, values), of_where(expression));
+        }
         let orgs = of_where("org_id = 'UnivX'");
         assert_eq!(orgs[0].alternatives, [["UnivX"]]);
         assert!(orgs[0].encoded && !orgs[0].ignore_case);
