@@ -462,5 +462,7 @@ def test_tables_are_kept_and_read_as_datasets_are(packages: Packages, tmp_path: 
     assert {name: rows(name) for name in names} == before
     assert run(*words, "--report", "report.json", cwd=tmp_path).code == 0
     members = report(tmp_path)["members"]
-    assert all(one["earlier"] for one in members if one["status"] == "delivered")
+    delivered = [one for one in members if one["status"] == "delivered"]
+    assert all(one["earlier"] for one in delivered)
+    assert {tmp_path / "out" / one["output"] for one in delivered} == set(files)
     assert sorted((tmp_path / "out").rglob("*.parquet")) == files

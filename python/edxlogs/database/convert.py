@@ -413,10 +413,8 @@ class TableRun:
                 task.account.course = course_of(task.courses, task.key[0])
                 if task.account.course is not None:
                     self._courses.tell(task.key, task.account.course)
-        there = [
-            task.known.account.output for task in delivered if task.known and task.is_published
-        ]
-        self._outputs |= {output for output in there if output is not None}
+        there = (task.known for task in delivered if task.is_published)
+        self._outputs |= {known.output for known in there if known is not None}
         for task in delivered:
             account, known = task.account, task.known if task.is_published else None
             if known is not None:
@@ -428,8 +426,9 @@ class TableRun:
                     account.counts = RowCounts()
                     continue
                 self._warn_of_unknown(account)
-            if known is not None and account.course == known.account.course:
-                account.output = known.account.output
+            # What was joined with others stays where it is.
+            if known and (account.course == known.account.course or len(known.file.runs) > 1):
+                account.output = known.output
             else:
                 account.output = self.target.place(task, self.format_name, self._outputs)
             self._outputs.add(account.output or "")

@@ -69,6 +69,11 @@ class Known:
         """Whether its file has its place."""
         return self.file.holds_rows
 
+    @property
+    def output(self) -> str:
+        """Place of its file, as accounts have it."""
+        return self.file.path.removesuffix("/")
+
 
 @dataclass(slots=True)
 class Task:
