@@ -11,7 +11,7 @@ from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
-from edxlogs.store.store import Store, open_manifest, place_of
+from edxlogs.store.store import EVENTS, Store, open_manifest, place_of
 from edxlogs.text import shown
 
 
@@ -33,6 +33,12 @@ def merge(shards: Sequence[Path], store: Store) -> Account:
     for manifest in manifests:
         if manifest.query is None:
             raise ConfigError(f"merge: {manifest.name}: is empty; run its part first")
+        holds = manifest.query.get("holds", EVENTS)
+        if holds != EVENTS:
+            raise ConfigError(
+                f"merge: {manifest.name}: holds {holds}; convert the packages of all to one folder:"
+                " db convert adds to what is there"
+            )
         if manifest.query != manifests[0].query:
             raise ConfigError(
                 f"merge: {manifest.name}: holds the rows of another query than"
