@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 import commands
 import keys
+import make_logs
 from commands import event, events, pack, report, run, run_measured
 
 MB = 1_000_000
@@ -265,6 +267,35 @@ def test_memory_of_one_file_of_a_gigabyte(tmp_path: Path, ending: str) -> None:
     assert done.code == 0
     assert f"{20_000 * count:,} rows" in done.stderr
     assert peak < _BOUND
+
+
+@pytest.fixture(scope="module")
+def large_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight days of the generator, 120 MB each: row groups of every thread get full."""
+    folder = tmp_path_factory.mktemp("large")
+    day = datetime.date(2014, 10, 1)
+    text = pack(b"".join(make_logs.lines(1, day, "prod", 120)))
+    for offset in range(8):
+        name = f"universityx-prod-events-{day + datetime.timedelta(days=offset)}.log.gz"
+        (folder / name).write_bytes(text)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "each"),
+    [(["-o", "out.parquet"], 45), (["-o", "out", "--partition-by", "course_id"], 60)],
+    ids=["file", "dataset"],
+)
+@pytest.mark.parametrize("threads", [1, 2, 4, 8])
+def test_memory_follows_the_threads(
+    tmp_path: Path, large_logs: Path, threads: int, words: list[str], each: int
+) -> None:
+    """100 MB, and so much for each thread, as docs/filter.md says: every event, every column."""
+    words = [*words, "--threads", str(threads)]
+    done, peak = run_measured("filter", large_logs, *words, cwd=tmp_path, seconds=600)
+    assert done.code == 0, done.stderr
+    assert peak < (100 + each * threads) * MB
 
 
 @pytest.fixture(scope="module")

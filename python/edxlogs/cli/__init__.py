@@ -98,6 +98,9 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and exit with its status."""
+    # Of the compiled module's allocator: no huge pages where the system gives them unasked; they
+    # would double the memory.
+    os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
     for stop in STOPS:
         # A scheduler's stop cleans up as Ctrl-C does; one that is ignored stays so.
         if signal.getsignal(stop) is signal.SIG_DFL:
