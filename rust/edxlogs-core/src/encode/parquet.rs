@@ -38,8 +38,9 @@ pub const ROW_GROUP_ROWS: usize = 122_880;
 /// A row group also ends at about this many encoded bytes.
 const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 
-/// A page of plain text ends at about this many bytes.
-const PAGE_BYTES: usize = 1024 * 1024;
+/// A page of plain text ends at about this many bytes: with the value that fills it, within a MiB, to
+/// which its room has doubled.
+const PAGE_BYTES: usize = 1008 * 1024;
 
 /// Writes one Parquet file.
 pub struct ParquetWriter<W: Write + Send> {

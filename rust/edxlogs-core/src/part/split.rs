@@ -50,8 +50,9 @@ const DEAL_ROWS: usize = 16;
 /// Rows of a partition with which a row group begins.
 const GROUP_ROWS: usize = 1024;
 
-/// Pages are small, since there are two under way for each row group.
-const PAGE_BYTES: usize = 512 * 1024;
+/// Pages are small, since there are two under way for each row group; with the value that fills it,
+/// one stays within a quarter of a MiB, to which its room has doubled.
+const PAGE_BYTES: usize = 248 * 1024;
 
 /// Rows of one partition, in their order.
 pub(super) enum Piece {

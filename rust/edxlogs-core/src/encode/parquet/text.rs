@@ -447,7 +447,11 @@ fn is_start_of(values: &StringArray, others: &StringArray) -> bool {
 }
 
 fn push_plain(page: &mut Vec<u8>, value: &[u8]) {
-    page.reserve(4 + value.len());
+    let end = page.len() + 4 + value.len();
+    if end > page.capacity() {
+        // Many pages are under way at once: none has room that it will not need.
+        page.reserve_exact(end.next_power_of_two() - page.len());
+    }
     page.extend_from_slice(&(value.len() as u32).to_le_bytes());
     page.extend_from_slice(value);
 }
