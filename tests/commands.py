@@ -28,7 +28,7 @@ EAGER = (
     "from edxlogs.store import inputs, journal\n"
     "journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0\n"
     "inputs.GROUP_INPUTS = 2\n"
-    "sys.exit(cli.run(sys.argv[1:]))\n",
+    "sys.exit(cli.execute(sys.argv[1:]))\n",
 )
 
 

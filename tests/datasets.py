@@ -48,7 +48,7 @@ def watcher(name, *paths):
         file.write(json.dumps([name, saved, *map(os.path.abspath, paths)]) + chr(10))
     steps += 1
 with disk.watch(watcher):
-    status = cli.run(sys.argv[4:])
+    status = cli.execute(sys.argv[4:])
 sys.exit(status)
 """
 

@@ -61,7 +61,7 @@ def rows(source: Path | Sequence[Path], **options: Any) -> list[Row]:
 def command(source: Path | Sequence[Path], output: Path, *options: str) -> bytes:
     """What `edxlogs filter` writes to a file, run in this process."""
     sources = [str(path) for path in ([source] if isinstance(source, Path) else source)]
-    status = cli.run(["filter", *sources, "-q", "--overwrite", "-o", str(output), *options])
+    status = cli.execute(["filter", *sources, "-q", "--overwrite", "-o", str(output), *options])
     assert status == 0
     return output.read_bytes()
 

@@ -99,17 +99,17 @@ def test_killed_while_files_get_their_names(
 
         monkeypatch.setattr(OutputFile, "take_name", killed)
         with pytest.raises(KilledError):
-            cli.run(command)
+            cli.execute(command)
         monkeypatch.setattr(OutputFile, "take_name", take_name)
         monkeypatch.setattr(OutputFile, "discard", discard)
-        assert cli.run(command) == 0
+        assert cli.execute(command) == 0
         assert hidden(cwd) == []
         assert (
             report(cwd / "report.json")["rows_written"]
             == (cwd / "out.csv").read_bytes().count(b"\n") - 1
         )
         # Somebody else's file is still refused.
-        assert cli.run(command) == 2
+        assert cli.execute(command) == 2
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
@@ -153,7 +153,7 @@ def test_a_short_run_killed_at_its_end(tmp_path: Path, logs: Path) -> None:
         "    if left == 0:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "OutputFile.take_name = killed\n"
-        "cli.run(sys.argv[2:])\n"
+        "cli.execute(sys.argv[2:])\n"
     )
     arguments = ("filter", logs, "-o", "out.csv", *OPTIONS)
     whole = tmp_path / "whole"

@@ -384,11 +384,11 @@ def test_an_input_that_changes_while_it_is_read(
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
     command = ["filter", "in", "-o", "out", "--partition-by", "course_id", "-q"]
-    assert cli.run(command) == 1
+    assert cli.execute(command) == 1
     _assert_rows(out, expected(paths[0], paths[2]))
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert cli.run(command) == 0
+    assert cli.execute(command) == 0
     _assert_rows(out, expected(*paths))
 
 
@@ -408,7 +408,7 @@ def test_sources_that_go_by_once_they_are_committed(
 
     monkeypatch.setattr(Store, "commit", going)
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["filter", "tracking.log", "-o", "out", *OPTIONS]) == 0
+    assert cli.execute(["filter", "tracking.log", "-o", "out", *OPTIONS]) == 0
     assert (tmp_path / "rejects").read_bytes().endswith(b"no event\n")
     assert report(tmp_path / "report.json")["total"]["rejected"] == 1
 

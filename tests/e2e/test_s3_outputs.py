@@ -203,7 +203,7 @@ def test_a_stop_while_the_upload_begins(
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(work)
-    assert cli.run(["filter", "a.log", "-o", URL]) == 130
+    assert cli.execute(["filter", "a.log", "-o", URL]) == 130
     assert there(s3_server) == {}
     assert list((work / "tmp").iterdir()) == []
 

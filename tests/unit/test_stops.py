@@ -76,7 +76,7 @@ def test_all_files_take_their_names_or_none(
 
     monkeypatch.setattr(os, "link", interrupted)
     files = ["-o", "out.csv", "--rejects", "bad.txt", "--report", "r.json"]
-    assert cli.run(["filter", "a.log", *files]) == 0
+    assert cli.execute(["filter", "a.log", *files]) == 0
     assert sorted(os.listdir()) == ["a.log", "bad.txt", "out.csv", "r.json"]
     assert "1 row to out.csv" in capsys.readouterr().err
 
@@ -92,7 +92,7 @@ def test_stopped_while_a_file_is_begun(tmp_path: Path, monkeypatch: pytest.Monke
         return lock
 
     monkeypatch.setattr(OutputFile, "_claim", claimed)
-    assert cli.run(["filter", "a.log", "-o", "out.csv"]) == 130
+    assert cli.execute(["filter", "a.log", "-o", "out.csv"]) == 130
     assert os.listdir() == ["a.log"]
 
 
@@ -128,3 +128,10 @@ def test_stopped_while_it_is_imported(tmp_path: Path, module: str) -> None:
     assert judged.code == 130
     assert judged.stderr.strip() == "interrupted: nothing was published"
     assert os.listdir(tmp_path) == ["a.log"]
+
+
+def test_a_command_is_run_after_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """A module of a subcommand takes its name in the package: no function may have it too."""
+    for name in cli._COMMANDS:
+        assert cli.execute([name, "--help"]) == 0
+    assert capsys.readouterr().out.count("Usage: edxlogs") == len(cli._COMMANDS)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edxlogs.errors import EdxlogsError, ResumableInterrupt
+from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # old locales lack some characters
     try:
-        status = run(arguments)
+        status = execute(arguments)
     except KeyboardInterrupt:  # once more, while it was told
         status = EXIT_INTERRUPTED
     for stop in STOPS:
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def execute(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     _hold_standard_streams()
     try:
@@ -145,8 +145,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 0
     except EdxlogsError as error:
         click.echo(f"edxlogs: {error}", err=True)
-        from edxlogs.errors import ConfigError
-
         return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
     except OSError as error:
         where = "standard output" if error.filename is None else error.filename
