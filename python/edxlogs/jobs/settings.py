@@ -48,6 +48,15 @@ class KeyWords(TypedDict, total=False):
     prompt: bool
 
 
+class FileWords(TypedDict, total=False):
+    """What is written beside the rows, and how."""
+
+    rejects: OnePath | None
+    report: OnePath | None
+    overwrite: bool
+    mode: int
+
+
 class EventWords(ConditionWords, KeyWords, total=False):
     """Which events are read, and how: what every verb over logs takes."""
 
@@ -65,7 +74,7 @@ class EventWords(ConditionWords, KeyWords, total=False):
     threads: int
 
 
-class CheckWords(KeyWords, total=False):
+class CheckWords(KeyWords, FileWords, total=False):
     """What is checked, and how."""
 
     partner: str | None
@@ -75,13 +84,9 @@ class CheckWords(KeyWords, total=False):
     max_line_bytes: int | None
     s3: S3 | None
     threads: int
-    rejects: OnePath | None
-    report: OnePath | None
-    overwrite: bool
-    mode: int
 
 
-class ConvertWords(KeyWords, total=False):
+class ConvertWords(KeyWords, FileWords, total=False):
     """What of database packages is converted, and how."""
 
     course: Values
@@ -95,13 +100,9 @@ class ConvertWords(KeyWords, total=False):
     unpack: bool
     s3: S3 | None
     threads: int
-    rejects: OnePath | None
-    report: OnePath | None
-    overwrite: bool
-    mode: int
 
 
-class OutputWords(EventWords, total=False):
+class OutputWords(EventWords, FileWords, total=False):
     """What is written, beside its place."""
 
     format: str | None
@@ -113,10 +114,6 @@ class OutputWords(EventWords, total=False):
     salvage: bool
     unverified: bool
     shard: str | None
-    rejects: OnePath | None
-    report: OnePath | None
-    overwrite: bool
-    mode: int
 
 
 def spelled(words: type, **defaults: object) -> Callable[[F], F]:

@@ -399,20 +399,10 @@ def sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def sync_file(path: Path) -> None:
-    """Wait until the content of a file is on disk."""
-    _step("sync", path)
-    _sync(path, 0)
-
-
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on disk."""
     _step("sync-folder", folder)
-    _sync(folder, os.O_DIRECTORY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

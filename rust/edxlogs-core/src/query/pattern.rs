@@ -66,11 +66,6 @@ impl Pattern {
         self.wildcards.is_none()
     }
 
-    /// Whether case is ignored.
-    pub fn ignores_case(&self) -> bool {
-        self.ignore_case
-    }
-
     /// Whether the whole of `text` matches.
     ///
     /// Takes time in proportion to the text, times the longest stretch between two `*` where that
