@@ -150,7 +150,8 @@ def _user_id(value: object) -> int | None:
     if isinstance(value, str):
         value = _integer(value.strip(SPACES))
     elif isinstance(value, float) and value.is_integer():
-        value = int(value)
+        # From 2**53 on a float may stand for another number than the one that was written.
+        value = int(value) if abs(value) < 2**53 else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if -(2**63) <= value < 2**63 else None

@@ -87,6 +87,14 @@ def test_neither_user_id_nor_username(tmp_path: Path) -> None:
     assert row["event_type"] == "problem_check"
 
 
+def test_a_float_is_an_id_only_where_it_is_exact(tmp_path: Path) -> None:
+    written = ["7.0", "1e3", "9007199254740991.0", "9007199254740993.0", "7.5", "9007199254740993"]
+    lines = [b'{"name":"x","context":{"user_id":%s}}\n' % number.encode() for number in written]
+    (tmp_path / "in.log").write_bytes(b"".join(lines))
+    told = [row["user_id"] for row in _rows(tmp_path)]
+    assert told == [7, 1000, 2**53 - 1, None, None, 2**53 + 1]
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_prod_and_edge_of_one_day_in_one_run(tmp_path: Path, threads: str) -> None:
     for site, first in (("edge", 10), ("prod", 20)):

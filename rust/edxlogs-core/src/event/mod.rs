@@ -368,8 +368,8 @@ fn integer(number: &str) -> Option<i64> {
         return None;
     }
     let value: f64 = number.parse().ok()?;
-    // Whole numbers beyond 2^53 are not exact as a float, so they are no ids.
-    (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as i64)
+    // From 2^53 on a float may stand for another number than the one that was written: no id.
+    (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
 }
 
 fn integer_text(text: &str) -> Option<i64> {
