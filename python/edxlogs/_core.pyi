@@ -518,6 +518,20 @@ def copy_lines(path: str | PathLike[str], format_name: str, descriptor: int) -> 
         OutputError: it cannot be read, or the lines not be written.
     """
 
+def header(path: str | PathLike[str], format_name: str) -> bytes:
+    """What stands above the rows of a file of a dataset. Only files with an equal one are joined.
+
+    Args:
+        path: of the file.
+        format_name: of it.
+
+    Returns:
+        The line of names of CSV, the schema of Parquet in words, nothing of JSON Lines.
+
+    Raises:
+        OutputError: the file cannot be read.
+    """
+
 def rewrite(
     pieces: Sequence[tuple[str | PathLike[str], Sequence[tuple[int, int]]]],
     format_name: str,

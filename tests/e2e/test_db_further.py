@@ -21,9 +21,10 @@ import oracle_tables
 from commands import Done, hidden, run
 from edxlogs.database.research import find_research_package
 from edxlogs.edx.tables import Dialect, tables
+from edxlogs.errors import ConfigError
 from edxlogs.store.store import HOME, open_manifest
 from edxlogs.text import size
-from product import table_rows
+from product import csv_rows, table_rows
 
 NAME = "universityx-2014-10-05.zip"
 COURSE = make_package.COURSES[0]
@@ -529,3 +530,48 @@ def test_what_is_near_is_told_where_nothing_is(
         assert make_package.stem(make_package.COURSES[1]) in done.stderr
     done = convert(_lone(tmp_path), tmp_path, "--site", "prod")
     assert "nothing was converted" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_files_with_other_columns_are_read_together_and_not_joined(
+    tmp_path: Path, form: str
+) -> None:
+    """Those that were converted with --expand have more; none loses a value by the others."""
+    name, week = "courseware_studentmodule", tmp_path / NAME
+    package(tmp_path)
+    folder = tmp_path / "out" / name
+
+    def rows() -> Rows:
+        all_rows = table_rows(edxlogs.dataset(folder).to_table())
+        return sorted(all_rows, key=lambda row: (row["package"], int(row["row"])))
+
+    def values(row: dict[str, Any], column: str) -> str:
+        return "" if row[column] is None else str(row[column])
+
+    for day, words in (("05", []), ("12", ["--expand", "studentmodule"]), ("19", [])):
+        later = tmp_path / f"universityx-2014-10-{day}.zip"
+        shutil.copyfile(week, tmp_path / "copy.zip")
+        (tmp_path / "copy.zip").rename(later)
+        done = convert(later, tmp_path, "--table", name, "--format", form, *words)
+        assert done.code == 0, done.stderr
+    before = rows()
+    states = [json.loads(row["state"]) for row in truth(name)]
+    assert [values(row, "state_attempts") for row in before] == [
+        *[""] * len(states),
+        *(str(state.get("attempts", "")) for state in states),
+        *[""] * len(states),
+    ]
+    done = run("compact", "out", cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "3 files before, 2 now: 2 were joined\n")
+    assert rows() == before
+    assert run("cat", folder, "-o", "all.csv", cwd=tmp_path).code == 0
+    assert len(csv_rows((tmp_path / "all.csv").read_bytes())) == len(before)
+
+
+def test_files_of_two_formats_are_not_read_as_one(tmp_path: Path) -> None:
+    package(tmp_path)
+    words = ("--table", "auth_user", "--format")
+    assert convert(tmp_path / NAME, tmp_path, *words, "parquet").code == 0
+    assert convert(tmp_path / NAME, tmp_path, *words, "csv").code == 0
+    with pytest.raises(ConfigError, match=r"of several formats, csv and parquet; convert into"):
+        edxlogs.dataset(tmp_path / "out" / "auth_user")

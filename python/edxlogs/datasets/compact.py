@@ -54,7 +54,7 @@ def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
         raise ConfigError(f"dataset: {store.name}: is empty; run edxlogs filter first")
     files = data_files(store.manifest)
     result = Compacted(len(files))
-    _join(store, _joinable(files, file_bytes), result)
+    _join(store, _joinable(store, files, file_bytes), result)
     result.after = len(data_files(store.manifest))
     return result
 
@@ -80,7 +80,7 @@ def compact_grown(store: Store, folders: Iterable[str], file_bytes: int) -> None
         for files in several
         if sum(_is_small(file, file_bytes) for file in files) >= SMALL_FILES
     ]
-    groups = (group for files in many_small for group in _joinable(files, file_bytes))
+    groups = (group for files in many_small for group in _joinable(store, files, file_bytes))
     _join(store, groups, Compacted(0))
 
 
@@ -104,7 +104,7 @@ def _is_small(file: DataFile, file_bytes: int) -> bool:
     return file.bytes < file_bytes / 2 and file.path.endswith(tuple(ENDINGS.values()))
 
 
-def _joinable(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
+def _joinable(store: Store, files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
     """Files that become one: two or more of a partition, each below half of what one may be."""
 
     def folder_and_ending(file: DataFile) -> tuple[str, str]:
@@ -113,17 +113,29 @@ def _joinable(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]
     for _, partition in groupby(sorted(files, key=folder_and_ending), folder_and_ending):
         small = [file for file in partition if _is_small(file, file_bytes)]
         small.sort(key=lambda file: (next(iter(file.runs), (-1, 0))[0], file.path))
-        together: list[DataFile] = []
-        size = 0
+        if len(small) < 2:
+            continue
+        # Tables have further columns where they were asked for, or where a later version has them.
+        alike: dict[bytes, list[DataFile]] = {}
         for file in small:
-            if together and size + file.bytes > file_bytes:
-                if len(together) > 1:
-                    yield together
-                together, size = [], 0
-            together.append(file)
-            size += file.bytes
-        if len(together) > 1:
-            yield together
+            alike.setdefault(store.header(file), []).append(file)
+        for one in alike.values():
+            yield from _together(one, file_bytes)
+
+
+def _together(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
+    """Neighbours that fit into one file, where they are two or more."""
+    together: list[DataFile] = []
+    size = 0
+    for file in files:
+        if together and size + file.bytes > file_bytes:
+            if len(together) > 1:
+                yield together
+            together, size = [], 0
+        together.append(file)
+        size += file.bytes
+    if len(together) > 1:
+        yield together
 
 
 def _runs(files: list[DataFile]) -> list[tuple[int, int]]:

@@ -38,7 +38,7 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         `course_id` as text, where its folders alone tell them.
 
     Raises:
-        ConfigError: the folder is no dataset or holds several tables, holds lines rather than
+        ConfigError: the folder is no dataset, holds several tables or formats, or lines rather than
             columns, has a name that is not UTF-8, or pyarrow is missing.
         OutputError: its manifest cannot be read.
     """
@@ -76,10 +76,11 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
     elif form in ("parquet", "arrow"):
         formats = pyarrow.dataset.ParquetFileFormat, pyarrow.dataset.IpcFileFormat
         file_format = formats[form == "arrow"]()
-        schema = pyarrow.schema([])
-        if files:
-            first = [os.fspath(place_of(folder, files[0]))]
-            schema = pyarrow.dataset.dataset(first, format=file_format).schema.remove_metadata()
+        each = (
+            pyarrow.dataset.dataset(os.fspath(place_of(folder, file)), format=file_format)
+            for file in _of_each_schema(manifest, files)
+        )
+        schema = pyarrow.unify_schemas([one.schema.remove_metadata() for one in each])
     else:
         raise ConfigError(
             f"dataset: {manifest.name}: holds lines; read them with edxlogs.filter, or edxlogs cat"
@@ -104,7 +105,7 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
         The folder of the dataset, its manifest, and the files with rows that are meant.
 
     Raises:
-        ConfigError: it is none, or holds several tables.
+        ConfigError: it is none, holds several tables, or one in several formats.
         OutputError: its manifest cannot be read.
     """
     above = [one for one in folder.absolute().parents[:2] if (one / HOME).is_dir()]
@@ -120,6 +121,12 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
             raise ConfigError(
                 f"dataset: {manifest.name}: holds several tables; name the folder of one, like"
                 f" {manifest.name}/{min(names)}"
+            )
+        forms = {format_by_ending(file.path) for file in files}
+        if len(forms) > 1:
+            raise ConfigError(
+                f"dataset: {manifest.name}: its files are of several formats,"
+                f" {' and '.join(sorted(forms))}; convert into a folder for each"
             )
     return root, manifest, files
 
@@ -176,7 +183,13 @@ def _csv_columns(manifest: Manifest, folder: Path, files: list[DataFile]) -> dic
         "timestamp[us, UTC]": pyarrow.timestamp("us", "UTC"),
     }
     known = {name: types[kind] for name, kind, *_ in _core.columns()}
-    if not files:
-        return {}
-    with pyarrow.csv.open_csv(place_of(folder, files[0])) as reader:
-        return {name: known.get(name, pyarrow.string()) for name in reader.schema.names}
+    columns: dict[str, Any] = {}
+    for file in _of_each_schema(manifest, files):
+        with pyarrow.csv.open_csv(place_of(folder, file)) as reader:
+            columns |= {name: known.get(name, pyarrow.string()) for name in reader.schema.names}
+    return columns
+
+
+def _of_each_schema(manifest: Manifest, files: list[DataFile]) -> list[DataFile]:
+    """Files whose columns are all that there are: of events each has the same, of tables not."""
+    return files if "format" not in (manifest.query or {}) else files[:1]

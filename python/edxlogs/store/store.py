@@ -231,6 +231,15 @@ class Store:
                 added.append(self.remake([(file, rows)], runs))
         return added, removed
 
+    def header(self, file: DataFile) -> bytes:
+        """What stands above its rows; files whose columns differ have different ones.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        place, form = self.folder / file.path, self._format(file.path)
+        return in_worker(lambda: _core.header(place, form))
+
     def remake(
         self,
         pieces: Sequence[tuple[DataFile, Sequence[tuple[int, int]]]],
@@ -239,7 +248,7 @@ class Store:
         """Make a new file of rows of others of a partition, named after what it holds.
 
         Args:
-            pieces: files, and which of their rows: (first, count).
+            pieces: files with one `header`, and which of their rows: (first, count).
             runs: whose rows those are, one after another.
 
         Raises:

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use edxlogs_core::part::{dataset, rewrite as rewriting, several, split};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::errors::{of_system, to_python};
 use crate::output::Once;
@@ -173,6 +174,19 @@ pub fn rewrite(
         .detach(|| rewriting::rewrite(&pieces, format, &path))
         .map_err(|error| to_python(&error))?;
     Ok((made.rows, made.bytes, made.sha256))
+}
+
+/// What stands above the rows of a file of a dataset; described in `_core.pyi`.
+#[pyfunction]
+pub fn header<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    format_name: &str,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let format = format(format_name)?;
+    let header =
+        py.detach(|| rewriting::header(&path, format)).map_err(|error| to_python(&error))?;
+    Ok(PyBytes::new(py, &header))
 }
 
 /// Copies the lines of a file of a dataset, without their compression; described in `_core.pyi`.

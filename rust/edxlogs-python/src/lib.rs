@@ -48,6 +48,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(scan::scan, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::copy_lines, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::rewrite, module)?)?;
+    module.add_function(wrap_pyfunction!(dataset::header, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::sync_file_system, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;
     module.add_function(wrap_pyfunction!(query::course_folder, module)?)?;

@@ -49,11 +49,43 @@ pub struct Rewritten {
     pub sha256: String,
 }
 
+/// What stands above the rows of a file: the line of names of CSV, the schema of Parquet, nothing of
+/// JSON Lines. Only files in which it is equal can be joined.
+///
+/// # Errors
+/// Those of reading.
+pub fn header(path: &Path, format: Format) -> Result<Vec<u8>> {
+    Ok(match format {
+        Format::Parquet => {
+            let reader = ParquetMetaDataReader::new();
+            let footer = reader.parse_and_finish(&open(path)?).map_err(Error::encode)?;
+            format!("{:?}", footer.file_metadata().schema_descr().root_schema()).into_bytes()
+        }
+        Format::Csv { .. } => {
+            let mut record = Vec::new();
+            read_record(&mut read_text(path, format)?, true, &mut record)?;
+            record
+        }
+        Format::JsonLines(_) | Format::ArrowIpc => Vec::new(),
+    })
+}
+
 /// Writes the rows of `pieces`, in order, to a new file at `path`.
 ///
 /// # Errors
-/// Those of reading and of writing; `Internal`, where a file has fewer rows than it should.
+/// Those of reading and of writing; `Internal`, where a file has fewer rows than it should, or other
+/// columns than the first.
 pub fn rewrite(pieces: &[Piece], format: Format, path: &Path) -> Result<Rewritten> {
+    if let [first, others @ ..] = pieces
+        && !others.is_empty()
+    {
+        let columns = header(&first.path, format)?;
+        for other in others {
+            if header(&other.path, format)? != columns {
+                return Err(Error::internal("files of a dataset with other columns are joined"));
+            }
+        }
+    }
     let mut file = create_private(path).map_err(Error::encode)?;
     let output = file.try_clone().map_err(Error::encode)?;
     match format {
