@@ -17,14 +17,18 @@ from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+COMPLETE_VARIABLE = "_EDXLOGS_COMPLETE"
+"""In the environment of a run that a shell makes to complete a line."""
 
 _COMMANDS = {
     "cat": "Write the rows of a dataset.",
     "check": "Parse every line of logs, and account for it.",
     "compact": "Join the small files of a dataset.",
+    "completion": "Complete commands, options and values in the shell.",
     "db": "Show and convert database packages: tables of every course.",
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
+    "help": "Show the help of a command.",
     "list": "Show what data packages are there, and which days are missing.",
     "merge": "Join the datasets of shards to one.",
     "run": "Bring the datasets of a job file up to date.",
@@ -61,6 +65,16 @@ class _Commands(click.Group):
             told = error.message.rstrip(".")
             raise click.UsageError(f"{told}; did you mean {near[0]}", ctx) from error
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem[str]]:
+        found = [
+            click.shell_completion.CompletionItem(name, help=told)
+            for name, told in sorted(_COMMANDS.items())
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
@@ -76,7 +90,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool)
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 1000},
     epilog="Exit status: 0 done, 1 something failed (the rest is delivered), 2 wrong use, 130"
     " interrupted.",
 )
@@ -122,8 +136,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def execute(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     _hold_standard_streams()
+    if COMPLETE_VARIABLE in os.environ:
+        importlib.import_module("edxlogs.cli.completion")
     try:
-        result: Any = cli.main(args=arguments, prog_name="edxlogs", standalone_mode=False)
+        result: Any = cli.main(
+            args=arguments,
+            prog_name="edxlogs",
+            complete_var=COMPLETE_VARIABLE,
+            standalone_mode=False,
+        )
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code

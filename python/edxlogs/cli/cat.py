@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from edxlogs.cli.options import Columns, several
+from edxlogs.cli.values import OF_CONDITIONS, files
+from edxlogs.cli.values import columns as column_names
 from edxlogs.events.conditions import CONDITIONS
 
 EXAMPLES = """\b
@@ -20,17 +22,24 @@ Examples:
 
 @click.command("cat", epilog=EXAMPLES)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@several("--course", metavar="ID", help="Course id.")
-@several("--event-type", metavar="TYPE", help="Event type.")
-@several("--site", metavar="SITE", help="prod, edge, ….")
+@several("--course", metavar="ID", complete=OF_CONDITIONS["course"], help="Course id.")
+@several("--event-type", metavar="TYPE", complete=OF_CONDITIONS["event_type"], help="Event type.")
+@several("--site", metavar="SITE", complete=OF_CONDITIONS["site"], help="prod, edge, ….")
 @click.option("--since", metavar="TIME", help="First day or instant (UTC), included.")
 @click.option("--until", metavar="TIME", help="Last day or instant (UTC), not included.")
-@click.option("--columns", type=Columns(), metavar="A,B,…", help="Columns, in that order.")
+@click.option(
+    "--columns",
+    type=Columns(),
+    metavar="A,B,…",
+    shell_complete=column_names,
+    help="Columns, in that order.",
+)
 @click.option(
     "-o",
     "--output",
     default="-",
     metavar="FILE",
+    shell_complete=files,
     help="Output; - is standard output.  [default: -]",
 )
 @click.option(

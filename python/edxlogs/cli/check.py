@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
     layout_options,
     partner_of,
@@ -15,6 +16,7 @@ from edxlogs.cli.options import (
     words_of,
 )
 from edxlogs.cli.progress import Shown
+from edxlogs.cli.values import files
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -26,10 +28,15 @@ Examples:
 """
 
 
-@click.command("check", epilog=EXAMPLES)
+@click.command("check", cls=Grouped, epilog=EXAMPLES)
 @sources_argument
 @layout_options
-@click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write the lines that are no events to FILE.",
+)
 @reading_options
 @s3_options
 def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:

@@ -8,8 +8,10 @@ import click
 import orjson
 
 from edxlogs.cli import EXIT_FAILED
+from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import Mode, key_options, s3_options, several, words_of
 from edxlogs.cli.progress import Shown, tell
+from edxlogs.cli.values import OF_CONDITIONS, files, tables
 from edxlogs.stops import put_off
 
 LIST_EXAMPLES = """\b
@@ -36,8 +38,8 @@ def command(ctx: click.Context) -> None:
     ctx.default_map = dict.fromkeys(command.commands, ctx.default_map or {})
 
 
-@command.command("list", epilog=LIST_EXAMPLES)
-@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True)
+@command.command("list", cls=Grouped, epilog=LIST_EXAMPLES)
+@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True, shell_complete=files)
 @click.option(
     "--by",
     type=click.Choice(["table", "course"]),
@@ -70,9 +72,16 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     return 0 if found.is_whole else EXIT_FAILED
 
 
-@command.command("convert", epilog=CONVERT_EXAMPLES)
-@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True)
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for the tables.")
+@command.command("convert", cls=Grouped, epilog=CONVERT_EXAMPLES)
+@click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True, shell_complete=files)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    shell_complete=files,
+    help="Folder for the tables.",
+)
 @click.option(
     "--format",
     "format",
@@ -89,9 +98,24 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     show_default=True,
     help="Whose folder holds the other's: a dataset a table, or a folder a course.",
 )
-@several("--course", metavar="COURSE", help="Course id or glob; may be given again.")
-@several("--table", metavar="TABLE", help="Table, as `db list` calls it; may be given again.")
-@several("--site", metavar="SITE", help="prod, edge, …, as the names of the files tell.")
+@several(
+    "--course",
+    metavar="COURSE",
+    complete=OF_CONDITIONS["course"],
+    help="Course id or glob; may be given again.",
+)
+@several(
+    "--table",
+    metavar="TABLE",
+    complete=tables,
+    help="Table, as `db list` calls it; may be given again.",
+)
+@several(
+    "--site",
+    metavar="SITE",
+    complete=OF_CONDITIONS["site"],
+    help="prod, edge, …, as the names of the files tell.",
+)
 @click.option(
     "--known-courses",
     type=click.Path(exists=True, dir_okay=False),
@@ -107,7 +131,12 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     " ora_submissions, that joins those of open response assessments.",
 )
 @click.option("--unpack", is_flag=True, help="Unpack the content of courses (OLX), too.")
-@click.option("--rejects", metavar="FILE", help="Write rows that cannot be read to FILE.")
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write rows that cannot be read to FILE.",
+)
 @key_options
 @click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
 @s3_options
@@ -118,7 +147,12 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     metavar="N",
     help="0 means one per core. Never changes the answer.",
 )
-@click.option("--report", metavar="FILE", help="Write the account to FILE as JSON.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write the account to FILE as JSON.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
     Bytes,
     Columns,
@@ -18,6 +19,7 @@ from edxlogs.cli.options import (
     words_of,
 )
 from edxlogs.cli.progress import Shown
+from edxlogs.cli.values import columns, files, partition_keys
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -25,14 +27,13 @@ Examples:
   edxlogs filter logs/ --course 'course-v1:UnivX+CS101+*' -o cs101.parquet
   edxlogs filter logs/*.log.gz.gpg --event-type problem_check --since 2014-10-01 -o checks.csv
   edxlogs filter logs/ --category video --columns time,user_id,event.id -o video.parquet
-  edxlogs filter logs/ --where "event.grade::float64 >= 0.5" -o passed.jsonl.gz
   edxlogs filter --partner universityx --days 2014-10-01..2014-10-31 -o october.parquet
   edxlogs filter logs/ -o events --partition-by course_id,date
   edxlogs filter - --course UnivX/CS101/2014 < tracking.log | jq .event_type
 """
 
 
-@click.command("filter", epilog=EXAMPLES)
+@click.command("filter", cls=Grouped, epilog=EXAMPLES)
 @sources_argument
 @layout_options
 @condition_options
@@ -41,13 +42,14 @@ Examples:
     type=click.Choice(["all", "context"]),
     default="all",
     show_default=True,
-    help="Where a course is looked for: everywhere, or in the platform's own attribution alone.",
+    help="Where a course is looked for: everywhere, or in the context alone.",
 )
 @click.option(
     "-o",
     "--output",
     default="-",
     metavar="FILE",
+    shell_complete=files,
     help="Output; - is standard output, and a folder with --partition-by.  [default: -]",
 )
 @click.option(
@@ -60,14 +62,15 @@ Examples:
     "--columns",
     type=Columns(),
     metavar="A,B,…",
+    shell_complete=columns,
     help="Columns or paths (event.grade::float64), in that order.",
 )
 @click.option(
     "--partition-by",
     metavar="KEY,…",
-    help="Write a dataset: -o names its folder, with a folder for each course_id, org_id, site,"
-    " date, month, year, event_type or event_source, in that order. Run again, it goes on where it"
-    " was stopped, and adds what is new.",
+    shell_complete=partition_keys,
+    help="Write a dataset into the folder -o, parted by course_id, org_id, site, date, month, year,"
+    " event_type or event_source, in that order. Run again, it adds what is new.",
 )
 @click.option(
     "--target-file-size",
@@ -79,19 +82,22 @@ Examples:
     "--known-courses",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="With --partition-by: the courses that exist, one a line; others count as none.",
+    help="With --partition-by: courses that exist, one a line; others count as none.",
 )
-@click.option("--raw", is_flag=True, help="JSON Lines: write mended lines as they stood, once.")
-@click.option(
-    "--csv-excel-safe", is_flag=True, help="CSV: make cells harmless that a spreadsheet would run."
-)
+@click.option("--raw", is_flag=True, help="JSON Lines: mended lines as they stood, once.")
+@click.option("--csv-excel-safe", is_flag=True, help="CSV: no cell that a spreadsheet would run.")
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Read only the Ith of N parts of the sources; which one a source is in follows from its"
-    " name. For array jobs: edxlogs merge joins their datasets.",
+    help="Read the Ith of N parts of the sources, told by their names; edxlogs merge joins the"
+    " datasets of such a job.",
 )
-@click.option("--rejects", metavar="FILE", help="Write the lines that are no events to FILE.")
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write the lines that are no events to FILE.",
+)
 @click.option(
     "--dedupe",
     is_flag=True,
@@ -100,7 +106,7 @@ Examples:
 @click.option(
     "--dedupe-within",
     is_flag=True,
-    help="As --dedupe, and also lines that stand in their own source before.",
+    help="As --dedupe, also within a source.",
 )
 @click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
 @click.option(
@@ -113,7 +119,7 @@ Examples:
 @click.option(
     "--unverified",
     is_flag=True,
-    help="Standard output: pass rows on before their source has passed its checks.",
+    help="Standard output: rows before their source has passed its checks.",
 )
 @reading_options
 @s3_options

@@ -9,8 +9,10 @@ import orjson
 
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.choosing import choice_options
+from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import partner_of, s3_options, words_of
 from edxlogs.cli.progress import Shown
+from edxlogs.cli.values import files
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -23,8 +25,8 @@ Examples:
 """
 
 
-@click.command("list", epilog=EXAMPLES)
-@click.argument("sources", nargs=-1, metavar="[SOURCE...]")
+@click.command("list", cls=Grouped, epilog=EXAMPLES)
+@click.argument("sources", nargs=-1, metavar="[SOURCE...]", shell_complete=files)
 @choice_options
 @click.option(
     "--by",

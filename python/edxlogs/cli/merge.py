@@ -31,7 +31,7 @@ Examples:
     type=Mode(),
     default="600",
     show_default=True,
-    help="Permissions of the files written, in octal.",
+    help="Permissions of what is written, in octal.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
 def command(

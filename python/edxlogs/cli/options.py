@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edxlogs.cli.values import OF_CONDITIONS, Completer, files
 from edxlogs.events.conditions import CONDITIONS, Condition, Kind
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def sources_argument(function: F) -> F:
     """The sources of a run."""
-    return click.argument("sources", nargs=-1, metavar="SOURCE...")(function)
+    return click.argument("sources", nargs=-1, metavar="SOURCE...", shell_complete=files)(function)
 
 
 key_options = together(
@@ -100,7 +101,7 @@ key_options = together(
     click.option(
         "--passphrase-file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="File whose first line is the passphrase of the secret key.",
+        help="Its first line is the passphrase of the key.",
     ),
 )
 """Which key decrypts, and how it is unlocked."""
@@ -123,7 +124,12 @@ reading_options = together(
         metavar="N",
         help="Sources read at once; 0 means one per core. Never changes the answer.",
     ),
-    click.option("--report", metavar="FILE", help="Write the account to FILE as JSON."),
+    click.option(
+        "--report",
+        metavar="FILE",
+        shell_complete=files,
+        help="Write the account to FILE as JSON.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
     click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
     click.option("--overwrite", is_flag=True, help="Replace files that are there."),
@@ -132,15 +138,20 @@ reading_options = together(
         type=Mode(),
         default="600",
         show_default=True,
-        help="Permissions of the files written, in octal.",
+        help="Permissions of what is written, in octal.",
     ),
 )
 """How sources are read, and what is told of it."""
 
 
-def several(*names: str, help: str, metavar: str) -> Callable[[F], F]:  # noqa: A002
+def several(
+    *names: str,
+    help: str,  # noqa: A002
+    metavar: str,
+    complete: Completer | None = None,
+) -> Callable[[F], F]:
     """An option that may be given several times."""
-    return click.option(*names, multiple=True, help=help, metavar=metavar)
+    return click.option(*names, multiple=True, help=help, metavar=metavar, shell_complete=complete)
 
 
 def _condition(one: Condition) -> Callable[[F], F]:
@@ -150,7 +161,8 @@ def _condition(one: Condition) -> Callable[[F], F]:
     if one.kind is Kind.TIME:
         times = click.Choice(["time", "received_at"])
         return click.option(name, type=times, default="time", show_default=True, help=one.help)
-    return several(name, metavar=one.metavar, help=one.help)
+    complete = OF_CONDITIONS.get(one.name)
+    return several(name, metavar=one.metavar, help=one.help, complete=complete)
 
 
 condition_options = together(
@@ -165,6 +177,7 @@ condition_options = together(
             f"--exclude-{one.option}",
             metavar=one.metavar,
             help=f"As --{one.option}, excluded.",
+            complete=OF_CONDITIONS.get(one.name),
         )
         for one in CONDITIONS
         if one.is_negatable
@@ -178,7 +191,7 @@ s3_options = together(
     several(
         "--profile",
         metavar="NAME",
-        help="AWS profile; BUCKET=NAME names one for that bucket alone.",
+        help="AWS profile; BUCKET=NAME: for that bucket alone.",
     ),
     click.option("--endpoint-url", metavar="URL", help="S3 server of your own."),
     click.option("--region", metavar="REGION", help="AWS region of the buckets."),

@@ -9,8 +9,10 @@ import orjson
 
 from edxlogs.cli import EXIT_FAILED, EXIT_INTERRUPTED
 from edxlogs.cli.choosing import choice_options
+from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import Mode, partner_of, s3_options, words_of
 from edxlogs.cli.progress import Shown, tell
+from edxlogs.cli.values import files
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -22,8 +24,8 @@ Examples:
 """
 
 
-@click.command("sync", epilog=EXAMPLES)
-@click.argument("sources", nargs=-1, metavar="[S3_URL...] FOLDER")
+@click.command("sync", cls=Grouped, epilog=EXAMPLES)
+@click.argument("sources", nargs=-1, metavar="[S3_URL...] FOLDER", shell_complete=files)
 @choice_options
 @s3_options
 @click.option("--dry-run", is_flag=True, help="Tell what would be fetched, and fetch nothing.")

@@ -65,8 +65,7 @@ class Condition:
 
 _COURSE = "Course id, or glob (course-v1:UnivX+CS101+*)."
 _TYPE = (
-    "Event type, or glob (edx.forum.*). Matches event_type or name: mobile events carry the modern"
-    " name there."
+    "Event type, or glob (edx.forum.*). Matches event_type or name, where mobile events carry it."
 )
 _CATEGORY = "Group of event types: video, problem, forum, …."
 _SOURCE = "server, browser, mobile or task."
