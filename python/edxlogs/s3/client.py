@@ -11,10 +11,11 @@ import datetime
 import gc
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,10 @@ from edxlogs.text import shown
 SCHEME = "s3://"
 PAGE_KEYS = 1000  # the most that S3 lists at once
 MOST_CONNECTIONS = 64  # of one client; more transfers at once would wait for each other
+MOST_NAMES = 2_000_000  # of one listing; they are held in memory
+ANSWER_BYTES = 16 << 20  # of what boto holds whole; a page of the longest keys has 6 MiB
+_MOST_BYTES = (1 << 63) - 1
+_SMALL_PAGE, _EMPTY_PAGE = 100, 20_000  # names that such pages count for: they may go on for ever
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
@@ -184,9 +189,17 @@ class S3:
             self._sessions[profile] = session
             client = session.client("s3", endpoint_url=self._endpoint_url, config=config)
         except Exception as error:
-            raise explain(error, "cannot use", SCHEME) from None
+            failure = explain(error, "cannot use", SCHEME)
+            if isinstance(failure, S3Error) and failure.reason == Reason.IMPOSSIBLE:
+                # A ValueError: boto has no class of its own for it.
+                raise ConfigError(
+                    "endpoint-url: the one in the AWS configuration is no URL; correct it there"
+                ) from None
+            raise failure from None
         for operation in ("GetObject", "HeadObject"):
             client.meta.events.register(f"before-call.s3.{operation}", _ask_for_checksum)
+        session = client._endpoint.http_session
+        client.meta.events.register("before-send.s3", partial(_send_bounded, session))
         return client
 
     def credentials(self, bucket: str) -> str:
@@ -253,14 +266,10 @@ class S3:
                 raise
             head = self.call("get_object", bucket, "cannot open", Key=key)
             head["Body"].close()
-        return S3Object(
-            bucket=bucket,
-            key=key,
-            size=head["ContentLength"],
-            etag=head["ETag"],
-            modified=head["LastModified"].astimezone(datetime.UTC),
-            storage_class=head.get("StorageClass", "STANDARD"),
-        )
+        found = _object(bucket, {**head, "Key": key, "Size": head.get("ContentLength")})
+        if found is None or not found.etag:
+            raise trouble(Reason.IMPOSSIBLE, "cannot open", f"{SCHEME}{bucket}/{key}")
+        return found
 
     def objects(self, bucket: str, prefix: str = "") -> Iterator[S3Object]:
         """Yield all objects below a prefix, by the bytes of their keys, a page at a time.
@@ -269,25 +278,43 @@ class S3:
             S3Error: it cannot be listed; a bucket that does not exist is a MissingObjectError. A
                 prefix without objects yields nothing.
         """
-        for page in self._pages(bucket, Prefix=prefix):
-            yield from _objects(bucket, page)
+        for objects, _ in self._pages(bucket, prefix):
+            yield from objects
 
     def level(self, bucket: str, prefix: str = "") -> Level:
         """List what is directly below a prefix that is empty or ends with a slash."""
         level = Level()
-        for page in self._pages(bucket, Prefix=prefix, Delimiter="/"):
-            level.folders += [one["Prefix"] for one in page.get("CommonPrefixes", ())]
-            level.objects += _objects(bucket, page)
+        for objects, folders in self._pages(bucket, prefix, Delimiter="/"):
+            level.folders += folders
+            level.objects += objects
         return level
 
-    def _pages(self, bucket: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        parameters["MaxKeys"] = PAGE_KEYS
+    def _pages(
+        self, bucket: str, prefix: str, **parameters: Any
+    ) -> Iterator[tuple[list[S3Object], list[str]]]:
+        """Objects and folders of each page, which must be such as a listing can have."""
+        what, where = "cannot list", f"{SCHEME}{bucket}/{prefix}"
+        parameters |= {"Prefix": prefix, "MaxKeys": PAGE_KEYS}
+        tokens: set[str] = set()
+        names = 0
         while True:
-            page = self.call("list_objects_v2", bucket, "cannot list", **parameters)
-            yield page
-            if not page.get("IsTruncated"):
+            page = self.call("list_objects_v2", bucket, what, **parameters)
+            objects = [_object(bucket, one) for one in page.get("Contents", ())]
+            folders = [str(one.get("Prefix")) for one in page.get("CommonPrefixes", ())]
+            true = [one for one in objects if one is not None and one.key.startswith(prefix)]
+            odd = any(not one.startswith(prefix) or not one.endswith("/") for one in folders)
+            token = page.get("NextContinuationToken") if page.get("IsTruncated") else ""
+            if len(true) < len(objects) or odd or token is None or token in tokens:
+                raise trouble(Reason.IMPOSSIBLE, what, where)
+            yield true, folders
+            if not token:
                 return
-            parameters["ContinuationToken"] = page["NextContinuationToken"]
+            count = len(true) + len(folders)
+            names += max(count, _SMALL_PAGE) if count else _EMPTY_PAGE
+            if names >= MOST_NAMES:
+                raise trouble(Reason.MANY_NAMES, what, where, detail=f" ({MOST_NAMES:,})")
+            tokens.add(token)
+            parameters["ContinuationToken"] = token
 
     def warning(self, bucket: str) -> str | None:
         """What is risky about how a bucket is reached, in one sentence, or None."""
@@ -332,18 +359,46 @@ def split_url(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _objects(bucket: str, page: dict[str, Any]) -> Iterator[S3Object]:
-    for one in page.get("Contents", ()):
-        yield S3Object(
-            bucket=bucket,
-            key=one["Key"],
-            size=one["Size"],
-            etag=one.get("ETag", ""),
-            modified=one["LastModified"].astimezone(datetime.UTC),
-            storage_class=one.get("StorageClass", "STANDARD"),
-            checksum_algorithms=tuple(one.get("ChecksumAlgorithm", ())),
-            checksum_type=one.get("ChecksumType"),
-        )
+def _object(bucket: str, said: Mapping[str, Any]) -> S3Object | None:
+    """An object as a server describes it; None if there can be none like that."""
+    key, size, modified = said.get("Key"), said.get("Size"), said.get("LastModified")
+    if not key or not isinstance(size, int) or not 0 <= size <= _MOST_BYTES or modified is None:
+        return None
+    return S3Object(
+        bucket=bucket,
+        key=key,
+        size=size,
+        etag=said.get("ETag", ""),
+        modified=modified.astimezone(datetime.UTC),
+        storage_class=said.get("StorageClass", "STANDARD"),
+        checksum_algorithms=tuple(said.get("ChecksumAlgorithm", ())),
+        checksum_type=said.get("ChecksumType"),
+    )
+
+
+def _send_bounded(session: Any, request: Any, **_: Any) -> Any:
+    """Send a request of boto's, and see to it that what it holds whole has an end."""
+    is_stream, request.stream_output = request.stream_output, True
+    response = session.send(request)
+    if not is_stream or response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        response.raw = _Bounded(response.raw)
+    return response
+
+
+class _Bounded:
+    """The body of an answer, as boto reads it whole."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def stream(self) -> Iterator[bytes]:
+        left = ANSWER_BYTES
+        for piece in self._raw.stream():
+            left -= len(piece)
+            if left < 0:
+                self._raw.close()
+                raise ValueError("longer than any answer of S3's")
+            yield piece
 
 
 def _is_url(text: str) -> bool:

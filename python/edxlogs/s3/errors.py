@@ -38,6 +38,8 @@ class Reason(enum.StrEnum):
     BROKEN = "broken"
     DAMAGED = "damaged"
     UNSUPPORTED = "unsupported"
+    IMPOSSIBLE = "impossible"
+    MANY_NAMES = "many_names"
     OTHER = "other"
 
 
@@ -91,6 +93,8 @@ _SENTENCES = {
     Reason.BROKEN: "the connection broke each time; look at the network and run again",
     Reason.DAMAGED: "the bytes that came are not those of its checksum; run again",
     Reason.UNSUPPORTED: "the server cannot do this; name another --endpoint-url",
+    Reason.IMPOSSIBLE: "the server's answer is none that S3 can give; look at --endpoint-url",
+    Reason.MANY_NAMES: "more names are there than one listing may have; name a longer prefix",
     Reason.OTHER: "S3 does not do it; look at the permissions and the --endpoint-url",
 }
 
@@ -148,6 +152,7 @@ _PLAIN_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 def reason_of(error: BaseException) -> Reason:
     """What an exception of boto, or one of the network below it, means."""
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, S3Error):
@@ -185,6 +190,8 @@ def reason_of(error: BaseException) -> Reason:
     broken = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError)
     if isinstance(error, (*broken, HTTPError, OSError)):
         return Reason.BROKEN
+    if isinstance(error, (ValueError, RuntimeError, OverflowError, ResponseParserError)):
+        return Reason.IMPOSSIBLE  # boto cannot read it
     return Reason.OTHER
 
 
@@ -204,13 +211,14 @@ def explain(error: BaseException, what: str, where: str) -> EdxlogsError:
         BaseException: `error` itself, if it has nothing to do with S3.
     """
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, EdxlogsError):
         return error
     known = (
-        *(boto.BotoCoreError, boto.ClientError),
-        *(HTTPError, OSError, ValueError, RecursionError),
+        *(boto.BotoCoreError, boto.ClientError, ResponseParserError),
+        *(HTTPError, OSError, ValueError, RuntimeError, OverflowError),
     )
     if not isinstance(error, known):
         raise error
@@ -265,9 +273,7 @@ def _settings(error: BaseException) -> str | None:
         return "profile: the AWS configuration cannot be read; correct ~/.aws/config"
     if isinstance(error, boto.ParamValidationError | boto.InvalidDNSNameError):
         return "s3: a bucket or a key has no valid name; correct the s3:// URL"
-    if isinstance(
-        error, boto.EndpointProviderError | ValueError
-    ):  # the latter is no class of boto's
+    if isinstance(error, boto.EndpointProviderError):
         return "endpoint-url: the one in the AWS configuration is no URL; correct it there"
     return None
 

@@ -107,6 +107,8 @@ class S3Reader:
         length = answer.get("ContentLength")
         begins = str(answer.get("ContentRange", "")).startswith(f"bytes {self.position}-")
         self._etag = self._etag or answer.get("ETag", "")
+        if not isinstance(length, int) or length < 0 or not self._etag:
+            raise trouble(Reason.IMPOSSIBLE, "cannot read", self.source.url)
         if answer.get("ETag", "") != self._etag or length != self._end - self.position:
             raise trouble(Reason.CHANGED, "cannot read", self.source.url)
         if not first and not begins:

@@ -19,7 +19,7 @@ from typing import Any
 
 from edxlogs.errors import ConfigError, OutputError, S3Error
 from edxlogs.s3.client import S3, split_url
-from edxlogs.s3.errors import Reason
+from edxlogs.s3.errors import Reason, trouble
 from edxlogs.sources.source import Source
 from edxlogs.store.file import OutputFile
 from edxlogs.text import shown
@@ -79,7 +79,7 @@ class S3Output(OutputFile):
             self._abort_left()
             self._begun = True
             answer = self._call("create_multipart_upload", Metadata={_MARK: self._mark})
-            self._upload = answer["UploadId"]
+            self._upload = self._said(answer, "UploadId")
         except S3Error as error:
             raise OutputError(str(error)) from None
 
@@ -144,7 +144,7 @@ class S3Output(OutputFile):
                 "list_multipart_uploads", self._bucket, _WHAT, Prefix=self._key, again=again
             )
             for upload in listed.get("Uploads", ()):
-                if upload["Key"] == self._key:
+                if upload.get("Key") == self._key and "UploadId" in upload:
                     self._call("abort_multipart_upload", UploadId=upload["UploadId"], again=again)
 
     def _send_parts(self, size: int) -> list[dict[str, Any]]:
@@ -169,7 +169,7 @@ class S3Output(OutputFile):
                 Body=data,
                 ContentMD5=b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
             )
-            return {"PartNumber": number + 1, "ETag": answer["ETag"]}
+            return {"PartNumber": number + 1, "ETag": self._said(answer, "ETag")}
 
         return send
 
@@ -212,6 +212,12 @@ class S3Output(OutputFile):
             metadata: dict[str, str] = self._call("head_object").get("Metadata", {})
             return metadata.get(_MARK) == self._mark
         return False
+
+    def _said(self, answer: dict[str, Any], what: str) -> str:
+        """What no answer of S3's is without."""
+        if not (said := answer.get(what)):
+            raise trouble(Reason.IMPOSSIBLE, _WHAT, self.name)
+        return str(said)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         return self._s3.call(operation, self._bucket, _WHAT, Key=self._key, **parameters)
