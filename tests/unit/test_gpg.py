@@ -300,3 +300,24 @@ def test_wrong_settings(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\nsecret\n")
     with pytest.raises(ConfigError, match="first line is empty"):
         Gpg(passphrase_file=tmp_path / "empty")
+
+
+def test_no_secret_of_another_is_in_the_environment_of_gpg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "EDXLOGS_PLANTED"):
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("PINENTRY_USER_DATA", "USE_CURSES=1")
+    told = tmp_path / "told"
+    spy = tmp_path / "gpg"  # every call, that of python-gnupg's too
+    spy.write_text(f'#!/bin/sh\nenv >> {told}\nexec gpg "$@"\n')
+    spy.chmod(0o700)
+    gpg = Gpg(executable=str(spy))
+    with gpg.open("x", io.BytesIO(b"x")) as decryption:
+        decryption.verdict()
+    gpg.recipients(b"x")
+    environment = told.read_text()
+    assert environment.count("\nLC_ALL=C\n") >= 2
+    assert "planted" not in environment
+    for needed in ("PINENTRY_USER_DATA=USE_CURSES=1\n", "PATH=", "HOME="):
+        assert f"\n{needed}" in environment

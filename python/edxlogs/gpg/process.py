@@ -30,6 +30,16 @@ from edxlogs.threads import needs_thread
 OLDEST_GPG = (2, 2, 8)  # the first that refuses a message without integrity protection
 MOST_AT_ONCE = 8  # a stock gpg-agent runs out of secure memory somewhere above 8
 RETRIES = 6
+# What gpg, an agent that it starts, and the agent's pinentry need: nothing else of ours, such as
+# the secrets of AWS. The latter part is what gpg tells an agent of a session.
+# Source: GnuPG, common/session-env.c.
+_ENVIRONMENT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "GNUPGHOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ"),
+    *("XDG_RUNTIME_DIR", "SSH_AUTH_SOCK"),
+    *("GPG_TTY", "TERM", "DISPLAY", "XAUTHORITY", "XMODIFIERS", "WAYLAND_DISPLAY"),
+    *("XDG_SESSION_TYPE", "QT_QPA_PLATFORM", "GTK_IM_MODULE", "DBUS_SESSION_BUS_ADDRESS"),
+    *("QT_IM_MODULE", "INSIDE_EMACS", "PINENTRY_USER_DATA", "PINENTRY_GEOM_HINT"),
+)
 
 
 class Decryption:
@@ -409,7 +419,8 @@ class Gpg:
         ]
 
     def _environment(self) -> dict[str, str]:
-        environment = {**os.environ, "LC_ALL": "C"}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment["LC_ALL"] = "C"
         if self._terminal is not None:
             environment.setdefault("GPG_TTY", self._terminal)
         return environment
