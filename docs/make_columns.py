@@ -13,8 +13,10 @@ These columns are the default, in this order; `--columns` (`columns=` in Python)
 them. Any column may be null unless the cell about it is empty. The same names and types hold in
 Parquet, Arrow, CSV and Python.
 
-Any other value is named by its path, as in [`--where`](where.md): `event.grade::float64`,
-`context.module.usage_key`. A path without a cast is text: strings bare, anything else as JSON text.
+Any other value is named by its path, as in [`--where`](where.md), and a name for the column stands
+before it: `grade=event.grade::float64`, `block=context.module.usage_key`. Without one, the column
+is called as the path is without its cast, `event.grade`, which SQL takes in quotes alone. A path
+without a cast is text: strings bare, anything else as JSON text.
 
 | column | type | what it holds | null when | of a person |
 | --- | --- | --- | --- | --- |

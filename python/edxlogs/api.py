@@ -71,7 +71,8 @@ def filter(  # noqa: A001 - the verb of the command line
         by: which time: `time` or `received_at`.
         slack: days that a file's date may lie outside; None opens every file.
         where: expressions, all of which must hold; see the page on `--where`.
-        columns: names or dotted paths in output order; None means the default columns.
+        columns: names or dotted paths (`grade=event.grade` is called `grade`) in output order; None
+            means the default columns.
         course_from: `all` rules, or `context` for the platform's own attribution alone.
         check: `fast`, or `full` to parse every line. The rows are the same.
         strict: reject lines that need a mend.

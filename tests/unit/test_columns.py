@@ -13,6 +13,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 
+import edxlogs
 from commands import run
 from edxlogs import _core
 from edxlogs.edx.tables import joined_table, tables
@@ -113,3 +114,67 @@ def test_columns_of_tables_say_what_they_tell_of_a_person() -> None:
     assert named["auth_user", "email"].role == "e-mail"
     assert named["wiki_articlerevision", "ip_address"].role == "address"
     assert named["courseware_studentmodule", "state"].role == "free text"
+
+
+def test_a_name_before_a_path_is_that_of_the_column(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = [
+        {"event_type": "x", "event": {"id": name, "grade": grade, "a=b": 1}, "username": "ann"}
+        for name, grade in (("i4x://a", 0.5), ("i4x://b", None))
+    ]
+    log = tmp_path / "a.log"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = 'video=event.id, grade = event.grade::float64,who=username,event."a=b",line=line'
+    wanted: list[dict[str, Any]] = [
+        {
+            "video": line["event"]["id"],
+            "grade": line["event"]["grade"],
+            "who": "ann",
+            'event."a=b"': "1",
+            "line": number,
+        }
+        for number, line in enumerate(lines, 1)
+    ]
+    for form in ("parquet", "arrow", "csv"):
+        path = tmp_path / f"out.{form}"
+        done = run("filter", log, "-o", path, "--columns", asked, cwd=tmp_path)
+        assert (done.code, [line for line in done.told if "column" in line]) == (0, [])
+        if form == "csv":
+            cells = [[_cell(value) for value in row.values()] for row in wanted]
+            assert list(csv.reader(path.read_text().splitlines())) == [list(wanted[0]), *cells]
+        else:
+            assert _read(path) == wanted
+    stream = edxlogs.filter(log, columns=["video=event.id"])
+    assert pa.table(stream).to_pylist() == [{"video": row["video"]} for row in wanted]
+    job = 'sources = ["a.log"]\n[[dataset]]\noutput = "out"\npartition_by = "event_type"\n'
+    (tmp_path / "job.toml").write_text(f'{job}columns = ["video=event.id", "who=username"]\n')
+    assert run("run", "job.toml", cwd=tmp_path).code == 0
+    rows = edxlogs.dataset(tmp_path / "out").to_table(columns=["video", "who"]).to_pylist()
+    assert rows == [{"video": row["video"], "who": "ann"} for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("course_id=event.id", "column course_id: is one of edxlogs' own; take another name"),
+        ("x=event.id,x=event.grade", "column x: named twice; name it once"),
+        ("user_id,x=event.user_id,user_id", "column user_id: named twice; name it once"),
+        ("x=", "columns: the path is empty"),
+        ("1x=event.id", "columns: expected"),
+        ("a b=event.id", "columns: expected"),
+    ],
+)
+def test_names_that_a_column_cannot_have(tmp_path: Path, asked: str, told: str) -> None:
+    (tmp_path / "a.log").write_text('{"event_type": "x"}\n')
+    done = run("filter", "a.log", "-o", "out.csv", "--columns", asked, cwd=tmp_path)
+    assert done.code == 2
+    assert told in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_misspelt_column_is_told_with_a_name_too(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text('{"event_type": "x"}\n')
+    done = run("filter", "a.log", "-o", "o.csv", "--columns", "tiem,x=usernam", cwd=tmp_path)
+    assert done.code == 0
+    assert "column tiem: is none" in done.stderr
+    assert "column usernam: is none" in done.stderr
+    assert "the nearest column is username" in done.stderr

@@ -26,7 +26,7 @@ EXAMPLES = """\b
 Examples:
   edxlogs filter logs/ --course 'course-v1:UnivX+CS101+*' -o cs101.parquet
   edxlogs filter logs/*.log.gz.gpg --event-type problem_check --since 2014-10-01 -o checks.csv
-  edxlogs filter logs/ --category video --columns time,user_id,event.id -o video.parquet
+  edxlogs filter logs/ --category video --columns time,user_id,video=event.id -o video.parquet
   edxlogs filter --partner universityx --days 2014-10-01..2014-10-31 -o october.parquet
   edxlogs filter logs/ -o events --partition-by course_id,date
   edxlogs filter - --course UnivX/CS101/2014 < tracking.log | jq .event_type
@@ -63,7 +63,7 @@ Examples:
     type=Columns(),
     metavar="A,B,…",
     shell_complete=columns,
-    help="Columns or paths (event.grade::float64), in that order.",
+    help="Columns, or paths with a name (grade=event.grade::float64), in order.",
 )
 @click.option(
     "--partition-by",

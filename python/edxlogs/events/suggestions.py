@@ -62,7 +62,7 @@ def near_columns(columns: Iterable[str]) -> list[str]:
     known = [name for name, *_ in _core.columns()]
     warnings = []
     for column in columns:
-        name = column.partition("::")[0]
+        name = column.rpartition("=")[2].partition("::")[0].strip()
         # A path of several steps is meant as one.
         if name in known or not name.replace("-", "_").isidentifier():
             continue

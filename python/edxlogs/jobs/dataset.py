@@ -49,7 +49,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         refuse_same(settings, found.selection)
         store, query = found.opened(stack, settings)
         account = found.selection.account
-        account.warnings += near_columns(query.column_names)
+        account.warnings += near_columns(settings.columns or ())
         target = _target(settings, store, query, account)
         beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
         # What its runs wrote beside the dataset is theirs to write anew.

@@ -44,7 +44,7 @@ def write(settings: Settings, watcher: Watcher) -> Written:
         raise OutputError("output: standard output is closed; name a file with -o")
     query = settings.query()
     selection = select_sources(settings, settings.conditions.window)
-    selection.account.warnings += near_columns(query.column_names)
+    selection.account.warnings += near_columns(settings.columns or ())
     refuse_same(settings, selection)
     with ExitStack() as stack:
         work = Work(stack, query, settings, selection, watcher)
@@ -86,7 +86,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     reading, window = settings.reading, settings.conditions.window
     sources = settings.sources
     selection = select(sources.named, window, partner=sources.partner, s3=reading.s3)
-    selection.account.warnings += near_columns(query.column_names)
+    selection.account.warnings += near_columns(settings.columns or ())
     control = _core.Control()
     transfers = Transfers(selection.sources, control)
     reader = LineReader(query, reading.keys.gpg(), control, window, transfers)

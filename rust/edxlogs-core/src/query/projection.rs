@@ -281,7 +281,7 @@ pub fn parse_number(text: &str) -> Option<f64> {
 /// A named output column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputColumn {
-    /// Its name in the output: as it was asked for, without the cast.
+    /// Its name in the output: that which was asked for, or its path without the cast.
     pub name: String,
     /// What it holds.
     pub expr: Expr,
@@ -297,20 +297,40 @@ impl OutputColumn {
 impl FromStr for OutputColumn {
     type Err = Error;
 
+    /// Reads `path` or `name=path`.
     fn from_str(text: &str) -> Result<Self> {
+        let named = text.split_once('=').map(|(name, path)| (name.trim(), path));
+        let named = named.filter(|(name, _)| is_name(name));
+        let text = named.map_or(text, |(_, path)| path);
         let path = parse_path(text)
             .map_err(|error| Error::config(format!("columns: {}", error.pointing_at(text))))?;
-        let known = |name: &String| COLUMNS.iter().any(|column| column.name() == name);
+        let known = |name: &str| COLUMNS.iter().any(|column| column.name() == name);
+        if let Some((name, path)) = named
+            && known(name)
+            && path.trim() != name
+        {
+            let why = format!("column {name}: is one of edxlogs' own; take another name");
+            return Err(Error::config(why));
+        }
         if let ([Segment::Key(name)], Some(_)) = (&path.segments[..], path.cast)
             && known(name)
         {
             let why = format!("column {name}: has a type of its own; leave the cast out");
             return Err(Error::config(why));
         }
-        let mut shown = path.clone();
-        shown.cast = None;
-        Ok(Self { name: shown.to_string(), expr: Expr::new(path) })
+        let name = named.map_or_else(
+            || Path { cast: None, ..path.clone() }.to_string(),
+            |(name, _)| name.to_owned(),
+        );
+        Ok(Self { name, expr: Expr::new(path) })
     }
+}
+
+/// Whether a text can stand for a column without quotes, in SQL too.
+fn is_name(text: &str) -> bool {
+    !text.starts_with(|first: char| first.is_ascii_digit())
+        && !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl fmt::Display for OutputColumn {
@@ -419,7 +439,7 @@ impl Projection {
         let column = |column: &OutputColumn| {
             let (name, column_type) = (column.name.as_str(), column.expr.column_type());
             match &column.expr {
-                Expr::Column(column) => column.definition(),
+                Expr::Column(column) => Column { name: name.into(), ..column.definition() },
                 Expr::Path(_) => Column::new(name, column_type),
                 Expr::Line => {
                     Column { nullable: false, hint: Hint::Long, ..Column::new(name, column_type) }
