@@ -6,18 +6,20 @@ import atexit
 import threading
 import time
 import weakref
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from functools import partial
-from typing import Any, Self
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.account import Ledger
 from edxlogs.errors import ConfigError
-from edxlogs.threads import Workers, needs_thread
+from edxlogs.run import Target, run
+from edxlogs.threads import needs_thread
 
+T = TypeVar("T")
+
+PIECES_AHEAD = 1  # under way beside those that the workers read
 _EXIT_SECONDS = 0.1
-_PIECES_AHEAD = 1  # under way beside those that the workers read
 
 # The threads that feed streams, with what stops each.
 _FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.WeakKeyDictionary()
@@ -37,16 +39,54 @@ def _stop_feeding() -> None:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-class ArrowStream(_core.BatchStream, ABC):
+class StreamTarget(Target[T]):
+    """What a stream is read from, in pieces: each goes to a writer of its own.
+
+    Attributes:
+        account: of the pieces, complete at the end: a `Ledger`.
+        error: of the first piece that failed.
+        writers: one for each piece.
+    """
+
+    account: Any
+    error: BaseException | None = None
+    writers: Sequence[_core.BatchWriter] = ()
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """Pieces."""
+
+
+class ArrowStream(_core.BatchStream):
     """Batches in the order of the pieces they are read from, several of them at once; read once.
 
-    It has `__arrow_c_stream__`; a subclass reads the pieces, and enters them into its account.
+    It has `__arrow_c_stream__`.
     """
 
     account: Ledger[Any, Any]
+    _target: StreamTarget[Any]
     _error: BaseException | None
     _started: bool
-    _threads: int
+
+    @classmethod
+    def of(
+        cls,
+        rows: _core.Query | _core.Table,
+        target: StreamTarget[Any],
+        error: BaseException | None = None,
+    ) -> Self:
+        """A stream of rows.
+
+        Args:
+            rows: what they are.
+            target: reads them.
+            error: what failed before: it ends the stream.
+        """
+        stream = cls(rows, target.control)
+        stream.account, stream._target = target.account, target
+        stream._error, stream._started = error, False
+        return stream
 
     @property
     def verified(self) -> bool:
@@ -58,52 +98,15 @@ class ArrowStream(_core.BatchStream, ABC):
         """The account so far as plain data."""
         return self.account.report()
 
-    @property
-    @abstractmethod
-    def _count(self) -> int:
-        """Pieces."""
-
-    @property
-    @abstractmethod
-    def _control(self) -> _core.Control:
-        """What stops all reading."""
-
-    @abstractmethod
-    def _read(self, number: int, writer: _core.BatchWriter) -> Any:
-        """Read a piece into its writer, in a worker; what came of it."""
-
-    @abstractmethod
-    def _enter(self, number: int, done: Any) -> BaseException | None:
-        """Enter what came of a piece into the account; its error. Raises what ends all."""
-
-    @abstractmethod
-    def _end(self) -> None:
-        """Give back what the pieces were read with, before the workers are waited for."""
-
     def _feed(self, writers: list[_core.BatchWriter]) -> None:
         """Read the pieces, each into its writer."""
-
-        def task(number: int) -> Any:
-            try:
-                return self._read(number, writers[number])
-            finally:
-                writers[number].close()
-
-        tasks = [partial(task, number) for number in range(self._count)]
-        workers = Workers(tasks, self._threads, self._threads + _PIECES_AHEAD)
         error = self._error
+        self._target.writers = writers
         try:
-            workers.start()
-            for number in range(self._count):
-                wrong = self._enter(number, workers.take())
-                error = error or wrong
-            self.account.check()
+            run(self._target)
+            error = error or self._target.error
         except BaseException as failure:
             error = failure
-            self._control.stop()
-        finally:
-            self._end()
-            workers.stop()
         self._error = error
         for writer in writers[:-1]:
             writer.close()
@@ -111,7 +114,7 @@ class ArrowStream(_core.BatchStream, ABC):
 
     def close(self) -> None:
         """Stop reading. What was not read yet is lost."""
-        self._control.stop()
+        self._target.control.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -124,14 +127,14 @@ class ArrowStream(_core.BatchStream, ABC):
         if not self._started:
             self._started = True
             # The last one ends the stream, when the account is complete.
-            writers = [self.writer() for _ in range(self._count + 1)]
+            writers = [self.writer() for _ in range(self._target.count + 1)]
             capsule = super().__arrow_c_stream__(requested_schema)
             thread = threading.Thread(
                 target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
             )
             with needs_thread():
                 thread.start()
-            _FEEDING[thread] = self._control
+            _FEEDING[thread] = self._target.control
             return capsule
         return super().__arrow_c_stream__(requested_schema)
 

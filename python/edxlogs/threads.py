@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 MOST_AHEAD = 128  # results, so that a run keeps few files open
 _MOST_PER_CORE = 4
-_PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
+PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
 
 
 @contextmanager
@@ -56,6 +56,9 @@ class Workers(Generic[T]):
             threading.Thread(target=self._work, name="edxlogs-worker", daemon=True)
             for _ in range(min(count, len(tasks)))
         ]
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
     def start(self) -> Self:
         """Let the threads begin; where the system has not so many, fewer do the work.
@@ -110,7 +113,7 @@ class Workers(Generic[T]):
             raise result
         return result
 
-    def stop(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    def stop(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Start no further task, and give those under way a moment to end."""
         with self._changed:
             self._stopped = True

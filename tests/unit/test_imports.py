@@ -15,6 +15,7 @@ HOME = Path(edxlogs.__file__).parent
 FLOORS = (
     {"errors", "text", "threads", "stops", "toml", "values", "watching"},
     {"account"},
+    {"run"},
     {"arrow_stream"},
     {"edx"},
     {"gpg", "s3"},

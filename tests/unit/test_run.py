@@ -1,4 +1,4 @@
-"""events/run.py: workers, order, memory, what is delivered and what is not."""
+"""events/file_target.py: workers, order, memory, what is delivered and what is not."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import edxlogs.events.run
+import edxlogs.events.file_target
+import edxlogs.events.target
 import keys
 from decrypting import Ring
 from edxlogs import _core
-from edxlogs.account import Outcome
+from edxlogs.account import Account, Outcome
 from edxlogs.errors import InternalError, OutputError, StoppedError
+from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions, make_query
-from edxlogs.events.run import Delivery, Run
 from edxlogs.events.scanning import LineReader
 from edxlogs.gpg.process import Gpg
+from edxlogs.run import run
 from edxlogs.sources.selection import select
 from edxlogs.sources.window import Window
 from edxlogs.store.file import OutputFile, open_output
@@ -50,19 +52,23 @@ class Running:
             flags = os.O_RDWR | os.O_CREAT
             descriptor = os.open(self.rejects.path, flags, 0o600)
         output = open_output(self.file, self.query, format_name, [])
-        delivery = Delivery(format_name, output, self.file, descriptor, self.rejects, **options)
         self.reader = LineReader(self.query, Gpg(home=home, prompt=False), _core.Control())
         self.selection = select(arguments, conditions.window)
         self.told: list[str] = []
-        run = Run(
+        target = FileTarget(
             self.reader,
             self.selection.sources,
-            delivery,
             workers,
-            lambda account: self.told.append(account.source),
+            format_name=format_name,
+            output=output,
+            file=self.file,
+            rejects=descriptor,
+            rejects_file=self.rejects,
+            **options,
         )
+        self.account = target.account
         try:
-            self.account = run()
+            run(target, lambda account: self.told.append(account.source))
             output.finish(sync=False)
             self.file.publish()
             if self.rejects is not None:
@@ -73,6 +79,14 @@ class Running:
             self.file.discard()
             if self.rejects is not None:
                 self.rejects.discard()
+
+
+def counted(query: _core.Query, sources: Any, workers: int = 2, **options: Any) -> Account:
+    """The account of a run."""
+    reader = LineReader(query, Gpg(prompt=False), _core.Control())
+    target = FileTarget(reader, sources, workers, **options)
+    run(target)
+    return target.account
 
 
 @pytest.fixture
@@ -113,7 +127,7 @@ def test_parts_that_wait_leave_memory(
     wanted = (folder / "out").read_bytes()
     (folder / "out").unlink()
 
-    monkeypatch.setattr(edxlogs.events.run, "WAITING_BYTES", 0)
+    monkeypatch.setattr(edxlogs.events.target, "WAITING_BYTES", 0)
     hidden: set[str] = set()
     scan = LineReader.scan
 
@@ -136,13 +150,14 @@ def test_what_waits_is_counted_back_to_nothing(
     logs: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    deliver = Run._deliver
+    deliver = FileTarget.deliver
 
-    def watch(self: Run, *args: Any) -> None:
-        deliver(self, *args)
+    def watch(self: FileTarget, *args: Any) -> Any:
+        account = deliver(self, *args)
         seen.append(self._room.bytes)
+        return account
 
-    monkeypatch.setattr(Run, "_deliver", watch)
+    monkeypatch.setattr(FileTarget, "deliver", watch)
     Running(folder, logs, workers=3)
     assert seen[-1] == 0
     assert all(value >= 0 for value in seen)
@@ -199,7 +214,7 @@ def test_rejects_are_all_there(
         write(tmp_path / "a.log", bad + lines(5000)),
         write(tmp_path / "b.log", lines(5, 5000) + b"{late\n"),
     ]
-    monkeypatch.setattr(edxlogs.events.run, "STDOUT_PART_BYTES", 1000)
+    monkeypatch.setattr(edxlogs.events.file_target, "STDOUT_PART_BYTES", 1000)
     if where == "file":
         running = Running(folder, paths, rejects=True, format_name="jsonl")
         account = running.account
@@ -210,9 +225,14 @@ def test_rejects_are_all_there(
         file = OutputFile(folder / "rejects")
         with (folder / "stdout").open("w+b") as out, file.path.open("w+b") as rejects:
             output = open_output(out.fileno(), query, "jsonl", [])
-            delivery = Delivery("jsonl", output, None, rejects.fileno(), file)
-            reader = LineReader(query, Gpg(prompt=False), _core.Control())
-            account = Run(reader, select(paths, Window()).sources, delivery, 2)()
+            account = counted(
+                query,
+                select(paths, Window()).sources,
+                format_name="jsonl",
+                output=output,
+                rejects=rejects.fileno(),
+                rejects_file=file,
+            )
             output.finish(sync=False)
             rejected = file.path.read_bytes()
         file.discard()
@@ -226,7 +246,7 @@ def test_rejects_are_all_there(
 def test_a_stream_that_outgrows_standard_output(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edxlogs.events.run, "STDOUT_PART_BYTES", 1000)
+    monkeypatch.setattr(edxlogs.events.file_target, "STDOUT_PART_BYTES", 1000)
     good = write(tmp_path / "good.log", lines(3))
     fifo = tmp_path / "pipe.log"
     os.mkfifo(fifo)
@@ -235,9 +255,8 @@ def test_a_stream_that_outgrows_standard_output(
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
-        reader = LineReader(query, Gpg(prompt=False), _core.Control())
         sources = select([fifo, good], Window()).sources
-        account = Run(reader, sources, Delivery("jsonl", output), 2)()
+        account = counted(query, sources, format_name="jsonl", output=output)
         output.finish(sync=False)
     feeder.join()
     first, second = account.sources
@@ -250,30 +269,30 @@ def test_a_stream_that_outgrows_standard_output(
 def test_a_source_that_changes_between_two_readings(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edxlogs.events.run, "STDOUT_PART_BYTES", 1000)
+    monkeypatch.setattr(edxlogs.events.file_target, "STDOUT_PART_BYTES", 1000)
     path = write(tmp_path / "a.log", lines(5000))
-    again = Run._again
+    again = FileTarget._again
 
-    def changed(self: Run, *args: Any) -> Any:
+    def changed(self: FileTarget, *args: Any) -> Any:
         write(path, lines(5001))
         return again(self, *args)
 
-    monkeypatch.setattr(Run, "_again", changed)
+    monkeypatch.setattr(FileTarget, "_again", changed)
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
-        reader = LineReader(query, Gpg(prompt=False), _core.Control())
+        sources = select(path, Window()).sources
         with pytest.raises(InternalError, match="changed while it was read"):
-            Run(reader, select(path, Window()).sources, Delivery("jsonl", output), 2)()
+            counted(query, sources, format_name="jsonl", output=output)
 
 
 def test_a_full_disk_ends_the_run_and_leaves_nothing(
     logs: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Run, *_: object) -> None:
+    def full(self: FileTarget, *_: object) -> None:
         raise OutputError("writing the output failed: No space left on device")
 
-    monkeypatch.setattr(Run, "_append", full)
+    monkeypatch.setattr(FileTarget, "_append", full)
     before = usage()
     with pytest.raises(OutputError, match="No space"):
         Running(folder, logs)
@@ -285,7 +304,7 @@ def test_ctrl_c_leaves_nothing(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers are at it when the hidden folder goes; none of them may fill it again."""
-    monkeypatch.setattr(edxlogs.events.run, "_SMALL_PART_BYTES", 1)
+    monkeypatch.setattr(edxlogs.events.file_target, "_SMALL_PART_BYTES", 1)
     paths = [write(tmp_path / f"{n}.log", lines(30_000)) for n in range(4)]
 
     def interrupt(self: Workers[Any]) -> None:
@@ -305,13 +324,12 @@ def test_a_stopped_run_is_no_damaged_source(logs: list[Path], folder: Path) -> N
     reader = LineReader(query, Gpg(prompt=False), _core.Control())
     reader.control.stop()
     with pytest.raises(StoppedError):
-        Run(reader, select(logs, Window()).sources, Delivery(), 2)()
+        run(FileTarget(reader, select(logs, Window()).sources, 2))
 
 
 def test_counting_alone(logs: list[Path]) -> None:
     query = make_query(Conditions(), collect="nothing", check="full")
-    reader = LineReader(query, Gpg(prompt=False), _core.Control())
-    account = Run(reader, select(logs, Window()).sources, Delivery(), 2)()
+    account = counted(query, select(logs, Window()).sources)
     assert (account.total.lines, account.total.parsed, account.rows_written) == (4800, 4800, 4800)
 
 
@@ -320,9 +338,8 @@ def test_unverified_rows_go_out_and_are_counted(logs: list[Path], folder: Path) 
     query = make_query(Conditions(), collect="lines")
     with (folder / "stdout").open("w+b") as out:
         output = open_output(out.fileno(), query, "jsonl", [])
-        reader = LineReader(query, Gpg(prompt=False), _core.Control())
-        delivery = Delivery("jsonl", output, unverified=True)
-        account = Run(reader, select(logs, Window()).sources, delivery, 4)()
+        sources = select(logs, Window()).sources
+        account = counted(query, sources, 4, format_name="jsonl", output=output, unverified=True)
         output.finish(sync=False)
     count = len((folder / "stdout").read_bytes().splitlines())
     assert count == account.rows_written == account.total.rows

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from edxlogs import _core
 from edxlogs.account import Outcome
-from edxlogs.arrow_stream import ArrowStream
+from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget
 from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.courses import Courses, TableChoice, course_of
 from edxlogs.database.package import DatabasePackage, Member
@@ -15,6 +16,7 @@ from edxlogs.edx.tables import tables as known_tables
 from edxlogs.errors import OutputError, StoppedError
 from edxlogs.gpg.process import Gpg
 from edxlogs.text import table
+from edxlogs.threads import Workers
 
 _File = tuple[DatabasePackage, Member, str | None]
 
@@ -32,46 +34,63 @@ class TableStream(ArrowStream):
     """
 
     account: TableAccount
-    _reader: TableReader
-    _files: Sequence[_File]
-    _table: _core.Table
+
+
+class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
+    def __init__(
+        self, reader: TableReader, rows: _core.Table, files: Sequence[_File], workers: int
+    ) -> None:
+        self.account = TableAccount()
+        self._reader = reader
+        self._rows = rows
+        self._files = files
+        self._workers = workers
 
     @property
-    def _count(self) -> int:
+    def count(self) -> int:
         return len(self._files)
 
     @property
-    def _control(self) -> _core.Control:
+    def control(self) -> _core.Control:
         return self._reader.control
 
-    def _read(self, number: int, writer: _core.BatchWriter) -> Converted:
-        package, member, course = self._files[number]
-        options = {"threads": max(1, self._threads // len(self._files)), "course": course}
-        return self._reader.convert(package, member, self._table, lambda: writer, options)
+    def begin(self) -> list[Workers[tuple[_File, Converted]]]:
+        tasks = [partial(self._read, number) for number in range(self.count)]
+        return [Workers(tasks, self._workers, self._workers + PIECES_AHEAD)]
 
-    def _enter(self, number: int, done: Converted) -> BaseException | None:
+    def _read(self, number: int) -> tuple[_File, Converted]:
+        file, writer = self._files[number], self.writers[number]
+        package, member, course = file
+        options = {"threads": max(1, self._workers // self.count), "course": course}
+        try:
+            done = self._reader.convert(package, member, self._rows, lambda: writer, options)
+            return file, done
+        finally:
+            writer.close()
+
+    def take(self, read: tuple[_File, Converted]) -> Sequence[MemberAccount]:
         """Enter a file into the account. Rows of one that failed went out, but do not count."""
+        (package, member, course), done = read
         if isinstance(done.error, StoppedError | OutputError):
             raise done.error
-        package, member, course = self._files[number]
         assert member.table is not None
-        failed = done.error is not None
-        self.account.members.append(
-            MemberAccount(
-                package=package.place,
-                member=member.path,
-                table=member.table.name,
-                site=member.name.site,
-                course=course or course_of(done.courses, member.name.stem),
-                status=Outcome.WITHHELD if failed else Outcome.DELIVERED,
-                counts=done.counts.as_withheld() if failed else done.counts,
-                error=None if done.error is None else str(done.error),
-            )
+        self.error = self.error or done.error
+        entry = MemberAccount(
+            package=package.place,
+            member=member.path,
+            table=member.table.name,
+            site=member.name.site,
+            course=course or course_of(done.courses, member.name.stem),
+            status=Outcome.DELIVERED,
+            counts=done.counts,
         )
-        return done.error
+        if done.error is not None:
+            entry.withhold(str(done.error))
+        self.account.members.append(entry)
+        return [entry]
 
-    def _end(self) -> None:
-        """Nothing is held between files."""
+    def finish(self) -> None:
+        self.account.check()
 
 
 class Tables(Mapping[str, TableStream]):
@@ -114,17 +133,11 @@ class Tables(Mapping[str, TableStream]):
                 files.append((package, member, course))
 
     def __getitem__(self, name: str) -> TableStream:
-        control = _core.Control()
-        table = core_table(name, expand=self._expand, has_course=True)
-        stream = TableStream(table, control)
-        stream.account = TableAccount()
-        stream._reader = TableReader(self._gpg, control)
-        stream._files = self._files[name]
-        stream._table = table
-        stream._threads = self._threads
-        stream._error = None
-        stream._started = False
-        return stream
+        rows = core_table(name, expand=self._expand, has_course=True)
+        reader = TableReader(self._gpg, _core.Control())
+        return TableStream.of(
+            rows, _TableStreamTarget(reader, rows, self._files[name], self._threads)
+        )
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in known_tables() if name in self._files)

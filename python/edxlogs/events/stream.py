@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from edxlogs import _core
-from edxlogs.account import Account
-from edxlogs.arrow_stream import ArrowStream
+from edxlogs.account import Account, SourceAccount
+from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget
 from edxlogs.errors import ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, remarks
-from edxlogs.events.run import account_of
-from edxlogs.events.scanning import LineReader, Scanned
+from edxlogs.events.scanning import LineReader, Sink
+from edxlogs.events.target import EventTarget, Read, account_of
 from edxlogs.sources.selection import Selection
-from edxlogs.sources.source import Source
 
 
 class BatchStream(ArrowStream):
@@ -32,75 +30,66 @@ class BatchStream(ArrowStream):
     """
 
     account: Account
-    _reader: LineReader
-    _sources: Sequence[Source]
-    _dedupe: Dedupe | None = None
-    _folder: tempfile.TemporaryDirectory[str] | None = None
-
-    @property
-    def _count(self) -> int:
-        return len(self._sources)
-
-    @property
-    def _control(self) -> _core.Control:
-        return self._reader.control
-
-    def _read(self, number: int, writer: _core.BatchWriter) -> Scanned:
-        left = len(self._sources) - number
-        threads = max(2, self._threads // left)
-        hashes = None if self._dedupe is None else self._dedupe.hashes(number)
-        scanned = self._reader.scan(
-            self._sources[number], lambda: writer, threads=threads, hashes=hashes
-        )
-        if self._dedupe is not None:
-            self._dedupe.settle(number, hashes, delivered=scanned.error is None)
-        return scanned
-
-    def _enter(self, number: int, done: Scanned) -> BaseException | None:
-        if isinstance(done.error, StoppedError | ParseError):
-            raise done.error
-        # Rows of one that failed went out, but do not count.
-        self.account.enter(account_of(self._sources[number], done, delivered=done.error is None))
-        if self._dedupe is not None:
-            self._dedupe.done(number)
-        return done.error
-
-    def _end(self) -> None:
-        self._reader.close()
-        if self._dedupe is not None:
-            self._dedupe.stop()
-        if self._folder is not None:
-            self._folder.cleanup()
 
     @classmethod
-    def of(
-        cls,
-        query: _core.Query,
-        reader: LineReader,
-        selection: Selection,
-        workers: int,
-        kind: str | None,
+    def over(
+        cls, reader: LineReader, selection: Selection, workers: int, dedupe: str | None
     ) -> Self:
         """A stream of what a selection holds.
 
         Args:
-            query: of its rows.
-            reader: with that query.
+            reader: with the query of its rows.
             selection: the sources, and the account.
             workers: sources read at once.
-            kind: which lines are compared, as `Dedupe` takes it, or None.
+            dedupe: which lines are compared, as `Dedupe` takes it, or None.
         """
-        stream = cls(query, reader.control)
-        stream.account = selection.account
-        stream._reader = reader
-        stream._sources = selection.sources
-        stream._threads = workers
-        stream._error = selection.failures[0] if selection.failures else None
-        stream._started = False
-        if kind is not None:
-            selection.account.warnings += remarks(selection.sources)
-            folder = stream._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-            stream._dedupe = Dedupe(
-                selection.sources, kind, lambda number: Path(folder.name, str(number))
-            )
-        return stream
+        sources, account = selection.sources, selection.account
+        target = _EventStreamTarget(reader, sources, workers, account)
+        if dedupe is not None:
+            account.warnings += remarks(sources)
+            folder = target.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            place = Path(folder.name)
+            target.dedupe = Dedupe(sources, dedupe, lambda number: place / str(number))
+        error = selection.failures[0] if selection.failures else None
+        return cls.of(reader.query, target, error)
+
+
+@dataclass
+class _EventStreamTarget(EventTarget, StreamTarget[Read]):
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
+    least_threads = 2
+    fatal = (StoppedError, ParseError)
+
+    @property
+    def count(self) -> int:
+        return len(self.sources)
+
+    @property
+    def most_ahead(self) -> int:
+        return self.workers + PIECES_AHEAD
+
+    def sink(self, number: int) -> Sink:
+        return self.writers[number]
+
+    def _read(self, number: int) -> Read:
+        try:
+            return super()._read(number)
+        finally:
+            self.writers[number].close()
+
+    def deliver(self, read: Read) -> SourceAccount:
+        """Enter a source; rows of one that failed went out, but do not count."""
+        assert read.scanned is not None
+        error = read.scanned.error
+        self.error = self.error or error
+        entry = account_of(self.sources[read.number], read.scanned, delivered=error is None)
+        self.account.enter(entry)
+        if self.dedupe is not None:
+            self.dedupe.done(read.number)
+        return entry
+
+    def stop(self) -> None:
+        super().stop()
+        if self.folder is not None:
+            self.folder.cleanup()

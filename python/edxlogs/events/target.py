@@ -1,299 +1,232 @@
-"""A dataset that takes the rows of a run: its files by partition, groups of inputs committed."""
+"""What the events of sources are read into, whatever it is: sources in order, a part each."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import orjson
+from typing import Any, ClassVar
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import InternalError, cannot_write
+from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
+from edxlogs.errors import EdxlogsError, InternalError, OutputError, StoppedError, told
 from edxlogs.events.dedupe import Dedupe
-from edxlogs.events.run import Room, account_of, is_wanted
-from edxlogs.events.scanning import Scanned
+from edxlogs.events.scanning import LineReader, Scanned, Sink
+from edxlogs.run import Target
 from edxlogs.sources.source import Source
-from edxlogs.stops import put_off
-from edxlogs.store import disk
-from edxlogs.store.inputs import is_same, stem
-from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
-from edxlogs.store.store import ENDINGS, HASHES, REJECTS, TARGET_FILE_BYTES, Store
-from edxlogs.text import shown
-from edxlogs.threads import in_worker
+from edxlogs.store.manifest import Identity
+from edxlogs.threads import MOST_AHEAD, Workers
+
+WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn
+
+
+class Room:
+    """The memory that parts take while they wait for their turn, in `bytes`."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def enter(self, part: _core.Part | _core.SplitPart, *, stays: bool) -> None:
+        """Let a part wait: in memory if it fits or `stays`, else in its hidden file."""
+        with self._lock:
+            if stays or self.bytes + part.memory_bytes <= WAITING_BYTES:
+                self.bytes += part.memory_bytes
+                return
+        part.spill()
+        with self._lock:
+            self.bytes += part.memory_bytes
+
+    def leave(self, part_bytes: int) -> None:
+        """The turn of a part of that size has come."""
+        with self._lock:
+            self.bytes -= part_bytes
 
 
 @dataclass(slots=True)
-class Share:
-    """What a dataset gets of a source.
+class Read:
+    """What came of a source in a worker.
 
     Attributes:
-        source: it.
-        identity: which release of it was read.
-        scanned: the counts of this dataset, and the verdict.
-        part: its rows; None if they are withheld.
+        number: of the source.
+        scanned: its counts and its verdict; None: it was not read, as a run before has done it.
+        parts: its rows, for each output that takes them.
         hashes: where the hashes of its lines are, or None.
-        earlier: keys of the sources that its lines were compared with.
+        release: which release of it was read, where that is told.
     """
 
-    source: Source
-    identity: Identity
-    scanned: Scanned
-    part: _core.SplitPart | None
+    number: int
+    scanned: Scanned | None = None
+    parts: Sequence[Any] = ()
     hashes: Path | None = None
-    earlier: Sequence[str] = ()
+    release: Identity | None = None
 
 
 @dataclass
-class DatasetTarget:
-    """A dataset in a run.
+class EventTarget(Target[Read]):
+    """What the events of sources are read into.
+
+    Workers take the sources in their order, and may run ahead. What is in memory is bounded: small
+    parts, of which those that wait too long move to hidden files.
 
     Attributes:
-        store: takes the files.
-        query: of its rows.
-        format_name: a key of `ENDINGS`.
-        metadata: for the footer of Parquet.
-        salvage: whether the sound part of a damaged source is delivered.
-        keeps_rejects: whether rejected lines are kept.
-        file_bytes: about how large a file may get.
-        account: of all sources at the end, also of those that runs before have read.
-        started: when the run began, UTC.
-        commits: made so far.
-        read: sources read by this run.
-        grown: folders of the partitions that got files.
+        reader: reads the sources.
+        sources: in the order of delivery.
+        workers: threads, for several sources at once.
+        account: of the sources, complete at the end.
+        dedupe: compares their lines, or None.
     """
 
-    store: Store
-    query: _core.Query
-    format_name: str
-    metadata: Sequence[tuple[str, str]]
-    salvage: bool = False
-    keeps_rejects: bool = False
-    file_bytes: int = TARGET_FILE_BYTES
+    reader: LineReader
+    sources: Sequence[Source]
+    workers: int
     account: Account = field(default_factory=Account)
-    started: str = field(default_factory=now)
-    commits: int = 0
-    read: int = 0
-    grown: set[str] = field(default_factory=set)
-    _held: list[Input] = field(default_factory=list)
-    _withheld: dict[str, SourceAccount] = field(default_factory=dict)
-    _numbers: list[int] = field(default_factory=list)
+    dedupe: Dedupe | None = None
+    _room: Room = field(default_factory=Room)
+    _to_read: set[int] = field(default_factory=set)
 
-    def pending(
-        self,
-        sources: Sequence[Source],
-        identities: Sequence[Identity],
-        dedupe: Dedupe | None = None,
-    ) -> set[int]:
-        """Numbers of the sources whose rows are not there yet, as they are now."""
-        if self.store.replaces_all:
-            return set(range(len(sources)))
+    least_threads: ClassVar[int] = 1  # for a source
+    fatal: ClassVar[tuple[type[Exception], ...]] = (OutputError, InternalError, StoppedError)
+    """Errors of a source that are none of its own: they end the run."""
 
-        def is_done(number: int) -> bool:
-            known = self._known(identities[number])
-            return (
-                known is not None
-                and known.is_done
-                and is_same(sources[number], identities[number], known.identity)
-            )
+    @property
+    def control(self) -> _core.Control:
+        """What stops the reader."""
+        return self.reader.control
 
-        pending = {number for number in range(len(sources)) if not is_done(number)}
-        if dedupe is not None:
-            dedupe.extend(pending, lambda number: self._known(identities[number]), self._hashes)
-        return pending
+    @property
+    def at_once(self) -> int:
+        """Sources read at once."""
+        return self.workers
 
-    def hashes(self, identity: Identity) -> list[Path]:
-        """Where the hashes of a source are whose rows are there."""
-        known = None if self.store.replaces_all else self._known(identity)
-        path = None if known is None or not known.is_done else self._hashes(known)
-        return [] if path is None else [path]
+    @property
+    def most_ahead(self) -> int:
+        """Sources that may be read before their turn."""
+        return MOST_AHEAD
 
-    def _hashes(self, one: Input) -> Path | None:
-        path = self.store.folder / HASHES / str(one.number)
-        return path if path.exists() else None
+    def pending(self) -> set[int]:
+        """Numbers of the sources that are to be read."""
+        return set(range(len(self.sources)))
 
-    def _known(self, identity: Identity) -> Input | None:
-        return self.store.manifest.newest(identity.key)
+    def held(self, number: int) -> list[Path]:
+        """Where the hashes are of what runs before have kept of a source."""
+        return []
+
+    def turns(self) -> Iterable[int]:
+        """Numbers of the sources that `take` is told of."""
+        return range(len(self.sources))
+
+    @abstractmethod
+    def sink(self, number: int) -> Sink:
+        """What takes the rows of a source; asked for in a worker."""
 
     def wants(self, scanned: Scanned) -> bool:
         """Whether what came of a source is delivered."""
-        return is_wanted(scanned, salvage=self.salvage)
+        return scanned.error is None
 
-    def writer(self, number: int, memory_bytes: int) -> _core.SplitWriter:
-        """What takes the rows of the numbered source."""
-        hidden = self.store.new / f"part-{number:06}"
-        return _core.SplitWriter(
-            self.query,
-            self.format_name,
-            path=hidden,
-            rejects_path=hidden.with_suffix(".rejects"),
-            memory_bytes=memory_bytes,
-        )
-
-    def deliver(self, shares: Iterator[Share], room: Room, threads: int) -> None:
-        """Take a group of sources in order, make their files, and commit them.
+    def release(self, number: int) -> Identity | None:
+        """Which release of a source is about to be read.
 
         Raises:
-            OutputError: they cannot be written. What was committed stays.
+            SourceError: that cannot be told.
         """
-        files = _core.DatasetFiles(self.query, self.format_name, list(self.metadata))
-        segment = Segment(self.started, inputs=self._held)
-        delivered: list[tuple[Source, Identity]] = []
-        replaced: set[int] = set()
-        for share in shares:
-            one = self._input(share, segment.inputs)
-            known = self._known(one.identity)
-            if one.is_done:
-                delivered.append((share.source, one.identity))
-                if known is not None and not self.store.replaces_all:
-                    replaced.add(known.number)
-            elif known is not None and known.is_done and not self.store.replaces_all:
-                # The rows that are there stay, until its new release is whole.
-                self._withheld[one.identity.key] = SourceAccount.of(one.account)
-                continue
-            segment.inputs.append(one)
-            if share.part is not None:
-                segment.added += self._rejects(one, share.part)
-                segment.added += self._keep_hashes(one, share.hashes)
-                _append(files, one.number, share.part, room)
-        if not segment.inputs:
-            return
-        if self.store.replaces_all and not delivered:
-            # Nothing is better than what is there.
-            self._held = segment.inputs
-            return
-        self._held = []
-        segment.added += self._files(files, delivered, threads)
-        added, segment.removed = self.store.without(replaced)
-        segment.added += added
-        with put_off():
-            self.store.commit(segment)
-            self.commits += 1
-        folders = (file.path.rpartition("/")[0] for file in segment.added if file.holds_rows)
-        self.grown.update(folders)
 
-    def _input(self, share: Share, before: Sequence[Input]) -> Input:
-        """What became of a source, with the number it gets: after those in its commit before it."""
-        delivered = share.part is not None
-        account = account_of(share.source, share.scanned, delivered=delivered)
-        self.read += 1
-        done = {one.identity.key: one.number for one in before if one.is_done}
-        compared = []
-        for key in share.earlier:
-            known = None if self.store.replaces_all else self.store.manifest.newest(key)
-            if key in done:
-                compared.append(done[key])
-            elif known is not None and known.is_done:
-                compared.append(known.number)
-        number = self.store.manifest.next_number + len(before)
-        rows = account.counts.rows
-        return Input(number, share.identity, account.status, rows, asdict(account), compared)
+    def confirm(self, read: Read) -> None:
+        """See that a source is still what it was when its reading began."""
 
-    def _files(
-        self,
-        files: _core.DatasetFiles,
-        delivered: Sequence[tuple[Source, Identity]],
-        threads: int,
-    ) -> list[DataFile]:
-        """Make the files of a group, among the new ones, under names that no file has yet."""
-        name = stem(orjson.dumps(self.store.query, option=orjson.OPT_SORT_KEYS), delivered)
-        made = in_worker(
-            lambda: files.finish(self.store.new, name, file_bytes=self.file_bytes, threads=threads)
-        )
-        ending = ENDINGS[self.format_name]
+    def pack(self, read: Read) -> Sequence[Any]:
+        """Make parts of what came of a source, in its worker."""
+        return ()
 
-        def path_of(folder: str, number: int) -> str:
-            return f"{folder}/{name}{f'-{number}' if number else ''}{ending}"
+    @abstractmethod
+    def deliver(self, read: Read) -> SourceAccount:
+        """Take the next source, in order; what became of it."""
 
-        def is_taken() -> bool:
-            paths = (self.store.folder / path_of(folder, number) for _, folder, number, *_ in made)
-            return any(os.path.lexists(path) for path in paths)
+    def begin(self) -> Iterator[Workers[Read]]:
+        """Find out which sources are read, and which lines are known."""
+        self._to_read = self.pending()
+        for group in [] if self.dedupe is None else self.dedupe.groups:
+            assert self.dedupe is not None
+            for number in () if self._to_read.isdisjoint(group) else group:
+                self.dedupe.found(number, self.held(number), is_read=number in self._to_read)
+        tasks: list[Callable[[], Read]] = [partial(self._read, one) for one in self.turns()]
+        self._pool = Workers(tasks, self.at_once, self.most_ahead)
+        yield self._pool
 
-        # The same text under two names makes the same name; what will be replaced is no matter.
-        while not self.store.replaces_all and is_taken():
-            name += "x"
-        return [
-            DataFile(path_of(folder, number), Path(path).name, rows, size, sha256, runs)
-            for path, folder, number, rows, size, sha256, runs in made
-        ]
+    def _threads(self, number: int) -> int:
+        """Threads for one source: also those that would have nothing to do meanwhile."""
+        threads = max(self.least_threads, self.workers // (len(self.sources) - number))
+        if self.dedupe is not None:
+            spare = max(0, self.workers - threads)
+            threads += min(self.dedupe.waiting(number, self.workers - 1), spare)
+        return threads
 
-    def _rejects(self, one: Input, part: _core.SplitPart) -> list[DataFile]:
-        """The rejected lines of an input as a file beside the manifest."""
-        rejected = one.account["counts"]["rejected"]
-        if not self.keeps_rejects or rejected == 0:
-            return []
-        staged = self.store.new / f"rejects-{one.number}"
+    def _read(self, number: int) -> Read:
+        """Read a source, in a worker."""
+        read = Read(number)
+        if number not in self._to_read:
+            return read
+        hashes = None
         try:
-            descriptor = disk.make_file(staged)
-            with open(descriptor, "rb") as file:
-                part.copy_rejects(descriptor)
-                file.seek(0)
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
-        except OSError as error:
-            raise cannot_write(self.store.name, error) from error
-        runs = [(one.number, rejected)]
-        path = f"{REJECTS}/{one.number}"
-        return [DataFile(path, staged.name, rejected, size, sha256, runs)]
+            read.release = self.release(number)
+        except EdxlogsError as error:
+            read.scanned = Scanned(LineCounts(), error=error)
+        else:
+            hashes = None if self.dedupe is None else self.dedupe.hashes(number)
+            read.scanned = self.reader.scan(
+                self.sources[number],
+                lambda: self.sink(number),
+                threads=self._threads(number),
+                hashes=hashes,
+            )
+            self.confirm(read)
+        if self.dedupe is not None:
+            delivered = self.wants(read.scanned)
+            read.hashes = self.dedupe.settle(number, hashes, delivered=delivered)
+        read.parts = self.pack(read)
+        # What is not wanted goes, with its hidden files.
+        read.scanned.sink = None
+        return read
 
-    def _keep_hashes(self, one: Input, path: Path | None) -> list[DataFile]:
-        """The hashes of an input's lines as a file beside the manifest."""
-        if path is None:
-            return []
-        staged = self.store.new / f"hashes-{one.number}"
-        try:
-            disk.link_or_copy(path, staged)
-            with open(staged, "rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
-        except OSError as error:
-            raise cannot_write(self.store.name, error) from error
-        runs = [(one.number, 0)]
-        return [DataFile(f"{HASHES}/{one.number}", staged.name, 0, size, sha256, runs)]
+    def take(self, read: Read) -> list[SourceAccount]:
+        """Take the next source, in order."""
+        if read.scanned is not None and isinstance(read.scanned.error, self.fatal):
+            raise read.scanned.error
+        return [self.deliver(read)]
 
-    def tell_all(self, identities: Sequence[Identity]) -> None:
-        """The account of all sources, as the manifest has it."""
-        held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
-        for identity in identities:
-            known = self._known(identity)
-            account = self._withheld.get(identity.key) or held.get(identity.key)
-            if account is None:
-                if known is None:
-                    raise InternalError(f"{shown(identity.key)}: is in no segment; report it")
-                account = SourceAccount.of(known.account)
-            self.account.enter(account)
-            if known is not None:
-                self._numbers.append(known.number)
+    def stop(self) -> None:
+        """Let nobody wait for another source."""
+        if self.dedupe is not None:
+            self.dedupe.stop()
+        self.reader.close()
+
+    def finish(self) -> None:
+        """See that the account adds up."""
         self.account.check()
 
-    def rejects(self) -> Iterator[Path]:
-        """Files of rejected lines, of all sources in their order, once all are told."""
-        for number in self._numbers:
-            path = self.store.folder / REJECTS / str(number)
-            if path.exists():
-                yield path
+
+def is_wanted(scanned: Scanned, *, salvage: bool) -> bool:
+    """Whether what came of a source is delivered."""
+    return scanned.error is None or (salvage and scanned.salvageable)
 
 
-def share_of(
-    source: Source,
-    identity: Identity,
-    scanned: Scanned,
-    kept: tuple[_core.SplitPart, int, int] | None,
-) -> Share:
-    """A dataset's share of a scan for several: its part, rows, and lines that hold them."""
-    if kept is None:
-        return Share(source, identity, scanned, None)
-    part, rows, lines = kept
-    counts = scanned.counts
-    dropped = counts.dropped + counts.kept - lines
-    own = replace(counts, kept=lines, dropped=dropped, rows=rows)
-    return Share(source, identity, replace(scanned, counts=own), part)
-
-
-def _append(files: _core.DatasetFiles, number: int, part: _core.SplitPart, room: Room) -> None:
-    size = part.memory_bytes
-    in_worker(lambda: files.append(number, part))
-    room.leave(size)
+def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAccount:
+    """What became of a source."""
+    error = scanned.error
+    status = Outcome.DELIVERED
+    if error is not None:
+        status = Outcome.SALVAGED if delivered else Outcome.WITHHELD
+    return SourceAccount(
+        source=source.name,
+        path=source.label,
+        status=status,
+        counts=scanned.counts if delivered else scanned.counts.as_withheld(),
+        unauthenticated=delivered and scanned.unauthenticated,
+        error=None if error is None else told(error, source.label),
+        warnings=scanned.warnings,
+        ignored=scanned.ignored,
+        skipped=scanned.skipped,
+    )

@@ -15,9 +15,9 @@ import orjson
 from edxlogs import _core
 from edxlogs.account import Account
 from edxlogs.errors import OutputError, ResumableInterrupt, cannot_write
+from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
-from edxlogs.events.target import DatasetTarget
 from edxlogs.jobs.settings import Output, Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import Selection
@@ -68,7 +68,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         return work.close(target.account, told + _read_of(target, sources), rejects)
 
 
-def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[DatasetTarget]:
+def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[DatasetWriter]:
     """Bring datasets up to date in one pass: each source is read once for all of them.
 
     Args:
@@ -207,7 +207,7 @@ def _open(stack: ExitStack, settings: Settings) -> Store:
 
 def _target(
     settings: Settings, store: Store, query: _core.Query, account: Account
-) -> DatasetTarget:
+) -> DatasetWriter:
     """A dataset in a run.
 
     Raises:
@@ -215,7 +215,7 @@ def _target(
     """
     output = settings.output
     store.claim(settings.asked(), overwrite=output.overwrite)
-    return DatasetTarget(
+    return DatasetWriter(
         store,
         query,
         output.format_name,
@@ -238,7 +238,7 @@ def _copy(account: Account) -> Account:
 
 
 @contextmanager
-def _keeps_what_is_done(targets: Sequence[DatasetTarget]) -> Iterator[None]:
+def _keeps_what_is_done(targets: Sequence[DatasetWriter]) -> Iterator[None]:
     """Tell an interrupt that something was committed, and name what cannot be written."""
     try:
         yield
@@ -251,7 +251,7 @@ def _keeps_what_is_done(targets: Sequence[DatasetTarget]) -> Iterator[None]:
         raise
 
 
-def _end(target: DatasetTarget, beside: set[str]) -> None:
+def _end(target: DatasetWriter, beside: set[str]) -> None:
     """Enter the last words of a run into the manifest; `beside` are the files it writes itself."""
     account = target.account
     left = {"skipped": len(account.skipped), "failed": account.failed}
@@ -259,7 +259,7 @@ def _end(target: DatasetTarget, beside: set[str]) -> None:
     target.store.commit(Segment(target.started, ended=ended))
 
 
-def _read_of(target: DatasetTarget, sources: int) -> str:
+def _read_of(target: DatasetWriter, sources: int) -> str:
     """How many sources a run read, and how many were done."""
     before = sources - target.read
     told = f"{many(target.read, 'source')} read"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.errors import OutputError, ResumableInterrupt, written_to
-from edxlogs.events.run import Delivery
+from edxlogs.events.file_target import FileTarget
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns
 from edxlogs.jobs.settings import Settings
@@ -48,25 +48,21 @@ def write(settings: Settings, watcher: Watcher) -> Written:
     refuse_same(settings, selection)
     with ExitStack() as stack:
         work = Work(stack, query, settings, selection, watcher)
-        delivery = Delivery(
-            format_name=output.format_name, salvage=output.salvage, unverified=output.unverified
-        )
+        into = work.target()
         if target != STDOUT:
-            delivery.file = work.output(target)
-        where = "stdout" if delivery.file is None else delivery.file.name
-        delivery.output = open_output(
-            delivery.file or 1, query, output.format_name, settings.metadata()
-        )
-        rejects = work.rejects(delivery)
-        if type(delivery.file) is OutputFile and len(selection.sources) > 1:
-            delivery.journal = work.journal(delivery.file)
-        with written_to(where), _keeps_what_is_done(delivery):
-            account = work.run(delivery)
-            delivery.output.finish(sync=delivery.file is not None)
-        if delivery.file is not None and account.is_all_withheld:
-            return work.close(account, _not_written(delivery.file))
+            into.file = work.output(target)
+        where = "stdout" if into.file is None else into.file.name
+        into.output = open_output(into.file or 1, query, output.format_name, settings.metadata())
+        rejects = work.rejects(into)
+        if type(into.file) is OutputFile and len(selection.sources) > 1:
+            into.journal = work.journal(into.file)
+        with written_to(where), _keeps_what_is_done(into):
+            account = work.run(into)
+            into.output.finish(sync=into.file is not None)
+        if into.file is not None and account.is_all_withheld:
+            return work.close(account, _not_written(into.file))
         told = f"{many(account.rows_written, 'row')} to {where}"
-        return work.close(account, told, delivery.file, rejects)
+        return work.close(account, told, into.file, rejects)
 
 
 def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
@@ -90,7 +86,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     control = _core.Control()
     transfers = Transfers(selection.sources, control)
     reader = LineReader(query, reading.keys.gpg(), control, window, transfers)
-    return BatchStream.of(query, reader, selection, reading.workers, reading.dedupe)
+    return BatchStream.over(reader, selection, reading.workers, reading.dedupe)
 
 
 def check(settings: Settings, watcher: Watcher) -> Written:
@@ -112,27 +108,27 @@ def check(settings: Settings, watcher: Watcher) -> Written:
     refuse_same(settings, selection)
     with ExitStack() as stack:
         work = Work(stack, query, settings, selection, watcher)
-        delivery = Delivery()
+        into = work.target()
         if rejects is not None:
             # Rejected lines wait for the verdict in parts, as rows do.
-            delivery.format_name = "jsonl"
-            delivery.output = open_output(_nowhere(stack), query, "jsonl")
-            delivery.file = work.rejects(delivery)
+            into.format_name = "jsonl"
+            into.output = open_output(_nowhere(stack), query, "jsonl")
+            into.file = work.rejects(into)
         with written_to(shown(rejects or "")):
-            account = work.run(delivery)
-        if delivery.file is not None and account.is_all_withheld:
-            return work.close(account, _not_written(delivery.file))
+            account = work.run(into)
+        if into.file is not None and account.is_all_withheld:
+            return work.close(account, _not_written(into.file))
         told = f"{many(account.total.rows, 'event')} checked"
-        return work.close(account, told, delivery.file)
+        return work.close(account, told, into.file)
 
 
 @contextmanager
-def _keeps_what_is_done(delivery: Delivery) -> Iterator[None]:
+def _keeps_what_is_done(target: FileTarget) -> Iterator[None]:
     """Let a run that does not come to its end leave what it has finished to the next one."""
     try:
         yield
     except BaseException as error:
-        journal = delivery.journal
+        journal = target.journal
         if journal is not None:
             with suppress(OutputError):
                 journal.commit()

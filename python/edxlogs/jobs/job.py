@@ -19,7 +19,7 @@ from edxlogs import _core, toml
 from edxlogs.account import Outcome
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.events.conditions import CONDITIONS, Kind
-from edxlogs.events.target import DatasetTarget
+from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
 from edxlogs.jobs.dataset import write_datasets
 from edxlogs.jobs.settings import DATASET_FORMATS, Settings
@@ -305,7 +305,7 @@ class JobDone:
     seconds: float = 0.0
     synced: Synced | None = None
     converted: list[ConvertedTables] = field(default_factory=list)
-    datasets: list[DatasetTarget] = field(default_factory=list)
+    datasets: list[DatasetWriter] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     @property

@@ -10,21 +10,22 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import ConfigError
+from edxlogs.events.dataset_target import DatasetTarget, DatasetWriter
 from edxlogs.events.dedupe import Dedupe, remarks
-from edxlogs.events.delivery import DatasetRun
+from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions
-from edxlogs.events.run import Delivery, Run
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import suggest
-from edxlogs.events.target import DatasetTarget
+from edxlogs.events.target import EventTarget
 from edxlogs.jobs.settings import Output, Settings
+from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
 from edxlogs.sources.source import Source
@@ -37,8 +38,6 @@ from edxlogs.store.s3_file import S3Output
 from edxlogs.text import shown
 from edxlogs.threads import in_worker
 from edxlogs.watching import Watcher, followed
-
-T = TypeVar("T")
 
 _STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -202,44 +201,56 @@ class Work:
         self._stack.callback(self._journal.close)
         return self._journal
 
-    def rejects(self, delivery: Delivery) -> OutputFile | None:
+    def target(self) -> FileTarget:
+        """What takes the events: as it stands, they are only counted."""
+        output, reading = self._output, self._settings.reading
+        return FileTarget(
+            self.reader,
+            self._selection.sources,
+            reading.workers,
+            self._selection.account,
+            format_name=output.format_name,
+            salvage=output.salvage,
+            unverified=output.unverified,
+        )
+
+    def rejects(self, target: FileTarget) -> OutputFile | None:
         """The file for rejected lines, if one was asked for."""
         if self._output.rejects is None:
             return None
-        delivery.rejects_file = self.file(self._output.rejects)
-        delivery.rejects = delivery.rejects_file.create()
-        return delivery.rejects_file
+        target.rejects_file = self.file(self._output.rejects)
+        target.rejects = target.rejects_file.create()
+        return target.rejects_file
 
-    def run(self, delivery: Delivery) -> Account:
+    def run(self, target: FileTarget) -> Account:
         """Read everything into one output, telling what fails as it fails."""
-        sources, account = self._selection.sources, self._selection.account
-        dedupe, held = self._settings.reading.dedupe, None
-        if dedupe is not None:
-            account.warnings += remarks(sources)
-            held = Dedupe(sources, dedupe, self._place_of_hashes(delivery))
-        workers = self._settings.reading.workers
-        return self._read(
-            lambda told: Run(self.reader, sources, delivery, workers, told, account, held)
-        )
+        if (file := target.file) is not None:
+            self._compare(target, lambda number: file.part_path(number).with_suffix(".hashes"))
+        else:
+            hidden = TemporaryDirectory(ignore_cleanup_errors=True)
+            folder = Path(self._stack.enter_context(hidden))
+            self._compare(target, lambda number: folder / str(number))
+        self._read(target)
+        return target.account
 
-    def _place_of_hashes(self, delivery: Delivery) -> Callable[[int], Path]:
-        """Where what a source holds may be noted, beside the output."""
-        if (file := delivery.file) is not None:
-            return lambda number: file.part_path(number).with_suffix(".hashes")
-        folder = Path(self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
-        return lambda number: folder / str(number)
-
-    def read_into(self, targets: Sequence[DatasetTarget]) -> None:
+    def read_into(self, datasets: Sequence[DatasetWriter]) -> None:
         """Read what is new into datasets, telling what fails as it fails."""
-        sources, dedupe = self._selection.sources, self._settings.reading.dedupe
-        if dedupe is not None:
-            for target in targets:
-                target.account.warnings += remarks(sources)
-        workers = self._settings.reading.workers
-        self._read(lambda told: DatasetRun(self.reader, sources, targets, workers, told, dedupe))
+        sources, workers = self._selection.sources, self._settings.reading.workers
+        target = DatasetTarget(self.reader, sources, workers, datasets=datasets)
+        place = datasets[0].store.new
+        self._compare(target, lambda number: place / f"held-{number}")
+        for one in datasets:
+            one.account.warnings += target.account.warnings
+        self._read(target)
 
-    def _read(self, make_run: Callable[[Callable[[SourceAccount], None]], Callable[[], T]]) -> T:
-        """Do a run that is made with what it calls after each source; tell what fails."""
+    def _compare(self, target: EventTarget, place: Callable[[int], Path]) -> None:
+        """Have the lines of the sources compared, if that was asked for."""
+        if (kind := self._settings.reading.dedupe) is not None:
+            target.account.warnings += remarks(target.sources)
+            target.dedupe = Dedupe(target.sources, kind, place)
+
+    def _read(self, target: EventTarget) -> None:
+        """Do a run, telling what fails."""
         sources, watcher = self._selection.sources, self._watcher
         for failure in self._selection.account.failed:
             watcher.fail(failure)
@@ -256,7 +267,7 @@ class Work:
 
         total, control = sum(source.size or 0 for source in sources), self.reader.control
         with followed(watcher, len(sources), total, lambda: control.bytes_read):
-            return make_run(on_source)()
+            run(target, on_source)
 
     def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
         """Publish the files and the report; what came of the run."""

@@ -1,0 +1,418 @@
+"""Events to datasets: one pass over the logs for all of them, groups of sources committed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.account import Account, SourceAccount
+from edxlogs.errors import ConfigError, EdxlogsError, InternalError, cannot_write
+from edxlogs.events.dedupe import Dedupe
+from edxlogs.events.scanning import Scanned, Sink
+from edxlogs.events.target import EventTarget, Read, Room, account_of, is_wanted
+from edxlogs.sources.source import Source
+from edxlogs.stops import put_off
+from edxlogs.store import disk
+from edxlogs.store.inputs import check_unchanged, groups, identify, is_same, stem, with_checksum
+from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
+from edxlogs.store.store import ENDINGS, HASHES, REJECTS, TARGET_FILE_BYTES, Store
+from edxlogs.text import shown
+from edxlogs.threads import in_worker
+
+MOST_AHEAD = 32  # sources, so that a run keeps few files open
+MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
+
+
+@dataclass(slots=True)
+class Share:
+    """What a dataset gets of a source.
+
+    Attributes:
+        source: it.
+        release: which release of it was read.
+        scanned: the counts of this dataset, and the verdict.
+        part: its rows; None if they are withheld.
+        hashes: where the hashes of its lines are, or None.
+        earlier: keys of the sources that its lines were compared with.
+    """
+
+    source: Source
+    release: Identity
+    scanned: Scanned
+    part: _core.SplitPart | None
+    hashes: Path | None
+    earlier: Sequence[str]
+
+
+_Kept = tuple[_core.SplitPart, int, int]
+
+
+@dataclass
+class DatasetWriter:
+    """A dataset in a run: its files by partition, and what was read for them.
+
+    Attributes:
+        store: takes the files.
+        query: of its rows.
+        format_name: a key of `ENDINGS`.
+        metadata: for the footer of Parquet.
+        salvage: whether the sound part of a damaged source is delivered.
+        keeps_rejects: whether rejected lines are kept.
+        file_bytes: about how large a file may get.
+        account: of all sources at the end, also of those that runs before have read.
+        started: when the run began, UTC.
+        commits: made so far.
+        read: sources read by this run.
+        grown: folders of the partitions that got files.
+    """
+
+    store: Store
+    query: _core.Query
+    format_name: str
+    metadata: Sequence[tuple[str, str]]
+    salvage: bool = False
+    keeps_rejects: bool = False
+    file_bytes: int = TARGET_FILE_BYTES
+    account: Account = field(default_factory=Account)
+    started: str = field(default_factory=now)
+    commits: int = 0
+    read: int = 0
+    grown: set[str] = field(default_factory=set)
+    _held: list[Input] = field(default_factory=list)
+    _withheld: dict[str, SourceAccount] = field(default_factory=dict)
+    _numbers: list[int] = field(default_factory=list)
+
+    def pending(
+        self,
+        sources: Sequence[Source],
+        identities: Sequence[Identity],
+        dedupe: Dedupe | None = None,
+    ) -> set[int]:
+        """Numbers of the sources whose rows are not there yet, as they are now."""
+        if self.store.replaces_all:
+            return set(range(len(sources)))
+
+        def is_done(number: int) -> bool:
+            known = self._known(identities[number])
+            return (
+                known is not None
+                and known.is_done
+                and is_same(sources[number], identities[number], known.identity)
+            )
+
+        pending = {number for number in range(len(sources)) if not is_done(number)}
+        if dedupe is not None:
+            dedupe.extend(pending, lambda number: self._known(identities[number]), self._hashes)
+        return pending
+
+    def hashes(self, identity: Identity) -> list[Path]:
+        """Where the hashes of a source are whose rows are there."""
+        known = None if self.store.replaces_all else self._known(identity)
+        path = None if known is None or not known.is_done else self._hashes(known)
+        return [] if path is None else [path]
+
+    def _hashes(self, one: Input) -> Path | None:
+        path = self.store.folder / HASHES / str(one.number)
+        return path if path.exists() else None
+
+    def _known(self, identity: Identity) -> Input | None:
+        return self.store.manifest.newest(identity.key)
+
+    def wants(self, scanned: Scanned) -> bool:
+        """Whether what came of a source is delivered."""
+        return is_wanted(scanned, salvage=self.salvage)
+
+    def writer(self, number: int, memory_bytes: int) -> _core.SplitWriter:
+        """What takes the rows of the numbered source."""
+        hidden = self.store.new / f"part-{number:06}"
+        return _core.SplitWriter(
+            self.query,
+            self.format_name,
+            path=hidden,
+            rejects_path=hidden.with_suffix(".rejects"),
+            memory_bytes=memory_bytes,
+        )
+
+    def deliver(self, shares: Iterator[Share], room: Room, threads: int) -> None:
+        """Take a group of sources in order, make their files, and commit them.
+
+        Raises:
+            OutputError: they cannot be written. What was committed stays.
+        """
+        files = _core.DatasetFiles(self.query, self.format_name, list(self.metadata))
+        segment = Segment(self.started, inputs=self._held)
+        delivered: list[tuple[Source, Identity]] = []
+        replaced: set[int] = set()
+        for share in shares:
+            one = self._input(share, segment.inputs)
+            known = self._known(one.identity)
+            if one.is_done:
+                delivered.append((share.source, one.identity))
+                if known is not None and not self.store.replaces_all:
+                    replaced.add(known.number)
+            elif known is not None and known.is_done and not self.store.replaces_all:
+                # The rows that are there stay, until its new release is whole.
+                self._withheld[one.identity.key] = SourceAccount.of(one.account)
+                continue
+            segment.inputs.append(one)
+            if share.part is not None:
+                segment.added += self._rejects(one, share.part)
+                segment.added += self._keep_hashes(one, share.hashes)
+                _append(files, one.number, share.part, room)
+        if not segment.inputs:
+            return
+        if self.store.replaces_all and not delivered:
+            # Nothing is better than what is there.
+            self._held = segment.inputs
+            return
+        self._held = []
+        segment.added += self._files(files, delivered, threads)
+        added, segment.removed = self.store.without(replaced)
+        segment.added += added
+        with put_off():
+            self.store.commit(segment)
+            self.commits += 1
+        folders = (file.path.rpartition("/")[0] for file in segment.added if file.holds_rows)
+        self.grown.update(folders)
+
+    def _input(self, share: Share, before: Sequence[Input]) -> Input:
+        """What became of a source, with the number it gets: after those in its commit before it."""
+        delivered = share.part is not None
+        account = account_of(share.source, share.scanned, delivered=delivered)
+        self.read += 1
+        done = {one.identity.key: one.number for one in before if one.is_done}
+        compared = []
+        for key in share.earlier:
+            known = None if self.store.replaces_all else self.store.manifest.newest(key)
+            if key in done:
+                compared.append(done[key])
+            elif known is not None and known.is_done:
+                compared.append(known.number)
+        number = self.store.manifest.next_number + len(before)
+        rows = account.counts.rows
+        return Input(number, share.release, account.status, rows, asdict(account), compared)
+
+    def _files(
+        self,
+        files: _core.DatasetFiles,
+        delivered: Sequence[tuple[Source, Identity]],
+        threads: int,
+    ) -> list[DataFile]:
+        """Make the files of a group, among the new ones, under names that no file has yet."""
+        name = stem(orjson.dumps(self.store.query, option=orjson.OPT_SORT_KEYS), delivered)
+        made = in_worker(
+            lambda: files.finish(self.store.new, name, file_bytes=self.file_bytes, threads=threads)
+        )
+        ending = ENDINGS[self.format_name]
+
+        def path_of(folder: str, number: int) -> str:
+            return f"{folder}/{name}{f'-{number}' if number else ''}{ending}"
+
+        def is_taken() -> bool:
+            paths = (self.store.folder / path_of(folder, number) for _, folder, number, *_ in made)
+            return any(os.path.lexists(path) for path in paths)
+
+        # The same text under two names makes the same name; what will be replaced is no matter.
+        while not self.store.replaces_all and is_taken():
+            name += "x"
+        return [
+            DataFile(path_of(folder, number), Path(path).name, rows, size, sha256, runs)
+            for path, folder, number, rows, size, sha256, runs in made
+        ]
+
+    def _rejects(self, one: Input, part: _core.SplitPart) -> list[DataFile]:
+        """The rejected lines of an input as a file beside the manifest."""
+        rejected = one.account["counts"]["rejected"]
+        if not self.keeps_rejects or rejected == 0:
+            return []
+        staged = self.store.new / f"rejects-{one.number}"
+        try:
+            descriptor = disk.make_file(staged)
+            with open(descriptor, "rb") as file:
+                part.copy_rejects(descriptor)
+                file.seek(0)
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+        except OSError as error:
+            raise cannot_write(self.store.name, error) from error
+        runs = [(one.number, rejected)]
+        path = f"{REJECTS}/{one.number}"
+        return [DataFile(path, staged.name, rejected, size, sha256, runs)]
+
+    def _keep_hashes(self, one: Input, path: Path | None) -> list[DataFile]:
+        """The hashes of an input's lines as a file beside the manifest."""
+        if path is None:
+            return []
+        staged = self.store.new / f"hashes-{one.number}"
+        try:
+            disk.link_or_copy(path, staged)
+            with open(staged, "rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+        except OSError as error:
+            raise cannot_write(self.store.name, error) from error
+        runs = [(one.number, 0)]
+        return [DataFile(f"{HASHES}/{one.number}", staged.name, 0, size, sha256, runs)]
+
+    def tell_all(self, identities: Sequence[Identity]) -> None:
+        """The account of all sources, as the manifest has it."""
+        held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
+        for identity in identities:
+            known = self._known(identity)
+            account = self._withheld.get(identity.key) or held.get(identity.key)
+            if account is None:
+                if known is None:
+                    raise InternalError(f"{shown(identity.key)}: is in no segment; report it")
+                account = SourceAccount.of(known.account)
+            self.account.enter(account)
+            if known is not None:
+                self._numbers.append(known.number)
+        self.account.check()
+
+    def rejects(self) -> Iterator[Path]:
+        """Files of rejected lines, of all sources in their order, once all are told."""
+        for number in self._numbers:
+            path = self.store.folder / REJECTS / str(number)
+            if path.exists():
+                yield path
+
+
+@dataclass
+class DatasetTarget(EventTarget):
+    """One dataset or several. Each commits what is new to it, group by group.
+
+    The query of the reader is that of the dataset, or of all of them together. Sources that are
+    done are not opened.
+
+    Attributes:
+        datasets: with accounts of their own, which add up at the end.
+    """
+
+    datasets: Sequence[DatasetWriter] = ()
+    _identities: Sequence[Identity] = ()
+    _pending: Sequence[set[int]] = ()
+    _last: set[int] = field(default_factory=set)  # of the sources read of each group
+    _group: list[Read] = field(default_factory=list)
+
+    fatal = (*EventTarget.fatal, ConfigError)
+
+    @property
+    def most_ahead(self) -> int:
+        """Sources that may be read before their turn."""
+        return MOST_AHEAD
+
+    def pending(self) -> set[int]:
+        """Those that a dataset lacks as they are now.
+
+        Raises:
+            ConfigError: a source is a stream.
+        """
+        self._identities = [identify(source) for source in self.sources]
+        told = self.sources, self._identities, self.dedupe
+        self._pending = in_worker(lambda: [one.pending(*told) for one in self.datasets])
+        return set().union(*self._pending)
+
+    def held(self, number: int) -> list[Path]:
+        """Where the datasets have the hashes of a source."""
+        identity = self._identities[number]
+        return [path for one in self.datasets for path in one.hashes(identity)]
+
+    def turns(self) -> list[int]:
+        """Only those that are read."""
+        for group in groups(self.sources):
+            if read := [number for number in group if number in self._to_read]:
+                self._last.add(read[-1])
+        return sorted(self._to_read)
+
+    def release(self, number: int) -> Identity:
+        """The identity of a source with its checksum."""
+        return with_checksum(self.sources[number], self._identities[number])
+
+    def confirm(self, read: Read) -> None:
+        """Withhold a source that has changed since it was looked at."""
+        assert read.scanned is not None
+        try:
+            check_unchanged(self.sources[read.number], self._identities[read.number])
+        except EdxlogsError as error:
+            read.scanned.error, read.scanned.salvageable = read.scanned.error or error, False
+
+    def sink(self, number: int) -> Sink:
+        """Parts by partition, for each dataset."""
+        memory = MEMORY_BYTES // len(self.datasets)
+        writers = [one.writer(number, memory) for one in self.datasets]
+        if len(writers) == 1:
+            return writers[0]
+        return _core.SeveralWriter(self.reader.query, [one.query for one in self.datasets], writers)
+
+    def wants(self, scanned: Scanned) -> bool:
+        """Whether every dataset takes it: some may take what is sound of a damaged source."""
+        return all(one.wants(scanned) for one in self.datasets)
+
+    def pack(self, read: Read) -> list[_Kept | None]:
+        """The parts of a source with their rows, and the lines that hold them; None: not wanted."""
+        scanned, kept = read.scanned, list[_Kept | None]()
+        assert scanned is not None
+        parts: Sequence[_Kept | None] = [None] * len(self.datasets)
+        if isinstance(scanned.sink, _core.SplitWriter) and self.wants(scanned):
+            parts = [(scanned.sink.finish(), scanned.counts.rows, scanned.counts.kept)]
+        elif isinstance(scanned.sink, _core.SeveralWriter) and self._any_wants(scanned):
+            parts = scanned.sink.finish()
+        for part, one, pending in zip(parts, self.datasets, self._pending, strict=True):
+            is_wanted = part is not None and read.number in pending and one.wants(scanned)
+            kept.append(part if is_wanted else None)
+            if part is not None and is_wanted:
+                self._room.enter(part[0], stays=False)
+        return kept
+
+    def _any_wants(self, scanned: Scanned) -> bool:
+        return any(one.wants(scanned) for one in self.datasets)
+
+    def deliver(self, read: Read) -> SourceAccount:
+        """Take a source; when its group is complete, each dataset gets its share of it."""
+        assert read.scanned is not None
+        self._group.append(read)
+        if read.number in self._last:
+            for at, one in enumerate(self.datasets):
+                one.deliver(self._shares(at), self._room, self.workers)
+            for other in self._group:
+                if self.dedupe is not None:
+                    self.dedupe.done(other.number)
+            self._group = []
+        delivered = self._any_wants(read.scanned)
+        return account_of(self.sources[read.number], read.scanned, delivered=delivered)
+
+    def _shares(self, at: int) -> Iterator[Share]:
+        """What a dataset gets of a group: its part of each source, rows, and lines with them."""
+        for read in self._group:
+            if read.number not in self._pending[at]:
+                continue
+            scanned, part = read.scanned, None
+            assert scanned is not None
+            if (kept := read.parts[at] if read.parts else None) is not None:
+                part, rows, lines = kept
+                counts = scanned.counts
+                dropped = counts.dropped + counts.kept - lines
+                own = replace(counts, kept=lines, dropped=dropped, rows=rows)
+                scanned = replace(scanned, counts=own)
+            before = [] if self.dedupe is None else self.dedupe.earlier(read.number)
+            earlier = [self._identities[other].key for other in before]
+            release = read.release or self._identities[read.number]
+            source = self.sources[read.number]
+            yield Share(source, release, scanned, part, read.hashes, earlier)
+
+    def finish(self) -> None:
+        """Complete the accounts."""
+        for one in self.datasets:
+            one.tell_all(self._identities)
+
+
+def _append(files: _core.DatasetFiles, number: int, part: _core.SplitPart, room: Room) -> None:
+    size = part.memory_bytes
+    in_worker(lambda: files.append(number, part))
+    room.leave(size)

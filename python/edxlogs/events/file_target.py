@@ -1,0 +1,193 @@
+"""Events to one output: a file, standard output, or nothing but an account.
+
+A part joins the output only after its source has passed its checks, and only in the order of the
+sources. Parts that wait too long for that move to a hidden file beside the output.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edxlogs import _core
+from edxlogs.account import SourceAccount
+from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
+from edxlogs.events.scanning import Scanned, Sink
+from edxlogs.events.target import EventTarget, Read, account_of, is_wanted
+from edxlogs.store.file import OutputFile
+from edxlogs.threads import in_worker
+
+if TYPE_CHECKING:
+    from edxlogs.store.journal import Journal
+
+STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
+_SMALL_PART_BYTES = 8 << 20
+
+
+@dataclass
+class FileTarget(EventTarget):
+    """One output. It is written at the end of the run, but not published.
+
+    Attributes:
+        format_name: one of `store.file.FORMAT_NAMES`.
+        output: takes the parts in order; None only counts.
+        file: the file in the making behind it; None for standard output.
+        rejects: descriptor that takes the rejected lines, or None.
+        rejects_file: the file in the making behind `rejects`.
+        salvage: whether the sound part of a damaged source is delivered.
+        unverified: whether rows go out before their source's verdict.
+        journal: keeps parts for a run that goes on after this one, or None.
+    """
+
+    format_name: str = "parquet"
+    output: _core.Output | None = None
+    file: OutputFile | None = None
+    rejects: int | None = None
+    rejects_file: OutputFile | None = None
+    salvage: bool = False
+    unverified: bool = False
+    journal: Journal | None = None
+
+    @property
+    def _is_direct(self) -> bool:
+        """Whether there are no parts: rows are counted alone, or go straight to the output."""
+        return self.unverified or self.output is None
+
+    @property
+    def at_once(self) -> int:
+        """Sources read at once."""
+        return 1 if self.unverified else self.workers
+
+    @property
+    def most_ahead(self) -> int:
+        """Few where parts that wait stay in memory, as there is no place for hidden files."""
+        return self.at_once if self.file is None and not self._is_direct else super().most_ahead
+
+    def pending(self) -> set[int]:
+        """Those that no run before has finished."""
+        journal, dedupe = self.journal, self.dedupe
+        if journal is None:
+            return super().pending()
+        journal.begin(self.sources)
+        known = [journal.known(one) for one in self.sources]
+        pending = {number for number, one in enumerate(known) if one is None}
+        if dedupe is not None:
+            dedupe.extend(pending, known.__getitem__, journal.hashes)
+        return pending
+
+    def held(self, number: int) -> list[Path]:
+        """Where the journal has the hashes of a source."""
+        if self.journal is None or number in self._to_read:
+            return []
+        known = self.journal.known(self.sources[number])
+        path = None if known is None else self.journal.hashes(known)
+        return [] if path is None else [path]
+
+    def _threads(self, number: int) -> int:
+        return self.workers if self.unverified else super()._threads(number)
+
+    def sink(self, number: int) -> Sink:
+        """A part, or the output itself."""
+        if self._is_direct:
+            return self.output
+        rejects = None if self.rejects_file is None else self.rejects_file.part_path(number)
+        return _core.PartWriter(
+            self.reader.query,
+            self.format_name,
+            path=None if self.file is None else self.file.part_path(number),
+            rejects_path=None if rejects is None else rejects.with_suffix(".rejects"),
+            memory_bytes=STDOUT_PART_BYTES if self.file is None else _SMALL_PART_BYTES,
+        )
+
+    def wants(self, scanned: Scanned) -> bool:
+        """Whether what came of a source is delivered."""
+        return self.unverified or is_wanted(scanned, salvage=self.salvage)
+
+    def pack(self, read: Read) -> Sequence[_core.Part]:
+        """The part of a source; in memory if it fits, or if it is next."""
+        assert read.scanned is not None
+        sink = read.scanned.sink
+        if self._is_direct and self.output is not None:
+            self.output.flush()
+        if not isinstance(sink, _core.PartWriter) or not self.wants(read.scanned):
+            return ()
+        part = sink.finish()
+        self._room.enter(part, stays=self._pool.is_next(read.number) or self.file is None)
+        return (part,)
+
+    def deliver(self, read: Read) -> SourceAccount:
+        """Append its part to the output, or that which a run before has kept."""
+        number, scanned = read.number, read.scanned
+        if scanned is None:
+            account = in_worker(lambda: self._append_kept(number))
+        else:
+            part = read.parts[0] if read.parts else None
+            if part is not None and part.outgrown:
+                scanned = self._again(number, scanned)
+            delivered = self.wants(scanned)
+            account = account_of(self.sources[number], scanned, delivered=delivered)
+            if part is not None:
+                size = part.memory_bytes
+                if delivered:
+                    in_worker(lambda: self._append(account, part, read))
+                self._room.leave(size)
+            if self.dedupe is not None:
+                self.dedupe.done(number)
+        self.account.enter(account)
+        return account
+
+    def _append_kept(self, number: int) -> SourceAccount:
+        """Append what a run before has finished."""
+        kept = None if self.journal is None else self.journal.find(self.sources[number])
+        if kept is None:
+            raise InternalError("a source without a part; please report it")
+        if self.output is not None:
+            self.output.append(kept.part)
+        if self.rejects is not None and kept.rejects is not None:
+            with (
+                open(kept.rejects, "rb") as lines,
+                open(self.rejects, "wb", closefd=False) as out,
+            ):
+                shutil.copyfileobj(lines, out)
+        return kept.account
+
+    def _append(self, account: SourceAccount, part: _core.Part, read: Read) -> None:
+        if self.journal is not None:
+            before = [] if self.dedupe is None else self.dedupe.earlier(read.number)
+            earlier = [self.sources[other] for other in before]
+            source = self.sources[read.number]
+            self.journal.keep(source, account, part, read.hashes, earlier)
+        if self.output is not None:
+            if not part.outgrown:
+                self.output.append(part)
+            if self.file is None:
+                self.output.flush()
+        if self.rejects is not None:
+            part.copy_rejects(self.rejects)
+
+    def _again(self, number: int, first: Scanned) -> Scanned:
+        """Read a source that passed its checks once more, straight to standard output."""
+        source = self.sources[number]
+        if source.is_stream:
+            why = (
+                f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
+                " checks are done, and it cannot be read twice; write to a file with -o, or add"
+                " --unverified"
+            )
+            return Scanned(first.counts, error=SourceError(why, source.label))
+        output = self.output
+        hashes = None if self.dedupe is None else self.dedupe.hashes(number)
+        again = in_worker(
+            lambda: self.reader.scan(source, lambda: output, threads=self.workers, hashes=hashes)
+        )
+        if isinstance(again.error, OutputError | StoppedError):
+            raise again.error
+        if str(again.error) != str(first.error) or again.counts != first.counts:
+            raise InternalError(
+                f"{source.label}: changed while it was read; rows of it may be out already:"
+                " discard the output and run again"
+            )
+        return again
