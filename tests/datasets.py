@@ -32,8 +32,8 @@ from edxlogs.store import inputs
 from edxlogs.store import journal
 journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
 if sys.argv[4] == "db":
-    from edxlogs.database import convert, target
-    convert.READY_BYTES, target.COMMIT_SECONDS = 1, 0.0
+    from edxlogs.database import folder, target
+    target.READY_BYTES, folder.COMMIT_SECONDS = 1, 0.0
 kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 steps = 0
 def watcher(name, *paths):

@@ -12,14 +12,15 @@ import make_package
 from commands import hidden
 from datasets import assert_whole
 from edxlogs import _core
-from edxlogs.database import convert as table_run
+from edxlogs.database import target as table_run
 from edxlogs.database.account import MemberAccount, TableAccount
-from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
+from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.database.target import TableTarget
 from edxlogs.gpg.process import Gpg
+from edxlogs.run import run
 from edxlogs.store import disk
 from edxlogs.store.store import HOME, Store
 
@@ -28,7 +29,7 @@ COURSES = make_package.COURSES[:2]
 
 @pytest.fixture(autouse=True)
 def _commits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edxlogs.database.target.COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr("edxlogs.database.folder.COMMIT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -38,18 +39,23 @@ def package(tmp_path: Path) -> Path:
 
 
 def convert(
-    package: Path, target: Path, kept: dict[str, bytes] | None = None, **options: Any
+    package: Path,
+    target: Path,
+    kept: dict[str, bytes] | None = None,
+    on_member: Any = lambda _: None,
+    **options: Any,
 ) -> tuple[TableAccount, int]:
     """The account of a run, and how many bytes it read; into `kept` go its rejected rows."""
     reader = TableReader(Gpg(prompt=False), _core.Control())
     with Store(target, shared=True) as store:
-        tables_in = TableTarget(store, keep_rejects=kept is not None)
-        run = TableRun(reader, [open_package(str(package))], TableChoice(), tables_in, **options)
-        run.plan()
-        account = run()
+        folder = TableFolder(store, keep_rejects=kept is not None)
+        packages = [open_package(str(package))]
+        tables_in = TableTarget(reader, packages, TableChoice(), folder, **options)
+        tables_in.plan()
+        run(tables_in, on_member)
         if kept is not None:
-            kept["rejects"] = b"".join(path.read_bytes() for path in run.rejects())
-        return account, reader.bytes_read
+            kept["rejects"] = b"".join(path.read_bytes() for path in tables_in.rejects())
+        return tables_in.account, reader.bytes_read
 
 
 class StopError(Exception):

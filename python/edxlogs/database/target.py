@@ -1,436 +1,437 @@
-"""Where the tables of a conversion go: a store whose inputs are the files of packages.
+"""A conversion: the files of packages to a folder of tables, with an account.
 
-A file is known by the package's name and size, by its own name, size and checksum in the zip, and
-by what was asked for. Large ones that are ready stand beside the manifest, for a run that goes on
-after a stop; all get their places at the end, by one commit, when it is known for all of them which
-course they are of. Rejected rows stay beside the manifest.
-
-`{table}/course_id={id}/{package}-{site}.parquet`, or with the course first. The folder of a course
-is called as in datasets of events, so that both are joined by it; no file is ever called by a name
-from inside a package.
+Each file is read into a hidden file of its own, and gets its name after it has passed its checks,
+when all have been read: only then it is known for all of them which course they are of. Large files
+are read one at a time, by all threads; small ones several at a time, by one thread each.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-import orjson
 
 from edxlogs import _core
-from edxlogs.database.account import MemberAccount
-from edxlogs.database.courses import Key
-from edxlogs.database.research import ResearchPackage
-from edxlogs.edx.tables import Table
-from edxlogs.errors import ConfigError, cannot_write
-from edxlogs.stops import put_off
-from edxlogs.store import disk
-from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
-from edxlogs.store.store import HOME, REJECTS, Store, place_of
+from edxlogs.account import Outcome
+from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
+from edxlogs.database.courses import Courses, Key, TableChoice, course_of
+from edxlogs.database.folder import Release, TableFolder, Task, key_of
+from edxlogs.database.ora import join_ora, ora_files
+from edxlogs.database.package import DatabasePackage, Member, epoch_day
+from edxlogs.database.reading import Converted, TableReader, core_table
+from edxlogs.database.research import PassingFile, ResearchPackage, unpack, walk
+from edxlogs.edx.members import MemberName, describe_member
+from edxlogs.edx.tables import JOINED, Table, joined_table, tables
+from edxlogs.errors import FormatError, SourceError, cannot_write
+from edxlogs.run import Target
+from edxlogs.text import shown
+from edxlogs.threads import Workers, in_worker
 
-COMMIT_SECONDS = 1.0  # between commits of what is ready
-HOLDS = "tables of packages"
-_READY = f"{HOME}/ready"
-_NAME_BYTES = 200  # of the 255 that file systems allow
-_ENDINGS = {"csv-excel-safe": "csv"}
-
-
-def key_of(*parts: object) -> str:
-    """A name for a file of a package, and for what was asked of it."""
-    return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
-
-
-@dataclass(slots=True)
-class Known:
-    """What an earlier run has done of a file.
-
-    Attributes:
-        number: of the input.
-        file: its rows, in their place or ready for it.
-        account: as that run had it.
-        courses: that its rows tell, with how many are of each.
-    """
-
-    number: int
-    file: DataFile
-    account: MemberAccount
-    courses: dict[str, int]
-
-    @property
-    def is_published(self) -> bool:
-        """Whether its file has its place."""
-        return self.file.holds_rows
-
-    @property
-    def output(self) -> str:
-        """Place of its file, as accounts have it."""
-        return self.file.path.removesuffix("/")
+READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
+LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
+_KEPT = ("counts", "unknown_columns", "missing_columns", "literals", "warnings")
+_NAME_COURSE = "; name its course in a file for --known-courses, and run again"
 
 
-@dataclass(slots=True)
-class Task:
-    """Rows on their way to a file: those of a file of a package, or what follows from them.
+@dataclass
+class TableTarget(Target[list[MemberAccount]]):
+    """The tables of packages, converted.
 
     Attributes:
-        name: the key of its input; hidden files are called by it.
-        table: whose rows.
-        key: what its name says of the course, which files of one course share.
-        file_stem: of the name it will get.
-        account: what became of it.
-        read: reads it with so many threads.
-        size: bytes in the package.
-        courses: that its rows tell, with how many are of each.
-        rows: its hidden file, or folder; None: it was not read.
-        rejects: the hidden file of rejected rows, which is there if there are any.
-        known: what an earlier run has done of it.
+        reader: reads the files.
+        packages: in the order of the account.
+        choice: which files.
+        folder: where the tables go.
+        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
+        workers: threads.
+        expand: whether courseware_studentmodule has columns of what is in its `state`.
+        expand_ora: whether the tables of open response assessments are joined, too.
+        unpack: whether the content of courses is unpacked, too.
+        beside: absolute paths of the files that are written beside the folder.
+        account: adds up after the run.
     """
 
-    name: str
-    table: Table
-    key: Key
-    file_stem: str
-    account: MemberAccount
-    read: Callable[[int], None] = lambda _: None
-    size: int = 0
-    courses: dict[str, int] = field(default_factory=dict)
-    rows: Path | None = None
-    rejects: Path | None = None
-    known: Known | None = None
+    reader: TableReader
+    packages: Sequence[DatabasePackage | ResearchPackage]
+    choice: TableChoice
+    folder: TableFolder
+    format_name: str = "parquet"
+    workers: int = 1
+    expand: bool = False
+    expand_ora: bool = False
+    unpack: bool = False
+    beside: frozenset[str] = frozenset()
+    account: TableAccount = field(default_factory=TableAccount)
+    _courses: Courses = field(init=False)
+    _outputs: set[str] = field(default_factory=set)
+    _tasks: list[Task] = field(default_factory=list)
+    _research: list[Release] = field(default_factory=list)
+    _keys: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    @property
-    def is_published(self) -> bool:
-        """Whether an earlier run has done it, and its file has its place."""
-        return self.known is not None and self.known.is_published
+    def __post_init__(self) -> None:
+        zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
+        self._courses = Courses(self.reader, zips, self.choice, self.workers)
 
-    @property
-    def output(self) -> str:
-        """Place of its file, known when its course is; that of unpacked content is a folder's."""
-        assert self.account.output is not None
-        return f"{self.account.output}/" if self.table.is_content else self.account.output
-
-
-@dataclass(slots=True)
-class Release:
-    """A package of the research exchange that is read.
-
-    Attributes:
-        package: it.
-        identity: what tells it from others and from other releases of it.
-        tasks: its files, as they came by.
-        is_whole: whether it was read to its end, and passed its checks.
-    """
-
-    package: ResearchPackage
-    identity: tuple[object, ...]
-    tasks: list[Task] = field(default_factory=list)
-    is_whole: bool = False
-
-
-class TableTarget:
-    """The tables in a run. What is ready may be told by threads.
-
-    Args:
-        store: takes the files.
-        overwrite: whether files that are there may be replaced.
-        course_first: whether a course's folder holds those of the tables.
-        keep_rejects: whether rejected rows are kept.
-
-    Raises:
-        ConfigError: the store holds something else.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        *,
-        overwrite: bool = False,
-        course_first: bool = False,
-        keep_rejects: bool = False,
-    ) -> None:
-        self.store = store
-        self.name = store.name
-        self.course_first = course_first
-        self.keep_rejects = keep_rejects
-        self._overwrite = overwrite
-        self._started = now()
-        self._ready: list[Task] = []
-        self._committed = time.monotonic()
-        self._lock = threading.Lock()
-        store.claim({"holds": HOLDS, "partition_by": ["course_id"]}, overwrite=False)
-
-    @property
-    def is_resumable(self) -> bool:
-        """Whether a run that goes on finds something that is ready."""
-        return any(True for _ in self.store.manifest.files(f"{_READY}/"))
-
-    def work_path(self, name: str) -> Path:
-        """Place for a hidden file or folder; what is there is removed.
+    def plan(self) -> int:
+        """Decide which files are read; how many bytes they are.
 
         Raises:
-            OutputError: it cannot be.
+            ConfigError: files are there that the run would replace.
         """
-        path = self.store.new / name
-        try:
-            disk.remove(path)
-        except OSError as error:
-            raise cannot_write(self.name, error) from error
-        return path
-
-    def place(self, task: Task, format_name: str, taken: Collection[str] = ()) -> str:
-        """Where the rows of a task go, below the folder: a place that is not taken."""
-        ending = "" if task.table.is_content else f".{_ENDINGS.get(format_name, format_name)}"
-        folders = [task.table.name]
-        if task.table.is_of_course:
-            ignores_case = os.path.lexists(self.store.home / "LOCK")
-            course = _core.course_folder(task.account.course, encodes_case=ignores_case)
-            folders.insert(0 if self.course_first else 1, course)
-        number = 1
-        while True:
-            stem = task.file_stem if number == 1 else f"{task.file_stem}-{number}"
-            path = "/".join([*folders, f"{_safe(stem)}{ending}"])
-            if path not in taken:
-                return path
-            number += 1
-
-    def refuse(self, path: str, name: str) -> None:
-        """Refuse a place where there is something that is not of the input of that name.
-
-        Raises:
-            ConfigError: there is.
-        """
-        place = self.store.folder / path
-        if self._overwrite or not os.path.lexists(place):
-            return
-        one, file = self.store.manifest.newest(name), self.store.manifest.file(path)
-        if one is None or file is None or not _is_of(file, one) or not _is_there(place, file, one):
-            raise ConfigError(
-                f"output: {self.name}/{path.rstrip('/')}: exists; name another folder, or add"
-                " --overwrite"
-            )
-
-    def recall(self, name: str) -> Known | None:
-        """What an earlier run has done of a file; None if nothing, or not as it is asked for now.
-
-        What is published does not count where it is to be overwritten.
-        """
-        manifest = self.store.manifest
-        one = manifest.newest(name)
-        if one is None or "member" not in one.account:
-            return None
-        file = manifest.file(one.account["path"])
-        if file is None:  # it may have been joined with others
-            file = next((one for one in manifest.holding([one.number]) if one.holds_rows), None)
-        account = MemberAccount.of(one.account["member"])
-        if file is None or (file.holds_rows and self._overwrite):
-            return None
-        if self.keep_rejects and account.counts.rejected and self.rejects(one.number) is None:
-            return None
-        if not _is_there(place_of(self.store.folder, file), file, one):
-            return None
-        return Known(one.number, file, account, one.account["courses"])
-
-    def rejects(self, number: int) -> Path | None:
-        """Where the rejected rows of an input are, if there are any."""
-        file = self.store.manifest.file(f"{REJECTS}/{number}")
-        return None if file is None else place_of(self.store.folder, file)
-
-    def all_rejects(self, tasks: Iterable[Task]) -> Iterator[Path]:
-        """Files of the rejected rows of what is published, in order."""
-        for task in tasks:
-            one = self.store.manifest.newest(task.name)
-            path = None if one is None else self.rejects(one.number)
-            if path is not None:
-                yield path
-
-    def members(self, name: str) -> list[tuple[str, MemberAccount]] | None:
-        """The files of a package that an earlier run has delivered, as its account had them.
-
-        Returns:
-            Key and account of each; None if there was no such run.
-        """
-        one = None if self._overwrite else self.store.manifest.newest(name)
-        if one is None:
-            return None
-        return [(key, MemberAccount.of(account)) for key, account in one.account["members"]]
-
-    def add_ready(self, task: Task, *, at_once: bool) -> None:
-        """Take rows that are written, for a run that goes on.
-
-        Args:
-            task: whose rows.
-            at_once: whether they are brought to disk now; else with others before long.
-
-        Raises:
-            OutputError: they cannot be brought there.
-        """
-        with self._lock:
-            self._ready.append(task)
-            if not at_once and time.monotonic() - self._committed < COMMIT_SECONDS:
-                return
-            segment = Segment(self._started)
-            for task in self._ready:
-                number = self._number(segment)
-                segment.added += self._files(number, task, f"{_READY}/{number}")
-                segment.inputs.append(self._input(number, task, f"{_READY}/{number}"))
-            self._commit(segment)
-            for task in self._ready:
-                task.known = self.recall(task.name)
-            self._ready = []
-            self._committed = time.monotonic()
-
-    def publish(
-        self, tasks: Sequence[Task], releases: Sequence[tuple[str, Release]], ended: dict[str, Any]
-    ) -> None:
-        """Give files their places, those that have one already another if need be: by one commit.
-
-        Args:
-            tasks: that are delivered.
-            releases: packages that were read as one, each with its key.
-            ended: the last words of the run.
-
-        Raises:
-            ConfigError: something is in a file's place.
-            OutputError: it cannot be done; nothing is published then.
-        """
-        manifest = self.store.manifest
-        segment = Segment(self._started)
-        replaced = {run[0] for file in manifest.files(f"{_READY}/") for run in file.runs}
-        renewed: set[int] = set()
-        for task in tasks:
-            file = None if task.known is None else task.known.file
-            if file is not None and (file.path == task.output or len(file.runs) > 1):
+        for package in self.packages:
+            if isinstance(package, DatabasePackage):
+                self._plan(package)
+            else:
+                self._plan_research(package)
+        for task in self._tasks:
+            if task.is_published:
                 continue
-            self.refuse(task.output, task.name)
-            before = manifest.newest(task.name)
-            there = manifest.file(task.output)
-            renewed.update(() if before is None else [before.number])
-            replaced.update(() if there is None else [number for number, _ in there.runs])
-            number = self._number(segment)
-            segment.added += self._files(number, task, task.output)
-            segment.inputs.append(self._input(number, task, task.output))
-        for name, release in releases:
-            members = [(task.name, asdict(task.account)) for task in release.tasks]
-            identity = Identity(name, release.package.size)
-            number = self._number(segment)
-            segment.inputs.append(Input(number, identity, "delivered", 0, {"members": members}))
-        if gone := replaced - renewed:
-            # What other words had ready, or has to make room, would be read again.
-            for one in manifest.inputs():
-                if one.number in gone:
-                    number = self._number(segment)
-                    segment.inputs.append(replace(one, number=number, status="replaced", rows=0))
-        added, segment.removed = self.store.without(replaced | renewed)
-        segment.added += added
-        if segment.inputs or not all(map(manifest.wrote, ended["outputs"])):
-            segment.ended = ended
-            self._commit(segment)
+            task.account.course = self._courses.course(task.key)
+            if task.account.course is not None or not task.table.is_of_course:
+                task.account.output = self.folder.place(task, self.format_name)
+                self.folder.refuse(task.output, task.name)
+        return sum(task.size for task in self._to_read)
 
-    def _commit(self, segment: Segment) -> None:
-        with put_off():
-            self.store.commit(segment)
+    @property
+    def wrote_beside(self) -> bool:
+        """Whether what is written beside the folder is what runs before have written there."""
+        return all(map(self.folder.store.manifest.wrote, self.beside))
 
-    def _number(self, segment: Segment) -> int:
-        return self.store.manifest.next_number + len(segment.inputs)
+    @property
+    def count(self) -> int:
+        """Files that are read."""
+        return len(self._to_read) + len(self._research)
 
-    def _input(self, number: int, task: Task, path: str) -> Input:
-        told = {
-            "member": asdict(task.account),
-            "courses": task.courses,
-            "path": path,
-            "modified": _state_of(self.store.new / _staged(number))[1],
-        }
-        identity = Identity(task.name, task.size)
-        written = task.account.counts.rows_written
-        return Input(number, identity, task.account.status, written, told)
+    @property
+    def _to_read(self) -> list[Task]:
+        return [task for task in self._tasks if task.known is None]
 
-    def _files(self, number: int, task: Task, path: str) -> list[DataFile]:
-        """The files of a task among the new ones: its rows, and those that were rejected.
+    def _plan(self, package: DatabasePackage) -> None:
+        tasks = list(self._wanted(package))
+        if self.choice.courses:
+            self._courses.probe([(package, member) for task, member in tasks if not task.known])
+            wants = self.choice.wants_course
+            tasks = [one for one in tasks if wants(self._courses.course(one[0].key))]
+        self._tasks += [task for task, _ in tasks]
+        if self.expand_ora:
+            wanted = {task.key for task, _ in tasks}
+            for key, members in ora_files(package).items():
+                if key in wanted:
+                    self._plan_ora(package, key, members)
+
+    def _wanted(self, package: DatabasePackage) -> Iterator[tuple[Task, Member]]:
+        for member in package.members:
+            table = member.name.table
+            account = self._enter(package.place, member.path, member.name)
+            if table is None or not self._is_wanted(table, member.name):
+                continue
+            task = self._task(table, member.name, package.name.removesuffix(".zip"), account)
+            task.size = member.stored.stored_bytes
+            task.read = partial(self._read_member, task, package, member)
+            stored = member.stored
+            self._recall(task, package.name, package.size, member.path, stored.size, stored.crc)
+            yield task, member
+
+    def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
+        status = Outcome.UNKNOWN if name.table is None else Outcome.LEFT
+        account = MemberAccount(
+            package=place,
+            member=path,
+            table=None if name.table is None else name.table.name,
+            site=name.site,
+            status=Outcome.FAILED if name.failed else status,
+        )
+        self.account.members.append(account)
+        return account
+
+    def _is_wanted(self, table: Table, name: MemberName) -> bool:
+        """Whether a file is, or may be: which course it is of may only be known later."""
+        if not self.choice.wants(name) or (table.is_content and not self.unpack):
+            return False
+        if table.is_of_course:
+            return self.choice.may_be_wanted(name.stem)
+        return not self.choice.courses  # files of an organisation are of no course
+
+    def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> Task:
+        file_stem = f"{stem}-{name.site}" if name.site else stem
+        return Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
+
+    def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
+        name = members[0].name
+        account = MemberAccount(package.place, members[0].path, JOINED, name.site)
+        self.account.members.append(account)
+        task = self._task(joined_table(), name, package.name.removesuffix(".zip"), account)
+
+        def read(_threads: int) -> list[MemberAccount]:
+            task.rows = self.folder.work_path(f"{task.name}-rows")
+            join_ora(self.reader, package, members, task.rows, self.format_name, account)
+            return [account]
+
+        task.read = read
+        sums = [member.stored.crc for member in members]
+        self._recall(task, JOINED, package.name, package.size, members[0].path, *sums)
+        self._tasks.append(task)
+
+    def _plan_research(self, package: ResearchPackage) -> None:
+        """Take what an earlier run has done of a package, or have it read."""
+        checksum = None
+        with suppress(SourceError):  # of which its reading tells
+            checksum = in_worker(package.checksum)
+        release = Release(package, (package.name, package.size, checksum))
+        members = self.folder.members(self._package_key(release))
+        if members is None or not self._are_there(members):
+            self._research.append(release)
+            return
+        self.account.packages[package.place] = package.size
+        for key, account in members:
+            account.package = package.place
+            self.account.members.append(account)
+            if account.status is Outcome.DELIVERED:
+                name = describe_member(account.member, package.stem)
+                task = self._task(name.table or tables()["course"], name, package.stem, account)
+                self._tasks.append(task)
+                self._recall_as(key, task)
+
+    def _are_there(self, members: Sequence[tuple[str, MemberAccount]]) -> bool:
+        delivered = [key for key, account in members if account.status is Outcome.DELIVERED]
+        return all(self.folder.recall(key) is not None for key in delivered)
+
+    def _package_key(self, release: Release) -> str:
+        choice = (self.choice.courses, self.choice.tables, self.choice.sites)
+        asked = (choice, self.choice.known_courses, self.unpack, self.expand)
+        return key_of("package", *release.identity, *asked, *self._asked(derived=self.expand))
+
+    @property
+    def control(self) -> _core.Control:
+        """What stops the reader."""
+        return self.reader.control
+
+    def begin(self) -> Iterator[Workers[list[MemberAccount]]]:
+        """Large files one after the other, then small ones at once, then packages read as one."""
+        large = [task for task in self._to_read if task.size > LARGE_BYTES]
+        small = [task for task in self._to_read if task.size <= LARGE_BYTES]
+        yield Workers([partial(task.read, self.workers) for task in large], 1)
+        yield Workers([partial(task.read, 1) for task in small], self.workers)
+        yield Workers([partial(self._read_research, one) for one in self._research], 1)
+
+    def take(self, done: list[MemberAccount]) -> list[MemberAccount]:
+        """What became of a file; of a package that was read as one, the files withheld."""
+        return done
+
+    def finish(self) -> None:
+        """Publish what passed its checks, now that it is known which course each file is of.
 
         Raises:
-            OutputError: they cannot be brought there.
+            OutputError: the folder cannot be written.
+            ConfigError: a file appeared in it.
+            InternalError: the account does not add up; nothing is published.
         """
-        counts, known = task.account.counts, task.known
-        rejects = task.rejects if known is None else self.rejects(known.number)
-        made = []
+        self._name_courses()
+        self.account.check()
+        releases = [(self._package_key(one), one) for one in self._research if one.is_whole]
+        ended = {
+            "skipped": 0,
+            "failed": self.account.failed,
+            "whole": self.account.is_whole,
+            "outputs": sorted(self.beside),
+        }
+        self.folder.publish(self._delivered, releases, ended)
+
+    @property
+    def _delivered(self) -> list[Task]:
+        return [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
+
+    def _recall(self, task: Task, *identity: object) -> None:
+        """Take from the records what an earlier run has done of a file."""
+        if task.table.is_content:  # is as it is, whatever the tables are made to
+            self._recall_as(key_of(*identity, self.folder.course_first, _core.__version__), task)
+            return
+        derived = self.expand and task.table.derived
+        self._recall_as(key_of(*identity, *self._asked(derived=derived)), task)
+
+    def _asked(self, *, derived: object) -> tuple[object, ...]:
+        return (self.format_name, derived, self.folder.course_first, _core.__version__)
+
+    def _recall_as(self, key: str, task: Task) -> None:
+        while key in self._keys:  # the same file in a package of the same name and size
+            key = key_of(key)
+        self._keys.add(key)
+        task.name = key
+        task.known = known = self.folder.recall(task.name)
+        if known is None:
+            return
+        task.account.earlier, task.account.status = True, Outcome.DELIVERED
+        for name in _KEPT:
+            setattr(task.account, name, getattr(known.account, name))
+        task.courses = known.courses
+        course = course_of(task.courses, task.key[0])
+        if task.table.is_of_course and course is not None:
+            self._courses.tell(task.key, course)
+
+    def _target(self, task: Task, options: dict[str, Any]) -> Path:
+        """The hidden file of a task, new; where its rejected rows go is in the options."""
+        task.rows = self.folder.work_path(f"{task.name}-rows")
+        if self.folder.keep_rejects:
+            task.rejects = self.folder.work_path(f"{task.name}-rejects")
+            options["rejects_path"] = task.rejects
+        return task.rows
+
+    def _options(self, threads: int) -> dict[str, Any]:
+        metadata = [("edxlogs.version", _core.__version__)]
+        return {"format_name": self.format_name, "threads": threads, "metadata": metadata}
+
+    def _read_member(
+        self, task: Task, package: DatabasePackage, member: Member, threads: int
+    ) -> list[MemberAccount]:
+        """Read a file into a hidden one, or into a hidden folder."""
+        options = self._options(threads)
+        with self._naming_output():
+            if task.table.is_content:
+                label = f"{package.place}: {member.path}"
+
+                def work(source: Any) -> Converted:
+                    task.rows = self.folder.work_path(f"{task.name}-rows")
+                    return unpack(source, task.rows, label)
+
+                done = self.reader.read_stored(label, lambda: package.open(member), work)
+            else:
+                table = core_table(task.table.name, expand=self.expand)
+                target = partial(self._target, task, options)
+                done = self.reader.convert(package, member, table, target, options)
+        self._take(task, done)
+        return [task.account]
+
+    @contextmanager
+    def _naming_output(self) -> Iterator[None]:
         try:
-            rows = task.rows if known is None else place_of(self.store.folder, known.file)
-            assert rows is not None
-            sha256 = None if known is None else known.file.sha256
-            made.append(
-                self._file(path, rows, _staged(number), (number, counts.rows_written), sha256)
-            )
-            if rejects is not None and rejects.exists():
-                place = f"{REJECTS}/{number}"
-                staged = f"{_staged(number)}-rejects"
-                made.append(self._file(place, rejects, staged, (number, counts.rejected)))
+            yield
+        except SourceError:
+            raise
         except OSError as error:
-            raise cannot_write(self.name, error) from error
-        return made
+            raise cannot_write(self.folder.name, error) from error
 
-    def _file(
-        self, path: str, source: Path, staged: str, run: tuple[int, int], sha256: str | None = None
-    ) -> DataFile:
-        """A file for that path, of one of ours among the new ones, or of a copy of one in place."""
-        target = self.store.new / staged
-        disk.remove(target)
-        if source.parent == self.store.new:
-            disk.rename(source, target)
-        else:
-            disk.link_or_copy(source, target)
-        if sha256 is None:
-            sha256 = "" if target.is_dir() else _sha256(target)
-        return DataFile(path, staged, run[1], _state_of(target)[0], sha256, [run])
+    def _take(self, task: Task, done: Converted) -> None:
+        """Enter what came of a file."""
+        account = task.account
+        task.courses = done.courses
+        account.counts = done.counts
+        account.unknown_columns = done.said.get("unknown_columns", [])
+        account.missing_columns = done.said.get("missing_columns", [])
+        account.literals = done.said.get("literals", False)
+        account.warnings += done.warnings
+        account.status = Outcome.DELIVERED
+        if done.error is not None:
+            task.account.withhold(str(done.error))
+        elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
+            with self._naming_output():
+                self.folder.add_ready(task, at_once=task.size > LARGE_BYTES)
 
+    def _read_research(self, release: Release) -> list[MemberAccount]:
+        """Convert the tables of a package of the research exchange as they come by."""
+        package = release.package
+        tasks = release.tasks
 
-def _staged(number: int) -> str:
-    return f"table-{number}"
+        def work(source: Any) -> Converted:
+            for task in tasks:  # of a reading that has to be done again
+                self.account.members.remove(task.account)
+                self._keys.discard(task.name)
+            tasks.clear()
+            try:
+                for file in walk(source, package.place):
+                    tasks.append(self._read_file(release, file))
+            except FormatError as error:
+                return Converted(error=error)
+            return Converted()
 
+        with self._naming_output():
+            done = self.reader.read_stored(package.place, package.open, work)
+        self.account.packages[package.place] = done.counts.bytes_read
+        if done.error is not None:
+            self.account.failed.append(str(done.error))
+        accounts = [task.account for task in tasks]
+        withheld = [one for one in accounts if one.status is Outcome.WITHHELD]
+        release.is_whole = done.error is None and not withheld
+        for one in accounts if done.error is not None else ():
+            if one.status is Outcome.DELIVERED:
+                one.withhold(str(done.error))
+        self._tasks += tasks
+        return withheld
 
-def _is_of(file: DataFile, one: Input) -> bool:
-    return [number for number, _ in file.runs] == [one.number]
+    def _read_file(self, release: Release, file: PassingFile) -> Task:
+        """One file of such a package; events and what is not asked for are left."""
+        package, path, day = release.package, file.path, file.day
+        name = MemberName() if day is None else describe_member(path, package.stem)
+        account = self._enter(package.place, shown(path), name)
+        task = self._task(name.table or tables()["course"], name, package.stem, account)
+        if day is None:
+            account.status = Outcome.LEFT  # events: logs like any other
+        if name.table is None or not self._is_wanted(name.table, name):
+            return task
+        self._recall(task, *release.identity, path)
+        if task.known is not None:
+            return task
+        label = f"{package.place}: {shown(path)}"
+        if name.table.is_content:
+            task.rows = self.folder.work_path(f"{task.name}-rows")
+            self._take(task, unpack(file.content, task.rows, label))
+            return task
+        options = {
+            **self._options(self.workers),
+            "package": package.name,
+            "member": shown(path),
+            "site": name.site,
+            "day": None if day is None else epoch_day(day),
+            "label": label,
+        }
+        table = core_table(name.table.name, expand=self.expand)
+        target = self._target(task, options)
+        done = self.reader.convert_text(file.content, table, target, options)
+        if not name.table.tells_course:
+            done.courses = {}
+        self._take(task, done)
+        return task
 
+    def _name_courses(self) -> None:
+        """Say of each file which course it is of, and where it goes."""
+        delivered = self._delivered
+        for task in delivered:
+            if task.table.is_of_course:
+                task.account.course = course_of(task.courses, task.key[0])
+                if task.account.course is not None:
+                    self._courses.tell(task.key, task.account.course)
+        there = (task.known for task in delivered if task.is_published)
+        self._outputs |= {known.output for known in there if known is not None}
+        for task in delivered:
+            account, known = task.account, task.known if task.is_published else None
+            if known is not None:
+                account.course = known.account.course
+            if task.table.is_of_course:
+                account.course = account.course or self._courses.course(task.key)
+                if not self.choice.wants_course(account.course):
+                    account.status = Outcome.LEFT
+                    account.counts = RowCounts()
+                    continue
+                self._warn_of_unknown(account)
+            # What was joined with others stays where it is.
+            if known and (account.course == known.account.course or len(known.file.runs) > 1):
+                account.output = known.output
+            else:
+                account.output = self.folder.place(task, self.format_name, self._outputs)
+            self._outputs.add(account.output or "")
 
-def _is_there(place: Path, file: DataFile, one: Input) -> bool:
-    """Whether a file is as it was published."""
-    try:
-        size, modified = _state_of(place)
-    except OSError:
-        return False
-    # One that was made of several by compacting has a time of its own.
-    return size == file.bytes and (not _is_of(file, one) or modified == one.account["modified"])
+    def _warn_of_unknown(self, account: MemberAccount) -> None:
+        """Say that the course of a file is not known, or no more that it was not."""
+        warning = f"{account.member}: nothing tells which course it is of{_NAME_COURSE}"
+        with suppress(ValueError):
+            account.warnings.remove(warning)
+        if account.course is None:
+            account.warnings.append(warning)
 
-
-def _state_of(path: Path) -> tuple[int, int]:
-    """Bytes of a file, or of those in a folder, and the latest time of modification of a file.
-
-    The time is in nanoseconds; folders have another after they were renamed on some systems.
-    """
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        return status.st_size, status.st_mtime_ns
-    inside = [_state_of(one) for one in path.iterdir()]
-    return sum(size for size, _ in inside), max((modified for _, modified in inside), default=0)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _safe(text: str) -> str:
-    """Percent-encode all but letters, digits, `_`, `.`, `-`; cut what no file system takes."""
-    name = quote(text, safe="").replace("~", "%7E")
-    if name.startswith("."):
-        name = f"%2E{name[1:]}"
-    if len(name) <= _NAME_BYTES:
-        return name
-    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
-    return f"{name[: _NAME_BYTES - 20]}~{digest}"
+    def rejects(self) -> Iterator[Path]:
+        """Files of the rejected rows of what was delivered, in the order of the account."""
+        return self.folder.all_rejects(self._delivered)

@@ -18,8 +18,8 @@ import orjson
 from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, TableAccount
-from edxlogs.database.convert import TableRun
 from edxlogs.database.courses import TableChoice
+from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.database.research import ResearchPackage, find_research_package
@@ -29,6 +29,7 @@ from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.jobs.settings import Keys, OnePath
+from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
@@ -231,17 +232,17 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         store = stack.enter_context(Store(Path(settings.output), mode=settings.mode, shared=True))
         named = {"rejects": settings.rejects, "report": settings.report}
         beside = {name: path for name, path in named.items() if path}
-        target = TableTarget(
+        folder = TableFolder(
             store,
             overwrite=settings.overwrite,
             course_first=settings.course_first,
             keep_rejects="rejects" in beside,
         )
-        run = TableRun(
+        target = TableTarget(
             reader=TableReader(settings.keys.gpg(), _core.Control()),
             packages=packages,
             choice=settings.choice,
-            target=target,
+            folder=folder,
             format_name=settings.format_name,
             workers=settings.workers,
             expand="studentmodule" in settings.expand,
@@ -251,15 +252,15 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             account=account,
         )
         # What its runs wrote beside the folder is theirs to write anew.
-        overwrite = settings.overwrite or run.wrote_beside
+        overwrite = settings.overwrite or target.wrote_beside
         files = {
             name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))
             for name, path in beside.items()
         }
         try:
-            _read(run, watcher)
+            _read(target, watcher)
         except KeyboardInterrupt:
-            if target.is_resumable:
+            if folder.is_resumable:
                 raise ResumableInterrupt from None
             raise
         delivered = any(one.status is Outcome.DELIVERED for one in account.members)
@@ -267,7 +268,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         hints = [] if delivered else settings.choice.hints(names)
         done = ConvertedTables(account, store.name, time.monotonic() - start, hints)
         if "rejects" in files:
-            files["rejects"].join(run.rejects())
+            files["rejects"].join(target.rejects())
         if "report" in files:
             files["report"].write(orjson.dumps(done.report(), option=_STYLE))
         with suppress(KeyboardInterrupt), put_off():
@@ -307,16 +308,16 @@ def _places(packages: Sequence[str]) -> Iterator[str]:
         yield from (sorted(glob(place)) if is_pattern else []) or [place]
 
 
-def _read(run: TableRun, watcher: Watcher) -> None:
-    total = run.plan()
+def _read(target: TableTarget, watcher: Watcher) -> None:
+    total = target.plan()
 
     def on_member(account: MemberAccount) -> None:
         watcher.one_done()
         if account.status is Outcome.WITHHELD:
             watcher.fail(f"{account.error} (withheld)")
 
-    run.on_member = on_member
-    told = len(run.account.failed)
-    with followed(watcher, run.count, total, lambda: run.reader.bytes_read):
-        for failure in run().failed[told:]:
+    told = len(target.account.failed)
+    with followed(watcher, target.count, total, lambda: target.reader.bytes_read):
+        run(target, on_member)
+        for failure in target.account.failed[told:]:
             watcher.fail(failure)

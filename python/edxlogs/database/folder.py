@@ -1,0 +1,436 @@
+"""Where the tables of a conversion go: a store whose inputs are the files of packages.
+
+A file is known by the package's name and size, by its own name, size and checksum in the zip, and
+by what was asked for. Large ones that are ready stand beside the manifest, for a run that goes on
+after a stop; all get their places at the end, by one commit, when it is known for all of them which
+course they are of. Rejected rows stay beside the manifest.
+
+`{table}/course_id={id}/{package}-{site}.parquet`, or with the course first. The folder of a course
+is called as in datasets of events, so that both are joined by it; no file is ever called by a name
+from inside a package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.database.account import MemberAccount
+from edxlogs.database.courses import Key
+from edxlogs.database.research import ResearchPackage
+from edxlogs.edx.tables import Table
+from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.stops import put_off
+from edxlogs.store import disk
+from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
+from edxlogs.store.store import HOME, REJECTS, Store, place_of
+
+COMMIT_SECONDS = 1.0  # between commits of what is ready
+HOLDS = "tables of packages"
+_READY = f"{HOME}/ready"
+_NAME_BYTES = 200  # of the 255 that file systems allow
+_ENDINGS = {"csv-excel-safe": "csv"}
+
+
+def key_of(*parts: object) -> str:
+    """A name for a file of a package, and for what was asked of it."""
+    return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
+
+
+@dataclass(slots=True)
+class Known:
+    """What an earlier run has done of a file.
+
+    Attributes:
+        number: of the input.
+        file: its rows, in their place or ready for it.
+        account: as that run had it.
+        courses: that its rows tell, with how many are of each.
+    """
+
+    number: int
+    file: DataFile
+    account: MemberAccount
+    courses: dict[str, int]
+
+    @property
+    def is_published(self) -> bool:
+        """Whether its file has its place."""
+        return self.file.holds_rows
+
+    @property
+    def output(self) -> str:
+        """Place of its file, as accounts have it."""
+        return self.file.path.removesuffix("/")
+
+
+@dataclass(slots=True)
+class Task:
+    """Rows on their way to a file: those of a file of a package, or what follows from them.
+
+    Attributes:
+        name: the key of its input; hidden files are called by it.
+        table: whose rows.
+        key: what its name says of the course, which files of one course share.
+        file_stem: of the name it will get.
+        account: what became of it.
+        read: reads it with so many threads; what became of it.
+        size: bytes in the package.
+        courses: that its rows tell, with how many are of each.
+        rows: its hidden file, or folder; None: it was not read.
+        rejects: the hidden file of rejected rows, which is there if there are any.
+        known: what an earlier run has done of it.
+    """
+
+    name: str
+    table: Table
+    key: Key
+    file_stem: str
+    account: MemberAccount
+    read: Callable[[int], list[MemberAccount]] = lambda _: []
+    size: int = 0
+    courses: dict[str, int] = field(default_factory=dict)
+    rows: Path | None = None
+    rejects: Path | None = None
+    known: Known | None = None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether an earlier run has done it, and its file has its place."""
+        return self.known is not None and self.known.is_published
+
+    @property
+    def output(self) -> str:
+        """Place of its file, known when its course is; that of unpacked content is a folder's."""
+        assert self.account.output is not None
+        return f"{self.account.output}/" if self.table.is_content else self.account.output
+
+
+@dataclass(slots=True)
+class Release:
+    """A package of the research exchange that is read.
+
+    Attributes:
+        package: it.
+        identity: what tells it from others and from other releases of it.
+        tasks: its files, as they came by.
+        is_whole: whether it was read to its end, and passed its checks.
+    """
+
+    package: ResearchPackage
+    identity: tuple[object, ...]
+    tasks: list[Task] = field(default_factory=list)
+    is_whole: bool = False
+
+
+class TableFolder:
+    """The folder of the tables of a run. What is ready may be told by threads.
+
+    Args:
+        store: takes the files.
+        overwrite: whether files that are there may be replaced.
+        course_first: whether a course's folder holds those of the tables.
+        keep_rejects: whether rejected rows are kept.
+
+    Raises:
+        ConfigError: the store holds something else.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        overwrite: bool = False,
+        course_first: bool = False,
+        keep_rejects: bool = False,
+    ) -> None:
+        self.store = store
+        self.name = store.name
+        self.course_first = course_first
+        self.keep_rejects = keep_rejects
+        self._overwrite = overwrite
+        self._started = now()
+        self._ready: list[Task] = []
+        self._committed = time.monotonic()
+        self._lock = threading.Lock()
+        store.claim({"holds": HOLDS, "partition_by": ["course_id"]}, overwrite=False)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether a run that goes on finds something that is ready."""
+        return any(True for _ in self.store.manifest.files(f"{_READY}/"))
+
+    def work_path(self, name: str) -> Path:
+        """Place for a hidden file or folder; what is there is removed.
+
+        Raises:
+            OutputError: it cannot be.
+        """
+        path = self.store.new / name
+        try:
+            disk.remove(path)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+        return path
+
+    def place(self, task: Task, format_name: str, taken: Collection[str] = ()) -> str:
+        """Where the rows of a task go, below the folder: a place that is not taken."""
+        ending = "" if task.table.is_content else f".{_ENDINGS.get(format_name, format_name)}"
+        folders = [task.table.name]
+        if task.table.is_of_course:
+            ignores_case = os.path.lexists(self.store.home / "LOCK")
+            course = _core.course_folder(task.account.course, encodes_case=ignores_case)
+            folders.insert(0 if self.course_first else 1, course)
+        number = 1
+        while True:
+            stem = task.file_stem if number == 1 else f"{task.file_stem}-{number}"
+            path = "/".join([*folders, f"{_safe(stem)}{ending}"])
+            if path not in taken:
+                return path
+            number += 1
+
+    def refuse(self, path: str, name: str) -> None:
+        """Refuse a place where there is something that is not of the input of that name.
+
+        Raises:
+            ConfigError: there is.
+        """
+        place = self.store.folder / path
+        if self._overwrite or not os.path.lexists(place):
+            return
+        one, file = self.store.manifest.newest(name), self.store.manifest.file(path)
+        if one is None or file is None or not _is_of(file, one) or not _is_there(place, file, one):
+            raise ConfigError(
+                f"output: {self.name}/{path.rstrip('/')}: exists; name another folder, or add"
+                " --overwrite"
+            )
+
+    def recall(self, name: str) -> Known | None:
+        """What an earlier run has done of a file; None if nothing, or not as it is asked for now.
+
+        What is published does not count where it is to be overwritten.
+        """
+        manifest = self.store.manifest
+        one = manifest.newest(name)
+        if one is None or "member" not in one.account:
+            return None
+        file = manifest.file(one.account["path"])
+        if file is None:  # it may have been joined with others
+            file = next((one for one in manifest.holding([one.number]) if one.holds_rows), None)
+        account = MemberAccount.of(one.account["member"])
+        if file is None or (file.holds_rows and self._overwrite):
+            return None
+        if self.keep_rejects and account.counts.rejected and self.rejects(one.number) is None:
+            return None
+        if not _is_there(place_of(self.store.folder, file), file, one):
+            return None
+        return Known(one.number, file, account, one.account["courses"])
+
+    def rejects(self, number: int) -> Path | None:
+        """Where the rejected rows of an input are, if there are any."""
+        file = self.store.manifest.file(f"{REJECTS}/{number}")
+        return None if file is None else place_of(self.store.folder, file)
+
+    def all_rejects(self, tasks: Iterable[Task]) -> Iterator[Path]:
+        """Files of the rejected rows of what is published, in order."""
+        for task in tasks:
+            one = self.store.manifest.newest(task.name)
+            path = None if one is None else self.rejects(one.number)
+            if path is not None:
+                yield path
+
+    def members(self, name: str) -> list[tuple[str, MemberAccount]] | None:
+        """The files of a package that an earlier run has delivered, as its account had them.
+
+        Returns:
+            Key and account of each; None if there was no such run.
+        """
+        one = None if self._overwrite else self.store.manifest.newest(name)
+        if one is None:
+            return None
+        return [(key, MemberAccount.of(account)) for key, account in one.account["members"]]
+
+    def add_ready(self, task: Task, *, at_once: bool) -> None:
+        """Take rows that are written, for a run that goes on.
+
+        Args:
+            task: whose rows.
+            at_once: whether they are brought to disk now; else with others before long.
+
+        Raises:
+            OutputError: they cannot be brought there.
+        """
+        with self._lock:
+            self._ready.append(task)
+            if not at_once and time.monotonic() - self._committed < COMMIT_SECONDS:
+                return
+            segment = Segment(self._started)
+            for task in self._ready:
+                number = self._number(segment)
+                segment.added += self._files(number, task, f"{_READY}/{number}")
+                segment.inputs.append(self._input(number, task, f"{_READY}/{number}"))
+            self._commit(segment)
+            for task in self._ready:
+                task.known = self.recall(task.name)
+            self._ready = []
+            self._committed = time.monotonic()
+
+    def publish(
+        self, tasks: Sequence[Task], releases: Sequence[tuple[str, Release]], ended: dict[str, Any]
+    ) -> None:
+        """Give files their places, those that have one already another if need be: by one commit.
+
+        Args:
+            tasks: that are delivered.
+            releases: packages that were read as one, each with its key.
+            ended: the last words of the run.
+
+        Raises:
+            ConfigError: something is in a file's place.
+            OutputError: it cannot be done; nothing is published then.
+        """
+        manifest = self.store.manifest
+        segment = Segment(self._started)
+        replaced = {run[0] for file in manifest.files(f"{_READY}/") for run in file.runs}
+        renewed: set[int] = set()
+        for task in tasks:
+            file = None if task.known is None else task.known.file
+            if file is not None and (file.path == task.output or len(file.runs) > 1):
+                continue
+            self.refuse(task.output, task.name)
+            before = manifest.newest(task.name)
+            there = manifest.file(task.output)
+            renewed.update(() if before is None else [before.number])
+            replaced.update(() if there is None else [number for number, _ in there.runs])
+            number = self._number(segment)
+            segment.added += self._files(number, task, task.output)
+            segment.inputs.append(self._input(number, task, task.output))
+        for name, release in releases:
+            members = [(task.name, asdict(task.account)) for task in release.tasks]
+            identity = Identity(name, release.package.size)
+            number = self._number(segment)
+            segment.inputs.append(Input(number, identity, "delivered", 0, {"members": members}))
+        if gone := replaced - renewed:
+            # What other words had ready, or has to make room, would be read again.
+            for one in manifest.inputs():
+                if one.number in gone:
+                    number = self._number(segment)
+                    segment.inputs.append(replace(one, number=number, status="replaced", rows=0))
+        added, segment.removed = self.store.without(replaced | renewed)
+        segment.added += added
+        if segment.inputs or not all(map(manifest.wrote, ended["outputs"])):
+            segment.ended = ended
+            self._commit(segment)
+
+    def _commit(self, segment: Segment) -> None:
+        with put_off():
+            self.store.commit(segment)
+
+    def _number(self, segment: Segment) -> int:
+        return self.store.manifest.next_number + len(segment.inputs)
+
+    def _input(self, number: int, task: Task, path: str) -> Input:
+        told = {
+            "member": asdict(task.account),
+            "courses": task.courses,
+            "path": path,
+            "modified": _state_of(self.store.new / _staged(number))[1],
+        }
+        identity = Identity(task.name, task.size)
+        written = task.account.counts.rows_written
+        return Input(number, identity, task.account.status, written, told)
+
+    def _files(self, number: int, task: Task, path: str) -> list[DataFile]:
+        """The files of a task among the new ones: its rows, and those that were rejected.
+
+        Raises:
+            OutputError: they cannot be brought there.
+        """
+        counts, known = task.account.counts, task.known
+        rejects = task.rejects if known is None else self.rejects(known.number)
+        made = []
+        try:
+            rows = task.rows if known is None else place_of(self.store.folder, known.file)
+            assert rows is not None
+            sha256 = None if known is None else known.file.sha256
+            made.append(
+                self._file(path, rows, _staged(number), (number, counts.rows_written), sha256)
+            )
+            if rejects is not None and rejects.exists():
+                place = f"{REJECTS}/{number}"
+                staged = f"{_staged(number)}-rejects"
+                made.append(self._file(place, rejects, staged, (number, counts.rejected)))
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+        return made
+
+    def _file(
+        self, path: str, source: Path, staged: str, run: tuple[int, int], sha256: str | None = None
+    ) -> DataFile:
+        """A file for that path, of one of ours among the new ones, or of a copy of one in place."""
+        target = self.store.new / staged
+        disk.remove(target)
+        if source.parent == self.store.new:
+            disk.rename(source, target)
+        else:
+            disk.link_or_copy(source, target)
+        if sha256 is None:
+            sha256 = "" if target.is_dir() else _sha256(target)
+        return DataFile(path, staged, run[1], _state_of(target)[0], sha256, [run])
+
+
+def _staged(number: int) -> str:
+    return f"table-{number}"
+
+
+def _is_of(file: DataFile, one: Input) -> bool:
+    return [number for number, _ in file.runs] == [one.number]
+
+
+def _is_there(place: Path, file: DataFile, one: Input) -> bool:
+    """Whether a file is as it was published."""
+    try:
+        size, modified = _state_of(place)
+    except OSError:
+        return False
+    # One that was made of several by compacting has a time of its own.
+    return size == file.bytes and (not _is_of(file, one) or modified == one.account["modified"])
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    """Bytes of a file, or of those in a folder, and the latest time of modification of a file.
+
+    The time is in nanoseconds; folders have another after they were renamed on some systems.
+    """
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
+    inside = [_state_of(one) for one in path.iterdir()]
+    return sum(size for size, _ in inside), max((modified for _, modified in inside), default=0)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _safe(text: str) -> str:
+    """Percent-encode all but letters, digits, `_`, `.`, `-`; cut what no file system takes."""
+    name = quote(text, safe="").replace("~", "%7E")
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    if len(name) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+    return f"{name[: _NAME_BYTES - 20]}~{digest}"
