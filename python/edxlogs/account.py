@@ -188,6 +188,8 @@ class Ledger(ABC, Generic[E, C]):
     """
 
     counted: ClassVar[type[Counts]]
+    noun: ClassVar[str]
+    """What an entry is of."""
 
     failed: list[str] = field(default_factory=list)
 
@@ -266,6 +268,7 @@ class Account(Ledger[SourceAccount, LineCounts]):
     """
 
     counted = LineCounts
+    noun = "source"
 
     sources: list[SourceAccount] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)

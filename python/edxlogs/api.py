@@ -443,10 +443,10 @@ def merge(
     overwrite: bool = False,
     mode: int = 0o600,
 ) -> Merged:
-    """Join the datasets of shards to one, with their manifests and accounts. They stay.
+    """Join the datasets of shards to one, or their tables, with manifests and accounts. They stay.
 
     Args:
-        shards: folders of datasets of one query, without an input in common.
+        shards: folders of datasets of one query, or of tables, without an input in common.
         output: folder of the dataset; what it has already is passed over.
         report: a file for the account, as JSON.
         overwrite: replace a report that is there.
@@ -456,7 +456,8 @@ def merge(
         Merged: with the account of all inputs, in the order of the shards.
 
     Raises:
-        ConfigError: they are none, hold different rows, or the same input twice.
+        ConfigError: they are none, hold different rows, or the same input twice, or a conversion
+            was stopped.
         OutputError: one cannot be read, or the dataset not be written.
     """
     from edxlogs.jobs.dataset import merge_datasets

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import commands
 import datasets
 import make_package
 from commands import hidden, report
@@ -130,15 +129,3 @@ def test_a_mirror(
 
     words: Words = ["sync", f"s3://{EVENTS_BUCKET}/", "mirror", "-q"]
     _killed(tmp_path, words, state, how, s3_server.environment)
-
-
-def test_tables_are_not_merged_as_events_are(tmp_path: Path, package: Path) -> None:
-    done = commands.run("db", "convert", package, "-o", "tables", "-q", cwd=tmp_path)
-    assert done.code == 0, done.stderr
-    done = commands.run("merge", "tables", "-o", "out", cwd=tmp_path)
-    assert done.code == 2
-    assert done.told == [
-        "edxlogs: merge: tables: holds tables of packages; convert the packages of all to one"
-        " folder: db convert adds to what is there"
-    ]
-    assert not any((tmp_path / "out").glob("*/head"))

@@ -93,7 +93,7 @@ assert_type(edxlogs.sync("packages", partner="universityx").counts, dict[str, in
 assert_type(edxlogs.convert("a.zip", "tables", table="auth_user").account.total.rows_written, int)
 assert_type(edxlogs.run(Path("job.toml")).is_whole, bool)
 assert_type(edxlogs.compact("events").joined, int)
-assert_type(edxlogs.merge(["a", Path("b")], "c").account, Account)
+assert_type(edxlogs.merge(["a", Path("b")], "c").account.rows_written, int)
 assert_type(edxlogs.doctor(folders=["."]).is_healthy, bool)
 edxlogs.write("logs")  # type: ignore[call-arg]
 edxlogs.write("logs", "out.csv", courses="A/B/C")  # type: ignore[call-arg]

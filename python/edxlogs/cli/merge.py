@@ -14,6 +14,7 @@ EXAMPLES = """\b
 Examples:
   edxlogs filter logs/ --shard 1/8 -o shard-1 --partition-by course_id
   edxlogs merge shard-* -o events --report account.json
+  edxlogs merge tables-* -o tables
 """
 
 
@@ -43,7 +44,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> int:
-    """Join the datasets of shards to one, with their manifests and accounts.
+    """Join the datasets of shards to one, or their tables, with manifests and accounts.
 
     The shards stay as they are; their files are linked, or copied where that cannot be. A merge
     that was stopped is run again.

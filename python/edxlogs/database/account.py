@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -86,6 +86,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
     """
 
     counted = RowCounts
+    noun = "file"
 
     members: list[MemberAccount] = field(default_factory=list)
     packages: dict[str, int] = field(default_factory=dict)
@@ -103,6 +104,11 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         return total
 
     @property
+    def rows_written(self) -> int:
+        """Rows in the output."""
+        return self.total.rows_written
+
+    @property
     def tables(self) -> dict[str, RowCounts]:
         """Files that were read, whatever came of it, added up by table."""
         by_table: dict[str, list[MemberAccount]] = {}
@@ -110,6 +116,13 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
             if member.status in (Outcome.DELIVERED, Outcome.WITHHELD):
                 by_table.setdefault(member.table or "", []).append(member)
         return {table: self._added(members) for table, members in by_table.items()}
+
+    def enter(self, told: Mapping[str, Any], size: int) -> None:
+        """Take what the manifest has of a file, or of a package of so many bytes that was one."""
+        if "member" in told:
+            self.members.append(MemberAccount.of(told["member"]))
+        for _, member in told.get("members", [])[:1]:
+            self.packages[member["package"]] = size
 
     def check(self) -> None:
         """Raise `InternalError` unless everything adds up, and rows are of what is delivered."""

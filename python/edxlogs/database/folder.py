@@ -33,12 +33,11 @@ from edxlogs.edx.tables import Table
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.stops import put_off
 from edxlogs.store import disk
-from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
-from edxlogs.store.store import HOME, REJECTS, Store, place_of
+from edxlogs.store.manifest import REPLACED, DataFile, Identity, Input, Segment, now
+from edxlogs.store.store import READY, REJECTS, Store, place_of
 
 COMMIT_SECONDS = 1.0  # between commits of what is ready
 HOLDS = "tables of packages"
-_READY = f"{HOME}/ready"
 _NAME_BYTES = 200  # of the 255 that file systems allow
 _ENDINGS = {"csv-excel-safe": "csv"}
 
@@ -169,7 +168,7 @@ class TableFolder:
     @property
     def is_resumable(self) -> bool:
         """Whether a run that goes on finds something that is ready."""
-        return any(True for _ in self.store.manifest.files(f"{_READY}/"))
+        return any(True for _ in self.store.manifest.files(f"{READY}/"))
 
     def work_path(self, name: str) -> Path:
         """Place for a hidden file or folder; what is there is removed.
@@ -278,8 +277,8 @@ class TableFolder:
             segment = Segment(self._started)
             for task in self._ready:
                 number = self._number(segment)
-                segment.added += self._files(number, task, f"{_READY}/{number}")
-                segment.inputs.append(self._input(number, task, f"{_READY}/{number}"))
+                segment.added += self._files(number, task, f"{READY}/{number}")
+                segment.inputs.append(self._input(number, task, f"{READY}/{number}"))
             self._commit(segment)
             for task in self._ready:
                 task.known = self.recall(task.name)
@@ -302,7 +301,7 @@ class TableFolder:
         """
         manifest = self.store.manifest
         segment = Segment(self._started)
-        replaced = {run[0] for file in manifest.files(f"{_READY}/") for run in file.runs}
+        replaced = {run[0] for file in manifest.files(f"{READY}/") for run in file.runs}
         renewed: set[int] = set()
         for task in tasks:
             file = None if task.known is None else task.known.file
@@ -326,7 +325,7 @@ class TableFolder:
             for one in manifest.inputs():
                 if one.number in gone:
                     number = self._number(segment)
-                    segment.inputs.append(replace(one, number=number, status="replaced", rows=0))
+                    segment.inputs.append(replace(one, number=number, status=REPLACED, rows=0))
         added, segment.removed = self.store.without(replaced | renewed)
         segment.added += added
         if segment.inputs or not all(map(manifest.wrote, ended["outputs"])):

@@ -7,23 +7,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.store import disk
-from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
-from edxlogs.store.store import EVENTS, Store, open_manifest, place_of
+from edxlogs.store.manifest import REPLACED, DataFile, Input, Manifest, Segment, now
+from edxlogs.store.store import READY, Store, open_manifest, place_of
 from edxlogs.text import shown
 
 
-def merge(shards: Sequence[Path], store: Store) -> Account:
+def merge(shards: Sequence[Path], store: Store) -> list[Input]:
     """Add what shards hold to a dataset, a commit for each; the shards stay as they are.
+
+    They are datasets of events, or tables of packages.
 
     Files are linked where the file system can, else copied. What is there already is passed over,
     and what a shard has read anew since takes the place of what it was: so a merge can be stopped
     and run again, and shards can grow.
 
     Returns:
-        The account of all inputs, in the order of the shards.
+        All inputs, in the order of the shards.
 
     Raises:
         ConfigError: the shards hold different rows, or the same input twice.
@@ -33,11 +34,10 @@ def merge(shards: Sequence[Path], store: Store) -> Account:
     for manifest in manifests:
         if manifest.query is None:
             raise ConfigError(f"merge: {manifest.name}: is empty; run its part first")
-        holds = manifest.query.get("holds", EVENTS)
-        if holds != EVENTS:
+        if any(manifest.files(f"{READY}/")):
             raise ConfigError(
-                f"merge: {manifest.name}: holds {holds}; convert the packages of all to one folder:"
-                " db convert adds to what is there"
+                f"merge: {manifest.name}: its conversion was stopped before its end; run it again"
+                " first"
             )
         if manifest.query != manifests[0].query:
             raise ConfigError(
@@ -46,30 +46,33 @@ def merge(shards: Sequence[Path], store: Store) -> Account:
             )
     _refuse_twice(manifests)
     started = now()
-    account = Account()
     if manifests[0].query is not None:
         store.claim(manifests[0].query, overwrite=False)
+    merged: list[Input] = []
     for shard, manifest in zip(shards, manifests, strict=True):
-        inputs = manifest.inputs()
+        merged += manifest.inputs()
         if (segment := _segment(shard, manifest, store, started)) is not None:
             store.commit(segment)
-        for one in inputs:
-            account.enter(SourceAccount.of(one.account))
-    account.check()
-    return account
+    return merged
 
 
 def _refuse_twice(manifests: Sequence[Manifest]) -> None:
     """Refuse an input that two shards hold: its rows would be there twice."""
-    held: dict[str, str] = {}
+    held: dict[str, Manifest] = {}
     for manifest in manifests:
-        for key in (one.identity.key for one in manifest.inputs()):
-            if key in held:
+        for one in manifest.inputs():
+            if one.status != REPLACED and held.setdefault(_name(one), manifest) is not manifest:
                 raise ConfigError(
-                    f"merge: {shown(key)}: is in {held[key]} and in {manifest.name}; name shards"
-                    " of different inputs"
+                    f"merge: {_name(one)}: is in {held[_name(one)].name} and in {manifest.name};"
+                    " name shards of different inputs"
                 )
-            held[key] = manifest.name
+
+
+def _name(one: Input) -> str:
+    """What an input is called; a file of a package, however it was converted, by their names."""
+    if (member := one.account.get("member")) is None:
+        return shown(one.identity.key)
+    return f"{os.path.basename(member['package'])}: {member['member']} ({member['table']})"
 
 
 def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Segment | None:
@@ -85,14 +88,17 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
     new: list[Input] = []
     for one in manifest.inputs():
         known = there.newest(one.identity.key)
-        if known is not None and (known.identity, known.account) == (one.identity, one.account):
+        if known is not None and replace(known, number=one.number, compared=one.compared) == one:
             numbers[one.number] = known.number
             continue
-        if known is not None and known.is_done and not one.is_done:
+        if one.status == REPLACED:
+            if known is None:
+                continue
+        elif known is not None and known.is_done and not one.is_done:
             continue  # what the dataset has read itself is more than what the shard withheld
         if known is not None and (known.identity.time or 0) > (one.identity.time or 0):
             raise ConfigError(
-                f"merge: {shown(one.identity.key)}: {store.name} holds a later release of it than"
+                f"merge: {_name(one)}: {store.name} holds a later release of it than"
                 f" {manifest.name}; merge into a new folder"
             )
         if known is not None:
@@ -122,12 +128,27 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
         ):
             stay.add(file.path)
         else:
+            _refuse_taken(file, known_file, store, manifest, stale.union(numbers.values()))
             _link(place_of(shard, held), store.new / file.staged)
             added.append(file)
     if there.query is None:
         return Segment(started, inputs=inputs, added=added)
     remade, removed = store.without(stale | set(numbers.values()), stay)
     return Segment(started, inputs=inputs, added=[*remade, *added], removed=removed)
+
+
+def _refuse_taken(
+    file: DataFile, known: DataFile | None, store: Store, shard: Manifest, renewed: set[int]
+) -> None:
+    """Refuse a place where there is something that stays: tables are called by their packages."""
+    stays = os.path.lexists(store.folder / file.path)
+    if known is not None:
+        stays = not renewed.issuperset(number for number, _ in known.runs)
+    if stays:
+        raise ConfigError(
+            f"merge: {store.name}/{file.path.rstrip('/')}: exists, and is of another input than in"
+            f" {shard.name}; merge into a new folder"
+        )
 
 
 def _here(file: DataFile, numbers: dict[int, int], *, staged: str) -> DataFile:

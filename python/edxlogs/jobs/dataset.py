@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account
+from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import OutputError, ResumableInterrupt, cannot_write
 from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.events.query import Conditions
@@ -25,12 +25,13 @@ from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
 from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
-from edxlogs.store.manifest import Segment
+from edxlogs.store.manifest import REPLACED, Input, Segment
 from edxlogs.store.store import HOME, Store, open_manifest
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
+    from edxlogs.database.account import TableAccount
     from edxlogs.datasets.compact import Compacted
 
 
@@ -118,7 +119,7 @@ class Merged:
         account: of all inputs, in the order of the shards.
     """
 
-    account: Account
+    account: Account | TableAccount
 
     @property
     def is_whole(self) -> bool:
@@ -130,14 +131,15 @@ class Merged:
         return self.account.report(version=_core.__version__)
 
     def __str__(self) -> str:
-        rows, sources = self.account.rows_written, len(self.account.sources)
-        return f"{many(rows, 'row')} of {many(sources, 'source')}"
+        account = self.account
+        inputs = many(len(account.entries), account.noun)
+        return f"{many(account.rows_written, 'row')} of {inputs}"
 
     __repr__ = __str__
 
 
 def merge_datasets(shards: Sequence[Path], output: Output) -> Merged:
-    """Join the datasets of shards to one, with their manifests and accounts; they stay.
+    """Join the datasets of shards to one, or their tables, with manifests and accounts; they stay.
 
     Raises:
         ConfigError: they are none, hold different rows, or the same input twice.
@@ -148,13 +150,31 @@ def merge_datasets(shards: Sequence[Path], output: Output) -> Merged:
     for shard in shards:
         open_manifest(shard)  # no folder is made for shards that are none
     with Store(output.folder, mode=output.mode) as store:
-        done = Merged(merge(shards, store))
+        done = Merged(_merged(merge(shards, store), store))
     if output.report is not None:
         style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
             file.write(orjson.dumps(done.report(), option=style))
             file.publish()
     return done
+
+
+def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
+    """The account of what shards hold."""
+    account: Account | TableAccount
+    if "holds" in (store.manifest.query or {}):
+        from edxlogs.database.account import TableAccount
+
+        account = TableAccount()
+        for one in inputs:
+            if one.status != REPLACED:
+                account.enter(one.account, one.identity.size)
+    else:
+        account = Account()
+        for one in inputs:
+            account.enter(SourceAccount.of(one.account))
+    account.check()
+    return account
 
 
 def compact_dataset(output: Output) -> Compacted:

@@ -362,7 +362,10 @@ def publish(path: Path, target: Path, mode: int, *, overwrite: bool) -> None:
 
 
 def link_or_copy(path: Path, target: Path) -> None:
-    """Give a file a second name, or, where the file system can't, a copy; so all in a folder."""
+    """Give a file a second name, or, where the file system can't, a copy; so all in a folder.
+
+    A copy is as old as the file.
+    """
     if path.is_dir():
         make_folder(target)
         for one in path.iterdir():
@@ -375,6 +378,8 @@ def link_or_copy(path: Path, target: Path) -> None:
         if error.errno not in (*_NO_LINKS, errno.EXDEV):
             raise
         shutil.copyfile(path, target)
+        status = path.stat()
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def unlink(place: _Place, *, at: int | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 import orjson
 
 Run = tuple[int, int]
+REPLACED = "replaced"  # the status of an input whose rows have made room for others
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from edxlogs.threads import in_worker
 HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
 HASHES = f"{HOME}/hashes"
+READY = f"{HOME}/ready"  # tables that have no place yet
 EVENTS = "a dataset of events"
 _NEW = "new"
 
