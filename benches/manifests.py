@@ -31,7 +31,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edxlogs.datasets.runs import runs_of
+from edxlogs.datasets.runs import history_of
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment
 from edxlogs.store.segments import Runs
 
@@ -135,7 +135,7 @@ def measure_list(folder: Path, commits: int, inputs: int, files: int, nights: in
 
 
 def measure_runs(folder: Path, commits: int, inputs: int, files: int, nights: int) -> None:
-    _, runs = runs_of(folder.parent)
+    runs = history_of(folder.parent).runs
     assert len(runs) == commits + (commits // nights if nights else 0)
     assert sum(run["rows"] for run in runs) == commits * inputs * files * ROWS
 

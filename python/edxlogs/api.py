@@ -13,7 +13,7 @@ from edxlogs.jobs.settings import (
     EventWords,
     Keys,
     OnePath,
-    Output,
+    OutputSettings,
     OutputWords,
     Settings,
     SomeSources,
@@ -432,7 +432,7 @@ def compact(
     from edxlogs.jobs.dataset import compact_dataset
 
     size = target_file_size or TARGET_FILE_BYTES
-    return compact_dataset(Output(fspath(folder), file_bytes=size, mode=mode))
+    return compact_dataset(OutputSettings(fspath(folder), file_bytes=size, mode=mode))
 
 
 def merge(
@@ -463,7 +463,7 @@ def merge(
     from edxlogs.jobs.dataset import merge_datasets
 
     place = None if report is None else fspath(report)
-    settings = Output(fspath(output), report=place, overwrite=overwrite, mode=mode)
+    settings = OutputSettings(fspath(output), report=place, overwrite=overwrite, mode=mode)
     return merge_datasets([Path(shard) for shard in shards], settings)
 
 

@@ -11,7 +11,7 @@ from edxlogs.text import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Value:
     """What a key takes.
 
     Attributes:
@@ -40,7 +40,7 @@ def parse(where: str, text: str, no_toml: str = "") -> dict[str, Any]:
 
 
 def check(
-    where: str, table: Mapping[str, Any], known: Mapping[str, Kind], unknown: str
+    where: str, table: Mapping[str, Any], known: Mapping[str, Value], unknown: str
 ) -> dict[str, Any]:
     """The values of a table as they are meant.
 

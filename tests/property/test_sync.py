@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from edxlogs.mirror import download
-from edxlogs.mirror import part as mirror_part
+from edxlogs.mirror import partial as mirror_part
 from edxlogs.mirror.mirror import Mirror
 from edxlogs.mirror.sync import Settled, Status, Sync, Why, make_plan
 from edxlogs.s3 import retry as s3_retry
@@ -181,7 +181,7 @@ class Syncing(RuleBasedStateMachine):
 
     def _sync(self) -> list[Settled]:
         with Mirror(self.folder) as mirror:
-            assert mirror.manifest.unreadable == []
+            assert mirror.records.unreadable == []
             plan = make_plan(mirror, self.s3.objects(BUCKET))
             outcomes = list(Sync(self.s3, mirror, plan, 2).run())
         assert len(outcomes) == len(plan.wanted)
@@ -210,7 +210,7 @@ class Syncing(RuleBasedStateMachine):
             if one.status is Status.FAILED:
                 assert one.source.key in unreachable
         with Mirror(self.folder, writable=False) as mirror:
-            records = {record.key: record for record in mirror.manifest}
+            records = {record.key: record for record in mirror.records}
         for key, stored in self.s3.stored.items():
             if key in unreachable:
                 continue

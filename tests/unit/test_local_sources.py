@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.sources.local import find
-from edxlogs.sources.source import Found, Kind, Source, sniff
+from edxlogs.sources.source import Found, Packing, Source, sniff
 
 
 def make(folder: Path, *names: str) -> None:
@@ -276,7 +276,7 @@ def test_streams_are_allowed_where_they_are_named(here: Path) -> None:
     os.mkfifo("d/pipe.log")
     found = find(["d/pipe.log", "/dev/null"])
     assert [source.size for source in found.sources] == [None, None]
-    assert [sniff(source) for source in found.sources] == [Kind.STREAM, Kind.STREAM]
+    assert [sniff(source) for source in found.sources] == [Packing.STREAM, Packing.STREAM]
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("d/socket.log")
         searched = find(["d"])

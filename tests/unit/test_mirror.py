@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.mirror import part as mirror_part
-from edxlogs.mirror.manifest import Record
+from edxlogs.mirror import partial as mirror_part
 from edxlogs.mirror.mirror import Mirror, local_names
+from edxlogs.mirror.records import Record
 from edxlogs.s3.client import S3Object
 
 WHEN = datetime.datetime(2014, 3, 9, 12, tzinfo=datetime.UTC)
@@ -34,7 +34,7 @@ def record(source: S3Object) -> Record:
 
 def deliver(mirror: Mirror, key: str, content: bytes, *, replace: bool = False) -> None:
     source = s3_object(key, len(content))
-    part = mirror.part(source)
+    part = mirror.partial(source)
     part.write(content)
     mirror.publish(part, source, record(source), replace=replace)
     part.close()
@@ -146,7 +146,7 @@ def test_names_that_collide(tmp_path: Path) -> None:
 def test_to_look_makes_nothing(tmp_path: Path) -> None:
     with Mirror(tmp_path / "m", writable=False) as mirror:
         assert mirror.status("a") is None
-        assert list(mirror.manifest) == []
+        assert list(mirror.records) == []
         assert mirror.free_bytes() > 0
     assert list(tmp_path.iterdir()) == []
 
@@ -202,18 +202,18 @@ def test_a_manifest_that_was_cut_keeps_its_whole_lines(
     path = tmp_path_factory.mktemp("manifest")
     with Mirror(path) as mirror:
         for one in records:
-            mirror.manifest.add(one)
+            mirror.records.add(one)
     file = path / "_edxlogs/objects.jsonl"
     content = file.read_bytes()
     kept = content[: max(0, len(content) - cut)]
     file.write_bytes(kept)
     whole = records[: kept.count(b"\n")]
     with Mirror(path) as mirror:
-        assert sorted(mirror.manifest, key=repr) == sorted(
+        assert sorted(mirror.records, key=repr) == sorted(
             {one.key: one for one in whole}.values(), key=repr
         )
-        assert mirror.manifest.unreadable == []
-        mirror.manifest.add(record(s3_object("later")))
+        assert mirror.records.unreadable == []
+        mirror.records.add(record(s3_object("later")))
     assert [orjson.loads(line)["key"] for line in file.read_bytes().splitlines()] == [
         *(one.key for one in whole), "later"
     ]  # fmt: skip
@@ -229,18 +229,18 @@ def test_a_line_that_is_no_record_is_told_and_costs_itself_alone(
     line: bytes, tmp_path: Path
 ) -> None:
     with Mirror(tmp_path) as mirror:
-        mirror.manifest.add(record(s3_object("a")))
+        mirror.records.add(record(s3_object("a")))
     file = tmp_path / "_edxlogs/objects.jsonl"
     file.write_bytes(line + b"\n" + file.read_bytes())
     for writable in (False, True):
         with Mirror(tmp_path, writable=writable) as mirror:
-            assert mirror.manifest.unreadable == [1]
-            assert [one.key for one in mirror.manifest] == ["a"]
+            assert mirror.records.unreadable == [1]
+            assert [one.key for one in mirror.records] == ["a"]
 
 
 def left(path: Path, content: bytes, *, flush_at: int | None = None) -> None:
     """Leave a part as a process that is killed does."""
-    with Mirror(path) as mirror, closing(mirror.part(s3_object(size=100))) as part:
+    with Mirror(path) as mirror, closing(mirror.partial(s3_object(size=100))) as part:
         part.write(content[:flush_at])
         if flush_at is not None:
             part._flush()
@@ -248,7 +248,7 @@ def left(path: Path, content: bytes, *, flush_at: int | None = None) -> None:
 
 
 def again(path: Path, source: S3Object) -> bytes:
-    with Mirror(path) as mirror, closing(mirror.part(source)) as part:
+    with Mirror(path) as mirror, closing(mirror.partial(source)) as part:
         content = b"".join(part.read_back())
         assert len(content) == part.size
         return content
@@ -325,7 +325,7 @@ def test_a_part_is_flushed_as_it_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restart: Callable[[], None]
 ) -> None:
     monkeypatch.setattr(mirror_part, "FLUSH_BYTES", 10)
-    with Mirror(tmp_path) as mirror, closing(mirror.part(s3_object(size=100))) as part:
+    with Mirror(tmp_path) as mirror, closing(mirror.partial(s3_object(size=100))) as part:
         for _ in range(5):
             part.write(b"x" * 7)
     restart()
@@ -333,7 +333,7 @@ def test_a_part_is_flushed_as_it_grows(
 
 
 def test_reset_lets_nothing_count(tmp_path: Path, restart: Callable[[], None]) -> None:
-    with Mirror(tmp_path) as mirror, closing(mirror.part(s3_object(size=100))) as part:
+    with Mirror(tmp_path) as mirror, closing(mirror.partial(s3_object(size=100))) as part:
         part.write(b"x" * 60)
         part._flush()
         part.reset()
@@ -346,7 +346,7 @@ def test_reset_lets_nothing_count(tmp_path: Path, restart: Callable[[], None]) -
 def test_nothing_is_left_of_a_published_part(tmp_path: Path) -> None:
     with Mirror(tmp_path) as mirror:
         deliver(mirror, "a/b", b"x" * 10)
-        part = mirror.part(s3_object("large", 20))
+        part = mirror.partial(s3_object("large", 20))
         part.write(b"x" * 20)
         part._flush()
         mirror.publish(part, s3_object("large", 20), record(s3_object("large", 20)), replace=False)
@@ -362,12 +362,12 @@ def test_a_full_disk_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.M
         return write(descriptor, data[: len(data) // 2])
 
     with Mirror(tmp_path) as mirror:
-        mirror.manifest.add(record(s3_object("a")))
+        mirror.records.add(record(s3_object("a")))
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", half)
             with pytest.raises(OSError, match="No space left"):
-                mirror.manifest.add(record(s3_object("b")))
-        mirror.manifest.add(record(s3_object("c")))
+                mirror.records.add(record(s3_object("b")))
+        mirror.records.add(record(s3_object("c")))
     with Mirror(tmp_path) as mirror:
-        assert [one.key for one in mirror.manifest] == ["a", "c"]
-        assert mirror.manifest.unreadable == []
+        assert [one.key for one in mirror.records] == ["a", "c"]
+        assert mirror.records.unreadable == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import edxlogs.sources.source
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.sources.local import find
-from edxlogs.sources.source import Kind, Source, sniff
+from edxlogs.sources.source import Packing, Source, sniff
 from edxlogs.sources.window import Slack, is_near, parse_slack
 
 DAY_US = 86_400_000_000
@@ -41,10 +41,10 @@ def test_what_a_file_is_is_told_by_bytes(here: Path, monkeypatch: pytest.MonkeyP
     damaged = bytearray(tarfile.TarInfo("a.log").tobuf(tarfile.GNU_FORMAT))
     damaged[0] ^= 1
     contents = {
-        Kind.PLAIN: [b"", b"{}\n", b" " * 257 + b"ustar  in a line" + b" " * 300, bytes(10_240)],
-        Kind.GZIP: [gzip.compress(b"{}\n"), b"\x1f\x8b"],
-        Kind.OPENPGP: [b"\x85\x01\x0c" + bytes(600)],
-        Kind.TAR: [bytes(old_header) + bytes(1024), bytes(damaged) + bytes(1024)],
+        Packing.PLAIN: [b"", b"{}\n", b" " * 257 + b"ustar  in a line" + b" " * 300, bytes(10_240)],
+        Packing.GZIP: [gzip.compress(b"{}\n"), b"\x1f\x8b"],
+        Packing.OPENPGP: [b"\x85\x01\x0c" + bytes(600)],
+        Packing.TAR: [bytes(old_header) + bytes(1024), bytes(damaged) + bytes(1024)],
     }
     for kind, examples in contents.items():
         for content in examples:
@@ -59,9 +59,9 @@ def test_sniffing_a_member_stays_inside_it(here: Path) -> None:
     packed = gzip.compress(b"{}\n")
     Path("a.tar").write_bytes(b"abc" + packed + b"{}\n")
     whole = Source(path="a.tar", name="a", size=3, offset=0, length=3)
-    assert sniff(whole) is Kind.PLAIN
-    assert sniff(Source("a.tar", "b", len(packed), offset=3, length=len(packed))) is Kind.GZIP
-    assert sniff(Source("a.tar", "c", 1, offset=3, length=1)) is Kind.PLAIN
+    assert sniff(whole) is Packing.PLAIN
+    assert sniff(Source("a.tar", "b", len(packed), offset=3, length=len(packed))) is Packing.GZIP
+    assert sniff(Source("a.tar", "c", 1, offset=3, length=1)) is Packing.PLAIN
 
 
 def test_sniffing_what_went_away(here: Path) -> None:

@@ -20,7 +20,7 @@ import keys
 from decrypting import Ring
 from edxlogs.errors import DecryptError, FormatError, MissingSourceError, SourceError
 from edxlogs.sources.local import find
-from edxlogs.sources.source import Kind, Source, sniff
+from edxlogs.sources.source import Packing, Source, sniff
 from edxlogs.sources.tars import expand_tar
 from small_logs import lines
 
@@ -56,7 +56,7 @@ def test_members_are_places_in_the_file(tmp_path: Path, tar_format: int) -> None
     long_name = "prod-edxapp-003/" + "d" * 90 + "/2013-05-03-univx.log.gpg"
     entries = [(FIRST, b"first" * 300), (SECOND, b""), (long_name, b"third")]
     tar = write(tmp_path, build(entries, tar_format))
-    assert sniff(tar) is Kind.TAR
+    assert sniff(tar) is Packing.TAR
     found = expand_tar(tar)
     assert [source.member for source in found.sources] == [SECOND, FIRST, long_name]
     assert {source.member: content_of(source) for source in found.sources} == dict(entries)
@@ -121,7 +121,7 @@ def test_a_tar_inside_a_tar_is_a_place_too(tmp_path: Path) -> None:
     inner = build([("tracking.log", b"inside")])
     outer = write(tmp_path, build([("a.log", b"x"), ("b-tracking.tar", inner)]))
     member = expand_tar(outer).sources[1]
-    assert sniff(member) is Kind.TAR
+    assert sniff(member) is Packing.TAR
     assert [content_of(source) for source in expand_tar(member).sources] == [b"inside"]
 
 

@@ -41,11 +41,11 @@ def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: boo
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.dataset import compact_dataset
-        from edxlogs.jobs.settings import Output
+        from edxlogs.jobs.settings import OutputSettings
         from edxlogs.store.store import TARGET_FILE_BYTES
 
     size = target_file_size or TARGET_FILE_BYTES
-    done = compact_dataset(Output(str(folder), file_bytes=size, mode=mode))
+    done = compact_dataset(OutputSettings(str(folder), file_bytes=size, mode=mode))
     if not quiet:
         tell(str(done))
     return 0

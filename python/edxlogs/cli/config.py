@@ -55,7 +55,7 @@ def _place() -> Path | None:
         return None
 
 
-def _kinds(folder: Path) -> dict[str, toml.Kind]:
+def _kinds(folder: Path) -> dict[str, toml.Value]:
     """The keys; a relative path begins at the config file's folder, and `~` is the user's home."""
 
     def path(value: Any) -> Path | None:
@@ -65,8 +65,8 @@ def _kinds(folder: Path) -> dict[str, toml.Kind]:
         except RuntimeError:
             return None
 
-    text = toml.Kind("it must be a text", lambda value: toml.text(value) or None)
-    texts = toml.Kind(
+    text = toml.Value("it must be a text", lambda value: toml.text(value) or None)
+    texts = toml.Value(
         "it must be a text, or a list of texts",
         lambda value: listed if (listed := toml.several(value)) and all(listed) else None,
     )
@@ -75,7 +75,7 @@ def _kinds(folder: Path) -> dict[str, toml.Kind]:
         "profile": texts,
         "region": text,
         "endpoint_url": text,
-        "requester_pays": toml.Kind("it must be true or false", toml.flag),
-        "gnupg_home": toml.Kind("it must be a path", path),
-        "passphrase_file": toml.Kind("it must be a path", path),
+        "requester_pays": toml.Value("it must be true or false", toml.flag),
+        "gnupg_home": toml.Value("it must be a path", path),
+        "passphrase_file": toml.Value("it must be a path", path),
     }

@@ -51,7 +51,7 @@ def command(
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.dataset import merge_datasets
-        from edxlogs.jobs.settings import Output
+        from edxlogs.jobs.settings import OutputSettings
 
-    output = Output(str(folder), report=report, overwrite=overwrite, mode=mode)
+    output = OutputSettings(str(folder), report=report, overwrite=overwrite, mode=mode)
     return Shown(quiet=quiet).close(merge_datasets(shards, output))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edxlogs.cli.values import OF_CONDITIONS, Completer, files
-from edxlogs.events.conditions import CONDITIONS, Condition, Kind
+from edxlogs.events.conditions import CONDITIONS, Condition, ConditionKind
 
 if TYPE_CHECKING:
     from edxlogs.s3.client import S3
@@ -156,9 +156,9 @@ def several(
 
 def _condition(one: Condition) -> Callable[[F], F]:
     name = f"--{one.option}"
-    if one.kind is Kind.MOMENT:
+    if one.kind is ConditionKind.MOMENT:
         return click.option(name, metavar=one.metavar, help=one.help)
-    if one.kind is Kind.TIME:
+    if one.kind is ConditionKind.TIME:
         times = click.Choice(["time", "received_at"])
         return click.option(name, type=times, default="time", show_default=True, help=one.help)
     complete = OF_CONDITIONS.get(one.name)
@@ -166,7 +166,7 @@ def _condition(one: Condition) -> Callable[[F], F]:
 
 
 condition_options = together(
-    *(_condition(one) for one in _OF_EVENTS if one.kind is not Kind.EXPRESSIONS),
+    *(_condition(one) for one in _OF_EVENTS if one.kind is not ConditionKind.EXPRESSIONS),
     click.option(
         "--slack",
         metavar="BEFORE,AFTER",
@@ -182,7 +182,7 @@ condition_options = together(
         for one in CONDITIONS
         if one.is_negatable
     ),
-    *(_condition(one) for one in _OF_EVENTS if one.kind is Kind.EXPRESSIONS),
+    *(_condition(one) for one in _OF_EVENTS if one.kind is ConditionKind.EXPRESSIONS),
 )
 """Which events are wanted; `layout_options` has their site."""
 

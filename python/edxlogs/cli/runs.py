@@ -23,16 +23,9 @@ def command(folder: Path, *, as_json: bool) -> int:
     """
     import orjson
 
-    from edxlogs.datasets.runs import runs_of
-    from edxlogs.text import table
+    from edxlogs.datasets.runs import history_of
 
-    query, runs = runs_of(folder)
-    if as_json:
-        document = {"schema_version": 1, "query": query, "runs": runs}
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
-        return 0
-    click.echo(f"query: {orjson.dumps(query, option=orjson.OPT_SORT_KEYS).decode()}")
-    cells = [[str(run[name]) for name in run] for run in runs]
-    for line in table([list(runs[0]), *cells] if runs else [], right=range(1, 7)):
-        click.echo(line)
+    history = history_of(folder)
+    told = orjson.dumps(history.report(), option=orjson.OPT_INDENT_2).decode()
+    click.echo(told if as_json else str(history))
     return 0

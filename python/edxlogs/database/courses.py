@@ -19,6 +19,7 @@ from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
 from edxlogs.edx.members import MemberName
 from edxlogs.edx.tables import Dialect, Table
+from edxlogs.globs import is_value_glob, value_matches
 from edxlogs.threads import Workers
 
 Key = tuple[str | None, str | None]
@@ -92,7 +93,7 @@ class TableChoice:
     @property
     def exact_courses(self) -> list[str]:
         """Those courses that are no globs."""
-        return [course for course in self.courses if not re.search(r"[*?]", course)]
+        return [course for course in self.courses if not is_value_glob(course)]
 
     def hints(self, names: Sequence[MemberName]) -> list[str]:
         """Name what files are of that are nearest to what was asked for, where nothing was found.
@@ -119,10 +120,9 @@ class TableChoice:
 
     def wants_course(self, course: str | None) -> bool:
         """Whether a course is wanted; one that is not known is, only if all are."""
-        return not self.courses or (course is not None and self._matches(course))
-
-    def _matches(self, course: str) -> bool:
-        return any(_glob(pattern).fullmatch(course) for pattern in self.courses)
+        if not self.courses or course is None:
+            return not self.courses
+        return any(value_matches(course, pattern) for pattern in self.courses)
 
     def wants(self, name: MemberName) -> bool:
         """Whether a file is one of a table and site that are wanted."""
@@ -141,12 +141,6 @@ class TableChoice:
             for course in self.courses
             for spelling in spellings(course)
         )
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"([*?])", pattern)
-    special = {"*": ".*", "?": "."}
-    return re.compile("".join(special.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 PROBED = (

@@ -22,7 +22,7 @@ from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, Reading, StoredStream, read_up_to
-from edxlogs.sources.source import Kind, kind_of
+from edxlogs.sources.source import Packing, packing_of
 
 Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget
 _PROBE_BYTES = 64 << 10
@@ -162,7 +162,7 @@ class TableReader(Reader):
         def worked(text: Any) -> Converted:
             if not isinstance(text, StoredStream):
                 return work(text)
-            if label.endswith(".gpg") and kind_of(text.peek()) is Kind.PLAIN:
+            if label.endswith(".gpg") and packing_of(text.peek()) is Packing.PLAIN:
                 # Its bytes would be taken for a table of one strange column.
                 why = f"cannot decrypt: {label}: it is not an encrypted OpenPGP message"
                 raise DecryptError(f"{why}; fetch the package again", label)

@@ -30,7 +30,7 @@ from edxlogs.errors import EdxlogsError, FormatError, SourceError
 from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME, split_url
-from edxlogs.sources.source import Kind, cannot_open, kind_of
+from edxlogs.sources.source import Packing, cannot_open, packing_of
 from edxlogs.store import disk
 from edxlogs.text import shown
 
@@ -127,7 +127,7 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
 
 def _is_package(head: bytes) -> bool:
     """Tell by its first bytes; one may have been decrypted by hand."""
-    return kind_of(head) is not Kind.PLAIN
+    return packing_of(head) is not Packing.PLAIN
 
 
 @dataclass(frozen=True, slots=True)

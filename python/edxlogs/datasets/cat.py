@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edxlogs import _core
-from edxlogs.datasets.reader import dataset, format_of, open_files
+from edxlogs.datasets.reader import dataset, open_files, written_as
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write, written_to
-from edxlogs.store.file import STDOUT, OutputFile
-from edxlogs.store.file import format_of as format_of_output
+from edxlogs.store.file import STDOUT, OutputFile, format_of
 from edxlogs.store.manifest import DataFile, Manifest
 from edxlogs.store.store import place_of
 from edxlogs.text import shown
@@ -69,7 +68,7 @@ def cat(settings: CatSettings) -> None:
         _refuse_incomplete(root, manifest, files)
         where = "stdout" if file is None else file.name
         with written_to(where), open(descriptor, "wb", closefd=False) as out:
-            form = format_of(manifest, files)
+            form = written_as(manifest, files)
             if form.startswith("jsonl"):
                 _cat_lines(settings, [place_of(root, one) for one in files], form, out)
             else:
@@ -156,7 +155,7 @@ def _cat_columns(settings: CatSettings, out: BinaryIO, where: str) -> None:
         ) from None
     form = settings.format_name
     if form is None:
-        form = "csv" if settings.output == STDOUT else format_of_output(settings.output, None)
+        form = "csv" if settings.output == STDOUT else format_of(settings.output, None)
     schema = scanner.projected_schema
     writers: dict[str, Callable[[], Any]] = {
         "csv": lambda: pyarrow.csv.CSVWriter(out, schema),

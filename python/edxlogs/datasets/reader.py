@@ -57,7 +57,7 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         raise ConfigError(
             f"dataset: {manifest.name}: pyarrow reads only names in UTF-8; rename the folder"
         ) from None
-    form = format_of(manifest, files)
+    form = written_as(manifest, files)
     if not form:
         raise ConfigError(f"dataset: {manifest.name}: is empty; run edxlogs filter again")
     keys = [] if manifest.query is None else manifest.query["partition_by"]
@@ -167,7 +167,7 @@ def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
     return expression
 
 
-def format_of(manifest: Manifest, files: Sequence[DataFile]) -> str:
+def written_as(manifest: Manifest, files: Sequence[DataFile]) -> str:
     """What the rows are written as; empty if there was no commit yet, or there is no row."""
     named: str | None = (manifest.query or {}).get("format")
     return named or (format_by_ending(files[0].path) if files else "")

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edxlogs.store.store import open_manifest
+import orjson
 
+from edxlogs.store.store import open_manifest
+from edxlogs.text import table
+
+SCHEMA_VERSION = 1
 _COUNTS = ("sources", "withheld", "rows", "added", "removed", "commits")
 
 
-def runs_of(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The query of a dataset, and its runs, the oldest first.
+@dataclass(frozen=True, repr=False)
+class History:
+    """The runs that made a dataset. It prints as a table.
+
+    Attributes:
+        query: what its rows are; None before the first commit.
+        runs: the oldest first.
+    """
+
+    query: dict[str, Any] | None
+    runs: list[dict[str, Any]]
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        return {"schema_version": SCHEMA_VERSION, "query": self.query, "runs": self.runs}
+
+    def __str__(self) -> str:
+        query = orjson.dumps(self.query, option=orjson.OPT_SORT_KEYS).decode()
+        cells = [[str(value) for value in run.values()] for run in self.runs]
+        heads = [list(run) for run in self.runs[:1]]
+        return "\n".join([f"query: {query}", *table([*heads, *cells], right=range(1, 7))])
+
+    __repr__ = __str__
+
+
+def history_of(folder: Path) -> History:
+    """The runs of a dataset.
 
     Each run tells when it was `started` (UTC), the `sources` it delivered and those it `withheld`,
     the `rows` of the former, files `added` and `removed`, its `commits`, and how it `ended`:
@@ -31,4 +61,4 @@ def runs_of(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
             run[name] += commit[name]
         if commit["ended"] is not None:
             run["ended"] = "done" if commit["ended"] else "failed"
-    return manifest.query, list(runs.values())
+    return History(manifest.query, list(runs.values()))

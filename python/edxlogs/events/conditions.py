@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edxlogs.values import Moment, Values
 
 
-class Kind(enum.Enum):
+class ConditionKind(enum.Enum):
     """What a condition takes."""
 
     VALUES = "values"
@@ -41,7 +41,7 @@ class Condition:
     """
 
     name: str
-    kind: Kind
+    kind: ConditionKind
     into: str
     metavar: str
     help: str
@@ -55,7 +55,7 @@ class Condition:
     @property
     def is_negatable(self) -> bool:
         """Whether there is also one with `exclude_`."""
-        return self.kind is Kind.VALUES
+        return self.kind is ConditionKind.VALUES
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ _SINCE = "First day or instant (UTC), included."
 _UNTIL = "Last day or instant (UTC), not included."
 _BY = "The time that --since and --until mean."
 _WHERE = "Condition on any field: event.grade >= 0.5."
-_VALUES = Kind.VALUES
+_VALUES = ConditionKind.VALUES
 
 CONDITIONS = (
     Condition("course", _VALUES, "courses", "ID", _COURSE, ("course_id",)),
@@ -84,10 +84,10 @@ CONDITIONS = (
     Condition("event_source", _VALUES, "event_sources", "SOURCE", _SOURCE, ("event_source",)),
     Condition("user", _VALUES, "users", "USER", "Username or user id."),
     Condition("site", _VALUES, "sites", "SITE", _SITE, ("site",)),
-    Condition("since", Kind.MOMENT, "since", "TIME", _SINCE),
-    Condition("until", Kind.MOMENT, "until", "TIME", _UNTIL),
-    Condition("by", Kind.TIME, "by_received_at", "", _BY),
-    Condition("where", Kind.EXPRESSIONS, "expressions", "EXPRESSION", _WHERE),
+    Condition("since", ConditionKind.MOMENT, "since", "TIME", _SINCE),
+    Condition("until", ConditionKind.MOMENT, "until", "TIME", _UNTIL),
+    Condition("by", ConditionKind.TIME, "by_received_at", "", _BY),
+    Condition("where", ConditionKind.EXPRESSIONS, "expressions", "EXPRESSION", _WHERE),
 )
 NAMES = tuple(name for one in CONDITIONS for name in one.names)
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from edxlogs import _core
 from edxlogs.errors import StoppedError
 from edxlogs.sources.source import Source
+from edxlogs.store import disk
 from edxlogs.store.manifest import Input
 from edxlogs.text import many
 
 WITHIN = "within"
 
 
-def kind_of(*, dedupe: bool, within: bool) -> str | None:
+def dedupe_kind(*, dedupe: bool, within: bool) -> str | None:
     """Which lines are compared, as a query tells it; `within` asks for both kinds."""
     return WITHIN if within else "sources" if dedupe else None
 
@@ -31,7 +32,7 @@ class Dedupe:
 
     Args:
         sources: of the run, in order.
-        kind: which lines are compared, as `kind_of` tells it.
+        kind: which lines are compared, as `dedupe_kind` tells it.
         place: where the hashes of a numbered source may be written; they go with the run.
     """
 
@@ -143,7 +144,7 @@ class Dedupe:
         if self._left[id(group)] == 0:
             for other in group:
                 with suppress(OSError):  # the next run removes what is left
-                    self._place(other).unlink()
+                    disk.unlink(self._place(other))
 
     def stop(self) -> None:
         """Let nobody wait any longer."""

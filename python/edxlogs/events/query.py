@@ -9,7 +9,7 @@ from typing import Any, Self
 from edxlogs import _core
 from edxlogs.edx.categories import event_types_of
 from edxlogs.errors import ConfigError
-from edxlogs.events.conditions import CONDITIONS, NAMES, Kind
+from edxlogs.events.conditions import CONDITIONS, NAMES, ConditionKind
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, Window
 from edxlogs.text import shown
 from edxlogs.values import Values, texts, values
@@ -47,7 +47,7 @@ class Conditions:
         window = Window.of(days=days, slack=slack, **times)
         asked = {}
         for one in CONDITIONS:
-            read = texts if one.kind is Kind.EXPRESSIONS else values
+            read = texts if one.kind is ConditionKind.EXPRESSIONS else values
             for name in one.names:
                 if name not in _OF_WINDOW and (
                     found := read(name.replace("_", "-"), given.get(name))
@@ -68,7 +68,7 @@ class Conditions:
         """
         found: dict[str, Any] = {}
         for one in CONDITIONS:
-            if one.kind in (Kind.MOMENT, Kind.TIME):
+            if one.kind in (ConditionKind.MOMENT, ConditionKind.TIME):
                 found[one.into] = getattr(self.window, one.into)
                 continue
             for name in one.names:

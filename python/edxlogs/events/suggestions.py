@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import fnmatch
 import io
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -14,6 +13,7 @@ from edxlogs import _core
 from edxlogs.events.conditions import CONDITIONS
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
+from edxlogs.globs import value_matches
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.text import shown
@@ -76,8 +76,7 @@ def near_columns(columns: Iterable[str]) -> list[str]:
 
 def _matches_any(asked: str, there: Collection[str]) -> bool:
     """Whether a name or glob that was asked for is there, and something else kept nothing."""
-    pattern = asked.replace("[", "[[]")  # stands for itself in our globs
-    return any(fnmatch.fnmatchcase(name, pattern) for name in there)
+    return any(value_matches(name, asked) for name in there)
 
 
 def _nearest(missing: Sequence[str], there: Collection[str]) -> list[str]:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from glob import glob, has_magic
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self
@@ -28,9 +27,11 @@ from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
+from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.local import glob_paths
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.store.store import Store
@@ -304,8 +305,9 @@ def _open(
 def _places(packages: Sequence[str]) -> Iterator[str]:
     """The packages, globs of local ones opened; what matches nothing is told where it is read."""
     for place in packages:
-        is_pattern = not (place.startswith(SCHEME) or os.path.lexists(place)) and has_magic(place)
-        yield from (sorted(glob(place)) if is_pattern else []) or [place]
+        is_pattern = not place.startswith(SCHEME) and not os.path.lexists(place)
+        found = glob_paths(place, lambda *_: None) if is_pattern and is_path_glob(place) else ()
+        yield from sorted(found) or [place]
 
 
 def _read(target: TableTarget, watcher: Watcher) -> None:

@@ -18,7 +18,7 @@ from edxlogs.errors import OutputError, ResumableInterrupt, cannot_write
 from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
-from edxlogs.jobs.settings import Output, Settings
+from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
@@ -138,7 +138,7 @@ class Merged:
     __repr__ = __str__
 
 
-def merge_datasets(shards: Sequence[Path], output: Output) -> Merged:
+def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
     """Join the datasets of shards to one, or their tables, with manifests and accounts; they stay.
 
     Raises:
@@ -177,7 +177,7 @@ def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
     return account
 
 
-def compact_dataset(output: Output) -> Compacted:
+def compact_dataset(output: OutputSettings) -> Compacted:
     """Join the small files of each partition of a dataset.
 
     Raises:

@@ -18,7 +18,7 @@ import orjson
 from edxlogs import _core, toml
 from edxlogs.account import Outcome
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
-from edxlogs.events.conditions import CONDITIONS, Kind
+from edxlogs.events.conditions import CONDITIONS, ConditionKind
 from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
 from edxlogs.jobs.dataset import write_datasets
@@ -34,10 +34,10 @@ from edxlogs.watching import Watcher
 
 SCHEMA_VERSION = 1
 
-_TEXT = toml.Kind("must be text", toml.text)
-_TEXTS = toml.Kind("must be text, or a list of it", toml.several)
-_NUMBER = toml.Kind("must be a number, 1 or more, of at most 18 digits", toml.number)
-_FLAG = toml.Kind("must be true or false", toml.flag)
+_TEXT = toml.Value("must be text", toml.text)
+_TEXTS = toml.Value("must be text, or a list of it", toml.several)
+_NUMBER = toml.Value("must be a number, 1 or more, of at most 18 digits", toml.number)
+_FLAG = toml.Value("must be true or false", toml.flag)
 
 # Of keys, and of S3: of the job, for all its steps.
 _KEYS = {"gnupg_home": _TEXT, "passphrase_file": _TEXT}
@@ -68,7 +68,7 @@ _JOB = {
     **_READING,
     **_S3,
 }
-_KINDS = {Kind.VALUES: _TEXTS, Kind.EXPRESSIONS: _TEXTS, Kind.MOMENT: _TEXT, Kind.TIME: _TEXT}
+_OF_MOMENTS = (ConditionKind.MOMENT, ConditionKind.TIME)
 _DATASET = {
     "output": _TEXT,
     "partition_by": _TEXTS,
@@ -81,7 +81,12 @@ _DATASET = {
     "compact": _FLAG,
     "overwrite": _FLAG,
     # Sites are those of the job: they choose its sources.
-    **{name: _KINDS[one.kind] for one in CONDITIONS if one.name != "site" for name in one.names},
+    **{
+        name: _TEXT if one.kind in _OF_MOMENTS else _TEXTS
+        for one in CONDITIONS
+        if one.name != "site"
+        for name in one.names
+    },
 }
 _SYNC = {
     "folder": _TEXT,
@@ -245,7 +250,7 @@ class _Reader:
         return name if "://" in name or name == STDIN else os.fspath(self._path(name))
 
     def _steps(
-        self, step: str, given: Any, known: Mapping[str, toml.Kind], *required: str
+        self, step: str, given: Any, known: Mapping[str, toml.Value], *required: str
     ) -> list[dict[str, Any]]:
         """The tables of a kind of step."""
         tables = []
@@ -258,7 +263,7 @@ class _Reader:
         return tables
 
     def _table(
-        self, step: str, given: Mapping[str, Any], known: Mapping[str, toml.Kind], *required: str
+        self, step: str, given: Mapping[str, Any], known: Mapping[str, toml.Value], *required: str
     ) -> dict[str, Any]:
         where = f"{self._where}: {step}" if step else self._where
         table = toml.check(where, given, known, "is not known")

@@ -17,7 +17,7 @@ import orjson
 from edxlogs import _core
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
-from edxlogs.events.dedupe import kind_of
+from edxlogs.events.dedupe import dedupe_kind
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
@@ -198,7 +198,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadingSettings:
     """How sources are read.
 
     Attributes:
@@ -223,7 +223,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputSettings:
     """What is written.
 
     Attributes:
@@ -275,10 +275,10 @@ class Settings:
     """
 
     sources: Sources
-    reading: Reading
+    reading: ReadingSettings
     conditions: Conditions
     columns: tuple[str, ...] | None
-    output: Output
+    output: OutputSettings
 
     @classmethod
     def of(
@@ -347,7 +347,7 @@ class Settings:
         part = None if shard is None else parse_shard(shard)
         return cls(
             sources=Sources(tuple(listed(named)), partner, part),
-            reading=Reading(
+            reading=ReadingSettings(
                 Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt),
                 s3,
                 workers=worker_count(threads),
@@ -355,11 +355,11 @@ class Settings:
                 strict=strict,
                 course_from=course_from,
                 max_line_bytes=max_line_bytes,
-                dedupe=kind_of(dedupe=dedupe, within=dedupe_within),
+                dedupe=dedupe_kind(dedupe=dedupe, within=dedupe_within),
             ),
             conditions=Conditions.of(days=days, slack=slack, **conditions),
             columns=chosen,
-            output=Output(
+            output=OutputSettings(
                 target,
                 format_name="csv-excel-safe" if csv_excel_safe else form,
                 collect="columns" if not is_lines else "raw_lines" if raw else "lines",

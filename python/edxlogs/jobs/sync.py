@@ -243,7 +243,7 @@ def sync(settings: SyncSettings, watcher: Watcher) -> Synced:
         nothing = "nothing is there to sync, or nothing that was asked for; see edxlogs list"
         _fail(done, watcher, nothing)
     with Mirror(settings.folder, mode=settings.mode, writable=not settings.dry_run) as mirror:
-        for line in mirror.manifest.unreadable:
+        for line in mirror.records.unreadable:
             place = shown(settings.folder)
             _warn(done, watcher, f"{place}: line {line} of its manifest is unreadable")
         done.plan = make_plan(mirror, listing.objects)

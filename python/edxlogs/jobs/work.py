@@ -24,7 +24,7 @@ from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import suggest
 from edxlogs.events.target import EventTarget
-from edxlogs.jobs.settings import Output, Settings
+from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
@@ -158,7 +158,7 @@ class Work:
     ) -> None:
         self._stack = stack
         self._settings = settings
-        self._output: Output = settings.output
+        self._output: OutputSettings = settings.output
         self._selection = selection
         self._watcher = watcher
         control = _core.Control()

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from edxlogs.errors import S3Error, StoppedError
-from edxlogs.mirror.manifest import Record
 from edxlogs.mirror.mirror import Mirror
-from edxlogs.mirror.part import Part
+from edxlogs.mirror.partial import Partial
+from edxlogs.mirror.records import Record
 from edxlogs.s3.checksums import Checksum, Expected
 from edxlogs.s3.client import S3, S3Object
 from edxlogs.s3.errors import Reason, trouble
@@ -52,7 +52,7 @@ class Downloads:
             replace: whether a file of that name gives way.
 
         Returns:
-            The record, which is in the manifest.
+            The record, which is kept.
 
         Raises:
             S3Error: it cannot be read to its end.
@@ -83,7 +83,7 @@ class Downloads:
                 reader.interrupt()
 
     def _fetch(self, source: S3Object, replace: bool) -> Record:
-        with closing(self._mirror.part(source)) as part:
+        with closing(self._mirror.partial(source)) as part:
             try:
                 record = self._receive(part, source)
             except S3Error as error:
@@ -95,7 +95,7 @@ class Downloads:
             self._mirror.publish(part, source, record, replace=replace)
         return record
 
-    def _receive(self, part: Part, source: S3Object) -> Record:
+    def _receive(self, part: Partial, source: S3Object) -> Record:
         """Receive what is missing of a part and verify all of it, twice at most."""
         try:
             return self._read(part, source)
@@ -106,7 +106,7 @@ class Downloads:
         part.reset()
         return self._read(part, source)
 
-    def _read(self, part: Part, source: S3Object) -> Record:
+    def _read(self, part: Partial, source: S3Object) -> Record:
         sums = _Sums()
         if part.size:
             sums.expected = expected_of(self._s3, source)
@@ -146,7 +146,7 @@ def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None)
         known: the file's record, if it has one.
 
     Returns:
-        A record for the manifest; None if it does not hold it, or nobody can tell.
+        A record of it; None if it does not hold it, or nobody can tell.
 
     Raises:
         S3Error: the object's checksum cannot be had.

@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Listing:
+class FoundObjects:
     """What was found.
 
     Attributes:
@@ -53,7 +53,7 @@ class Listing:
     warnings: list[str] = field(default_factory=list)
 
 
-def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
+def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> FoundObjects:
     """List the objects below `s3://` URLs, or, without any, those of edX's buckets.
 
     What cannot be listed costs only itself.
@@ -75,7 +75,7 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> Listing:
             )
         searches = [(EVENTS_BUCKET, _events(s3, choice.partner, choice))]
         searches += [(bucket, s3.objects(bucket, prefix)) for bucket, prefix in choice.prefixes()]
-    listing = Listing()
+    listing = FoundObjects()
     found: dict[tuple[str, str], S3Object] = {}
     hopeless: set[str] = set()
     for place, search in searches:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.mirror.manifest import Manifest, Record
-from edxlogs.mirror.part import Part, Parts
+from edxlogs.mirror.partial import Partial, Partials
+from edxlogs.mirror.records import Record, Records
 from edxlogs.s3.client import S3Object
 from edxlogs.store import disk
 from edxlogs.text import shown
@@ -67,7 +67,7 @@ class Mirror:
         writable: False to look only: a folder that is not there is an empty one.
 
     Attributes:
-        manifest: what is known of the files.
+        records: what is known of the files.
 
     Raises:
         ConfigError: the path is no folder.
@@ -82,7 +82,7 @@ class Mirror:
         self._folder_mode = disk.folder_mode(mode)
         self._lock = threading.Lock()
         self._changed: set[str] = set()
-        self._top = self._records = self._hidden = self._held = -1
+        self._top = self._home = self._hidden = self._held = -1
         try:
             self._open(writable)
         except BaseException:
@@ -98,9 +98,9 @@ class Mirror:
                 disk.make_folder(self._path, self._folder_mode)
             self._open_folders(writable)
             if writable:
-                self._held = disk.lock(disk.LOCK, at=self._records)
-                self._parts = Parts(self._hidden)
-            self.manifest = Manifest(self._records, writable=writable)
+                self._held = disk.lock(disk.LOCK, at=self._home)
+                self._parts = Partials(self._hidden)
+            self.records = Records(self._home, writable=writable)
         except NotADirectoryError:
             raise ConfigError(f"folder: {name}: is no folder; name another") from None
         except BlockingIOError:
@@ -115,7 +115,7 @@ class Mirror:
     def _open_folders(self, writable: bool) -> None:
         try:
             self._top = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._records = self._folder((RECORDS,), make=writable)
+            self._home = self._folder((RECORDS,), make=writable)
             self._hidden = self._folder((RECORDS, _PARTS), make=writable)
         except FileNotFoundError:
             if writable:
@@ -191,7 +191,7 @@ class Mirror:
         finally:
             os.close(folder)
 
-    def part(self, source: S3Object) -> Part:
+    def partial(self, source: S3Object) -> Partial:
         """The bytes of an object that are here already, in order to go on.
 
         Raises:
@@ -202,13 +202,13 @@ class Mirror:
         except OSError as error:
             raise self.trouble(source.key, error) from error
 
-    def publish(self, part: Part, source: S3Object, record: Record, *, replace: bool) -> None:
-        """Give a whole and verified part its name, and enter it into the manifest.
+    def publish(self, part: Partial, source: S3Object, record: Record, *, replace: bool) -> None:
+        """Give a whole and verified part its name, and enter it into the records.
 
         Args:
             part: of no further use.
             source: the object.
-            record: what the manifest shall know of it.
+            record: what the records shall tell of it.
             replace: whether a file of that name gives way.
 
         Raises:
@@ -218,7 +218,7 @@ class Mirror:
         try:
             part.finish(self._mode, file_time(source.modified))
             # Known before it is there: a crash in between leaves the part, which is whole.
-            self.manifest.add(record)
+            self.records.add(record)
             with self._lock:
                 if not replace and _exists(name, folder):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
@@ -239,8 +239,8 @@ class Mirror:
         modified = file_time(source.modified)
         try:
             with self.read(source.key) as file:
-                os.utime(file.fileno(), ns=(modified, modified))
-            self.manifest.add(record)
+                disk.set_time(file.fileno(), modified)
+            self.records.add(record)
         except OSError as error:
             raise self.trouble(source.key, error) from error
 
@@ -276,9 +276,9 @@ class Mirror:
 
     def close(self) -> None:
         """Give everything back. May be called twice."""
-        if (manifest := getattr(self, "manifest", None)) is not None:
-            manifest.close()
-        for name in ("_held", "_hidden", "_records", "_top"):
+        if (records := getattr(self, "records", None)) is not None:
+            records.close()
+        for name in ("_held", "_hidden", "_home", "_top"):
             if getattr(self, name) >= 0:
                 os.close(getattr(self, name))
                 setattr(self, name, -1)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from edxlogs.errors import EdxlogsError, OutputError, S3Error, StoppedError
 from edxlogs.mirror.download import Downloads, verify_local
-from edxlogs.mirror.manifest import Record
 from edxlogs.mirror.mirror import Mirror, file_time, is_full
+from edxlogs.mirror.records import Record
 from edxlogs.s3.client import S3, S3Object
 from edxlogs.s3.errors import WHOLE_RUN
 from edxlogs.text import shown
@@ -129,7 +129,7 @@ def _collision(source: S3Object, other: str) -> OutputError:
 def _why(mirror: Mirror, source: S3Object) -> Why | None:
     """Why an object must be fetched; None if it is here."""
     status = mirror.status(source.key)
-    record = mirror.manifest.get(source.key)
+    record = mirror.records.get(source.key)
     if record is None:
         return Why.NEW if status is None else Why.UNKNOWN
     if record.bucket != source.bucket:
@@ -223,7 +223,7 @@ class Sync:
         status = self._mirror.status(source.key)
         if status is None or status.st_size != source.size:
             return None
-        known = self._mirror.manifest.get(source.key)
+        known = self._mirror.records.get(source.key)
         record = verify_local(self._s3, self._mirror, source, known)
         if record is not None:
             self._mirror.adopt(source, record)

@@ -7,9 +7,7 @@ surrogates.
 from __future__ import annotations
 
 import errno
-import fnmatch
 import os
-import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,10 +15,9 @@ from dataclasses import dataclass, field
 
 from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
+from edxlogs.globs import is_path_glob, name_matches
 from edxlogs.sources.source import STDIN, STDIN_PATH, Found, Source, cannot_open
 from edxlogs.text import shown
-
-_GLOB_CHARACTERS = re.compile(r"[*?\[]")
 
 _Key = tuple[int, int] | str
 
@@ -46,7 +43,7 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
         MissingSourceError: a path does not exist, or a glob matches nothing.
         SourceError: a path cannot be examined, or a folder holds no file to read.
     """
-    search = _Search()
+    search = _LocalSearch()
     failures: list[SourceError] = []
     for argument in arguments:
         try:
@@ -62,7 +59,7 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
 
 
 @dataclass(slots=True)
-class _Listing:
+class _Named:
     """What one argument names, before order and doubles are seen to.
 
     `read_elsewhere` tells of a folder that an earlier argument named.
@@ -74,7 +71,7 @@ class _Listing:
     read_elsewhere: bool = False
 
 
-class _Search:
+class _LocalSearch:
     """The state of one `find`: what is already known, and under which name."""
 
     def __init__(self) -> None:
@@ -97,7 +94,7 @@ class _Search:
             ) from error
         except OSError as error:
             absent = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-            if not (absent and _GLOB_CHARACTERS.search(argument)):
+            if not (absent and is_path_glob(argument)):
                 raise cannot_open(argument, error) from error
             self._add_glob(argument)
             return
@@ -107,10 +104,9 @@ class _Search:
             self._take(argument, status)
 
     def _add_glob(self, pattern: str) -> None:
-        parts = [part for part in pattern.split("/") if part]
         failed_before = len(self._failed)
         matches = []
-        for path in set(_glob("/" if pattern.startswith("/") else "", parts, self._fail)):
+        for path in glob_paths(pattern, self._fail):
             try:
                 status = os.stat(path)
             except OSError as error:
@@ -131,7 +127,7 @@ class _Search:
         self, argument: str, matches: list[tuple[str, os.stat_result]], failed_before: int
     ) -> None:
         """Search the folders among what an argument names, and take all files in their order."""
-        listing = _Listing()
+        listing = _Named()
         for path, status in matches:
             if stat.S_ISDIR(status.st_mode):
                 self._search_folder(path, status, listing)
@@ -160,7 +156,7 @@ class _Search:
             self._failed.add(path)
             self.found.failed.append(cannot_open(path, error))
 
-    def _search_folder(self, top: str, top_status: os.stat_result, listing: _Listing) -> None:
+    def _search_folder(self, top: str, top_status: os.stat_result, listing: _Named) -> None:
         pending = [(top, top_status)]
         while pending:
             folder, status = pending.pop()
@@ -190,7 +186,7 @@ class _Search:
             pending.extend(reversed(below))
 
     def _sort_out(
-        self, folder: str, name: str, listing: _Listing
+        self, folder: str, name: str, listing: _Named
     ) -> list[tuple[str, os.stat_result]]:
         """Put one name of a folder where it belongs; give it back if it is a folder."""
         path = os.path.join(folder, name)
@@ -269,6 +265,12 @@ def _list_folder(folder: str) -> list[str]:
     return sorted(os.listdir(folder or "."), key=os.fsencode)
 
 
+def glob_paths(pattern: str, fail: Callable[[str, OSError], None]) -> set[str]:
+    """The paths that match a glob; `fail` is told of what cannot be looked at."""
+    parts = [part for part in pattern.split("/") if part]
+    return set(_glob("/" if pattern.startswith("/") else "", parts, fail))
+
+
 def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None]) -> Iterator[str]:
     """Yield what matches below base, in no promised order, perhaps twice.
 
@@ -278,7 +280,7 @@ def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None])
         yield base or "."
         return
     part, rest = parts[0], parts[1:]
-    if not _GLOB_CHARACTERS.search(part):
+    if not is_path_glob(part):
         path = os.path.join(base, part)
         try:
             os.lstat(path)
@@ -309,5 +311,5 @@ def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None])
             # Links to folders are not followed here: they could go round in circles.
             if os.path.isdir(path) and not os.path.islink(path):
                 yield from _glob(path, parts, fail)
-        elif fnmatch.fnmatchcase(name, part):
+        elif name_matches(name, part):
             yield from _glob(path, rest, fail)

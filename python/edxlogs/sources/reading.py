@@ -20,7 +20,7 @@ from edxlogs.errors import EdxlogsError, FormatError, InflateError
 from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.process import Decryption, Gpg
 from edxlogs.gpg.verdict import Verdict
-from edxlogs.sources.source import SNIFF_BYTES, Kind, Source, kind_of, stored_head
+from edxlogs.sources.source import SNIFF_BYTES, Packing, Source, packing_of, stored_head
 
 _DRAIN_BYTES = 1 << 20
 _MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
@@ -174,7 +174,7 @@ class Reader:
         warning: str | None = None
         while True:
             with opener() as stored:
-                if kind_of(stored.peek()) is not Kind.OPENPGP:
+                if packing_of(stored.peek()) is not Packing.OPENPGP:
                     done = work(stored.handed)
                     done.salvageable = isinstance(done.error, InflateError)
                     return done
@@ -223,7 +223,7 @@ class Reader:
         """
         with suppress(EdxlogsError, OSError):
             head = stored(size + _MESSAGE_BYTES)
-            if kind_of(head) is not Kind.OPENPGP:
+            if packing_of(head) is not Packing.OPENPGP:
                 return head[:size]
             # A message that is cut off is decrypted up to the cut.
             with self.gpg.open(label, io.BytesIO(head)) as decryption:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days
 from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import MissingObjectError, S3Error, SourceError
+from edxlogs.globs import is_path_glob, name_matches
 from edxlogs.s3.client import S3, S3Object, split_url
 from edxlogs.s3.errors import Reason, trouble
 from edxlogs.s3.reader import S3Reader
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from edxlogs.sources.window import Window
 
-_GLOB_CHARACTERS = re.compile(r"[*?\[]")
 _SEEK_BYTES = 16 * 1024  # a tar's headers are far apart: more would be read for nothing
 
 
@@ -85,7 +84,7 @@ def find_objects(s3: S3, url: str) -> Found:
         SourceError: no name below the prefix is recognised.
     """
     bucket, key = split_url(url)
-    is_glob = _GLOB_CHARACTERS.search(key) is not None
+    is_glob = is_path_glob(key)
     if key and not key.endswith("/"):
         try:
             return Found(sources=[_source(s3, s3.object(bucket, key))])
@@ -146,7 +145,7 @@ def _literal(patterns: Sequence[str]) -> str:
     """The longest prefix, a folder, that all keys have which the patterns match."""
     literal = ""
     for pattern in patterns:
-        if _GLOB_CHARACTERS.search(pattern):
+        if is_path_glob(pattern):
             break
         literal += f"{pattern}/"
     return literal
@@ -188,8 +187,7 @@ def _below(patterns: Sequence[str], names: Sequence[str]) -> Sequence[str] | Non
         return min((way for way in ways if way is not None), key=len, default=None)
     if is_hidden(name) and not pattern.startswith((".", "_")):
         return None
-    literal = not _GLOB_CHARACTERS.search(pattern)
-    if name != pattern and (literal or not fnmatch.fnmatchcase(name, pattern)):
+    if not name_matches(name, pattern):
         return None
     return _below(patterns[1:], names[1:])
 

@@ -16,7 +16,7 @@ from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
 from edxlogs.sources.remote import Remote, find_events, find_objects
-from edxlogs.sources.source import Found, Kind, Source, sniff
+from edxlogs.sources.source import Found, Packing, Source, sniff
 from edxlogs.sources.tars import expand_tar
 from edxlogs.sources.window import Window
 from edxlogs.text import shown
@@ -199,7 +199,7 @@ def _opened(source: Source, selection: Selection) -> list[Source]:
     """The source itself, or the members of a tar on disk or in S3."""
     try:
         is_one = source.length is not None or _is_packed(source) or selection.is_known(source)
-        if is_one or sniff(source) is not Kind.TAR:
+        if is_one or sniff(source) is not Packing.TAR:
             return [source]
         return selection.add(expand_tar(source))
     except EdxlogsError as error:

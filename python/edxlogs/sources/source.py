@@ -102,7 +102,7 @@ class Found:
     failed: list[SourceError] = field(default_factory=list)
 
 
-class Kind(enum.Enum):
+class Packing(enum.Enum):
     """What the outermost bytes of a source are."""
 
     OPENPGP = "openpgp"
@@ -124,15 +124,15 @@ def cannot_open(path: str, error: OSError) -> SourceError:
     return MissingSourceError(f"cannot open: {where}: no such file or folder", source=where)
 
 
-def sniff(source: Source) -> Kind:
+def sniff(source: Source) -> Packing:
     """Tell what a source is by its first 64 KiB, never by its name; of an object, one request.
 
     Raises:
         SourceError: the source cannot be opened or read.
     """
     if source.is_stream:
-        return Kind.STREAM
-    return kind_of(stored_head(source, SNIFF_BYTES))
+        return Packing.STREAM
+    return packing_of(stored_head(source, SNIFF_BYTES))
 
 
 def stored_head(source: Source, size: int) -> bytes:
@@ -155,17 +155,17 @@ def stored_head(source: Source, size: int) -> bytes:
         raise cannot_open(source.path, error) from error
 
 
-def kind_of(head: bytes) -> Kind:
+def packing_of(head: bytes) -> Packing:
     """Tell what a source is by its first 64 KiB, or more, or by all of a shorter one."""
     # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,
     # which may be any.
     if looks_like_tar(head[: tarfile.BLOCKSIZE]):
-        return Kind.TAR
+        return Packing.TAR
     if head.startswith(b"\x1f\x8b"):
-        return Kind.GZIP
+        return Packing.GZIP
     if looks_like_openpgp(head):
-        return Kind.OPENPGP
-    return Kind.PLAIN
+        return Packing.OPENPGP
+    return Packing.PLAIN
 
 
 def looks_like_tar(block: bytes) -> bool:

@@ -109,11 +109,27 @@ def _widen(place: _Place, mode: int, at: int | None = None) -> None:
     os.chmod(place, has | mode, dir_fd=at)
 
 
-def set_mode(path: Path, mode: int) -> None:
-    """Give a file its mode, whatever it has."""
-    if stat.S_IMODE(path.stat().st_mode) != mode:
-        _step("set-mode", path)
-        os.chmod(path, mode)
+def set_mode(file: Path | int, mode: int) -> None:
+    """Give a file, which may be open, its mode, whatever it has."""
+    if stat.S_IMODE(os.stat(file).st_mode) != mode:
+        _step("set-mode", _named(file))
+        os.chmod(file, mode)
+
+
+def set_time(file: Path | int, modified_ns: int) -> None:
+    """Say when a file, which may be open, was modified: nanoseconds since 1970."""
+    _step("set-time", _named(file))
+    os.utime(file, ns=(modified_ns, modified_ns))
+
+
+def cut(descriptor: int, size: int) -> None:
+    """Leave of an open file its first bytes."""
+    _step("cut", _named(descriptor))
+    os.ftruncate(descriptor, size)
+
+
+def _named(file: Path | int) -> _Place:
+    return f"/proc/self/fd/{file}" if isinstance(file, int) else file
 
 
 def make_file(place: _Place, *, at: int | None = None) -> int:
@@ -378,8 +394,7 @@ def link_or_copy(path: Path, target: Path) -> None:
         if error.errno not in (*_NO_LINKS, errno.EXDEV):
             raise
         shutil.copyfile(path, target)
-        status = path.stat()
-        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+        set_time(target, path.stat().st_mtime_ns)
 
 
 def unlink(place: _Place, *, at: int | None = None) -> None:
@@ -400,7 +415,7 @@ def remove(path: Path) -> None:
 
 def sync(descriptor: int) -> None:
     """Wait until the content of an open file, or the names in an open folder, are on disk."""
-    _step("sync", f"/proc/self/fd/{descriptor}")
+    _step("sync", _named(descriptor))
     os.fsync(descriptor)
 
 

@@ -27,7 +27,7 @@ _BOOT = "boot"
 _PART, _NOTE = ".part", ".json"
 
 
-class Parts:
+class Partials:
     """The folder of parts; to be opened by one process at a time.
 
     Args:
@@ -50,7 +50,7 @@ class Parts:
         for name in names:
             self._there.setdefault(name.partition("-")[0], []).append(name)
 
-    def open(self, source: S3Object) -> Part:
+    def open(self, source: S3Object) -> Partial:
         """The bytes of an object that are here already; those of other contents of it go.
 
         Raises:
@@ -61,10 +61,10 @@ class Parts:
         for name in self._there.pop(place, []):
             if name not in (stem + _PART, stem + _NOTE):
                 disk.unlink(name, at=self._folder)
-        return Part(self._folder, stem, source)
+        return Partial(self._folder, stem, source)
 
 
-class Part:
+class Partial:
     """An object in the making; used by one thread.
 
     Attributes:
@@ -116,14 +116,14 @@ class Part:
 
     def finish(self, mode: int, modified_ns: int) -> None:
         """Bring the bytes to disk, with the permissions and time of the file that they become."""
-        os.fchmod(self._descriptor, mode)
-        os.utime(self._descriptor, ns=(modified_ns, modified_ns))
+        disk.set_mode(self._descriptor, mode)
+        disk.set_time(self._descriptor, modified_ns)
         disk.sync(self._descriptor)
 
     def reset(self) -> None:
         """Let no byte count."""
         self.forget()
-        os.ftruncate(self._descriptor, 0)
+        disk.cut(self._descriptor, 0)
         self.size = self._flushed = 0
 
     def forget(self) -> None:
@@ -157,9 +157,9 @@ def _cut_back(folder: int, name: str) -> None:
     with suppress(KeyError, TypeError, ValueError):
         note: Any = orjson.loads(_read(folder, name.removesuffix(_PART) + _NOTE))
         flushed = max(0, int(note["flushed"]))
-    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    descriptor = disk.open_file(name, at=folder)
     try:
-        os.ftruncate(descriptor, min(flushed, os.fstat(descriptor).st_size))
+        disk.cut(descriptor, min(flushed, os.fstat(descriptor).st_size))
         disk.sync(descriptor)
     finally:
         os.close(descriptor)

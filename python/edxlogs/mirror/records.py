@@ -70,7 +70,7 @@ _TIMES = ("modified", "time")
 _TEXTS = ("bucket", "key", "etag", "sha256")
 
 
-class Manifest:
+class Records:
     """The records of a mirror, by key; safe to use from many threads.
 
     Args:
@@ -104,7 +104,7 @@ class Manifest:
         try:
             whole = self._load(descriptor)
             if writable and whole < os.fstat(descriptor).st_size:
-                os.ftruncate(descriptor, whole)
+                disk.cut(descriptor, whole)
         except BaseException:
             os.close(descriptor)
             raise
