@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edxlogs.cli import EXIT_FAILED
+from edxlogs.cli.options import quiet_option
 from edxlogs.cli.progress import Shown, tell
 from edxlogs.stops import put_off
 
@@ -19,7 +20,7 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES)
 @click.argument("job", metavar="JOB.toml", type=click.Path(path_type=Path))
-@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+@quiet_option
 def command(job: Path, *, quiet: bool) -> int:
     """Bring the datasets of a job file up to date, in one pass over the logs.
 

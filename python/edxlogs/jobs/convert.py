@@ -33,14 +33,13 @@ from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import glob_paths
 from edxlogs.stops import put_off
-from edxlogs.store.file import OutputFile
+from edxlogs.store.file import FORMAT_NAMES, OutputFile
 from edxlogs.store.store import Store
 from edxlogs.text import many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
 from edxlogs.watching import Watcher, followed
 
-FORMATS = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
 
@@ -120,7 +119,7 @@ class ConvertSettings:
             raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
         expansions = texts("expand", expand)
         for what, words, known in (
-            ("format", [format], FORMATS),
+            ("format", [format], FORMAT_NAMES),
             ("layout", [layout], LAYOUTS),
             ("expand", expansions, EXPANSIONS),
         ):
