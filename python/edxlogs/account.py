@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from edxlogs import _core
 from edxlogs.errors import InternalError
 from edxlogs.text import many, size
 
@@ -244,6 +245,32 @@ class Ledger(ABC, Generic[E, C]):
     def _bytes(self, seconds: float | None) -> str:
         total, took = self.total, "" if seconds is None else f", {seconds:.1f} s"
         return f"{size(total.bytes_read)} read, {size(total.bytes_expanded)} expanded{took}"
+
+
+@dataclass(frozen=True, repr=False)
+class Done(ABC):
+    """What came of a verb that keeps an account. It prints as a few lines.
+
+    Attributes:
+        account: what became of all that was read.
+    """
+
+    account: Ledger[Any, Any]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was asked for is delivered whole."""
+        return self.account.is_whole
+
+    def report(self, **more: Any) -> dict[str, Any]:
+        """The account as a JSON document; `more` joins it at the top level."""
+        return self.account.report(version=_core.__version__, **more)
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def tallies(titles: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+
+from edxlogs.errors import ResumableInterrupt
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,3 +32,21 @@ def put_off() -> Iterator[None]:
             signal.signal(stop, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+@contextmanager
+def goes_on(leave: Callable[[], bool]) -> Iterator[None]:
+    """Leave to the next run what this one has finished, should it not come to its end.
+
+    Args:
+        leave: does that; whether there is anything.
+
+    Raises:
+        ResumableInterrupt: it was interrupted, and there is.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if leave() and isinstance(error, KeyboardInterrupt):
+            raise ResumableInterrupt from None
+        raise

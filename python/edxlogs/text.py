@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from typing import Any
 
 GAP = "  "  # between the columns of a table
 # Control characters, and those that reorder or break a line of a terminal; lone surrogates stand
@@ -37,6 +38,13 @@ def size(count: int) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} TB"
+
+
+def indented(document: Any) -> bytes:
+    """A JSON document for people; times end in Z."""
+    import orjson  # which a command that only helps has no need of
+
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:

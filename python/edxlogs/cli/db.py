@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.help import Grouped
@@ -13,6 +12,7 @@ from edxlogs.cli.options import Mode, key_options, s3_options, several, words_of
 from edxlogs.cli.progress import Shown, tell
 from edxlogs.cli.values import OF_CONDITIONS, files, tables
 from edxlogs.stops import put_off
+from edxlogs.text import indented
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -66,7 +66,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     s3 = words.pop("s3")
     found = list_contents(packages, Keys.of(**words), Shown(as_json=as_json), by=by, s3=s3)
     if as_json:
-        click.echo(orjson.dumps(found.report(), option=orjson.OPT_INDENT_2).decode())
+        click.echo(indented(found.report()).decode())
     elif found.packages:
         click.echo(str(found))
     return 0 if found.is_whole else EXIT_FAILED

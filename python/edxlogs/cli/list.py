@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.choosing import choice_options
@@ -14,6 +13,7 @@ from edxlogs.cli.options import partner_of, s3_options, words_of
 from edxlogs.cli.progress import Shown
 from edxlogs.cli.values import files
 from edxlogs.stops import put_off
+from edxlogs.text import indented
 
 EXAMPLES = """\b
 Examples:
@@ -52,8 +52,7 @@ def command(sources: tuple[str, ...], *, by: str, as_json: bool, **options: Any)
     shown = Shown(as_json=as_json)
     found = list_packages(sources, choice_of(**words), shown, by=by, s3=s3)
     if as_json:
-        style = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
-        click.echo(orjson.dumps(found.report(), option=style).decode())
+        click.echo(indented(found.report()).decode())
     elif found.items:
         click.echo(str(found))
     elif not found.failed:

@@ -21,11 +21,10 @@ def command(folder: Path, *, as_json: bool) -> int:
 
     DIR is a dataset of edxlogs filter --partition-by.
     """
-    import orjson
-
     from edxlogs.datasets.runs import history_of
+    from edxlogs.text import indented
 
     history = history_of(folder)
-    told = orjson.dumps(history.report(), option=orjson.OPT_INDENT_2).decode()
+    told = indented(history.report()).decode()
     click.echo(told if as_json else str(history))
     return 0

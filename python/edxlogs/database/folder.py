@@ -384,9 +384,9 @@ class TableFolder:
             disk.rename(source, target)
         else:
             disk.link_or_copy(source, target)
-        if sha256 is None:
-            sha256 = "" if target.is_dir() else _sha256(target)
-        return DataFile(path, staged, run[1], _state_of(target)[0], sha256, [run])
+        if sha256 is None and not target.is_dir():
+            return self.store.new_file(path, target, [run])
+        return DataFile(path, staged, run[1], _state_of(target)[0], sha256 or "", [run])
 
 
 def _staged(number: int) -> str:
@@ -417,11 +417,6 @@ def _state_of(path: Path) -> tuple[int, int]:
         return status.st_size, status.st_mtime_ns
     inside = [_state_of(one) for one in path.iterdir()]
     return sum(size for size, _ in inside), max((modified for _, modified in inside), default=0)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _safe(text: str) -> str:

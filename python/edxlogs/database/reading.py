@@ -43,6 +43,17 @@ def core_table(name: str, *, expand: bool = False, has_course: bool = False) -> 
     return _core.Table(dialect, table.defined, table.renamed, derived, has_course=has_course)
 
 
+def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
+    """What rows and messages say of the file they are of, for `_core.convert`."""
+    return {
+        "package": package.name,
+        "member": member.path,
+        "site": member.name.site,
+        "day": package.epoch_day,
+        "label": f"{package.place}: {member.path}",
+    }
+
+
 @dataclass
 class Converted(Reading):
     """What a conversion came to.
@@ -85,7 +96,7 @@ class TableReader(Reader):
             member: which file.
             table: whose rows it holds.
             target: where its rows go; called again if it has to be read again.
-            options: for `_core.convert`; `target` may set more.
+            options: for `_core.convert`.
 
         Returns:
             The counts and the verdict. Errors of the file are in it, not raised.
@@ -93,20 +104,12 @@ class TableReader(Reader):
         Raises:
             OutputError: the rows cannot be written.
         """
-        label = f"{package.place}: {member.path}"
-        said = {
-            "package": package.name,
-            "member": member.path,
-            "site": member.name.site,
-            "day": package.epoch_day,
-            "label": label,
-        }
+        said = told_of(package, member)
 
         def work(text: Any) -> Converted:
-            place = target()
-            return self.convert_text(text, table, place, {**said, **options})
+            return self.convert_text(text, table, target(), {**said, **options})
 
-        done = self.read_stored(label, lambda: package.open(member), work)
+        done = self.read_stored(said["label"], lambda: package.open(member), work)
         if member.table is None or not member.table.tells_course:
             done.courses = {}
         return done

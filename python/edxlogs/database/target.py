@@ -22,7 +22,7 @@ from edxlogs.database.courses import Courses, Key, TableChoice, course_of
 from edxlogs.database.folder import Release, TableFolder, Task, key_of
 from edxlogs.database.ora import join_ora, ora_files
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
-from edxlogs.database.reading import Converted, TableReader, core_table
+from edxlogs.database.reading import Converted, TableReader, core_table, told_of
 from edxlogs.database.research import PassingFile, ResearchPackage, unpack, walk
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
@@ -273,38 +273,31 @@ class TableTarget(Target[list[MemberAccount]]):
         if task.table.is_of_course and course is not None:
             self._courses.tell(task.key, course)
 
-    def _target(self, task: Task, options: dict[str, Any]) -> Path:
-        """The hidden file of a task, new; where its rejected rows go is in the options."""
-        task.rows = self.folder.work_path(f"{task.name}-rows")
-        if self.folder.keep_rejects:
-            task.rejects = self.folder.work_path(f"{task.name}-rejects")
-            options["rejects_path"] = task.rejects
-        return task.rows
-
-    def _options(self, threads: int) -> dict[str, Any]:
-        metadata = [("edxlogs.version", _core.__version__)]
-        return {"format_name": self.format_name, "threads": threads, "metadata": metadata}
-
     def _read_member(
         self, task: Task, package: DatabasePackage, member: Member, threads: int
     ) -> list[MemberAccount]:
         """Read a file into a hidden one, or into a hidden folder."""
-        options = self._options(threads)
+        said = told_of(package, member)
+        work = partial(self._convert, task, said, threads)
         with self._naming_output():
-            if task.table.is_content:
-                label = f"{package.place}: {member.path}"
-
-                def work(source: Any) -> Converted:
-                    task.rows = self.folder.work_path(f"{task.name}-rows")
-                    return unpack(source, task.rows, label)
-
-                done = self.reader.read_stored(label, lambda: package.open(member), work)
-            else:
-                table = core_table(task.table.name, expand=self.expand)
-                target = partial(self._target, task, options)
-                done = self.reader.convert(package, member, table, target, options)
+            done = self.reader.read_stored(said["label"], lambda: package.open(member), work)
         self._take(task, done)
         return [task.account]
+
+    def _convert(self, task: Task, said: dict[str, Any], threads: int, text: Any) -> Converted:
+        """Convert the text of a file into a hidden one, or unpack it into a hidden folder."""
+        task.rows = self.folder.work_path(f"{task.name}-rows")
+        if task.table.is_content:
+            return unpack(text, task.rows, said["label"])
+        options = {**said, "format_name": self.format_name, "threads": threads}
+        options["metadata"] = [("edxlogs.version", _core.__version__)]
+        if self.folder.keep_rejects:
+            task.rejects = options["rejects_path"] = self.folder.work_path(f"{task.name}-rejects")
+        table = core_table(task.table.name, expand=self.expand)
+        done = self.reader.convert_text(text, table, task.rows, options)
+        if not task.table.tells_course:
+            done.courses = {}
+        return done
 
     @contextmanager
     def _naming_output(self) -> Iterator[None]:
@@ -375,25 +368,14 @@ class TableTarget(Target[list[MemberAccount]]):
         self._recall(task, *release.identity, path)
         if task.known is not None:
             return task
-        label = f"{package.place}: {shown(path)}"
-        if name.table.is_content:
-            task.rows = self.folder.work_path(f"{task.name}-rows")
-            self._take(task, unpack(file.content, task.rows, label))
-            return task
-        options = {
-            **self._options(self.workers),
+        said = {
             "package": package.name,
             "member": shown(path),
             "site": name.site,
             "day": None if day is None else epoch_day(day),
-            "label": label,
+            "label": f"{package.place}: {shown(path)}",
         }
-        table = core_table(name.table.name, expand=self.expand)
-        target = self._target(task, options)
-        done = self.reader.convert_text(file.content, table, target, options)
-        if not name.table.tells_course:
-            done.courses = {}
-        self._take(task, done)
+        self._take(task, self._convert(task, said, self.workers, file.content))
         return task
 
     def _name_courses(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -29,28 +28,9 @@ MOST_AHEAD = 32  # sources, so that a run keeps few files open
 MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
 
 
-@dataclass(slots=True)
-class Share:
-    """What a dataset gets of a source.
-
-    Attributes:
-        source: it.
-        release: which release of it was read.
-        scanned: the counts of this dataset, and the verdict.
-        part: its rows; None if they are withheld.
-        hashes: where the hashes of its lines are, or None.
-        earlier: keys of the sources that its lines were compared with.
-    """
-
-    source: Source
-    release: Identity
-    scanned: Scanned
-    part: _core.SplitPart | None
-    hashes: Path | None
-    earlier: Sequence[str]
-
-
 _Kept = tuple[_core.SplitPart, int, int]
+_Share = tuple[Source, Read, Sequence[str]]
+"""What a dataset gets of a source: counts and a part, and keys of those it was compared with."""
 
 
 @dataclass
@@ -139,7 +119,7 @@ class DatasetWriter:
             memory_bytes=memory_bytes,
         )
 
-    def deliver(self, shares: Iterator[Share], room: Room, threads: int) -> None:
+    def deliver(self, shares: Iterator[_Share], room: Room, threads: int) -> None:
         """Take a group of sources in order, make their files, and commit them.
 
         Raises:
@@ -149,11 +129,11 @@ class DatasetWriter:
         segment = Segment(self.started, inputs=self._held)
         delivered: list[tuple[Source, Identity]] = []
         replaced: set[int] = set()
-        for share in shares:
-            one = self._input(share, segment.inputs)
+        for source, read, earlier in shares:
+            one = self._input(source, read, earlier, segment.inputs)
             known = self._known(one.identity)
             if one.is_done:
-                delivered.append((share.source, one.identity))
+                delivered.append((source, one.identity))
                 if known is not None and not self.store.replaces_all:
                     replaced.add(known.number)
             elif known is not None and known.is_done and not self.store.replaces_all:
@@ -161,10 +141,9 @@ class DatasetWriter:
                 self._withheld[one.identity.key] = SourceAccount.of(one.account)
                 continue
             segment.inputs.append(one)
-            if share.part is not None:
-                segment.added += self._rejects(one, share.part)
-                segment.added += self._keep_hashes(one, share.hashes)
-                _append(files, one.number, share.part, room)
+            for part in read.parts:
+                segment.added += self._beside(one, part, read.hashes)
+                _append(files, one.number, part, room)
         if not segment.inputs:
             return
         if self.store.replaces_all and not delivered:
@@ -181,14 +160,17 @@ class DatasetWriter:
         folders = (file.path.rpartition("/")[0] for file in segment.added if file.holds_rows)
         self.grown.update(folders)
 
-    def _input(self, share: Share, before: Sequence[Input]) -> Input:
+    def _input(
+        self, source: Source, read: Read, earlier: Sequence[str], before: Sequence[Input]
+    ) -> Input:
         """What became of a source, with the number it gets: after those in its commit before it."""
-        delivered = share.part is not None
-        account = account_of(share.source, share.scanned, delivered=delivered)
+        assert read.scanned is not None
+        assert read.release is not None
+        account = account_of(source, read.scanned, delivered=bool(read.parts))
         self.read += 1
         done = {one.identity.key: one.number for one in before if one.is_done}
         compared = []
-        for key in share.earlier:
+        for key in earlier:
             known = None if self.store.replaces_all else self.store.manifest.newest(key)
             if key in done:
                 compared.append(done[key])
@@ -196,7 +178,7 @@ class DatasetWriter:
                 compared.append(known.number)
         number = self.store.manifest.next_number + len(before)
         rows = account.counts.rows
-        return Input(number, share.release, account.status, rows, asdict(account), compared)
+        return Input(number, read.release, account.status, rows, asdict(account), compared)
 
     def _files(
         self,
@@ -226,39 +208,21 @@ class DatasetWriter:
             for path, folder, number, rows, size, sha256, runs in made
         ]
 
-    def _rejects(self, one: Input, part: _core.SplitPart) -> list[DataFile]:
-        """The rejected lines of an input as a file beside the manifest."""
-        rejected = one.account["counts"]["rejected"]
-        if not self.keeps_rejects or rejected == 0:
-            return []
-        staged = self.store.new / f"rejects-{one.number}"
+    def _beside(self, one: Input, part: _core.SplitPart, hashes: Path | None) -> Iterator[DataFile]:
+        """The rejected lines of an input, and the hashes of its lines, beside the manifest."""
+        number, rejected = one.number, one.account["counts"]["rejected"]
         try:
-            descriptor = disk.make_file(staged)
-            with open(descriptor, "rb") as file:
-                part.copy_rejects(descriptor)
-                file.seek(0)
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
+            if self.keeps_rejects and rejected:
+                staged = self.store.new / f"rejects-{number}"
+                with os.fdopen(disk.make_file(staged), "wb") as file:
+                    part.copy_rejects(file.fileno())
+                yield self.store.new_file(f"{REJECTS}/{number}", staged, [(number, rejected)])
+            if hashes is not None:
+                staged = self.store.new / f"hashes-{number}"
+                disk.link_or_copy(hashes, staged)
+                yield self.store.new_file(f"{HASHES}/{number}", staged, [(number, 0)])
         except OSError as error:
             raise cannot_write(self.store.name, error) from error
-        runs = [(one.number, rejected)]
-        path = f"{REJECTS}/{one.number}"
-        return [DataFile(path, staged.name, rejected, size, sha256, runs)]
-
-    def _keep_hashes(self, one: Input, path: Path | None) -> list[DataFile]:
-        """The hashes of an input's lines as a file beside the manifest."""
-        if path is None:
-            return []
-        staged = self.store.new / f"hashes-{one.number}"
-        try:
-            disk.link_or_copy(path, staged)
-            with open(staged, "rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
-        except OSError as error:
-            raise cannot_write(self.store.name, error) from error
-        runs = [(one.number, 0)]
-        return [DataFile(f"{HASHES}/{one.number}", staged.name, 0, size, sha256, runs)]
 
     def tell_all(self, identities: Sequence[Identity]) -> None:
         """The account of all sources, as the manifest has it."""
@@ -387,24 +351,22 @@ class DatasetTarget(EventTarget):
         delivered = self._any_wants(read.scanned)
         return account_of(self.sources[read.number], read.scanned, delivered=delivered)
 
-    def _shares(self, at: int) -> Iterator[Share]:
+    def _shares(self, at: int) -> Iterator[_Share]:
         """What a dataset gets of a group: its part of each source, rows, and lines with them."""
         for read in self._group:
             if read.number not in self._pending[at]:
                 continue
-            scanned, part = read.scanned, None
-            assert scanned is not None
-            if (kept := read.parts[at] if read.parts else None) is not None:
-                part, rows, lines = kept
-                counts = scanned.counts
-                dropped = counts.dropped + counts.kept - lines
-                own = replace(counts, kept=lines, dropped=dropped, rows=rows)
-                scanned = replace(scanned, counts=own)
-            before = [] if self.dedupe is None else self.dedupe.earlier(read.number)
-            earlier = [self._identities[other].key for other in before]
+            assert read.scanned is not None
             release = read.release or self._identities[read.number]
-            source = self.sources[read.number]
-            yield Share(source, release, scanned, part, read.hashes, earlier)
+            own = replace(read, release=release, parts=())
+            if (kept := read.parts[at]) is not None:
+                part, rows, lines = kept
+                counts = read.scanned.counts
+                dropped = counts.dropped + counts.kept - lines
+                counts = replace(counts, kept=lines, dropped=dropped, rows=rows)
+                own.scanned, own.parts = replace(read.scanned, counts=counts), (part,)
+            before = [] if self.dedupe is None else self.dedupe.earlier(read.number)
+            yield self.sources[read.number], own, [self._identities[one].key for one in before]
 
     def finish(self) -> None:
         """Complete the accounts."""

@@ -12,10 +12,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self
 
-import orjson
-
 from edxlogs import _core
-from edxlogs.account import Outcome
+from edxlogs.account import Done, Outcome
 from edxlogs.database.account import MemberAccount, TableAccount
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
@@ -26,24 +24,22 @@ from edxlogs.database.target import TableTarget
 from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
+from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import glob_paths
-from edxlogs.stops import put_off
+from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import FORMAT_NAMES, OutputFile
 from edxlogs.store.store import Store
-from edxlogs.text import many, shown
+from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
 from edxlogs.watching import Watcher, followed
 
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
-
-_STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +173,8 @@ def _known_table(name: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class ConvertedTables:
-    """What came of a conversion. It prints as a few lines.
+class ConvertedTables(Done):
+    """What came of a conversion.
 
     Attributes:
         account: what became of every file and row.
@@ -192,16 +188,9 @@ class ConvertedTables:
     seconds: float
     hints: list[str]
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every file that was asked for is delivered."""
-        return self.account.is_whole
-
-    def report(self) -> dict[str, Any]:
+    def report(self, **more: Any) -> dict[str, Any]:
         """The account as a JSON document."""
-        return self.account.report(
-            version=_core.__version__, seconds=round(self.seconds, 3), hints=self.hints
-        )
+        return super().report(seconds=round(self.seconds, 3), hints=self.hints, **more)
 
     def __str__(self) -> str:
         account = self.account
@@ -214,8 +203,6 @@ class ConvertedTables:
         rows, count = account.total.rows_written, len(account.tables)
         lines.append(f"{many(rows, 'row')} of {many(count, 'table')}: tables to {self.folder}")
         return "\n".join(lines)
-
-    __repr__ = __str__
 
 
 def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
@@ -257,12 +244,8 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))
             for name, path in beside.items()
         }
-        try:
+        with goes_on(lambda: folder.is_resumable):
             _read(target, watcher)
-        except KeyboardInterrupt:
-            if folder.is_resumable:
-                raise ResumableInterrupt from None
-            raise
         delivered = any(one.status is Outcome.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
         hints = [] if delivered else settings.choice.hints(names)
@@ -270,7 +253,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         if "rejects" in files:
             files["rejects"].join(target.rejects())
         if "report" in files:
-            files["report"].write(orjson.dumps(done.report(), option=_STYLE))
+            files["report"].write(indented(done.report()) + b"\n")
         with suppress(KeyboardInterrupt), put_off():
             for file in files.values():
                 file.publish()

@@ -8,13 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import TYPE_CHECKING
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount
-from edxlogs.errors import OutputError, ResumableInterrupt, cannot_write
+from edxlogs.account import Account, Done, SourceAccount
+from edxlogs.errors import written_to
 from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
@@ -23,11 +21,12 @@ from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
+from edxlogs.stops import goes_on
 from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import REPLACED, Input, Segment
 from edxlogs.store.store import HOME, Store, open_manifest
-from edxlogs.text import many, shown
+from edxlogs.text import indented, many, shown
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
         work = Work(stack, query, settings, found.selection, watcher)
         rejects = None if output.rejects is None else work.file(output.rejects)
-        with _keeps_what_is_done([target]):
+        with _goes_on([target]):
             work.read_into([target])
         if rejects is not None:
             rejects.join(target.rejects())
@@ -99,7 +98,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
         together = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
         shared = replace(settings[0], conditions=Conditions(window))
         work = Work(stack, together, shared, found.selection, watcher)
-        with _keeps_what_is_done(targets):
+        with _goes_on(targets):
             work.read_into(targets)
             for one, target in zip(settings, targets, strict=True):
                 if target.commits:
@@ -111,31 +110,15 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
     return targets
 
 
-@dataclass(frozen=True, repr=False)
-class Merged:
-    """What came of merging datasets. It prints as a line.
-
-    Attributes:
-        account: of all inputs, in the order of the shards.
-    """
+class Merged(Done):
+    """What came of merging datasets: the account of all inputs, in the order of the shards."""
 
     account: Account | TableAccount
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every source was delivered whole."""
-        return self.account.is_whole
-
-    def report(self) -> dict[str, Any]:
-        """The account as a JSON document."""
-        return self.account.report(version=_core.__version__)
 
     def __str__(self) -> str:
         account = self.account
         inputs = many(len(account.entries), account.noun)
         return f"{many(account.rows_written, 'row')} of {inputs}"
-
-    __repr__ = __str__
 
 
 def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
@@ -152,9 +135,8 @@ def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
     with Store(output.folder, mode=output.mode) as store:
         done = Merged(_merged(merge(shards, store), store))
     if output.report is not None:
-        style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
-            file.write(orjson.dumps(done.report(), option=style))
+            file.write(indented(done.report()) + b"\n")
             file.publish()
     return done
 
@@ -258,17 +240,11 @@ def _copy(account: Account) -> Account:
 
 
 @contextmanager
-def _keeps_what_is_done(targets: Sequence[DatasetWriter]) -> Iterator[None]:
+def _goes_on(targets: Sequence[DatasetWriter]) -> Iterator[None]:
     """Tell an interrupt that something was committed, and name what cannot be written."""
-    try:
+    names = ", ".join(target.store.name for target in targets)
+    with written_to(names), goes_on(lambda: any(target.commits for target in targets)):
         yield
-    except OutputError as error:
-        names = ", ".join(target.store.name for target in targets)
-        raise cannot_write(names, error) from error
-    except KeyboardInterrupt:
-        if any(target.commits for target in targets):
-            raise ResumableInterrupt from None
-        raise
 
 
 def _end(target: DatasetWriter, beside: set[str]) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edxlogs import _core
-from edxlogs.errors import OutputError, ResumableInterrupt, written_to
-from edxlogs.events.file_target import FileTarget
+from edxlogs.errors import OutputError, written_to
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import select
 from edxlogs.sources.transfers import Transfers
+from edxlogs.stops import goes_on
 from edxlogs.store.file import STDOUT, OutputFile, open_output
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
@@ -56,7 +55,7 @@ def write(settings: Settings, watcher: Watcher) -> Written:
         rejects = work.rejects(into)
         if type(into.file) is OutputFile and len(selection.sources) > 1:
             into.journal = work.journal(into.file)
-        with written_to(where), _keeps_what_is_done(into):
+        with written_to(where), goes_on(lambda: into.journal is not None and into.journal.leave()):
             account = work.run(into)
             into.output.finish(sync=into.file is not None)
         if into.file is not None and account.is_all_withheld:
@@ -120,21 +119,6 @@ def check(settings: Settings, watcher: Watcher) -> Written:
             return work.close(account, _not_written(into.file))
         told = f"{many(account.total.rows, 'event')} checked"
         return work.close(account, told, into.file)
-
-
-@contextmanager
-def _keeps_what_is_done(target: FileTarget) -> Iterator[None]:
-    """Let a run that does not come to its end leave what it has finished to the next one."""
-    try:
-        yield
-    except BaseException as error:
-        journal = target.journal
-        if journal is not None:
-            with suppress(OutputError):
-                journal.commit()
-            if isinstance(error, KeyboardInterrupt) and journal.is_kept:
-                raise ResumableInterrupt from None
-        raise
 
 
 def _nowhere(stack: ExitStack) -> int:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from edxlogs import _core, toml
 from edxlogs.account import Outcome
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
@@ -29,7 +27,7 @@ from edxlogs.sources.source import STDIN
 from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import now
-from edxlogs.text import many, shown
+from edxlogs.text import indented, many, shown
 from edxlogs.watching import Watcher
 
 SCHEMA_VERSION = 1
@@ -426,9 +424,8 @@ def _make_folder(folder: Path) -> None:
 def _write_report(folder: Path, most: int | None, done: JobDone) -> None:
     """Write the report of this run, and remove those that are too many."""
     stamp = done.started.replace(":", "").replace("+0000", "Z")
-    style = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
     with OutputFile(folder / f"edxlogs-{stamp}.json") as file:
-        file.write(orjson.dumps(done.report(), option=style))
+        file.write(indented(done.report()) + b"\n")
         file.publish()
     ours = sorted(folder.glob("edxlogs-????-??-??T*Z.json"))
     for old in ours[: -most if most else 0]:

@@ -12,10 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import orjson
-
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount
+from edxlogs.account import Account, Done, SourceAccount
 from edxlogs.errors import ConfigError
 from edxlogs.events.dataset_target import DatasetTarget, DatasetWriter
 from edxlogs.events.dedupe import Dedupe, remarks
@@ -35,16 +33,14 @@ from edxlogs.stops import put_off
 from edxlogs.store.file import STDOUT, OutputFile
 from edxlogs.store.journal import Journal, finished_outputs, is_own
 from edxlogs.store.s3_file import S3Output
-from edxlogs.text import shown
+from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker
 from edxlogs.watching import Watcher, followed
 
-_STYLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-
 
 @dataclass(frozen=True, repr=False)
-class Written:
-    """What came of a run over logs. It prints as a few lines.
+class Written(Done):
+    """What came of a run over logs.
 
     Attributes:
         account: what became of every line and source.
@@ -60,24 +56,13 @@ class Written:
     hints: list[str] = field(default_factory=list)
     told: str = ""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every source was delivered whole."""
-        return self.account.is_whole
-
-    def report(self) -> dict[str, Any]:
+    def report(self, **more: Any) -> dict[str, Any]:
         """The account as a JSON document."""
-        return self.account.report(
-            version=_core.__version__,
-            query=self.conditions.shown(),
-            seconds=round(self.seconds, 3),
-            hints=self.hints,
-        )
+        query, seconds = self.conditions.shown(), round(self.seconds, 3)
+        return super().report(query=query, seconds=seconds, hints=self.hints, **more)
 
     def __str__(self) -> str:
         return "\n".join([*self.account.summary(self.seconds), *self.hints, self.told])
-
-    __repr__ = __str__
 
 
 def select_sources(
@@ -277,7 +262,7 @@ class Work:
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
         written = Written(account, conditions, seconds, hints, told)
         if self._report is not None:
-            self._report.write(orjson.dumps(written.report(), option=_STYLE))
+            self._report.write(indented(written.report()) + b"\n")
         made = [file for file in (*files, self._report) if file is not None]
         for file in made:
             file.store()

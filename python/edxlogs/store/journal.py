@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -207,14 +208,11 @@ class Journal:
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._commit()
 
-    def commit(self) -> None:
-        """Bring what was kept to disk.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        with self._lock:  # the thread that keeps may be at it when the run is stopped
+    def leave(self) -> bool:
+        """Bring what was kept to disk, where that can be; whether there is anything."""
+        with suppress(OutputError), self._lock:  # a thread may be at it when the run is stopped
             self._commit()
+        return self.is_kept
 
     def _commit(self) -> None:
         if self._store is None or not self._segment.inputs:

@@ -264,6 +264,17 @@ class Store:
         rows, size, sha256 = in_worker(lambda: _core.rewrite(sources, form, staged))
         return DataFile(f"{folder}/{name}{ENDINGS[form]}", staged.name, rows, size, sha256, runs)
 
+    def new_file(self, path: str, staged: Path, runs: Sequence[tuple[int, int]]) -> DataFile:
+        """What a commit says of a new file, for a path and with rows of those inputs.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with open(staged, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            rows, size = sum(rows for _, rows in runs), file.tell()
+        return DataFile(path, staged.name, rows, size, sha256, runs)
+
     def close(self) -> None:
         """Let others write. May be called twice.
 
