@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from edxlogs import _core
 from edxlogs.account import Ledger
 from edxlogs.errors import ConfigError
-from edxlogs.run import Target, run
+from edxlogs.targets import Target, fill
 from edxlogs.threads import needs_thread
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class ArrowStream(_core.BatchStream):
         error = self._error
         self._target.writers = writers
         try:
-            run(self._target)
+            fill(self._target)
             error = error or self._target.error
         except BaseException as failure:
             error = failure

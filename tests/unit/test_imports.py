@@ -15,7 +15,7 @@ HOME = Path(edxlogs.__file__).parent
 FLOORS = (
     {"errors", "globs", "text", "threads", "stops", "toml", "values", "watching"},
     {"account"},
-    {"run"},
+    {"targets"},
     {"arrow_stream"},
     {"edx"},
     {"gpg", "s3"},

@@ -24,10 +24,10 @@ from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
 from edxlogs.gpg.process import Gpg
-from edxlogs.run import run
 from edxlogs.sources.selection import select
 from edxlogs.sources.window import Window
 from edxlogs.store.file import OutputFile, open_output
+from edxlogs.targets import fill
 from edxlogs.threads import Workers
 from small_logs import lines, settles_to, usage, write
 
@@ -68,7 +68,7 @@ class Running:
         )
         self.account = target.account
         try:
-            run(target, lambda account: self.told.append(account.source))
+            fill(target, lambda account: self.told.append(account.source))
             output.finish(sync=False)
             self.file.publish()
             if self.rejects is not None:
@@ -85,7 +85,7 @@ def counted(query: _core.Query, sources: Any, workers: int = 2, **options: Any) 
     """The account of a run."""
     reader = LineReader(query, Gpg(prompt=False), _core.Control())
     target = FileTarget(reader, sources, workers, **options)
-    run(target)
+    fill(target)
     return target.account
 
 
@@ -324,7 +324,7 @@ def test_a_stopped_run_is_no_damaged_source(logs: list[Path], folder: Path) -> N
     reader = LineReader(query, Gpg(prompt=False), _core.Control())
     reader.control.stop()
     with pytest.raises(StoppedError):
-        run(FileTarget(reader, select(logs, Window()).sources, 2))
+        fill(FileTarget(reader, select(logs, Window()).sources, 2))
 
 
 def test_counting_alone(logs: list[Path]) -> None:

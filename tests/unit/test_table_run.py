@@ -20,9 +20,9 @@ from edxlogs.database.package import open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.database.target import TableTarget
 from edxlogs.gpg.process import Gpg
-from edxlogs.run import run
 from edxlogs.store import disk
 from edxlogs.store.store import HOME, Store
+from edxlogs.targets import fill
 
 COURSES = make_package.COURSES[:2]
 
@@ -52,7 +52,7 @@ def convert(
         packages = [open_package(str(package))]
         tables_in = TableTarget(reader, packages, TableChoice(), folder, **options)
         tables_in.plan()
-        run(tables_in, on_member)
+        fill(tables_in, on_member)
         if kept is not None:
             kept["rejects"] = b"".join(path.read_bytes() for path in tables_in.rejects())
         return tables_in.account, reader.bytes_read

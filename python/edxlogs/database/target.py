@@ -27,7 +27,7 @@ from edxlogs.database.research import PassingFile, ResearchPackage, unpack, walk
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError, cannot_write
-from edxlogs.run import Target
+from edxlogs.targets import Target
 from edxlogs.text import shown
 from edxlogs.threads import Workers, in_worker
 

@@ -15,9 +15,9 @@ from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
 from edxlogs.errors import EdxlogsError, InternalError, OutputError, StoppedError, told
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.scanning import LineReader, Scanned, Sink
-from edxlogs.run import Target
 from edxlogs.sources.source import Source
 from edxlogs.store.manifest import Identity
+from edxlogs.targets import Target
 from edxlogs.threads import MOST_AHEAD, Workers
 
 WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn

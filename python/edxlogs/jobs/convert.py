@@ -27,12 +27,12 @@ from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import Keys, OnePath
-from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import glob_paths
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import FORMAT_NAMES, OutputFile
 from edxlogs.store.store import Store
+from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
@@ -302,6 +302,6 @@ def _read(target: TableTarget, watcher: Watcher) -> None:
 
     told = len(target.account.failed)
     with followed(watcher, target.count, total, lambda: target.reader.bytes_read):
-        run(target, on_member)
+        fill(target, on_member)
         for failure in target.account.failed[told:]:
             watcher.fail(failure)

@@ -23,7 +23,6 @@ from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import suggest
 from edxlogs.events.target import EventTarget
 from edxlogs.jobs.settings import OutputSettings, Settings
-from edxlogs.run import run
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
 from edxlogs.sources.source import Source
@@ -33,6 +32,7 @@ from edxlogs.stops import put_off
 from edxlogs.store.file import STDOUT, OutputFile
 from edxlogs.store.journal import Journal, finished_outputs, is_own
 from edxlogs.store.s3_file import S3Output
+from edxlogs.targets import fill
 from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker
 from edxlogs.watching import Watcher, followed
@@ -252,7 +252,7 @@ class Work:
 
         total, control = sum(source.size or 0 for source in sources), self.reader.control
         with followed(watcher, len(sources), total, lambda: control.bytes_read):
-            run(target, on_source)
+            fill(target, on_source)
 
     def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
         """Publish the files and the report; what came of the run."""

@@ -41,7 +41,7 @@ class Target(ABC, Generic[T]):
         """All is read and taken: see that the account adds up, and publish what waits for that."""
 
 
-def run(target: Target[Any], on_entry: Callable[[Any], None] = lambda _: None) -> None:
+def fill(target: Target[Any], on_entry: Callable[[Any], None] = lambda _: None) -> None:
     """Read what a target lacks, and hand it over, in order.
 
     Args:
