@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edxlogs.cli.options import Bytes, Mode
+from edxlogs.cli.options import Bytes, mode_option, quiet_option
 from edxlogs.cli.progress import tell
 from edxlogs.stops import put_off
 
@@ -25,14 +25,8 @@ Examples:
     metavar="SIZE",
     help="About how large a file may get.  [default: 128MiB]",
 )
-@click.option(
-    "--mode",
-    type=Mode(),
-    default="600",
-    show_default=True,
-    help="Permissions of what is written, in octal.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+@mode_option
+@quiet_option
 def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: bool) -> int:
     """Join the small files of a dataset that grew by days.
 

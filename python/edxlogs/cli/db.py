@@ -8,7 +8,16 @@ import click
 
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.help import Grouped
-from edxlogs.cli.options import Mode, key_options, s3_options, several, words_of
+from edxlogs.cli.options import (
+    FORMATS,
+    account_options,
+    choice,
+    prompt_options,
+    s3_options,
+    several,
+    threads_option,
+    words_of,
+)
 from edxlogs.cli.progress import Shown, tell
 from edxlogs.cli.values import OF_CONDITIONS, files, tables
 from edxlogs.stops import put_off
@@ -40,15 +49,8 @@ def command(ctx: click.Context) -> None:
 
 @command.command("list", cls=Grouped, epilog=LIST_EXAMPLES)
 @click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True, shell_complete=files)
-@click.option(
-    "--by",
-    type=click.Choice(["table", "course"]),
-    default="table",
-    show_default=True,
-    help="What a row is about.",
-)
-@key_options
-@click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
+@choice("--by", "table", "course", default="table", help="What a row is about.")
+@prompt_options
 @s3_options
 @click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every file by itself.")
 def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options: Any) -> int:
@@ -82,20 +84,13 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     shell_complete=files,
     help="Folder for the tables.",
 )
-@click.option(
-    "--format",
-    "format",
-    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]),
-    default="parquet",
-    show_default=True,
-    help="What the tables are written as.",
-)
+@choice("--format", *FORMATS, default="parquet", help="What the tables are written as.")
 @click.option("--csv-excel-safe", is_flag=True, help="Make cells harmless that spreadsheets run.")
-@click.option(
+@choice(
     "--layout",
-    type=click.Choice(["table", "course"]),
+    "table",
+    "course",
     default="table",
-    show_default=True,
     help="Whose folder holds the other's: a dataset a table, or a folder a course.",
 )
 @several(
@@ -137,32 +132,10 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     shell_complete=files,
     help="Write rows that cannot be read to FILE.",
 )
-@key_options
-@click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase.")
+@prompt_options
 @s3_options
-@click.option(
-    "--threads",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="0 means one per core. Never changes the answer.",
-)
-@click.option(
-    "--report",
-    metavar="FILE",
-    shell_complete=files,
-    help="Write the account to FILE as JSON.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option(
-    "--mode",
-    type=Mode(),
-    default="600",
-    show_default=True,
-    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
-)
+@threads_option
+@account_options
 def convert_command(
     packages: tuple[str, ...],
     *,

@@ -8,8 +8,10 @@ import click
 
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
+    FORMATS,
     Bytes,
     Columns,
+    choice,
     condition_options,
     layout_options,
     partner_of,
@@ -37,11 +39,11 @@ Examples:
 @sources_argument
 @layout_options
 @condition_options
-@click.option(
+@choice(
     "--course-from",
-    type=click.Choice(["all", "context"]),
+    "all",
+    "context",
     default="all",
-    show_default=True,
     help="Where a course is looked for: everywhere, or in the context alone.",
 )
 @click.option(
@@ -52,12 +54,7 @@ Examples:
     shell_complete=files,
     help="Output; - is standard output, and a folder with --partition-by.  [default: -]",
 )
-@click.option(
-    "--format",
-    "format",
-    type=click.Choice(["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]),
-    help="Format of the output.  [default: by the ending]",
-)
+@choice("--format", *FORMATS, help="Format of the output.  [default: by the ending]")
 @click.option(
     "--columns",
     type=Columns(),
@@ -109,11 +106,11 @@ Examples:
     help="As --dedupe, also within a source.",
 )
 @click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
-@click.option(
+@choice(
     "--check",
-    type=click.Choice(["fast", "full"]),
+    "fast",
+    "full",
     default="fast",
-    show_default=True,
     help="full parses every line; the rows are the same.",
 )
 @click.option(

@@ -9,7 +9,7 @@ import click
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.choosing import choice_options
 from edxlogs.cli.help import Grouped
-from edxlogs.cli.options import partner_of, s3_options, words_of
+from edxlogs.cli.options import choice, partner_of, s3_options, words_of
 from edxlogs.cli.progress import Shown
 from edxlogs.cli.values import files
 from edxlogs.stops import put_off
@@ -28,13 +28,7 @@ Examples:
 @click.command("list", cls=Grouped, epilog=EXAMPLES)
 @click.argument("sources", nargs=-1, metavar="[SOURCE...]", shell_complete=files)
 @choice_options
-@click.option(
-    "--by",
-    type=click.Choice(["year", "day"]),
-    default="year",
-    show_default=True,
-    help="What a row is about.",
-)
+@choice("--by", "year", "day", default="year", help="What a row is about.")
 @s3_options
 @click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every package by itself.")
 def command(sources: tuple[str, ...], *, by: str, as_json: bool, **options: Any) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edxlogs.cli.options import Mode
+from edxlogs.cli.options import mode_option, quiet_option, report_option
 from edxlogs.cli.progress import Shown
 from edxlogs.stops import put_off
 
@@ -25,16 +25,10 @@ Examples:
 @click.option(
     "-o", "--output", "folder", required=True, metavar="DIR", type=click.Path(path_type=Path)
 )
-@click.option("--report", metavar="FILE", help="Write the account to FILE as JSON.")
+@report_option
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
-@click.option(
-    "--mode",
-    type=Mode(),
-    default="600",
-    show_default=True,
-    help="Permissions of what is written, in octal.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+@mode_option
+@quiet_option
 def command(
     shards: tuple[Path, ...],
     folder: Path,

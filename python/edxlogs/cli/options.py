@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FORMATS = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
 _S3 = ("profile", "endpoint_url", "region", "requester_pays")
 _OF_EVENTS = [one for one in CONDITIONS if one.name != "site"]
 _SITE = next(one for one in CONDITIONS if one.name == "site")
@@ -107,6 +108,38 @@ key_options = together(
 """Which key decrypts, and how it is unlocked."""
 
 
+prompt_options = together(
+    key_options,
+    click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="0 means one per core. Never changes the answer.",
+)
+report_option = click.option(
+    "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
+mode_option = click.option(
+    "--mode",
+    type=Mode(),
+    default="600",
+    show_default=True,
+    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
+)
+account_options = together(
+    report_option,
+    json_option,
+    quiet_option,
+    click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+    mode_option,
+)
+"""What is told of a run, and how its files are written."""
+
 reading_options = together(
     click.option(
         "--max-line-bytes",
@@ -115,33 +148,22 @@ reading_options = together(
         help="Reject lines longer than this.  [default: 8MiB]",
     ),
     click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
-    key_options,
-    click.option("--no-prompt", is_flag=True, help="Never ask for a passphrase."),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=0),
-        default=0,
-        metavar="N",
-        help="Sources read at once; 0 means one per core. Never changes the answer.",
-    ),
-    click.option(
-        "--report",
-        metavar="FILE",
-        shell_complete=files,
-        help="Write the account to FILE as JSON.",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Show the account as JSON."),
-    click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong."),
-    click.option("--overwrite", is_flag=True, help="Replace files that are there."),
-    click.option(
-        "--mode",
-        type=Mode(),
-        default="600",
-        show_default=True,
-        help="Permissions of what is written, in octal.",
-    ),
+    prompt_options,
+    threads_option,
+    account_options,
 )
 """How sources are read, and what is told of it."""
+
+
+def choice(
+    name: str,
+    *values: str,
+    help: str,  # noqa: A002
+    default: str | None = None,
+) -> Callable[[F], F]:
+    """An option that takes one of some words."""
+    words = click.Choice(values)
+    return click.option(name, type=words, default=default, show_default=True, help=help)
 
 
 def several(
@@ -159,8 +181,7 @@ def _condition(one: Condition) -> Callable[[F], F]:
     if one.kind is ConditionKind.MOMENT:
         return click.option(name, metavar=one.metavar, help=one.help)
     if one.kind is ConditionKind.TIME:
-        times = click.Choice(["time", "received_at"])
-        return click.option(name, type=times, default="time", show_default=True, help=one.help)
+        return choice(name, "time", "received_at", default="time", help=one.help)
     complete = OF_CONDITIONS.get(one.name)
     return several(name, metavar=one.metavar, help=one.help, complete=complete)
 

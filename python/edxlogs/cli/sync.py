@@ -10,7 +10,14 @@ import orjson
 from edxlogs.cli import EXIT_FAILED, EXIT_INTERRUPTED
 from edxlogs.cli.choosing import choice_options
 from edxlogs.cli.help import Grouped
-from edxlogs.cli.options import Mode, partner_of, s3_options, words_of
+from edxlogs.cli.options import (
+    json_option,
+    mode_option,
+    partner_of,
+    quiet_option,
+    s3_options,
+    words_of,
+)
 from edxlogs.cli.progress import Shown, tell
 from edxlogs.cli.values import files
 from edxlogs.stops import put_off
@@ -37,15 +44,9 @@ Examples:
     metavar="N",
     help="Objects fetched at once.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
-@click.option(
-    "--mode",
-    type=Mode(),
-    default="600",
-    show_default=True,
-    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
-)
+@json_option
+@quiet_option
+@mode_option
 def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
     """Copy what is new or changed into a folder that keeps the layout of the bucket.
 
