@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Watcher:
@@ -32,6 +33,20 @@ class Watcher:
 
     def fail(self, message: str) -> None:
         """Something failed; the run goes on without it."""
+
+
+def told_by(watcher: Watcher, *, warns: bool = True) -> Callable[[Any], None]:
+    """Tells a watcher what an input came to, by its `Entry`; and its warnings, if `warns`."""
+
+    def tell(entry: Any) -> None:
+        watcher.one_done()
+        if entry.error is not None:
+            end = "unauthenticated" if getattr(entry, "unauthenticated", False) else entry.status
+            watcher.fail(f"{entry.error} ({end})")
+        for warning in entry.warnings if warns else ():
+            watcher.warn(warning)
+
+    return tell
 
 
 @contextmanager

@@ -33,7 +33,8 @@ from edxlogs.edx.tables import Table
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.stops import put_off
 from edxlogs.store import disk
-from edxlogs.store.manifest import REPLACED, DataFile, Identity, Input, Segment, now
+from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
+from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import READY, REJECTS, Store, place_of
 
 COMMIT_SECONDS = 1.0  # between commits of what is ready

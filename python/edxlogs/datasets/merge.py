@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.store import disk
-from edxlogs.store.manifest import REPLACED, DataFile, Input, Manifest, Segment, now
+from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
+from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import READY, Store, open_manifest, place_of
 from edxlogs.text import shown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from edxlogs.store.inputs import check_unchanged, groups, identify, is_same, ste
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.store.store import ENDINGS, HASHES, REJECTS, TARGET_FILE_BYTES, Store
 from edxlogs.text import shown
-from edxlogs.threads import in_worker
+from edxlogs.threads import Workers, in_worker
 
 MOST_AHEAD = 32  # sources, so that a run keeps few files open
 MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
@@ -266,10 +266,9 @@ class DatasetTarget(EventTarget):
 
     fatal = (*EventTarget.fatal, ConfigError)
 
-    @property
-    def most_ahead(self) -> int:
-        """Sources that may be read before their turn."""
-        return MOST_AHEAD
+    def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
+        """Few before their turn: each may have a hidden file open."""
+        return Workers(tasks, self.workers, MOST_AHEAD)
 
     def pending(self) -> set[int]:
         """Those that a dataset lacks as they are now.

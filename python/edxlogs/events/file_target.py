@@ -7,7 +7,7 @@ sources. Parts that wait too long for that move to a hidden file beside the outp
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
 from edxlogs.events.scanning import Scanned, Sink
 from edxlogs.events.target import EventTarget, Read, account_of, is_wanted
 from edxlogs.store.file import OutputFile
-from edxlogs.threads import in_worker
+from edxlogs.threads import MOST_AHEAD, Workers, in_worker
 
 if TYPE_CHECKING:
     from edxlogs.store.journal import Journal
@@ -56,15 +56,11 @@ class FileTarget(EventTarget):
         """Whether there are no parts: rows are counted alone, or go straight to the output."""
         return self.unverified or self.output is None
 
-    @property
-    def at_once(self) -> int:
-        """Sources read at once."""
-        return 1 if self.unverified else self.workers
-
-    @property
-    def most_ahead(self) -> int:
-        """Few where parts that wait stay in memory, as there is no place for hidden files."""
-        return self.at_once if self.file is None and not self._is_direct else super().most_ahead
+    def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
+        """Few before their turn where parts that wait stay in memory, having no place else."""
+        at_once = 1 if self.unverified else self.workers
+        stays = self.file is None and not self._is_direct
+        return Workers(tasks, at_once, at_once if stays else MOST_AHEAD)
 
     def pending(self) -> set[int]:
         """Those that no run before has finished."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,7 @@ from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.scanning import LineReader, Sink
 from edxlogs.events.target import EventTarget, Read, account_of
 from edxlogs.sources.selection import Selection
+from edxlogs.threads import Workers
 
 
 class BatchStream(ArrowStream):
@@ -65,9 +67,8 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
     def count(self) -> int:
         return len(self.sources)
 
-    @property
-    def most_ahead(self) -> int:
-        return self.workers + PIECES_AHEAD
+    def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
+        return Workers(tasks, self.workers, self.workers + PIECES_AHEAD)
 
     def sink(self, number: int) -> Sink:
         return self.writers[number]

@@ -18,7 +18,7 @@ from edxlogs.events.scanning import LineReader, Scanned, Sink
 from edxlogs.sources.source import Source
 from edxlogs.store.manifest import Identity
 from edxlogs.targets import Target
-from edxlogs.threads import MOST_AHEAD, Workers
+from edxlogs.threads import Workers
 
 WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn
 
@@ -97,15 +97,9 @@ class EventTarget(Target[Read]):
         """What stops the reader."""
         return self.reader.control
 
-    @property
-    def at_once(self) -> int:
-        """Sources read at once."""
-        return self.workers
-
-    @property
-    def most_ahead(self) -> int:
-        """Sources that may be read before their turn."""
-        return MOST_AHEAD
+    def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
+        """Who reads: how many sources at once, and how many before their turn."""
+        return Workers(tasks, self.workers)
 
     def pending(self) -> set[int]:
         """Numbers of the sources that are to be read."""
@@ -152,8 +146,7 @@ class EventTarget(Target[Read]):
             assert self.dedupe is not None
             for number in () if self._to_read.isdisjoint(group) else group:
                 self.dedupe.found(number, self.held(number), is_read=number in self._to_read)
-        tasks: list[Callable[[], Read]] = [partial(self._read, one) for one in self.turns()]
-        self._pool = Workers(tasks, self.at_once, self.most_ahead)
+        self._pool = self.pool([partial(self._read, one) for one in self.turns()])
         yield self._pool
 
     def _threads(self, number: int) -> int:

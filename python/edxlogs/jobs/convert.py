@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from edxlogs import _core
 from edxlogs.account import Done, Outcome
-from edxlogs.database.account import MemberAccount, TableAccount
+from edxlogs.database.account import TableAccount
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, open_package
@@ -36,7 +36,7 @@ from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
-from edxlogs.watching import Watcher, followed
+from edxlogs.watching import Watcher, followed, told_by
 
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
@@ -295,13 +295,8 @@ def _places(packages: Sequence[str]) -> Iterator[str]:
 def _read(target: TableTarget, watcher: Watcher) -> None:
     total = target.plan()
 
-    def on_member(account: MemberAccount) -> None:
-        watcher.one_done()
-        if account.status is Outcome.WITHHELD:
-            watcher.fail(f"{account.error} (withheld)")
-
     told = len(target.account.failed)
     with followed(watcher, target.count, total, lambda: target.reader.bytes_read):
-        fill(target, on_member)
+        fill(target, told_by(watcher, warns=False))
         for failure in target.account.failed[told:]:
             watcher.fail(failure)

@@ -24,7 +24,8 @@ from edxlogs.sources.window import Window
 from edxlogs.stops import goes_on
 from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
-from edxlogs.store.manifest import REPLACED, Input, Segment
+from edxlogs.store.manifest import Input, Segment
+from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import HOME, Store, open_manifest
 from edxlogs.text import indented, many, shown
 from edxlogs.watching import Watcher
@@ -47,15 +48,14 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
     with ExitStack() as stack:
         found = _Found.of(stack, [settings], settings.conditions.window)
         refuse_same(settings, found.selection)
-        store, query = found.opened(stack, settings)
         account = found.selection.account
         account.warnings += near_columns(settings.columns or ())
-        target = _target(settings, store, query, account)
+        target = found.target(stack, settings, account)
         beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
         # What its runs wrote beside the dataset is theirs to write anew.
-        owns = all(store.manifest.wrote(path) for path in beside)
+        owns = all(map(target.store.manifest.wrote, beside))
         settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
-        work = Work(stack, query, settings, found.selection, watcher)
+        work = Work(stack, target.query, settings, found.selection, watcher)
         rejects = None if output.rejects is None else work.file(output.rejects)
         with _goes_on([target]):
             work.read_into([target])
@@ -90,10 +90,8 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
     window = Window(of_all.sites, days=of_all.days)
     with ExitStack() as stack:
         found = _Found.of(stack, settings, window)
-        targets = []
-        for one in settings:
-            store, query = found.opened(stack, one)
-            targets.append(_target(one, store, query, _copy(found.selection.account)))
+        account = found.selection.account
+        targets = [found.target(stack, one, _copy(account)) for one in settings]
         queries = [target.query for target in targets]
         together = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
         shared = replace(settings[0], conditions=Conditions(window))
@@ -195,38 +193,30 @@ class _Found:
         ]
         return cls(selection, stores)
 
-    def opened(self, stack: ExitStack, settings: Settings) -> tuple[Store, _core.Query]:
-        """A dataset, made if it is new, and its query for the file system where it is."""
-        store = self.stores.get(settings.output.folder) or _open(stack, settings)
-        ignores_case = os.path.lexists(store.home / "LOCK")
-        return store, settings.query(encodes_case=ignores_case)
+    def target(self, stack: ExitStack, settings: Settings, account: Account) -> DatasetWriter:
+        """A dataset in a run, made if it is new; its query suits the file system where it is.
+
+        Raises:
+            ConfigError: rows of another query are there.
+        """
+        output = settings.output
+        store = self.stores.get(output.folder) or _open(stack, settings)
+        store.claim(settings.asked(), overwrite=output.overwrite)
+        return DatasetWriter(
+            store,
+            settings.query(encodes_case=os.path.lexists(store.home / "LOCK")),
+            output.format_name,
+            settings.metadata(),
+            salvage=output.salvage,
+            keeps_rejects=output.rejects is not None,
+            file_bytes=output.file_bytes,
+            account=account,
+        )
 
 
 def _open(stack: ExitStack, settings: Settings) -> Store:
     output = settings.output
     return stack.enter_context(Store(output.folder, mode=output.mode))
-
-
-def _target(
-    settings: Settings, store: Store, query: _core.Query, account: Account
-) -> DatasetWriter:
-    """A dataset in a run.
-
-    Raises:
-        ConfigError: rows of another query are there.
-    """
-    output = settings.output
-    store.claim(settings.asked(), overwrite=output.overwrite)
-    return DatasetWriter(
-        store,
-        query,
-        output.format_name,
-        settings.metadata(),
-        salvage=output.salvage,
-        keeps_rejects=output.rejects is not None,
-        file_bytes=output.file_bytes,
-        account=account,
-    )
 
 
 def _copy(account: Account) -> Account:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.account import Account, Done, SourceAccount
+from edxlogs.account import Account, Done
 from edxlogs.errors import ConfigError
 from edxlogs.events.dataset_target import DatasetTarget, DatasetWriter
 from edxlogs.events.dedupe import Dedupe, remarks
@@ -35,7 +35,7 @@ from edxlogs.store.s3_file import S3Output
 from edxlogs.targets import fill
 from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker
-from edxlogs.watching import Watcher, followed
+from edxlogs.watching import Watcher, followed, told_by
 
 
 @dataclass(frozen=True, repr=False)
@@ -242,17 +242,9 @@ class Work:
         for warning in self._selection.account.warnings:
             watcher.warn(warning)
 
-        def on_source(account: SourceAccount) -> None:
-            watcher.one_done()
-            if account.error is not None:
-                end = "unauthenticated" if account.unauthenticated else account.status
-                watcher.fail(f"{account.error} ({end})")
-            for warning in account.warnings:
-                watcher.warn(warning)
-
         total, control = sum(source.size or 0 for source in sources), self.reader.control
         with followed(watcher, len(sources), total, lambda: control.bytes_read):
-            fill(target, on_source)
+            fill(target, told_by(watcher))
 
     def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
         """Publish the files and the report; what came of the run."""

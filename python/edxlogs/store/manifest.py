@@ -32,7 +32,6 @@ from edxlogs.errors import ConfigError, OutputError
 from edxlogs.store import checkpoint, disk
 from edxlogs.store.checkpoint import Checkpoint, DamagedError, Record, escaped
 from edxlogs.store.segments import (
-    REPLACED,
     DataFile,
     Identity,
     Input,
@@ -44,16 +43,7 @@ from edxlogs.store.segments import (
 )
 from edxlogs.text import shown
 
-__all__ = [
-    "REPLACED",
-    "DataFile",
-    "Identity",
-    "Input",
-    "Manifest",
-    "Segment",
-    "holds_rows",
-    "now",
-]
+__all__ = ["DataFile", "Identity", "Input", "Manifest", "Segment", "holds_rows", "now"]
 
 FORMAT = 2  # 1 had neither checkpoints nor this number
 
