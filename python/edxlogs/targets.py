@@ -55,9 +55,8 @@ def fill(target: Target[Any], on_entry: Callable[[Any], None] = lambda _: None) 
     workers: Workers[Any] | None = None
     try:
         for workers in target.begin():
-            workers.start()
-            for _ in range(len(workers)):
-                for entry in target.take(workers.take()):
+            for done in workers.start():
+                for entry in target.take(done):
                     on_entry(entry)
     except BaseException:
         target.control.stop()

@@ -57,8 +57,15 @@ class Workers(Generic[T]):
             for _ in range(min(count, len(tasks)))
         ]
 
-    def __len__(self) -> int:
-        return len(self._tasks)
+    def __iter__(self) -> Iterator[T]:
+        """The results in order; raises what a task raised."""
+        return (self.take() for _ in self._tasks)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> Self:
         """Let the threads begin; where the system has not so many, fewer do the work.

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
@@ -240,18 +241,10 @@ class Courses:
                 if member.table is not None and member.table.name in PROBED and group in wanted:
                     groups.setdefault(group, []).append((package, member))
 
-        def probe(beside: list[_File]) -> Callable[[], None]:
-            return lambda: self._look(sorted(beside, key=_order))
-
-        tasks = [probe(beside) for beside in groups.values()]
-        workers = Workers(tasks, self._workers).start() if tasks else None
-        for _ in tasks:
-            assert workers is not None
-            try:
-                workers.take()
-            except BaseException:
-                workers.stop()
-                raise
+        tasks = [partial(self._look, sorted(its, key=_order)) for its in groups.values()]
+        with Workers(tasks, self._workers) as workers:
+            for _ in workers:
+                pass
 
     def _look(self, beside: Sequence[_File]) -> None:
         for package, member in beside:

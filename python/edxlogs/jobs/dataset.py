@@ -46,7 +46,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
     settings.query()  # what cannot be used is told before a folder is made
     output = settings.output
     with ExitStack() as stack:
-        found = _Found.of(stack, [settings], settings.conditions.window)
+        found = _Opened.of(stack, [settings], settings.conditions.window)
         refuse_same(settings, found.selection)
         account = found.selection.account
         account.warnings += near_columns(settings.columns or ())
@@ -89,7 +89,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
     of_all = settings[0].conditions.window
     window = Window(of_all.sites, days=of_all.days)
     with ExitStack() as stack:
-        found = _Found.of(stack, settings, window)
+        found = _Opened.of(stack, settings, window)
         account = found.selection.account
         targets = [found.target(stack, one, _copy(account)) for one in settings]
         queries = [target.query for target in targets]
@@ -172,14 +172,14 @@ def compact_dataset(output: OutputSettings) -> Compacted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Opened:
     """The sources of datasets, and those datasets that were there already."""
 
     selection: Selection
     stores: dict[Path, Store]
 
     @classmethod
-    def of(cls, stack: ExitStack, settings: Sequence[Settings], window: Window) -> _Found:
+    def of(cls, stack: ExitStack, settings: Sequence[Settings], window: Window) -> _Opened:
         """Find them. What the datasets hold themselves is no source."""
         there = [one for one in settings if (one.output.folder / HOME).is_dir()]
         stores = {one.output.folder: _open(stack, one) for one in there}

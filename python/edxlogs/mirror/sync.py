@@ -189,8 +189,7 @@ class Sync:
         tasks = [self._task(wanted) for wanted in self._plan.wanted]
         workers = Workers(tasks, self._at_once, most_ahead=len(tasks)).start()
         try:
-            for _ in tasks:
-                yield workers.take()
+            yield from workers
             self._mirror.sync()
         finally:
             self._downloads.stop()

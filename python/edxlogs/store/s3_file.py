@@ -151,11 +151,8 @@ class S3Output(OutputFile):
         part_bytes = max(PART_BYTES, -(-size // _MOST_PARTS))
         count = -(-size // part_bytes)
         tasks = [self._part(number, part_bytes) for number in range(count)]
-        workers = Workers(tasks, _AT_ONCE, _AT_ONCE).start()
-        try:
-            return [workers.take() for _ in range(count)]
-        finally:
-            workers.stop()
+        with Workers(tasks, _AT_ONCE, _AT_ONCE) as workers:
+            return list(workers)
 
     def _part(self, number: int, part_bytes: int) -> Callable[[], dict[str, Any]]:
         def send() -> dict[str, Any]:
