@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from edxlogs import _core
 from edxlogs.account import Outcome
@@ -66,6 +66,7 @@ class TableTarget(Target[list[MemberAccount]]):
     unpack: bool = False
     beside: frozenset[str] = frozenset()
     account: TableAccount = field(default_factory=TableAccount)
+    patience_seconds: ClassVar[float] = 2  # a file that is ready is kept
     _courses: Courses = field(init=False)
     _outputs: set[str] = field(default_factory=set)
     _tasks: list[Task] = field(default_factory=list)
