@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
@@ -22,6 +22,8 @@ from edxlogs.edx.members import MemberName
 from edxlogs.edx.tables import Dialect, Table
 from edxlogs.globs import is_value_glob, value_matches
 from edxlogs.threads import Workers
+
+_ASKED = 20  # names that near ones are looked for: a file may hold thousands
 
 Key = tuple[str | None, str | None]
 """Stem and site: both platforms have courses of their own."""
@@ -75,7 +77,7 @@ class Stems:
         return next(iter(known)) if len(known) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TableChoice:
     """Which files are wanted: conditions of different kinds joined by and, values by or.
 
@@ -106,14 +108,15 @@ class TableChoice:
         stems = sorted({one.stem for one in of_courses if one.stem is not None})
         sites = sorted({one.site for one in names if one.site is not None})
         hints = []
-        spelled = {spelling for course in self.courses for spelling in spellings(course)}
         for what, asked, there in (
-            ("courses", spelled, {stem.lower(): stem for stem in stems}),
+            ("courses", self._spelled, {stem.lower(): stem for stem in stems}),
             ("sites", set(self.sites), {site: site for site in sites}),
         ):
             if asked and there and asked.isdisjoint(there):
                 near = [
-                    one for name in sorted(asked) for one in get_close_matches(name, there, 3, 0)
+                    one
+                    for name in sorted(asked)[:_ASKED]
+                    for one in get_close_matches(name, there, 3, 0)
                 ]
                 named = ", ".join(dict.fromkeys(there[one] for one in near))
                 hints.append(f"nothing was converted; {what} in the names of files: {named}")
@@ -123,7 +126,19 @@ class TableChoice:
         """Whether a course is wanted; one that is not known is, only if all are."""
         if not self.courses or course is None:
             return not self.courses
-        return any(value_matches(course, pattern) for pattern in self.courses)
+        return course in self._exact or any(value_matches(course, one) for one in self._globs)
+
+    @cached_property
+    def _exact(self) -> frozenset[str]:
+        return frozenset(self.exact_courses)
+
+    @cached_property
+    def _globs(self) -> list[str]:
+        return [course for course in self.courses if is_value_glob(course)]
+
+    @cached_property
+    def _spelled(self) -> frozenset[str]:
+        return frozenset(spelling for course in self.courses for spelling in spellings(course))
 
     def wants(self, name: MemberName) -> bool:
         """Whether a file is one of a table and site that are wanted."""
@@ -134,13 +149,11 @@ class TableChoice:
 
     def may_be_wanted(self, stem: str | None) -> bool:
         """Whether one of the courses can be spelled like that; names can be cut."""
-        if not self.courses or len(self.exact_courses) < len(self.courses):
+        if not self.courses or self._globs:
             return True
         spelled = (stem or "").lower()
-        return any(
-            spelling == spelled or (len(spelled) > 100 and spelling.startswith(spelled))
-            for course in self.courses
-            for spelling in spellings(course)
+        return spelled in self._spelled or (
+            len(spelled) > 100 and any(one.startswith(spelled) for one in self._spelled)
         )
 
 

@@ -164,6 +164,7 @@ class TableFolder:
         self._ready: list[Task] = []
         self._committed = time.monotonic()
         self._lock = threading.Lock()
+        self._numbers: dict[str, int] = {}  # in the names of files, by the name without one
         store.claim({"holds": HOLDS, "partition_by": ["course_id"]}, overwrite=False)
 
     @property
@@ -192,13 +193,15 @@ class TableFolder:
             ignores_case = os.path.lexists(self.store.home / "LOCK")
             course = _core.course_folder(task.account.course, encodes_case=ignores_case)
             folders.insert(0 if self.course_first else 1, course)
-        number = 1
-        while True:
-            stem = task.file_stem if number == 1 else f"{task.file_stem}-{number}"
-            path = "/".join([*folders, f"{_safe(stem)}{ending}"])
-            if path not in taken:
-                return path
+        first = "/".join([*folders, f"{_safe(task.file_stem)}{ending}"])
+        path = first
+        # Places stay taken: the search goes on where that for the last of them ended.
+        number = self._numbers.get(first, 1)
+        while path in taken:
             number += 1
+            path = "/".join([*folders, f"{_safe(f'{task.file_stem}-{number}')}{ending}"])
+        self._numbers[first] = number
+        return path
 
     def refuse(self, path: str, name: str) -> None:
         """Refuse a place where there is something that is not of the input of that name.

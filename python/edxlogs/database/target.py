@@ -329,10 +329,11 @@ class TableTarget(Target[list[MemberAccount]]):
         """Convert the tables of a package of the research exchange as they come by."""
         package = release.package
         tasks = release.tasks
+        before = len(self.account.members)
 
         def work(source: Any) -> Converted:
-            for task in tasks:  # of a reading that has to be done again
-                self.account.members.remove(task.account)
+            del self.account.members[before:]  # of a reading that has to be done again
+            for task in tasks:
                 self._keys.discard(task.name)
             tasks.clear()
             try:

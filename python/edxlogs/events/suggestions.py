@@ -21,6 +21,7 @@ from edxlogs.text import shown
 _SOURCES = 16
 _HEAD_BYTES = 64 * 1024
 _NEAREST = 3
+_ASKED = 20  # names that near ones are looked for: a file may hold thousands
 _COLUMNS = tuple(column for one in CONDITIONS for column in one.columns)
 _CALLED = {"org": "organisation"}
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
@@ -81,7 +82,9 @@ def _matches_any(asked: str, there: Collection[str]) -> bool:
 
 def _nearest(missing: Sequence[str], there: Collection[str]) -> list[str]:
     near = [
-        close for name in missing for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
+        close
+        for name in missing[:_ASKED]
+        for close in difflib.get_close_matches(name, there, _NEAREST, 0.4)
     ]
     return list(dict.fromkeys(near))[:_NEAREST] or sorted(there)[:_NEAREST]
 
