@@ -144,11 +144,8 @@ impl OraJoin {
         py.detach(|| {
             let (table, schema) = (&table.inner, table.inner.schema());
             let mut output = TableOutput::new(file, format, Arc::clone(&schema), &metadata)?;
-            let (join, mut rows) = (lock(&self.inner), 0);
-            output.write(&schema, &mut |gather| {
-                rows = join.join(table, &source, gather)?;
-                Ok(())
-            })?;
+            let join = lock(&self.inner);
+            let rows = output.write(&schema, |gather| join.join(table, &source, gather))?;
             output.finish()?;
             Ok(rows)
         })

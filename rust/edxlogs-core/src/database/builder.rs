@@ -1,17 +1,21 @@
-//! Typed columns of a table in the making.
+//! Typed columns of a table in the making, and the count of what became of its rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder, Int64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
 
-use crate::database::Table;
+use crate::database::{Gather, Table};
 use crate::error::{Error, Result};
 use crate::frame::builder::ColumnBuilder;
+use crate::frame::counts::{Reason, TableStats};
 use crate::frame::source::SourceInfo;
 use crate::frame::types::Value;
+use crate::frame::value::{self, NoValue};
 use crate::json::text::push_json_string;
+use crate::part::spool::RejectedRows;
 
 /// Rows are handed on when this many are gathered, …
 const BATCH_ROWS: usize = 8192;
@@ -19,10 +23,10 @@ const BATCH_ROWS: usize = 8192;
 /// … or this many bytes of them.
 const BATCH_BYTES: usize = 512 * 1024;
 
-/// Gathers rows, and gives them as batches.
+/// Gathers rows, and hands them on as batches.
 pub struct TableBuilder<'t> {
+    table: &'t Table,
     schema: SchemaRef,
-    names: Vec<&'t str>,
     columns: Vec<ColumnBuilder>,
     /// What is the same in all rows, as often as a batch has rows.
     place: Vec<ArrayRef>,
@@ -33,11 +37,20 @@ pub struct TableBuilder<'t> {
     misfits: Objects,
     bytes: usize,
     batches: Vec<RecordBatch>,
+    /// What became of the rows.
+    pub stats: TableStats,
+    /// Those that were rejected.
+    pub rejects: RejectedRows,
 }
 
 impl<'t> TableBuilder<'t> {
-    /// A builder of the columns of `table`.
-    pub fn new(table: &'t Table, schema: SchemaRef, source: &SourceInfo) -> Self {
+    /// A builder of the columns of `table`, to which rejected rows go, too.
+    pub fn new(
+        table: &'t Table,
+        schema: SchemaRef,
+        source: &SourceInfo,
+        rejects: RejectedRows,
+    ) -> Self {
         let day = source.day.and_then(|day| day.try_into().ok());
         let of_file = table.has_course.then(|| repeated(source.course.as_deref()));
         let (of_file, course) = match table.own_course() {
@@ -51,8 +64,8 @@ impl<'t> TableBuilder<'t> {
             repeated(Some(&source.name)),
         ];
         Self {
+            table,
             schema,
-            names: table.columns.iter().map(|column| column.name.as_str()).collect(),
             columns: table.columns.iter().map(|c| ColumnBuilder::new(c.column_type)).collect(),
             place: of_file.into_iter().chain(place).collect(),
             course,
@@ -61,6 +74,8 @@ impl<'t> TableBuilder<'t> {
             misfits: Objects::default(),
             bytes: 0,
             batches: Vec::new(),
+            stats: TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() },
+            rejects,
         }
     }
 
@@ -69,15 +84,23 @@ impl<'t> TableBuilder<'t> {
         self.bytes += self.columns[column].push(value);
     }
 
-    /// Sets a column to null, and keeps its text aside.
-    pub fn push_misfit(&mut self, column: usize, text: &str) {
-        self.columns[column].push(Value::Null);
-        self.keep_misfit(column, text);
+    /// Sets a column to what a text is, and keeps aside what does not fit.
+    pub fn push_text(&mut self, column: usize, text: Cow<'_, str>) {
+        let text = without_nul(text, &mut self.stats.nul);
+        match value::parse(&text, self.table.columns[column].column_type) {
+            Ok(value) => return self.push(column, value),
+            Err(NoValue::Misfit) => {
+                self.stats.misfits[column] += 1;
+                self.keep_misfit(column, &text);
+            }
+            Err(NoValue::ZeroDate) => self.stats.zero_dates += 1,
+        }
+        self.push(column, Value::Null);
     }
 
     /// Keeps the text of a value that is null.
     pub fn keep_misfit(&mut self, column: usize, text: &str) {
-        self.misfits.push(self.names[column], text);
+        self.misfits.push(&self.table.columns[column].name, text);
         self.bytes += text.len();
     }
 
@@ -93,10 +116,14 @@ impl<'t> TableBuilder<'t> {
         self.bytes += object.len();
     }
 
-    /// Sets a column of rows under way, of all of them: `set` is given the column, and says about
-    /// how many bytes its values took.
-    pub fn push_rows(&mut self, column: usize, set: impl FnOnce(&mut ColumnBuilder) -> usize) {
-        self.bytes += set(&mut self.columns[column]);
+    /// Sets a column of rows under way, of all of them: `set` is given the column and the counts, and
+    /// says about how many bytes its values took.
+    pub fn push_rows(
+        &mut self,
+        column: usize,
+        set: impl FnOnce(&mut ColumnBuilder, &mut TableStats) -> usize,
+    ) {
+        self.bytes += set(&mut self.columns[column], &mut self.stats);
     }
 
     /// How many rows the batch under way still takes.
@@ -127,6 +154,8 @@ impl<'t> TableBuilder<'t> {
     pub fn end_rows(&mut self, rows: impl IntoIterator<Item = u64>) -> Result<()> {
         for row in rows {
             self.row.append_value(row.cast_signed());
+            self.stats.rows += 1;
+            self.stats.rows_written += 1;
         }
         if self.row.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.end_batch()?;
@@ -152,21 +181,40 @@ impl<'t> TableBuilder<'t> {
         Ok(())
     }
 
-    /// The batches that are full.
-    pub fn take_full(&mut self) -> std::vec::Drain<'_, RecordBatch> {
-        self.batches.drain(..)
+    /// Counts a row that cannot be read, and keeps it.
+    pub fn reject(&mut self, row: &[u8], line: u64, byte: u64, reason: Reason) {
+        self.stats.rows += 1;
+        self.stats.rejected[reason as usize] += 1;
+        self.rejects.push(row, line, byte, reason);
     }
 
-    /// The last rows, which fill no batch.
+    /// Hands on the batches that are full.
     ///
     /// # Errors
-    /// `Internal`, should a column be left out.
-    pub fn finish(&mut self) -> Result<std::vec::Drain<'_, RecordBatch>> {
+    /// Those of `consume`.
+    pub fn hand_on(&mut self, consume: Gather<'_>) -> Result<()> {
+        self.batches.drain(..).try_for_each(consume)
+    }
+
+    /// Hands on all, the last rows, too, which fill no batch.
+    ///
+    /// # Errors
+    /// Those of `consume`; `Internal`, should a column be left out.
+    pub fn finish(&mut self, consume: Gather<'_>) -> Result<()> {
         if self.row.len() > 0 {
             self.end_batch()?;
         }
-        Ok(self.batches.drain(..))
+        self.hand_on(consume)
     }
+}
+
+/// A text without its NUL characters, which are counted.
+pub(super) fn without_nul<'a>(text: Cow<'a, str>, nul: &mut u64) -> Cow<'a, str> {
+    if memchr::memchr(b'\0', text.as_bytes()).is_none() {
+        return text;
+    }
+    *nul += text.matches('\0').count() as u64;
+    Cow::Owned(text.replace('\0', ""))
 }
 
 /// A text as often as a batch has rows.

@@ -1,6 +1,5 @@
 //! One file of a package, from its text to an output or to batches; threads and order.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -8,14 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
-use crossbeam_channel::bounded;
 
 use crate::database::builder::TableBuilder;
 use crate::database::csv::CsvReader;
 use crate::database::forum::ForumReader;
 use crate::database::structure;
 use crate::database::tab::{self, TabReader};
-use crate::database::{Dialect, MAX_ROW_BYTES, STRETCH_BYTES, Table};
+use crate::database::{Dialect, Gather, MAX_ROW_BYTES, STRETCH_BYTES, Table};
 use crate::encode::{Format, StretchEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::create_private;
@@ -23,6 +21,7 @@ use crate::frame::counts::TableStats;
 use crate::frame::source::SourceInfo;
 use crate::frame::types::Schema;
 use crate::input::lines::{LineBatch, LineReader};
+use crate::input::relay::{Steps, relay};
 use crate::part::Output;
 use crate::part::spool::RejectedRows;
 use crate::scan::Control;
@@ -75,9 +74,11 @@ impl TableOutput {
     pub fn write(
         &mut self,
         schema: &Arc<Schema>,
-        work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
-    ) -> Result<()> {
-        self.append(gather(Some(self.format), schema, work)?.encoded)
+        work: impl FnOnce(Gather<'_>) -> Result<u64>,
+    ) -> Result<u64> {
+        let (made, worked) = gather(Some(self.format), schema, work)?;
+        self.append(made.encoded)?;
+        Ok(worked)
     }
 
     /// Writes what is left.
@@ -90,18 +91,8 @@ impl TableOutput {
 }
 
 /// Whole rows of a file, a stretch at a time.
-struct Blocks(LineReader<Box<dyn Read + Send>>);
-
-impl Blocks {
-    fn of(input: Box<dyn Read + Send>) -> Self {
-        Self(LineReader::counting(input, STRETCH_BYTES, MAX_ROW_BYTES))
-    }
-
-    /// The next stretch, in the room of one that is done with: fresh memory costs more than reading
-    /// into it.
-    fn read(&mut self, mut block: LineBatch) -> Result<Option<LineBatch>> {
-        Ok(self.0.read(&mut block)?.then_some(block))
-    }
+fn blocks_of(input: Box<dyn Read + Send>) -> LineReader<Box<dyn Read + Send>> {
+    LineReader::counting(input, STRETCH_BYTES, MAX_ROW_BYTES)
 }
 
 /// What becomes of the rows.
@@ -112,17 +103,6 @@ pub enum Target<'o> {
     Batches(&'o mut (dyn FnMut(RecordBatch) -> Result<()> + Send)),
 }
 
-/// Takes the batches of a stretch.
-pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
-
-/// What one stretch comes to.
-struct Done {
-    made: Made,
-    /// As they were counted where they were read.
-    stats: TableStats,
-    rejects: RejectedRows,
-}
-
 /// What the rows of a stretch come to.
 #[derive(Default)]
 struct Made {
@@ -130,6 +110,13 @@ struct Made {
     rows: u64,
     encoded: Vec<u8>,
     batches: Vec<RecordBatch>,
+}
+
+/// What one stretch comes to, as its rows were counted where they were read.
+struct Done {
+    made: Made,
+    stats: TableStats,
+    rejects: RejectedRows,
 }
 
 /// Reads a file to its end.
@@ -151,17 +138,17 @@ pub fn convert(
 ) -> (TableStats, Result<()>) {
     let mut stats = TableStats::default();
     let rejects = RejectsFile { path: rejects, file: None };
-    let mut run = Run { schema: table.schema(), source, target, control, rejects };
+    let mut run = Run { table, schema: table.schema(), source, target, control, rejects };
     let result = match table.dialect {
-        Dialect::Tab | Dialect::Module => run.tab(input, table, threads, &mut stats),
-        Dialect::Csv => run.csv(input, table, &mut stats),
-        Dialect::Structure => run.structure(input, table, &mut stats),
-        Dialect::Forum => run.forum(input, table, threads, &mut stats),
+        Dialect::Csv => run.csv(input, &mut stats),
+        Dialect::Structure => run.structure(input, &mut stats),
+        Dialect::Tab | Dialect::Module | Dialect::Forum => run.blocks(input, threads, &mut stats),
     };
     (stats, result)
 }
 
 struct Run<'r, 'o> {
+    table: &'r Table,
     schema: Arc<Schema>,
     source: &'r SourceInfo,
     target: Target<'o>,
@@ -188,147 +175,85 @@ impl RejectsFile<'_> {
     }
 }
 
-impl Run<'_, '_> {
-    fn tab(
+impl<'r> Run<'r, '_> {
+    /// Reads rows that end with a line, all blocks alike; with several threads, where there is more
+    /// than one block.
+    fn blocks(
         &mut self,
         input: Box<dyn Read + Send>,
-        table: &Table,
         threads: usize,
         stats: &mut TableStats,
     ) -> Result<()> {
-        let mut blocks = Blocks::of(input);
-        let Some(first) = blocks.read(LineBatch::default())? else {
+        let mut blocks = blocks_of(input);
+        let (mut first, mut second) = (LineBatch::default(), LineBatch::default());
+        if !blocks.read(&mut first)? {
             return Ok(());
-        };
-        if first.long.is_some() {
-            let why = "its header is too long; it is no table of a package";
-            return Err(Error::new(ErrorKind::Format(why.to_owned())));
         }
-        let layout = tab::layout(table, first.bytes())?;
-        *stats = layout.stats();
-        stats.misfits = vec![0; table.columns.len()];
-        let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
-        let work = move |block: &LineBatch, gather: Gather<'_>| {
-            let rejects = RejectedRows::new(source, rejects, block.offset);
-            let mut reader = TabReader::new(&layout, schema.arrow().clone(), source, rejects);
-            reader.read(block, gather)?;
-            Ok((reader.stats, reader.rejects))
+        let layout = match self.table.dialect {
+            Dialect::Forum => None,
+            _ if first.long.is_some() => {
+                let why = "its header is too long; it is no table of a package";
+                return Err(Error::new(ErrorKind::Format(why.to_owned())));
+            }
+            _ => Some(tab::layout(self.table, first.bytes())?),
         };
-        self.all(first, blocks, threads, &work, stats)
-    }
-
-    fn forum(
-        &mut self,
-        input: Box<dyn Read + Send>,
-        table: &Table,
-        threads: usize,
-        stats: &mut TableStats,
-    ) -> Result<()> {
-        let mut blocks = Blocks::of(input);
-        let Some(first) = blocks.read(LineBatch::default())? else {
-            return Ok(());
+        if let Some(layout) = &layout {
+            *stats = layout.stats();
+        }
+        stats.misfits = vec![0; self.table.columns.len()];
+        let several = threads > 1 && blocks.read(&mut second)?;
+        let mut ahead = [Some(first), several.then_some(second)].into_iter().flatten();
+        let (stretches, control) = (self.stretches(), self.control);
+        let steps = Steps {
+            read: |block: &mut LineBatch| {
+                control.check()?;
+                match ahead.next() {
+                    Some(next) => *block = next,
+                    None => return Ok(blocks.read(block)?),
+                }
+                Ok(true)
+            },
+            begin: |(): &mut (), _: &LineBatch| (),
+            work: |(): &mut (), block: &LineBatch, ()| {
+                stretches.make(block.offset, |builder, gather| match &layout {
+                    Some(layout) => TabReader::new(layout, builder).read(block, gather),
+                    None => ForumReader::new(stretches.table, builder).read(block, gather),
+                })
+            },
+            take: |done| self.take(done, stats),
         };
-        let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
-        let work = move |block: &LineBatch, gather: Gather<'_>| {
-            let rejects = RejectedRows::new(source, rejects, block.offset);
-            let mut reader = ForumReader::new(table, schema.arrow().clone(), source, rejects);
-            reader.read(block, gather)?;
-            Ok((reader.stats, reader.rejects))
-        };
-        self.all(first, blocks, threads, &work, stats)
+        relay(if several { threads } else { 1 }, || (), steps)?
     }
 
     /// Where a row ends follows from all before it, so one thread reads them.
-    fn csv(
-        &mut self,
-        input: Box<dyn Read + Send>,
-        table: &Table,
-        stats: &mut TableStats,
-    ) -> Result<()> {
-        let mut blocks = Blocks::of(input);
-        let (source, path) = (self.source, self.rejects.path);
-        let none = || RejectedRows::new(source, path, 0);
-        let mut reader = CsvReader::new(table, self.schema.arrow().clone(), source, none());
-        let mut spare = LineBatch::default();
-        loop {
+    fn csv(&mut self, input: Box<dyn Read + Send>, stats: &mut TableStats) -> Result<()> {
+        let mut blocks = blocks_of(input);
+        let mut reader = CsvReader::new(self.table);
+        let (stretches, mut block, mut more) = (self.stretches(), LineBatch::default(), true);
+        while more {
             self.control.check()?;
-            let block = blocks.read(spare)?;
-            let made = self.gather(&mut |gather| reader.read(block.as_ref(), gather))?;
-            let counts =
-                TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() };
-            let counts = std::mem::replace(&mut reader.stats, counts);
-            if !counts.missing_columns.is_empty() || !counts.unknown_columns.is_empty() {
-                stats.add_header(&counts);
-            }
-            let rejects = std::mem::replace(&mut reader.rejects, none());
-            self.take(Done { made, stats: counts, rejects }, stats)?;
-            match block {
-                Some(block) => spare = block,
-                None => return Ok(()),
-            }
+            more = blocks.read(&mut block)?;
+            let done = stretches
+                .make(0, |builder, gather| reader.read(more.then_some(&block), builder, gather))?;
+            self.take(done, stats)?;
         }
+        Ok(())
     }
 
-    fn structure(
-        &mut self,
-        mut input: Box<dyn Read + Send>,
-        table: &Table,
-        stats: &mut TableStats,
-    ) -> Result<()> {
-        let (schema, source, rejects) = (self.schema.clone(), self.source, self.rejects.path);
-        let mut counts =
-            TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() };
-        let mut rejects = RejectedRows::new(source, rejects, 0);
-        let made = self.gather(&mut |gather| {
-            let mut builder = TableBuilder::new(table, schema.arrow().clone(), source);
-            structure::read(&mut input, table, &mut builder, &mut counts, &mut rejects)?;
-            builder.finish()?.try_for_each(gather)
-        })?;
-        self.take(Done { made, stats: counts, rejects }, stats)
+    fn structure(&mut self, mut input: Box<dyn Read + Send>, stats: &mut TableStats) -> Result<()> {
+        let read =
+            |builder: &mut _, _: Gather<'_>| structure::read(&mut input, self.table, builder);
+        let done = self.stretches().make(0, read)?;
+        self.take(done, stats)
     }
 
-    /// Reads all blocks; several threads, where there is more than one.
-    fn all(
-        &mut self,
-        first: LineBatch,
-        mut blocks: Blocks,
-        threads: usize,
-        work: &(impl Fn(&LineBatch, Gather<'_>) -> Result<(TableStats, RejectedRows)> + Sync),
-        stats: &mut TableStats,
-    ) -> Result<()> {
-        let (schema, control, format) = (self.schema.clone(), self.control, self.format());
-        let whole = |block: &LineBatch| -> Result<Done> {
-            let mut counted = None;
-            let made = gather(format, &schema, &mut |gather| {
-                counted = Some(work(block, gather)?);
-                Ok(())
-            })?;
-            let (stats, rejects) = counted.ok_or_else(|| Error::internal("nothing was read"))?;
-            Ok(Done { made, stats, rejects })
-        };
-        let second = if threads > 1 { blocks.read(LineBatch::default())? } else { None };
-        let Some(second) = second else {
-            let mut next = Some(first);
-            while let Some(block) = next {
-                control.check()?;
-                self.take(whole(&block)?, stats)?;
-                next = blocks.read(block)?;
-            }
-            return Ok(());
-        };
-        let ahead = [first, second].into_iter();
-        in_order(ahead, blocks, threads, control, &whole, &mut |done| self.take(done, stats))
-    }
-
-    fn format(&self) -> Option<Format> {
-        match &self.target {
+    fn stretches(&self) -> Stretches<'r> {
+        let format = match &self.target {
             Target::Output(output) => Some(output.format),
             Target::Batches(_) => None,
-        }
-    }
-
-    fn gather(&self, work: &mut dyn FnMut(Gather<'_>) -> Result<()>) -> Result<Made> {
-        gather(self.format(), &self.schema, work)
+        };
+        let (table, schema, source) = (self.table, self.schema.clone(), self.source);
+        Stretches { table, schema, source, rejects: self.rejects.path, format }
     }
 
     /// Takes a stretch, in its turn.
@@ -346,103 +271,56 @@ impl Run<'_, '_> {
     }
 }
 
-/// Encodes what `work` gathers, or keeps it as it is.
-fn gather(
+/// What all stretches of a file are made with.
+struct Stretches<'r> {
+    table: &'r Table,
+    schema: Arc<Schema>,
+    source: &'r SourceInfo,
+    rejects: Option<&'r Path>,
+    format: Option<Format>,
+}
+
+impl<'r> Stretches<'r> {
+    /// Makes the stretch that begins at that byte of the rows that `read` builds.
+    fn make(
+        &self,
+        offset: u64,
+        read: impl FnOnce(&mut TableBuilder<'r>, Gather<'_>) -> Result<()>,
+    ) -> Result<Done> {
+        let rejects = RejectedRows::new(self.source, self.rejects, offset);
+        let schema = self.schema.arrow().clone();
+        let mut builder = TableBuilder::new(self.table, schema, self.source, rejects);
+        let (made, ()) = gather(self.format, &self.schema, |gather| {
+            read(&mut builder, gather)?;
+            builder.finish(gather)
+        })?;
+        let TableBuilder { stats, rejects, .. } = builder;
+        Ok(Done { made, stats, rejects })
+    }
+}
+
+/// Encodes what `work` gathers, or keeps it as it is; beside it, what `work` returns.
+fn gather<T>(
     format: Option<Format>,
     schema: &Arc<Schema>,
-    work: &mut dyn FnMut(Gather<'_>) -> Result<()>,
-) -> Result<Made> {
+    work: impl FnOnce(Gather<'_>) -> Result<T>,
+) -> Result<(Made, T)> {
     let mut made = Made::default();
-    match format {
+    let worked = match format {
         Some(format) => {
             let mut encoder = StretchEncoder::new(Vec::new(), format, schema)?;
-            work(&mut |batch| {
+            let worked = work(&mut |batch| {
                 made.rows += batch.num_rows() as u64;
                 encoder.write(&batch)
             })?;
             made.encoded = encoder.finish()?;
+            worked
         }
         None => work(&mut |batch| {
             made.rows += batch.num_rows() as u64;
             made.batches.push(batch);
             Ok(())
         })?,
-    }
-    Ok(made)
-}
-
-/// Reads blocks in one thread, works on them in `threads`, and takes what comes of them in order.
-fn in_order(
-    ahead: impl Iterator<Item = LineBatch> + Send,
-    mut blocks: Blocks,
-    threads: usize,
-    control: &Control,
-    work: &(impl Fn(&LineBatch) -> Result<Done> + Sync),
-    take: &mut dyn FnMut(Done) -> Result<()>,
-) -> Result<()> {
-    // A place for each block that is worked on, and for one before and one after: no more are held.
-    let places = threads + 2;
-    let (free, places_free) = bounded::<()>(places);
-    let (to_workers, tasks) = bounded::<(u64, LineBatch)>(places);
-    let (to_writer, done) = bounded::<(u64, Result<Done>)>(places);
-    let (to_reader, spare) = bounded::<LineBatch>(places);
-    for _ in 0..places {
-        // There is room for all of them.
-        let _ = free.send(());
-    }
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(move || -> Result<()> {
-            let mut ahead = ahead;
-            for number in 0.. {
-                if places_free.recv().is_err() {
-                    break;
-                }
-                control.check()?;
-                let block = match ahead.next() {
-                    Some(block) => Some(block),
-                    None => blocks.read(spare.try_recv().unwrap_or_default())?,
-                };
-                let Some(block) = block else {
-                    break;
-                };
-                if to_workers.send((number, block)).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        for _ in 0..threads {
-            let (tasks, to_writer) = (tasks.clone(), to_writer.clone());
-            let to_reader = to_reader.clone();
-            scope.spawn(move || {
-                for (number, block) in tasks {
-                    let done = work(&block);
-                    let _ = to_reader.try_send(block);
-                    if to_writer.send((number, done)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop((tasks, to_writer, to_reader));
-        let mut waiting = BTreeMap::new();
-        let mut next = 0;
-        let mut result = Ok(());
-        'all: for (number, outcome) in &done {
-            waiting.insert(number, outcome);
-            while let Some(outcome) = waiting.remove(&next) {
-                result = outcome.and_then(&mut *take);
-                if result.is_err() {
-                    break 'all;
-                }
-                next += 1;
-                // The reader may have ended.
-                let _ = free.try_send(());
-            }
-        }
-        // Whoever waits for one of these ends.
-        drop((done, free));
-        let read = reader.join().unwrap_or_else(|_| Err(Error::internal("a reader panicked")));
-        result.and(read)
-    })
+    };
+    Ok((made, worked))
 }

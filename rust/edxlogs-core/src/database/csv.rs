@@ -5,19 +5,13 @@
 
 use std::borrow::Cow;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-
-use crate::database::builder::TableBuilder;
+use crate::database::builder::{TableBuilder, without_nul};
 use crate::database::layout::{Layout, Target};
-use crate::database::tab::{push_text, without_nul};
-use crate::database::{MAX_ROW_BYTES, Table};
+use crate::database::{Gather, MAX_ROW_BYTES, Table};
 use crate::error::Result;
-use crate::frame::counts::{Reason, TableStats};
-use crate::frame::source::SourceInfo;
+use crate::frame::counts::Reason;
 use crate::frame::types::Value;
 use crate::input::lines::LineBatch;
-use crate::part::spool::RejectedRows;
 
 /// The fields of one row, their quotes undone.
 #[derive(Debug, Default)]
@@ -82,54 +76,42 @@ fn split(text: &[u8], fields: &mut Fields) -> Option<usize> {
 pub struct CsvReader<'t> {
     table: &'t Table,
     layout: Option<Layout<'t>>,
-    builder: TableBuilder<'t>,
     fields: Fields,
     /// The beginning of a row that goes on in the next block.
     rest: Vec<u8>,
     line: u64,
     offset: u64,
     row: u64,
-    /// What became of the rows.
-    pub stats: TableStats,
-    /// Those that were rejected.
-    pub rejects: RejectedRows,
 }
 
 impl<'t> CsvReader<'t> {
     /// A reader of a file from its beginning.
-    pub fn new(
-        table: &'t Table,
-        schema: SchemaRef,
-        source: &SourceInfo,
-        rejects: RejectedRows,
-    ) -> Self {
+    pub fn new(table: &'t Table) -> Self {
         Self {
             table,
             layout: None,
-            builder: TableBuilder::new(table, schema, source),
             fields: Fields::default(),
             rest: Vec::new(),
             line: 1,
             offset: 0,
             row: 0,
-            stats: TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() },
-            rejects,
         }
     }
 
-    /// Reads the next block, or what is left after the last, and hands on all whole rows.
+    /// Reads the next block, or what is left after the last, to its last whole row.
     ///
     /// # Errors
     /// Those of `consume`; `Format` when the header names a column twice; `Internal`.
     pub fn read(
         &mut self,
         block: Option<&LineBatch>,
-        consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
+        builder: &mut TableBuilder<'_>,
+        consume: Gather<'_>,
     ) -> Result<()> {
         let mut text = std::mem::take(&mut self.rest);
         match block {
             Some(block) => {
-                self.stats.bytes_expanded += block.expanded_bytes();
+                builder.stats.bytes_expanded += block.expanded_bytes();
                 text.extend_from_slice(block.bytes());
             }
             // The last row may lack its end.
@@ -143,31 +125,26 @@ impl<'t> CsvReader<'t> {
                 break;
             };
             let row = &text[start..start + taken];
-            self.record(row, &fields)?;
-            for batch in self.builder.take_full() {
-                consume(batch)?;
-            }
+            self.record(row, &fields, builder)?;
+            builder.hand_on(consume)?;
             self.pass(row);
             start += taken;
         }
         self.fields = fields;
         text.drain(..start);
         if let Some(long) = block.and_then(|block| block.long.as_ref()) {
-            self.reject(&text, Reason::Quote);
-            self.reject(&long.head, Reason::TooLong);
+            self.reject(builder, &text, Reason::Quote);
+            self.reject(builder, &long.head, Reason::TooLong);
             self.pass(&text);
             text.clear();
             self.line += 1;
             self.offset += long.bytes();
         } else if block.is_none() || text.len() > MAX_ROW_BYTES {
-            self.reject(&text, Reason::Quote);
+            self.reject(builder, &text, Reason::Quote);
             self.pass(&text);
             text.clear();
         }
         self.rest = text;
-        for batch in self.builder.finish()? {
-            consume(batch)?;
-        }
         Ok(())
     }
 
@@ -177,59 +154,59 @@ impl<'t> CsvReader<'t> {
         self.offset += row.len() as u64;
     }
 
-    fn record(&mut self, row: &[u8], fields: &Fields) -> Result<()> {
+    fn record(
+        &mut self,
+        row: &[u8],
+        fields: &Fields,
+        builder: &mut TableBuilder<'_>,
+    ) -> Result<()> {
         let Some(layout) = &self.layout else {
             let names = fields.iter().map(|name| String::from_utf8_lossy(name).into_owned());
             let layout = Layout::of(self.table, &names.collect::<Vec<_>>())?;
-            self.stats.add_header(&layout.stats());
+            builder.stats.add(&layout.stats());
             self.layout = Some(layout);
             return Ok(());
         };
         if row.trim_ascii().is_empty() {
-            self.stats.blank += 1;
+            builder.stats.blank += 1;
             return Ok(());
         }
         self.row += 1;
         if fields.ends.len() != layout.fields.len() {
-            self.reject(row, Reason::Fields);
+            self.reject(builder, row, Reason::Fields);
             return Ok(());
         }
-        self.stats.rows += 1;
         for (field, target) in fields.iter().zip(&layout.fields) {
             let text = String::from_utf8_lossy(field);
-            self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+            builder.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
             match target {
                 Target::Column(column, _) if field == b"NULL" => {
-                    self.builder.push(*column, Value::Null);
+                    builder.push(*column, Value::Null);
                 }
-                Target::Column(column, column_type) => {
+                Target::Column(column, _) => {
                     if self.table.columns[*column].name == "course_id" {
-                        self.stats.note_course(&text, 1);
+                        builder.stats.note_course(&text, 1);
                     }
-                    let text = without_nul(text, &mut self.stats.nul);
-                    push_text(&mut self.builder, &mut self.stats, *column, *column_type, text);
+                    builder.push_text(*column, text);
                 }
                 Target::Extra(name) => {
-                    let text = without_nul(text, &mut self.stats.nul);
-                    self.builder.push_extra(name, &text);
+                    let text = without_nul(text, &mut builder.stats.nul);
+                    builder.push_extra(name, &text);
                 }
             }
         }
         for &column in &layout.missing {
-            self.builder.push(column, Value::Null);
+            builder.push(column, Value::Null);
         }
-        self.stats.rows_written += 1;
-        self.builder.end_row(self.row)
+        builder.end_row(self.row)
     }
 
-    fn reject(&mut self, row: &[u8], reason: Reason) {
+    fn reject(&self, builder: &mut TableBuilder<'_>, row: &[u8], reason: Reason) {
         if row.is_empty() {
             return;
         }
-        self.stats.rows += 1;
-        self.stats.rejected[reason as usize] += 1;
         let row = row.strip_suffix(b"\n").unwrap_or(row);
-        self.rejects.push(row, self.line, self.offset, reason);
+        builder.reject(row, self.line, self.offset, reason);
     }
 }
 

@@ -4,75 +4,46 @@
 
 use std::borrow::Cow;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-
-use crate::database::Table;
 use crate::database::builder::TableBuilder;
-use crate::database::tab::{push_text, without_nul};
+use crate::database::{Gather, Table};
 use crate::error::Result;
-use crate::frame::counts::{Reason, TableStats};
-use crate::frame::source::SourceInfo;
+use crate::frame::counts::Reason;
 use crate::frame::types::{ColumnType, Value};
 use crate::input::lines::LineBatch;
 use crate::json::node::Node;
-use crate::part::spool::RejectedRows;
 
 /// Reads the posts of one block.
-pub struct ForumReader<'t> {
+pub struct ForumReader<'t, 'b> {
     table: &'t Table,
-    builder: TableBuilder<'t>,
-    /// What became of the posts.
-    pub stats: TableStats,
-    /// Those that were rejected.
-    pub rejects: RejectedRows,
+    builder: &'t mut TableBuilder<'b>,
 }
 
-impl<'t> ForumReader<'t> {
+impl<'t, 'b> ForumReader<'t, 'b> {
     /// A reader of posts.
-    pub fn new(
-        table: &'t Table,
-        schema: SchemaRef,
-        source: &SourceInfo,
-        rejects: RejectedRows,
-    ) -> Self {
-        Self {
-            table,
-            builder: TableBuilder::new(table, schema, source),
-            stats: TableStats { misfits: vec![0; table.columns.len()], ..TableStats::default() },
-            rejects,
-        }
+    pub fn new(table: &'t Table, builder: &'t mut TableBuilder<'b>) -> Self {
+        Self { table, builder }
     }
 
-    /// Reads a block, and hands on all its rows.
+    /// Reads a block.
     ///
     /// # Errors
     /// Those of `consume`; `Internal`.
-    pub fn read(
-        &mut self,
-        block: &LineBatch,
-        consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<()> {
-        self.stats.bytes_expanded += block.expanded_bytes();
+    pub fn read(mut self, block: &LineBatch, consume: Gather<'_>) -> Result<()> {
+        self.builder.stats.bytes_expanded += block.expanded_bytes();
         let (mut line, mut offset) = (block.line, block.offset);
         for bytes in block.bytes().split_inclusive(|&byte| byte == b'\n') {
             let post = bytes.trim_ascii();
             if post.is_empty() {
-                self.stats.blank += 1;
+                self.builder.stats.blank += 1;
             } else {
                 self.line(bytes.strip_suffix(b"\n").unwrap_or(bytes), line, offset)?;
-                for batch in self.builder.take_full() {
-                    consume(batch)?;
-                }
+                self.builder.hand_on(consume)?;
             }
             line += 1;
             offset += bytes.len() as u64;
         }
         if let Some(long) = &block.long {
-            self.reject(&long.head, block.line, block.offset, Reason::TooLong);
-        }
-        for batch in self.builder.finish()? {
-            consume(batch)?;
+            self.builder.reject(&long.head, block.line, block.offset, Reason::TooLong);
         }
         Ok(())
     }
@@ -81,27 +52,19 @@ impl<'t> ForumReader<'t> {
         let text = String::from_utf8_lossy(bytes);
         match Node::parse(&text).map(Node::plain) {
             Ok(Node::Object(members)) => {
-                self.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
-                self.stats.rows += 1;
+                self.builder.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
                 self.post(members);
-                self.stats.rows_written += 1;
                 self.builder.end_row(line)
             }
             Ok(_) => {
-                self.reject(bytes, line, offset, Reason::NotAnObject);
+                self.builder.reject(bytes, line, offset, Reason::NotAnObject);
                 Ok(())
             }
             Err(_) => {
-                self.reject(bytes, line, offset, Reason::BadJson);
+                self.builder.reject(bytes, line, offset, Reason::BadJson);
                 Ok(())
             }
         }
-    }
-
-    fn reject(&mut self, bytes: &[u8], line: u64, offset: u64, reason: Reason) {
-        self.stats.rows += 1;
-        self.stats.rejected[reason as usize] += 1;
-        self.rejects.push(bytes, line, offset, reason);
     }
 
     fn post(&mut self, members: Vec<(Cow<'_, str>, Node<'_>)>) {
@@ -119,7 +82,7 @@ impl<'t> ForumReader<'t> {
             };
             if let ("course_id", Some(course)) = (field.name.as_str(), value.and_then(Node::as_str))
             {
-                self.stats.note_course(course, 1);
+                self.builder.stats.note_course(course, 1);
             }
             self.set(column, field.column_type, value);
         }
@@ -147,8 +110,7 @@ impl<'t> ForumReader<'t> {
             }
             (Some(value), _) => Cow::Owned(value.to_json()),
         };
-        let text = without_nul(text, &mut self.stats.nul);
-        push_text(&mut self.builder, &mut self.stats, column, column_type, text);
+        self.builder.push_text(column, text);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The tables of a database package: bytes of a file to typed columns.
 //!
 //! One stream in one direction: the text is cut into stretches of whole rows, [`tab`] and
-//! its neighbours read a stretch in their dialect, [`builder`] gathers typed columns, and [`convert`] joins the stages: several threads each take a
-//! stretch all the way, and what they make is put together in order.
+//! its neighbours read a stretch in their dialect, [`builder`] gathers typed columns, and [`convert`]
+//! joins the stages: several threads each take a stretch all the way, and what they make is put
+//! together in order.
 //!
 //! Columns are found by the header, never by their place. A value that does not fit the type of
 //! its column is null there and kept as text in the column `misfits`; a column that the table does
@@ -20,6 +21,9 @@ pub mod tab;
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+
+use crate::error::Result;
 use crate::frame::types::{Column, ColumnType, Hint, Role, Schema};
 
 /// Bytes of a stretch, about; what one thread holds at a time.
@@ -27,6 +31,9 @@ pub const STRETCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Longest row that is read, in bytes. The exporter leaves out values above 4 MiB.
 pub const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
+
+/// Takes batches.
+pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
 
 /// How the text of a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

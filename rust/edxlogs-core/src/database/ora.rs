@@ -13,12 +13,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 
-use crate::database::Table;
 use crate::database::builder::TableBuilder;
+use crate::database::{Gather, Table};
 use crate::error::Result;
 use crate::frame::source::SourceInfo;
 use crate::frame::types::Value;
 use crate::json::node::Node;
+use crate::part::spool::RejectedRows;
 use crate::time::push_iso;
 
 /// Rows of the tables of one course, by the names of the tables.
@@ -85,20 +86,15 @@ impl OraJoin {
     ///
     /// # Errors
     /// Those of `consume`.
-    pub fn join(
-        &self,
-        table: &Table,
-        source: &SourceInfo,
-        consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<u64> {
+    pub fn join(&self, table: &Table, source: &SourceInfo, consume: Gather<'_>) -> Result<u64> {
         let items = self.by_int("submissions_studentitem", "id");
         let scores = self.by_int("submissions_score", "submission_id");
         let workflows = self.by_uuid("workflow_assessmentworkflow", "submission_uuid");
         let feedback = self.by_uuid("assessment_assessmentfeedback", "submission_uuid");
         let users = self.by_uuid("student_anonymoususerid", "anonymous_user_id");
         let assessments = self.assessments(&users);
-        let mut builder = TableBuilder::new(table, table.schema().arrow().clone(), source);
-        let mut count = 0;
+        let none = RejectedRows::new(source, None, 0);
+        let mut builder = TableBuilder::new(table, table.schema().arrow().clone(), source, none);
         for row in self.rows("submissions_submission") {
             let uuid = row.text("uuid").map(bare).unwrap_or_default();
             let item = row.int("student_item_id").and_then(|id| items.get(&id));
@@ -134,12 +130,11 @@ impl OraJoin {
                 };
                 builder.push(at, value);
             }
-            count += 1;
-            builder.end_row(count)?;
-            builder.take_full().try_for_each(&mut *consume)?;
+            builder.end_row(builder.stats.rows + 1)?;
+            builder.hand_on(consume)?;
         }
-        builder.finish()?.try_for_each(consume)?;
-        Ok(count)
+        builder.finish(consume)?;
+        Ok(builder.stats.rows_written)
     }
 
     /// Assessments by submission, each with its type, in their order.

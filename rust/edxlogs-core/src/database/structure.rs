@@ -11,12 +11,10 @@ use std::io::Read;
 
 use crate::database::Table;
 use crate::database::builder::TableBuilder;
-use crate::database::tab::{push_text, without_nul};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::counts::{Reason, TableStats};
+use crate::frame::counts::Reason;
 use crate::frame::types::Value;
 use crate::json::node::Node;
-use crate::part::spool::RejectedRows;
 
 /// Largest document that is read, in bytes. It is held whole: parents may follow their children.
 pub const MAX_DOCUMENT_BYTES: u64 = 128 * 1024 * 1024;
@@ -37,16 +35,10 @@ struct Block<'a> {
 ///
 /// # Errors
 /// Those of reading; `Format` when it is too long, no UTF-8, or no JSON object.
-pub fn read(
-    input: &mut dyn Read,
-    table: &Table,
-    builder: &mut TableBuilder<'_>,
-    stats: &mut TableStats,
-    rejects: &mut RejectedRows,
-) -> Result<()> {
+pub fn read(input: &mut dyn Read, table: &Table, builder: &mut TableBuilder<'_>) -> Result<()> {
     let mut bytes = Vec::new();
     input.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes)?;
-    stats.bytes_expanded = bytes.len() as u64;
+    builder.stats.bytes_expanded = bytes.len() as u64;
     let no_structure = |why: &str| {
         let why = format!("{why}; it is no structure of a course");
         Error::new(ErrorKind::Format(why))
@@ -58,22 +50,20 @@ pub fn read(
         return Ok(());
     }
     let text = String::from_utf8_lossy(&bytes);
-    stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
+    builder.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
     let Ok(Node::Object(members)) = Node::parse(&text) else {
         return Err(no_structure("it is no JSON object"));
     };
     let mut blocks = Vec::with_capacity(members.len());
     for (at, (key, node)) in members.iter().enumerate() {
-        stats.rows += 1;
         if !matches!(node, Node::Object(_)) {
-            stats.rejected[Reason::NotAnObject as usize] += 1;
             let row = node.to_json();
-            rejects.push(row.as_bytes(), at as u64 + 1, 0, Reason::NotAnObject);
+            builder.reject(row.as_bytes(), at as u64 + 1, 0, Reason::NotAnObject);
             continue;
         }
         let category = node.get("category").and_then(Node::as_str);
         if let Some(course) = course_of(key) {
-            stats.note_course(&course, 1);
+            builder.stats.note_course(&course, 1);
         }
         blocks.push((at, Block { key, node, category, parent: None }));
     }
@@ -81,8 +71,7 @@ pub fn read(
     let mut blocks: Vec<Block<'_>> = blocks.into_iter().map(|(_, block)| block).collect();
     find_parents(&mut blocks);
     for (at, place) in places.iter().enumerate() {
-        push_block(&blocks, at, table, builder, stats);
-        stats.rows_written += 1;
+        push_block(&blocks, at, table, builder);
         builder.end_row(*place as u64 + 1)?;
     }
     Ok(())
@@ -119,13 +108,7 @@ fn path_to(blocks: &[Block<'_>], at: usize) -> Vec<usize> {
     path
 }
 
-fn push_block(
-    blocks: &[Block<'_>],
-    at: usize,
-    table: &Table,
-    builder: &mut TableBuilder<'_>,
-    stats: &mut TableStats,
-) {
+fn push_block(blocks: &[Block<'_>], at: usize, table: &Table, builder: &mut TableBuilder<'_>) {
     let block = &blocks[at];
     let path = path_to(blocks, at);
     let is_in_course = blocks[path[0]].category == Some("course");
@@ -156,10 +139,7 @@ fn push_block(
         };
         match text {
             None => builder.push(column, Value::Null),
-            Some(text) => {
-                let text = without_nul(text, &mut stats.nul);
-                push_text(builder, stats, column, field.column_type, text);
-            }
+            Some(text) => builder.push_text(column, text),
         }
     }
     if let Node::Object(members) = block.node {

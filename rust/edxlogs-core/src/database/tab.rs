@@ -11,20 +11,16 @@
 
 use std::borrow::Cow;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-
 use self::escapes::{
     are_literals, is_null, literal, unescape_literal, unescape_module, unescape_tab,
 };
 use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
-use crate::database::builder::TableBuilder;
+use crate::database::builder::{TableBuilder, without_nul};
 use crate::database::layout::{Layout, Taken, Target};
-use crate::database::{Derived, Dialect, Table};
+use crate::database::{Derived, Dialect, Gather, Table};
 use crate::error::Result;
 use crate::frame::builder::{ColumnBuilder, Push};
 use crate::frame::counts::{Reason, TableStats};
-use crate::frame::source::SourceInfo;
 use crate::frame::types::{ColumnType, Value};
 use crate::frame::value::{self, NoValue};
 use crate::input::lines::LineBatch;
@@ -32,7 +28,6 @@ use crate::json::plain::is_container;
 use crate::json::quotes::Quotes;
 use crate::json::scanner::{Kind, Span};
 use crate::json::text::decode;
-use crate::part::spool::RejectedRows;
 
 mod escapes;
 mod split;
@@ -52,72 +47,49 @@ pub fn layout<'t>(table: &'t Table, first: &[u8]) -> Result<Layout<'t>> {
 }
 
 /// Reads the rows of one block, a column after the other.
-pub struct TabReader<'t> {
+pub struct TabReader<'t, 'b> {
     layout: &'t Layout<'t>,
-    builder: TableBuilder<'t>,
+    builder: &'t mut TableBuilder<'b>,
     misfits: Misfits,
-    /// What became of the rows.
-    pub stats: TableStats,
-    /// Those that were rejected.
-    pub rejects: RejectedRows,
 }
 
-impl<'t> TabReader<'t> {
+impl<'t, 'b> TabReader<'t, 'b> {
     /// A reader of rows of that layout.
-    pub fn new(
-        layout: &'t Layout<'t>,
-        schema: SchemaRef,
-        source: &SourceInfo,
-        rejects: RejectedRows,
-    ) -> Self {
-        Self {
-            layout,
-            builder: TableBuilder::new(layout.table, schema, source),
-            misfits: Misfits { counts: vec![0; layout.table.columns.len()], ..Misfits::default() },
-            stats: TableStats::default(),
-            rejects,
-        }
+    pub fn new(layout: &'t Layout<'t>, builder: &'t mut TableBuilder<'b>) -> Self {
+        let misfits = Misfits { counts: vec![0; layout.table.columns.len()], ..Misfits::default() };
+        Self { layout, builder, misfits }
     }
 
-    /// Reads a block, and hands on all its rows.
+    /// Reads a block.
     ///
     /// # Errors
     /// Those of `consume`; `Internal`.
-    pub fn read(
-        &mut self,
-        block: &LineBatch,
-        consume: &mut dyn FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<()> {
+    pub fn read(mut self, block: &LineBatch, consume: Gather<'_>) -> Result<()> {
         let skipped = if block.line == 1 { self.layout.header_bytes } else { 0 };
         let bytes = &block.bytes()[skipped..];
         let first_line = block.line + u64::from(skipped > 0);
-        self.stats.bytes_expanded += block.expanded_bytes();
+        self.builder.stats.bytes_expanded += block.expanded_bytes();
         let mut texts = Texts::new(self.layout);
         let width = self.layout.fields.len();
         let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
         let mut rows = Rows::default();
         while splitter.next(&mut rows, self.builder.room().min(CHUNK_ROWS), |odd| match odd {
-            OddRow::Blank => self.stats.blank += 1,
+            OddRow::Blank => self.builder.stats.blank += 1,
             OddRow::Fields(start, end, line) => {
                 let place = block.offset + (skipped + start) as u64;
-                self.reject(&bytes[start..end], first_line + line, place, Reason::Fields);
+                self.builder.reject(&bytes[start..end], first_line + line, place, Reason::Fields);
             }
         }) {
             texts.bytes(rows.bytes);
             self.rows(&rows, first_line, &mut texts)?;
-            for batch in self.builder.take_full() {
-                consume(batch)?;
-            }
+            self.builder.hand_on(consume)?;
         }
-        self.stats.utf8 += texts.odd.utf8;
-        self.stats.nul += texts.odd.nul;
-        self.stats.zero_dates += self.misfits.zero_dates;
-        self.stats.misfits.clone_from(&self.misfits.counts);
+        self.builder.stats.utf8 += texts.odd.utf8;
+        self.builder.stats.nul += texts.odd.nul;
+        self.builder.stats.zero_dates += self.misfits.zero_dates;
+        self.builder.stats.misfits.clone_from(&self.misfits.counts);
         if let Some(long) = &block.long {
-            self.reject(&long.head, block.line, block.offset, Reason::TooLong);
-        }
-        for batch in self.builder.finish()? {
-            consume(batch)?;
+            self.builder.reject(&long.head, block.line, block.offset, Reason::TooLong);
         }
         Ok(())
     }
@@ -138,8 +110,6 @@ impl<'t> TabReader<'t> {
             }
         }
         self.keep_aside(rows, texts);
-        self.stats.rows += rows.len() as u64;
-        self.stats.rows_written += rows.len() as u64;
         // The header is a line, but no row.
         self.builder.end_rows(rows.lines.iter().map(|line| first_line + line - 1))
     }
@@ -153,17 +123,19 @@ impl<'t> TabReader<'t> {
         texts: &mut Texts<'_>,
     ) {
         use ColumnType::{Bool, Date, Float64, Int64, Json, Text, Timestamp};
-        let course = (self.layout.course == Some(column)).then_some(&mut self.stats);
-        let values = Values { fields, column, texts, misfits: &mut self.misfits, course };
+        let is_course = self.layout.course == Some(column);
+        let values = Values { fields, column, texts, misfits: &mut self.misfits, is_course };
         // Each type has a loop of its own, made for it.
-        self.builder.push_rows(column, |builder| match builder {
-            ColumnBuilder::Text(builder) if column_type == Json => values.push(Json, builder),
-            ColumnBuilder::Text(builder) => values.push(Text, builder),
-            ColumnBuilder::Int64(builder) => values.push(Int64, builder),
-            ColumnBuilder::Float64(builder) => values.push(Float64, builder),
-            ColumnBuilder::Bool(builder) => values.push(Bool, builder),
-            ColumnBuilder::Timestamp(builder) => values.push(Timestamp, builder),
-            ColumnBuilder::Date(builder) => values.push(Date, builder),
+        self.builder.push_rows(column, |builder, stats| match builder {
+            ColumnBuilder::Text(builder) if column_type == Json => {
+                values.push(Json, builder, stats)
+            }
+            ColumnBuilder::Text(builder) => values.push(Text, builder, stats),
+            ColumnBuilder::Int64(builder) => values.push(Int64, builder, stats),
+            ColumnBuilder::Float64(builder) => values.push(Float64, builder, stats),
+            ColumnBuilder::Bool(builder) => values.push(Bool, builder, stats),
+            ColumnBuilder::Timestamp(builder) => values.push(Timestamp, builder, stats),
+            ColumnBuilder::Date(builder) => values.push(Date, builder, stats),
         });
     }
 
@@ -215,12 +187,6 @@ impl<'t> TabReader<'t> {
             self.builder.end_aside(row);
         }
     }
-
-    fn reject(&mut self, row: &[u8], line: u64, byte: u64, reason: Reason) {
-        self.stats.rows += 1;
-        self.stats.rejected[reason as usize] += 1;
-        self.rejects.push(row, line, byte, reason);
-    }
 }
 
 /// The values of a column.
@@ -229,18 +195,22 @@ struct Values<'v, 'b, F> {
     column: usize,
     texts: &'v mut Texts<'b>,
     misfits: &'v mut Misfits,
-    /// Counts the values, which are course ids.
-    course: Option<&'v mut TableStats>,
+    is_course: bool,
 }
 
 impl<F: Iterator<Item = Field>> Values<'_, '_, F> {
     /// Adds all of them; about how many bytes they took.
     #[inline(always)]
-    fn push(mut self, column_type: ColumnType, builder: &mut impl Push) -> usize {
+    fn push(
+        self,
+        column_type: ColumnType,
+        builder: &mut impl Push,
+        stats: &mut TableStats,
+    ) -> usize {
         let mut bytes = 0;
         for (row, field) in self.fields.enumerate() {
             let text = self.texts.of(field);
-            if let Some(stats) = &mut self.course
+            if self.is_course
                 && let Some(course) = &text
             {
                 stats.note_course(course, 1);
@@ -396,38 +366,4 @@ fn written(json: &str, span: Span, column_type: ColumnType) -> Option<Cow<'_, st
         Kind::String => Some(Cow::Borrowed(&json[span.start - 1..=span.end])),
         _ => Some(Cow::Borrowed(&json[span.start..span.end])),
     }
-}
-
-/// Sets a column to what a text is, and keeps aside what does not fit.
-pub fn push_text(
-    builder: &mut TableBuilder<'_>,
-    stats: &mut TableStats,
-    column: usize,
-    column_type: ColumnType,
-    text: Cow<'_, str>,
-) {
-    if column_type == ColumnType::Text {
-        builder.push(column, Value::Text(text));
-        return;
-    }
-    match value::parse(&text, column_type) {
-        Ok(value) => builder.push(column, value),
-        Err(NoValue::Misfit) => {
-            stats.misfits[column] += 1;
-            builder.push_misfit(column, &text);
-        }
-        Err(NoValue::ZeroDate) => {
-            stats.zero_dates += 1;
-            builder.push(column, Value::Null);
-        }
-    }
-}
-
-/// A text without its NUL characters, which are counted.
-pub fn without_nul<'a>(text: Cow<'a, str>, nul: &mut u64) -> Cow<'a, str> {
-    if memchr::memchr(b'\0', text.as_bytes()).is_none() {
-        return text;
-    }
-    *nul += text.matches('\0').count() as u64;
-    Cow::Owned(text.replace('\0', ""))
 }

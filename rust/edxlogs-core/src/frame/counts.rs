@@ -258,16 +258,12 @@ impl TableStats {
         self.zero_dates += after.zero_dates;
         self.utf8 += after.utf8;
         self.nul += after.nul;
+        self.literals |= after.literals;
+        self.unknown_columns.extend_from_slice(&after.unknown_columns);
+        self.missing_columns.extend_from_slice(&after.missing_columns);
         for (course, rows) in &after.courses {
             self.note_course(course, *rows);
         }
-    }
-
-    /// Takes what a header says.
-    pub fn add_header(&mut self, header: &Self) {
-        self.unknown_columns.clone_from(&header.unknown_columns);
-        self.missing_columns.clone_from(&header.missing_columns);
-        self.literals = header.literals;
     }
 
     /// Counts rows of a course.

@@ -3,5 +3,6 @@
 pub mod deflate;
 pub mod inflate;
 pub mod lines;
+pub mod relay;
 mod tar;
 pub mod unwrap;

@@ -1,9 +1,8 @@
 //! Runs the stages over one source, in one thread or in several. What comes out is the same.
 
-use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_select::concat::concat_batches;
 
@@ -12,6 +11,7 @@ use crate::frame::counts::Stats;
 use crate::frame::rejects::{COMMENT, Rejects};
 use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LineReader};
+use crate::input::relay::{Steps, relay};
 use crate::input::unwrap::{Members, read_error, unwrap};
 use crate::query::Query;
 use crate::query::columns::Beside;
@@ -21,9 +21,6 @@ use crate::scan::{Asked, Control, Rows, Sink};
 
 #[cfg(test)]
 mod tests;
-
-/// Batches that may be begun before the oldest is delivered, for each thread.
-const BATCHES_AHEAD: usize = 2;
 
 /// Scans a source to its end: `input` as it was read (decrypted), into `sink`; a query alone asks
 /// for what it keeps. Of a tar, those files
@@ -160,9 +157,7 @@ struct Scanned {
     rejects: Rejects,
 }
 
-/// Scans with several threads, of which the caller's is one. All run the same loop: read a batch,
-/// number it, scan it, deliver it. Three locks are taken in that order, each before the one before
-/// it is let go, so that batches pass them in the order of the source.
+/// Scans with several threads, of which the caller's is one.
 fn scan_threaded(
     text: &mut (dyn Read + Send),
     source: Arc<SourceInfo>,
@@ -172,185 +167,43 @@ fn scan_threaded(
     sink: &mut dyn Sink,
 ) -> (Stats, Result<()>) {
     let query = asked.query;
-    let relay = Relay {
-        query,
-        control,
-        reading: Mutex::new(Reading {
-            reader: LineReader::new(text, query.max_line_bytes),
-            batches: 0,
-            ended: None,
-        }),
-        next_line: Mutex::new(1),
-        slots: (0..BATCHES_AHEAD * threads).map(|_| Mutex::new(())).collect(),
-        scanned: Mutex::new(InOrder::default()),
-        sink: Mutex::new(Some(sink)),
-    };
-    let work = || relay.work(LineScanner::new(asked, Arc::clone(&source), false));
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where the system has no more of them, fewer do the same.
-            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
+    let mut reader = LineReader::new(text, query.max_line_bytes);
+    let mut next_line = 1;
+    let (mut stats, mut portion) = (Stats::default(), Portion::default());
+    let steps = Steps {
+        read: |batch: &mut LineBatch| {
+            control.check()?;
+            reader.read(batch).map_err(read_error)
+        },
+        begin: |scanner: &mut LineScanner<'_>, batch: &LineBatch| {
+            let first_line = next_line;
+            next_line += scanner.find_lines(batch);
+            first_line
+        },
+        work: |scanner: &mut LineScanner<'_>, batch: &LineBatch, first_line| {
+            scanner.scan(batch, first_line)?;
+            control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+            let (size, rejects) = (scanner.size(), scanner.take_rejects());
+            Ok(Scanned { gathered: scanner.take()?, size, rejects })
+        },
+        // In the same portions as one thread would.
+        take: |Scanned { gathered, size, rejects }| {
+            stats.add(&gathered.stats);
+            if !rejects.is_empty() {
+                sink.rejects(&rejects)?;
             }
-        }
-        work();
-    });
-    let InOrder { stats, portion, failed, .. } = unlocked(relay.scanned);
-    let read = unlocked(relay.reading).ended.unwrap_or(Ok(()));
-    // What went wrong behind the reader is why the reader stopped.
-    let result = match (failed, unlocked(relay.sink)) {
-        (Some(error), _) => Err(error),
-        (None, sink) => sink.map_or(Ok(()), |sink| portion.hand_on(query, sink)).and(read),
+            portion.size.add(size);
+            portion.rows.extend(gathered.rows);
+            if portion.size.is_full() {
+                std::mem::take(&mut portion).hand_on(query, sink)?;
+            }
+            Ok(())
+        },
     };
+    let scanner = || LineScanner::new(asked, Arc::clone(&source), false);
+    let ended = relay(threads, scanner, steps);
+    let result = ended.and_then(|read| portion.hand_on(query, sink).and(read));
     (stats, result)
-}
-
-/// What the threads of one scan share.
-struct Relay<'s, 't> {
-    query: &'s Query,
-    control: &'s Control,
-    reading: Mutex<Reading<'t>>,
-    /// The number of the first line that is not yet numbered.
-    next_line: Mutex<u64>,
-    /// A batch holds one from its reading to its delivery, so no thread runs far ahead of another.
-    slots: Vec<Mutex<()>>,
-    scanned: Mutex<InOrder>,
-    /// Gone once it has failed.
-    sink: Mutex<Option<&'s mut dyn Sink>>,
-}
-
-struct Reading<'t> {
-    reader: LineReader<&'t mut (dyn Read + Send)>,
-    /// Batches read so far.
-    batches: usize,
-    /// How the reading ended, once it has.
-    ended: Option<Result<()>>,
-}
-
-/// What was made of the batches, and how far it is in order.
-#[derive(Default)]
-struct InOrder {
-    /// By the number of the batch, what waits for an earlier one.
-    early: BTreeMap<usize, Scanned>,
-    next: usize,
-    portion: Portion,
-    stats: Stats,
-    failed: Option<Error>,
-}
-
-impl Relay<'_, '_> {
-    /// Takes part until the source ends or something fails.
-    fn work(&self, mut scanner: LineScanner<'_>) {
-        let mut batch = LineBatch::default();
-        loop {
-            match self.step(&mut scanner, &mut batch) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    // Whoever still finds a lock whole after a panic ends with the source.
-                    if let Ok(mut scanned) = lock(&self.scanned) {
-                        scanned.failed.get_or_insert(error);
-                    }
-                    if let Ok(mut reading) = lock(&self.reading) {
-                        reading.ended.get_or_insert(Ok(()));
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Brings one batch from the reader to the sink; whether there may be more.
-    fn step(&self, scanner: &mut LineScanner<'_>, batch: &mut LineBatch) -> Result<bool> {
-        let mut reading = lock(&self.reading)?;
-        if reading.ended.is_some() {
-            return Ok(false);
-        }
-        let number = reading.batches;
-        let _slot = lock(&self.slots[number % self.slots.len()])?;
-        let may = self.control.check();
-        match may.and_then(|()| reading.reader.read(batch).map_err(read_error)) {
-            Ok(true) => reading.batches += 1,
-            ended => {
-                reading.ended = Some(ended.map(|_| ()));
-                return Ok(false);
-            }
-        }
-        let mut next_line = lock(&self.next_line)?;
-        drop(reading);
-        let first_line = *next_line;
-        *next_line += scanner.find_lines(batch);
-        drop(next_line);
-
-        scanner.scan(batch, first_line)?;
-        self.control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
-        let (size, rejects) = (scanner.size(), scanner.take_rejects());
-        self.deliver(number, Scanned { gathered: scanner.take()?, size, rejects })?;
-        Ok(true)
-    }
-
-    /// Puts what was made of a batch in its place, and hands on what is in order by now, in the
-    /// same portions as one thread would.
-    fn deliver(&self, number: usize, scanned: Scanned) -> Result<()> {
-        let mut in_order = lock(&self.scanned)?;
-        in_order.early.insert(number, scanned);
-        while let Some(ready) = in_order.take() {
-            let mut sink = lock(&self.sink)?;
-            drop(in_order);
-            let taken = sink.as_deref_mut().map_or(Ok(()), |sink| ready.hand_on(self.query, sink));
-            if taken.is_err() {
-                *sink = None;
-                return taken;
-            }
-            drop(sink);
-            in_order = lock(&self.scanned)?;
-        }
-        Ok(())
-    }
-}
-
-/// Waits for a lock. One that a panic poisoned ends all threads of the scan.
-fn lock<T>(lock: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
-    lock.lock().map_err(|_| Error::internal("a thread of the scan panicked"))
-}
-
-/// What is ready for the sink.
-struct Ready {
-    rejects: Rejects,
-    portion: Portion,
-}
-
-impl Ready {
-    fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
-        if !self.rejects.is_empty() {
-            sink.rejects(&self.rejects)?;
-        }
-        self.portion.hand_on(query, sink)
-    }
-}
-
-impl InOrder {
-    /// The next that is ready, if anything is.
-    fn take(&mut self) -> Option<Ready> {
-        while let Some(Scanned { gathered, size, rejects }) = self.early.remove(&self.next) {
-            self.next += 1;
-            self.stats.add(&gathered.stats);
-            self.portion.size.add(size);
-            self.portion.rows.extend(gathered.rows);
-            let full = self.portion.size.is_full();
-            if full || !rejects.is_empty() {
-                let portion =
-                    if full { std::mem::take(&mut self.portion) } else { Portion::default() };
-                return Some(Ready { rejects, portion });
-            }
-        }
-        None
-    }
-}
-
-/// The content of a lock that no other thread waits for any more, or that outlives a panic.
-fn unlocked<T>(lock: Mutex<T>) -> T {
-    lock.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Default)]
