@@ -16,13 +16,7 @@ use crate::source::duplicate;
 /// Makes a part of a dataset of what a scan keeps; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct SplitWriter {
-    inner: Once<split::SplitWriter>,
-}
-
-impl SplitWriter {
-    pub fn with<R>(&self, f: impl FnOnce(&mut split::SplitWriter) -> R) -> PyResult<R> {
-        self.inner.with(f)
-    }
+    pub inner: Once<split::SplitWriter>,
 }
 
 #[pymethods]
@@ -41,13 +35,13 @@ impl SplitWriter {
         let projection = &query.inner.projection;
         let format = format(format_name)?;
         let writer = split::SplitWriter::new(format, projection, memory_bytes, path, rejects_path)
-            .map_err(|error| to_python(&error))?;
+            .map_err(to_python)?;
         Ok(Self { inner: Once::new(writer) })
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<SplitPart> {
         let writer = py.detach(|| self.inner.take())?;
-        let part = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        let part = py.detach(|| writer.finish()).map_err(to_python)?;
         Ok(SplitPart { inner: Once::new(part) })
     }
 }
@@ -66,26 +60,19 @@ impl SplitPart {
     }
 
     fn spill(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.inner.with(split::SplitPart::spill))?.map_err(|error| to_python(&error))
+        py.detach(|| self.inner.with(split::SplitPart::spill))?.map_err(to_python)
     }
 
     fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
         let mut file = File::from(duplicate(descriptor)?);
-        py.detach(|| self.inner.with(|part| part.copy_rejects(&mut file)))?
-            .map_err(|error| to_python(&error))
+        py.detach(|| self.inner.with(|part| part.copy_rejects(&mut file)))?.map_err(to_python)
     }
 }
 
 /// Makes the parts of several datasets; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct SeveralWriter {
-    inner: Once<several::SeveralWriter>,
-}
-
-impl SeveralWriter {
-    pub fn with<R>(&self, f: impl FnOnce(&mut several::SeveralWriter) -> R) -> PyResult<R> {
-        self.inner.with(f)
-    }
+    pub inner: Once<several::SeveralWriter>,
 }
 
 #[pymethods]
@@ -98,14 +85,14 @@ impl SeveralWriter {
     ) -> PyResult<Self> {
         let queries: Vec<_> = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
         let writers = writers.iter().map(|writer| writer.inner.take()).collect::<PyResult<_>>()?;
-        let writer = several::SeveralWriter::new(&together.inner, &queries, writers)
-            .map_err(|error| to_python(&error))?;
+        let writer =
+            several::SeveralWriter::new(&together.inner, &queries, writers).map_err(to_python)?;
         Ok(Self { inner: Once::new(writer) })
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<Vec<(SplitPart, u64, u64)>> {
         let writer = py.detach(|| self.inner.take())?;
-        let shares = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        let shares = py.detach(|| writer.finish()).map_err(to_python)?;
         let plain = |share: several::Share| {
             (SplitPart { inner: Once::new(share.part) }, share.rows, share.lines)
         };
@@ -127,7 +114,7 @@ impl DatasetFiles {
     fn new(query: &Query, format_name: &str, metadata: Vec<(String, String)>) -> PyResult<Self> {
         let dataset =
             dataset::Dataset::new(format(format_name)?, &query.inner.projection, metadata)
-                .map_err(|error| to_python(&error))?;
+                .map_err(to_python)?;
         Ok(Self { inner: Once::new(dataset) })
     }
 
@@ -136,7 +123,7 @@ impl DatasetFiles {
             let part = part.inner.take()?;
             self.inner.with(|dataset| dataset.append(input, part))
         })?
-        .map_err(|error| to_python(&error))
+        .map_err(to_python)
     }
 
     #[pyo3(signature = (folder, prefix, *, file_bytes, threads))]
@@ -150,7 +137,7 @@ impl DatasetFiles {
     ) -> PyResult<Vec<Made>> {
         let made = py.detach(|| {
             let dataset = self.inner.take()?;
-            dataset.finish(&folder, prefix, file_bytes, threads).map_err(|error| to_python(&error))
+            dataset.finish(&folder, prefix, file_bytes, threads).map_err(to_python)
         })?;
         let plain = |file: dataset::MadeFile| {
             (file.path, file.folder, file.number, file.rows, file.bytes, file.sha256, file.runs)
@@ -170,9 +157,7 @@ pub fn rewrite(
     let format = format(format_name)?;
     let pieces: Vec<_> =
         pieces.into_iter().map(|(path, rows)| rewriting::Piece { path, rows }).collect();
-    let made = py
-        .detach(|| rewriting::rewrite(&pieces, format, &path))
-        .map_err(|error| to_python(&error))?;
+    let made = py.detach(|| rewriting::rewrite(&pieces, format, &path)).map_err(to_python)?;
     Ok((made.rows, made.bytes, made.sha256))
 }
 
@@ -184,8 +169,7 @@ pub fn header<'py>(
     format_name: &str,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let format = format(format_name)?;
-    let header =
-        py.detach(|| rewriting::header(&path, format)).map_err(|error| to_python(&error))?;
+    let header = py.detach(|| rewriting::header(&path, format)).map_err(to_python)?;
     Ok(PyBytes::new(py, &header))
 }
 
@@ -199,12 +183,12 @@ pub fn copy_lines(
 ) -> PyResult<()> {
     let format = format(format_name)?;
     let mut out = File::from(duplicate(descriptor)?);
-    py.detach(|| rewriting::copy_lines(&path, format, &mut out)).map_err(|error| to_python(&error))
+    py.detach(|| rewriting::copy_lines(&path, format, &mut out)).map_err(to_python)
 }
 
 /// Brings all that was written to the file system of a folder to the disk.
 #[pyfunction]
 pub fn sync_file_system(py: Python<'_>, folder: PathBuf) -> PyResult<()> {
     py.detach(|| rustix::fs::syncfs(&File::open(folder)?).map_err(std::io::Error::from))
-        .map_err(|error| of_system(&error))
+        .map_err(of_system)
 }

@@ -20,7 +20,7 @@ mod python {
 
 /// The exception for an error: its message, source, line, byte offset and the system's number. What
 /// Python raised while it was asked for bytes comes back as it was.
-pub fn to_python(error: &Error) -> PyErr {
+pub fn to_python(error: Error) -> PyErr {
     if let ErrorKind::Io(io) = error.kind()
         && let Some(raised) = io.get_ref().and_then(|inner| inner.downcast_ref::<PyErr>())
     {
@@ -48,7 +48,7 @@ pub fn to_python(error: &Error) -> PyErr {
 }
 
 /// An exception for what the system refused: Python's own for its number.
-pub fn of_system(error: &io::Error) -> PyErr {
+pub fn of_system(error: io::Error) -> PyErr {
     let Some(errno) = error.raw_os_error() else {
         return PyOSError::new_err(error.to_string());
     };
@@ -60,5 +60,5 @@ pub fn of_system(error: &io::Error) -> PyErr {
 
 /// An exception for wrong use.
 pub fn config(why: impl Into<String>) -> PyErr {
-    to_python(&Error::config(why.into()))
+    to_python(Error::config(why.into()))
 }

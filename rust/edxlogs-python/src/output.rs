@@ -35,13 +35,7 @@ impl<T> Once<T> {
 /// Makes a part of what a scan keeps; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct PartWriter {
-    inner: Once<part::PartWriter>,
-}
-
-impl PartWriter {
-    pub fn with<R>(&self, f: impl FnOnce(&mut part::PartWriter) -> R) -> PyResult<R> {
-        self.inner.with(f)
-    }
+    pub inner: Once<part::PartWriter>,
 }
 
 #[pymethods]
@@ -65,7 +59,7 @@ impl PartWriter {
 
     fn finish(&self, py: Python<'_>) -> PyResult<Part> {
         let writer = py.detach(|| self.inner.take())?;
-        let part = py.detach(|| writer.finish()).map_err(|error| to_python(&error))?;
+        let part = py.detach(|| writer.finish()).map_err(to_python)?;
         Ok(Part { inner: Mutex::new(part) })
     }
 }
@@ -95,40 +89,32 @@ impl Part {
     }
 
     fn spill(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.with(part::Part::spill)).map_err(|error| to_python(&error))
+        py.detach(|| self.with(part::Part::spill)).map_err(to_python)
     }
 
     fn keep(&self, py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
         let kept = py.detach(|| self.with(|part| part.keep(&path)));
-        kept.map(Kept::as_str).map_err(|error| to_python(&error))
+        kept.map(Kept::as_str).map_err(to_python)
     }
 
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf, kept: &str) -> PyResult<Self> {
         let kept = Kept::ALL.into_iter().find(|one| one.as_str() == kept);
         let kept = kept.ok_or_else(|| config("a part of an unknown kind"))?;
-        let part =
-            py.detach(|| part::Part::open(&path, kept)).map_err(|error| to_python(&error))?;
+        let part = py.detach(|| part::Part::open(&path, kept)).map_err(to_python)?;
         Ok(Self { inner: Mutex::new(part) })
     }
 
     fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
         let mut file = File::from(duplicate(descriptor)?);
-        py.detach(|| self.with(|part| part.copy_rejects(&mut file)))
-            .map_err(|error| to_python(&error))
+        py.detach(|| self.with(|part| part.copy_rejects(&mut file))).map_err(to_python)
     }
 }
 
 /// An output file, or a descriptor such as standard output; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct Output {
-    inner: Once<part::Output>,
-}
-
-impl Output {
-    pub fn with<R>(&self, f: impl FnOnce(&mut part::Output) -> R) -> PyResult<R> {
-        self.inner.with(f)
-    }
+    pub inner: Once<part::Output>,
 }
 
 #[pymethods]
@@ -144,21 +130,21 @@ impl Output {
         let file = if target.is_instance_of::<PyInt>() {
             File::from(duplicate(target.extract()?)?)
         } else {
-            create_private(&target.extract::<PathBuf>()?).map_err(|error| of_system(&error))?
+            create_private(&target.extract::<PathBuf>()?).map_err(of_system)?
         };
         let schema = query.inner.projection.schema();
-        let output = part::Output::new(file, format(format_name)?, schema, &metadata)
-            .map_err(|error| to_python(&error))?;
+        let output =
+            part::Output::new(file, format(format_name)?, schema, &metadata).map_err(to_python)?;
         Ok(Self { inner: Once::new(output) })
     }
 
     fn append(&self, py: Python<'_>, part: &Part) -> PyResult<()> {
         py.detach(|| self.inner.with(|output| part.with(|part| output.append(part))))?
-            .map_err(|error| to_python(&error))
+            .map_err(to_python)
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.inner.with(part::Output::flush))?.map_err(|error| to_python(&error))
+        py.detach(|| self.inner.with(part::Output::flush))?.map_err(to_python)
     }
 
     #[pyo3(signature = (*, sync))]
@@ -171,6 +157,6 @@ impl Output {
             }
             Ok(())
         })
-        .map_err(|error: edxlogs_core::error::Error| to_python(&error))
+        .map_err(to_python)
     }
 }

@@ -50,7 +50,7 @@ impl Query {
         let by = if by_received_at { By::ReceivedAt } else { By::Time };
         let conditions = Conditions { asked: asked.collect::<PyResult<_>>()?, since, until, by };
         let keys = partition_by.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
-        let keys = keys.map_err(|error| to_python(&error))?;
+        let keys = keys.map_err(to_python)?;
         let mut collect = match collect {
             "columns" => Collect::Columns,
             "lines" => Collect::Lines,
@@ -59,13 +59,13 @@ impl Query {
             other => return Err(config(format!("collect: '{other}' is not known"))),
         };
         let mut projection = match columns {
-            Some(names) => Projection::new(&names).map_err(|error| to_python(&error))?,
+            Some(names) => Projection::new(&names).map_err(to_python)?,
             None => Projection::default(),
         };
         if !keys.is_empty() {
             let most = MOST_PARTITIONS;
-            let partitions = Partitions::new(keys, known_courses, encodes_case, most)
-                .map_err(|error| to_python(&error))?;
+            let partitions =
+                Partitions::new(keys, known_courses, encodes_case, most).map_err(to_python)?;
             if collect == Collect::Lines {
                 projection = Projection::of_lines();
             }
@@ -73,7 +73,7 @@ impl Query {
             // Lines, too, come with the partition they belong to.
             collect = Collect::Columns;
         }
-        let predicate = Predicate::new(&conditions).map_err(|error| to_python(&error))?;
+        let predicate = Predicate::new(&conditions).map_err(to_python)?;
         let mut query = query::Query::new(predicate, projection, collect);
         query.check_full = check_full;
         query.strict = strict;
@@ -87,7 +87,7 @@ impl Query {
     #[staticmethod]
     fn of_several(queries: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
         let queries = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
-        let inner = query::Query::of_several(queries).map_err(|error| to_python(&error))?;
+        let inner = query::Query::of_several(queries).map_err(to_python)?;
         Ok(Self { inner: Arc::new(inner) })
     }
 

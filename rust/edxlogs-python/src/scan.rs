@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use edxlogs_core::error::{Error, ErrorKind, Result};
-use edxlogs_core::frame::counts::{Mend, Odd, Reason, Stats};
+use edxlogs_core::error::{Error, Result};
+use edxlogs_core::frame::counts::{Mend, Odd, Reason};
 use edxlogs_core::frame::rejects::Rejects;
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::scan::line_hashes;
 use edxlogs_core::scan::pipeline;
 use edxlogs_core::scan::{Asked, Control as CoreControl, Rows, Sink};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
 use crate::dataset::{SeveralWriter, SplitWriter};
 use crate::errors::to_python;
@@ -68,11 +68,11 @@ impl LineHashes {
     #[pyo3(signature = (path, earlier, *, within=false))]
     fn new(py: Python<'_>, path: PathBuf, earlier: Vec<PathBuf>, within: bool) -> PyResult<Self> {
         let hashes = py.detach(|| line_hashes::LineHashes::new(path, &earlier, within));
-        Ok(Self { inner: Arc::new(hashes.map_err(|error| to_python(&error))?) })
+        Ok(Self { inner: Arc::new(hashes.map_err(to_python)?) })
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<u64> {
-        py.detach(|| self.inner.finish()).map_err(|error| to_python(&error))
+        py.detach(|| self.inner.finish()).map_err(to_python)
     }
 }
 
@@ -119,31 +119,36 @@ pub fn scan<'py>(
     let asked = Asked { query: &query, hashes: hashes.as_deref() };
     let control = Arc::clone(&control.get().inner);
     let members = members.as_ref();
-    let run =
-        |sink: &mut dyn Sink| run(py, input, &source, asked, threads, &control, members, sink);
-    let (stats, result) = match sink {
+    let label = label.as_ref().unwrap_or(&source.name);
+    let run = |sink: &mut dyn Sink| {
+        input.read(py, &control, label, |input| {
+            let members = &mut |path: &[u8], is_regular| describe(members, path, is_regular);
+            pipeline::scan(input, &source, asked, threads, &control, members, sink)
+        })
+    };
+    let (stats, error) = match sink {
         None => run(&mut Nowhere),
         Some(sink) => {
             if let Ok(part) = sink.cast::<PartWriter>() {
-                part.get().with(|part| run(part))?
+                part.get().inner.with(|part| run(part))?
             } else if let Ok(part) = sink.cast::<SplitWriter>() {
-                part.get().with(|part| run(part))?
+                part.get().inner.with(|part| run(part))?
             } else if let Ok(parts) = sink.cast::<SeveralWriter>() {
-                parts.get().with(|parts| run(parts))?
+                parts.get().inner.with(|parts| run(parts))?
             } else if let Ok(output) = sink.cast::<Output>() {
-                output.get().with(|output| run(output))?
+                output.get().inner.with(|output| run(output))?
             } else {
                 run(&mut sink.cast::<BatchWriter>()?.get().sender())
             }
         }
     };
-    // A scan that was stopped is no error of its source.
-    let label = label.as_ref().unwrap_or(&source.name);
-    let error = result.err().map(|error| match error.kind() {
-        ErrorKind::Interrupted => to_python(&error),
-        _ => to_python(&error.in_source(label)),
-    });
-    Ok((counts(py, &stats)?, error))
+    let counts = stats.sums().into_py_dict(py)?;
+    counts.set_item("latest_days", stats.latest_days)?;
+    counts
+        .set_item("reasons", named(py, Reason::ALL.iter().map(|r| r.as_str()), &stats.reasons)?)?;
+    counts.set_item("mends", named(py, Mend::ALL.iter().map(|m| m.as_str()), &stats.mends)?)?;
+    counts.set_item("odd", named(py, Odd::ALL.iter().map(|o| o.as_str()), &stats.odd)?)?;
+    Ok((counts, error))
 }
 
 /// What a file of a tar is, as the caller says.
@@ -165,70 +170,11 @@ fn describe(
     .map_err(|raised| Error::from(io::Error::other(raised)))
 }
 
-#[allow(clippy::too_many_arguments, reason = "what one scan needs")]
-fn run(
-    py: Python<'_>,
-    input: Input,
-    source: &SourceInfo,
-    asked: Asked<'_>,
-    threads: usize,
-    control: &Arc<CoreControl>,
-    members: Option<&Py<PyAny>>,
-    sink: &mut dyn Sink,
-) -> (Stats, Result<()>) {
-    py.detach(|| {
-        let input = match input.open(control) {
-            Ok(input) => input,
-            Err(error) => return (Stats::default(), Err(Error::from(error))),
-        };
-        let members = &mut |path: &[u8], is_regular| describe(members, path, is_regular);
-        let (stats, result) = pipeline::scan(input, source, asked, threads, control, members, sink);
-        // What a stopped reader says is not what is wrong with the source.
-        let stopped = result.is_err() && control.check().is_err();
-        let result = if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { result };
-        (stats, result)
-    })
-}
-
-fn counts<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
-    let counts = PyDict::new(py);
-    for (name, count) in [
-        ("bytes_read", stats.bytes_read),
-        ("bytes_expanded", stats.bytes_expanded),
-        ("lines", stats.lines),
-        ("blank", stats.blank),
-        ("rejected", stats.rejected),
-        ("kept", stats.kept),
-        ("dropped", stats.dropped),
-        ("duplicate", stats.duplicate),
-        ("parsed", stats.parsed),
-        ("sampled", stats.sampled),
-        ("rows", stats.rows),
-        ("late", stats.late),
-        ("latest_days", stats.latest_days),
-        ("members", stats.members),
-        ("trailing_bytes", stats.trailing_bytes),
-    ] {
-        counts.set_item(name, count)?;
-    }
-    let names = Reason::ALL.iter().map(|one| one.as_str());
-    counts.set_item("reasons", named(py, names, &stats.reasons)?)?;
-    let names = Mend::ALL.iter().map(|one| one.as_str());
-    counts.set_item("mends", named(py, names, &stats.mends)?)?;
-    let names = Odd::ALL.iter().map(|one| one.as_str());
-    counts.set_item("odd", named(py, names, &stats.odd)?)?;
-    Ok(counts)
-}
-
 /// The counts that are not 0, by name.
 pub fn named<'py, 'n>(
     py: Python<'py>,
     names: impl Iterator<Item = &'n str>,
     counts: &[u64],
 ) -> PyResult<Bound<'py, PyDict>> {
-    let named = PyDict::new(py);
-    for (name, &count) in names.zip(counts).filter(|&(_, &count)| count > 0) {
-        named.set_item(name, count)?;
-    }
-    Ok(named)
+    names.zip(counts).filter(|&(_, &count)| count > 0).into_py_dict(py)
 }

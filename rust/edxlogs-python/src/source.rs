@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edxlogs_core::error::{Error, ErrorKind, Result};
 use edxlogs_core::scan::Control;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyInt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::errors::to_python;
 
 /// How often a reader that waits looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -42,7 +45,7 @@ impl Input {
     }
 
     /// Opens it. A reader that waits for another process stops when `control` says so.
-    pub fn open(self, control: &Arc<Control>) -> io::Result<Box<dyn Read + Send>> {
+    fn open(self, control: &Arc<Control>) -> io::Result<Box<dyn Read + Send>> {
         match self {
             Self::Path { path, offset, length } => {
                 let mut file = File::open(path)?;
@@ -60,6 +63,29 @@ impl Input {
             }
             Self::Object(object) => Ok(Box::new(FileObject { object, chunk: None, taken: 0 })),
         }
+    }
+
+    /// Reads it, with the interpreter released: what `read` counts, and the exception that ended it
+    /// early or None, which names `label`.
+    pub fn read<S: Default + Send>(
+        self,
+        py: Python<'_>,
+        control: &Arc<Control>,
+        label: &str,
+        read: impl FnOnce(Box<dyn Read + Send>) -> (S, Result<()>) + Send,
+    ) -> (S, Option<PyErr>) {
+        let (stats, result) = py.detach(|| match self.open(control) {
+            Ok(input) => read(input),
+            Err(error) => (S::default(), Err(Error::from(error))),
+        });
+        let error = result.err().map(|error| {
+            // What a stopped reader says is not what is wrong with the source.
+            if control.check().is_err() || matches!(error.kind(), ErrorKind::Interrupted) {
+                return to_python(Error::new(ErrorKind::Interrupted));
+            }
+            to_python(error.in_source(label))
+        });
+        (stats, error)
     }
 }
 

@@ -142,7 +142,7 @@ impl BatchStream {
     /// The schema alone: DuckDB asks for it before it reads.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         let schema = FFI_ArrowSchema::try_from(self.schema.as_ref())
-            .map_err(|error| to_python(&Error::internal(error.to_string())))?;
+            .map_err(|error| to_python(Error::internal(error.to_string())))?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 

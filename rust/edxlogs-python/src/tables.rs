@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use edxlogs_core::database::convert::{TableOutput, Target, convert as convert_file};
 use edxlogs_core::database::ora;
 use edxlogs_core::database::{self, Derived, Dialect};
-use edxlogs_core::error::{Error, ErrorKind, Result};
+use edxlogs_core::error::Error;
 use edxlogs_core::file;
-use edxlogs_core::frame::counts::{Reason, TableStats};
+use edxlogs_core::frame::counts::Reason;
 use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::frame::types::{Column, ColumnType, Hint, Role};
 use edxlogs_core::query::columns::Beside;
 use edxlogs_core::scan::{Rows, Sink};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict};
 
 use crate::errors::{config, to_python};
 use crate::query::format;
@@ -149,13 +149,13 @@ impl OraJoin {
             output.finish()?;
             Ok(rows)
         })
-        .map_err(|error: Error| to_python(&error))
+        .map_err(to_python)
     }
 }
 
 /// Makes the file of an output.
 fn create(path: &Path) -> PyResult<File> {
-    file::create_private(path).map_err(|error| to_python(&Error::encode(error)))
+    file::create_private(path).map_err(|error| to_python(Error::encode(error)))
 }
 
 /// Takes the rows of one table.
@@ -213,16 +213,11 @@ pub fn convert<'py>(
         Sending::Join(Arc::clone(&target.join), target.table.clone())
     } else {
         let file = create(&target.extract::<PathBuf>()?)?;
-        let output = TableOutput::new(file, format, table.schema(), &metadata)
-            .map_err(|error| to_python(&error))?;
+        let output =
+            TableOutput::new(file, format, table.schema(), &metadata).map_err(to_python)?;
         Sending::File(Box::new(output))
     };
-    let (stats, result) = py.detach(|| {
-        let rejects = rejects_path.as_deref();
-        let input = match input.open(&control) {
-            Ok(input) => input,
-            Err(error) => return (TableStats::default(), Err(Error::from(error))),
-        };
+    let (stats, error) = input.read(py, &control, label, |input| {
         let (mut send, mut gather);
         let target = match &mut sending {
             Sending::Join(join, table) => {
@@ -238,45 +233,16 @@ pub fn convert<'py>(
                 Target::Batches(&mut send)
             }
         };
+        let rejects = rejects_path.as_deref();
         let (stats, result) =
             convert_file(input, &table, &source, target, threads, &control, rejects);
-        let finished = result.and_then(|()| finish(sending));
-        // What a stopped reader says is not what is wrong with the source.
-        let stopped = finished.is_err() && control.check().is_err();
-        (stats, if stopped { Err(Error::new(ErrorKind::Interrupted)) } else { finished })
+        let finished = result.and_then(|()| match sending {
+            Sending::File(output) => output.finish(),
+            Sending::Stream(_) | Sending::Join(..) => Ok(()),
+        });
+        (stats, finished)
     });
-    let error = result.err().map(|error| match error.kind() {
-        ErrorKind::Interrupted => to_python(&error),
-        _ => to_python(&error.in_source(label)),
-    });
-    Ok((counts(py, &table, &stats)?, error))
-}
-
-/// Ends a file; its bytes have left this process.
-fn finish(sending: Sending) -> Result<()> {
-    let Sending::File(output) = sending else {
-        return Ok(());
-    };
-    output.finish()
-}
-
-fn counts<'py>(
-    py: Python<'py>,
-    table: &database::Table,
-    stats: &TableStats,
-) -> PyResult<Bound<'py, PyDict>> {
-    let counts = PyDict::new(py);
-    for (name, count) in [
-        ("bytes_expanded", stats.bytes_expanded),
-        ("blank", stats.blank),
-        ("rows", stats.rows),
-        ("rows_written", stats.rows_written),
-        ("zero_dates", stats.zero_dates),
-        ("utf8", stats.utf8),
-        ("nul", stats.nul),
-    ] {
-        counts.set_item(name, count)?;
-    }
+    let counts = stats.sums().into_py_dict(py)?;
     let names = Reason::ALL.iter().map(|reason| reason.as_str());
     counts.set_item("reasons", named(py, names, &stats.rejected)?)?;
     let names = table.columns.iter().map(|column| column.name.as_str());
@@ -287,5 +253,5 @@ fn counts<'py>(
     let (courses, rows): (Vec<&str>, Vec<u64>) =
         stats.courses.iter().map(|(course, rows)| (course.as_str(), *rows)).unzip();
     counts.set_item("courses", named(py, courses.into_iter(), &rows)?)?;
-    Ok(counts)
+    Ok((counts, error))
 }

@@ -133,45 +133,73 @@ counted_names! {
     }
 }
 
-/// What was done with the lines of one source, or of several added up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Bytes read, as they came: compressed where they are, decrypted.
-    pub bytes_read: u64,
-    /// Bytes of text.
-    pub bytes_expanded: u64,
-    /// Physical lines. The classes below add up to it.
-    pub lines: u64,
-    /// Lines of white space or NULs alone.
-    pub blank: u64,
-    /// Lines that no event can be read from.
-    pub rejected: u64,
-    /// Lines of which an event was selected.
-    pub kept: u64,
-    /// Lines that were not selected.
-    pub dropped: u64,
-    /// Lines that would be kept, had not one before them been the same.
-    pub duplicate: u64,
-    /// Lines that were parsed; mends, rejects and odd values are counted over these.
-    pub parsed: u64,
-    /// Events selected.
-    pub rows: u64,
-    /// Rejected lines by reason.
-    pub reasons: [u64; Reason::ALL.len()],
-    /// Parsed events by mend.
-    pub mends: [u64; Mend::ALL.len()],
-    /// Selected events by oddity.
-    pub odd: [u64; Odd::ALL.len()],
-    /// Selected events dated more than a day before the day in their file's name.
-    pub late: u64,
-    /// Most days between an event's day and the day in its file's name.
-    pub latest_days: u64,
-    /// Gzip members.
-    pub members: u64,
-    /// Bytes after the last gzip member that are neither a member nor zero padding.
-    pub trailing_bytes: u64,
-    /// Dropped lines that were parsed all the same, to check the prefilter.
-    pub sampled: u64,
+macro_rules! sums {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$sum_doc:meta])* $sum:ident,)*
+    } and {
+        $($(#[$rest_doc:meta])* $rest:ident: $type:ty,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$sum_doc])* pub $sum: u64,)*
+            $($(#[$rest_doc])* pub $rest: $type,)*
+        }
+
+        impl $name {
+            /// The counts that are one number each, with their names.
+            pub fn sums(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($sum), self.$sum),)*].into_iter()
+            }
+
+            fn add_sums(&mut self, other: &Self) {
+                $(self.$sum += other.$sum;)*
+            }
+        }
+    };
+}
+
+sums! {
+    /// What was done with the lines of one source, or of several added up.
+    Stats {
+        /// Bytes read, as they came: compressed where they are, decrypted.
+        bytes_read,
+        /// Bytes of text.
+        bytes_expanded,
+        /// Physical lines. The classes below add up to it.
+        lines,
+        /// Lines of white space or NULs alone.
+        blank,
+        /// Lines that no event can be read from.
+        rejected,
+        /// Lines of which an event was selected.
+        kept,
+        /// Lines that were not selected.
+        dropped,
+        /// Lines that would be kept, had not one before them been the same.
+        duplicate,
+        /// Lines that were parsed; mends, rejects and odd values are counted over these.
+        parsed,
+        /// Dropped lines that were parsed all the same, to check the prefilter.
+        sampled,
+        /// Events selected.
+        rows,
+        /// Selected events dated more than a day before the day in their file's name.
+        late,
+        /// Gzip members.
+        members,
+        /// Bytes after the last gzip member that are neither a member nor zero padding.
+        trailing_bytes,
+    } and {
+        /// Most days between an event's day and the day in its file's name.
+        latest_days: u64,
+        /// Rejected lines by reason.
+        reasons: [u64; Reason::ALL.len()],
+        /// Parsed events by mend.
+        mends: [u64; Mend::ALL.len()],
+        /// Selected events by oddity.
+        odd: [u64; Odd::ALL.len()],
+    }
 }
 
 impl Stats {
@@ -184,24 +212,11 @@ impl Stats {
 
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
-        self.bytes_read += other.bytes_read;
-        self.bytes_expanded += other.bytes_expanded;
-        self.lines += other.lines;
-        self.blank += other.blank;
-        self.rejected += other.rejected;
-        self.kept += other.kept;
-        self.dropped += other.dropped;
-        self.duplicate += other.duplicate;
-        self.parsed += other.parsed;
-        self.rows += other.rows;
+        self.add_sums(other);
+        self.latest_days = self.latest_days.max(other.latest_days);
         add_each(&mut self.reasons, &other.reasons);
         add_each(&mut self.mends, &other.mends);
         add_each(&mut self.odd, &other.odd);
-        self.late += other.late;
-        self.latest_days = self.latest_days.max(other.latest_days);
-        self.members += other.members;
-        self.trailing_bytes += other.trailing_bytes;
-        self.sampled += other.sampled;
     }
 }
 
@@ -211,35 +226,38 @@ fn add_each(counts: &mut [u64], others: &[u64]) {
     }
 }
 
-/// Counts of a file, or of a stretch of one. `rows` are `rows_written` and `rejected`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableStats {
-    /// Bytes of text.
-    pub bytes_expanded: u64,
-    /// Physical lines that hold nothing at all.
-    pub blank: u64,
-    /// Rows read, the header aside.
-    pub rows: u64,
-    /// Rows handed on.
-    pub rows_written: u64,
-    /// Rows that cannot be read, by reason.
-    pub rejected: [u64; Reason::ALL.len()],
-    /// Values that do not fit the type of their column, by column.
-    pub misfits: Vec<u64>,
-    /// Zero dates, which are null.
-    pub zero_dates: u64,
-    /// Values that are not UTF-8: U+FFFD stands for what is not.
-    pub utf8: u64,
-    /// NUL characters that were left out.
-    pub nul: u64,
-    /// Whether values were written as Python's bytes literals.
-    pub literals: bool,
-    /// Columns of the file that the table does not have, kept in `extra`.
-    pub unknown_columns: Vec<String>,
-    /// Columns of the table that the file does not have, null.
-    pub missing_columns: Vec<String>,
-    /// Course ids of the rows with how many are of each, the first ones met.
-    pub courses: Vec<(String, u64)>,
+sums! {
+    /// Counts of a file, or of a stretch of one, of which the first may have a header. `rows` are
+    /// `rows_written` and `rejected`.
+    TableStats {
+        /// Bytes of text.
+        bytes_expanded,
+        /// Physical lines that hold nothing at all.
+        blank,
+        /// Rows read, the header aside.
+        rows,
+        /// Rows handed on.
+        rows_written,
+        /// Zero dates, which are null.
+        zero_dates,
+        /// Values that are not UTF-8: U+FFFD stands for what is not.
+        utf8,
+        /// NUL characters that were left out.
+        nul,
+    } and {
+        /// Rows that cannot be read, by reason.
+        rejected: [u64; Reason::ALL.len()],
+        /// Values that do not fit the type of their column, by column.
+        misfits: Vec<u64>,
+        /// Whether values were written as Python's bytes literals.
+        literals: bool,
+        /// Columns of the file that the table does not have, kept in `extra`.
+        unknown_columns: Vec<String>,
+        /// Columns of the table that the file does not have, null.
+        missing_columns: Vec<String>,
+        /// Course ids of the rows with how many are of each, the first ones met.
+        courses: Vec<(String, u64)>,
+    }
 }
 
 /// Course ids that are counted; a file of one course holds one, unless it is odd.
@@ -248,16 +266,10 @@ const MOST_COURSES: usize = 16;
 impl TableStats {
     /// Adds what comes after.
     pub fn add(&mut self, after: &Self) {
-        self.bytes_expanded += after.bytes_expanded;
-        self.blank += after.blank;
-        self.rows += after.rows;
-        self.rows_written += after.rows_written;
+        self.add_sums(after);
         add_each(&mut self.rejected, &after.rejected);
         self.misfits.resize(self.misfits.len().max(after.misfits.len()), 0);
         add_each(&mut self.misfits, &after.misfits);
-        self.zero_dates += after.zero_dates;
-        self.utf8 += after.utf8;
-        self.nul += after.nul;
         self.literals |= after.literals;
         self.unknown_columns.extend_from_slice(&after.unknown_columns);
         self.missing_columns.extend_from_slice(&after.missing_columns);
