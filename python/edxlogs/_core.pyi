@@ -29,6 +29,7 @@ __all__ = [
     "convert",
     "copy_lines",
     "course_folder",
+    "header",
     "parse_time",
     "partition_keys",
     "rewrite",
