@@ -22,7 +22,7 @@ use edxlogs_core::frame::source::SourceInfo;
 use edxlogs_core::input::inflate::GzipReader;
 use edxlogs_core::input::lines::{LineBatch, LineReader, MAX_LINE_BYTES};
 use edxlogs_core::query::columns::BatchBuilder;
-use edxlogs_core::query::predicate::{Conditions, Kind, Predicate};
+use edxlogs_core::query::predicate::{ConditionKind, Conditions, Predicate};
 use edxlogs_core::query::projection::{Place, Projection};
 use edxlogs_core::query::{Collect, Query};
 use edxlogs_core::scan::pipeline;
@@ -107,7 +107,9 @@ impl Sink for Counting {
 }
 
 fn conditions() -> Conditions {
-    Conditions::default().and(Kind::Course, &[COURSE]).and(Kind::EventType, &[EVENT_TYPE])
+    Conditions::default()
+        .and(ConditionKind::Course, &[COURSE])
+        .and(ConditionKind::EventType, &[EVENT_TYPE])
 }
 
 fn query(conditions: &Conditions) -> Query {

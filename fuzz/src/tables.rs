@@ -6,7 +6,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
-use edxlogs_core::database::convert::{Target, convert};
+use edxlogs_core::database::convert::{TableTarget, convert};
 use edxlogs_core::database::{Dialect, Table};
 use edxlogs_core::frame::counts::TableStats;
 use edxlogs_core::frame::source::SourceInfo;
@@ -67,7 +67,7 @@ fn read(text: &[u8], dialect: Dialect) -> (TableStats, Vec<RecordBatch>, bool) {
         Box::new(std::io::Cursor::new(text.to_vec())),
         &table,
         &source,
-        Target::Batches(&mut take),
+        TableTarget::Batches(&mut take),
         1,
         &Control::default(),
         None,

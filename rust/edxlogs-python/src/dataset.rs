@@ -156,7 +156,7 @@ pub fn rewrite(
 ) -> PyResult<(u64, u64, String)> {
     let format = format(format_name)?;
     let pieces: Vec<_> =
-        pieces.into_iter().map(|(path, rows)| rewriting::Piece { path, rows }).collect();
+        pieces.into_iter().map(|(path, rows)| rewriting::Excerpt { path, rows }).collect();
     let made = py.detach(|| rewriting::rewrite(&pieces, format, &path)).map_err(to_python)?;
     Ok((made.rows, made.bytes, made.sha256))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use edxlogs_core::encode::{Compression, Format};
 use edxlogs_core::frame::types::Role;
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
-use edxlogs_core::query::predicate::{By, Condition, Conditions, Kind, Predicate};
+use edxlogs_core::query::predicate::{By, Condition, ConditionKind, Conditions, Predicate};
 use edxlogs_core::query::projection::{COLUMNS, Projection};
 use edxlogs_core::query::{self, Collect};
 use edxlogs_core::time;
@@ -103,13 +103,13 @@ impl Query {
 fn condition(name: &str, values: Vec<String>) -> PyResult<Condition> {
     let wanted = name.strip_prefix("exclude_");
     let kind = match wanted.unwrap_or(name) {
-        "sites" => Kind::Site,
-        "event_types" => Kind::EventType,
-        "event_sources" => Kind::EventSource,
-        "users" => Kind::User,
-        "courses" => Kind::Course,
-        "orgs" => Kind::Org,
-        "expressions" => Kind::Expression,
+        "sites" => ConditionKind::Site,
+        "event_types" => ConditionKind::EventType,
+        "event_sources" => ConditionKind::EventSource,
+        "users" => ConditionKind::User,
+        "courses" => ConditionKind::Course,
+        "orgs" => ConditionKind::Org,
+        "expressions" => ConditionKind::Expression,
         _ => return Err(config(format!("conditions: '{name}' is not known"))),
     };
     Ok(Condition { kind, values, excluded: wanted.is_some() })

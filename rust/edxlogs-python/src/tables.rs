@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use edxlogs_core::database::convert::{TableOutput, Target, convert as convert_file};
+use edxlogs_core::database::convert::{TableOutput, TableTarget, convert as convert_file};
 use edxlogs_core::database::ora;
 use edxlogs_core::database::{self, Derived, Dialect};
 use edxlogs_core::error::Error;
@@ -225,12 +225,12 @@ pub fn convert<'py>(
                     lock(join).take(table, batch);
                     Ok(())
                 };
-                Target::Batches(&mut gather)
+                TableTarget::Batches(&mut gather)
             }
-            Sending::File(output) => Target::Output(output),
+            Sending::File(output) => TableTarget::Output(output),
             Sending::Stream(sender) => {
                 send = |batch| sender.rows(Rows::Batch(batch, Beside::default()));
-                Target::Batches(&mut send)
+                TableTarget::Batches(&mut send)
             }
         };
         let rejects = rejects_path.as_deref();

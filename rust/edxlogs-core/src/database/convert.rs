@@ -96,7 +96,7 @@ fn blocks_of(input: Box<dyn Read + Send>) -> LineReader<Box<dyn Read + Send>> {
 }
 
 /// What becomes of the rows.
-pub enum Target<'o> {
+pub enum TableTarget<'o> {
     /// They are written.
     Output(&'o mut TableOutput),
     /// They are handed on.
@@ -105,7 +105,7 @@ pub enum Target<'o> {
 
 /// What the rows of a stretch come to.
 #[derive(Default)]
-struct Made {
+struct StretchRows {
     /// How many were handed on.
     rows: u64,
     encoded: Vec<u8>,
@@ -114,7 +114,7 @@ struct Made {
 
 /// What one stretch comes to, as its rows were counted where they were read.
 struct Done {
-    made: Made,
+    made: StretchRows,
     stats: TableStats,
     rejects: RejectedRows,
 }
@@ -131,14 +131,14 @@ pub fn convert(
     input: Box<dyn Read + Send>,
     table: &Table,
     source: &SourceInfo,
-    target: Target<'_>,
+    target: TableTarget<'_>,
     threads: usize,
     control: &Control,
     rejects: Option<&Path>,
 ) -> (TableStats, Result<()>) {
     let mut stats = TableStats::default();
     let rejects = RejectsFile { path: rejects, file: None };
-    let mut run = Run { table, schema: table.schema(), source, target, control, rejects };
+    let mut run = Conversion { table, schema: table.schema(), source, target, control, rejects };
     let result = match table.dialect {
         Dialect::Csv => run.csv(input, &mut stats),
         Dialect::Structure => run.structure(input, &mut stats),
@@ -147,11 +147,11 @@ pub fn convert(
     (stats, result)
 }
 
-struct Run<'r, 'o> {
+struct Conversion<'r, 'o> {
     table: &'r Table,
     schema: Arc<Schema>,
     source: &'r SourceInfo,
-    target: Target<'o>,
+    target: TableTarget<'o>,
     control: &'r Control,
     rejects: RejectsFile<'r>,
 }
@@ -175,7 +175,7 @@ impl RejectsFile<'_> {
     }
 }
 
-impl<'r> Run<'r, '_> {
+impl<'r> Conversion<'r, '_> {
     /// Reads rows that end with a line, all blocks alike; with several threads, where there is more
     /// than one block.
     fn blocks(
@@ -249,8 +249,8 @@ impl<'r> Run<'r, '_> {
 
     fn stretches(&self) -> Stretches<'r> {
         let format = match &self.target {
-            Target::Output(output) => Some(output.format),
-            Target::Batches(_) => None,
+            TableTarget::Output(output) => Some(output.format),
+            TableTarget::Batches(_) => None,
         };
         let (table, schema, source) = (self.table, self.schema.clone(), self.source);
         Stretches { table, schema, source, rejects: self.rejects.path, format }
@@ -265,8 +265,8 @@ impl<'r> Run<'r, '_> {
         self.control.bytes_expanded.fetch_add(done.stats.bytes_expanded, Ordering::Relaxed);
         self.rejects.take(&mut done.rejects)?;
         match &mut self.target {
-            Target::Output(output) => output.append(done.made.encoded),
-            Target::Batches(consume) => done.made.batches.drain(..).try_for_each(consume),
+            TableTarget::Output(output) => output.append(done.made.encoded),
+            TableTarget::Batches(consume) => done.made.batches.drain(..).try_for_each(consume),
         }
     }
 }
@@ -304,8 +304,8 @@ fn gather<T>(
     format: Option<Format>,
     schema: &Arc<Schema>,
     work: impl FnOnce(Gather<'_>) -> Result<T>,
-) -> Result<(Made, T)> {
-    let mut made = Made::default();
+) -> Result<(StretchRows, T)> {
+    let mut made = StretchRows::default();
     let worked = match format {
         Some(format) => {
             let mut encoder = StretchEncoder::new(Vec::new(), format, schema)?;

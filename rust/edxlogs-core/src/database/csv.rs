@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::database::builder::{TableBuilder, without_nul};
-use crate::database::layout::{Layout, Target};
+use crate::database::layout::{HeaderField, Layout};
 use crate::database::{Gather, MAX_ROW_BYTES, Table};
 use crate::error::Result;
 use crate::frame::counts::Reason;
@@ -15,12 +15,12 @@ use crate::input::lines::LineBatch;
 
 /// The fields of one row, their quotes undone.
 #[derive(Debug, Default)]
-struct Fields {
+struct CsvFields {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl Fields {
+impl CsvFields {
     fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
@@ -37,7 +37,7 @@ impl Fields {
 }
 
 /// Splits the first row of a text; the bytes it takes with its end, or `None` if it has no end.
-fn split(text: &[u8], fields: &mut Fields) -> Option<usize> {
+fn split(text: &[u8], fields: &mut CsvFields) -> Option<usize> {
     fields.clear();
     let mut at = 0;
     loop {
@@ -76,7 +76,7 @@ fn split(text: &[u8], fields: &mut Fields) -> Option<usize> {
 pub struct CsvReader<'t> {
     table: &'t Table,
     layout: Option<Layout<'t>>,
-    fields: Fields,
+    fields: CsvFields,
     /// The beginning of a row that goes on in the next block.
     rest: Vec<u8>,
     line: u64,
@@ -90,7 +90,7 @@ impl<'t> CsvReader<'t> {
         Self {
             table,
             layout: None,
-            fields: Fields::default(),
+            fields: CsvFields::default(),
             rest: Vec::new(),
             line: 1,
             offset: 0,
@@ -157,7 +157,7 @@ impl<'t> CsvReader<'t> {
     fn record(
         &mut self,
         row: &[u8],
-        fields: &Fields,
+        fields: &CsvFields,
         builder: &mut TableBuilder<'_>,
     ) -> Result<()> {
         let Some(layout) = &self.layout else {
@@ -180,16 +180,16 @@ impl<'t> CsvReader<'t> {
             let text = String::from_utf8_lossy(field);
             builder.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
             match target {
-                Target::Column(column, _) if field == b"NULL" => {
+                HeaderField::Column(column, _) if field == b"NULL" => {
                     builder.push(*column, Value::Null);
                 }
-                Target::Column(column, _) => {
+                HeaderField::Column(column, _) => {
                     if self.table.columns[*column].name == "course_id" {
                         builder.stats.note_course(&text, 1);
                     }
                     builder.push_text(*column, text);
                 }
-                Target::Extra(name) => {
+                HeaderField::Extra(name) => {
                     let text = without_nul(text, &mut builder.stats.nul);
                     builder.push_extra(name, &text);
                 }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn rows_are_split_as_python_splits_them() {
         let rows = |text: &[u8]| {
-            let (mut rows, mut at, mut fields) = (Vec::new(), 0, Fields::default());
+            let (mut rows, mut at, mut fields) = (Vec::new(), 0, CsvFields::default());
             while let Some(taken) = split(&text[at..], &mut fields) {
                 let row = fields.iter().map(|field| String::from_utf8_lossy(field).into_owned());
                 rows.push(row.collect::<Vec<_>>().join("|"));

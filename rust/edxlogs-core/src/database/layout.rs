@@ -8,7 +8,7 @@ use crate::json::path::{Paths, Step};
 
 /// What a field of a row is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum HeaderField {
     /// The table's column at that place.
     Column(usize, ColumnType),
     /// Of no column of the table: its header.
@@ -19,7 +19,7 @@ pub enum Target {
 #[derive(Debug)]
 pub struct Layout<'t> {
     pub(super) table: &'t Table,
-    pub(super) fields: Vec<Target>,
+    pub(super) fields: Vec<HeaderField>,
     /// Columns of the table that no field is.
     pub(super) missing: Vec<usize>,
     /// Columns that are taken out of others.
@@ -69,28 +69,28 @@ impl<'t> Layout<'t> {
             // A byte order mark may stand before the first.
             let name = name.as_ref().trim_start_matches('\u{feff}');
             let target = match table.position(name) {
-                Some(column) => Target::Column(column, table.columns[column].column_type),
-                None => Target::Extra(name.to_owned()),
+                Some(column) => HeaderField::Column(column, table.columns[column].column_type),
+                None => HeaderField::Extra(name.to_owned()),
             };
             if fields.contains(&target) {
                 let why = "its header names a column twice; it is no table of a package";
                 return Err(Error::new(ErrorKind::Format(why.to_owned())));
             }
-            if let Target::Column(column, _) = target
+            if let HeaderField::Column(column, _) = target
                 && table.columns[column].name == "course_id"
             {
                 course = Some(column);
             }
             fields.push(target);
         }
-        let is_known = |field: &Target| matches!(field, Target::Column(..));
-        let is_empty = matches!(&fields[..], [Target::Extra(name)] if name.is_empty());
+        let is_known = |field: &HeaderField| matches!(field, HeaderField::Column(..));
+        let is_empty = matches!(&fields[..], [HeaderField::Extra(name)] if name.is_empty());
         if !is_empty && !fields.iter().any(is_known) {
             let why = "its header names no column of the table; it is another file";
             return Err(Error::new(ErrorKind::Format(why.to_owned())));
         }
         let has = |column| {
-            fields.iter().any(|field| matches!(field, Target::Column(at, _) if *at == column))
+            fields.iter().any(|field| matches!(field, HeaderField::Column(at, _) if *at == column))
         };
         let is_missing = |&column: &usize| {
             // What is derived is there where its source is.
@@ -104,8 +104,8 @@ impl<'t> Layout<'t> {
     /// What the header says for the account.
     pub fn stats(&self) -> TableStats {
         let unknown = self.fields.iter().filter_map(|field| match field {
-            Target::Extra(name) => Some(name.clone()),
-            Target::Column(..) => None,
+            HeaderField::Extra(name) => Some(name.clone()),
+            HeaderField::Column(..) => None,
         });
         let name = |&column: &usize| self.table.columns[column].name.clone();
         TableStats {

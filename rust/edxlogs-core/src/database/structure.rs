@@ -23,7 +23,7 @@ pub const MAX_DOCUMENT_BYTES: u64 = 128 * 1024 * 1024;
 const MAX_LEVELS: usize = 64;
 
 /// A block of a course.
-struct Block<'a> {
+struct CourseBlock<'a> {
     key: &'a str,
     node: &'a Node<'a>,
     category: Option<&'a str>,
@@ -65,10 +65,10 @@ pub fn read(input: &mut dyn Read, table: &Table, builder: &mut TableBuilder<'_>)
         if let Some(course) = course_of(key) {
             builder.stats.note_course(&course, 1);
         }
-        blocks.push((at, Block { key, node, category, parent: None }));
+        blocks.push((at, CourseBlock { key, node, category, parent: None }));
     }
     let places: Vec<usize> = blocks.iter().map(|(at, _)| *at).collect();
-    let mut blocks: Vec<Block<'_>> = blocks.into_iter().map(|(_, block)| block).collect();
+    let mut blocks: Vec<CourseBlock<'_>> = blocks.into_iter().map(|(_, block)| block).collect();
     find_parents(&mut blocks);
     for (at, place) in places.iter().enumerate() {
         push_block(&blocks, at, table, builder);
@@ -77,7 +77,7 @@ pub fn read(input: &mut dyn Read, table: &Table, builder: &mut TableBuilder<'_>)
     Ok(())
 }
 
-fn find_parents(blocks: &mut [Block<'_>]) {
+fn find_parents(blocks: &mut [CourseBlock<'_>]) {
     let index: HashMap<&str, usize> =
         blocks.iter().enumerate().map(|(at, block)| (block.key, at)).collect();
     for parent in 0..blocks.len() {
@@ -94,7 +94,7 @@ fn find_parents(blocks: &mut [Block<'_>]) {
 }
 
 /// A block and those above it, the topmost first.
-fn path_to(blocks: &[Block<'_>], at: usize) -> Vec<usize> {
+fn path_to(blocks: &[CourseBlock<'_>], at: usize) -> Vec<usize> {
     let mut path = vec![at];
     let mut top = at;
     while let Some((parent, _)) = blocks[top].parent {
@@ -108,7 +108,12 @@ fn path_to(blocks: &[Block<'_>], at: usize) -> Vec<usize> {
     path
 }
 
-fn push_block(blocks: &[Block<'_>], at: usize, table: &Table, builder: &mut TableBuilder<'_>) {
+fn push_block(
+    blocks: &[CourseBlock<'_>],
+    at: usize,
+    table: &Table,
+    builder: &mut TableBuilder<'_>,
+) {
     let block = &blocks[at];
     let path = path_to(blocks, at);
     let is_in_course = blocks[path[0]].category == Some("course");

@@ -14,9 +14,9 @@ use std::borrow::Cow;
 use self::escapes::{
     are_literals, is_null, literal, unescape_literal, unescape_module, unescape_tab,
 };
-use self::split::{CHUNK_ROWS, Field, OddRow, Rows, Splitter};
+use self::split::{CHUNK_ROWS, OddRow, Splitter, TabField, TabRows};
 use crate::database::builder::{TableBuilder, without_nul};
-use crate::database::layout::{Layout, Taken, Target};
+use crate::database::layout::{HeaderField, Layout, Taken};
 use crate::database::{Derived, Dialect, Gather, Table};
 use crate::error::Result;
 use crate::frame::builder::{ColumnBuilder, Push};
@@ -72,7 +72,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
         let mut texts = Texts::new(self.layout);
         let width = self.layout.fields.len();
         let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
-        let mut rows = Rows::default();
+        let mut rows = TabRows::default();
         while splitter.next(&mut rows, self.builder.room().min(CHUNK_ROWS), |odd| match odd {
             OddRow::Blank => self.builder.stats.blank += 1,
             OddRow::Fields(start, end, line) => {
@@ -94,10 +94,10 @@ impl<'t, 'b> TabReader<'t, 'b> {
         Ok(())
     }
 
-    fn rows(&mut self, rows: &Rows<'_>, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
+    fn rows(&mut self, rows: &TabRows<'_>, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
         let layout = self.layout;
         for (at, target) in layout.fields.iter().enumerate() {
-            if let Target::Column(column, column_type) = *target {
+            if let HeaderField::Column(column, column_type) = *target {
                 for taken in layout.taken.iter().filter(|taken| taken.source == column) {
                     self.taken(rows.column(at), taken, texts);
                 }
@@ -117,7 +117,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
     /// Reads the fields of a column.
     fn column(
         &mut self,
-        fields: impl Iterator<Item = Field>,
+        fields: impl Iterator<Item = TabField>,
         column: usize,
         column_type: ColumnType,
         texts: &mut Texts<'_>,
@@ -142,7 +142,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
     /// Reads what is taken out of the fields of a column.
     fn taken(
         &mut self,
-        fields: impl Iterator<Item = Field>,
+        fields: impl Iterator<Item = TabField>,
         taken: &Taken<'_>,
         texts: &mut Texts<'_>,
     ) {
@@ -163,10 +163,10 @@ impl<'t, 'b> TabReader<'t, 'b> {
     }
 
     /// Keeps, row after row, what the table has no columns for, and what does not fit them.
-    fn keep_aside(&mut self, rows: &Rows<'_>, texts: &mut Texts<'_>) {
+    fn keep_aside(&mut self, rows: &TabRows<'_>, texts: &mut Texts<'_>) {
         let extra = self.layout.fields.iter().enumerate().filter_map(|(at, target)| match target {
-            Target::Extra(name) => Some((name, rows.column(at))),
-            Target::Column(..) => None,
+            HeaderField::Extra(name) => Some((name, rows.column(at))),
+            HeaderField::Column(..) => None,
         });
         let mut extra: Vec<_> = extra.collect();
         if extra.is_empty() && self.misfits.values.is_empty() {
@@ -198,7 +198,7 @@ struct Values<'v, 'b, F> {
     is_course: bool,
 }
 
-impl<F: Iterator<Item = Field>> Values<'_, '_, F> {
+impl<F: Iterator<Item = TabField>> Values<'_, '_, F> {
     /// Adds all of them; about how many bytes they took.
     #[inline(always)]
     fn push(
@@ -311,7 +311,7 @@ impl<'b> Texts<'b> {
 
     /// The text of a field, its escapes undone; `None` is null.
     #[inline(always)]
-    fn of(&mut self, field: Field) -> Option<Cow<'_, str>> {
+    fn of(&mut self, field: TabField) -> Option<Cow<'_, str>> {
         if is_null(&self.bytes[field.start..field.end]) {
             return None;
         }
@@ -324,8 +324,8 @@ impl<'b> Texts<'b> {
     }
 
     #[inline(never)]
-    fn undone(&mut self, field: Field) -> Option<Cow<'_, str>> {
-        let Field { start, end, has_backslash } = field;
+    fn undone(&mut self, field: TabField) -> Option<Cow<'_, str>> {
+        let TabField { start, end, has_backslash } = field;
         let mut may_hold_nul = self.has_nul || self.literals;
         let mut value = match self.text {
             Some(text) => Cow::Borrowed(&text[start..end]),

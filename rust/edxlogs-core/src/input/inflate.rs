@@ -113,7 +113,7 @@ pub struct Trailing {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum MemberStage {
     Header,
     Body,
     Trailer,
@@ -132,7 +132,7 @@ enum Stage {
 pub struct GzipReader<R, E = Decoder> {
     inner: R,
     engine: E,
-    stage: Stage,
+    stage: MemberStage,
     failure: Option<io::Error>,
     input: Box<[u8]>,
     next: usize,
@@ -163,7 +163,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
         Self {
             inner,
             engine,
-            stage: Stage::Header,
+            stage: MemberStage::Header,
             failure: None,
             input: vec![0; INPUT_BYTES].into_boxed_slice(),
             next: 0,
@@ -190,12 +190,12 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
 
     /// Decodes to `output[at..]` until it is full, the stream ends or fails; the new end.
     fn decode(&mut self, output: &mut [u8], mut at: usize) -> usize {
-        while at < output.len() && self.failure.is_none() && self.stage != Stage::Finished {
+        while at < output.len() && self.failure.is_none() && self.stage != MemberStage::Finished {
             let next = match self.stage {
-                Stage::Header => self.header(),
-                Stage::Body => self.body(output, &mut at),
-                Stage::Trailer => self.trailer(),
-                Stage::Finished => Ok(Stage::Finished),
+                MemberStage::Header => self.header(),
+                MemberStage::Body => self.body(output, &mut at),
+                MemberStage::Trailer => self.trailer(),
+                MemberStage::Finished => Ok(MemberStage::Finished),
             };
             match next {
                 Ok(stage) => self.stage = stage,
@@ -205,7 +205,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
         at
     }
 
-    fn body(&mut self, output: &mut [u8], at: &mut usize) -> io::Result<Stage> {
+    fn body(&mut self, output: &mut [u8], at: &mut usize) -> io::Result<MemberStage> {
         // Without input too: bits that were read, or a match begun, may fill more than one buffer.
         let ended = self.available()?.is_empty();
         let input = &self.input[self.next..self.end];
@@ -216,14 +216,14 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
         self.next += step.read;
         *at += step.written;
         match step.state {
-            State::End => Ok(Stage::Trailer),
-            State::More if step.read + step.written > 0 => Ok(Stage::Body),
+            State::End => Ok(MemberStage::Trailer),
+            State::More if step.read + step.written > 0 => Ok(MemberStage::Body),
             State::More if ended => Err(self.truncated()),
             _ => Err(InflateError::BadData { offset: self.bytes_in() }.into()),
         }
     }
 
-    fn trailer(&mut self) -> io::Result<Stage> {
+    fn trailer(&mut self) -> io::Result<MemberStage> {
         let offset = self.bytes_in();
         let mut word = || {
             let bytes = [self.byte()?, self.byte()?, self.byte()?, self.byte()?];
@@ -237,18 +237,18 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
             return Err(InflateError::BadLength { offset }.into());
         }
         self.trailing.members += 1;
-        Ok(Stage::Header)
+        Ok(MemberStage::Header)
     }
 
     /// Passes the next header; without one, goes to the end of the stream.
-    fn header(&mut self) -> io::Result<Stage> {
+    fn header(&mut self) -> io::Result<MemberStage> {
         let mut offset = self.bytes_in();
         if self.trailing.members > 0 {
             self.skip_while(|byte| byte == 0)?;
             self.trailing.zero_padding += self.bytes_in() - offset;
             offset = self.bytes_in();
             if self.available()?.is_empty() {
-                return Ok(Stage::Finished);
+                return Ok(MemberStage::Finished);
             }
         }
         if self.byte()? != 0x1f || self.byte()? != 0x8b {
@@ -257,7 +257,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
             }
             self.skip_while(|_| true)?;
             self.trailing.garbage = self.bytes_in() - offset;
-            return Ok(Stage::Finished);
+            return Ok(MemberStage::Finished);
         }
         let mut hash = crc32fast::Hasher::new();
         hash.update(&[0x1f, 0x8b]);
@@ -289,7 +289,7 @@ impl<R: Read, E: Engine> GzipReader<R, E> {
             }
         }
         self.engine.reset();
-        Ok(Stage::Body)
+        Ok(MemberStage::Body)
     }
 
     /// Input not yet used; empty only at the end of the stream.

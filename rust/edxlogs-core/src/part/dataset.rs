@@ -12,7 +12,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Output;
-use super::split::{Kind, Piece, Pieces, SplitPart, from_ipc};
+use super::split::{HiddenKind, Piece, Pieces, SplitPart, from_ipc};
 use crate::encode::Format;
 use crate::error::{Error, Result};
 use crate::file::create_private;
@@ -155,7 +155,7 @@ impl Dataset {
         file_bytes: u64,
     ) -> Result<Vec<MadeFile>> {
         let mut made = Vec::new();
-        let mut open: Option<Open> = None;
+        let mut open: Option<OpenFile> = None;
         for (part, piece) in pieces {
             let (input, hidden) = &self.parts[*part];
             let mut file = match open.take() {
@@ -164,7 +164,7 @@ impl Dataset {
                     let mut path = stem.as_os_str().to_owned();
                     path.push(format!(".{}", made.len()));
                     let path = PathBuf::from(path);
-                    Open::create(path, self.format, &self.schema, &self.metadata)?
+                    OpenFile::create(path, self.format, &self.schema, &self.metadata)?
                 }
             };
             file.append(*input, hidden, piece)?;
@@ -182,7 +182,7 @@ impl Dataset {
 }
 
 /// A file that is being written.
-struct Open {
+struct OpenFile {
     path: PathBuf,
     file: File,
     output: Output,
@@ -190,7 +190,7 @@ struct Open {
     runs: Vec<(u32, u64)>,
 }
 
-impl Open {
+impl OpenFile {
     fn create(
         path: PathBuf,
         format: Format,
@@ -216,9 +216,9 @@ impl Open {
             Piece::Hidden { kind, offset, length, .. } => {
                 let bytes = hidden.read(*offset, *length)?;
                 match kind {
-                    Kind::Text => self.output.text(&bytes),
-                    Kind::Parquet => self.output.row_groups(&Bytes::from(bytes)),
-                    Kind::Batch => {
+                    HiddenKind::Text => self.output.text(&bytes),
+                    HiddenKind::Parquet => self.output.row_groups(&Bytes::from(bytes)),
+                    HiddenKind::Batch => {
                         from_ipc(&bytes)?.into_iter().try_for_each(|batch| self.output.batch(batch))
                     }
                 }

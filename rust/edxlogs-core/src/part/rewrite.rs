@@ -25,14 +25,14 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A file to take rows from.
 #[derive(Clone, Debug)]
-pub struct Piece {
+pub struct Excerpt {
     /// Where it is.
     pub path: PathBuf,
     /// Which of its rows: first, and how many; in order, none twice.
     pub rows: Vec<(u64, u64)>,
 }
 
-impl Piece {
+impl Excerpt {
     fn count(&self) -> u64 {
         self.rows.iter().map(|(_, count)| count).sum()
     }
@@ -75,7 +75,7 @@ pub fn header(path: &Path, format: Format) -> Result<Vec<u8>> {
 /// # Errors
 /// Those of reading and of writing; `Internal`, where a file has fewer rows than it should, or other
 /// columns than the first.
-pub fn rewrite(pieces: &[Piece], format: Format, path: &Path) -> Result<Rewritten> {
+pub fn rewrite(pieces: &[Excerpt], format: Format, path: &Path) -> Result<Rewritten> {
     if let [first, others @ ..] = pieces
         && !others.is_empty()
     {
@@ -94,7 +94,7 @@ pub fn rewrite(pieces: &[Piece], format: Format, path: &Path) -> Result<Rewritte
         Format::ArrowIpc => return Err(Error::internal("datasets have no Arrow IPC")),
     }
     let (bytes, sha256) = digest(&mut file).map_err(Error::encode)?;
-    Ok(Rewritten { rows: pieces.iter().map(Piece::count).sum(), bytes, sha256 })
+    Ok(Rewritten { rows: pieces.iter().map(Excerpt::count).sum(), bytes, sha256 })
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -104,7 +104,7 @@ fn open(path: &Path) -> Result<File> {
     })
 }
 
-fn rewrite_parquet(pieces: &[Piece], file: File) -> Result<()> {
+fn rewrite_parquet(pieces: &[Excerpt], file: File) -> Result<()> {
     let Some(first) = pieces.first() else {
         return Err(Error::internal("nothing to rewrite"));
     };
@@ -167,14 +167,14 @@ fn selection(rows: &[(u64, u64)]) -> RowSelection {
     RowSelection::from(selectors)
 }
 
-fn check_rows(piece: &Piece, rows: u64) -> Result<()> {
+fn check_rows(piece: &Excerpt, rows: u64) -> Result<()> {
     if rows != piece.count() {
         return Err(Error::internal("a file of the dataset has other rows than its manifest says"));
     }
     Ok(())
 }
 
-fn rewrite_text(pieces: &[Piece], format: Format, file: File) -> Result<()> {
+fn rewrite_text(pieces: &[Excerpt], format: Format, file: File) -> Result<()> {
     let is_csv = matches!(format, Format::Csv { .. });
     // The header comes from the first file, as it stands there.
     let as_text = match format {

@@ -16,10 +16,10 @@ use crate::scan::{Rows, Sink};
 
 /// Makes the parts of several datasets of what one scan keeps.
 pub struct SeveralWriter {
-    targets: Vec<Target>,
+    targets: Vec<DatasetTarget>,
 }
 
-struct Target {
+struct DatasetTarget {
     writer: SplitWriter,
     schema: SchemaRef,
     /// Where its columns stand among those of the scan.
@@ -54,7 +54,7 @@ impl SeveralWriter {
         writers: Vec<SplitWriter>,
     ) -> Result<Self> {
         let all = together.projection.columns();
-        let target = |(query, writer): (&Arc<Query>, SplitWriter)| -> Result<Target> {
+        let target = |(query, writer): (&Arc<Query>, SplitWriter)| -> Result<DatasetTarget> {
             let columns = query.projection.columns().iter().map(|column| {
                 all.iter()
                     .position(|other| other == column)
@@ -62,7 +62,7 @@ impl SeveralWriter {
             });
             let partitions = query.projection.partitions();
             let partitions = partitions.and_then(|own| together.projection.place_of(own));
-            Ok(Target {
+            Ok(DatasetTarget {
                 writer,
                 partitions: partitions.ok_or_else(|| Error::internal("no partitions"))?,
                 schema: query.projection.schema().arrow().clone(),
@@ -98,14 +98,14 @@ impl SeveralWriter {
     /// # Errors
     /// Those of writing.
     pub fn finish(self) -> Result<Vec<Share>> {
-        let share = |target: Target| {
+        let share = |target: DatasetTarget| {
             Ok(Share { part: target.writer.finish()?, rows: target.rows, lines: target.lines })
         };
         self.targets.into_iter().map(share).collect()
     }
 }
 
-impl Target {
+impl DatasetTarget {
     /// Takes its rows, which have that bit; whether any were dealt out to partitions.
     fn rows(&mut self, batch: &RecordBatch, beside: &Beside, bit: u64) -> Result<bool> {
         let mut chosen = BooleanBuilder::with_capacity(batch.num_rows());

@@ -61,12 +61,12 @@ pub(super) enum Piece {
     /// Text, not compressed yet: lines, or CSV without a header.
     Text { text: Vec<u8>, rows: u64 },
     /// The same, in the hidden file.
-    Hidden { kind: Kind, offset: u64, length: usize, rows: u64 },
+    Hidden { kind: HiddenKind, offset: u64, length: usize, rows: u64 },
 }
 
 /// What stands in the hidden file.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum HiddenKind {
     /// An Arrow IPC stream.
     Batch,
     /// A Parquet file.
@@ -99,7 +99,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    fn push(&mut self, kind: Kind, bytes: &[u8], rows: u64) -> Result<Piece> {
+    fn push(&mut self, kind: HiddenKind, bytes: &[u8], rows: u64) -> Result<Piece> {
         let path = self.path.as_ref().ok_or_else(|| Error::internal("no place for a part"))?;
         let file = match &mut self.file {
             Some(file) => file,
@@ -163,9 +163,9 @@ impl SplitPart {
             *piece = match &*piece {
                 Piece::Batch(batch) => {
                     let bytes = to_ipc(std::slice::from_ref(batch), &batch.schema())?;
-                    self.hidden.push(Kind::Batch, &bytes, rows)?
+                    self.hidden.push(HiddenKind::Batch, &bytes, rows)?
                 }
-                Piece::Text { text, .. } => self.hidden.push(Kind::Text, text, rows)?,
+                Piece::Text { text, .. } => self.hidden.push(HiddenKind::Text, text, rows)?,
                 Piece::Hidden { .. } => continue,
             };
         }
@@ -372,7 +372,7 @@ impl SplitWriter {
         if let Some(group) = self.groups.remove(&partition) {
             let rows = group.rows() as u64;
             let file = file_of(group)?;
-            let piece = self.part.hidden.push(Kind::Parquet, &file, rows)?;
+            let piece = self.part.hidden.push(HiddenKind::Parquet, &file, rows)?;
             self.push(partition, piece);
         }
         Ok(())
@@ -405,13 +405,14 @@ impl SplitWriter {
         if self.waiting_bytes > self.most / 2 {
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
                 let bytes = to_ipc(&waiting.batches, self.schema.arrow())?;
-                let piece = self.part.hidden.push(Kind::Batch, &bytes, waiting.rows as u64)?;
+                let piece =
+                    self.part.hidden.push(HiddenKind::Batch, &bytes, waiting.rows as u64)?;
                 self.push(partition, piece);
             }
             self.waiting_bytes = 0;
         }
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
-            let piece = self.part.hidden.push(Kind::Text, &text, rows)?;
+            let piece = self.part.hidden.push(HiddenKind::Text, &text, rows)?;
             self.push(partition, piece);
             self.gathered = 0;
         }

@@ -226,27 +226,29 @@ impl Wildcards {
 /// A stretch of literals and single wildcards, so of a fixed number of characters.
 #[derive(Clone, Debug)]
 struct Section {
-    pieces: Vec<Piece>,
+    pieces: Vec<SectionPiece>,
     /// Finds the first literal.
     finder: Finder<'static>,
 }
 
 /// So many characters of any kind, then this text (which is empty only at the end of a section).
 #[derive(Clone, Debug)]
-struct Piece {
+struct SectionPiece {
     skip: usize,
     literal: String,
 }
 
 impl Section {
     fn new(tokens: &[Token]) -> Self {
-        let mut pieces: Vec<Piece> = Vec::new();
+        let mut pieces: Vec<SectionPiece> = Vec::new();
         for token in tokens {
             match (token, pieces.last_mut()) {
                 (Token::Char(c), Some(piece)) => piece.literal.push(*c),
-                (Token::Char(c), None) => pieces.push(Piece { skip: 0, literal: c.to_string() }),
+                (Token::Char(c), None) => {
+                    pieces.push(SectionPiece { skip: 0, literal: c.to_string() })
+                }
                 (_, Some(piece)) if piece.literal.is_empty() => piece.skip += 1,
-                (_, _) => pieces.push(Piece { skip: 1, literal: String::new() }),
+                (_, _) => pieces.push(SectionPiece { skip: 1, literal: String::new() }),
             }
         }
         let first = pieces.first().map_or("", |piece| &piece.literal);
@@ -288,7 +290,7 @@ impl Section {
 }
 
 /// The end of the pieces, if they follow one another from `start`.
-fn match_pieces(pieces: &[Piece], text: &str, start: usize) -> Option<usize> {
+fn match_pieces(pieces: &[SectionPiece], text: &str, start: usize) -> Option<usize> {
     pieces.iter().try_fold(start, |at, piece| {
         let at = skip_chars(text, at, piece.skip)?;
         text[at..].starts_with(&piece.literal).then(|| at + piece.literal.len())

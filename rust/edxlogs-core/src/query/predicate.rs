@@ -31,7 +31,7 @@ pub enum By {
 /// What a condition that takes values asks of events. In the order in which they are tested: the
 /// course may need the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ConditionKind {
     /// Sites of the sources.
     Site,
     /// Event types, or globs: matched with `event_type` and with `name`.
@@ -52,7 +52,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// Their kind.
-    pub kind: Kind,
+    pub kind: ConditionKind,
     /// At least one.
     pub values: Vec<String>,
     /// Whether events that meet it are left out.
@@ -75,7 +75,7 @@ pub struct Conditions {
 impl Conditions {
     /// The same, and one of the values of a kind.
     #[must_use]
-    pub fn and(mut self, kind: Kind, values: &[&str]) -> Self {
+    pub fn and(mut self, kind: ConditionKind, values: &[&str]) -> Self {
         let values = values.iter().map(|&value| value.to_owned()).collect();
         self.asked.push(Condition { kind, values, excluded: false });
         self
@@ -167,19 +167,21 @@ impl Predicate {
 }
 
 impl Test {
-    fn of_values(kind: Kind, values: &[String]) -> Result<Self> {
+    fn of_values(kind: ConditionKind, values: &[String]) -> Result<Self> {
         let patterns = || values.iter().map(|value| Pattern::new(value)).collect();
         Ok(match kind {
-            Kind::Site => Self::Site(values.to_vec()),
-            Kind::EventType => Self::EventType(patterns()),
-            Kind::EventSource => Self::EventSource(patterns()),
-            Kind::User => Self::User {
+            ConditionKind::Site => Self::Site(values.to_vec()),
+            ConditionKind::EventType => Self::EventType(patterns()),
+            ConditionKind::EventSource => Self::EventSource(patterns()),
+            ConditionKind::User => Self::User {
                 names: values.iter().cloned().collect(),
                 ids: values.iter().filter_map(|user| user.trim().parse().ok()).collect(),
             },
-            Kind::Course => Self::Course(patterns()),
-            Kind::Org => Self::Org(values.iter().map(|org| Pattern::ignore_case(org)).collect()),
-            Kind::Expression => {
+            ConditionKind::Course => Self::Course(patterns()),
+            ConditionKind::Org => {
+                Self::Org(values.iter().map(|org| Pattern::ignore_case(org)).collect())
+            }
+            ConditionKind::Expression => {
                 let read = |text: &String| {
                     let expression = parse_expression(text).map_err(|error| {
                         Error::config(format!("--where: {}", error.pointing_at(text)))

@@ -228,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::query::predicate::{Conditions, Kind, Predicate};
+    use crate::query::predicate::{ConditionKind, Conditions, Predicate};
 
     fn nominated(conditions: &Conditions, line: &str) -> bool {
         let prefilter = Predicate::new(conditions).expect("valid").prefilter();
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn every_spelling_of_a_course_is_nominated() {
         let course = "course-v1:UnivX+CS101+2014_T1";
-        let conditions = Conditions::default().and(Kind::Course, &[course]);
+        let conditions = Conditions::default().and(ConditionKind::Course, &[course]);
         for line in [
             "course-v1:UnivX+CS101+2014_T1",
             "course-v1%3AUnivX%2BCS101%2B2014_T1",
@@ -264,20 +264,20 @@ mod tests {
     fn other_conditions() {
         let of = |kind, value| Conditions::default().and(kind, &[value]);
         let types = ["problem_check", "edx.forum.*"];
-        let conditions = Conditions::default().and(Kind::EventType, &types);
+        let conditions = Conditions::default().and(ConditionKind::EventType, &types);
         assert!(nominated(&conditions, r#""edx.forum.thread.created""#));
         assert!(nominated(&conditions, r#""problem\u005fcheck""#));
         assert!(!nominated(&conditions, r#""problem\u00e9check""#));
-        let conditions = of(Kind::Org, "harvardx");
+        let conditions = of(ConditionKind::Org, "harvardx");
         assert!(nominated(&conditions, "HARVARDX"));
         assert!(!nominated(&conditions, "HARWARDX"));
         // Without its i, which other characters have as lower case, too little of it is left.
-        let conditions = of(Kind::Org, "univx");
+        let conditions = of(ConditionKind::Org, "univx");
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
         // Digits may be an id, and ids are numbers, which have many spellings.
-        let conditions = of(Kind::User, "170017");
+        let conditions = of(ConditionKind::User, "170017");
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
-        let conditions = of(Kind::Course, "*v1*");
+        let conditions = of(ConditionKind::Course, "*v1*");
         assert!(Predicate::new(&conditions).expect("valid").prefilter().is_empty());
     }
 

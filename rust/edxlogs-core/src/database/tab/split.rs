@@ -17,7 +17,7 @@ const BACKSLASH: u32 = 1 << 31;
 
 /// Some rows of a block, each with as many fields as the header.
 #[derive(Debug, Default)]
-pub struct Rows<'b> {
+pub struct TabRows<'b> {
     /// What is between the first and the last of them.
     pub bytes: &'b [u8],
     width: usize,
@@ -31,26 +31,26 @@ pub struct Rows<'b> {
 
 /// A field: its place in the bytes of the rows, and whether it may hold escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
+pub struct TabField {
     pub start: usize,
     pub end: usize,
     pub has_backslash: bool,
 }
 
-impl Rows<'_> {
+impl TabRows<'_> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
     /// The fields of one column, from the first row to the last.
-    pub fn column(&self, at: usize) -> impl Iterator<Item = Field> {
+    pub fn column(&self, at: usize) -> impl Iterator<Item = TabField> {
         let rows = self.starts.iter().zip(self.ends.chunks_exact(self.width));
         rows.map(move |(&row, ends)| {
             let start = if at == 0 { row } else { (ends[at - 1] & !BACKSLASH) + 1 };
             let end = ends[at] & !BACKSLASH;
             let has_backslash = ends[at] & BACKSLASH != 0;
-            Field { start: start as usize, end: end as usize, has_backslash }
+            TabField { start: start as usize, end: end as usize, has_backslash }
         })
     }
 
@@ -91,7 +91,12 @@ impl<'b> Splitter<'b> {
 
     /// Gathers the next rows, at most that many, in place of those in `rows`, and hands on what is
     /// none; false at the end of the block.
-    pub fn next(&mut self, rows: &mut Rows<'b>, most: usize, mut odd: impl FnMut(OddRow)) -> bool {
+    pub fn next(
+        &mut self,
+        rows: &mut TabRows<'b>,
+        most: usize,
+        mut odd: impl FnMut(OddRow),
+    ) -> bool {
         rows.clear();
         rows.width = self.width;
         let bytes = &self.bytes[self.at..];
@@ -138,7 +143,7 @@ impl<'b> Splitter<'b> {
         &mut self,
         start: usize,
         end: usize,
-        rows: &mut Rows<'_>,
+        rows: &mut TabRows<'_>,
         odd: &mut impl FnMut(OddRow),
     ) {
         let whole = rows.starts.len() * self.width;
@@ -194,7 +199,7 @@ mod tests {
     fn found(text: &str, dialect: Dialect, width: usize, most: usize) -> Found {
         let mut splitter = Splitter::new(text.as_bytes(), dialect, width);
         let mut found = Found::new();
-        let (mut rows, mut blank) = (Rows::default(), 0);
+        let (mut rows, mut blank) = (TabRows::default(), 0);
         loop {
             let mut odd_rows = Found::new();
             let more = splitter.next(&mut rows, most, |odd| match odd {
@@ -204,10 +209,11 @@ mod tests {
                 }
             });
             found.append(&mut odd_rows);
-            let columns: Vec<Vec<Field>> = (0..width).map(|at| rows.column(at).collect()).collect();
+            let columns: Vec<Vec<TabField>> =
+                (0..width).map(|at| rows.column(at).collect()).collect();
             for (row, &line) in rows.lines.iter().enumerate() {
                 let fields = columns.iter().map(|column| {
-                    let Field { start, end, has_backslash } = column[row];
+                    let TabField { start, end, has_backslash } = column[row];
                     let field = str::from_utf8(&rows.bytes[start..end]).expect("UTF-8");
                     assert_eq!(has_backslash, field.contains('\\'));
                     field.to_owned()

@@ -279,16 +279,16 @@ fn course_runs(text: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::predicate::{Conditions, Kind, Predicate};
+    use crate::query::predicate::{ConditionKind, Conditions, Predicate};
 
-    fn of(kind: Kind, values: &[&str]) -> Vec<Needles> {
+    fn of(kind: ConditionKind, values: &[&str]) -> Vec<Needles> {
         let conditions = Conditions::default().and(kind, values);
         let predicate = Predicate::new(&conditions).expect("valid");
         needles_of_any(predicate.tests.iter().map(|test| needles(test, true)))
     }
 
     fn of_where(expression: &str) -> Vec<Needles> {
-        of(Kind::Expression, &[expression])
+        of(ConditionKind::Expression, &[expression])
     }
 
     /// The alternatives of each that a line must hold, as words.
@@ -303,11 +303,11 @@ mod tests {
     #[test]
     fn an_expression_has_the_needles_of_its_option() {
         for (kind, values, expression) in [
-            (Kind::EventType, &["a_b/cd_ef"][..], "event_type = 'a_b/cd_ef'"),
-            (Kind::EventType, &["edx.forum.*"], "event_type like 'edx.forum.%'"),
-            (Kind::Course, &["UnivX/CS1/2014"], "course_id = 'UnivX/CS1/2014'"),
-            (Kind::User, &["anna"], "username in ('anna')"),
-            (Kind::EventSource, &["server"], "event_source = 'server'"),
+            (ConditionKind::EventType, &["a_b/cd_ef"][..], "event_type = 'a_b/cd_ef'"),
+            (ConditionKind::EventType, &["edx.forum.*"], "event_type like 'edx.forum.%'"),
+            (ConditionKind::Course, &["UnivX/CS1/2014"], "course_id = 'UnivX/CS1/2014'"),
+            (ConditionKind::User, &["anna"], "username in ('anna')"),
+            (ConditionKind::EventSource, &["server"], "event_source = 'server'"),
         ] {
             assert_eq!(of(kind, values), of_where(expression));
         }

@@ -3,21 +3,21 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::input::lines::{LineReader, MAX_LINE_BYTES};
-use crate::query::predicate::{Conditions, Kind, Predicate};
+use crate::query::predicate::{ConditionKind, Conditions, Predicate};
 use crate::query::projection::Projection;
 use crate::scan::{Control, Sink, pipeline};
 
-fn query(kind: Kind, value: &str) -> Query {
+fn query(kind: ConditionKind, value: &str) -> Query {
     let predicate = Predicate::new(&Conditions::default().and(kind, &[value])).unwrap();
     Query::new(predicate, Projection::default(), Collect::Nothing)
 }
 
 fn of_type(event_type: &str) -> Query {
-    query(Kind::EventType, event_type)
+    query(ConditionKind::EventType, event_type)
 }
 
 fn of_expression(expression: &str) -> Query {
-    query(Kind::Expression, expression)
+    query(ConditionKind::Expression, expression)
 }
 
 fn source(name: &str) -> SourceInfo {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::input::lines::BATCH_BYTES;
 use crate::query::Collect;
-use crate::query::predicate::{Conditions, Kind, Predicate};
+use crate::query::predicate::{ConditionKind, Conditions, Predicate};
 use crate::query::projection::Projection;
 
 /// A text of many batches: every third line is kept, every hundredth is no event.
@@ -25,7 +25,7 @@ fn text() -> String {
 }
 
 fn query() -> Query {
-    let conditions = Conditions::default().and(Kind::EventType, &["play_video"]);
+    let conditions = Conditions::default().and(ConditionKind::EventType, &["play_video"]);
     let predicate = Predicate::new(&conditions).unwrap();
     let mut query = Query::new(predicate, Projection::default(), Collect::Lines);
     query.keep_rejects = true;
