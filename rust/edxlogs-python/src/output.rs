@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
 use crate::errors::{config, of_system, to_python};
-use crate::query::{Query, format};
+use crate::query::{Query, format, known};
 use crate::source::duplicate;
 
 /// Something that is used up once, behind a lock.
@@ -99,8 +99,7 @@ impl Part {
 
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf, kept: &str) -> PyResult<Self> {
-        let kept = Kept::ALL.into_iter().find(|one| one.as_str() == kept);
-        let kept = kept.ok_or_else(|| config("a part of an unknown kind"))?;
+        let kept = known("kept", kept, Kept::named)?;
         let part = py.detach(|| part::Part::open(&path, kept)).map_err(to_python)?;
         Ok(Self { inner: Mutex::new(part) })
     }

@@ -51,13 +51,7 @@ impl Query {
         let conditions = Conditions { asked: asked.collect::<PyResult<_>>()?, since, until, by };
         let keys = partition_by.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
         let keys = keys.map_err(to_python)?;
-        let mut collect = match collect {
-            "columns" => Collect::Columns,
-            "lines" => Collect::Lines,
-            "raw_lines" => Collect::RawLines,
-            "nothing" => Collect::Nothing,
-            other => return Err(config(format!("collect: '{other}' is not known"))),
-        };
+        let mut collect = known("collect", collect, Collect::named)?;
         let mut projection = match columns {
             Some(names) => Projection::new(&names).map_err(to_python)?,
             None => Projection::default(),
@@ -102,17 +96,13 @@ impl Query {
 /// The condition of that name; `exclude_` stands before that of one that leaves out.
 fn condition(name: &str, values: Vec<String>) -> PyResult<Condition> {
     let wanted = name.strip_prefix("exclude_");
-    let kind = match wanted.unwrap_or(name) {
-        "sites" => ConditionKind::Site,
-        "event_types" => ConditionKind::EventType,
-        "event_sources" => ConditionKind::EventSource,
-        "users" => ConditionKind::User,
-        "courses" => ConditionKind::Course,
-        "orgs" => ConditionKind::Org,
-        "expressions" => ConditionKind::Expression,
-        _ => return Err(config(format!("conditions: '{name}' is not known"))),
-    };
+    let kind = known("conditions", wanted.unwrap_or(name), ConditionKind::named)?;
     Ok(Condition { kind, values, excluded: wanted.is_some() })
+}
+
+/// What goes by that name.
+pub fn known<T>(what: &str, name: &str, named: impl FnOnce(&str) -> Option<T>) -> PyResult<T> {
+    named(name).ok_or_else(|| config(format!("{what}: '{name}' is not known")))
 }
 
 /// The format of that name.
@@ -162,5 +152,5 @@ pub fn course_folder(course: Option<&str>, encodes_case: bool) -> String {
 /// The keys that a dataset may be partitioned by.
 #[pyfunction]
 pub fn partition_keys() -> Vec<&'static str> {
-    PartitionKey::ALL.into_iter().map(PartitionKey::as_str).collect()
+    PartitionKey::ALL.iter().map(|key| key.as_str()).collect()
 }

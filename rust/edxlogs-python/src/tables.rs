@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
 use crate::errors::{config, to_python};
-use crate::query::format;
+use crate::query::{format, known};
 use crate::scan::{Control, named};
 use crate::source::Input;
 use crate::stream::{BatchSender, BatchWriter};
@@ -40,16 +40,9 @@ impl Table {
         derived: Vec<(String, String, String, Vec<String>)>,
         has_course: bool,
     ) -> PyResult<Self> {
-        let dialect = match dialect {
-            "tab" => Dialect::Tab,
-            "module" => Dialect::Module,
-            "csv" => Dialect::Csv,
-            "structure" => Dialect::Structure,
-            "forum" => Dialect::Forum,
-            other => return Err(config(format!("dialect: '{other}' is not known"))),
-        };
+        let dialect = known("dialect", dialect, Dialect::named)?;
         let columns = columns.into_iter().map(|(name, named, hint, role)| {
-            let column_type = column_type(&named)?;
+            let column_type = known("type", &named, ColumnType::named)?;
             let hint = match hint.as_str() {
                 "" => Hint::Plain,
                 "grows" => Hint::Grows,
@@ -58,10 +51,7 @@ impl Table {
             };
             let role = match role.as_str() {
                 "" => None,
-                named => Some(
-                    Role::named(named)
-                        .ok_or_else(|| config(format!("role: '{named}' is not known")))?,
-                ),
+                named => Some(known("role", named, Role::named)?),
             };
             // Nobody asks for a range of long texts.
             let statistics = hint != Hint::Long;
@@ -70,7 +60,7 @@ impl Table {
         let mut columns = columns.collect::<PyResult<Vec<_>>>()?;
         let mut taken = Vec::new();
         for (name, named, source, path) in derived {
-            let column_type = column_type(&named)?;
+            let column_type = known("type", &named, ColumnType::named)?;
             let source = columns.iter().position(|column| column.name == source);
             let source = source.ok_or_else(|| config("derived: from no column of the table"))?;
             taken.push(Derived { column: columns.len(), column_type, source, path });
@@ -87,19 +77,6 @@ impl Table {
     fn column_names(&self) -> Vec<String> {
         self.inner.schema().columns().iter().map(|column| column.name.clone()).collect()
     }
-}
-
-fn column_type(name: &str) -> PyResult<ColumnType> {
-    Ok(match name {
-        "text" => ColumnType::Text,
-        "json" => ColumnType::Json,
-        "int64" => ColumnType::Int64,
-        "float64" => ColumnType::Float64,
-        "bool" => ColumnType::Bool,
-        "timestamp" => ColumnType::Timestamp,
-        "date" => ColumnType::Date,
-        other => return Err(config(format!("type: '{other}' is not known"))),
-    })
 }
 
 /// Gathers the tables of open response assessments; described in `_core.pyi`.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 
 use crate::error::Result;
+use crate::frame::names::names;
 use crate::frame::types::{Column, ColumnType, Hint, Role, Schema};
 
 /// Bytes of a stretch, about; what one thread holds at a time.
@@ -35,19 +36,20 @@ pub const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
 /// Takes batches.
 pub type Gather<'g> = &'g mut dyn FnMut(RecordBatch) -> Result<()>;
 
-/// How the text of a table is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// Fields between tabs, rows that end at LF, a header; `\\`, `\t`, `\n`, `\r` and `\0` escaped.
-    Tab,
-    /// The same, but only a backslash and a real tab are escaped, by a backslash.
-    Module,
-    /// Comma-separated, with a header.
-    Csv,
-    /// One JSON object of blocks.
-    Structure,
-    /// A MongoDB document a line.
-    Forum,
+names! {
+    /// How the text of a table is written.
+    Dialect {
+        /// Fields between tabs, rows that end at LF, a header; `\\`, `\t`, `\n`, `\r` and `\0` escaped.
+        Tab = "tab",
+        /// The same, but only a backslash and a real tab are escaped, by a backslash.
+        Module = "module",
+        /// Comma-separated, with a header.
+        Csv = "csv",
+        /// One JSON object of blocks.
+        Structure = "structure",
+        /// A MongoDB document a line.
+        Forum = "forum",
+    }
 }
 
 /// A column that is taken out of another's JSON.

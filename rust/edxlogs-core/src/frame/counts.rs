@@ -1,23 +1,10 @@
 //! Counts that add up: what became of every line of a source, and of every row of a table.
 
-use std::fmt::Debug;
+use crate::frame::names::names;
 
 macro_rules! counted_names {
     ($(#[$doc:meta])* $name:ident, $set:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[repr(u8)]
-        pub enum $name { $($(#[$item_doc])* $item,)* }
-
-        impl $name {
-            /// All of them, in the order of reports.
-            pub const ALL: &[Self] = &[$(Self::$item,)*];
-
-            /// The name in reports.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$item => $text,)* }
-            }
-        }
+        names! { $(#[$doc])* $name { $($(#[$item_doc])* $item = $text,)* } }
 
         #[doc = concat!("A set of [`", stringify!($name), "`].")]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 pub mod builder;
 pub mod counts;
+pub(crate) mod names;
 pub mod rejects;
 pub mod source;
 pub mod types;

@@ -5,30 +5,32 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 
-/// The type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnType {
-    /// Text as it stands; empty is not null.
-    Text,
-    /// Strict JSON, as text.
-    Json,
-    /// A 64-bit integer.
-    Int64,
-    /// A finite number.
-    Float64,
-    /// True or false.
-    Bool,
-    /// Microseconds since 1970, UTC.
-    Timestamp,
-    /// A day.
-    Date,
+use crate::frame::names::names;
+
+names! {
+    /// The type of a column.
+    ColumnType {
+        /// Text as it stands; empty is not null.
+        Text = "text",
+        /// Strict JSON, as text.
+        Json = "json",
+        /// A 64-bit integer.
+        Int64 = "int64",
+        /// A finite number.
+        Float64 = "float64",
+        /// True or false.
+        Bool = "bool",
+        /// Microseconds since 1970, UTC.
+        Timestamp = "timestamp",
+        /// A day.
+        Date = "date",
+    }
 }
 
 impl ColumnType {
     /// The type that Arrow has so, if there is one. JSON comes back as text.
     pub fn of_arrow(data_type: &DataType) -> Option<Self> {
-        let all = [Self::Text, Self::Int64, Self::Float64, Self::Bool, Self::Timestamp, Self::Date];
-        all.into_iter().find(|column_type| column_type.arrow() == *data_type)
+        Self::ALL.iter().copied().find(|column_type| column_type.arrow() == *data_type)
     }
 
     /// Its Arrow type.
@@ -81,39 +83,19 @@ pub enum Hint {
     Long,
 }
 
-/// What a column tells of a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// An id of a person, or of what belongs to one person alone, such as a session.
-    PersonId,
-    /// The name that a person goes by on the site.
-    Username,
-    /// Where mail reaches a person.
-    Email,
-    /// Where a person or a person's device or page is found: an IP, a place, a URL.
-    Address,
-    /// Words of or about a person: names, posts, answers, payloads.
-    FreeText,
-}
-
-impl Role {
-    const ALL: [Self; 5] =
-        [Self::PersonId, Self::Username, Self::Email, Self::Address, Self::FreeText];
-
-    /// Its name in lists of columns.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PersonId => "person id",
-            Self::Username => "username",
-            Self::Email => "e-mail",
-            Self::Address => "address",
-            Self::FreeText => "free text",
-        }
-    }
-
-    /// The role of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name)
+names! {
+    /// What a column tells of a person.
+    Role {
+        /// An id of a person, or of what belongs to one person alone, such as a session.
+        PersonId = "person id",
+        /// The name that a person goes by on the site.
+        Username = "username",
+        /// Where mail reaches a person.
+        Email = "e-mail",
+        /// Where a person or a person's device or page is found: an IP, a place, a URL.
+        Address = "address",
+        /// Words of or about a person: names, posts, answers, payloads.
+        FreeText = "free text",
     }
 }
 

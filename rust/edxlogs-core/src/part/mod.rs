@@ -23,6 +23,7 @@ pub use self::output::Output;
 use self::spool::{HiddenFile, SMALL_REJECTS_BYTES, Spool};
 use crate::encode::{Compression, Format, StretchEncoder, csv};
 use crate::error::{Error, Result};
+use crate::frame::names::names;
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::scan::{Rows, Sink};
@@ -46,35 +47,19 @@ enum Content {
     Outgrown,
 }
 
-/// How the rows of a part that was kept stand in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// There are none, and no file.
-    Nothing,
-    /// An Arrow IPC file.
-    Batches,
-    /// A Parquet file.
-    Parquet,
-    /// CSV, or lines.
-    Bytes,
-    /// Compressed lines.
-    Compressed,
-}
-
-impl Kept {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Nothing, Self::Batches, Self::Parquet, Self::Bytes, Self::Compressed];
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Batches => "batches",
-            Self::Parquet => "parquet",
-            Self::Bytes => "bytes",
-            Self::Compressed => "compressed",
-        }
+names! {
+    /// How the rows of a part that was kept stand in its file.
+    Kept {
+        /// There are none, and no file.
+        Nothing = "nothing",
+        /// An Arrow IPC file.
+        Batches = "batches",
+        /// A Parquet file.
+        Parquet = "parquet",
+        /// CSV, or lines.
+        Bytes = "bytes",
+        /// Compressed lines.
+        Compressed = "compressed",
     }
 }
 

@@ -15,19 +15,21 @@ use self::predicate::Predicate;
 use self::projection::Projection;
 use crate::error::{Error, Result};
 use crate::event::paths::EventPaths;
+use crate::frame::names::names;
 use crate::input::lines::MAX_LINE_BYTES;
 
-/// What becomes of kept events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collect {
-    /// Their columns.
-    Columns,
-    /// Their text, a line each: the original line byte for byte, a mended event as mended.
-    Lines,
-    /// As `Lines`, but the line as it stood even if it was mended, once.
-    RawLines,
-    /// They are counted.
-    Nothing,
+names! {
+    /// What becomes of kept events.
+    Collect {
+        /// Their columns.
+        Columns = "columns",
+        /// Their text, a line each: the original line byte for byte, a mended event as mended.
+        Lines = "lines",
+        /// As `Lines`, but the line as it stood even if it was mended, once.
+        RawLines = "raw_lines",
+        /// They are counted.
+        Nothing = "nothing",
+    }
 }
 
 /// A question to logs.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::frame::names::names;
 use crate::frame::types::Value;
 use crate::json::text::hex;
 use crate::query::projection::{EventColumn, Place};
@@ -36,47 +37,22 @@ const MOST_NAME_BYTES: usize = 255;
 /// Of a name that would be longer, the bytes that stay in front of its digest.
 const HEAD_BYTES: usize = 200;
 
-/// What a dataset is partitioned by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the key of its name")]
-pub enum PartitionKey {
-    CourseId,
-    OrgId,
-    Site,
-    Date,
-    Month,
-    Year,
-    EventType,
-    EventSource,
+names! {
+    /// What a dataset is partitioned by.
+    #[allow(missing_docs, reason = "each is the key of its name")]
+    PartitionKey {
+        CourseId = "course_id",
+        OrgId = "org_id",
+        Site = "site",
+        Date = "date",
+        Month = "month",
+        Year = "year",
+        EventType = "event_type",
+        EventSource = "event_source",
+    }
 }
 
 impl PartitionKey {
-    /// All keys.
-    pub const ALL: [Self; 8] = [
-        Self::CourseId,
-        Self::OrgId,
-        Self::Site,
-        Self::Date,
-        Self::Month,
-        Self::Year,
-        Self::EventType,
-        Self::EventSource,
-    ];
-
-    /// Its name, in options and in folders.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CourseId => "course_id",
-            Self::OrgId => "org_id",
-            Self::Site => "site",
-            Self::Date => "date",
-            Self::Month => "month",
-            Self::Year => "year",
-            Self::EventType => "event_type",
-            Self::EventSource => "event_source",
-        }
-    }
-
     /// How many characters of an ISO day it shows; none for keys that are columns.
     fn day_characters(self) -> Option<usize> {
         match self {
@@ -103,7 +79,7 @@ impl FromStr for PartitionKey {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|key| key.as_str() == name).ok_or_else(|| {
+        Self::named(name).ok_or_else(|| {
             let known: Vec<&str> = Self::ALL.iter().map(|key| key.as_str()).collect();
             Error::config(format!(
                 "partition-by: '{name}': is no key of partitions; use {}",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
+use crate::frame::names::names;
 use crate::frame::types::{ColumnType, Value};
 use crate::json::path::Segment;
 use crate::query::expression::{
@@ -28,24 +29,25 @@ pub enum By {
     ReceivedAt,
 }
 
-/// What a condition that takes values asks of events. In the order in which they are tested: the
-/// course may need the payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConditionKind {
-    /// Sites of the sources.
-    Site,
-    /// Event types, or globs: matched with `event_type` and with `name`.
-    EventType,
-    /// `server`, `browser`, `mobile`, `task`.
-    EventSource,
-    /// Usernames or user ids.
-    User,
-    /// Course ids, or globs over them.
-    Course,
-    /// Organisations, whatever their case.
-    Org,
-    /// Expressions, all of which must hold.
-    Expression,
+names! {
+    /// What a condition that takes values asks of events. In the order in which they are tested: the
+    /// course may need the payload.
+    ConditionKind {
+        /// Sites of the sources.
+        Site = "sites",
+        /// Event types, or globs: matched with `event_type` and with `name`.
+        EventType = "event_types",
+        /// `server`, `browser`, `mobile`, `task`.
+        EventSource = "event_sources",
+        /// Usernames or user ids.
+        User = "users",
+        /// Course ids, or globs over them.
+        Course = "courses",
+        /// Organisations, whatever their case.
+        Org = "orgs",
+        /// Expressions, all of which must hold.
+        Expression = "expressions",
+    }
 }
 
 /// Values of one kind. One of them is enough, but for expressions.
