@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::frame::types::{Column, ColumnType, Hint, Schema};
 
 mod chunk;
+mod dictionary;
 mod hybrid;
 mod row_group;
 mod text;

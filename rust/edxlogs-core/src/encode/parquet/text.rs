@@ -1,16 +1,14 @@
 //! One column of text in a row group, encoded to pages.
 //!
-//! The crate's own encoder hashes every value of every column. Logs repeat themselves from line to
-//! line, so here a value is first held against the one before it; and texts that have no dictionary
-//! go to their page with one copy. Pages, their headers and the file are the crate's.
+//! The crate's own encoder hashes every value of every column. Logs repeat themselves within a few
+//! lines, so here a value is first held against one that was met lately; and texts that have no
+//! dictionary go to their page with one copy. Pages, their headers and the file are the crate's.
 
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use ahash::RandomState;
 use arrow_array::{Array, StringArray};
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use parquet::basic::{Compression, Encoding, PageType};
 use parquet::column::page::{CompressedPage, Page};
 use parquet::column::writer::ColumnCloseResult;
@@ -20,6 +18,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::chunk::{COMPRESSOR, Chunk, Compressor};
+use super::dictionary::{Dictionary, push_plain};
 use super::{hybrid, level};
 
 /// Most rows of a page.
@@ -28,8 +27,8 @@ const PAGE_ROWS: usize = 20_000;
 /// A dictionary that grows beyond this many bytes is given up for plain text.
 const DICTIONARY_BYTES: usize = 1024 * 1024;
 
-/// Room before plain values for the levels that stand there where nothing, or all, is null.
-const LEVELS_ROOM: usize = 16;
+/// Room before plain values for the levels of a page: their length, a header, and a bit a row.
+const LEVELS_ROOM: usize = 4 + 4 + PAGE_ROWS.div_ceil(8);
 
 /// Longest text in the statistics, in bytes.
 const STATISTICS_BYTES: usize = 64;
@@ -43,61 +42,6 @@ pub(super) struct TextOptions {
     pub statistics: bool,
     /// Where a page of plain text ends.
     pub page_bytes: usize,
-}
-
-/// The distinct values of a column.
-#[derive(Default)]
-struct Dictionary {
-    /// As the dictionary's page: each behind its length, four bytes.
-    page: Vec<u8>,
-    values: Vec<Range<usize>>,
-    table: HashTable<u32>,
-    hasher: RandomState,
-    last: Option<u32>,
-}
-
-impl Dictionary {
-    fn get(&self, index: u32) -> &[u8] {
-        &self.page[self.values[index as usize].clone()]
-    }
-
-    fn intern(&mut self, value: &[u8]) -> u32 {
-        if let Some(last) = self.last
-            && self.get(last) == value
-        {
-            return last;
-        }
-        let Self { page, values, table, hasher, .. } = self;
-        let at = |index: u32| &page[values[index as usize].clone()];
-        let hash = hasher.hash_one(value);
-        let entry =
-            table.entry(hash, |&index| at(index) == value, |&index| hasher.hash_one(at(index)));
-        let index = match entry {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                let index = values.len() as u32;
-                entry.insert(index);
-                push_plain(page, value);
-                values.push(page.len() - value.len()..page.len());
-                index
-            }
-        };
-        self.last = Some(index);
-        index
-    }
-
-    /// Forgets the values, and keeps the room.
-    fn clear(&mut self) {
-        self.page.clear();
-        self.values.clear();
-        self.table.clear();
-        self.last = None;
-    }
-
-    /// Bits that an index takes.
-    fn index_bits(&self) -> u32 {
-        usize::BITS - self.values.len().saturating_sub(1).leading_zeros()
-    }
 }
 
 /// The least and the greatest value.
@@ -152,8 +96,8 @@ pub(super) struct TextColumn {
     interns: bool,
     extremes: Extremes,
     /// Of the page under way: which rows are not null, a bit each, where some are; how many there
-    /// are; and their values, as indices or plain.
-    present: Vec<u8>,
+    /// are; and their values, as indices, or plain behind [`LEVELS_ROOM`].
+    present: BooleanBufferBuilder,
     page_rows: usize,
     page_nulls: usize,
     indices: Vec<u32>,
@@ -176,11 +120,11 @@ impl TextColumn {
             dictionary: Dictionary::default(),
             interns: options.dictionary,
             extremes: Extremes::default(),
-            present: Vec::new(),
+            present: BooleanBufferBuilder::new(0),
             page_rows: 0,
             page_nulls: 0,
             indices: Vec::new(),
-            plain: vec![0; LEVELS_ROOM],
+            plain: Vec::new(),
             chunk: Chunk::default(),
             rows: 0,
             nulls: 0,
@@ -190,9 +134,14 @@ impl TextColumn {
         }
     }
 
+    /// Bytes of plain values in the page under way.
+    fn plain_bytes(&self) -> usize {
+        self.plain.len().saturating_sub(LEVELS_ROOM)
+    }
+
     /// Bytes that are encoded, about.
     pub(super) fn encoded_bytes(&self) -> usize {
-        self.chunk.bytes + self.dictionary.page.len() + self.plain.len()
+        self.chunk.bytes + self.dictionary.page.len() + self.plain_bytes()
     }
 
     /// Bytes of memory that it takes, about.
@@ -214,7 +163,26 @@ impl TextColumn {
                 return Ok(());
             }
         }
-        (0..values.len()).try_for_each(|row| self.push_row(values, row))
+        self.write_each(values)
+    }
+
+    /// Adds values, one after another.
+    fn write_each(&mut self, values: &StringArray) -> Result<()> {
+        let (nulls, offsets, data) = (values.nulls(), values.value_offsets(), values.value_data());
+        // The first row that is not in `present` yet.
+        let mut from = 0;
+        for (row, ends) in offsets.windows(2).enumerate() {
+            let is_valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
+            let goes_on = !is_valid || self.push(&data[ends[0] as usize..ends[1] as usize]);
+            let page_rows = self.page_rows + row + 1 - from;
+            if !goes_on || page_rows == PAGE_ROWS {
+                self.push_present(nulls, from..row + 1);
+                self.end_page()?;
+                from = row + 1;
+            }
+        }
+        self.push_present(nulls, from..values.len());
+        Ok(())
     }
 
     /// Adds a value, or null, that many times, if that can be done at once; whether it was.
@@ -230,9 +198,7 @@ impl TextColumn {
         let mut left = count;
         while left > 0 {
             let rows = left.min(PAGE_ROWS - self.page_rows);
-            for _ in 0..rows {
-                self.push_present(index.is_some());
-            }
+            self.push_levels(rows, index.is_some());
             self.indices.extend(index.into_iter().flat_map(|index| repeat_n(index, rows)));
             if self.page_rows == PAGE_ROWS {
                 self.end_page()?;
@@ -248,59 +214,69 @@ impl TextColumn {
         arrays: &[&StringArray],
         places: &[(usize, usize)],
     ) -> Result<()> {
-        places.iter().try_for_each(|&(at, row)| self.push_row(arrays[at], row))
-    }
-
-    #[inline]
-    fn push_row(&mut self, values: &StringArray, row: usize) -> Result<()> {
-        let is_valid = values.is_valid(row);
-        self.push_present(is_valid);
-        if is_valid {
-            self.push(values.value(row).as_bytes())?;
-        }
-        if self.page_rows == PAGE_ROWS || self.plain.len() >= self.options.page_bytes {
-            self.end_page()?;
+        for &(at, row) in places {
+            let (values, is_valid) = (arrays[at], arrays[at].is_valid(row));
+            if !is_valid || self.page_nulls > 0 {
+                self.begin_levels();
+                self.present.append(is_valid);
+            }
+            self.page_rows += 1;
+            self.page_nulls += usize::from(!is_valid);
+            let goes_on = !is_valid || self.push(values.value(row).as_bytes());
+            if !goes_on || self.page_rows == PAGE_ROWS {
+                self.end_page()?;
+            }
         }
         Ok(())
     }
 
-    #[inline]
-    fn push_present(&mut self, is_valid: bool) {
-        if !is_valid || self.page_nulls > 0 {
-            self.push_bit(is_valid);
+    /// Adds rows to the page, whose values were pushed.
+    fn push_present(&mut self, nulls: Option<&NullBuffer>, rows: Range<usize>) {
+        match nulls.map(|nulls| nulls.slice(rows.start, rows.len())) {
+            Some(nulls) if nulls.null_count() > 0 => {
+                self.begin_levels();
+                self.present.append_buffer(nulls.inner());
+                self.page_rows += nulls.len();
+                self.page_nulls += nulls.null_count();
+            }
+            _ => self.push_levels(rows.len(), true),
         }
-        self.page_rows += 1;
-        self.page_nulls += usize::from(!is_valid);
     }
 
-    fn push_bit(&mut self, is_valid: bool) {
-        let (byte, bit) = (self.page_rows / 8, self.page_rows % 8);
+    /// Adds rows to the page that are all null, or none of them.
+    fn push_levels(&mut self, rows: usize, are_valid: bool) {
+        if !are_valid || self.page_nulls > 0 {
+            self.begin_levels();
+            self.present.append_n(rows, are_valid);
+        }
+        self.page_rows += rows;
+        self.page_nulls += if are_valid { 0 } else { rows };
+    }
+
+    /// Before the first null, no row has a bit.
+    fn begin_levels(&mut self) {
         if self.page_nulls == 0 {
-            // None before was null.
-            self.present.clear();
-            self.present.resize(byte, 0xff);
-            self.present.push((1 << bit) - 1);
-        } else if bit == 0 {
-            self.present.push(0);
+            self.present.append_n(self.page_rows, true);
         }
-        self.present[byte] |= u8::from(is_valid) << bit;
     }
 
-    fn push(&mut self, value: &[u8]) -> Result<()> {
+    /// Adds a value to the page; whether the page goes on after it.
+    #[inline(always)]
+    fn push(&mut self, value: &[u8]) -> bool {
         if self.interns {
             self.indices.push(self.dictionary.intern(value));
-            if self.dictionary.page.len() > DICTIONARY_BYTES {
-                // What is in the page stays as it is; the next one is plain.
-                self.end_page()?;
-                self.interns = false;
-            }
-            return Ok(());
+            // What is in the page stays as it is; the next one is plain.
+            self.interns = self.dictionary.page.len() <= DICTIONARY_BYTES;
+            return self.interns;
+        }
+        if self.plain.is_empty() {
+            self.plain.resize(LEVELS_ROOM, 0);
         }
         push_plain(&mut self.plain, value);
         if self.options.statistics {
             self.extremes.take(value);
         }
-        Ok(())
+        self.plain_bytes() < self.options.page_bytes
     }
 
     /// Encodes and compresses the page under way, if there is one.
@@ -316,14 +292,16 @@ impl TextColumn {
         if self.descr.max_def_level() > 0 {
             // Their length stands before them.
             levels.extend_from_slice(&[0; 4]);
-            hybrid::push_bits(&self.present, self.page_rows, self.page_nulls, &mut levels);
+            let present = self.present.as_slice();
+            hybrid::push_bits(present, self.page_rows, self.page_nulls, &mut levels);
             let length = levels.len() as u32 - 4;
             levels[..4].copy_from_slice(&length.to_le_bytes());
         }
         let mut whole = std::mem::take(&mut compressor.page);
         whole.clear();
         // Where all was null so far, there is no dictionary to refer to.
-        let (page, encoding) = if self.interns && !self.dictionary.values.is_empty() {
+        let by_index = self.interns && !self.dictionary.values.is_empty();
+        let (page, encoding) = if by_index || !self.indices.is_empty() {
             let bits = self.dictionary.index_bits();
             whole.extend_from_slice(&levels);
             whole.push(bits as u8);
@@ -332,15 +310,10 @@ impl TextColumn {
             (whole.as_slice(), Encoding::RLE_DICTIONARY)
         } else {
             self.by_value += 1;
-            let page = if let Some(start) = LEVELS_ROOM.checked_sub(levels.len()) {
-                self.plain[start..LEVELS_ROOM].copy_from_slice(&levels);
-                &self.plain[start..]
-            } else {
-                whole.extend_from_slice(&levels);
-                whole.extend_from_slice(&self.plain[LEVELS_ROOM..]);
-                whole.as_slice()
-            };
-            (page, Encoding::PLAIN)
+            self.plain.resize(self.plain.len().max(LEVELS_ROOM), 0);
+            let start = LEVELS_ROOM - levels.len();
+            self.plain[start..LEVELS_ROOM].copy_from_slice(&levels);
+            (&self.plain[start..], Encoding::PLAIN)
         };
         let data = Page::DataPage {
             buf: compressor.compress(page)?,
@@ -355,7 +328,7 @@ impl TextColumn {
         self.rows += self.page_rows as u64;
         self.nulls += self.page_nulls as u64;
         (self.page_rows, self.page_nulls) = (0, 0);
-        self.present.clear();
+        self.present.truncate(0);
         self.indices.clear();
         self.plain.truncate(LEVELS_ROOM);
         Ok(())
@@ -444,14 +417,4 @@ fn is_start_of(values: &StringArray, others: &StringArray) -> bool {
     let start = |array: &StringArray| (array.value_offsets().as_ptr(), array.value_data().as_ptr());
     let have_nulls = values.null_count() > 0 || others.null_count() > 0;
     start(values) == start(others) && values.len() <= others.len() && !have_nulls
-}
-
-fn push_plain(page: &mut Vec<u8>, value: &[u8]) {
-    let end = page.len() + 4 + value.len();
-    if end > page.capacity() {
-        // Many pages are under way at once: none has room that it will not need.
-        page.reserve_exact(end.next_power_of_two() - page.len());
-    }
-    page.extend_from_slice(&(value.len() as u32).to_le_bytes());
-    page.extend_from_slice(value);
 }
