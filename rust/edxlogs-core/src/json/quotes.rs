@@ -91,31 +91,41 @@ fn map(quotes: &mut Quotes, text: &[u8], marks: impl Fn(&[u8; BLOCK]) -> Marks) 
     let (blocks, rest) = text.as_chunks::<BLOCK>();
     let mut last = [b' '; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
-    // Whether the first byte of the next block is escaped.
-    let mut carry = false;
-    let mut any_backslash = 0;
-    let blocks = blocks.iter().chain(std::iter::once(&last)).enumerate();
-    for ((number, block), (quotes, backslashes)) in
-        blocks.zip(quotes.quotes.iter_mut().zip(&mut quotes.backslashes))
-    {
+    // Found first, and looked at after: so the first loop keeps all it needs in registers.
+    let (mut any_backslash, mut any_control) = (0, 0);
+    let maps = quotes.quotes.iter_mut().zip(&mut quotes.backslashes);
+    let blocks = blocks.iter().chain(std::iter::once(&last));
+    for (block, (quotes, backslashes)) in blocks.zip(maps) {
         let found = marks(block);
-        if found.controls != 0 {
-            return None;
-        }
         (*quotes, *backslashes) = (found.quotes, found.backslashes);
         any_backslash |= found.backslashes;
-        if found.backslashes == 0 && !carry {
+        any_control |= found.controls;
+    }
+    if any_control != 0 {
+        return None;
+    }
+    quotes.any_backslash = any_backslash != 0;
+    if quotes.any_backslash { resolve_escapes(quotes, text) } else { Some(()) }
+}
+
+/// Takes the quotes that are escaped out of the map, and checks every escape.
+fn resolve_escapes(quotes: &mut Quotes, text: &[u8]) -> Option<()> {
+    // Whether the first byte of the next block is escaped.
+    let mut carry = false;
+    for (number, (quotes, &backslashes)) in
+        quotes.quotes.iter_mut().zip(&quotes.backslashes).enumerate()
+    {
+        if backslashes == 0 && !carry {
             continue;
         }
-        let targets = escape_targets(found.backslashes, &mut carry);
+        let targets = escape_targets(backslashes, &mut carry);
+        let mut odd = targets & !(*quotes | backslashes);
         *quotes &= !targets;
-        let mut odd = targets & !(found.quotes | found.backslashes);
         while odd != 0 {
             check_escape(text, number * BLOCK + odd.trailing_zeros() as usize)?;
             odd &= odd - 1;
         }
     }
-    quotes.any_backslash = any_backslash != 0;
     Some(())
 }
 
@@ -156,6 +166,7 @@ fn marks(block: &[u8; BLOCK]) -> Marks {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline]
 #[target_feature(enable = "avx2")]
 fn marks_avx2(block: &[u8; BLOCK]) -> Marks {
     use std::arch::x86_64::*;
@@ -163,18 +174,28 @@ fn marks_avx2(block: &[u8; BLOCK]) -> Marks {
         // SAFETY: the block holds two halves of 32 bytes; the load needs no alignment.
         unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * half).cast()) }
     };
-    let halves = [load(0), load(1)];
-    let bits = |[low, high]: [__m256i; 2]| {
-        let bits = |half| u64::from(_mm256_movemask_epi8(half) as u32);
-        bits(low) | bits(high) << 32
-    };
-    let equal = |byte: u8| {
-        let byte = _mm256_set1_epi8(byte as i8);
-        bits(halves.map(|half| _mm256_cmpeq_epi8(half, byte)))
-    };
+    let (low, high) = (load(0), load(1));
+    // No closure goes to a function that lacks the features: it would be called for every block.
+    let (quote, backslash) = (_mm256_set1_epi8(b'"' as i8), _mm256_set1_epi8(b'\\' as i8));
     let highest = _mm256_set1_epi8(0x1f);
-    let controls = halves.map(|half| _mm256_cmpeq_epi8(_mm256_min_epu8(half, highest), half));
-    Marks { quotes: equal(b'"'), backslashes: equal(b'\\'), controls: bits(controls) }
+    Marks {
+        quotes: bits(_mm256_cmpeq_epi8(low, quote), _mm256_cmpeq_epi8(high, quote)),
+        backslashes: bits(_mm256_cmpeq_epi8(low, backslash), _mm256_cmpeq_epi8(high, backslash)),
+        controls: bits(
+            _mm256_cmpeq_epi8(_mm256_min_epu8(low, highest), low),
+            _mm256_cmpeq_epi8(_mm256_min_epu8(high, highest), high),
+        ),
+    }
+}
+
+/// The highest bit of each byte of two halves.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits(low: std::arch::x86_64::__m256i, high: std::arch::x86_64::__m256i) -> u64 {
+    use std::arch::x86_64::_mm256_movemask_epi8;
+    let (low, high) = (_mm256_movemask_epi8(low) as u32, _mm256_movemask_epi8(high) as u32);
+    u64::from(low) | u64::from(high) << 32
 }
 
 #[cfg(test)]
