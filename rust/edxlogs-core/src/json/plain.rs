@@ -34,10 +34,15 @@ impl Containers {
         self.objects & 1 == 1
     }
 
-    /// Skips what follows a value that ends at `at`: a comma, or the end of the innermost, which is
-    /// closed then. Where it ends, and whether what was closed is an object.
+    /// Skips what follows a value that ends at `at`: a comma, perhaps with the space behind it, or
+    /// the end of the innermost, which is closed then. Where that ends, and whether what was closed is
+    /// an object.
     #[inline(always)]
     pub(crate) fn after_value(&mut self, text: &[u8], at: usize) -> Option<(usize, Option<bool>)> {
+        // As Python writes it.
+        if let Some(b", ") = text.get(at..)?.first_chunk() {
+            return Some((at + 2, None));
+        }
         let at = space_end(text, at);
         let byte = *text.get(at)?;
         if byte == b',' {
@@ -102,7 +107,19 @@ fn key_end(text: &[u8], at: usize, quotes: &Quotes) -> Option<usize> {
     if *text.get(at)? != b'"' {
         return None;
     }
-    let at = space_end(text, quotes.next(at + 1)? + 1);
+    value_start(text, quotes.next(at + 1)? + 1)
+}
+
+/// Skips the colon at `at`, and the spaces around it.
+#[inline(always)]
+pub(crate) fn value_start(text: &[u8], at: usize) -> Option<usize> {
+    // As Python writes it.
+    if let Some(&[b':', b' ', next]) = text.get(at..)?.first_chunk()
+        && next != b' '
+    {
+        return Some(at + 2);
+    }
+    let at = space_end(text, at);
     (*text.get(at)? == b':').then(|| space_end(text, at + 1))
 }
 

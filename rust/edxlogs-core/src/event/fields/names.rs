@@ -7,6 +7,17 @@ const LONGEST: usize = 15;
 
 const SLOTS: usize = 64;
 
+/// For each length of a name, the bits of its bytes in a number, and what it adds on top.
+const LENGTHS: [(u128, u128); LONGEST + 1] = {
+    let mut lengths = [(0, 0); LONGEST + 1];
+    let mut length = 0;
+    while length <= LONGEST {
+        lengths[length] = ((1 << (8 * length)) - 1, (length as u128) << (8 * LONGEST));
+        length += 1;
+    }
+    lengths
+};
+
 /// Short names, each in a slot of its own: a perfect hash, found when this is compiled.
 pub(super) struct Names {
     slots: [(u128, Option<Field>); SLOTS],
@@ -49,8 +60,8 @@ impl Names {
         }
         let packed = match text[start..].first_chunk() {
             Some(bytes) => {
-                let mask = (1 << (8 * length)) - 1;
-                u128::from_le_bytes(*bytes) & mask | (length as u128) << (8 * LONGEST)
+                let (mask, packed_length) = LENGTHS[length];
+                u128::from_le_bytes(*bytes) & mask | packed_length
             }
             None => pack(&text[start..end]),
         };
