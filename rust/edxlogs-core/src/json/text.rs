@@ -3,15 +3,34 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::json::lanes::{self, LANES};
 use crate::json::scanner::{Fault, Oddities, Scanner, Span};
 
 /// Appends the text that the inside of a JSON string stands for, as UTF-8. Lone surrogates become
 /// U+FFFD. The escapes must be well formed, as the scanner has seen to.
 pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
     let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 1..];
+    loop {
+        // JSON inside a string holds a backslash every few bytes: a call for each stretch between
+        // two would cost more than the stretch.
+        while let Some(bytes) = rest.first_chunk::<LANES>() {
+            let backslashes = lanes::equal(bytes, b'\\');
+            let plain = LANES.min(backslashes.trailing_zeros() as usize);
+            out.extend_from_slice(bytes);
+            out.truncate(out.len() - LANES + plain);
+            rest = &rest[plain..];
+            if backslashes != 0 {
+                break;
+            }
+        }
+        let Some((&first, after)) = rest.split_first() else {
+            return;
+        };
+        rest = after;
+        if first != b'\\' {
+            out.push(first);
+            continue;
+        }
         let Some((&escape, after)) = rest.split_first() else {
             return;
         };
@@ -32,7 +51,6 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
         };
         out.push(byte);
     }
-    out.extend_from_slice(rest);
 }
 
 /// The character after a `\u`, and how many bytes it took; a partner's `\u` is included.
