@@ -21,9 +21,15 @@ impl Push for StringBuilder {
             self.append_null();
             return 0;
         };
-        self.append_value(&text);
-        4 + text.len()
+        push_text(self, &text)
     }
+}
+
+/// Adds a text; about how many bytes it took.
+#[inline(always)]
+pub fn push_text(builder: &mut StringBuilder, text: &str) -> usize {
+    builder.append_value(text);
+    4 + text.len()
 }
 
 macro_rules! push {

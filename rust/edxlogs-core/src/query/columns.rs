@@ -1,15 +1,12 @@
 //! Kept events to Arrow batches.
 
-use std::borrow::Cow;
-
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
-use crate::frame::builder::ColumnBuilder;
-use crate::frame::types::Value;
+use crate::frame::builder::{ColumnBuilder, push_text};
 use crate::query::projection::{Expr, Place, Projection};
 
 /// Numbers that go beside the rows of a batch, and are not written.
@@ -69,10 +66,10 @@ impl<'q> BatchBuilder<'q> {
         let columns = self.projection.columns().iter().zip(&self.copies);
         for (builder, (column, &copies)) in self.columns.iter_mut().zip(columns) {
             let plain = copies.and_then(|(field, copy)| event.plain_text(field, copy));
-            self.bytes += builder.push(match plain {
-                Some(text) => Value::Text(Cow::Borrowed(text)),
-                None => column.expr.value(event, place),
-            });
+            self.bytes += match (plain, builder) {
+                (Some(text), ColumnBuilder::Text(builder)) => push_text(builder, text),
+                (_, builder) => builder.push(column.expr.value(event, place)),
+            };
         }
         let partitions = self.projection.partitions.iter();
         for (numbers, partitions) in self.beside.partitions.iter_mut().zip(partitions) {
