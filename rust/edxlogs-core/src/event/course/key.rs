@@ -8,7 +8,7 @@ use memchr::memchr;
 pub fn org(key: &str) -> Option<&str> {
     // A slash key holds no colon, so the first one ends a namespace.
     let body = memchr(b':', key.as_bytes()).map_or(key, |at| &key[at + 1..]);
-    let end = body.find(['+', '/'])?;
+    let end = body.bytes().position(|byte| matches!(byte, b'+' | b'/'))?;
     (end > 0).then(|| &body[..end])
 }
 
