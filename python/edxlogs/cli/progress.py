@@ -6,25 +6,17 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from edxlogs.watching import Watcher
 
+if TYPE_CHECKING:
+    from edxlogs.account import Done
+
 _SECONDS = 0.2
-
-
-class Done(Protocol):
-    """What came of a verb."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing failed."""
-
-    def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
 
 
 class Shown(Watcher):
