@@ -112,6 +112,26 @@ def test_killed_while_files_get_their_names(
         assert cli.execute(command) == 2
 
 
+def test_killed_while_the_journal_is_removed(tmp_path: Path, logs: Path) -> None:
+    """Half a journal promises parts that are not there any more."""
+    words = ("filter", logs, "-o", "out.csv", *OPTIONS)
+    whole, cwd = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    cwd.mkdir()
+    steps = run(*words, cwd=whole)[1]
+    (at,) = (
+        at
+        for at, step in enumerate(steps)
+        if step.name == "remove" and step.paths[-1].name.startswith("journal")
+    )
+    run(*words, cwd=cwd, kill_at=at)
+    (journal,) = (cwd / ".out.csv.edxlogs").glob("journal*")
+    for part in journal.glob("[0-9]*"):
+        part.unlink()
+    assert run(*words, cwd=cwd)[0] == 0
+    assert _state(cwd, "out.csv") == _state(whole, "out.csv")
+
+
 @pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(tmp_path: Path, logs: Path, kills: int) -> None:
     whole = tmp_path / "whole"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from edxlogs.threads import MOST_AHEAD, Workers, in_worker
 
 if TYPE_CHECKING:
     from edxlogs.store.journal import Journal
+    from edxlogs.store.manifest import Input
 
 STDOUT_PART_BYTES = 64 << 20  # a part that goes to standard output after its verdict
 _SMALL_PART_BYTES = 8 << 20
@@ -50,6 +51,7 @@ class FileTarget(EventTarget):
     salvage: bool = False
     unverified: bool = False
     journal: Journal | None = None
+    _known: dict[int, Input] = field(default_factory=dict)
 
     @property
     def _is_direct(self) -> bool:
@@ -64,22 +66,21 @@ class FileTarget(EventTarget):
 
     def pending(self) -> set[int]:
         """Those that no run before has finished."""
-        journal, dedupe = self.journal, self.dedupe
-        if journal is None:
+        if (journal := self.journal) is None:
             return super().pending()
         journal.begin(self.sources)
-        known = [journal.known(one) for one in self.sources]
-        pending = {number for number, one in enumerate(known) if one is None}
-        if dedupe is not None:
-            dedupe.extend(pending, known.__getitem__, journal.hashes)
+        known = ((number, journal.known(one)) for number, one in enumerate(self.sources))
+        self._known = {number: one for number, one in known if one is not None}
+        pending = super().pending() - self._known.keys()
+        if self.dedupe is not None:
+            self.dedupe.extend(pending, self._known.get, journal.hashes)
         return pending
 
     def held(self, number: int) -> list[Path]:
-        """Where the journal has the hashes of a source."""
+        """Where the journal has the hashes of a source that is not read."""
         if self.journal is None or number in self._to_read:
             return []
-        known = self.journal.known(self.sources[number])
-        path = None if known is None else self.journal.hashes(known)
+        path = self.journal.hashes(self._known[number])
         return [] if path is None else [path]
 
     def _threads(self, number: int) -> int:
@@ -137,9 +138,8 @@ class FileTarget(EventTarget):
 
     def _append_kept(self, number: int) -> SourceAccount:
         """Append what a run before has finished."""
-        kept = None if self.journal is None else self.journal.find(self.sources[number])
-        if kept is None:
-            raise InternalError("a source without a part; please report it")
+        assert self.journal is not None
+        kept = self.journal.find(self._known[number])
         if self.output is not None:
             self.output.append(kept.part)
         if self.rejects is not None and kept.rejects is not None:

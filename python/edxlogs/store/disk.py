@@ -236,11 +236,16 @@ def release(descriptor: int, folder: Path, *last: str) -> None:
     """Remove a folder that was claimed, and let others make it anew.
 
     What the names in `last` are of goes after the rest, in that order, and then the lock: whoever
-    gets in finds nothing that is still to be removed.
+    gets in finds nothing that is still to be removed. A folder goes by another name: half of it
+    never passes for the whole.
     """
     with suppress(OSError):  # the next run removes what is left
         for left in (*(name for name in os.listdir(folder) if name not in (*last, LOCK)), *last):
-            remove(folder / left)
+            place = folder / left
+            if left in last and place.is_dir():
+                rename(place, folder / f"{left}-gone")
+                place = folder / f"{left}-gone"
+            remove(place)
         unlink(folder / LOCK)
         os.rmdir(folder)
     os.close(descriptor)

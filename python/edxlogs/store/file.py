@@ -158,7 +158,7 @@ class OutputFile:
         try:
             for left in os.listdir(self._folder):
                 if left not in (disk.LOCK, _JOURNAL):
-                    disk.unlink(self._folder / left)
+                    disk.remove(self._folder / left)
         except OSError as error:
             os.close(lock)
             raise cannot_write(self.name, error) from error

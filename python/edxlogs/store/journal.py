@@ -107,11 +107,9 @@ class Journal:
         file = self._files.get(one.number, {}).get(_HASHES)
         return None if self._store is None or file is None else self._store.folder / file.path
 
-    def find(self, source: Source) -> KeptPart | None:
-        """The part of a source that a run before has finished, if the source is as it was."""
-        known = self.known(source)
-        if self._store is None or known is None:
-            return None
+    def find(self, known: Input) -> KeptPart:
+        """The part of a source that a run before has finished, as `known` tells."""
+        assert self._store is not None
         files = dict(self._files.get(known.number, {}))
         rejects = files.pop(_REJECTS, None)
         files.pop(_HASHES, None)
