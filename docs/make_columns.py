@@ -26,7 +26,7 @@ TAIL = """\
 
 - `site` belongs to `user_id` and `username`: the same number on `prod` and `edge` is two people.
 - `time` is the event's own clock, `received_at` the server's. A file is dated by receipt, so an
-  event may be days older than its file.
+  event may be days older than its file. [Times](lines.md#times) says which forms are read.
 - `course_source` tells how `course_id` was found. `context` and `top` are the platform's own
   attribution (`--course-from context` keeps to `context`); `payload`, `usage_key`, `url` and
   `request` are read from the event's payload, a block's key, an address, or a request's form.

@@ -73,10 +73,14 @@ CourseFrom = Literal["all", "context"]
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MICROSECONDS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _MILLISECONDS_FROM = 100_000_000_000
+_MICROSECONDS_FROM = 1_000_000_000_000_000
+_MISSING_DIGITS = {10: 6, 13: 3, 16: 0}
+"""What a number in text lacks to be microseconds, by its digits."""
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
-    r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?"
+    r"(?: ?(?:Z|UTC|([+-])([0-9]{2})(?::?([0-9]{2}))?))?"
 )
+_MOMENT_DIGITS = re.compile(r"([0-9]{10}|[0-9]{13}|[0-9]{16})(?:\.([0-9]+))?")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 
 
@@ -165,9 +169,10 @@ def _integer(text: str) -> int | None:
 def microseconds(value: object) -> int | None:
     """A time in any form that logs hold it in; None if it cannot be read.
 
-    A number is milliseconds since 1970, or seconds if its magnitude is below 1e11. Text is a date
-    and a time of day, with T or a space between, any digits of a second (cut after the sixth), and
-    UTC unless it names an offset. MongoDB's `{"$date": ...}` holds text, or milliseconds of any
+    A number is milliseconds since 1970, seconds if its magnitude is below 1e11, or microseconds
+    from 1e15 on. Text is a date and a time of day, with T or a space between, any digits of a
+    second (cut after the sixth), and UTC unless it names an offset; or ten digits of seconds, 13 of
+    milliseconds, 16 of microseconds. MongoDB's `{"$date": ...}` holds text, or milliseconds of any
     magnitude, also as `{"$numberLong": "..."}`.
     """
     of_mongo = isinstance(value, dict)
@@ -176,11 +181,15 @@ def microseconds(value: object) -> int | None:
         if isinstance(value, dict):
             value = value.get("$numberLong")
             value = _integer(value) if isinstance(value, str) else value
+        elif isinstance(value, str) and _DIGITS.fullmatch(value):
+            value = _integer(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         unit = 1000 if of_mongo or abs(value) >= _MILLISECONDS_FROM else 1_000_000
+        if abs(value) >= _MICROSECONDS_FROM and not of_mongo:
+            unit = 1
         low, high = _MICROSECONDS
         # Beyond the years 1 to 9999 whatever the unit is; also keeps infinities out.
-        if not abs(value) < 1e16:
+        if not abs(value) < 1e18:
             return None
         whole = int(Decimal(value * unit).to_integral_value(ROUND_HALF_UP))
         return whole if low <= whole <= high else None
@@ -188,6 +197,8 @@ def microseconds(value: object) -> int | None:
 
 
 def _microseconds_of_text(text: str) -> int | None:
+    if digits := _MOMENT_DIGITS.fullmatch(text.strip(SPACES)):
+        return int(digits[1] + ((digits[2] or "") + "000000")[: _MISSING_DIGITS[len(digits[1])]])
     match = _TIME.fullmatch(text.strip(SPACES))
     if match is None:
         return None

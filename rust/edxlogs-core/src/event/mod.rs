@@ -338,7 +338,10 @@ pub(crate) fn as_text(text: &str, span: Span) -> Option<Cow<'_, str>> {
 /// A time in any of the forms that logs hold, MongoDB's `{"$date": …}` included.
 pub fn as_time(text: &str, span: Span) -> Option<time::Time> {
     match span.kind {
-        Kind::String => time::parse(&text::decode(text, span)),
+        Kind::String => {
+            let text = text::decode(text, span);
+            time::parse(&text).or_else(|| time::parse_digits(&text))
+        }
         Kind::Number => time::parse_number(&text[span.start..span.end]),
         Kind::Object => {
             let date = find(text.as_bytes(), span, [Step::Key("$date")])?;
