@@ -27,6 +27,7 @@ from oracle_course import (
     strict_json_text,
 )
 from oracle_mend import MAX_LINE_BYTES, Event, Outcome, members, read_events, same_json
+from oracle_pieces import outcomes
 
 __all__ = [
     "COLUMNS",
@@ -36,6 +37,7 @@ __all__ = [
     "course_from_context_only",
     "filter_file",
     "glob_matches",
+    "joined",
     "matches",
     "microseconds",
     "read_events",
@@ -323,12 +325,25 @@ def _any_equal(names: Collection[str], values: list[str]) -> bool:
 def read_lines(
     path: str | Path, *, max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[tuple[int, Outcome]]:
-    """Each physical line of a plain or gzip file: its number from 1, and what it is."""
-    for number, line in enumerate(_lines(path), start=1):
-        yield number, read_events(line, max_line_bytes=max_line_bytes)
+    """Each physical line of a plain or gzip file: its number from 1, and what it is.
+
+    A piece of a message is of the class of the line that it was joined to, without its events.
+    """
+    for number, outcome, _ in _outcomes(_lines(path), max_line_bytes):
+        yield number, outcome
 
 
-def _lines(path: str | Path) -> list[bytes]:
+def joined(path: str | Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> dict[str, int]:
+    """How many lines of a file are pieces that were joined to a line before them, by class."""
+    kinds = [
+        outcome.kind
+        for _, outcome, is_joined in _outcomes(_lines(path), max_line_bytes)
+        if is_joined
+    ]
+    return {kind: kinds.count(kind) for kind in set(kinds)}
+
+
+def _lines(path: str | Path) -> tuple[bytes, ...]:
     data = Path(path).read_bytes()
     for _ in range(3):
         if data.startswith(b"\x1f\x8b"):
@@ -336,17 +351,30 @@ def _lines(path: str | Path) -> list[bytes]:
     lines = data.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    return lines
+    return tuple(lines)
 
 
 # Tests ask again and again for other events of the same lines.
+@functools.lru_cache(maxsize=64)
+def _outcomes(lines: tuple[bytes, ...], max_line_bytes: int) -> list[tuple[int, Outcome, bool]]:
+    return list(outcomes(lines, max_line_bytes=max_line_bytes))
+
+
 @functools.lru_cache(maxsize=4096)
+def _row(text: str, course_from: CourseFrom) -> dict[str, Any]:
+    return row(Event(text), course_from=course_from)
+
+
+@functools.lru_cache(maxsize=64)
 def _events(
-    line: bytes, max_line_bytes: int, course_from: CourseFrom
-) -> list[tuple[Event, dict[str, Any]]]:
-    """The events of a line with their columns; they are shared, and never changed."""
-    outcome = read_events(line, max_line_bytes=max_line_bytes)
-    return [(event, row(event, course_from=course_from)) for event in outcome.events]
+    lines: tuple[bytes, ...], max_line_bytes: int, course_from: CourseFrom
+) -> list[tuple[int, int, Event, dict[str, Any]]]:
+    """The events of lines, with their columns; they are shared, and never changed."""
+    return [
+        (number, item, event, _row(event.text, course_from))
+        for number, outcome, _ in _outcomes(lines, max_line_bytes)
+        for item, event in enumerate(outcome.events)
+    ]
 
 
 def filter_file(
@@ -363,9 +391,8 @@ def filter_file(
         (from 0, over all events of the line, selected or not).
     """
     rows = []
-    for number, line in enumerate(_lines(path), start=1):
-        for item, (event, columns) in enumerate(_events(line, max_line_bytes, course_from)):
-            if matches(event, columns, **conditions):
-                place = {"source": Path(path).name, "line": number, "line_item": item}
-                rows.append(columns | place)
+    for number, item, event, columns in _events(_lines(path), max_line_bytes, course_from):
+        if matches(event, columns, **conditions):
+            place = {"source": Path(path).name, "line": number, "line_item": item}
+            rows.append(columns | place)
     return rows

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 500
+MAX_ENVELOPES = 3
+MESSAGE_KEYS = (
+    *("log", "message", "msg", "short_message", "full_message", "MESSAGE"),
+    *("tracking_json", "_source"),
+)
+"""Where log shippers put a message, as text or as an object."""
 
 BLANK = " \t\r\n\x0b\x0c\x00"
-EVENT_KEYS = ("event_type", "name", "event_source", "time")
+ASCII_SPACE = " \t\r\n\x0c"
 LIFTED_FIELDS = (
     "username",
     "session",
@@ -42,12 +49,24 @@ _STRING_PIECE = re.compile(
     r"|(?P<escape>\\.)"
     r"|(?P<control>[\x00-\x1f])"
 )
+CRI_HEAD = re.compile(
+    r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?) (?P<stream>stdout|stderr) (?P<tag>[PF])(?::[^ ]*)?(?: |\Z)"
+)
+"""What the runtimes of Kubernetes put before a message; P is a piece, F the last or only one."""
 _MEMBER_POSITION = re.compile(r'"[ \t\r\n]*:[ \t\r\n]*\Z')
 _OBJECT_START = re.compile(r'\{[ \t\r\n]*"')
 _ESCAPED_OBJECT_START = re.compile(r'\{[ \t\r\n]*\\"')
 
 Reason = Literal[
-    "no_object", "truncated", "bad_json", "not_an_object", "not_an_event", "too_long", "too_deep"
+    "no_object",
+    "truncated",
+    "bad_json",
+    "not_an_object",
+    "not_an_event",
+    "too_long",
+    "too_deep",
+    "piece",
 ]
 
 
@@ -185,7 +204,7 @@ def members(text: str) -> list[tuple[str, str]]:
         key_end = scan(text, at).end
         value_start = _skip(text, key_end, " \t\r\n:")
         value_end = scan(text, value_start).end
-        found.append((decode(text[at:key_end]), text[value_start:value_end]))
+        found.append((decode(strict(text[at:key_end])[0]), text[value_start:value_end]))
         at = value_end
     return found
 
@@ -251,19 +270,55 @@ def read_events(line: bytes, *, max_line_bytes: int = MAX_LINE_BYTES) -> Outcome
     text = line.decode("utf-8", "surrogateescape")
     if not text.strip(BLANK):
         return Outcome("blank")
-    mends: set[str] = set()
+    return read_text(text, set(), 0)
+
+
+def read_text(text: str, mends: set[str], envelopes: int) -> Outcome:
+    """Read a text that stood in so many envelopes, and needed those mends so far."""
+    if not text.strip(BLANK):
+        return Outcome("rejected", "no_object")
     text = _without_padding(text, mends)
+    if envelopes < MAX_ENVELOPES and (head := CRI_HEAD.match(text)):
+        message = text[head.end() :].strip(ASCII_SPACE)
+        if not message:
+            return Outcome("rejected", "no_object")
+        return read_text(message, mends | {"envelope"}, envelopes + 1)
     whole = scan(text, 0) if text else Scan("bad", 0)
     if whole.status == "complete" and whole.end == len(text):
-        return _read_value(text, mends)
+        return _read_value(text, mends, envelopes)
     if whole.status == "deep":
         return Outcome("rejected", "too_deep")
     if "{" not in text:
         return Outcome("rejected", "no_object")
     if _ESCAPED_OBJECT_START.match(text):
-        nested = _read_value(f'"{text}"', mends)
+        nested = _read_value(f'"{text}"', mends, envelopes)
         return nested if nested.kind == "events" else Outcome("rejected", "bad_json")
-    return _read_objects(text, mends)
+    return _read_objects(text, mends, envelopes)
+
+
+def _open(raw: str, mends: set[str], envelopes: int) -> Outcome:
+    """The events of an object that is none itself: it may be what a log shipper put around one."""
+    reasons: list[Reason | None] = []
+    if envelopes < MAX_ENVELOPES:
+        own: set[str] = set()
+        found = dict(members(_mend_utf8(raw, own)))
+        for value in [found[key] for key in MESSAGE_KEYS if key in found]:
+            text, needed = value, set(own)
+            if value.startswith('"'):
+                text, more = strict(value)
+                text, needed = decode(text).strip(ASCII_SPACE), needed | more
+            elif not value.startswith("{"):
+                continue
+            if not text:
+                continue
+            outcome = read_text(text, mends | needed | {"envelope"}, envelopes + 1)
+            if outcome.kind == "events":
+                return outcome
+            reasons.append(outcome.reason)
+    for reason in ("too_deep", "truncated"):
+        if reason in reasons:
+            return Outcome("rejected", reason)
+    return Outcome("rejected", "not_an_event")
 
 
 def _without_padding(text: str, mends: set[str]) -> str:
@@ -280,7 +335,7 @@ def _without_padding(text: str, mends: set[str]) -> str:
     return trimmed
 
 
-def _read_value(text: str, mends: set[str]) -> Outcome:
+def _read_value(text: str, mends: set[str], envelopes: int) -> Outcome:
     """A line that is one JSON value and nothing else."""
     for _ in range(2):
         if not text.startswith('"') or scan(text, 0) != Scan("complete", len(text)):
@@ -294,7 +349,8 @@ def _read_value(text: str, mends: set[str]) -> Outcome:
             return Outcome("rejected", "too_deep")
         if inner != Scan("complete", len(text)):
             return Outcome("rejected", "not_an_object")
-    if text.startswith("["):
+    is_array = text.startswith("[")
+    if is_array:
         first = _skip(text, 1, " \t\r\n")
         end = scan(text, first).end
         if not text.startswith("{", first) or text[_skip(text, end, " \t\r\n")] != "]":
@@ -304,12 +360,14 @@ def _read_value(text: str, mends: set[str]) -> Outcome:
     if not text.startswith("{"):
         return Outcome("rejected", "not_an_object")
     event = _event(text, mends)
+    if event is None and is_array:
+        return Outcome("rejected", "not_an_object")
     if event is None:
-        return Outcome("rejected", "not_an_object" if "array" in mends else "not_an_event")
+        return _open(text, mends, envelopes)
     return Outcome("events", mends=mends, events=[event])
 
 
-def _read_objects(text: str, mends: set[str]) -> Outcome:
+def _read_objects(text: str, mends: set[str], envelopes: int) -> Outcome:
     """A line with something before, between or after its objects, or with a torn one."""
     events: list[Event] = []
     failures: set[Reason] = set()
@@ -331,7 +389,13 @@ def _read_objects(text: str, mends: set[str]) -> Outcome:
         own: set[str] = set()
         event = None if member else _event(text[at : found.end], own)
         clear = not text[loose:at].strip(BLANK) or not text[found.end :].strip(BLANK)
-        if event is None or not (clear or _is_surely_event(event)):
+        inside = [event] if event is not None and (clear or _is_surely_event(event)) else []
+        if not member and event is None and clear:
+            opened = _open(text[at : found.end], set(), envelopes)
+            inside, own = opened.events, opened.mends
+            if opened.reason is not None:
+                failures.add(opened.reason)
+        if not inside:
             if not member or found.end == len(text):
                 failures.add("not_an_event")
             at = found.end
@@ -342,7 +406,7 @@ def _read_objects(text: str, mends: set[str]) -> Outcome:
             mends.add("prefix")
         elif events:
             mends |= {"concatenated", "trailing_text"} if before else {"concatenated"}
-        events.append(event)
+        events += inside
         at = loose = found.end
     if not events:
         order: tuple[Reason, ...] = ("too_deep", "truncated", "bad_json", "not_an_event")
@@ -359,18 +423,31 @@ def _event(raw: str, mends: set[str]) -> Event | None:
     raw = _mend_utf8(raw, own)
     text, found = strict(raw)
     event = Event(text)
-    if not any(key in event for key in EVENT_KEYS):
+    if not is_event(event):
         return None
     own |= found
     if _has_duplicate_key(raw):
         own.add("duplicate_key")
     if _has_key(event.get("_id"), "$oid") or _has_key(event.get("time"), "$date"):
         own.add("mongo_export")
-    if "timestamp" in event and "time" not in event:
+    if ("timestamp" in event and "time" not in event) or ("data" in event and "event" not in event):
         own.add("prelog_shape")
         event = Event(_log_shape(text))
     mends |= own
     return event
+
+
+def is_event(found: Mapping[str, Any]) -> bool:
+    """Whether an object is a tracking event, by its keys alone."""
+    keys = found.keys()
+    return (
+        not keys.isdisjoint({"event_type", "event_source"})
+        or ("name" in keys and not keys.isdisjoint({"event", "data", "context"}))
+        or (
+            "time" in keys
+            and not keys.isdisjoint({"username", "event", "context", "page", "session"})
+        )
+    )
 
 
 def _is_surely_event(event: Event) -> bool:
@@ -392,9 +469,10 @@ def _has_key(value: object, key: str) -> bool:
 def _log_shape(text: str) -> str:
     """An event as it is inside the platform, written in the shape of a log line."""
     written = members(text)
-    renamed = {"timestamp": "time"}
-    if "event" not in dict(written):
-        renamed["data"] = "event"
+    keys = dict(written)
+    renamed = {
+        old: new for old, new in (("timestamp", "time"), ("data", "event")) if new not in keys
+    }
     pairs = [(renamed.get(key, key), value) for key, value in written]
     top = dict(pairs)
     context = top.get("context", "")

@@ -141,7 +141,20 @@ def events() -> SearchStrategy[dict[str, Any]]:
         "page": _usually(pages),
         "label": TEXTS,
     }
-    return st.fixed_dictionaries({"time": _usually(TIMES)}, optional=fields).flatmap(_shuffled)
+    loose = st.fixed_dictionaries({"time": _usually(TIMES)}, optional=fields)
+    # One of these beside the time makes an object an event.
+    sure = st.sampled_from(["event_type", "event_source", "username", "context", "page"])
+
+    def made(event: dict[str, Any]) -> SearchStrategy[dict[str, Any]]:
+        return sure.flatmap(
+            lambda key: (
+                _shuffled(event)
+                if key in event
+                else fields[key].flatmap(lambda value: _shuffled(event | {key: value}))
+            )
+        )
+
+    return loose.flatmap(made)
 
 
 def _shuffled(event: dict[str, Any]) -> SearchStrategy[dict[str, Any]]:
@@ -328,6 +341,72 @@ def _percent_encodings(text: str) -> SearchStrategy[str]:
     return st.sampled_from(forms if lower == text else [*forms, lower])
 
 
+def wrapped(line: bytes) -> SearchStrategy[bytes]:
+    """A line of UTF-8 that holds events, as log shippers wrap it, in up to three envelopes."""
+    return st.tuples(SEEDS, st.integers(1, 3)).map(lambda drawn: _wrapped(line, *drawn))
+
+
+def _wrapped(line: bytes, seed: int, times: int) -> bytes:
+    speller, random = _Speller(seed), Random(seed)
+    text = line.decode().strip()
+    is_object = text.startswith("{")
+    if random.random() < 0.3:
+        text, is_object = f"2024-05-01 10:00:00,123 INFO 20 [tracking] logger.py:41 - {text}", False
+    for _ in range(times):
+        kind = random.choice(["cri", "docker", "object", "text", "text"])
+        if kind == "cri":
+            text, is_object = f"2024-05-01T10:00:00.1Z stderr F {text}", False
+            continue
+        members = {"host": "h", "level": 6}
+        key = random.choice(["message", "msg", "short_message", "MESSAGE", "tracking_json", "log"])
+        written = speller.text(text)
+        if kind == "docker":
+            members, key = {"stream": "stderr", "time": "2024-05-01T10:00:00.123456789Z"}, "log"
+            written = speller.text(text + random.choice(["\n", "\n", ""]))
+        elif kind == "object" and is_object:
+            key, written = "_source", text
+        pairs = [f"{speller.text(name)}: {speller.value(value)}" for name, value in members.items()]
+        pairs.insert(random.randint(0, len(pairs)), f"{speller.text(key)}: {written}")
+        text, is_object = "{" + ", ".join(pairs) + "}", True
+    return text.encode()
+
+
+def in_pieces(line: bytes) -> SearchStrategy[list[bytes]]:
+    """A line of UTF-8 as docker or the runtimes of Kubernetes cut it, two pieces or more."""
+    return st.tuples(SEEDS, st.integers(2, 4)).map(lambda drawn: _in_pieces(line, *drawn))
+
+
+def _in_pieces(line: bytes, seed: int, count: int) -> list[bytes]:
+    speller, random = _Speller(seed), Random(seed)
+    text = "2024-05-01 10:00:00,123 INFO - " * random.randint(0, 1) + line.decode().strip()
+    # docker's first piece tells that it is one once the event has begun.
+    places = sorted(random.sample(range(text.index("{") + 1, len(text)), count - 1))
+    stream = random.choice(["stdout", "stderr"])
+    if random.random() < 0.5:
+        raw = text.encode()
+        places = [0, *(len(text[:place].encode()) + random.randint(0, 1) for place in places)]
+        ends = [*places[1:], len(raw)]
+        tags = ["P"] * (count - 1) + ["F"]
+        return [
+            f"2024-05-01T10:00:0{at}.1Z {stream} {tags[at]} ".encode() + raw[places[at] : end]
+            for at, end in enumerate(ends)
+        ]
+    places = [0, *places]
+    parts = [text[at:end] for at, end in zip(places, [*places[1:], len(text)], strict=True)]
+    if random.random() < 0.3:
+        return [
+            speller.value(
+                {"message": part, "stream": stream, "logtag": "PF"[at == count - 1]}
+            ).encode()
+            for at, part in enumerate(parts)
+        ]
+    parts[-1] += "\n"
+    return [
+        speller.value({"log": part, "stream": stream, "time": f"2024-05-01T10:00:0{at}Z"}).encode()
+        for at, part in enumerate(parts)
+    ]
+
+
 class LogLine(NamedTuple):
     """A line without its LF, its class, and the mends that it needs at least."""
 
@@ -345,6 +424,7 @@ def log_lines(draw: DrawFn) -> LogLine:
     other = draw(events().flatmap(spell))
     twice = json.dumps(json.dumps(line.decode())).encode()
     mended = {
+        "envelope": draw(wrapped(line)),
         "prefix": b"Sep  9 00:00:48 localhost " + line,
         "utf8": b'{"label":"\xff",' + line.lstrip()[1:],
         "bom": b"\xef\xbb\xbf" + line,
@@ -361,7 +441,14 @@ def log_lines(draw: DrawFn) -> LogLine:
         + b'/5.0", "host": 1}',
         "nested_json": draw(st.sampled_from([twice, json.dumps(line.decode()).encode()])),
         "array": b"[" + line + b"]",
-        "prelog_shape": b'{"name": "x", "timestamp": 1, "data": {}, "context": {"ip": null}}',
+        "prelog_shape": draw(
+            st.sampled_from(
+                [
+                    b'{"name": "x", "timestamp": 1, "data": {}, "context": {"ip": null}}',
+                    b'{"name": "x", "time": 1, "data": {"id": 1}, "context": {"ip": null}}',
+                ]
+            )
+        ),
         "mongo_export": b'{"_id": {"$oid": "5330f5e9"},' + line.lstrip()[1:],
     }
     blanks = [b"", b" \t\r", b"\x00" * 9]
@@ -371,6 +458,8 @@ def log_lines(draw: DrawFn) -> LogLine:
         b"{}",
         b"12345",
         b'{"context": {"user_id": 1}}',
+        b'{"name": "app", "hostname": "h", "msg": "hello", "time": "2015-10-01T03:02:38Z"}',
+        b'{"log": "an ordinary line\\n", "stream": "stderr", "time": "2015-10-01T03:02:38Z"}',
         b"{'name': 'x'}",
         b"\x1f\x8b\x08\x00",
         line.rstrip()[:-1],

@@ -73,6 +73,7 @@ class Query:
         check_full: bool = False,
         strict: bool = False,
         course_from_context: bool = False,
+        time_from: str | None = None,
         max_line_bytes: int | None = None,
         keep_rejects: bool = False,
         partition_by: Sequence[str] = ...,

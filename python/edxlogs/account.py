@@ -93,6 +93,12 @@ class LineCounts(Counts):
 
     Rejects by reason, mends and odd values are counted over the lines that were `parsed`; the
     others were dropped by their bytes alone.
+
+    Attributes:
+        joined: pieces of a message that a log shipper cut, beside the first: each is in the class
+            of the first one's line.
+        hollow: rejected lines that a log shipper wrapped soundly around something else than an
+            event.
     """
 
     whole = "lines"
@@ -104,6 +110,8 @@ class LineCounts(Counts):
     duplicate: int = 0
     parsed: int = 0
     sampled: int = 0
+    joined: int = 0
+    hollow: int = 0
     late: int = 0
     latest_days: int = 0
     members: int = 0
@@ -342,6 +350,8 @@ class Account(Ledger[SourceAccount, LineCounts]):
         yield from tallies(
             {"rejected": total.reasons, "mended": total.mends, "odd values": total.odd}
         )
+        if total.joined:
+            yield f"{many(total.joined, 'piece')} of messages joined to the lines before"
         if total.late:
             yield (
                 f"{many(total.late, 'late event')}, up to {many(total.latest_days, 'day')} older"

@@ -74,10 +74,10 @@ def filter(  # noqa: A001 - the verb of the command line
         columns: names or dotted paths (`grade=event.grade` is called `grade`) in output order; None
             means the default columns.
         course_from: `all` rules, or `context` for the platform's own attribution alone.
+        time_from: path where to look for a time first: in the event, then in its envelope.
         check: `fast`, or `full` to parse every line. The rows are the same.
         strict: reject lines that need a mend.
-        dedupe: count a line for a duplicate that stands byte for byte in an earlier source of the
-            same site and day.
+        dedupe: leave out lines that an earlier source of the same site and day holds, too.
         dedupe_within: the same for one that its own source held before, too.
         max_line_bytes: longest line that is read; 8 MiB unless told.
         gnupg_home: GnuPG's folder; None means the user's own.

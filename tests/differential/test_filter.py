@@ -16,7 +16,7 @@ import strategies
 from conditions import Conditions, conditions
 
 # Not first in the file, a line tells nothing of what the file is.
-FIRST = b'{"name": "first", "time": "2015-10-01T03:02:38+00:00"}\n'
+FIRST = b'{"event_type": "first", "time": "2015-10-01T03:02:38+00:00"}\n'
 LOGS = strategies.log_bytes().map(FIRST.__add__)
 CLASSES = ("blank", "rejected", "kept", "dropped", "duplicate", "withheld")
 

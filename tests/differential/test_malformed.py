@@ -39,7 +39,7 @@ def facts(row: product.Row) -> dict[str, Any]:
 
 def counts_of(line: bytes) -> dict[str, Any]:
     # Not first in the file: there it would tell what the file is.
-    with product.log(b'{"name": "first"}\n' + line + b"\n") as path:
+    with product.log(b'{"event_type": "first"}\n' + line + b"\n") as path:
         return product.run(path)[1]
 
 

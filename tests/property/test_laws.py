@@ -19,7 +19,7 @@ import product
 import strategies
 from conditions import conditions
 
-FIRST = b'{"name": "first", "time": "2015-10-01T03:02:38+00:00"}\n'
+FIRST = b'{"event_type": "first", "time": "2015-10-01T03:02:38+00:00"}\n'
 LOGS = strategies.log_bytes().map(FIRST.__add__)
 MALFORMED = (Path(__file__).parents[1] / "data" / "malformed.log").read_bytes()
 

@@ -97,7 +97,7 @@ def test_no_spelling_of_a_name_is_lost(data: st.DataObject, name: str) -> None:
         ("event_type", "event_types", {"event_type": name}),
         ("event_type", "event_types", {"event_type": "other", "name": name}),
         ("event_source", "event_sources", {"event_source": name, "name": "x"}),
-        ("user", "users", {"username": name, "name": "x"}),
+        ("user", "users", {"username": name, "event_type": "x"}),
         ("user", "users", {"name": "x", "context": {"username": name + "\n"}}),
     ]
     asked, kind, event = data.draw(st.sampled_from(forms))
@@ -134,6 +134,49 @@ def test_no_odd_line_that_matches_is_lost(data: st.DataObject) -> None:
     for event in [event for outcome in outcomes for event in outcome.events][:2]:
         expression = data.draw(expressions(oracle.row(event), event))
         check(log, 1, {"where": str(expression)}, {"where": expression.truth})
+
+
+@given(data=st.data())
+@settings(max_examples=2 * EXAMPLES)
+def test_nothing_is_lost_in_an_envelope(data: st.DataObject) -> None:
+    """The needles stand in JSON text, escaped once more for each envelope."""
+    key = data.draw(strategies.course_keys())
+    event, _ = data.draw(strategies.spelled_course(key))
+    event |= {"time": "2015-10-01T03:02:38+00:00", "username": data.draw(NAMES)}
+    lines = [
+        data.draw(strategies.spell(event).flatmap(strategies.wrapped)),
+        data.draw(strategies.spell(event | {"username": "another"}).flatmap(strategies.wrapped)),
+    ]
+    log = log_of(data, lines)
+    check(log, 2, {"course": key}, {"courses": [key]})
+    (read,) = oracle.read_events(lines[0]).events
+    expression = data.draw(expressions(oracle.row(read), read))
+    check(log, 1, {"where": str(expression)}, {"where": expression.truth})
+    if not event["username"].lstrip("+-").isdigit():
+        check(log, 1, {"user": event["username"]}, {"users": [event["username"]]})
+
+
+@given(data=st.data())
+@settings(max_examples=2 * EXAMPLES)
+def test_nothing_is_lost_in_pieces(data: st.DataObject) -> None:
+    """A needle may be cut in two, and other lines may stand between."""
+    key = data.draw(strategies.course_keys())
+    event, _ = data.draw(strategies.spelled_course(key))
+    event |= {"time": "2015-10-01T03:02:38+00:00"}
+    log = [*FILLERS[:10], data.draw(strategies.spell(event).flatmap(strategies.wrapped))]
+    pieces = data.draw(strategies.spell(event).flatmap(strategies.in_pieces))
+    at = 0
+    for piece in pieces:
+        at = data.draw(st.integers(at + 1, len(log)))
+        log.insert(at, piece)
+    content = b"".join(line + b"\n" for line in log)
+    check(content, 1, {"course": key}, {"courses": [key]})
+    with product.log(content) as path:
+        joined = oracle.joined(path)
+        for words in ({"course": key}, {"course": "none", "check": "full"}, {"threads": 2}):
+            counts = product.run(path, **words)[1]
+            assert counts["joined"] == sum(joined.values())
+            assert sum(counts[name] for name in ("kept", "dropped", "rejected")) == len(log)
 
 
 @given(data=st.data(), number=st.integers(-(2**63), 2**63 - 1))

@@ -274,18 +274,18 @@ def test_what_holds_no_event_is_rejected(line: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     ("line", "mends", "names"),
     [
-        (b'{"name":%b1%b}\n' % (b"[" * 499, b"]" * 499), set(), 1),
-        (b'\x00 \xef\xbb\xbf\xef\xbb\xbf {"name":1}\x00\r\n', {"bom", "nul"}, 1),
-        (b'\xff {"name":1}', {"prefix"}, 1),
-        (b'{"name":"\xff\xed\xa0\x80"}', {"utf8"}, 1),
-        (b'"\\"{\\\\\\"name\\\\\\": 1}\\""', {"nested_json"}, 1),
+        (b'{"event_type":%b1%b}\n' % (b"[" * 499, b"]" * 499), set(), 1),
+        (b'\x00 \xef\xbb\xbf\xef\xbb\xbf {"event_type":1}\x00\r\n', {"bom", "nul"}, 1),
+        (b'\xff {"event_type":1}', {"prefix"}, 1),
+        (b'{"event_type":"\xff\xed\xa0\x80"}', {"utf8"}, 1),
+        (b'"\\"{\\\\\\"event_type\\\\\\": 1}\\""', {"nested_json"}, 1),
         (
-            b'a {"name":1,"event_source":2} b {"name":2}',
+            b'a {"event_type":1,"event_source":2} b {"event_type":2}',
             {"prefix", "concatenated", "trailing_text"},
             2,
         ),
-        (b'a {"name":1} b {"name":2}', {"prefix"}, 1),
-        (b'{"name": NaN, "\\u006eame": "\\ud800\t"}', None, 1),
+        (b'a {"event_type":1} b {"event_type":2}', {"prefix"}, 1),
+        (b'{"event_type": NaN, "\\u0065vent_type": "\\ud800\t"}', None, 1),
     ],
 )
 def test_mends_add_up(line: bytes, mends: set[str] | None, names: int) -> None:
@@ -308,7 +308,12 @@ def test_mends_add_up(line: bytes, mends: set[str] | None, names: int) -> None:
             '{"name":"x","time":5,"data":1,"event":2,"ip":"a","context":{"ip":"b"}}',
         ),
         (b'{"name":"x","timestamp":5,"context":null}', '{"name":"x","time":5,"context":null}'),
-        (b'{"name":"x","timestamp":5,"time":6,"data":7}', None),
+        (
+            b'{"name":"x","timestamp":5,"time":6,"data":7}',
+            '{"name":"x","timestamp":5,"time":6,"event":7}',
+        ),
+        (b'{"name":"x","time":5,"data":7}', '{"name":"x","time":5,"event":7}'),
+        (b'{"name":"x","timestamp":5,"time":6,"event":7}', None),
     ],
 )
 def test_an_event_in_process_shape_is_written_as_a_log_line(
@@ -405,7 +410,7 @@ def test_a_null_time_matches_no_time_condition_unless_received() -> None:
 
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_filter_file_says_where_an_event_stood(tmp_path: Path, layers: int) -> None:
-    data = b'\n{"name":"a"}{"name":"b"}\nrubbish\n{"name":"b"}'
+    data = b'\n{"event_type":"a"}{"event_type":"b"}\nrubbish\n{"event_type":"b"}'
     for _ in range(layers):
         data = gzip.compress(data[:9]) + gzip.compress(data[9:])
     path = tmp_path / "some.log"

@@ -47,6 +47,11 @@ Examples:
     help="Where a course is looked for: everywhere, or in the context alone.",
 )
 @click.option(
+    "--time-from",
+    metavar="PATH",
+    help="Where to look for a time first: in the event, then in what a log shipper put around it.",
+)
+@click.option(
     "-o",
     "--output",
     default="-",

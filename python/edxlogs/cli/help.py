@@ -11,7 +11,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Which sources": ("partner", "site", "days", "kind", "slack", "shard"),
     "Which events": (
         *("course", "org", "event_type", "category", "event_source", "user", "where"),
-        *("since", "until", "by", "course_from"),
+        *("since", "until", "by", "course_from", "time_from"),
     ),
     "Which tables": ("table",),
     "Output": (

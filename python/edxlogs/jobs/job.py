@@ -53,6 +53,7 @@ _READING = {
     "check": _TEXT,
     "strict": _FLAG,
     "course_from": _TEXT,
+    "time_from": _TEXT,
     "dedupe": _FLAG,
     "dedupe_within": _FLAG,
     "max_line_bytes": _NUMBER,

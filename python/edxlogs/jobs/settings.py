@@ -65,6 +65,7 @@ class EventWords(ConditionWords, KeyWords, total=False):
     slack: Slack | str | None
     columns: Values
     course_from: str
+    time_from: str | None
     check: str
     strict: bool
     dedupe: bool
@@ -208,6 +209,7 @@ class ReadingSettings:
         check: `fast` or `full`.
         strict: whether lines that need a mend are rejected.
         course_from: `all` rules, or `context`.
+        time_from: path where the time of an event is looked for first, or None.
         max_line_bytes: longest line that is read; None: 8 MiB.
         dedupe: which lines are compared, as `Dedupe` takes it, or None.
     """
@@ -218,6 +220,7 @@ class ReadingSettings:
     check: str = "fast"
     strict: bool = False
     course_from: str = "all"
+    time_from: str | None = None
     max_line_bytes: int | None = None
     dedupe: str | None = None
 
@@ -292,6 +295,7 @@ class Settings:
         shard: str | None = None,
         columns: Values = None,
         course_from: str = "all",
+        time_from: str | None = None,
         check: str = "fast",
         strict: bool = False,
         dedupe: bool = False,
@@ -354,6 +358,7 @@ class Settings:
                 check=check,
                 strict=strict,
                 course_from=course_from,
+                time_from=time_from,
                 max_line_bytes=max_line_bytes,
                 dedupe=dedupe_kind(dedupe=dedupe, within=dedupe_within),
             ),
@@ -383,6 +388,7 @@ class Settings:
             "collect": output.collect,
             "strict": reading.strict,
             "course_from": reading.course_from,
+            "time_from": reading.time_from,
             "max_line_bytes": reading.max_line_bytes,
             "keep_rejects": output.rejects is not None,
         }

@@ -26,8 +26,9 @@ impl Query {
     #[pyo3(signature = (
         *, conditions=vec![], since=None, until=None, by_received_at=false, columns=None,
         collect="columns",
-        check_full=false, strict=false, course_from_context=false, max_line_bytes=None,
-        keep_rejects=false, partition_by=vec![], known_courses=None, encodes_case=false,
+        check_full=false, strict=false, course_from_context=false, time_from=None,
+        max_line_bytes=None, keep_rejects=false, partition_by=vec![], known_courses=None,
+        encodes_case=false,
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords, each an option of its own")]
     fn new(
@@ -40,6 +41,7 @@ impl Query {
         check_full: bool,
         strict: bool,
         course_from_context: bool,
+        time_from: Option<&str>,
         max_line_bytes: Option<usize>,
         keep_rejects: bool,
         partition_by: Vec<String>,
@@ -72,6 +74,9 @@ impl Query {
         query.check_full = check_full;
         query.strict = strict;
         query.course_from_context = course_from_context;
+        if let Some(path) = time_from {
+            query.look_for_time_at(path).map_err(to_python)?;
+        }
         query.max_line_bytes = max_line_bytes.unwrap_or(query.max_line_bytes);
         query.keep_rejects = keep_rejects;
         let inner = Arc::new(query);

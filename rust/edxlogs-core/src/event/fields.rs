@@ -185,11 +185,19 @@ impl Fields {
         Span { start: start as usize, end: end as usize, kind, escaped }
     }
 
-    /// Whether the object is a tracking event: it has one of the four keys that every one has.
+    /// Whether the object is a tracking event: it has a type or a source; or a name beside a payload or
+    /// a context; or a time beside what else every event has. A name or a time alone tells nothing:
+    /// the wrappers of log shippers and the lines of other loggers have them, too.
     pub fn is_event(&self) -> bool {
-        [Field::EventType, Field::Name, Field::EventSource, Field::Time]
-            .iter()
-            .any(|&field| self.get(field).is_present())
+        use Field::{
+            Context, Data, Event, EventSource, EventType, Name, Page, Session, Time, Username,
+        };
+        let has = |field: Field| self.places[field as usize].kind != Kind::Absent;
+        let has_any = |fields: &[Field]| fields.iter().any(|&field| has(field));
+        has(EventType)
+            || has(EventSource)
+            || has(Name) && has_any(&[Event, Data, Context])
+            || has(Time) && has_any(&[Username, Event, Context, Page, Session])
     }
 
     /// Whether it has both a type and a source, which no payload or context has.
@@ -204,9 +212,11 @@ impl Fields {
     }
 
     /// Whether the event is in the in-process shape, before the platform's logger reshapes it:
-    /// `data` and `timestamp` where a line has `event` and `time`.
+    /// `data` or `timestamp` where a line has `event` or `time`.
     pub fn is_prelog(&self) -> bool {
-        !self.get(Field::Time).is_present() && self.get(Field::Timestamp).is_present()
+        let stands_for =
+            |field, usual| self.get(field).is_present() && !self.get(usual).is_present();
+        stands_for(Field::Timestamp, Field::Time) || stands_for(Field::Data, Field::Event)
     }
 
     /// Whether the time is MongoDB's extended JSON. `text` is what was scanned.

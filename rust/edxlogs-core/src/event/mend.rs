@@ -6,10 +6,16 @@
 
 use std::borrow::Cow;
 
+use crate::event::envelope::{CriLine, MAX_ENVELOPES, Message, Piece, messages, time_at};
 use crate::event::fields::Fields;
 use crate::frame::counts::{Mend, MendSet, Reason, ReasonSet};
+use crate::json::path::Segment;
 use crate::json::scanner::{Fault, Kind, Oddities};
 use crate::json::text::{decode, push_strict, whole_value};
+use crate::time::Time;
+
+#[cfg(test)]
+mod tests;
 
 /// Places tried as the start of an event inside a torn line; more would be quadratic.
 const MAX_CANDIDATES: usize = 64;
@@ -21,6 +27,8 @@ pub struct Mended {
     pub text: String,
     /// What was mended.
     pub mends: MendSet,
+    /// What stands at the path that was asked for a time, in the innermost envelope that has it.
+    pub time: Option<Time>,
 }
 
 /// What an odd line holds.
@@ -32,11 +40,31 @@ pub enum Outcome {
     Events(Vec<Mended>),
     /// None.
     Rejected(Reason),
+    /// None, though a log shipper wrapped it soundly: a line of another logger, most likely.
+    Hollow(Reason),
 }
 
-/// Reads the events of a line that the scanner did not take as it stands.
-pub fn mend(line: &[u8]) -> Outcome {
-    let mut mends = MendSet::default();
+/// Reads the events of a line that the scanner did not take as it stands. `time_from` leads to a
+/// time in the envelopes around them.
+pub fn mend(line: &[u8], time_from: Option<&[Segment]>) -> Outcome {
+    mend_around(line, Around { time_from, ..Around::default() })
+}
+
+/// The same of a message that stood in so many envelopes.
+pub(crate) fn mend_inside(message: &[u8], envelopes: usize) -> Outcome {
+    mend_around(message, Around { envelopes, ..Around::default() })
+}
+
+/// The same of one whose pieces were joined.
+pub(crate) fn mend_joined(piece: &Piece, time_from: Option<&[Segment]>) -> Outcome {
+    let Piece { mut mends, depth, time, .. } = *piece;
+    mends.insert(Mend::Envelope);
+    let around = Around { mends, envelopes: depth, time_from, time, ..Around::default() };
+    mend_around(&piece.text, around)
+}
+
+fn mend_around(line: &[u8], mut around: Around<'_>) -> Outcome {
+    let mends = &mut around.mends;
     let mut bytes = trim(line);
     if let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF") {
         mends.insert(Mend::Bom);
@@ -56,27 +84,85 @@ pub fn mend(line: &[u8]) -> Outcome {
             String::from_utf8_lossy(without)
         }
     };
-    match read(&text, mends, 0) {
+    match read(&text, around) {
         Ok(events) => Outcome::Events(events),
-        Err(reason) => Outcome::Rejected(reason),
+        Err(Failure { reason, hollow: true }) => Outcome::Hollow(reason),
+        Err(Failure { reason, .. }) => Outcome::Rejected(reason),
     }
 }
 
-/// Reads `text`, which is not blank and holds no outer white space. `decoded` tells how often it
-/// was decoded already.
-fn read(text: &str, mends: MendSet, decoded: usize) -> Result<Vec<Mended>, Reason> {
+/// What is known of a text before it is read.
+#[derive(Clone, Copy, Default)]
+struct Around<'p> {
+    mends: MendSet,
+    /// How often it was decoded already, and how many envelopes are around it.
+    decoded: usize,
+    envelopes: usize,
+    time_from: Option<&'p [Segment]>,
+    time: Option<Time>,
+}
+
+impl Around<'_> {
+    fn with(mut self, mend: Mend) -> Self {
+        self.mends.insert(mend);
+        self
+    }
+
+    /// What is known of the message of an envelope, which may have a time.
+    fn envelope(mut self, time: Option<Time>) -> Self {
+        self.envelopes += 1;
+        self.decoded = 0;
+        self.time = time.or(self.time);
+        self.with(Mend::Envelope)
+    }
+}
+
+/// Why no event was read.
+#[derive(Clone, Copy)]
+struct Failure {
+    reason: Reason,
+    /// Whether there was an envelope, and it is sound.
+    hollow: bool,
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self { reason, hollow: false }
+    }
+}
+
+impl Failure {
+    /// The same of the envelope around it: an event that was cut in it is no other logger's line.
+    fn in_envelope(reason: Reason) -> Self {
+        Self { reason, hollow: !matches!(reason, Reason::Truncated | Reason::TooDeep) }
+    }
+}
+
+/// Reads `text`, which is not blank and holds no outer white space.
+fn read(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> {
+    if around.envelopes < MAX_ENVELOPES
+        && let Some(line) = CriLine::parse(text.as_bytes())
+    {
+        let message = text[text.len() - line.message.len()..].trim_ascii();
+        let time = around.time_from.and_then(|path| line.time_at(path));
+        return match message {
+            "" => Err(Failure::in_envelope(Reason::NoObject)),
+            _ => read(message, around.envelope(time))
+                .map_err(|failure| Failure::in_envelope(failure.reason)),
+        };
+    }
     match text.as_bytes()[0] {
-        b'{' if text.starts_with("{\\\"") && decoded < 2 => {
-            if let Some(events) = read_nested(&format!("\"{text}\""), mends, decoded) {
+        b'{' if text.starts_with("{\\\"") && around.decoded < 2 => {
+            if let Some(events) = read_nested(&format!("\"{text}\""), around) {
                 return Ok(events);
             }
         }
-        b'"' if decoded < 2 => {
-            if let Some(events) = read_nested(text, mends, decoded) {
+        b'"' if around.decoded < 2 => {
+            if let Some(events) = read_nested(text, around) {
                 return Ok(events);
             }
             if whole_value(text.as_bytes()).is_ok() {
-                return Err(Reason::NotAnObject);
+                return Err(Reason::NotAnObject.into());
             }
         }
         b'[' => {
@@ -84,41 +170,46 @@ fn read(text: &str, mends: MendSet, decoded: usize) -> Result<Vec<Mended>, Reaso
                 let inside = text[span.start + 1..span.end - 1].trim();
                 return match Candidate::at(inside, 0) {
                     Ok(one) if one.end == inside.len() && one.fields.is_event() => {
-                        let mut mends = mends;
-                        mends.insert(Mend::Array);
-                        Ok(vec![one.mended(mends)])
+                        Ok(vec![one.mended(around.with(Mend::Array))])
                     }
-                    _ => Err(Reason::NotAnObject),
+                    _ => Err(Reason::NotAnObject.into()),
                 };
             }
         }
         _ if whole_value(text.as_bytes()).is_ok_and(|(span, _)| span.kind != Kind::Object) => {
-            return Err(Reason::NotAnObject);
+            return Err(Reason::NotAnObject.into());
         }
         _ => {}
     }
-    read_objects(text, mends)
+    read_objects(text, around)
 }
 
 /// A JSON string that holds a whole event.
-fn read_nested(text: &str, mends: MendSet, decoded: usize) -> Option<Vec<Mended>> {
+fn read_nested(text: &str, around: Around<'_>) -> Option<Vec<Mended>> {
     let (span, _) = whole_value(text.as_bytes()).ok()?;
     let inner = decode(text, span);
     let inner = inner.trim();
     if !inner.starts_with(['{', '"']) {
         return None;
     }
-    let mut mends = mends;
-    mends.insert(Mend::NestedJson);
-    read(inner, mends, decoded + 1).ok()
+    let around = around.with(Mend::NestedJson);
+    read(inner, Around { decoded: around.decoded + 1, ..around }).ok()
+}
+
+/// Events that were found in a line.
+enum Found<'a> {
+    /// One that stands in it.
+    Event(Box<Candidate<'a>>),
+    /// Those of an envelope.
+    Inside(Vec<Mended>),
 }
 
 /// Tries each place where an object may start: the events among them, whatever stands between.
-fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
+fn read_objects(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> {
     let bytes = text.as_bytes();
-    let mut mends = mends;
-    let mut reasons = ReasonSet::default();
-    let mut found: Vec<Candidate<'_>> = Vec::new();
+    let mut mends = around.mends;
+    let (mut reasons, mut hollow) = (ReasonSet::default(), false);
+    let mut found: Vec<Found<'_>> = Vec::new();
     let (mut at, mut last_end, mut failed) = (0, 0, 0);
     while let Some(next) = memchr::memchr(b'{', &bytes[at..]) {
         at += next;
@@ -126,28 +217,47 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
             Ok(candidate) => {
                 let follows = is_blank(&bytes[last_end..at]);
                 let reaches_end = is_blank(&bytes[candidate.end..]);
+                let clear = follows || reaches_end;
+                let is_value = follows_key(&bytes[..at]);
                 // Objects inside this one are its parts.
                 at = candidate.end;
-                if follows_key(&bytes[..at - candidate.text.len()]) {
+                let one = if is_value {
                     // A value of a torn event is no event of its own.
                     if reaches_end {
                         reasons.insert(Reason::NotAnEvent);
                     }
-                } else if candidate.is_event(follows || reaches_end) {
-                    if !found.is_empty() {
-                        mends.insert(Mend::Concatenated);
-                    }
-                    match found.is_empty() {
-                        _ if follows => {}
-                        true if mends.contains(Mend::Interleaved) => {}
-                        true => mends.insert(Mend::Prefix),
-                        false => mends.insert(Mend::TrailingText),
-                    }
-                    last_end = candidate.end;
-                    found.push(candidate);
+                    None
+                } else if candidate.is_event(clear) {
+                    Some(Found::Event(Box::new(candidate)))
                 } else {
                     reasons.insert(Reason::NotAnEvent);
+                    let may = clear && around.envelopes < MAX_ENVELOPES;
+                    let mut messages = may.then(|| messages(candidate.text)).into_iter().flatten();
+                    messages.find_map(|message| {
+                        hollow = true;
+                        let inside = candidate.open(&message, around);
+                        if let Err(Failure { reason, .. }) = inside
+                            && !Failure::in_envelope(reason).hollow
+                        {
+                            reasons.insert(reason);
+                        }
+                        inside.ok().map(Found::Inside)
+                    })
+                };
+                let Some(one) = one else {
+                    continue;
+                };
+                if !found.is_empty() {
+                    mends.insert(Mend::Concatenated);
                 }
+                match found.is_empty() {
+                    _ if follows => {}
+                    true if mends.contains(Mend::Interleaved) => {}
+                    true => mends.insert(Mend::Prefix),
+                    false => mends.insert(Mend::TrailingText),
+                }
+                last_end = at;
+                found.push(one);
             }
             // All that follows lies inside this object.
             Err(fault @ (Fault::TooDeep | Fault::End)) => {
@@ -171,12 +281,21 @@ fn read_objects(text: &str, mends: MendSet) -> Result<Vec<Mended>, Reason> {
     if found.is_empty() {
         let order = [Reason::TooDeep, Reason::Truncated, Reason::BadJson, Reason::NotAnEvent];
         let reason = order.into_iter().find(|&reason| reasons.contains(reason));
-        return Err(reason.unwrap_or(Reason::NoObject));
+        let reason = reason.unwrap_or(Reason::NoObject);
+        return Err(if hollow { Failure::in_envelope(reason) } else { reason.into() });
     }
     if !is_blank(&bytes[last_end..]) && !mends.contains(Mend::Interleaved) {
         mends.insert(Mend::TrailingText);
     }
-    Ok(found.into_iter().map(|candidate| candidate.mended(mends)).collect())
+    let around = Around { mends, ..around };
+    let events = found.into_iter().flat_map(|one| match one {
+        Found::Event(candidate) => vec![candidate.mended(around)],
+        Found::Inside(mut events) => {
+            events.iter_mut().for_each(|event| event.mends = event.mends.union(mends));
+            events
+        }
+    });
+    Ok(events.collect())
 }
 
 /// Whether an object starts with a key: one that is no JSON then was an event once.
@@ -211,24 +330,38 @@ impl<'a> Candidate<'a> {
         self.fields.is_surely_event() || clear && self.fields.is_event()
     }
 
-    fn mended(self, mends: MendSet) -> Mended {
-        let mut mends = mends;
-        for (is, mend) in [
-            (self.odd.nan, Mend::Nan),
-            (self.odd.control, Mend::ControlCharacter),
-            (self.odd.surrogate, Mend::Surrogate),
-        ] {
-            if is {
-                mends.insert(mend);
-            }
-        }
+    /// Reads the message of the envelope that it is.
+    fn open(&self, message: &Message<'_>, around: Around<'_>) -> Result<Vec<Mended>, Failure> {
+        let time = around.time_from.and_then(|path| time_at(self.text, path));
+        let mut inside = around.envelope(time);
+        inside.mends = inside.mends.union(mends_of(message.odd));
+        read(&message.text, inside)
+    }
+
+    fn mended(self, around: Around<'_>) -> Mended {
+        let (mends, time) = (around.mends.union(mends_of(self.odd)), around.time);
         if !self.odd.needs_rewriting() {
-            return Mended { text: self.text.to_owned(), mends };
+            return Mended { text: self.text.to_owned(), mends, time };
         }
         let mut strict = Vec::with_capacity(self.text.len() + 16);
         push_strict(self.text.as_bytes(), &mut strict);
-        Mended { text: String::from_utf8(strict).unwrap_or_default(), mends }
+        Mended { text: String::from_utf8(strict).unwrap_or_default(), mends, time }
     }
+}
+
+/// What must be mended to make strict JSON of a text.
+pub(crate) fn mends_of(odd: Oddities) -> MendSet {
+    let mut mends = MendSet::default();
+    for (is, mend) in [
+        (odd.nan, Mend::Nan),
+        (odd.control, Mend::ControlCharacter),
+        (odd.surrogate, Mend::Surrogate),
+    ] {
+        if is {
+            mends.insert(mend);
+        }
+    }
+    mends
 }
 
 /// Cuts ASCII white space off both ends.
@@ -248,71 +381,4 @@ fn is_blank(bytes: &[u8]) -> bool {
 
 fn blank(byte: &u8) -> bool {
     *byte == 0 || byte.is_ascii_whitespace()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVENT: &str = r#"{"event_type": "x", "event_source": "server", "time": "t"}"#;
-
-    fn events(line: &[u8]) -> Vec<(String, Vec<&'static str>)> {
-        match mend(line) {
-            Outcome::Events(events) => events
-                .into_iter()
-                .map(|event| (event.text, event.mends.iter().map(Mend::as_str).collect()))
-                .collect(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn reason(line: &str) -> Reason {
-        match mend(line.as_bytes()) {
-            Outcome::Rejected(reason) => reason,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn mends() {
-        let one = |mend: &'static str| vec![(EVENT.to_owned(), vec![mend])];
-        assert_eq!(events(format!("Sep 9 {{a}} {EVENT}").as_bytes()), one("prefix"));
-        assert_eq!(events(format!("{EVENT},").as_bytes()), one("trailing_text"));
-        assert_eq!(events(format!("\0\0{EVENT}").as_bytes()), one("nul"));
-        assert_eq!(events(format!("[{EVENT}]").as_bytes()), one("array"));
-        assert_eq!(events(format!("{{\"a\": \"b{EVENT}").as_bytes()), one("interleaved"));
-        let nested = serde_json::to_string(EVENT).expect("text");
-        assert_eq!(events(nested.as_bytes()), one("nested_json"));
-        assert_eq!(events(&nested.as_bytes()[1..nested.len() - 1]), one("nested_json"));
-        let two = events(format!("{EVENT} {EVENT}").as_bytes());
-        assert_eq!(two, [one("concatenated"), one("concatenated")].concat());
-        // What a lost line end joined: each event counts, whatever stands before it.
-        let joined = events(format!("{EVENT}Sep 9 00:00:48 host {EVENT}, {EVENT}x").as_bytes());
-        let mends = vec!["trailing_text", "concatenated"];
-        assert_eq!(joined, vec![(EVENT.to_owned(), mends); 3]);
-        let text = r#"{"name": NaN, "time": "a	b\ud800"}"#;
-        let strict = r#"{"name": null, "time": "a\tb\ufffd"}"#;
-        let mends = vec!["surrogate", "nan", "control_character"];
-        assert_eq!(events(text.as_bytes()), [(strict.to_owned(), mends)]);
-    }
-
-    #[test]
-    fn reasons() {
-        assert_eq!(reason("# a comment"), Reason::NoObject);
-        assert_eq!(reason(&EVENT[..EVENT.len() - 1]), Reason::Truncated);
-        assert_eq!(reason("{'a': 1}"), Reason::BadJson);
-        assert_eq!(reason("[1, 2]"), Reason::NotAnObject);
-        assert_eq!(reason("\"text\""), Reason::NotAnObject);
-        assert_eq!(reason("17"), Reason::NotAnObject);
-        assert_eq!(reason("{}"), Reason::NotAnEvent);
-        assert_eq!(reason(&format!("[{EVENT}, {EVENT}]")), Reason::NotAnObject);
-        assert_eq!(reason(&"{\"a\":".repeat(100_000)), Reason::TooDeep);
-        // The payload of a cut line may look like an event, but does not reach the line's end.
-        assert_eq!(reason(r#"x", "event": {"name": "a"}, "page": null}"#), Reason::NoObject);
-        assert_eq!(reason(r#"{"event": {"time": 1}, "page": "#), Reason::Truncated);
-        // The tail of a line, whose objects are values.
-        assert_eq!(reason(r#"o", "context": {}, "time": "t"}"#), Reason::NoObject);
-        assert_eq!(reason(r#"o", "context": {"path": "/event"}"#), Reason::NotAnEvent);
-        assert_eq!(mend(b" \0 \t"), Outcome::Blank);
-    }
 }

@@ -1,8 +1,9 @@
 //! One line as an event: where each known field stands, decoded on demand. Beside it, how an odd line
-//! is made an event, and which course an event belongs to.
+//! is made an event, how one that was wrapped is opened, and which course an event belongs to.
 
 mod attribution;
 pub mod course;
+pub(crate) mod envelope;
 pub mod fields;
 pub mod mend;
 pub mod paths;
@@ -42,6 +43,9 @@ pub struct Event<'a> {
     payload: OnceCell<Payload<'a>>,
     course: OnceCell<Option<Course<'a>>>,
     time: OnceCell<Option<time::Time>>,
+    /// Where its time is looked for first, and what an envelope around it has there.
+    time_from: Option<&'a Arc<[Segment]>>,
+    time_around: Option<time::Time>,
     paths: &'a EventPaths,
     /// What stands at the paths behind each root.
     found: [OnceCell<Vec<Span>>; 3],
@@ -70,9 +74,22 @@ impl<'a> Event<'a> {
             payload: OnceCell::new(),
             course: OnceCell::new(),
             time: OnceCell::new(),
+            time_from: None,
+            time_around: None,
             paths,
             found: Default::default(),
         }
+    }
+
+    /// The same event, whose time is looked for at one of its paths first; `around` is what an
+    /// envelope has there.
+    pub fn with_time_from(
+        mut self,
+        path: Option<&'a Arc<[Segment]>>,
+        around: Option<time::Time>,
+    ) -> Self {
+        (self.time_from, self.time_around) = (path, around);
+        self
     }
 
     /// Where its fields stand.
@@ -198,9 +215,15 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// `time`, else `timestamp`.
+    /// What stands at the path that was asked for it, if one was; else `time`, else `timestamp`.
     pub fn time(&self) -> Option<time::Time> {
         *self.time.get_or_init(|| {
+            if let Some(path) = self.time_from {
+                let found = self.at_path(path).and_then(|(text, span)| as_time(text, span));
+                if let Some(time) = found.or(self.time_around) {
+                    return Some(time);
+                }
+            }
             let usual = self.fields.get(Field::Time);
             let span = if usual.is_present() { usual } else { self.fields.get(Field::Timestamp) };
             as_time(self.text, span)
@@ -255,10 +278,7 @@ impl<'a> Event<'a> {
 
     fn payload_span(&self) -> Span {
         let usual = self.fields.get(Field::Event);
-        if usual.is_present() || !self.fields.is_prelog() {
-            return usual;
-        }
-        self.fields.get(Field::Data)
+        if usual.is_present() { usual } else { self.fields.get(Field::Data) }
     }
 
     /// The value at a path, one of those that the event was made for; `event` and `context` are

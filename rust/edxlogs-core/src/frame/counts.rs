@@ -21,6 +21,12 @@ macro_rules! counted_names {
                 self.0 >> item as u32 & 1 == 1
             }
 
+            /// What either holds.
+            #[must_use]
+            pub fn union(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+
             /// Whether it holds none.
             pub fn is_empty(self) -> bool {
                 self.0 == 0
@@ -37,6 +43,8 @@ macro_rules! counted_names {
 counted_names! {
     /// What was mended to make an event of a line.
     Mend, MendSet {
+        /// What a log shipper had put around the event was taken off.
+        Envelope = "envelope",
         /// Text before the `{` was cut off.
         Prefix = "prefix",
         /// Bytes that are not UTF-8 became U+FFFD.
@@ -63,7 +71,7 @@ counted_names! {
         NestedJson = "nested_json",
         /// The event was the only element of an array.
         Array = "array",
-        /// The platform's in-process shape: `data` and `timestamp` for `event` and `time`.
+        /// The platform's in-process shape: `data` or `timestamp` for `event` or `time`.
         PrelogShape = "prelog_shape",
         /// MongoDB's extended JSON.
         MongoExport = "mongo_export",
@@ -105,12 +113,14 @@ counted_names! {
         BadJson = "bad_json",
         /// JSON, but not one object.
         NotAnObject = "not_an_object",
-        /// An object with none of event_type, name, event_source and time.
+        /// An object without the keys that make one an event.
         NotAnEvent = "not_an_event",
         /// Longer than the limit.
         TooLong = "too_long",
         /// Nested deeper than 500.
         TooDeep = "too_deep",
+        /// A piece of a message, without the others.
+        Piece = "piece",
         /// Would need a mend, which `--strict` refuses.
         Strict = "strict",
         /// A row of another number of fields than its header.
@@ -169,6 +179,10 @@ sums! {
         parsed,
         /// Dropped lines that were parsed all the same, to check the prefilter.
         sampled,
+        /// Pieces of messages that were joined to the first one's line, and are in its class.
+        joined,
+        /// Rejected lines that a log shipper wrapped soundly around something else than an event.
+        hollow,
         /// Events selected.
         rows,
         /// Selected events dated more than a day before the day in their file's name.
@@ -194,7 +208,7 @@ impl Stats {
     pub fn adds_up(&self) -> bool {
         self.blank + self.rejected + self.kept + self.dropped + self.duplicate == self.lines
             && self.reasons.iter().sum::<u64>() == self.rejected
-            && self.kept <= self.rows
+            && self.kept <= self.rows + self.joined
     }
 
     /// Adds the counts of `other`.

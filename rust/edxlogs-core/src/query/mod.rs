@@ -11,12 +11,14 @@ pub mod projection;
 
 use std::sync::Arc;
 
+use self::expression::parse_path;
 use self::predicate::Predicate;
 use self::projection::Projection;
 use crate::error::{Error, Result};
 use crate::event::paths::EventPaths;
 use crate::frame::names::names;
 use crate::input::lines::MAX_LINE_BYTES;
+use crate::json::path::Segment;
 
 names! {
     /// What becomes of kept events.
@@ -51,6 +53,7 @@ pub struct Query {
     pub max_line_bytes: usize,
     /// Whether rejected lines are kept.
     pub keep_rejects: bool,
+    time_from: Option<Arc<[Segment]>>,
     paths: EventPaths,
 }
 
@@ -60,9 +63,7 @@ pub const MOST_QUERIES: usize = 62;
 impl Query {
     /// A question to all lines, whatever they need to be read, and without their rejects.
     pub fn new(predicate: Predicate, projection: Projection, collect: Collect) -> Self {
-        let columns = projection.columns().iter().filter_map(|column| column.expr.path());
-        let paths = EventPaths::new(predicate.paths().into_iter().chain(columns));
-        Self {
+        let mut query = Self {
             predicate,
             projection,
             collect,
@@ -71,8 +72,42 @@ impl Query {
             course_from_context: false,
             max_line_bytes: MAX_LINE_BYTES,
             keep_rejects: false,
-            paths,
+            time_from: None,
+            paths: EventPaths::default(),
+        };
+        query.take_time_from(None);
+        query
+    }
+
+    /// Looks for the time of an event at that path first, as it is typed: in the event, else in the
+    /// envelopes around it, the innermost first. What has no dots, quotes and brackets is one key.
+    ///
+    /// # Errors
+    /// `Config` for what is no path.
+    pub fn look_for_time_at(&mut self, path: &str) -> Result<()> {
+        let quoted = format!("\"{path}\"");
+        let is_key = !path.is_empty() && !path.contains(['.', '"', '[', ':']);
+        let path = if is_key { &quoted } else { path };
+        let path = parse_path(path)
+            .map_err(|error| Error::config(format!("time-from: {}", error.pointing_at(path))))?;
+        if path.cast.is_some() {
+            let why = "time-from: has a type of its own; leave the cast out";
+            return Err(Error::config(why.to_owned()));
         }
+        self.take_time_from(Some(path.segments));
+        Ok(())
+    }
+
+    fn take_time_from(&mut self, path: Option<Arc<[Segment]>>) {
+        let columns = self.projection.columns().iter().filter_map(|column| column.expr.path());
+        let paths = self.predicate.paths().into_iter().chain(columns).chain(&path);
+        self.paths = EventPaths::new(paths);
+        self.time_from = path;
+    }
+
+    /// The path where the time of an event is looked for first.
+    pub fn time_from(&self) -> Option<&Arc<[Segment]>> {
+        self.time_from.as_ref()
     }
 
     /// All paths that it asks of events.
@@ -92,13 +127,15 @@ impl Query {
         };
         let predicate = Predicate::any(queries.iter().map(|query| &query.predicate));
         let projection = Projection::of_several(&queries);
+        let mut query = Self::new(predicate, projection, Collect::Columns);
+        query.take_time_from(first.time_from.clone());
         Ok(Self {
             check_full: first.check_full,
             strict: first.strict,
             course_from_context: first.course_from_context,
             max_line_bytes: first.max_line_bytes,
             keep_rejects: queries.iter().any(|query| query.keep_rejects),
-            ..Self::new(predicate, projection, Collect::Columns)
+            ..query
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Nominate, then confirm: bytes that every matching line must hold, searched before anything is
 //! parsed. A nominated line need not match; a line that is not nominated never does.
 //!
-//! The needles of a condition follow from its tree, see [`needles`].
+//! The needles of a condition follow from its tree, see [`needles`]. Where an event stands in an
+//! envelope as JSON text, escaped once more or thrice, its needles stand there as they are: they hold
+//! nothing that JSON must escape, and each level leaves an `\u00` of another one in sight.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -85,9 +87,9 @@ impl Prefilter {
         lines.clear();
         let Some(first) = self.groups.first() else {
             let ends = memchr::memchr_iter(b'\n', batch);
-            lines.extend(ends.map(|end| FoundLine { end, nominated: true }));
+            lines.extend(ends.map(|end| FoundLine::new(end, true)));
             if batch.last().is_some_and(|&byte| byte != b'\n') {
-                lines.push(FoundLine { end: batch.len(), nominated: true });
+                lines.push(FoundLine::new(batch.len(), true));
             }
             return;
         };
@@ -96,7 +98,7 @@ impl Prefilter {
             let line = &batch[start..end];
             let may = found.needle || first.encoded && found.percent;
             let nominated = found.escape || may && self.groups.iter().all(|g| g.nominates(line));
-            lines.push(FoundLine { end, nominated });
+            lines.push(FoundLine::new(end, nominated));
             start = end + 1;
         };
         match first.one_pass() {
@@ -113,6 +115,14 @@ pub struct FoundLine {
     pub end: usize,
     /// Whether it may match.
     pub nominated: bool,
+    /// Whether it is a piece of a message: that is for others to say, in the order of the source.
+    pub is_piece: bool,
+}
+
+impl FoundLine {
+    fn new(end: usize, nominated: bool) -> Self {
+        Self { end, nominated, is_piece: false }
+    }
 }
 
 /// Where something next stands in a batch; only ever moved on.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::event::envelope::Piece;
 use crate::event::fields::Fields;
-use crate::event::mend::{Mended, Outcome, mend};
+use crate::event::mend::{Mended, Outcome, mend, mend_joined};
 use crate::frame::counts::{Mend, MendSet, Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LongLine};
+use crate::json::path::Segment;
 use crate::json::quotes::Quotes;
 use crate::json::scanner::Oddities;
 use crate::query::columns::BatchBuilder;
@@ -17,7 +19,9 @@ use crate::query::prefilter::{FoundLine, Prefilter};
 use crate::query::projection::Place;
 use crate::query::{Collect, Query};
 use crate::scan::line_hashes::LineHashes;
+use crate::scan::pieces::{Message, Pieces};
 use crate::scan::{Asked, BATCH_BYTES, BATCH_ROWS, Rows};
+use crate::time::Time;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +68,8 @@ pub(crate) struct LineScanner<'q> {
     prefilter: Prefilter,
     /// The lines of the batch at hand.
     found: Vec<FoundLine>,
+    /// The messages in pieces that are complete with it, by the lines where they stand.
+    messages: Vec<(usize, Message)>,
     source: Arc<SourceInfo>,
     quotes: Quotes,
     builder: BatchBuilder<'q>,
@@ -99,6 +105,7 @@ impl<'q> LineScanner<'q> {
             held: None,
             prefilter,
             found: Vec::new(),
+            messages: Vec::new(),
             source,
             quotes: Quotes::default(),
             builder: BatchBuilder::new(&query.projection),
@@ -112,26 +119,46 @@ impl<'q> LineScanner<'q> {
         }
     }
 
-    /// Finds the lines of a batch, which is to be scanned next; how many there are.
-    pub(crate) fn find_lines(&mut self, batch: &LineBatch) -> u64 {
+    /// Finds the lines of a batch, which is to be scanned next, and the pieces among them; how many
+    /// there are. Its first one has the number `first_line`, and the batches come in order.
+    pub(crate) fn find_lines(
+        &mut self,
+        batch: &LineBatch,
+        first_line: u64,
+        pieces: &mut Pieces,
+    ) -> u64 {
         self.prefilter.search(batch.bytes(), &mut self.found);
+        // The lines of a rejects file are of many places.
+        if !self.reads_rejects {
+            let limit = self.query.max_line_bytes;
+            let (found, messages) = (&mut self.found, &mut self.messages);
+            let time_from = self.query.time_from().map(|path| &path[..]);
+            pieces.take(batch, first_line, limit, time_from, found, messages);
+        }
         self.found.len() as u64 + u64::from(batch.long.is_some())
     }
 
-    /// Scans the batch whose lines were found; its first one has the number `first_line`.
+    /// Scans the batch whose lines were found.
     pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<()> {
         let found = std::mem::take(&mut self.found);
+        let mut messages = std::mem::take(&mut self.messages).into_iter().peekable();
         let mut start = 0;
         let mut number = first_line;
-        for &FoundLine { end, nominated } in &found {
+        for (at, &FoundLine { end, nominated, is_piece }) in found.iter().enumerate() {
+            while let Some((_, message)) = messages.next_if(|(place, _)| *place == at) {
+                self.message(&message)?;
+            }
             let bytes = &batch.bytes()[start..end];
             let mut line = Line { bytes, number, offset: batch.offset + start as u64 };
+            number += 1;
+            start = end + 1;
+            if is_piece {
+                continue;
+            }
             if self.reads_rejects {
                 if let Some(place) = bytes.strip_prefix(COMMENT) {
                     self.origin = Origin::parse(place);
                     self.stats.blank += 1;
-                    number += 1;
-                    start = end + 1;
                     continue;
                 }
                 if let Some(origin) = &self.origin {
@@ -148,8 +175,6 @@ impl<'q> LineScanner<'q> {
                 self.sample(line)?;
             }
             self.origin = None;
-            number += 1;
-            start = end + 1;
         }
         self.found = found;
         self.stats.bytes_expanded += batch.bytes().len() as u64;
@@ -177,16 +202,66 @@ impl<'q> LineScanner<'q> {
         if let Some((event, odd)) = self.clean(trimmed) {
             self.stats.parsed += 1;
             let keep = self.decide(&event, odd, line, 0, None)?;
-            self.count(keep);
+            self.count(keep, 1);
             return Ok(());
         }
-        match mend(line.bytes) {
+        match mend(line.bytes, self.time_from()) {
             Outcome::Blank => self.stats.blank += 1,
             Outcome::Rejected(reason) => self.reject(line, reason),
+            Outcome::Hollow(reason) => {
+                self.stats.hollow += 1;
+                self.reject(line, reason);
+            }
             Outcome::Events(_) if self.query.strict => self.reject(line, Reason::Strict),
-            Outcome::Events(events) => self.mended(line, &events)?,
+            Outcome::Events(events) => {
+                let keep = self.mended(line, &events)?;
+                self.stats.parsed += 1;
+                self.count(keep, 1);
+            }
         }
         Ok(())
+    }
+
+    /// Reads a message that came in pieces: its event stands at the line of the first.
+    fn message(&mut self, message: &Message) -> Result<()> {
+        self.held = None;
+        let pieces = message.lines.len() as u64;
+        let outcome = if message.is_whole {
+            self.stats.joined += pieces - 1;
+            mend_joined(&message.piece, self.time_from())
+        } else {
+            Outcome::Rejected(Reason::Piece)
+        };
+        let reason = match outcome {
+            Outcome::Events(_) if self.query.strict => Reason::Strict,
+            Outcome::Events(events) => {
+                let (number, offset, _) = message.lines[0];
+                let line = Line { bytes: message.as_lines(), number, offset };
+                let keep = self.mended(line, &events)?;
+                self.stats.parsed += pieces;
+                self.count(keep, pieces);
+                return Ok(());
+            }
+            Outcome::Blank => Reason::NoObject,
+            Outcome::Rejected(reason) => reason,
+            Outcome::Hollow(reason) => {
+                self.stats.hollow += pieces;
+                reason
+            }
+        };
+        for (number, offset, bytes) in message.each_line() {
+            self.reject(Line { bytes, number, offset }, reason);
+        }
+        Ok(())
+    }
+
+    /// Rejects the pieces whose messages have no end in the source.
+    pub(crate) fn end(&mut self, pieces: &mut Pieces) -> Result<()> {
+        pieces.end().iter().try_for_each(|message| self.message(message))
+    }
+
+    fn time_from(&self) -> Option<&'q [Segment]> {
+        self.query.time_from().map(|path| &path[..])
     }
 
     /// The event of a line that needs no mending of its text, nor, with `strict`, of anything.
@@ -206,18 +281,20 @@ impl<'q> LineScanner<'q> {
         if strict && !shape_mends(&fields, trimmed).is_empty() {
             return None;
         }
-        Some((self.event(text, fields), odd))
+        Some((self.event(text, fields, None), odd))
     }
 
-    fn event<'b>(&self, text: &'b str, fields: Fields) -> Event<'b>
+    /// `around` is the time that an envelope has for it, where one was asked for.
+    fn event<'b>(&self, text: &'b str, fields: Fields, around: Option<Time>) -> Event<'b>
     where
         'q: 'b,
     {
         Event::new(text, fields, self.query.course_from_context, self.query.paths())
+            .with_time_from(self.query.time_from(), around)
     }
 
-    fn mended(&mut self, line: Line<'_>, events: &[Mended]) -> Result<()> {
-        self.stats.parsed += 1;
+    /// Takes the events of a line; whether one is kept.
+    fn mended(&mut self, line: Line<'_>, events: &[Mended]) -> Result<bool> {
         let mut keep = false;
         for (item, mended) in events.iter().enumerate() {
             let Ok((fields, _, odd)) = Fields::scan(mended.text.as_bytes()) else {
@@ -226,23 +303,23 @@ impl<'q> LineScanner<'q> {
             for mend in mended.mends.iter() {
                 self.stats.mends[mend as usize] += 1;
             }
-            let event = self.event(&mended.text, fields);
+            let event = self.event(&mended.text, fields, mended.time);
             let first = !keep;
             let raw = self.query.collect == Collect::RawLines;
             let text = if raw { first.then_some(line.bytes) } else { Some(mended.text.as_bytes()) };
             keep |= self.decide(&event, odd, line, item as u32, Some(text))?;
         }
-        self.count(keep);
-        Ok(())
+        Ok(keep)
     }
 
-    fn count(&mut self, keep: bool) {
+    /// Counts the lines of an event, or of several.
+    fn count(&mut self, keep: bool, lines: u64) {
         if keep {
-            self.stats.kept += 1;
+            self.stats.kept += lines;
         } else if self.held == Some(true) {
-            self.stats.duplicate += 1;
+            self.stats.duplicate += lines;
         } else {
-            self.stats.dropped += 1;
+            self.stats.dropped += lines;
         }
     }
 
@@ -333,14 +410,20 @@ impl<'q> LineScanner<'q> {
         };
         let matched = match clean {
             Some((event, _)) => matches(&event),
-            None => match mend(line.bytes) {
+            None => match mend(line.bytes, self.time_from()) {
                 Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {
-                    Fields::scan(mended.text.as_bytes())
-                        .is_ok_and(|(fields, ..)| matches(&self.event(&mended.text, fields)))
+                    Fields::scan(mended.text.as_bytes()).is_ok_and(|(fields, ..)| {
+                        matches(&self.event(&mended.text, fields, mended.time))
+                    })
                 }),
                 _ => false,
             },
         };
+        let begins = |piece: Piece| piece.begins_message();
+        if !matched && !self.reads_rejects && Piece::read(line.bytes, None).is_some_and(begins) {
+            let why = format!("line {} was dropped, which is a piece of a message", line.number);
+            return Err(Error::internal(why));
+        }
         if matched {
             let why = format!("the prefilter dropped line {}, which matches", line.number);
             return Err(Error::internal(why));

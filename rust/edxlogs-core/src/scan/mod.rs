@@ -2,6 +2,7 @@
 
 pub mod line_hashes;
 mod line_scanner;
+mod pieces;
 pub mod pipeline;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -17,6 +17,7 @@ use crate::query::Query;
 use crate::query::columns::Beside;
 use crate::scan::line_hashes::LineHashes;
 use crate::scan::line_scanner::{Gathered, LineScanner, Size};
+use crate::scan::pieces::Pieces;
 use crate::scan::{Asked, Control, Rows, Sink};
 
 #[cfg(test)]
@@ -121,16 +122,18 @@ fn scan_inline(
     let run = || -> Result<()> {
         let mut reader = LineReader::new(text, query.max_line_bytes);
         let mut batch = LineBatch::default();
-        let mut first_line = 1;
+        let (mut first_line, mut pieces) = (1, Pieces::default());
         let mut read = Ok(true);
         while let Ok(true) = read {
             control.check()?;
             read = reader.read(&mut batch);
             if let Ok(true) = read {
-                let lines = scanner.find_lines(&batch);
+                let lines = scanner.find_lines(&batch, first_line, &mut pieces);
                 scanner.scan(&batch, first_line)?;
                 first_line += lines;
                 control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+            } else {
+                scanner.end(&mut pieces)?;
             }
             let rejects = scanner.take_rejects();
             if !rejects.is_empty() {
@@ -168,7 +171,7 @@ fn scan_threaded(
 ) -> (Stats, Result<()>) {
     let query = asked.query;
     let mut reader = LineReader::new(text, query.max_line_bytes);
-    let mut next_line = 1;
+    let (mut next_line, mut pieces) = (1, Pieces::default());
     let (mut stats, mut portion) = (Stats::default(), Portion::default());
     let steps = Steps {
         read: |batch: &mut LineBatch| {
@@ -177,7 +180,7 @@ fn scan_threaded(
         },
         begin: |scanner: &mut LineScanner<'_>, batch: &LineBatch| {
             let first_line = next_line;
-            next_line += scanner.find_lines(batch);
+            next_line += scanner.find_lines(batch, first_line, &mut pieces);
             first_line
         },
         work: |scanner: &mut LineScanner<'_>, batch: &LineBatch, first_line| {
@@ -202,7 +205,15 @@ fn scan_threaded(
     };
     let scanner = || LineScanner::new(asked, Arc::clone(&source), false);
     let ended = relay(threads, scanner, steps);
-    let result = ended.and_then(|read| portion.hand_on(query, sink).and(read));
+    let result = ended.and_then(|read| {
+        if !pieces.is_empty() {
+            let mut scanner = scanner();
+            scanner.end(&mut pieces)?;
+            stats.add(&scanner.take()?.stats);
+            sink.rejects(&scanner.take_rejects())?;
+        }
+        portion.hand_on(query, sink).and(read)
+    });
     (stats, result)
 }
 

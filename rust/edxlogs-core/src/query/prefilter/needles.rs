@@ -4,8 +4,8 @@
 //! - A needle is a run of printable ASCII out of a text that must be *equal* to, or stand in, a
 //!   string of the line, or out of a key. JSON can hide such a byte only as `\u00` followed by `0`
 //!   to `7`, or as `\"`, `\\`, `\/`; needles hold none of the last three, and a line with one of the
-//!   first kind is nominated whatever it holds. JSON text inside a JSON string shows the same
-//!   `\u00`.
+//!   first kind is nominated whatever it holds. JSON text inside a JSON string, however deep, shows
+//!   the same `\u00`, or that of its backslash.
 //! - A course is also read out of URLs and longer keys, percent-encoded up to twice. The needles
 //!   are runs of bytes that no such encoding needs to touch; a line that encodes such a byte all
 //!   the same, or encodes a `%`, is nominated.

@@ -42,6 +42,39 @@ impl Sink for Nowhere {
     }
 }
 
+/// The text of an event as docker wraps it.
+fn in_envelope(event: &str) -> String {
+    let mut line = b"{\"log\":".to_vec();
+    crate::json::text::push_json_string(&format!("{event}\n"), &mut line);
+    line.extend_from_slice(b",\"stream\":\"stdout\"}");
+    String::from_utf8(line).unwrap()
+}
+
+#[test]
+fn a_prefilter_that_loses_what_was_wrapped_is_found_out() {
+    let line = in_envelope("{\"event_type\": \"play_video\"}") + "\n";
+    let asked = of_type("play_video");
+    let mut scanner = LineScanner::new((&asked).into(), Arc::new(source("a.log")), false);
+    scanner.prefilter = of_type("pause_video").predicate.prefilter();
+    let batch = batch(&line.repeat(16));
+    scanner.find_lines(&batch, 1, &mut Pieces::default());
+    let error = scanner.scan(&batch, 1).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Internal(_)));
+}
+
+#[test]
+fn a_piece_that_is_dropped_is_found_out() {
+    let piece = "{\"log\": \"{\\\"event_type\\\": \\\"play\", \"stream\": \"stdout\"}\n";
+    let asked = of_type("play_video");
+    let mut scanner = LineScanner::new((&asked).into(), Arc::new(source("a.log")), false);
+    let batch = batch(&piece.repeat(16));
+    scanner.find_lines(&batch, 1, &mut Pieces::default());
+    assert!(scanner.found.iter().all(|line| line.is_piece));
+    scanner.found.iter_mut().for_each(|line| line.is_piece = false);
+    let error = scanner.scan(&batch, 1).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Internal(_)));
+}
+
 #[test]
 fn a_prefilter_that_loses_events_is_found_out() {
     let text = "{\"event_type\": \"play_video\", \"event\": {\"code\": 1}}\n".repeat(16);
@@ -54,7 +87,7 @@ fn a_prefilter_that_loses_events_is_found_out() {
             let mut scanner = LineScanner::new((&asked).into(), Arc::new(source(name)), false);
             scanner.prefilter = lost.predicate.prefilter();
             let batch = batch(&text);
-            scanner.find_lines(&batch);
+            scanner.find_lines(&batch, 1, &mut Pieces::default());
             let error = scanner.scan(&batch, 1).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Internal(_)), "{name}");
         }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::frame::counts::{Mend, Reason};
 use crate::input::lines::BATCH_BYTES;
 use crate::query::Collect;
 use crate::query::predicate::{ConditionKind, Conditions, Predicate};
@@ -84,6 +85,75 @@ fn threads_change_nothing() {
     for other in &results[1..] {
         assert!(*other == results[0]);
     }
+}
+
+/// A line of Kubernetes' runtimes.
+fn cri(stream: &str, tag: &str, text: &str) -> String {
+    format!("2024-05-01T10:00:00Z {stream} {tag} {text}\n")
+}
+
+#[test]
+fn pieces_are_joined_across_batches_whatever_the_threads() {
+    let (begin, end) = (r#"{"event_type": "play_"#, r#"video", "n": "joined"}"#);
+    let whole = "{\"event_type\": \"play_video\", \"n\": \"joined\"}\n";
+    let plain = text();
+    let split = plain.find("\n200\n").unwrap() + 1;
+    let text = [
+        // Of the first one the end is far away; of the second one near.
+        &*cri("stdout", "P", begin),
+        &*cri("stderr", "P", begin),
+        &plain[..split],
+        &*cri("stderr", "F", end),
+        &plain[split..],
+        &*cri("stdout", "F", end),
+        // A piece that stays one, and the next message of its stream.
+        &*cri("stderr", "P", begin),
+        &*cri("stderr", "F", whole.trim_end()),
+        &*cri("stdout", "P", begin),
+    ]
+    .concat();
+    let results = [1, 2, 8].map(|threads| {
+        let mut kept = Kept::default();
+        let (stats, result) = run(text.as_bytes(), threads, &mut kept);
+        result.unwrap();
+        assert_eq!(stats.joined, 2);
+        assert_eq!(stats.reasons[Reason::Piece as usize], 2);
+        assert_eq!(stats.mends[Mend::Envelope as usize], 3);
+        (String::from_utf8(kept.lines.concat()).unwrap(), kept.rejected, stats)
+    });
+    let rows = &results[0].0;
+    assert!(rows.starts_with(whole), "the event stands where its first piece stood");
+    assert!(rows.ends_with(&whole.repeat(2)));
+    let lines = text.lines().count() as u64;
+    assert_eq!(results[0].1[results[0].1.len() - 2..], [lines - 2, lines]);
+    for other in &results[1..] {
+        assert!(*other == results[0]);
+    }
+}
+
+#[test]
+fn open_pieces_are_few_bytes() {
+    let mut query = query();
+    query.max_line_bytes = 100;
+    let pieces = [
+        cri("stdout", "P", r#"{"event_type": "play_"#),
+        cri("stderr", "P", r#"{"event_type": "play_"#),
+        cri("stdout", "P", r#"video", "#),
+        cri("stdout", "F", r#""x": 1}"#),
+        cri("stderr", "F", r#"video"}"#),
+    ];
+    let mut kept = Kept::default();
+    let members: &mut Members<'_> = &mut |_, _| Ok(None);
+    let (source, control) = (SourceInfo::default(), Control::default());
+    let text = pieces.concat();
+    let (stats, result) = scan(text.as_bytes(), &source, &query, 1, &control, members, &mut kept);
+    result.unwrap();
+    assert_eq!(kept.lines.concat(), b"");
+    assert_eq!((stats.rejected, stats.reasons[Reason::Piece as usize]), (5, 5));
+    query.max_line_bytes = 200;
+    let (stats, result) = scan(text.as_bytes(), &source, &query, 1, &control, members, &mut kept);
+    result.unwrap();
+    assert_eq!((stats.kept, stats.rows, stats.joined), (5, 2, 3));
 }
 
 #[test]
