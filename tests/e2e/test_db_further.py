@@ -206,6 +206,10 @@ BAD_CONTENT = {
     "file and folder": packed(("a", b"x"), ("a/b", b"y")),
     "cut": packed(("a", b"x" * 5000))[:-40],
     "no tar": b"no tar",
+    "a name of 300 bytes": packed(("a" * 300, b"x")),
+    "a path of 5,000 bytes": packed(("/".join(["a" * 100] * 50), b"x")),
+    "1,000 folders in each other": packed(("/".join("a" * 1000), b"x")),
+    "control characters twice": packed(("a\n", b"x"), ("a%0A", b"y")),
 }
 
 
@@ -220,6 +224,15 @@ def test_content_that_leads_elsewhere_is_withheld(tmp_path: Path, case: str) -> 
     assert not (tmp_path / "out" / "course").exists()
     assert not list(tmp_path.rglob("evil"))
     assert (tmp_path / "out" / "auth_user").exists()
+
+
+def test_control_characters_in_names_of_content_are_encoded(tmp_path: Path) -> None:
+    """A terminal would obey them, and programs that read names by lines stumble."""
+    path = package(tmp_path, course=packed(("a\x1b[2J\n/Icon\r", b"x"), ("é%.xml", b"y")))
+    assert convert(path, tmp_path, "--unpack").code == 0
+    found = [file for file in (tmp_path / "out" / "course").rglob("*") if file.is_file()]
+    names = {"/".join(file.parts[-2:]) for file in found}
+    assert names == {"a%1B[2J%0A/Icon%0D", "universityx-2014-10-05-prod/é%.xml"}
 
 
 def test_links_in_content_are_not_made(tmp_path: Path) -> None:

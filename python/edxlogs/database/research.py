@@ -12,6 +12,7 @@ Source: EdX Research Guide, "Research Data Exchange", "Course Content Data".
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import os
 import re
@@ -21,7 +22,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
+from typing import IO, Any, Self
+from urllib.parse import quote
 
 from edxlogs.database.account import RowCounts
 from edxlogs.database.reading import Converted
@@ -31,15 +34,18 @@ from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME, split_url
 from edxlogs.sources.source import Packing, cannot_open, packing_of
+from edxlogs.sources.tars import TarHeader
 from edxlogs.store import disk
 from edxlogs.text import shown
 
 _STATE = re.compile(r"(?:.*/)?state/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 _EVENTS = re.compile(r"(?:.*/)?events/[^/]+\.log(?:\.gz)?(?:\.gpg)?")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 MOST_BYTES = 8 << 30
 MOST_FILES = 200_000
+MOST_NESTED = 100  # folders; what walks over them later has no room for thousands
 _CHUNK_BYTES = 1 << 20
-_HEADER_BYTES = 1 << 20  # of a long name or its like; tarfile holds them whole
+_DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class PassingFile:
     path: str
     day: datetime.date | None
     size: int
-    content: IO[bytes]
+    content: Readable
 
     @property
     def is_events(self) -> bool:
@@ -171,26 +177,53 @@ def walk(source: Any, label: str) -> Iterator[PassingFile]:
             tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Header) as archive,
         ):
             for info in archive:
+                if info.issparse():
+                    raise _refuse(label, f"holds {shown(info.name)}, a file with holes")
                 content = archive.extractfile(info) if info.isreg() else None
                 if content is not None:
                     match = _STATE.fullmatch(info.name)
                     day = day_of(match["date"]) if match else None
-                    yield PassingFile(info.name, day, info.size, content)
-    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+                    yield PassingFile(info.name, day, info.size, _Content(content, label))
+    except _DAMAGE as error:
         if isinstance(error, EdxlogsError):
             raise
-        raise FormatError(
-            f"{label}: is no gzipped tar, or one that is cut off or damaged; fetch it again", label
-        ) from None
+        raise _damaged(label) from None
 
 
-class _Header(tarfile.TarInfo):
-    """A header that is not believed whatever it says of the size of what tarfile holds whole."""
+class _Header(TarHeader):
+    """The standard library takes a broken header in the middle for the end of the tar."""
 
-    def _proc_member(self, archive: tarfile.TarFile) -> Any:
-        if not self.isreg() and self.size > _HEADER_BYTES:
-            raise tarfile.ReadError
-        return super()._proc_member(archive)  # type: ignore[misc]
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """The next header; `ReadError` where there is neither one nor the end."""
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as error:
+            raise ReadError(str(error)) from None
+
+
+class _Content:
+    """What is read of a file; the tar may turn out to be damaged there, too."""
+
+    def __init__(self, content: IO[bytes], label: str) -> None:
+        self._content = content
+        self._label = label
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._content.read(size)
+        except _DAMAGE as error:
+            if isinstance(error, EdxlogsError):
+                raise
+            raise _damaged(self._label) from None
+
+
+def _damaged(label: str) -> FormatError:
+    return FormatError(
+        f"{label}: is no gzipped tar, or one that is cut off or damaged; fetch it again", label
+    )
 
 
 def unpack(source: Any, folder: Path, label: str) -> Converted:
@@ -217,6 +250,11 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
         return Converted(error=error, counts=counts)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         return Converted(counts=counts, error=_refuse(label, "holds a name twice"))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        why = "holds a name that is too long for this disk"
+        return Converted(counts=counts, error=_refuse(label, why))
     return Converted(counts=counts)
 
 
@@ -224,7 +262,10 @@ def _relative(name: str, label: str) -> Path:
     parts = name.removeprefix("./").split("/")
     if not all(parts) or any(part in (".", "..") for part in parts) or "\0" in name:
         raise _refuse(label, f"holds {shown(name)}, which leads elsewhere")
-    return Path(*parts)
+    if len(parts) > MOST_NESTED:
+        raise _refuse(label, f"has more than {MOST_NESTED} folders in each other")
+    # Terminals obey control characters, and programs that read names by lines stumble over them.
+    return Path(*(_CONTROL.sub(lambda match: quote(match[0]), part) for part in parts))
 
 
 def _refuse(label: str, why: str) -> FormatError:

@@ -8,10 +8,12 @@ told the same way.
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
-from typing import BinaryIO
+from tarfile import ReadError
+from typing import Any, BinaryIO
 
 from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import SourceError
@@ -19,6 +21,35 @@ from edxlogs.sources.source import Found, Source, cannot_open, looks_like_tar
 from edxlogs.text import shown
 
 _ZERO_SCAN_BYTES = 1024 * 1024
+_HEADER_BYTES = 1 << 20  # of a long name or its like; tarfile holds them whole
+_MOST_BYTES = 1 << 43  # beyond what file systems seek to
+_HELD = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+
+class TarHeader(tarfile.TarInfo):
+    """A header that is not believed whatever it says.
+
+    The standard library takes a size that is no number for 0, and holds a name of any length.
+    """
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        most = _HEADER_BYTES if self.type in _HELD else _MOST_BYTES
+        if not 0 <= self.size <= most:
+            raise ReadError("an impossible size")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+    def _apply_pax_info(self, records: dict[str, str], encoding: str, errors: str) -> None:
+        size = records.get("size", "0")
+        if not _SIZE.fullmatch(size) or int(size) > _MOST_BYTES:
+            raise ReadError("an impossible size")
+        super()._apply_pax_info(records, encoding, errors)  # type: ignore[misc]
 
 
 def expand_tar(source: Source) -> Found:
@@ -158,7 +189,7 @@ def _read_members(
     file.seek(position)
     try:
         with tarfile.open(
-            fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape"
+            fileobj=file, mode="r:", tarinfo=TarHeader, encoding="utf-8", errors="surrogateescape"
         ) as tar:
             while member := tar.next():
                 if member.size < 0 or tar.offset <= position:
@@ -166,7 +197,8 @@ def _read_members(
                 position = tar.offset
                 members.append(member)
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-        raise _damaged_tar(source, shown(str(error))) from error
+        is_told = isinstance(error, tarfile.TarError)
+        raise _damaged_tar(source, shown(str(error)) if is_told else "a bad header") from error
 
     file.seek(position)
     mark = file.read(min(tarfile.BLOCKSIZE, max(0, end - position)))
