@@ -35,6 +35,8 @@ def parse(where: str, text: str, no_toml: str = "") -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {no_toml}{shown(str(error))}") from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise ConfigError(f"{where}: {no_toml}a number has too many digits") from None
     except RecursionError:
         raise ConfigError(f"{where}: it is nested too deeply; write it as in the docs") from None
 

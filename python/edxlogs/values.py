@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import datetime
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError
-from edxlogs.text import shown
+from edxlogs.text import shown, size
 
 Values = str | Iterable[str] | None
 Moment = str | datetime.date | datetime.datetime | None
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+MOST_BYTES = 64 << 20  # of a file of values
+MOST_TOML_BYTES = 1 << 20
+
+
+def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
+    """The text of a file that a user names, which may be a device without end.
+
+    Raises:
+        OSError: it cannot be read, or is longer than `most` bytes.
+        UnicodeDecodeError: it is not in that encoding.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"is longer than {size(most)}")
+    return data.decode(encoding)
+
+
+def _check_text(what: str, text: str) -> None:
+    """Refuse what the system gave as an argument, and is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{what}: {shown(text)}: is not UTF-8; write it as UTF-8") from None
 
 
 def _listed(given: Any) -> list[Any]:
@@ -30,6 +57,8 @@ def texts(what: str, given: Values) -> list[str]:
     for value in (listed := _listed(given)):
         if not isinstance(value, str):
             raise ConfigError(f"{what}: {shown(repr(value))}: is no text; give it as text")
+        if not value.startswith("@"):  # the name of a file may be any bytes
+            _check_text(what, value)
     return listed
 
 
@@ -41,7 +70,7 @@ def values(what: str, given: Values) -> list[str]:
             result.append(value)
             continue
         try:
-            text = Path(value[1:]).read_text(encoding="utf-8-sig")
+            text = read_text(Path(value[1:]), MOST_BYTES, "utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
             raise ConfigError(
@@ -61,6 +90,7 @@ def micros(what: str, moment: Moment) -> int | None:
     if moment is None:
         return None
     if isinstance(moment, str):
+        _check_text(what, moment)
         parsed = _core.parse_time(moment)
         if parsed is None:
             raise ConfigError(

@@ -9,6 +9,7 @@ from typing import Any
 from edxlogs import toml
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
+from edxlogs.values import MOST_TOML_BYTES, read_text
 
 ENVIRONMENT = "EDXLOGS_CONFIG"
 
@@ -30,7 +31,7 @@ def read_config() -> dict[str, Any]:
         return {}
     name = shown(str(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_TOML_BYTES)
     except FileNotFoundError as error:
         if ENVIRONMENT not in os.environ:
             return {}

@@ -34,7 +34,7 @@ class Bytes(click.ParamType[int]):
         """Read a number and its unit."""
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"([0-9]+)\s*([kmg]i?)?b?", str(value).strip().lower())
+        match = re.fullmatch(r"([0-9]{1,99})\s*([kmg]i?)?b?", str(value).strip().lower())
         if match is None or int(match[1]) == 0:
             self.fail(f"{value!r} is no size; write it like 8MiB", param, ctx)
         size = int(match[1]) * _UNITS[match[2] or ""]

@@ -28,6 +28,7 @@ from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import now
 from edxlogs.text import indented, many, shown
+from edxlogs.values import MOST_TOML_BYTES, read_text
 from edxlogs.watching import Watcher
 
 SCHEMA_VERSION = 1
@@ -142,7 +143,7 @@ def read_job(path: Path) -> Job:
     """
     name = shown(os.fspath(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_TOML_BYTES)
     except OSError as error:
         raise ConfigError(f"job: {name}: {error.strerror}; name a job file") from error
     except UnicodeDecodeError:

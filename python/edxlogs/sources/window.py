@@ -175,9 +175,9 @@ def parse_shard(text: str) -> tuple[int, int]:
     Raises:
         ConfigError: it is none, or out of range.
     """
-    number, _, count = text.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+    match = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
             f"shard: '{shown(text)}': is none; write I/N, such as 1/8, with I from 1 to N"
         )
-    return int(number), int(count)
+    return int(match[1]), int(match[2])
