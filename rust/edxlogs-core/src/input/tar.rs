@@ -75,7 +75,10 @@ impl<R: Read> TarReader<R> {
             self.set_size(written)?;
             match header[156] {
                 b'L' => records.path = Some(until_nul(&self.records()?).to_vec()),
-                b'x' | b'X' => records.read(&self.records()?),
+                b'x' | b'X' => {
+                    let text = self.records()?;
+                    records.read(&text).ok_or_else(|| self.damaged("a bad record"))?;
+                }
                 b'g' | b'K' => {}
                 kind => {
                     let Records { path, size, is_sparse } = std::mem::take(&mut records);
@@ -203,24 +206,17 @@ impl<R: Read> Read for TarReader<R> {
 
 impl Records {
     /// Takes pax records: `LENGTH KEY=VALUE` and a line's end each, the length being that of all.
-    fn read(&mut self, mut records: &[u8]) {
+    /// `None` if one is none: what it meant may be the size of the file.
+    fn read(&mut self, mut records: &[u8]) -> Option<()> {
         while let Some(space) = memchr::memchr(b' ', records) {
-            let length = std::str::from_utf8(&records[..space]).ok().and_then(|n| n.parse().ok());
-            let Some((record, rest)) = length.and_then(|length| records.split_at_checked(length))
-            else {
-                return;
-            };
-            let Some(record) = record.get(space + 1..).and_then(|r| r.strip_suffix(b"\n")) else {
-                return;
-            };
+            let (record, rest) = records.split_at_checked(decimal(&records[..space])?)?;
+            let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
             if let Some(equals) = memchr::memchr(b'=', record) {
                 let value = &record[equals + 1..];
                 match &record[..equals] {
                     // A sparse file's own path is made up.
                     b"path" if !self.is_sparse => self.path = Some(value.to_vec()),
-                    b"size" => {
-                        self.size = std::str::from_utf8(value).ok().and_then(|n| n.parse().ok())
-                    }
+                    b"size" => self.size = Some(decimal(value)?),
                     b"GNU.sparse.name" => self.path = Some(value.to_vec()),
                     _ => {}
                 }
@@ -228,7 +224,12 @@ impl Records {
             }
             records = rest;
         }
+        Some(())
     }
+}
+
+fn decimal<N: std::str::FromStr>(digits: &[u8]) -> Option<N> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Whether a block is the header of a tar's file, sound or not: by its magic, or in old tars by its
@@ -419,6 +420,19 @@ mod tests {
         for header in [huge, endless] {
             let error = files(&[&header.as_bytes()[..], &[0; 4096]].concat()).1.unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Format(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn records_that_are_none_are_damage() {
+        for text in
+            ["11 size=-5\n", "12 size=1_0\n", "12 size=abc\n", "9999 size=5\n", "0 size=5\n"]
+        {
+            let records = [text.as_bytes(), &vec![0; BLOCK_BYTES - text.len()]].concat();
+            let kind = EntryType::XHeader;
+            let pax = [header(kind, "p", text.len()).as_bytes(), &records[..]].concat();
+            let error = files(&[&pax[..], &tar(&[("x.log", LINE)])].concat()).1.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Format(_)), "{text}: {error}");
         }
     }
 
