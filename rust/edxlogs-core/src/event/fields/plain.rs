@@ -18,23 +18,6 @@ struct Open {
 
 /// The fields of `text`, whose quotes are mapped, if it is one object and nothing else, and plain.
 pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("bmi1") && std::arch::is_x86_feature_detected!("bmi2") {
-        // SAFETY: the processor has the features that the function is compiled for.
-        return unsafe { walk_bmi2(text, quotes) };
-    }
-    walk(text, quotes)
-}
-
-/// The same, with the instructions that find and shift bits at once: an eighth of the time.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "bmi1,bmi2")]
-fn walk_bmi2(text: &[u8], quotes: &Quotes) -> Option<Fields> {
-    walk(text, quotes)
-}
-
-#[inline(always)]
-fn walk(text: &[u8], quotes: &Quotes) -> Option<Fields> {
     let mut fields = Fields::default();
     if text.first() != Some(&b'{') {
         return None;
