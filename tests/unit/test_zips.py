@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from edxlogs.database.package import open_package
 from edxlogs.errors import FormatError
 from edxlogs.sources.zips import DIRECTORY_BYTES, FileRange, ZipArchive
 
@@ -184,3 +185,23 @@ def test_a_deflated_member_of_another_size_is_found(tmp_path: Path, claimed: int
     path.write_bytes(in_header(in_directory(data, 24, number(claimed)), 22, number(claimed)))
     with pytest.raises(FormatError, match="than it should be"):
         read(archive(path))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 60_000])
+def test_an_end_record_that_counts_otherwise(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"x")
+        archive.writestr("b", b"y")
+    content = bytearray(path.read_bytes())
+    content[-14:-10] = count.to_bytes(2, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match="is no zip, or one that is cut off or damaged"):
+        open_package(str(path))
+
+
+def test_a_bare_end_record_is_no_package(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"PK\x05\x06" + bytes(18))
+    with pytest.raises(FormatError, match="is no zip"):
+        open_package(str(path))

@@ -31,6 +31,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _LOCAL_BYTES = 30
 _ENCRYPTED, _SIZES_FOLLOW, _UTF8, _STRONG, _MASKED = 1, 1 << 3, 1 << 11, 1 << 6, 1 << 13
 _UNIX = 3
+_TOTAL = 4  # in what zipfile makes of an end record: how many members it counts
 _NO_SIZE = 0xFFFFFFFF
 
 
@@ -110,7 +111,12 @@ class ZipArchive:
         bounded = _Bounded(file)
         try:
             with zipfile.ZipFile(bounded) as archive:
-                return archive.infolist(), archive.start_dir
+                infos, start = archive.infolist(), archive.start_dir
+            # zipfile goes by the directory's size alone. Old programs count up to 65,535.
+            told = zipfile._EndRecData(bounded)[_TOTAL]  # type: ignore[attr-defined]
+            if not infos or (told - len(infos)) % (1 << 16):
+                raise zipfile.BadZipFile
+            return infos, start
         except EdxlogsError:
             raise
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError):
