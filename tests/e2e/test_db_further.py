@@ -318,6 +318,18 @@ def _lone(folder: Path) -> Path:
     return make_package.write(folder / NAME, contents)
 
 
+def test_what_the_finder_adds_to_a_zip_is_passed_over(tmp_path: Path) -> None:
+    table = tables()["auth_user"]
+    name = make_package.file_name(table, COURSE, "prod")
+    contents = [one for one in make_package.members([COURSE], count=30) if one[0] == name]
+    added = (f"__MACOSX/._{name}", f"._{name}", ".DS_Store", "ora/.DS_Store")
+    make_package.write(tmp_path / NAME, [*contents, *((one, iter([b"x"])) for one in added)])
+    done = convert(tmp_path / NAME, tmp_path)
+    assert done.code == 0, done.stderr
+    assert "1 file: 1 delivered, 0 withheld, 0 left, 0 failed" in done.stderr
+    assert len(rows_of(tmp_path, "auth_user")) == 30
+
+
 def test_copies_of_a_package_are_read_once(tmp_path: Path) -> None:
     path = _lone(tmp_path)
     research = make_package.research(COURSE)

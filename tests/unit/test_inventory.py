@@ -88,6 +88,17 @@ def test_gaps_are_those_of_each_partner_and_site() -> None:
     ]  # fmt: skip
 
 
+def test_no_day_is_missing_between_rotations(tmp_path: Path) -> None:
+    for name in ("tracking.log-20240401.gz", "tracking.log-20240801-1722470461.gz"):
+        (tmp_path / name).write_bytes(b"")
+    items = local_items([str(tmp_path)], [])
+    assert [one.package and one.package.day for one in items] == [
+        datetime.date(2024, 4, 1),
+        datetime.date(2024, 8, 1),
+    ]
+    assert find_gaps(items, today=FAR) == []
+
+
 def test_days_to_come_are_not_missing() -> None:
     today = START + 3 * DAY
     (gaps,) = find_gaps([item(0)], Days(START, START + 30 * DAY), today=today)

@@ -83,6 +83,22 @@ def test_patterns(name: str, org: str | None, site: str | None, day: datetime.da
 
 
 @pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("Copy of univx-edge-events-2014-03-09.log.gz", NameParts("univx", "edge", DAY)),
+        ("univx-prod-events-2014-03-09 (1).log.gz", NameParts("univx", "prod", DAY)),
+        ("univx-prod-events-2014-03-09 (12).log.gz.gpg", NameParts("univx", "prod", DAY)),
+        ("2014-03-09-16_1394380800-1b4e28ba.log.gz", NameParts()),
+        ("2014-03-09-16.log.gz", NameParts()),
+    ],
+)
+def test_copies_are_called_as_what_they_copy_and_an_hour_is_nobody(
+    name: str, parts: NameParts
+) -> None:
+    assert describe_name(name) == parts
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "a.log", "a.log.gz", "a.log.gz.gpg", "a.log.gpg", "x-events-y.gpg", "tracking.log",
@@ -101,6 +117,8 @@ def test_recognised(name: str) -> None:
         "a.txt", "a.log.bz2", "a.log.zst", "a.log.gpg.gz", "a.gpg", "a.gz", "x-events-y.gz",
         "my-tracking.log-20150101.gz", "a.tar", "a.tar.gz", "a.csv", "a.parquet", "a.jsonl.zst",
         "a.LOG", "log", "a.log~", "a.log\n", "univx-2014-03-09.zip", "",
+        "UnivX-CS101-2014-course_structure-prod-analytics.json", "metadata_file.json",
+        "course_structure-UnivX-CS101-2014-prod-analytics.json.gpg", "x-edge-analytics.json.gz",
     ],
 )  # fmt: skip
 def test_not_recognised(name: str) -> None:

@@ -94,7 +94,7 @@ def test_any_text_is_a_key(key: str) -> None:
         ("univx-edge-2014-03-09.log.gz", Package(PackageKind.EVENTS, "univx", "edge", DAY)),
         ("prod-edge-001/2014-03-09-univx.log.gpg",
          Package(PackageKind.EVENTS, "univx", "edge", DAY)),
-        ("tracking.log-20140309.gz", Package(PackageKind.EVENTS, None, None, DAY)),
+        ("tracking.log-20140309.gz", Package(PackageKind.EVENTS, None, None, DAY, True)),
         ("univx-2014-03-09.zip", Package(PackageKind.DATABASE, "univx", None, DAY)),
         ("mitx-pro-2014-03-09.zip", Package(PackageKind.DATABASE, "mitx-pro", None, DAY)),
         ("email-opt-in-univx-2014-03-09.zip", Package(PackageKind.EMAIL, "univx", None, DAY)),

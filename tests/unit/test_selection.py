@@ -72,6 +72,31 @@ def test_rotated_logs_keep_their_slack_by_receipt(folder: Path) -> None:
     assert names(select(folder, wanted)) == ["tracking.log-20141002"]
 
 
+def test_the_first_log_that_is_rotated_after_a_window_is_read_however_late(tmp_path: Path) -> None:
+    """By size: a file holds all since the rotation before; of each host and log, its own."""
+    there = {
+        "a": ["20240401-1711929600.gz", "20240801-1722470461.gz", "20240801-1722480000.gz"],
+        "b": ["20240520-1716163200.gz", "20250101-1735689600.gz"],
+    }
+    for host, stamps in there.items():
+        (tmp_path / host).mkdir()
+        for stamp in stamps:
+            (tmp_path / host / f"tracking.log-{stamp}").write_bytes(lines(1))
+    (tmp_path / "univx-prod-events-2024-08-01.log").write_bytes(lines(1))
+    window = Window.of(since="2024-05-15", until="2024-05-16")
+    selection = select(tmp_path, window)
+    assert [source.path.rpartition("/")[2] for source in selection.sources] == [
+        *(f"tracking.log-{stamp}" for stamp in there["a"][1:]),
+        f"tracking.log-{there['b'][0]}",
+    ]
+    assert len(selection.account.skipped) == 3
+    # A window that ends at midnight ends on the day before.
+    until = Window.of(until="2024-08-01")
+    assert len(select(tmp_path / "a", until).sources) == 3
+    named = Window.of(until="2024-05-16", days="2024-04-01..2024-04-30")
+    assert names(select(tmp_path / "a", named)) == [f"tracking.log-{there['a'][0]}"]
+
+
 def test_a_tar_is_opened_up(tmp_path: Path) -> None:
     path = tmp_path / "2014-10-05-UnivX-tracking.tar"
     with tarfile.open(path, "w") as tar:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edxlogs.edx.members import MemberName, describe_members
+from edxlogs.edx.names import is_of_macos
 from edxlogs.edx.packages import describe_key
 from edxlogs.edx.tables import Table, tables
 from edxlogs.errors import ConfigError, EdxlogsError
@@ -150,10 +151,11 @@ def _package(
     place: str, archive: ZipArchive, size: int, identity: tuple[int, int] | None
 ) -> DatabasePackage:
     said = describe_key(place)
-    names = describe_members(one.name for one in archive.members)
+    stored = [one for one in archive.members if not is_of_macos(one.name)]
+    names = describe_members(one.name for one in stored)
     members = tuple(
         Member(shown(one.name), name, one.size, one)
-        for one, name in zip(archive.members, names, strict=True)
+        for one, name in zip(stored, names, strict=True)
     )
     return DatabasePackage(
         place=shown(place),

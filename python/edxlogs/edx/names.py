@@ -23,6 +23,12 @@ _RECOGNISED = re.compile(
     re.DOTALL,
 )
 
+# Files of a database package that end as logs may.
+_OF_TABLES = re.compile(
+    r"(.+-)?course_structure-.+|metadata_file\..+|.+-analytics\.(json|mongo|sql|csv)(\.gz)?(\.gpg)?",
+    re.DOTALL,
+)
+
 DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _ENDING = r"(\.gz)?(\.gpg)?"
 # Tried in this order. An organisation may hold hyphens and even a date, so the parts that have a
@@ -33,7 +39,11 @@ _NO_EVENTS = re.compile(rf"(?P<org>.+)-(?P<site>edge|edx|prod)-{DATE}\.log{_ENDI
 _PER_SERVER = re.compile(rf"{DATE}-(?P<org>.+)\.log{_ENDING}", re.DOTALL)
 CUMULATIVE_TAR = re.compile(rf"{DATE}-(?P<org>.+)-tracking\.tar", re.DOTALL)
 # Years before 2000 are the first digits of a Unix time: `tracking.log-1420070400.gz`.
-_ROTATED = re.compile(r"tracking\.log-(?P<date>2[0-9]{3}[0-9]{2}[0-9]{2}).*", re.DOTALL)
+_ROTATED = re.compile(r"(?P<log>tracking\.log)-(?P<date>2[0-9]{3}[0-9]{2}[0-9]{2}).*", re.DOTALL)
+# As Vector writes them: the hour is no organisation, and the day that of writing.
+_HOURLY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}[_.].*", re.DOTALL)
+# What file managers and browsers make of a name when they copy it.
+_COPIED = re.compile(r"Copy of (?=.)| \([0-9]+\)(?=\.[^/]*\Z)")
 _SERVER_FOLDER = re.compile(r"prod-(?P<site>[a-z]+)-[0-9]+")
 KNOWN_SITES = {"edx": "prod", "prod": "prod", "edge": "edge", "patches": "patches"}
 
@@ -55,7 +65,16 @@ class NameParts:
 
 def is_recognised(name: str) -> bool:
     """Tell whether a base name is one that searching takes for a log."""
-    return _RECOGNISED.fullmatch(name) is not None
+    return _RECOGNISED.fullmatch(name) is not None and _OF_TABLES.fullmatch(name) is None
+
+
+def rotated_log(name: str) -> str | None:
+    """Name of the log that a site rotated, where a base name carries the day of that; else None.
+
+    Its events are those since the rotation before, which may be long ago.
+    """
+    match = _ROTATED.fullmatch(name)
+    return None if match is None else match["log"]
 
 
 def describe_name(name: str) -> NameParts:
@@ -73,6 +92,7 @@ def describe_name(name: str) -> NameParts:
     per-server names stand in the weekly tars from before October 2014.
     """
     *folders, base = name.split("/")
+    base = _COPIED.sub("", base)
     if match := _DAILY.fullmatch(base):
         org, site = match["org"], match["site"]
         if site in KNOWN_SITES or org.count("_") < 2:
@@ -81,6 +101,8 @@ def describe_name(name: str) -> NameParts:
         return _parts(match["date"], None, None)
     if match := _NO_EVENTS.fullmatch(base):
         return _parts(match["date"], match["org"], KNOWN_SITES[match["site"]])
+    if _HOURLY.fullmatch(base):
+        return NameParts()
     if match := _PER_SERVER.fullmatch(base):
         return _parts(match["date"], match["org"], _site_of_server(folders))
     if match := CUMULATIVE_TAR.fullmatch(base):
@@ -107,6 +129,12 @@ def _site_of_server(folders: list[str]) -> str | None:
         if match := _SERVER_FOLDER.fullmatch(folder):
             return "edge" if match["site"] == "edge" else "prod"
     return None
+
+
+def is_of_macos(path: str) -> bool:
+    """Tell whether a member of an archive is one that the Finder adds to what it packs."""
+    base = path.rpartition("/")[2]
+    return "__MACOSX" in path.split("/") or base.startswith("._") or base == ".DS_Store"
 
 
 def is_hidden(name: str) -> bool:

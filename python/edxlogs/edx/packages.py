@@ -25,6 +25,7 @@ from edxlogs.edx.names import (
     day_of,
     describe_name,
     is_recognised,
+    rotated_log,
 )
 from edxlogs.text import shown
 
@@ -68,12 +69,15 @@ class Package:
             all sites.
         day: of events, the day of their receipt; of a snapshot, the day it was made; of a
             cumulative tar, the last day it holds.
+        is_rotated: whether that is the day on which a site rotated its log, so that events of any
+            day before may be in it.
     """
 
     kind: PackageKind
     partner: str | None = None
     site: str | None = None
     day: datetime.date | None = None
+    is_rotated: bool = False
 
 
 def describe_key(key: str) -> Package | None:
@@ -95,7 +99,8 @@ def describe_key(key: str) -> Package | None:
     if match := _EVENTS_FOLDER.fullmatch(folder):
         site = parts.site or shown(KNOWN_SITES.get(match["site"], match["site"]))
         return Package(PackageKind.EVENTS, shown(match["partner"]), site, parts.date)
-    return Package(PackageKind.EVENTS, parts.org, parts.site, parts.date)
+    is_rotated = rotated_log(base) is not None
+    return Package(PackageKind.EVENTS, parts.org, parts.site, parts.date, is_rotated)
 
 
 @dataclass(frozen=True, slots=True)

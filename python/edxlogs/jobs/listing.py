@@ -186,7 +186,7 @@ def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[st
     for one in groups:
         count = ""
         if by == "year" and one.period is not None and one.kind == "events":
-            days = missing[one.partner, one.site]
+            days = missing.get((one.partner, one.site), [])
             count = str(sum(day.year == int(one.period) for day in days))
         rows.append(
             [

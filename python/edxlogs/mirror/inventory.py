@@ -225,7 +225,9 @@ def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.d
     found: dict[tuple[str | None, str | None], set[datetime.date]] = {}
     for item in items:
         package = item.package
-        if package is not None and package.kind is PackageKind.EVENTS and package.day is not None:
+        if package is None or package.kind is not PackageKind.EVENTS or package.is_rotated:
+            continue
+        if package.day is not None:
             found.setdefault((package.partner, package.site), set()).add(package.day)
     gaps = []
     for (partner, site), there in sorted(found.items(), key=lambda one: [p or "" for p in one[0]]):

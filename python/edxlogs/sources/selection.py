@@ -93,12 +93,8 @@ def select(
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
     selection.sites = {one.site for one in selection.sources if one.site is not None}
-    found, selection.sources = selection.sources, []
-    for source in found:
-        if window.wants(source):
-            selection.sources.append(source)
-        else:
-            selection.account.skipped.append(source.label)
+    selection.sources, skipped = window.select(selection.sources)
+    selection.account.skipped += [source.label for source in skipped]
     return selection
 
 

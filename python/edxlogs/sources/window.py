@@ -8,10 +8,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 from edxlogs.edx.layout import Days, parse_days
+from edxlogs.edx.names import rotated_log
 from edxlogs.errors import ConfigError
 from edxlogs.sources.source import Source
 from edxlogs.text import shown
@@ -109,6 +111,31 @@ class Window:
             return False
         slack = self.slack if source.org is None else self.edx_slack
         return is_near(source, self.since, self.until, slack)
+
+    def select(self, sources: Iterable[Source]) -> tuple[list[Source], list[Source]]:
+        """Part sources into those that are read and those that are not, both in their order.
+
+        Of logs that a site rotated, the first after the window is read too, however late: it holds
+        all since the rotation before. Of each folder and log that is one, or those of one day.
+        """
+        there = list(sources)
+        wanted = [self.wants(source) for source in there]
+        if self.until is not None:
+            last = (self.until - 1) // _DAY_US
+            later: dict[tuple[str, str], list[int]] = {}
+            for number, source in enumerate(there):
+                log = rotated_log(source.name)
+                if log is not None and source.day is not None and source.day > last:
+                    folder = (source.member or source.path).rpartition("/")[0]
+                    later.setdefault((folder, log), []).append(number)
+            for numbers in later.values():
+                next_day = min(there[number].day or 0 for number in numbers)
+                for number in numbers:
+                    source = there[number]
+                    is_asked = self.wants_site(source.site) and self.wants_day(source.date)
+                    wanted[number] |= source.day == next_day and is_asked
+        pairs = list(zip(there, wanted, strict=True))
+        return [one for one, is_read in pairs if is_read], [one for one, read in pairs if not read]
 
 
 def _sites(what: str, given: Values) -> tuple[str, ...]:
