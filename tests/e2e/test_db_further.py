@@ -318,6 +318,32 @@ def _lone(folder: Path) -> Path:
     return make_package.write(folder / NAME, contents)
 
 
+@pytest.mark.parametrize("name", ["student_courseenrollment", "courseware_studentmodule"])
+def test_lines_that_end_at_cr_and_lf(tmp_path: Path, name: str) -> None:
+    """As Windows makes them: every value is what it is without, the last one too."""
+    table = tables()[name]
+    written = b"".join(make_package.tab_lines(table, make_package.rows(table, COURSE, 30, 7), None))
+    package(tmp_path)
+    assert convert(tmp_path / NAME, tmp_path, "--table", name).code == 0
+    plain = rows_of(tmp_path, name)
+    folder = tmp_path / "windows"
+    folder.mkdir()
+    for text in (written.replace(b"\n", b"\r\n"), written.replace(b"\n", b"\r\n")[:-2]):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        package(folder, **{name: text})
+        done = convert(folder / NAME, folder, "--table", name)
+        assert done.code == 0, done.stderr
+        assert rows_of(folder, name) == plain
+        count = len(plain) - (not text.endswith(b"\n"))
+        assert f"mended: CR before LF left out {count}\n" in done.stderr
+    # Where the header ends at LF alone, a CR is of the value.
+    header, rest = written.split(b"\n", 1)
+    package(folder, **{name: header + b"\n" + rest.replace(b"\n", b"\r\n")})
+    done = convert(folder / NAME, folder, "--table", name, "--overwrite")
+    assert "mended" not in done.stderr
+
+
 def test_what_the_finder_adds_to_a_zip_is_passed_over(tmp_path: Path) -> None:
     table = tables()["auth_user"]
     name = make_package.file_name(table, COURSE, "prod")

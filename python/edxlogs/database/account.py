@@ -20,6 +20,7 @@ class RowCounts(Counts):
         zero_dates: values such as `0000-00-00 00:00:00`, which are null.
         utf8: values that were not UTF-8.
         nul: NUL characters that were left out.
+        crlf: rows of files whose lines end at CR and LF, of which the CR was left out.
     """
 
     whole = "rows"
@@ -30,6 +31,7 @@ class RowCounts(Counts):
     zero_dates: int = 0
     utf8: int = 0
     nul: int = 0
+    crlf: int = 0
     misfits: dict[str, int] = field(default_factory=dict)
 
 
@@ -158,4 +160,5 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         if unknown:
             yield f"unknown columns, kept in extra: {', '.join(map(shown, unknown))}"
         odd = {"zero dates": total.zero_dates, "not UTF-8": total.utf8, "NUL left out": total.nul}
-        yield from tallies({"odd values": odd})
+        mended = {"CR before LF left out": total.crlf}
+        yield from tallies({"odd values": odd, "mended": mended})

@@ -28,6 +28,8 @@ pub struct Layout<'t> {
     pub(super) course: Option<usize>,
     /// Whether values are written as Python's bytes literals.
     pub(super) literals: bool,
+    /// Whether rows end at CR and LF, as the header does: the CR is none of the last value.
+    pub(super) crlf: bool,
     /// Bytes of the header, its LF included.
     pub header_bytes: usize,
 }
@@ -98,7 +100,16 @@ impl<'t> Layout<'t> {
         };
         let missing = (0..table.columns.len()).filter(is_missing).collect();
         let taken = Taken::of(table);
-        Ok(Self { table, fields, missing, taken, course, literals: false, header_bytes: 0 })
+        Ok(Self {
+            table,
+            fields,
+            missing,
+            taken,
+            course,
+            literals: false,
+            crlf: false,
+            header_bytes: 0,
+        })
     }
 
     /// What the header says for the account.

@@ -39,8 +39,10 @@ mod split;
 pub fn layout<'t>(table: &'t Table, first: &[u8]) -> Result<Layout<'t>> {
     let end = memchr::memchr(b'\n', first);
     let header = String::from_utf8_lossy(&first[..end.unwrap_or(first.len())]);
-    let names: Vec<&str> = header.split('\t').collect();
+    let plain = header.strip_suffix('\r');
+    let names: Vec<&str> = plain.unwrap_or(&header).split('\t').collect();
     let mut layout = Layout::of(table, &names)?;
+    layout.crlf = plain.is_some();
     layout.header_bytes = end.map_or(first.len(), |end| end + 1);
     layout.literals = are_literals(&first[layout.header_bytes..]);
     Ok(layout)
@@ -71,7 +73,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
         self.builder.stats.bytes_expanded += block.expanded_bytes();
         let mut texts = Texts::new(self.layout);
         let width = self.layout.fields.len();
-        let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width);
+        let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width, self.layout.crlf);
         let mut rows = TabRows::default();
         while splitter.next(&mut rows, self.builder.room().min(CHUNK_ROWS), |odd| match odd {
             OddRow::Blank => self.builder.stats.blank += 1,
@@ -84,6 +86,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
             self.rows(&rows, first_line, &mut texts)?;
             self.builder.hand_on(consume)?;
         }
+        self.builder.stats.crlf += splitter.crlf_rows;
         self.builder.stats.utf8 += texts.odd.utf8;
         self.builder.stats.nul += texts.odd.nul;
         self.builder.stats.zero_dates += self.misfits.zero_dates;

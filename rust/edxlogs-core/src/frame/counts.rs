@@ -245,6 +245,8 @@ sums! {
         utf8,
         /// NUL characters that were left out.
         nul,
+        /// Rows whose line ended at CR and LF, as the header's did.
+        crlf,
     } and {
         /// Rows that cannot be read, by reason.
         rejected: [u64; Reason::ALL.len()],

@@ -79,14 +79,18 @@ pub struct Splitter<'b> {
     bytes: &'b [u8],
     dialect: Dialect,
     width: usize,
+    crlf: bool,
+    /// Rows whose CR before the LF was left out.
+    pub crlf_rows: u64,
     at: usize,
     line: u64,
 }
 
 impl<'b> Splitter<'b> {
-    /// A splitter of rows of `width` fields. A block is smaller than 2 GiB.
-    pub fn new(bytes: &'b [u8], dialect: Dialect, width: usize) -> Self {
-        Self { bytes, dialect, width, at: 0, line: 0 }
+    /// A splitter of rows of `width` fields, which with `crlf` end at CR and LF. A block is smaller
+    /// than 2 GiB.
+    pub fn new(bytes: &'b [u8], dialect: Dialect, width: usize, crlf: bool) -> Self {
+        Self { bytes, dialect, width, crlf, crlf_rows: 0, at: 0, line: 0 }
     }
 
     /// Gathers the next rows, at most that many, in place of those in `rows`, and hands on what is
@@ -115,10 +119,11 @@ impl<'b> Splitter<'b> {
                 }
                 has_backslash |= backslashes & before != 0;
                 backslashes &= !before;
-                rows.end_field(end, has_backslash);
+                let text_end = if is_line_end { self.line_end(bytes, row, end) } else { end };
+                rows.end_field(text_end, has_backslash);
                 has_backslash = false;
                 if is_line_end {
-                    self.end_row(row, end, rows, &mut odd);
+                    self.end_row(row, text_end, rows, &mut odd);
                     row = end + 1;
                     if rows.len() >= most || row >= CHUNK_BYTES {
                         break 'rows;
@@ -130,8 +135,9 @@ impl<'b> Splitter<'b> {
         }
         if at >= bytes.len() && row < bytes.len() {
             // The last row of a file may lack its LF.
-            rows.end_field(bytes.len(), has_backslash);
-            self.end_row(row, bytes.len(), rows, &mut odd);
+            let text_end = self.line_end(bytes, row, bytes.len());
+            rows.end_field(text_end, has_backslash);
+            self.end_row(row, text_end, rows, &mut odd);
             row = bytes.len();
         }
         rows.bytes = &bytes[..row];
@@ -157,6 +163,13 @@ impl<'b> Splitter<'b> {
             odd(if is_blank { OddRow::Blank } else { OddRow::Fields(start, end, self.line) });
         }
         self.line += 1;
+    }
+
+    /// Where the text of a row ends whose line ends there.
+    fn line_end(&mut self, bytes: &[u8], row: usize, end: usize) -> usize {
+        let has_cr = self.crlf && bytes[row..end].last() == Some(&b'\r');
+        self.crlf_rows += u64::from(has_cr);
+        end - usize::from(has_cr)
     }
 
     /// Whether the tab there is of a value: in courseware_studentmodule, one that follows an odd
@@ -197,7 +210,7 @@ mod tests {
     type Found = Vec<(u64, Option<Vec<String>>)>;
 
     fn found(text: &str, dialect: Dialect, width: usize, most: usize) -> Found {
-        let mut splitter = Splitter::new(text.as_bytes(), dialect, width);
+        let mut splitter = Splitter::new(text.as_bytes(), dialect, width, false);
         let mut found = Found::new();
         let (mut rows, mut blank) = (TabRows::default(), 0);
         loop {
