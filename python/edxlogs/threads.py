@@ -78,9 +78,9 @@ class Workers(Generic[T]):
                 with needs_thread():
                     thread.start()
             except EdxlogsError:
+                del self._threads[number:]
                 if number == 0:
                     raise
-                del self._threads[number:]
                 break
         return self
 

@@ -28,6 +28,7 @@ NO_EVENTS = {
         41: "a fragment: course_id alone",
         42: "a fragment: context alone",
         46: "an empty object",
+        47: "a fragment: a time, and an empty course_id",
         48: "a fragment: username and user_id alone",
     },
 }

@@ -25,6 +25,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Commands that change the machine: what they do is tested elsewhere, or is not ours.
 NOT_RUN = {"make", "pip", "gpg"}
 PACKAGE = "universityx-2014-10-05.zip"
+LATER_PACKAGE = "universityx-2014-10-12.zip"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -71,6 +72,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     (folder / "staff.txt").write_text("staff\n")
     day = datetime.date(2014, 10, 1)
     make_package.write(folder / PACKAGE, make_package.members(count=5, odd=True))
+    make_package.write(folder / LATER_PACKAGE, make_package.members(count=4))
     tracking = folder / "tracking.log"
     write(Job(tracking, 7, day, "prod", 1.0, 0.01, 0))
     packed = write(Job(folder / "tracking.log.gz", 8, day, "prod", 1.0, 0.0, 6)).path

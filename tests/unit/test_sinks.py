@@ -16,6 +16,7 @@ import pytest
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.sources.local import find
 from edxlogs.sources.source import Source
+from edxlogs.store import disk
 from edxlogs.store import file as sinks
 from edxlogs.store.file import OutputFile, format_of
 from small_logs import settles_to, usage
@@ -196,10 +197,17 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_hidden_folder_that_cannot_be_emptied_leaks_nothing(tmp_path: Path) -> None:
+def test_a_hidden_folder_that_cannot_be_emptied_leaks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (hidden(tmp_path / "out") / "folder").mkdir(parents=True, mode=0o700)
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+
+    monkeypatch.setattr(disk, "remove", refuse)
     before = usage()
-    with pytest.raises(OutputError, match="out: Is a directory"):
+    with pytest.raises(OutputError, match="out: Device or resource busy"):
         OutputFile(tmp_path / "out")
     assert settles_to(before)  # a listing that is not closed would be told here
 
