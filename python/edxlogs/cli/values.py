@@ -6,19 +6,23 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 import click
-from click.shell_completion import CompletionItem, split_arg_string
 
-Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]"
 
 
 def files(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
     """Leave it to the shell, which completes paths."""
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(incomplete, type="file")]
 
 
@@ -28,6 +32,8 @@ def _among(names: Callable[[], Iterable[str]], *, many: bool = False) -> Complet
     def complete(
         _ctx: click.Context, _parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
         before, comma, begun = incomplete.rpartition(",") if many else ("", "", incomplete)
         found = sorted({name for name in names() if name.startswith(begun)})
         return [CompletionItem(f"{before}{comma}{name}") for name in found]
@@ -75,6 +81,8 @@ def _sites() -> Iterable[str]:
 
 def _of_dataset(key: str) -> set[str]:
     """Values of a partition key in the datasets that the line names, as their folders have them."""
+    from click.shell_completion import split_arg_string
+
     from edxlogs.datasets.reader import data_files, values_of
     from edxlogs.errors import EdxlogsError
     from edxlogs.store.store import open_manifest

@@ -1,9 +1,9 @@
 //! Nominate, then confirm: bytes that every matching line must hold, searched before anything is
 //! parsed. A nominated line need not match; a line that is not nominated never does.
 //!
-//! The needles of a condition follow from its tree, see the module `needles`. Where an event stands in an
-//! envelope as JSON text, escaped once more or thrice, its needles stand there as they are: they hold
-//! nothing that JSON must escape, and each level leaves an `\u00` of another one in sight.
+//! The needles of a condition follow from its tree, see the module `needles`. Where an event stands
+//! in an envelope as JSON text, escaped once more or thrice, its needles stand there as they are:
+//! they hold nothing that JSON must escape, and each level leaves an `\u00` of another one in sight.
 
 use std::collections::HashSet;
 use std::sync::Arc;
