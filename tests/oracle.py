@@ -233,9 +233,11 @@ def glob_matches(pattern: str, text: str) -> bool:
 
 
 def _name(event: Mapping[str, Any], row: Mapping[str, Any], key: str) -> str | None:
-    """The column of a field, unless the field is a list or an object."""
+    """The column of a field, unless what stands there is a list or an object."""
     value = event.get(key)
-    if key not in event:
+    if key == "event_type":
+        value = event.get("name") if value in (None, "") else value
+    elif key not in event:
         value = context_of(event).get(key)
     text: str | None = row[key]
     return None if isinstance(value, list | dict) else text

@@ -195,9 +195,12 @@ def test_no_spelling_of_a_user_id_is_lost(data: st.DataObject, number: int) -> N
     [
         (b'{"event_type": ["\\ud83d"], "time": 1}', r'["\ufffd"]'),
         (b'{"event_type": [NaN], "time": 1}', "[null]"),
+        (b'{"event_type": {"a": 1}, "time": 1}', '{"a": 1}'),
+        (b'{"event_type": "", "name": {"a": 1}, "time": 1}', '{"a": 1}'),
+        (b'{"name": ["a"], "event": {}, "context": {"event_type": "x"}}', '["a"]'),
     ],
 )
-def test_a_list_is_no_name(line: bytes, name: str) -> None:
+def test_a_list_or_an_object_is_no_name(line: bytes, name: str) -> None:
     """Mended, its text would equal the name; as it stands, the prefilter cannot find it."""
     log = b"".join(line + b"\n" for line in [*FILLERS, line])
     check(log, 0, {"event_type": name}, {"event_types": [name]})
