@@ -130,6 +130,7 @@ def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Ru
         **os.environ,
         **buckets.environment,
         "PATH": path,
+        "SHELL": "/bin/bash",  # cron and some build servers set none
         "GNUPGHOME": str(template.home),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
     }

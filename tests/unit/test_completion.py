@@ -132,10 +132,11 @@ def test_other_shells_find_it(tmp_path: Path, shell: str, start: str | None, scr
         assert (tmp_path / start).read_text() == f"source {tmp_path / script}\n"
 
 
-def test_a_shell_that_is_not_known_is_named(tmp_path: Path) -> None:
-    done = run("completion", cwd=tmp_path, SHELL="/bin/tcsh")
+@pytest.mark.parametrize(("login", "named"), [("/bin/tcsh", "tcsh"), ("", "no shell")])
+def test_a_shell_that_is_not_known_is_named(tmp_path: Path, login: str, named: str) -> None:
+    done = run("completion", cwd=tmp_path, SHELL=login)
     assert (done.code, done.stdout) == (2, b"")
-    assert done.stderr == "edxlogs: completion: tcsh: name bash, zsh or fish\n"
+    assert done.stderr == f"edxlogs: completion: {named}: name bash, zsh or fish\n"
 
 
 def _commands(group: click.Group, ctx: click.Context) -> list[click.Command]:
