@@ -144,7 +144,7 @@ def write(
 
     Raises:
         ConfigError: something asked for cannot be used, or the output is there.
-        MissingSourceError: a source does not exist, and no other does.
+        MissingSourceError: a source that is named does not exist (a FileNotFoundError).
         OutputError: the output cannot be written.
     """
     from edxlogs.jobs.filter import write
@@ -173,7 +173,7 @@ def check(
 
     Raises:
         ConfigError: something asked for cannot be used, or a file is there.
-        MissingSourceError: a source does not exist, and no other does.
+        MissingSourceError: a source that is named does not exist (a FileNotFoundError).
         OutputError: a file cannot be written.
     """
     from edxlogs.jobs.filter import check

@@ -123,7 +123,7 @@ def test_where_a_terminal_lacks_characters(tmp_path: Path, encoding: str) -> Non
     assert b"Usage: edxlogs" in done.stdout
     (tmp_path / "\u5b66.log").write_bytes(event(1))
     done = run("check", "\u5b66.log", "\u751f.log", cwd=tmp_path, PYTHONIOENCODING=encoding)
-    assert done.code == 1
+    assert done.code == 2
     assert len(done.told) == 1
     assert ".log: no such file" in done.told[0]
 

@@ -69,12 +69,20 @@ def test_a_table_is_told_by_sizes_and_courses(tmp_path: Path) -> None:
 def test_a_bad_package_is_one_line_and_the_others_are_listed(tmp_path: Path) -> None:
     package(tmp_path)
     (tmp_path / "bad.zip").write_bytes(b"hello")
-    done = run("db", "list", "bad.zip", NAME, "none.zip", cwd=tmp_path)
+    done = run("db", "list", "bad.zip", NAME, cwd=tmp_path)
     assert done.code == 1
-    assert len(done.told) == 2
+    assert len(done.told) == 1
     assert "bad.zip: is no zip" in done.told[0]
-    assert "none.zip: no such file" in done.told[1]
     assert done.stdout.startswith(NAME.encode())
+
+
+def test_a_package_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:
+    package(tmp_path)
+    for words in (["list", NAME, "none.zip"], ["convert", NAME, "none.zip", "-o", "out"]):
+        done = run("db", *words, cwd=tmp_path)
+        assert (done.code, done.stdout) == (2, b"")
+        assert done.told == ["edxlogs: cannot open: none.zip: no such file or folder"]
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 def _assert_research(document: dict[str, Any], content: bytes) -> None:

@@ -150,9 +150,12 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
     for name in names:
         with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
             file.write(pack(event())[:-1])
-    done = run("filter", ".", b"\xffmissing.log", "--report", "r.json", "-q", cwd=tmp_path)
+    done = run("filter", ".", b"\xffmissing.log", "-q", cwd=tmp_path)
+    assert done.code == 2
+    assert done.told == [r"edxlogs: cannot open: \xffmissing.log: no such file or folder"]
+    done = run("filter", ".", "--report", "r.json", "-q", cwd=tmp_path)
     assert done.code == 1
-    assert len(done.told) == 5
+    assert len(done.told) == 4
     assert all(one.isprintable() for one in done.stderr.splitlines())
     sources = {one["source"] for one in report(tmp_path / "r.json")["sources"]}
     assert sources == {r"\xff\xfe.log", r"new\x0aline.log", r"r\u202eevo.log", r"\x1b[31m.log"}

@@ -180,13 +180,65 @@ def test_a_server_that_is_not_there_is_told_once(
 
 @pytest.mark.usefixtures("bucket")
 def test_nothing_there(tmp_path: Path) -> None:
-    for words in (["--partner", "univz"], [f"s3://{EVENTS_BUCKET}/none/"], ["."]):
+    nobody = "partner: univz: nothing of this partner is there; the nearest: univx, univx-pro"
+    for words, told in (
+        (["--partner", "univz"], nobody),
+        (["."], "no file is there; look at the place, or name another"),
+    ):
         done = run("list", *words, cwd=tmp_path)
         assert (done.code, done.stdout) == (1, b"")
-        assert done.told == ["edxlogs: nothing is there, or nothing that was asked for"]
+        assert done.told == [f"edxlogs: {told}"]
     done = run("list", "--partner", "univz", "--json", cwd=tmp_path)
     assert done.code == 1
     assert document(done)["total"] == {"files": 0, "bytes": 0}
+    assert document(done)["hints"] == [nobody]
+    done = run("sync", "--partner", "univz", "packages", cwd=tmp_path)
+    assert (done.code, done.told) == (1, [f"edxlogs: {nobody}"])
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("command", [["list"], ["sync", "packages", "--dry-run"]])
+def test_a_url_that_names_nothing_is_wrong_use(tmp_path: Path, command: list[str]) -> None:
+    for url in (f"s3://{EVENTS_BUCKET}/none/", "s3://no-such-bucket/"):
+        verb, *more = command
+        done = run(verb, url, *more, cwd=tmp_path)
+        assert (done.code, done.stdout) == (2, b"")
+        assert len(done.told) == 1
+        assert url in done.told[0]
+    done = run("list", ".", "none", cwd=tmp_path)
+    assert (done.code, done.stdout) == (2, b"")
+    assert done.told == ["edxlogs: cannot open: none: no such file or folder"]
+
+
+@pytest.mark.usefixtures("bucket")
+def test_what_there_is_instead_of_what_was_asked_for(tmp_path: Path) -> None:
+    prod = list(days())
+    for words, told in (
+        (
+            ["--days", "2031-01-01..", "--kind", "events"],
+            "days: 2031-01-01..: nothing is of these days; there are packages of"
+            f" {min(prod)} to {max(prod)}",
+        ),
+        (["--site", "patches", "--kind", "research"], None),
+        (
+            ["--kind", "tracking", "--days", "2031-01-01"],
+            "days: 2031-01-01..2031-01-01: nothing is of these days; there are packages of"
+            " 2013-06-02 to 2013-06-02",
+        ),
+    ):
+        done = run("list", "--partner", "univx", *words, cwd=tmp_path)
+        assert done.code == (0 if told is None else 1)
+        assert done.told == ([] if told is None else [f"edxlogs: {told}"])
+    (tmp_path / "univx-2014-03-09.zip").write_bytes(b"x")
+    for words, told in (
+        (["--kind", "events"], "kind: events: nothing is of it; there is database"),
+        (
+            ["--partner", "univy"],
+            "partner: univy: nothing of this partner is there; the nearest: univx",
+        ),
+    ):
+        done = run("list", ".", *words, cwd=tmp_path)
+        assert (done.code, done.told) == (1, [f"edxlogs: {told}"])
 
 
 def test_local_folders_need_no_s3(tmp_path: Path) -> None:

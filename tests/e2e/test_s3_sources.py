@@ -263,29 +263,39 @@ def test_deleted_in_the_middle(
         (["s3://edx-course-data/none"], "cannot open: s3://edx-course-data/none: no such object"),
         (["s3://edx-course-data/n*/x"], "cannot open: s3://edx-course-data/n*/x: no such object"),
         (["--partner", "nobody"], "cannot open: s3://edx-course-data/nobody/*/events/: nothing"),
-        (["--partner", "univx", "--days", "1999-01-01"], "nothing to read: univx: edX's bucket"),
         (["--partner", "univx", "--site", "patches"], "cannot open: s3://edx-course-data/univx/"),
     ],
 )
 @pytest.mark.usefixtures("bucket")
 def test_what_is_not_there(tmp_path: Path, words: list[str], told: str) -> None:
     done = run("filter", *words, "-o", "out.jsonl", cwd=tmp_path)
-    assert done.code == 1
+    assert done.code == 2
     assert len(done.told) == 1
     assert done.told[0].startswith(f"edxlogs: {told}")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("bucket")
-def test_one_missing_among_others(package: Package, tmp_path: Path) -> None:
+def test_days_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) -> None:
+    words = ("--partner", "univx", "--days", "1999-01-01")
+    done = run("filter", *words, "-o", "out.jsonl", cwd=tmp_path)
+    assert done.code == 1
+    (told,) = done.told
+    assert told.startswith("edxlogs: nothing to read: univx: edX's bucket holds no event file of")
+    assert told.endswith(f"; there are files of {DAYS[0]} to {DAYS[-1]}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("bucket")
+def test_one_missing_among_others_and_nothing_is_read(package: Package, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(events(3))
     url = f"s3://{EVENTS_BUCKET}/none/"
-    done = run("filter", url, "a.log", "-o", "out.jsonl", cwd=tmp_path)
-    assert done.code == 1
+    done = run("filter", "a.log", url, "-o", "out.jsonl", cwd=tmp_path)
+    assert done.code == 2
     assert done.told == [
         f"edxlogs: cannot open: {url}: nothing is there; look at what is there with edxlogs list"
     ]
-    assert (tmp_path / "out.jsonl").read_bytes() == events(3)
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,7 +262,7 @@ def test_nothing_there(s3_server: Server, sync: Sync) -> None:
     s3_server.bucket(PACKAGES_BUCKET)
     done = sync("--partner", "universityy", code=1)
     assert done.told == [
-        "edxlogs: nothing is there to sync, or nothing that was asked for; see edxlogs list"
+        "edxlogs: partner: universityy: nothing of this partner is there; the nearest: universityx"
     ]
 
 

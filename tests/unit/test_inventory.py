@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edxlogs.edx.layout import Days
 from edxlogs.edx.packages import Package, PackageKind, describe_key
-from edxlogs.errors import EdxlogsError
+from edxlogs.errors import EdxlogsError, MissingSourceError
 from edxlogs.mirror.inventory import Item, find_gaps, group, local_items, stretches
 
 DAY = datetime.timedelta(days=1)
@@ -151,5 +151,8 @@ def test_the_folders_above_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     failed: list[EdxlogsError] = []
-    assert list(local_items([str(tmp_path / "none")], failed)) == []
-    assert "no such file or folder" in str(failed[0])
+    with pytest.raises(MissingSourceError, match="no such file or folder"):
+        list(local_items([str(tmp_path / "none")], failed))
+    (tmp_path / "link").symlink_to("nowhere")
+    assert list(local_items([str(tmp_path)], failed)) == []
+    assert "a broken link to nowhere" in str(failed[0])

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
+from edxlogs.errors import ConfigError, EdxlogsError, MissingSourceError, ResumableInterrupt
 from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -166,7 +166,8 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         return 0
     except EdxlogsError as error:
         click.echo(f"edxlogs: {error}", err=True)
-        return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+        is_misused = isinstance(error, ConfigError | MissingSourceError)
+        return EXIT_USAGE if is_misused else EXIT_FAILED
     except OSError as error:
         where = "standard output" if error.filename is None else error.filename
         click.echo(f"edxlogs: {EdxlogsError(f'{where}: {error.strerror}')}", err=True)

@@ -24,7 +24,7 @@ from edxlogs.database.target import TableTarget
 from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.errors import ConfigError, EdxlogsError, MissingSourceError
 from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.s3.client import S3, SCHEME
@@ -209,6 +209,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     """Write the tables of packages as typed files; what fails its checks is left out.
 
     Raises:
+        MissingSourceError: a package that is named does not exist.
         ConfigError: files are there that it would replace.
         OutputError: the folder cannot be written.
     """
@@ -273,6 +274,8 @@ def _open(
         try:
             package = find_research_package(place, s3) or open_package(place, s3)
             first = next((one.place for one in packages if package.is_copy_of(one)), None)
+        except MissingSourceError:
+            raise
         except EdxlogsError as error:
             account.failed.append(str(error))
             watcher.fail(str(error))

@@ -40,7 +40,8 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
 
     Raises:
         ConfigError: something asked for cannot be used, or rows of another query are there.
-        SourceError: a source that was named is not there, and no other is.
+        MissingSourceError: a source that is named does not exist.
+        SourceError: no source can be searched.
         OutputError: the dataset cannot be written. What was committed stays.
     """
     settings.query()  # what cannot be used is told before a folder is made
@@ -80,7 +81,8 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
 
     Raises:
         ConfigError: something asked for cannot be used, or rows of another query are there.
-        SourceError: a source that was named is not there, and no other is.
+        MissingSourceError: a source that is named does not exist.
+        SourceError: no source can be searched.
         OutputError: a dataset cannot be written. What was committed stays.
     """
     for one in settings:

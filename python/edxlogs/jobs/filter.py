@@ -30,7 +30,8 @@ def write(settings: Settings, watcher: Watcher) -> Written:
 
     Raises:
         ConfigError: something asked for cannot be used, or the output is there.
-        SourceError: a source that was named is not there, and no other is.
+        MissingSourceError: a source that is named does not exist.
+        SourceError: no source can be searched.
         OutputError: the output cannot be written.
     """
     if settings.output.partition_by:
@@ -93,7 +94,8 @@ def check(settings: Settings, watcher: Watcher) -> Written:
 
     Raises:
         ConfigError: something asked for cannot be used, or a file is there.
-        SourceError: a source that was named is not there, and no other is.
+        MissingSourceError: a source that is named does not exist.
+        SourceError: no source can be searched.
         OutputError: a file cannot be written.
     """
     settings = replace(

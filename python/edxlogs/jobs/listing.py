@@ -26,7 +26,7 @@ from edxlogs.edx.layout import Days
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.packages import Choice
 from edxlogs.edx.tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError, FormatError
+from edxlogs.errors import ConfigError, EdxlogsError, FormatError, MissingSourceError
 from edxlogs.jobs.settings import Keys
 from edxlogs.mirror.inventory import (
     Gaps,
@@ -38,6 +38,7 @@ from edxlogs.mirror.inventory import (
     local_items,
     object_items,
     stretches,
+    why_nothing,
 )
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.text import many, shown, size, table
@@ -59,6 +60,7 @@ class Listing:
         by: what a row is about, `year` or `day`.
         failed: what could not be looked at.
         warnings: one sentence each.
+        hint: what there is instead, where nothing is that was asked for.
     """
 
     items: list[Item]
@@ -67,6 +69,7 @@ class Listing:
     by: str
     failed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    hint: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -75,7 +78,7 @@ class Listing:
 
     def __str__(self) -> str:
         if not self.items:
-            return "nothing is there, or nothing that was asked for"
+            return self.hint
         return "\n".join([*_table(self.groups, self.gaps, by=self.by), *_calendars(self.gaps)])
 
     __repr__ = __str__
@@ -127,6 +130,7 @@ class Listing:
             ],
             "failed": self.failed,
             "warnings": self.warnings,
+            "hints": [self.hint] if self.hint else [],
         }
 
 
@@ -148,6 +152,7 @@ def list_packages(
         s3: server and credentials; None: as the AWS configuration says.
 
     Raises:
+        MissingSourceError: a source that is named does not exist.
         ConfigError: neither sources nor a partner is given, or the settings cannot be used.
     """
     if by not in ("year", "day"):
@@ -159,17 +164,13 @@ def list_packages(
             "sources: none given; name folders or s3:// URLs, or your folder in edX's buckets with"
             " --partner"
         )
-    items: list[Item] = []
-    failed: list[EdxlogsError] = []
-    warnings: list[str] = []
-    urls = [place for place in places if place.startswith(SCHEME)]
-    if urls or not places:
-        objects = list_objects(s3 or S3(), urls, choice)
-        failed += objects.failed
-        warnings += objects.warnings
-        items += object_items(objects.objects)
-    local = local_items([path for path in places if path not in urls], failed)
-    items += choice.select(local, lambda item: item.package)
+    s3 = s3 or S3()
+    items, failed, warnings = _found(places, choice, s3)
+    hint = ""
+    if not items and not failed:
+        hint = why_nothing(
+            choice, lambda other: [one.package for one in _found(places, other, s3)[0]], s3
+        )
     today = datetime.datetime.now(datetime.UTC).date()
     gaps = find_gaps(items, choice.days, today=today)
     for warning in warnings:
@@ -177,7 +178,25 @@ def list_packages(
     for error in failed:
         watcher.fail(str(error))
     told = [str(error) for error in failed]
-    return Listing(items, group(items, by=by), gaps, by, told, warnings)
+    return Listing(items, group(items, by=by), gaps, by, told, warnings, hint)
+
+
+def _found(
+    places: Sequence[str], choice: Choice, s3: S3
+) -> tuple[list[Item], list[EdxlogsError], list[str]]:
+    """The packages at some places, what could not be looked at, and warnings."""
+    items: list[Item] = []
+    failed: list[EdxlogsError] = []
+    warnings: list[str] = []
+    urls = [place for place in places if place.startswith(SCHEME)]
+    if urls or not places:
+        objects = list_objects(s3, urls, choice)
+        failed += objects.failed
+        warnings += objects.warnings
+        items += object_items(objects.objects)
+    local = local_items([path for path in places if path not in urls], failed)
+    items += choice.select(local, lambda item: item.package)
+    return items, failed, warnings
 
 
 def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[str]:
@@ -328,6 +347,9 @@ def list_contents(
         watcher: is told of what failed.
         by: what a row is about, `table` or `course`.
         s3: server and credentials; None: as the AWS configuration says.
+
+    Raises:
+        MissingSourceError: a package that is named does not exist.
     """
     reader = TableReader(keys.gpg(), _core.Control())
     s3 = s3 or S3()
@@ -339,6 +361,8 @@ def list_contents(
                 packages.append(_of_zip(open_package(place, s3)))
             else:
                 packages.append(in_worker(partial(_of_research, research, reader)))
+        except MissingSourceError:
+            raise
         except EdxlogsError as error:
             failed.append(str(error))
             watcher.fail(str(error))

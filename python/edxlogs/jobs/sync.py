@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike, fspath
 from typing import Any, Self
 
 from edxlogs import _core
 from edxlogs.edx.layout import ALL_DAYS, parse_days
-from edxlogs.edx.packages import Choice, PackageKind
+from edxlogs.edx.packages import Choice, Package, PackageKind, describe_key
 from edxlogs.errors import ConfigError, ResumableInterrupt
-from edxlogs.mirror.inventory import list_objects
+from edxlogs.mirror.inventory import list_objects, why_nothing
 from edxlogs.mirror.mirror import Mirror
 from edxlogs.mirror.sync import Plan, Settled, Status, Sync, Why, make_plan
 from edxlogs.s3.client import S3, SCHEME
@@ -229,6 +231,7 @@ def sync(settings: SyncSettings, watcher: Watcher) -> Synced:
     """Copy what is new or changed; what fails costs nothing but itself.
 
     Raises:
+        MissingSourceError: a URL names nothing.
         ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
         OutputError: the folder cannot be written.
         SyncInterrupt: it was stopped.
@@ -240,8 +243,8 @@ def sync(settings: SyncSettings, watcher: Watcher) -> Synced:
     _warn(done, watcher, *listing.warnings)
     _fail(done, watcher, *listing.failed)
     if not listing.objects and not listing.failed:
-        nothing = "nothing is there to sync, or nothing that was asked for; see edxlogs list"
-        _fail(done, watcher, nothing)
+        packages = partial(_packages, s3, settings.urls)
+        _fail(done, watcher, why_nothing(settings.choice, packages, s3))
     with Mirror(settings.folder, mode=settings.mode, writable=not settings.dry_run) as mirror:
         for line in mirror.records.unreadable:
             place = shown(settings.folder)
@@ -259,6 +262,10 @@ def sync(settings: SyncSettings, watcher: Watcher) -> Synced:
     if done.interrupted:
         raise SyncInterrupt(done)
     return done
+
+
+def _packages(s3: S3, urls: Sequence[str], choice: Choice) -> list[Package | None]:
+    return [describe_key(one.key) for one in list_objects(s3, urls, choice).objects]
 
 
 def _warn(done: Synced, watcher: Watcher, *messages: str) -> None:

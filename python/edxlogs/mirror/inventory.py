@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days
 from edxlogs.edx.names import is_hidden
 from edxlogs.edx.packages import Choice, Package, PackageKind, describe_key
-from edxlogs.errors import ConfigError, EdxlogsError, S3Error
+from edxlogs.errors import (
+    ConfigError,
+    EdxlogsError,
+    MissingObjectError,
+    MissingSourceError,
+    S3Error,
+)
 from edxlogs.s3.client import S3, S3Object
-from edxlogs.s3.errors import WHOLE_RUN, Reason
+from edxlogs.s3.errors import WHOLE_RUN, Reason, trouble
 from edxlogs.sources.remote import event_objects, list_url
 from edxlogs.sources.source import cannot_open
 from edxlogs.text import shown
@@ -56,7 +63,7 @@ class FoundObjects:
 def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> FoundObjects:
     """List the objects below `s3://` URLs, or, without any, those of edX's buckets.
 
-    What cannot be listed costs only itself.
+    What cannot be listed costs only itself; but a URL that names nothing is wrong.
 
     Args:
         s3: where to look.
@@ -64,8 +71,10 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> FoundObjects:
         choice: which of them are meant.
 
     Raises:
+        MissingObjectError: a URL names nothing.
         ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
     """
+    urls = list(urls)
     searches = [(url, list_url(s3, url)) for url in urls]
     if not searches:
         if choice.partner is None:
@@ -81,15 +90,22 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> FoundObjects:
     for place, search in searches:
         if place in hopeless:
             continue
+        is_there = False
         try:
             for one in search:
+                is_there = True
                 found.setdefault((one.bucket, one.key), one)
         except S3Error as error:
+            if urls and isinstance(error, MissingObjectError):
+                raise
             listing.failed.append(error)
             if error.reason in WHOLE_RUN:
                 break
             if error.reason in (Reason.NO_BUCKET, Reason.REGION):
                 hopeless.add(place)
+            continue
+        if urls and not is_there:
+            raise trouble(Reason.NO_PREFIX, "cannot list", place)
     listing.objects = choice.select(found.values(), lambda one: describe_key(one.key))
     warnings = {s3.warning(bucket) for bucket in {one.bucket for one in listing.objects}}
     listing.warnings = [warning for warning in warnings if warning is not None]
@@ -108,6 +124,54 @@ def _events(s3: S3, partner: str, choice: Choice) -> Iterator[S3Object]:
             raise
 
 
+def why_nothing(choice: Choice, find: Callable[[Choice], Iterable[Package | None]], s3: S3) -> str:
+    """Say what is there instead, where nothing is that was asked for.
+
+    Args:
+        choice: of which nothing is there.
+        find: finds packages; without a partner not those of edX's buckets.
+        s3: tells the partners of edX's buckets, if it may.
+    """
+    ways: list[tuple[str, Callable[[Choice], Choice]]] = [
+        ("days", lambda one: replace(one, days=ALL_DAYS)),
+        ("kinds", lambda one: replace(one, kinds=())),
+        ("sites", lambda one: replace(one, sites=())),
+    ]
+    wider = choice
+    for name, widen in ways:
+        if (wide := widen(wider)) == wider:
+            continue
+        wider = wide
+        if not (there := [one for one in find(wider) if one is not None]):
+            continue
+        if name == "days":
+            if not (days := [one.day for one in there if one.day is not None]):
+                continue
+            return (
+                f"days: {choice.days}: nothing is of these days; there are packages of"
+                f" {min(days)} to {max(days)}"
+            )
+        values = {one.kind if name == "kinds" else one.site for one in there}
+        asked = ", ".join(map(shown, getattr(choice, name)))
+        named = ", ".join(sorted(value for value in values if value is not None))
+        return f"{name.removesuffix('s')}: {asked}: nothing is of it; there is {named}"
+    if choice.partner is None:
+        return "no file is there; look at the place, or name another"
+    partner = shown(choice.partner)
+    try:
+        there = [one for one in find(Choice()) if one is not None]
+        partners = {one.partner for one in there if one.partner is not None}
+    except ConfigError:  # of edX's buckets
+        try:
+            folders = s3.level(EVENTS_BUCKET).folders
+        except EdxlogsError:  # partners may look into their own folders alone
+            folders = []
+        partners = {shown(folder.removesuffix("/")) for folder in folders}
+    near = difflib.get_close_matches(partner, partners, 3, 0.4)
+    advice = f"the nearest: {', '.join(near)}" if near else "look at how the folder is spelled"
+    return f"partner: {partner}: nothing of this partner is there; {advice}"
+
+
 def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
     """Objects as items; those that stand for folders are none."""
     for one in objects:
@@ -121,8 +185,12 @@ def local_items(paths: Iterable[str], failed: list[EdxlogsError]) -> Iterator[It
     Args:
         paths: folders and files; hidden ones below them are passed over.
         failed: gets an error for each that cannot be looked at.
+
+    Raises:
+        MissingSourceError: one of the paths does not exist.
     """
     pending = list(paths)[::-1]
+    named = set(pending)
     folders: set[tuple[int, int]] = set()
     files: set[str] = set()
     while pending:
@@ -138,7 +206,10 @@ def local_items(paths: Iterable[str], failed: list[EdxlogsError]) -> Iterator[It
                 names = sorted(os.listdir(path), key=os.fsencode, reverse=True)
                 pending += [os.path.join(path, name) for name in names if not is_hidden(name)]
         except OSError as error:
-            failed.append(cannot_open(path, error))
+            refused = cannot_open(path, error)
+            if path in named and isinstance(refused, MissingSourceError):
+                raise refused from error
+            failed.append(refused)
 
 
 def _file(path: str, status: os.stat_result) -> Item:

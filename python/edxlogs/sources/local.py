@@ -32,7 +32,8 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
 
     Args:
         arguments: what to look for.
-        keep_going: enter an argument that names nothing in `failed`, if another names something.
+        keep_going: enter an argument that cannot be searched in `failed`, if another names
+            something.
 
     Returns:
         Sources in the order of the arguments; of one argument, by the bytes of their names. The
@@ -49,7 +50,7 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
         try:
             search.add(os.fspath(argument))
         except SourceError as error:
-            if not keep_going:
+            if not keep_going or isinstance(error, MissingSourceError):
                 raise
             failures.append(error)
     if failures and not search.found.sources:
@@ -141,11 +142,13 @@ class _LocalSearch:
         ignored = [path for path in listing.ignored if path not in listing.files]
         excused = listing.read_elsewhere or len(self._failed) > failed_before
         if not listing.files and not excused:
-            raise SourceError(
-                f"nothing to read: {shown(argument)}: no file has a name that is known for a log "
-                f"({len(ignored)} ignored); name the files themselves to read them",
-                source=shown(argument),
+            why = (
+                "no file has a name that is known for a log"
+                f" ({len(ignored)} ignored); name the files themselves to read them"
+                if ignored
+                else "the folder is empty; look at the place, or name another"
             )
+            raise SourceError(f"nothing to read: {shown(argument)}: {why}", source=shown(argument))
         self.found.ignored += [shown(path) for path in sorted(ignored, key=os.fsencode)]
         for path in sorted(listing.files, key=os.fsencode):
             self._take(path, listing.files[path])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, Days
 from edxlogs.edx.names import describe_name, is_hidden, is_recognised
-from edxlogs.errors import MissingObjectError, S3Error, SourceError
+from edxlogs.errors import S3Error, SourceError
 from edxlogs.globs import is_path_glob, name_matches
 from edxlogs.s3.client import S3, S3Object, split_url
 from edxlogs.s3.errors import Reason, trouble
@@ -126,17 +126,22 @@ def find_events(s3: S3, partner: str, window: Window) -> Found:
     """Find a partner's events in edX's own layout, of the sites and days wanted.
 
     Raises:
-        MissingObjectError: there are none.
+        MissingObjectError: the partner has no folder of events, or none of such a site.
+        SourceError: there are none of such days.
         S3Error: they cannot be listed.
     """
     objects = event_objects(s3, partner, window.wants_site, window.days or Days())
     found = _take(s3, objects, [], f"s3:// {partner}")
     if not found.sources:
-        raise MissingObjectError(
+        every = event_objects(s3, partner, window.wants_site, ALL_DAYS)
+        days = [day for one in every if (day := describe_name(one.key).date) is not None]
+        there = "look at what is there with edxlogs list"
+        if days:
+            there = f"there are files of {min(days)} to {max(days)}"
+        raise SourceError(
             f"nothing to read: {shown(partner)}: edX's bucket holds no event file of these days"
-            " and sites; look at what is there with edxlogs list",
+            f" and sites; {there}",
             shown(partner),
-            Reason.NO_PREFIX,
         )
     return found
 

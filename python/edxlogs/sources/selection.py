@@ -11,7 +11,7 @@ from typing import Any
 from edxlogs.account import Account
 from edxlogs.edx.layout import check_partner
 from edxlogs.edx.names import describe_name
-from edxlogs.errors import ConfigError, EdxlogsError, SourceError
+from edxlogs.errors import ConfigError, EdxlogsError, MissingSourceError, SourceError
 from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
@@ -73,11 +73,13 @@ def select(
         window: chooses among the sources.
         partner: whose events in edX's bucket are sources too, after the others.
         s3: for what is there; None: as the AWS configuration says.
-        keep_going: enter an argument that names nothing as failed, if another names something.
+        keep_going: enter an argument that cannot be searched as failed, if another names
+            something.
         is_known: tells of a source that it was read before as it is; it is not opened then.
 
     Raises:
-        SourceError: an argument names nothing.
+        MissingSourceError: an argument names what does not exist.
+        SourceError: an argument cannot be searched, or holds nothing to read.
         ConfigError: an argument is no source, or there is none.
     """
     several = listed(arguments)
@@ -159,7 +161,7 @@ class _Search:
         try:
             found = find_some()
         except SourceError as error:
-            if not self.keep_going:
+            if not self.keep_going or isinstance(error, MissingSourceError):
                 raise
             self.selection.fail(error)
             return
