@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,10 @@ hypothesis.settings.register_profile("edxlogs", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("edxlogs")
 
 
-# Nobody's own settings, here or in the commands that are run.
+# Nobody's own settings or state, here or in the commands that are run.
 os.environ["EDXLOGS_CONFIG"] = ""
+_state = tempfile.TemporaryDirectory(prefix="edxlogs-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 # A shell's background job ignores Ctrl-C, and so would the commands that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

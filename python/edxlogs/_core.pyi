@@ -29,6 +29,7 @@ __all__ = [
     "convert",
     "copy_lines",
     "course_folder",
+    "expression",
     "header",
     "parse_time",
     "partition_keys",
@@ -501,6 +502,13 @@ def course_folder(course: str | None, *, encodes_case: bool = False) -> str:
     """The folder of a course in a partitioned dataset, `course_id=…`; None, or empty: no course.
 
     `encodes_case` as in `Query`.
+    """
+
+def expression(text: str, *, hides_values: bool = False) -> str:
+    """An expression of `--where` in its one spelling, with `…` for its values on request.
+
+    Raises:
+        ConfigError: it is none; the message shows no value either.
     """
 
 def partition_keys() -> list[str]:

@@ -114,8 +114,7 @@ def write(
     """Write the events that match to a file or a dataset, verified: whole, or not at all.
 
     A source that fails its checks adds no row, and is named in the account; the others are
-    written. Rows stand in the order of the sources, whatever the number of threads. A run that
-    was stopped goes on when the same is asked again.
+    written. Rows stand in the order of the sources. A run that was stopped goes on if asked again.
 
     Args:
         sources: as for `filter`.
@@ -133,6 +132,7 @@ def write(
         salvage: deliver what precedes the damage in a source.
         unverified: to standard output: pass rows on before their source has passed its checks.
         shard: `I/N`, to read the Ith of N parts of the sources; `merge` joins their datasets.
+        salt_file: by which values that nothing shows are known again; made if it is not there.
         rejects: a file for the lines that are no events.
         report: a file for the account, as JSON.
         overwrite: replace files that are there, and a dataset of another query.

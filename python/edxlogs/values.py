@@ -36,12 +36,13 @@ def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
     return data.decode(encoding)
 
 
-def _check_text(what: str, text: str) -> None:
+def _check_text(what: str, text: str, told: str | None = None) -> None:
     """Refuse what the system gave as an argument, and is no text."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigError(f"{what}: {shown(text)}: is not UTF-8; write it as UTF-8") from None
+        told = shown(text) if told is None else told
+        raise ConfigError(f"{what}: {told}: is not UTF-8; write it as UTF-8") from None
 
 
 def _listed(given: Any) -> list[Any]:
@@ -52,20 +53,26 @@ def _listed(given: Any) -> list[Any]:
     return [given] if one else list(given)
 
 
-def texts(what: str, given: Values) -> list[str]:
-    """The values of one kind as they stand."""
-    for value in (listed := _listed(given)):
+def texts(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
+    """The values of one kind as they stand; of those that are hidden, messages tell the number."""
+    for number, value in enumerate(listed := _listed(given), 1):
+        told = f"value {number}" if is_hidden else None
         if not isinstance(value, str):
-            raise ConfigError(f"{what}: {shown(repr(value))}: is no text; give it as text")
+            told = shown(repr(value)) if told is None else told
+            raise ConfigError(f"{what}: {told}: is no text; give it as text")
         if not value.startswith("@"):  # the name of a file may be any bytes
-            _check_text(what, value)
+            _check_text(what, value, told)
     return listed
 
 
-def values(what: str, given: Values) -> list[str]:
-    """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside."""
+def values(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
+    """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside.
+
+    Of those that are hidden, messages tell the number: what begins with `@` may be a person, too.
+    """
     result = []
-    for value in texts(what, given):
+    for number, value in enumerate(texts(what, given, is_hidden=is_hidden), 1):
+        told = f"the file of value {number}" if is_hidden else shown(value)
         if not value.startswith("@"):
             result.append(value)
             continue
@@ -74,11 +81,11 @@ def values(what: str, given: Values) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
             raise ConfigError(
-                f"{what}: {shown(value)}: {why}; name a file with a value on each line"
+                f"{what}: {told}: {why}; name a file with a value on each line"
             ) from None
         listed = [line.strip() for line in text.split("\n") if line.strip()]
         if not listed:
-            raise ConfigError(f"{what}: {shown(value)}: holds no value; put one on each line")
+            raise ConfigError(f"{what}: {told}: holds no value; put one on each line")
         result += listed
     if any(not value.strip() for value in result):
         raise ConfigError(f"{what}: an empty value matches nothing; leave it out")

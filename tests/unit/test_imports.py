@@ -21,6 +21,7 @@ FLOORS = (
     {"gpg", "s3"},
     {"sources"},
     {"store"},
+    {"salt"},
     {"datasets", "events", "database", "mirror"},
     {"jobs"},
     {"api"},

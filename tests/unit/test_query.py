@@ -149,6 +149,7 @@ def test_sites(window: Window, has: set[str | None]) -> None:
 
 def test_shown_is_what_was_asked_for() -> None:
     assert Conditions().shown() == {}
+    assert Conditions().hidden() == b""
     asked = Conditions.of(course=["a/b/c"], site="prod", since="1970-01-02", where="name is null")
     assert asked.shown() == {
         "courses": ["a/b/c"],
@@ -156,6 +157,32 @@ def test_shown_is_what_was_asked_for() -> None:
         "since": 86_400_000_000,
         "expressions": ["name is null"],
     }
+
+
+def test_persons_are_shown_by_their_number_and_expressions_without_values() -> None:
+    asked = Conditions.of(user=["ann", "7"], exclude_user="bob", where="event.x in('ann',7)")
+    assert asked.shown() == {
+        "users": 2,
+        "exclude_users": 1,
+        "expressions": ["event.x in (…)"],
+    }
+    assert "ann" not in repr(asked)
+
+
+def test_what_is_hidden_is_the_same_where_the_query_is() -> None:
+    def hidden(**words: Any) -> bytes:
+        return Conditions.of(**words).hidden()
+
+    wanted = hidden(user=["ann", "bob"], where=["a = 1", "b = 2"])
+    assert hidden(user=["bob", "ann", "bob"], where=["b=2", " a == 1"]) == wanted
+    others: list[dict[str, Any]] = [
+        {"user": ["ann"], "where": ["a = 1", "b = 2"]},
+        {"exclude_user": ["ann", "bob"], "where": ["a = 1", "b = 2"]},
+        {"user": ["ann", "bob"], "where": ["a = 1", "b = 3"]},
+    ]
+    for other in others:
+        assert hidden(**other) not in (wanted, b"")
+    assert hidden(course="ann", site="bob") == b""
 
 
 def test_the_epoch_is_asked_for_too() -> None:

@@ -79,4 +79,5 @@ def _kinds(folder: Path) -> dict[str, toml.Value]:
         "requester_pays": toml.Value("it must be true or false", toml.flag),
         "gnupg_home": toml.Value("it must be a path", path),
         "passphrase_file": toml.Value("it must be a path", path),
+        "salt_file": toml.Value("it must be a path", path),
     }

@@ -111,6 +111,13 @@ Examples:
     help="As --dedupe, also within a source.",
 )
 @click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
+@click.option(
+    "--salt-file",
+    metavar="FILE",
+    shell_complete=files,
+    help="Salt by which values of --user and --where are known again; shards need one and the"
+    " same.  [default: one of your own]",
+)
 @choice(
     "--check",
     "fast",

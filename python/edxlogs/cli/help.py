@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("dedupe", "dedupe_within", "salvage", "check", "strict", "unverified"),
         "max_line_bytes",
     ),
-    "Keys": ("gnupg_home", "passphrase_file", "no_prompt"),
+    "Keys": ("gnupg_home", "passphrase_file", "no_prompt", "salt_file"),
     "S3": ("profile", "endpoint_url", "region", "requester_pays"),
     "Run": ("dry_run", "threads", "as_json", "quiet"),
 }

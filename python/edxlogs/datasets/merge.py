@@ -11,7 +11,7 @@ from edxlogs.errors import ConfigError, OutputError
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
 from edxlogs.store.segments import REPLACED
-from edxlogs.store.store import READY, Store, open_manifest, place_of
+from edxlogs.store.store import READY, Store, difference, open_manifest, place_of
 from edxlogs.text import shown
 
 
@@ -40,10 +40,11 @@ def merge(shards: Sequence[Path], store: Store) -> list[Input]:
                 f"merge: {manifest.name}: its conversion was stopped before its end; run it again"
                 " first"
             )
-        if manifest.query != manifests[0].query:
+        if manifests[0].query is not None and manifest.query != manifests[0].query:
             raise ConfigError(
                 f"merge: {manifest.name}: holds the rows of another query than"
-                f" {manifests[0].name}; merge shards of one query"
+                f" {manifests[0].name}; merge shards of one query."
+                f" {difference(manifests[0].query, manifest.query)}"
             )
     _refuse_twice(manifests)
     started = now()

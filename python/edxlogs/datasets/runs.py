@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from edxlogs.store.store import open_manifest
+from edxlogs.store.store import HMAC, open_manifest
 from edxlogs.text import table
 
 SCHEMA_VERSION = 1
@@ -20,7 +20,7 @@ class History:
     """The runs that made a dataset. It prints as a table.
 
     Attributes:
-        query: what its rows are; None before the first commit.
+        query: what its rows are, as it is shown; None before the first commit.
         runs: the oldest first.
     """
 
@@ -61,4 +61,7 @@ def history_of(folder: Path) -> History:
             run[name] += commit[name]
         if commit["ended"] is not None:
             run["ended"] = "done" if commit["ended"] else "failed"
-    return History(manifest.query, list(runs.values()))
+    query = manifest.query
+    if query is not None:
+        query.pop(HMAC, None)
+    return History(query, list(runs.values()))

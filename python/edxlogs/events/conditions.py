@@ -38,6 +38,7 @@ class Condition:
         metavar: what help calls a value.
         help: of the option.
         columns: where its values stand in rows, for suggestions; none of people.
+        is_hidden: whether its values are persons, or may hold some: they are shown nowhere.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Condition:
     metavar: str
     help: str
     columns: tuple[str, ...] = ()
+    is_hidden: bool = False
 
     @property
     def option(self) -> str:
@@ -82,12 +84,14 @@ CONDITIONS = (
     Condition("event_type", _VALUES, "event_types", "TYPE", _TYPE, ("event_type", "name")),
     Condition("category", _VALUES, "event_types", "NAME", _CATEGORY),
     Condition("event_source", _VALUES, "event_sources", "SOURCE", _SOURCE, ("event_source",)),
-    Condition("user", _VALUES, "users", "USER", "Username or user id."),
+    Condition("user", _VALUES, "users", "USER", "Username or user id.", is_hidden=True),
     Condition("site", _VALUES, "sites", "SITE", _SITE, ("site",)),
     Condition("since", ConditionKind.MOMENT, "since", "TIME", _SINCE),
     Condition("until", ConditionKind.MOMENT, "until", "TIME", _UNTIL),
     Condition("by", ConditionKind.TIME, "by_received_at", "", _BY),
-    Condition("where", ConditionKind.EXPRESSIONS, "expressions", "EXPRESSION", _WHERE),
+    Condition(
+        "where", ConditionKind.EXPRESSIONS, "expressions", "EXPRESSION", _WHERE, is_hidden=True
+    ),
 )
 NAMES = tuple(name for one in CONDITIONS for name in one.names)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+import orjson
 
 from edxlogs import _core
 from edxlogs.edx.categories import event_types_of
@@ -24,11 +26,12 @@ class Conditions:
 
     Attributes:
         window: the sites and the time of the events, which choose among the sources as well.
-        asked: the values of the other conditions, by their names in `CONDITIONS`.
+        asked: the values of the other conditions, by their names in `CONDITIONS`; not printed,
+            since they may be persons.
     """
 
     window: Window = field(default_factory=Window)
-    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -49,9 +52,10 @@ class Conditions:
         for one in CONDITIONS:
             read = texts if one.kind is ConditionKind.EXPRESSIONS else values
             for name in one.names:
-                if name not in _OF_WINDOW and (
-                    found := read(name.replace("_", "-"), given.get(name))
-                ):
+                if name in _OF_WINDOW:
+                    continue
+                told = name.replace("_", "-")
+                if found := read(told, given.get(name), is_hidden=one.is_hidden):
                     asked[name] = tuple(found)
         return cls(window, asked)
 
@@ -78,15 +82,44 @@ class Conditions:
         return found
 
     def shown(self) -> dict[str, Any]:
-        """Those conditions that ask for something, for reports."""
+        """Those conditions that ask for something, as they are shown wherever they are.
+
+        Of persons there is the number, and an expression has `…` for its values.
+
+        Raises:
+            ConfigError: a category is not known, or an expression cannot be read.
+        """
         asked = {
             name: value
             for name, value in self.keywords().items()
             if value is not None and value is not False and value != []
         }
+        for name, told in self._hidden():
+            asked[name] = len(told)
+            if name == "expressions":
+                asked[name] = [_core.expression(text, hides_values=True) for text in told]
         if self.window.days is not None:
             asked["days"] = str(self.window.days)
         return asked
+
+    def hidden(self) -> bytes:
+        """What is not shown, as a text that is the same where it is; empty if all is shown.
+
+        Raises:
+            ConfigError: an expression cannot be read.
+        """
+        hidden = {}
+        for name, told in self._hidden():
+            is_where = name == "expressions"
+            hidden[name] = sorted({_core.expression(one) if is_where else one for one in told})
+        return orjson.dumps(hidden, option=orjson.OPT_SORT_KEYS) if hidden else b""
+
+    def _hidden(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The values that are not shown, by their names in reports."""
+        for one in CONDITIONS:
+            for name in one.names if one.is_hidden else ():
+                if told := self.values(name):
+                    yield name.replace(one.name, one.into), told
 
 
 def make_query(

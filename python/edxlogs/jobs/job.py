@@ -65,6 +65,7 @@ _JOB = {
     "sources": _TEXTS,
     "reports": _TEXT,
     "keep_reports": _NUMBER,
+    "salt_file": _TEXT,
     **_READING,
     **_S3,
 }
@@ -231,6 +232,8 @@ class _Reader:
         output = self._path(given.pop("output"))
         compacts = given.pop("compact", True)
         words = {**reading, **self._with_paths(given), **keys}
+        if "salt_file" in self._job:
+            words["salt_file"] = self._path(self._job["salt_file"])
         settings = Settings.of(sources, output, **words, s3=s3)
         return replace(settings, output=replace(settings.output, compacts=compacts))
 

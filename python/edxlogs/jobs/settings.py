@@ -14,7 +14,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import orjson
 
-from edxlogs import _core
+from edxlogs import _core, salt
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.dedupe import dedupe_kind
@@ -26,7 +26,7 @@ from edxlogs.sources.selection import listed
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
 from edxlogs.store.file import STDOUT, format_of
-from edxlogs.store.store import ENDINGS, TARGET_FILE_BYTES
+from edxlogs.store.store import ENDINGS, HMAC, TARGET_FILE_BYTES
 from edxlogs.text import shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
@@ -115,6 +115,7 @@ class OutputWords(EventWords, FileWords, total=False):
     salvage: bool
     unverified: bool
     shard: str | None
+    salt_file: OnePath | None
 
 
 def spelled(words: type, **defaults: object) -> Callable[[F], F]:
@@ -243,6 +244,7 @@ class OutputSettings:
         overwrite: whether what is there may be replaced.
         mode: permissions of the files.
         compacts: whether small files are joined where a partition of a dataset has many.
+        salt_file: the salt of values that are shown nowhere; None: the user's own.
     """
 
     target: str | None = None
@@ -258,6 +260,7 @@ class OutputSettings:
     overwrite: bool = False
     mode: int = 0o600
     compacts: bool = False
+    salt_file: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -318,6 +321,7 @@ class Settings:
         report: OnePath | None = None,
         overwrite: bool = False,
         mode: int = 0o600,
+        salt_file: OnePath | None = None,
         **conditions: Unpack[ConditionWords],
     ) -> Self:
         """Read what a user asks for, in the words of `OutputWords`.
@@ -377,6 +381,7 @@ class Settings:
                 report=None if report is None else fspath(report),
                 overwrite=overwrite,
                 mode=mode,
+                salt_file=None if salt_file is None else Path(salt_file),
             ),
         )
 
@@ -416,7 +421,12 @@ class Settings:
         return make_query(self.conditions, **words, check=check, encodes_case=encodes_case)
 
     def asked(self) -> dict[str, Any]:
-        """What the rows of an output are: where it differs, they are others."""
+        """What the rows of an output are: where it differs, they are others.
+
+        Raises:
+            ConfigError: the file of the salt is none.
+            OutputError: it cannot be read or made.
+        """
         more = {
             "format": self.output.format_name,
             "salvage": self.output.salvage,
@@ -426,6 +436,8 @@ class Settings:
         asked = {name: value for name, value in words if value not in (None, False, "all")}
         conditions = self.conditions.shown()
         conditions.pop("days", None)  # chooses among the inputs, not among rows
+        if hidden := self.conditions.hidden():
+            conditions[HMAC] = salt.digest(hidden, self.output.salt_file)
         return {**asked, **conditions}
 
     def metadata(self) -> Sequence[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Account, Done
-from edxlogs.errors import ConfigError
+from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.dataset_target import DatasetTarget, DatasetWriter
 from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.file_target import FileTarget
@@ -179,9 +179,13 @@ class Work:
                 )
             )
 
-    def journal(self, file: OutputFile) -> Journal:
-        """What outlives this run, beside an output."""
-        asked = self._settings.asked()
+    def journal(self, file: OutputFile) -> Journal | None:
+        """What outlives this run, beside an output; None where no salt can be had for it."""
+        try:
+            asked = self._settings.asked()
+        except OutputError as error:
+            self._selection.account.warnings.append(f"if it is stopped, it begins anew: {error}")
+            return None
         self._journal = Journal(file, asked, overwrite=self._output.overwrite)
         self._stack.callback(self._journal.close)
         return self._journal

@@ -35,6 +35,7 @@ REJECTS = f"{HOME}/rejects"
 HASHES = f"{HOME}/hashes"
 READY = f"{HOME}/ready"  # tables that have no place yet
 EVENTS = "a dataset of events"
+HMAC = "hmac"  # in a query: of the values that are shown nowhere
 _NEW = "new"
 
 TARGET_FILE_BYTES = 128 << 20  # about how large a file of rows may get
@@ -121,7 +122,7 @@ class Store:
         if not overwrite:
             raise ConfigError(
                 f"output: {self.name}: holds the rows of another query; name another output, or"
-                f" add --overwrite. There: {_one_line(there)} Asked for: {_one_line(query)}"
+                f" add --overwrite. {difference(there, query)}"
             )
         self._replaces_all = True
 
@@ -345,6 +346,17 @@ def _refuse_foreign(folder: Path, name: str, *, shared: bool) -> None:
             f"output: {name}: holds other files; name a new folder, or an empty one, for the"
             " dataset"
         )
+
+
+def difference(there: dict[str, Any], query: dict[str, Any]) -> str:
+    """What tells two queries apart, in a sentence or two."""
+    there, query = dict(there), dict(query)
+    if there.pop(HMAC, None) != query.pop(HMAC, None) and there == query:
+        return (
+            "They have other values of --user or --where, or the same ones by another salt: give"
+            " the --salt-file of the first"
+        )
+    return f"There: {_one_line(there)} Asked for: {_one_line(query)}"
 
 
 def _one_line(query: dict[str, Any]) -> str:

@@ -52,6 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dataset::sync_file_system, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;
     module.add_function(wrap_pyfunction!(query::course_folder, module)?)?;
+    module.add_function(wrap_pyfunction!(query::expression, module)?)?;
     module.add_function(wrap_pyfunction!(query::partition_keys, module)?)?;
     module.add_function(wrap_pyfunction!(query::parse_time, module)?)?;
     Ok(())

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use edxlogs_core::encode::{Compression, Format};
 use edxlogs_core::frame::types::Role;
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
-use edxlogs_core::query::predicate::{By, Condition, ConditionKind, Conditions, Predicate};
+use edxlogs_core::query::predicate::{
+    By, Condition, ConditionKind, Conditions, Predicate, expression_of,
+};
 use edxlogs_core::query::projection::{COLUMNS, Projection};
 use edxlogs_core::query::{self, Collect};
 use edxlogs_core::time;
@@ -145,6 +147,14 @@ pub fn columns() -> Vec<(&'static str, String, &'static str, &'static str, &'sta
 #[pyfunction]
 pub fn parse_time(text: &str) -> Option<i64> {
     time::parse_bound(text)
+}
+
+/// An expression in its one spelling; without its values on request.
+#[pyfunction]
+#[pyo3(signature = (text, *, hides_values=false))]
+pub fn expression(text: &str, hides_values: bool) -> PyResult<String> {
+    let expression = expression_of(text).map_err(to_python)?;
+    Ok(if hides_values { format!("{expression:#}") } else { expression.to_string() })
 }
 
 /// The folder of a course in a partitioned dataset.

@@ -42,6 +42,7 @@ pub use like::Like;
 pub use parse::{MAX_DEPTH, parse_expression, parse_path};
 
 const KEYWORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
+const HIDDEN: char = '…';
 const CASTS: [Cast; 4] = [Cast::Float64, Cast::Int64, Cast::Bool, Cast::Timestamp];
 
 /// The type that a path's value is read as.
@@ -109,7 +110,7 @@ pub enum Comparison {
 /// A condition on one event.
 ///
 /// Shows as its canonical text, which has parentheses only where they are needed and reads as the
-/// same tree.
+/// same tree; with `{:#}` as that text with `…` for its values, which may be persons.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
     /// All of two or more.
@@ -215,6 +216,7 @@ impl fmt::Display for Path {
 impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            _ if f.alternate() => f.write_char(HIDDEN),
             Self::Text(text) => write_quoted(f, '\'', text),
             Self::Number(Number::Integer(integer)) => write!(f, "{integer}"),
             // Debug keeps the fraction or the exponent that tells a float from an integer.
@@ -234,11 +236,17 @@ impl fmt::Display for Expression {
             Self::Or(members) => {
                 write_members(f, members, " or ", |member| matches!(member, Self::Or(_)))
             }
-            Self::Not(inner) => match inner.as_ref() {
-                Self::And(_) | Self::Or(_) => write!(f, "not ({inner})"),
-                _ => write!(f, "not {inner}"),
-            },
-            Self::Compare { path, op, literal } => write!(f, "{path} {op} {literal}"),
+            Self::Not(inner) => {
+                f.write_str("not ")?;
+                write_member(f, inner, matches!(**inner, Self::And(_) | Self::Or(_)))
+            }
+            Self::Compare { path, op, literal } => {
+                write!(f, "{path} {op} ")?;
+                literal.fmt(f)
+            }
+            Self::In { path, negated, .. } if f.alternate() => {
+                write!(f, "{path}{} in ({HIDDEN})", not(negated))
+            }
             Self::In { path, literals, negated } => {
                 write!(f, "{path}{} in (", not(negated))?;
                 for (position, literal) in literals.iter().enumerate() {
@@ -249,6 +257,9 @@ impl fmt::Display for Expression {
             }
             Self::Like { path, pattern, negated } => {
                 write!(f, "{path}{} like ", not(negated))?;
+                if f.alternate() {
+                    return f.write_char(HIDDEN);
+                }
                 write_quoted(f, '\'', pattern.as_str())
             }
             Self::IsNull { path, negated } => write!(f, "{path} is{} null", not(negated)),
@@ -266,13 +277,18 @@ fn write_members(
         if position > 0 {
             f.write_str(separator)?;
         }
-        if needs_parentheses(member) {
-            write!(f, "({member})")?;
-        } else {
-            write!(f, "{member}")?;
-        }
+        write_member(f, member, needs_parentheses(member))?;
     }
     Ok(())
+}
+
+fn write_member(f: &mut fmt::Formatter<'_>, member: &Expression, parted: bool) -> fmt::Result {
+    if !parted {
+        return fmt::Display::fmt(member, f);
+    }
+    f.write_char('(')?;
+    fmt::Display::fmt(member, f)?;
+    f.write_char(')')
 }
 
 fn write_quoted(f: &mut fmt::Formatter<'_>, quote: char, text: &str) -> fmt::Result {

@@ -16,7 +16,7 @@ use crate::query::expression::{
 };
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::prefilter::Prefilter;
-use crate::query::projection::{Expr, Place, parse_number};
+use crate::query::projection::{COLUMNS, Expr, Place, parse_number};
 use crate::time;
 
 /// By which time events are chosen.
@@ -184,12 +184,7 @@ impl Test {
                 Self::Org(values.iter().map(|org| Pattern::ignore_case(org)).collect())
             }
             ConditionKind::Expression => {
-                let read = |text: &String| {
-                    let expression = parse_expression(text).map_err(|error| {
-                        Error::config(format!("--where: {}", error.pointing_at(text)))
-                    })?;
-                    Self::new(expression)
-                };
+                let read = |text: &String| Self::new(expression_of(text)?);
                 Self::And(values.iter().map(read).collect::<Result<_>>()?)
             }
         })
@@ -325,6 +320,18 @@ fn fold(all: &[Test], event: &Event<'_>, place: Place<'_>, decisive: bool) -> Op
     result
 }
 
+/// The expression that a text is.
+///
+/// # Errors
+///
+/// It is none: the message shows the place, and no value.
+pub fn expression_of(text: &str) -> Result<Expression> {
+    let is_field = |name: &str| COLUMNS.iter().any(|column| column.name() == name);
+    parse_expression(text).map_err(|error| {
+        Error::config(format!("--where: {}", error.pointing_without_values(text, is_field)))
+    })
+}
+
 /// The value of a path, and the literal as the type that it is compared with.
 fn typed(path: Path, literal: Literal) -> Result<(Expr, Literal)> {
     let shown = path.to_string();
@@ -332,8 +339,8 @@ fn typed(path: Path, literal: Literal) -> Result<(Expr, Literal)> {
     let literal = match (value.column_type(), literal) {
         (ColumnType::Timestamp, Literal::Text(text)) => {
             let micros = time::parse_bound(&text).ok_or_else(|| {
-                let why = "is no time; write a day like 2014-10-01 or an instant like";
-                Error::config(format!("--where: {shown}: '{text}' {why} 2014-10-01T12:00:00Z"))
+                let why = "the value is no time; write a day like 2014-10-01 or an instant like";
+                Error::config(format!("--where: {shown}: {why} 2014-10-01T12:00:00Z"))
             })?;
             Literal::Number(Number::Integer(micros))
         }

@@ -168,10 +168,10 @@ impl<'t> Parser<'t> {
         let start = self.at;
         let keyword = self.word();
         match self.literal("") {
-            Ok(literal) => error(
+            Ok(_) => error(
                 start,
                 match self.mirrored() {
-                    Some((op, path)) => format!("write the path first: {path} {op} {literal}"),
+                    Some(op) => format!("write the path first, then {op} and the value"),
                     None => "a condition starts with a path, not with a value".to_owned(),
                 },
             ),
@@ -183,12 +183,11 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The sign and path after a value that stands on the wrong side.
-    fn mirrored(&mut self) -> Option<(Comparison, Path)> {
+    /// The sign that is meant where a path follows a value.
+    fn mirrored(&mut self) -> Option<Comparison> {
         let (op, _) = self.comparison()?;
         self.skip_space();
-        let path = self.at_path().then(|| self.path().ok()).flatten()?;
-        Some((op.mirrored(), path))
+        self.at_path().then(|| op.mirrored())
     }
 
     fn comparison(&mut self) -> Option<(Comparison, &'static str)> {

@@ -91,8 +91,8 @@ name >= ▶x => expected a value after '>='; text stands in single quotes
 a == ▶null => null is no value: use 'is null'
 a <> ▶NULL => null is no value: use 'is not null'
 a in (1, ▶null) => null is no value: use 'is null'
-▶5 < event.grade => write the path first: event.grade > 5
-▶'it''s'="b c"::int64 => write the path first: "b c"::int64 = 'it''s'
+▶5 < event.grade => write the path first, then > and the value
+▶'it''s'="b c"::int64 => write the path first, then = and the value
 ▶true => a condition starts with a path, not with a value
 ▶'é' = 'b' => a condition starts with a path, not with a value
 a = ▶'b => the quote that opens here is not closed
@@ -148,7 +148,7 @@ fn the_place_is_shown_on_one_line() {
     );
     assert_eq!(
         pointing_at("'\u{2028}\n' = a"),
-        r"write the path first: a = '\u{2028}\n' at character 1: ▶'\u{2028}\n' = a"
+        r"write the path first, then = and the value at character 1: ▶'\u{2028}\n' = a"
     );
     let shown = pointing_at(&format!("{} = 'é' x{}", "a".repeat(50), "y".repeat(50)));
     let (before, after) = ("a".repeat(23), "y".repeat(19));
@@ -156,6 +156,54 @@ fn the_place_is_shown_on_one_line() {
     assert!(shown.ends_with(&expected), "{shown}");
     let error = SyntaxError { offset: 100, message: "wrong".to_owned() };
     assert_eq!(error.pointing_at("short"), "wrong at character 6: short▶");
+}
+
+#[test]
+fn a_place_is_shown_without_what_may_be_a_value() {
+    let is_field = |name: &str| ["username", "event"].contains(&name);
+    for (marked, expected) in [
+        ("username = ▶ana", "username = ▶…"),
+        ("username = ▶\"ana\"", "username = ▶…"),
+        ("▶'ana' = username", "▶… = username"),
+        ("ana = ▶username", "… = ▶username"),
+        ("\"ana\" = ▶username", "… = ▶username"),
+        ("username = ▶'ana", "username = ▶…"),
+        ("username = 'o'▶neil' or", "username = …▶…"),
+        ("username = 'an''a' ▶'bob'", "username = … ▶…"),
+        ("username in ('ana', ▶bob)", "username in (…, ▶…)"),
+        ("username▶:ana", "username▶…"),
+        ("username::▶ana = 1", "username::▶… = …"),
+        ("username = ▶ana.lee@event.org", "username = ▶…"),
+        ("username = ▶ána-ú", "username = ▶…"),
+        ("event.grade[0]::float64 > ▶.5", "event.grade[0]::float64 > ▶…"),
+        ("event.\"a b\".c = 1.▶", "event.….c = …▶"),
+        ("event▶\" = \"ana\"", "event▶…"),
+        ("event▶'a'.ana", "event▶…"),
+        ("username LIKE 'ana%' AND▶", "username LIKE … AND▶"),
+        ("event▶", "event▶"),
+    ] {
+        let text = marked.replace('▶', "");
+        let error = parse_expression(&text).unwrap_err();
+        assert_eq!(Some(error.offset), marked.find('▶'), "{marked}");
+        let shown = error.pointing_without_values(&text, is_field);
+        let place = marked.chars().position(|c| c == '▶').unwrap() + 1;
+        let expected = format!("{} at character {place}: {expected}", error.message);
+        assert_eq!(shown, expected, "{marked}");
+    }
+}
+
+#[test]
+fn an_expression_is_shown_without_its_values() {
+    for (text, expected) in [
+        ("username='ana'", "username = …"),
+        ("not (a = 1 and b in ('x', 'y') or c=true)", "not (a = … and b in (…) or c = …)"),
+        (
+            "a not like 'x%' and (b > 1 or c is not null)",
+            "a not like … and (b > … or c is not null)",
+        ),
+    ] {
+        assert_eq!(format!("{:#}", parse_expression(text).unwrap()), expected);
+    }
 }
 
 #[test]
@@ -255,6 +303,19 @@ proptest! {
     }
 
     #[test]
+    fn values_do_not_show(text in soup(), end in soup()) {
+        const VALUES: [&str; 4] = ["zq", "'zq'", "\"zq\"", "'a''zq'"];
+        for value in VALUES {
+            let text = format!("{text} = {value} {end}");
+            let shown = match parse_expression(&text) {
+                Ok(tree) => format!("{tree:#}"),
+                Err(error) => error.pointing_without_values(&text, |name| name == "event"),
+            };
+            prop_assert!(!shown.contains("zq"), "{text}: {shown}");
+        }
+    }
+
+    #[test]
     fn a_shown_path_reads_as_the_same_path(path in any_path()) {
         prop_assert_eq!(parse_path(&path.to_string()), Ok(path));
     }
@@ -266,6 +327,8 @@ proptest! {
             Err(error) => {
                 prop_assert!(text.is_char_boundary(error.offset));
                 prop_assert_eq!(error.pointing_at(&text).lines().count(), 1);
+                let shown = error.pointing_without_values(&text, |name| name == "a");
+                prop_assert_eq!(shown.lines().count(), 1);
             }
         }
         if let Err(error) = parse_path(&text) {
