@@ -161,7 +161,7 @@ class PartWriter:
 
     Args:
         query: the query of the scan.
-        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
+        format_name: one of `formats.FORMATS`; of cells perhaps with `SAFE`.
         path: place of the hidden file that a large part needs; None drops what outgrows memory.
         rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
         memory_bytes: a part above it is large.
@@ -236,7 +236,7 @@ class SplitWriter:
 
     Args:
         query: the query of the scan, with `partition_by`.
-        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        format_name: one of `formats.DATASET_FORMATS`; of cells perhaps with `SAFE`.
         path: place of the hidden file that a large part needs.
         rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
         memory_bytes: rows that it gathers at most.
@@ -469,7 +469,7 @@ def convert(
         input: a path, a descriptor that stays the caller's, or a file object.
         table: whose rows it holds.
         target: path of a new file of mode 0600, the writer of a stream, or of a join.
-        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz or jsonl.zst.
+        format_name: one of `formats.DATASET_FORMATS`; of cells perhaps with `SAFE`.
         package: base name of the package, for its rows.
         member: name of the file in the package, likewise.
         course: whose rows they are, likewise, where the table has a column for it.

@@ -121,13 +121,13 @@ def write(
         output: path of a file, `s3://` URL of an object, `-` for standard output; with
             `partition_by` the folder of a dataset, which gets what is new.
         watcher: is told how it goes, in this thread.
-        format: `parquet`, `csv`, `jsonl`, `jsonl.gz`, `jsonl.zst` or `arrow`; None: by the ending
-            of the output. A dataset is never `arrow`, and Parquet unless told.
+        format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …); None: by
+            the ending of the output. A dataset is never `arrow`, and Parquet unless told.
         partition_by: keys of a dataset, in the order of its folders: course_id, org_id, site,
             date, month, year, event_type or event_source.
         known_courses: of a dataset: the courses that exist; others count as none.
         target_file_size: of a dataset: about how many bytes a file may get; 128 MiB unless told.
-        csv_excel_safe: make cells of CSV harmless that a spreadsheet would run.
+        csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
         raw: write mended lines of JSON Lines as they stood, once.
         salvage: deliver what precedes the damage in a source.
         unverified: to standard output: pass rows on before their source has passed its checks.
@@ -310,8 +310,8 @@ def convert(
         table: tables; None means all.
         site: prod, edge, …; None means all.
         known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
-        format: `parquet`, `csv`, `jsonl`, `jsonl.gz`, `jsonl.zst` or `arrow`.
-        csv_excel_safe: make cells of CSV harmless that a spreadsheet would run.
+        format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …).
+        csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
         layout: `table`, a dataset a table; or `course`, a folder a course.
         expand: `studentmodule` for columns of its state, `ora` for a table that joins those of
             open response assessments.

@@ -42,7 +42,7 @@ def _rows(events: pyarrow.dataset.Dataset, condition: Any = None) -> list[dict[s
     return by_place(plain(events.to_table(columns=names, filter=condition)))
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("form", ["parquet", "csv", "csv.gz", "tsv"])
 def test_it_reads_what_the_oracle_says(tmp_path: Path, logs: list[Path], form: str) -> None:
     out = _grow(tmp_path, logs, "--format", form, keys="event_type,date")
     events = edxlogs.dataset(out)
@@ -115,7 +115,7 @@ def _restore(source: Path, target: Path) -> None:
     shutil.copytree(source, target)
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst"])
+@pytest.mark.parametrize("form", ["parquet", "csv", "tsv.gz", "jsonl", "jsonl.gz", "jsonl.zst"])
 def test_compact(tmp_path: Path, logs: list[Path], form: str) -> None:
     inputs = tmp_path / "in"
     inputs.mkdir()

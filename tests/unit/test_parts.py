@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import gzip
+import io
 import json
 import os
 import stat
@@ -28,7 +29,8 @@ from edxlogs.errors import (
 from edxlogs.events.query import Conditions, make_query
 from small_logs import event, expected, lines, plain, without_site, write
 
-COLUMN_FORMATS = ("parquet", "csv", "arrow")
+CELL_FORMATS = ("csv", "csv.gz", "csv.zst", "tsv", "tsv.gz", "tsv.zst")
+COLUMN_FORMATS = ("parquet", "arrow", *CELL_FORMATS)
 LINE_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst")
 FORMATS = COLUMN_FORMATS + LINE_FORMATS
 TINY, LARGE = 1, 1 << 30
@@ -99,15 +101,15 @@ def read_rows(target: Path, format_name: str) -> list[Any]:
         return plain(pq.read_table(target))
     if format_name == "arrow":
         return plain(pa.feather.read_table(target))
-    if format_name == "csv":
-        with target.open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file))
     content = target.read_bytes()
-    if format_name == "jsonl.gz":
+    if format_name.endswith(".gz"):
         content = gzip.decompress(content)
-    if format_name == "jsonl.zst":
+    if format_name.endswith(".zst"):
         with pa.CompressedInputStream(pa.OSFile(str(target)), "zstd") as stream:
             content = stream.read()
+    if format_name in CELL_FORMATS:
+        separator = "\t" if format_name.startswith("tsv") else ","
+        return list(csv.reader(io.StringIO(content.decode(), newline=""), delimiter=separator))
     return content.splitlines(keepends=True)
 
 
@@ -143,7 +145,7 @@ def test_parts_make_the_file_that_one_part_would(
             line for path in logs for line in gzip.decompress(path.read_bytes()).splitlines(True)
         ]
         assert read == [line for line in events if line.strip()]
-    elif format_name == "csv":
+    elif format_name in CELL_FORMATS:
         names = [name for name, *_ in _core.columns()]
         assert read[0] == names
         at = names.index
@@ -178,7 +180,7 @@ def test_any_parts_in_any_order(
     memory = [memory for _, memory, _ in parts] or [TINY]
     spilled = [spilled for _, _, spilled in parts]
     rows = read_rows(write_parts(folder, paths, format_name, memory, spilled), format_name)
-    if format_name == "csv":
+    if format_name in CELL_FORMATS:
         user_id = rows[0].index("user_id")
         assert [int(row[user_id]) for row in rows[1:]] == [
             json.loads(line)["context"]["user_id"]
@@ -193,7 +195,13 @@ def test_any_parts_in_any_order(
 
 @pytest.mark.parametrize(
     ("format_name", "kept"),
-    [("parquet", "parquet"), ("arrow", "batches"), ("csv", "bytes"), ("jsonl.gz", "compressed")],
+    [
+        ("parquet", "parquet"),
+        ("arrow", "batches"),
+        ("csv", "bytes"),
+        ("jsonl.gz", "compressed"),
+        ("tsv.zst", "compressed"),
+    ],
 )
 def test_a_large_part_stands_as_its_output_takes_it(
     logs: list[Path], tmp_path: Path, format_name: str, kept: str
@@ -206,7 +214,7 @@ def test_a_large_part_stands_as_its_output_takes_it(
 def test_no_source_is_a_valid_file(tmp_path: Path, format_name: str) -> None:
     target = write_parts(tmp_path, [], format_name, [TINY])
     rows = read_rows(target, format_name)
-    assert rows == ([[name for name, *_ in _core.columns()]] if format_name == "csv" else [])
+    assert rows == ([[name for name, *_ in _core.columns()]] if format_name in CELL_FORMATS else [])
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
@@ -312,7 +320,7 @@ def test_output_to_a_descriptor(logs: list[Path], tmp_path: Path) -> None:
             output.append(make_part(logs[0], query, format_name, LARGE, None))
             output.finish(sync=False)
             os.fstat(file.fileno())  # still the caller's
-        header = format_name == "csv"
+        header = format_name in CELL_FORMATS
         assert len(read_rows(tmp_path / format_name, format_name)) == 500 + header
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from edxlogs.errors import ConfigError, OutputError
+from edxlogs.formats import format_of
 from edxlogs.sources.local import find
 from edxlogs.sources.source import Source
 from edxlogs.store import disk
 from edxlogs.store import file as sinks
-from edxlogs.store.file import OutputFile, format_of
+from edxlogs.store.file import OutputFile
 from small_logs import settles_to, usage
 
 
@@ -38,6 +39,11 @@ def publish(target: Path, content: bytes = b"new", **options: Any) -> None:
         ("a.parquet", "parquet"),
         ("a.PQ", "parquet"),
         ("a.csv", "csv"),
+        ("a.csv.gz", "csv.gz"),
+        ("a.csv.zst", "csv.zst"),
+        ("a.TSV", "tsv"),
+        ("a.tsv.gz", "tsv.gz"),
+        ("a.tsv.zst", "tsv.zst"),
         ("a.jsonl", "jsonl"),
         ("a.log.gz", "jsonl.gz"),
         ("a.json.gz", "jsonl.gz"),
@@ -48,10 +54,34 @@ def publish(target: Path, content: bytes = b"new", **options: Any) -> None:
 )
 def test_formats_by_ending(target: str, name: str) -> None:
     assert format_of(target, None) == name
+    assert format_of(target, name) == name
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("a.parquet", "csv"),
+        ("a.csv.gz", "csv"),
+        ("a.csv", "csv.gz"),
+        ("a.CSV", "tsv"),
+        ("s3://bucket/a.jsonl", "jsonl.zst"),
+        ("a.log", "parquet"),
+        ("a.gz", "csv"),
+        ("a.csv.bz2", "csv"),
+        ("a.xlsx", "csv"),
+    ],
+)
+def test_an_ending_and_a_format_that_disagree_are_refused(target: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"format: {name}: is not that of "):
+        format_of(target, name)
+
+
+@pytest.mark.parametrize("target", ["a", "out.txt", "-", "a.b/c", "csv"])
+def test_a_format_is_named_where_the_ending_tells_none(target: str) -> None:
     assert format_of(target, "csv") == "csv"
 
 
-@pytest.mark.parametrize("target", ["a", "a.csv.gz", "parquet", ".", "a.xlsx", "a\x1b.x"])
+@pytest.mark.parametrize("target", ["a", "a.bz2", "parquet", ".", "a.xlsx", "a\x1b.x"])
 def test_endings_that_tell_nothing(target: str) -> None:
     with pytest.raises(ConfigError, match="--format") as caught:
         format_of(target, None)
@@ -186,7 +216,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
         file.part_path(1).write_bytes(b"half")
         os.kill(os.getpid(), 9)
     """.replace("\n        ", "\n")
-    home = Path(sinks.__file__).parents[1]
+    home = Path(sinks.__file__).parents[2]
     subprocess.run(
         [sys.executable, "-c", script, target], env={**os.environ, "PYTHONPATH": str(home)}
     )

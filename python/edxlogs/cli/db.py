@@ -9,7 +9,6 @@ import click
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
-    FORMATS,
     account_options,
     choice,
     prompt_options,
@@ -20,6 +19,7 @@ from edxlogs.cli.options import (
 )
 from edxlogs.cli.progress import Shown, tell
 from edxlogs.cli.values import OF_CONDITIONS, files, tables
+from edxlogs.formats import FORMATS
 from edxlogs.stops import put_off
 from edxlogs.text import indented
 

@@ -8,7 +8,6 @@ import click
 
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
-    FORMATS,
     Bytes,
     Columns,
     choice,
@@ -22,6 +21,7 @@ from edxlogs.cli.options import (
 )
 from edxlogs.cli.progress import Shown
 from edxlogs.cli.values import columns, files, partition_keys
+from edxlogs.formats import FORMATS
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -87,7 +87,7 @@ Examples:
     help="With --partition-by: courses that exist, one a line; others count as none.",
 )
 @click.option("--raw", is_flag=True, help="JSON Lines: mended lines as they stood, once.")
-@click.option("--csv-excel-safe", is_flag=True, help="CSV: no cell that a spreadsheet would run.")
+@click.option("--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run.")
 @click.option(
     "--shard",
     metavar="I/N",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
 _S3 = ("profile", "endpoint_url", "region", "requester_pays")
 _OF_EVENTS = [one for one in CONDITIONS if one.name != "site"]
 _SITE = next(one for one in CONDITIONS if one.name == "site")

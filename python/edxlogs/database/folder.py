@@ -31,6 +31,7 @@ from edxlogs.database.courses import Key
 from edxlogs.database.research import ResearchPackage
 from edxlogs.edx.tables import Table
 from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.formats import ending_of
 from edxlogs.stops import put_off
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
@@ -40,7 +41,6 @@ from edxlogs.store.store import READY, REJECTS, Store, place_of
 COMMIT_SECONDS = 1.0  # between commits of what is ready
 HOLDS = "tables of packages"
 _NAME_BYTES = 200  # of the 255 that file systems allow
-_ENDINGS = {"csv-excel-safe": "csv"}
 
 
 def key_of(*parts: object) -> str:
@@ -187,7 +187,7 @@ class TableFolder:
 
     def place(self, task: Task, format_name: str, taken: Collection[str] = ()) -> str:
         """Where the rows of a task go, below the folder: a place that is not taken."""
-        ending = "" if task.table.is_content else f".{_ENDINGS.get(format_name, format_name)}"
+        ending = "" if task.table.is_content else ending_of(format_name)
         folders = [task.table.name]
         if task.table.is_of_course:
             ignores_case = os.path.lexists(self.store.home / "LOCK")

@@ -46,7 +46,7 @@ class TableTarget(Target[list[MemberAccount]]):
         packages: in the order of the account.
         choice: which files.
         folder: where the tables go.
-        format_name: parquet, csv, csv-excel-safe, jsonl, jsonl.gz, jsonl.zst or arrow.
+        format_name: one of `FORMATS`, of cells perhaps with `SAFE`.
         workers: threads.
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         expand_ora: whether the tables of open response assessments are joined, too.

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 from edxlogs import _core
 from edxlogs.datasets.reader import dataset, open_files, written_as
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write, written_to
-from edxlogs.store.file import STDOUT, OutputFile, format_of
+from edxlogs.formats import STDOUT, format_of
+from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import DataFile, Manifest
 from edxlogs.store.store import place_of
 from edxlogs.text import shown

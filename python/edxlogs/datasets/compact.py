@@ -11,8 +11,9 @@ from itertools import groupby
 
 from edxlogs.datasets.reader import data_files
 from edxlogs.errors import ConfigError
+from edxlogs.formats import DATASET_FORMATS, format_by_ending
 from edxlogs.store.manifest import DataFile, Segment, now
-from edxlogs.store.store import ENDINGS, TARGET_FILE_BYTES, Store
+from edxlogs.store.store import TARGET_FILE_BYTES, Store
 from edxlogs.text import many
 
 SMALL_FILES = 30  # of a partition, which a job joins
@@ -101,7 +102,7 @@ def _join(store: Store, groups: Iterable[list[DataFile]], result: Compacted) -> 
 
 
 def _is_small(file: DataFile, file_bytes: int) -> bool:
-    return file.bytes < file_bytes / 2 and file.path.endswith(tuple(ENDINGS.values()))
+    return file.bytes < file_bytes / 2 and format_by_ending(file.path) in DATASET_FORMATS
 
 
 def _joinable(store: Store, files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:

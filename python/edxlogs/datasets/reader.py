@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError
+from edxlogs.formats import SAFE, format_by_ending, of_cells
 from edxlogs.store.manifest import DataFile, Manifest
-from edxlogs.store.store import HOME, format_by_ending, open_manifest, place_of
+from edxlogs.store.store import HOME, open_manifest, place_of
 
 if TYPE_CHECKING:
     import pyarrow.dataset
@@ -60,11 +61,19 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
     form = written_as(manifest, files)
     if not form:
         raise ConfigError(f"dataset: {manifest.name}: is empty; run edxlogs filter again")
+    if form.removesuffix(SAFE) in ("csv.zst", "tsv.zst"):
+        raise ConfigError(
+            f"dataset: {manifest.name}: pyarrow reads no CSV in zstd; read it with DuckDB or"
+            " Polars, or convert to another format"
+        )
     keys = [] if manifest.query is None else manifest.query["partition_by"]
-    if form.startswith("csv"):
-        columns = _csv_columns(manifest, folder, files)
+    if of_cells(form):
+        parse = pyarrow.csv.ParseOptions(
+            newlines_in_values=True, delimiter="\t" if form.startswith("tsv") else ","
+        )
+        columns = _csv_columns(manifest, folder, files, parse)
         file_format: Any = pyarrow.dataset.CsvFileFormat(
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            parse_options=parse,
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=columns,
                 null_values=[""],
@@ -122,7 +131,7 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
                 f"dataset: {manifest.name}: holds several tables; name the folder of one, like"
                 f" {manifest.name}/{min(names)}"
             )
-        forms = {format_by_ending(file.path) for file in files}
+        forms = {format_by_ending(file.path) or "" for file in files}
         if len(forms) > 1:
             raise ConfigError(
                 f"dataset: {manifest.name}: its files are of several formats,"
@@ -170,10 +179,12 @@ def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
 def written_as(manifest: Manifest, files: Sequence[DataFile]) -> str:
     """What the rows are written as; empty if there was no commit yet, or there is no row."""
     named: str | None = (manifest.query or {}).get("format")
-    return named or (format_by_ending(files[0].path) if files else "")
+    return named or (files and format_by_ending(files[0].path)) or ""
 
 
-def _csv_columns(manifest: Manifest, folder: Path, files: list[DataFile]) -> dict[str, Any]:
+def _csv_columns(
+    manifest: Manifest, folder: Path, files: list[DataFile], parse: Any
+) -> dict[str, Any]:
     """Types of the columns of CSV: those of the default columns; of others, text."""
     import pyarrow.csv
 
@@ -185,7 +196,7 @@ def _csv_columns(manifest: Manifest, folder: Path, files: list[DataFile]) -> dic
     known = {name: types[kind] for name, kind, *_ in _core.columns()}
     columns: dict[str, Any] = {}
     for file in _of_each_schema(manifest, files):
-        with pyarrow.csv.open_csv(place_of(folder, file)) as reader:
+        with pyarrow.csv.open_csv(place_of(folder, file), parse_options=parse) as reader:
             columns |= {name: known.get(name, pyarrow.string()) for name in reader.schema.names}
     return columns
 

@@ -15,12 +15,13 @@ from edxlogs.errors import ConfigError, EdxlogsError, InternalError, cannot_writ
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.scanning import Scanned, Sink
 from edxlogs.events.target import EventTarget, Read, Room, account_of, is_wanted
+from edxlogs.formats import ending_of
 from edxlogs.sources.source import Source
 from edxlogs.stops import put_off
 from edxlogs.store import disk
 from edxlogs.store.inputs import check_unchanged, groups, identify, is_same, stem, with_checksum
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
-from edxlogs.store.store import ENDINGS, HASHES, REJECTS, TARGET_FILE_BYTES, Store
+from edxlogs.store.store import HASHES, REJECTS, TARGET_FILE_BYTES, Store
 from edxlogs.text import shown
 from edxlogs.threads import Workers, in_worker
 
@@ -40,7 +41,7 @@ class DatasetWriter:
     Attributes:
         store: takes the files.
         query: of its rows.
-        format_name: a key of `ENDINGS`.
+        format_name: one of `DATASET_FORMATS`, perhaps with `SAFE`.
         metadata: for the footer of Parquet.
         salvage: whether the sound part of a damaged source is delivered.
         keeps_rejects: whether rejected lines are kept.
@@ -191,7 +192,7 @@ class DatasetWriter:
         made = in_worker(
             lambda: files.finish(self.store.new, name, file_bytes=self.file_bytes, threads=threads)
         )
-        ending = ENDINGS[self.format_name]
+        ending = ending_of(self.format_name)
 
         def path_of(folder: str, number: int) -> str:
             return f"{folder}/{name}{f'-{number}' if number else ''}{ending}"

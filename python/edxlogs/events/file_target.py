@@ -33,7 +33,7 @@ class FileTarget(EventTarget):
     """One output. It is written at the end of the run, but not published.
 
     Attributes:
-        format_name: one of `store.file.FORMAT_NAMES`.
+        format_name: one of `FORMATS`, of cells perhaps with `SAFE`.
         output: takes the parts in order; None only counts.
         file: the file in the making behind it; None for standard output.
         rejects: descriptor that takes the rejected lines, or None.

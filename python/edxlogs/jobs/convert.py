@@ -25,12 +25,13 @@ from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError, MissingSourceError
+from edxlogs.formats import FORMATS, SAFE, format_of, of_cells
 from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import glob_paths
 from edxlogs.stops import goes_on, put_off
-from edxlogs.store.file import FORMAT_NAMES, OutputFile
+from edxlogs.store.file import OutputFile
 from edxlogs.store.store import Store
 from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
@@ -111,11 +112,9 @@ class ConvertSettings:
         target = fspath(output)
         if target.startswith(SCHEME):
             raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
-        if csv_excel_safe and format != "csv":
-            raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
         expansions = texts("expand", expand)
         for what, words, known in (
-            ("format", [format], FORMAT_NAMES),
+            ("format", [format], FORMATS),
             ("layout", [layout], LAYOUTS),
             ("expand", expansions, EXPANSIONS),
         ):
@@ -124,6 +123,9 @@ class ConvertSettings:
                     raise ConfigError(
                         f"{what}: {shown(word)}: is not known; use {', '.join(known)}"
                     )
+        if csv_excel_safe and not of_cells(format):
+            raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
+        format_of(target, format)
         if threads < 0:
             raise ConfigError("threads: must be 0 or more; 0 means one per core")
         places = [packages] if isinstance(packages, str | PathLike) else packages
@@ -131,7 +133,7 @@ class ConvertSettings:
             tuple(fspath(place) for place in places),
             target,
             table_choice(course=course, table=table, site=site, known_courses=known_courses),
-            format_name="csv-excel-safe" if csv_excel_safe else format,
+            format_name=f"{format}{SAFE}" if csv_excel_safe else format,
             course_first=layout == "course",
             expand=frozenset(expansions),
             unpack=unpack,

@@ -12,12 +12,13 @@ from edxlogs import _core
 from edxlogs.errors import OutputError, written_to
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns
+from edxlogs.formats import STDOUT
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import select
 from edxlogs.sources.transfers import Transfers
 from edxlogs.stops import goes_on
-from edxlogs.store.file import STDOUT, OutputFile, open_output
+from edxlogs.store.file import OutputFile, open_output
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
 

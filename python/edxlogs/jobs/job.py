@@ -18,9 +18,10 @@ from edxlogs.account import Outcome
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.events.conditions import CONDITIONS, ConditionKind
 from edxlogs.events.dataset_target import DatasetWriter
+from edxlogs.formats import DATASET_FORMATS, format_by_ending, of_cells, of_lines
 from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
 from edxlogs.jobs.dataset import write_datasets
-from edxlogs.jobs.settings import DATASET_FORMATS, Settings
+from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.sync import Synced, SyncSettings, sync
 from edxlogs.s3.client import S3
 from edxlogs.sources.source import STDIN
@@ -216,17 +217,19 @@ class _Reader:
         )
 
     def _dataset(self, given: dict[str, Any], s3: S3, keys: Mapping[str, Path]) -> Settings:
-        form = given.get("format", "parquet")
+        form = given.get("format", format_by_ending(given["output"]) or "parquet")
         if form not in DATASET_FORMATS:
             raise ConfigError(
                 f"format: {shown(form)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
             )
-        if form.startswith("jsonl") and "columns" in given:
+        if of_lines(form) and "columns" in given:
             raise ConfigError(
                 "columns: JSON Lines are whole lines; choose another format for columns"
             )
-        if given.get("csv_excel_safe") and form != "csv":
-            raise ConfigError('csv_excel_safe: is for CSV; leave it out, or choose format = "csv"')
+        if given.get("csv_excel_safe") and not of_cells(form):
+            raise ConfigError(
+                'csv_excel_safe: is for CSV, TSV; leave it out, or choose format = "csv"'
+            )
         reading = {key: value for key, value in self._job.items() if key in _READING}
         sources = [self._place(place) for place in _listed(self._job.get("sources"))]
         output = self._path(given.pop("output"))

@@ -19,14 +19,14 @@ from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.dedupe import dedupe_kind
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.formats import DATASET_FORMATS, SAFE, STDOUT, checked, format_of, of_cells, of_lines
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import listed
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
-from edxlogs.store.file import STDOUT, format_of
-from edxlogs.store.store import ENDINGS, HMAC, TARGET_FILE_BYTES
+from edxlogs.store.store import HMAC, TARGET_FILE_BYTES
 from edxlogs.text import shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
@@ -36,7 +36,6 @@ OnePath = str | PathLike[str]
 OneSource = OnePath | Readable | Source
 SomeSources = OneSource | Iterable[OneSource]
 
-DATASET_FORMATS = tuple(name for name in ENDINGS if name != "csv-excel-safe")
 PLACE_COLUMNS = ("site", "source", "line")
 
 
@@ -232,7 +231,7 @@ class OutputSettings:
 
     Attributes:
         target: path or URL of a file, folder of a dataset, or `-`; None writes nothing.
-        format_name: one of `FORMATS`, or `csv-excel-safe`.
+        format_name: one of `FORMATS`, perhaps with `SAFE`.
         collect: what of the rows is kept, as `make_query` takes it.
         partition_by: keys of a dataset; none makes one file.
         known_courses: that exist; others count as none in a dataset. None takes all.
@@ -335,13 +334,13 @@ class Settings:
         keys = tuple(texts("partition-by", partition_by))
         chosen = None if columns is None else tuple(texts("columns", columns))
         form = _format(target, format, is_dataset=bool(keys))
-        is_lines = form.startswith("jsonl")
+        is_lines = of_lines(form)
         if is_lines and chosen is not None:
             raise ConfigError(
                 "columns: JSON Lines are whole lines; choose another --format for columns"
             )
-        if csv_excel_safe and form != "csv":
-            raise ConfigError("csv-excel-safe: is for CSV; leave it out, or add --format csv")
+        if csv_excel_safe and not of_cells(form):
+            raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
         if keys and (raw or unverified):
             name = "raw" if raw else "unverified"
             raise ConfigError(f"{name}: does not go with --partition-by; leave it out")
@@ -370,7 +369,7 @@ class Settings:
             columns=chosen,
             output=OutputSettings(
                 target,
-                format_name="csv-excel-safe" if csv_excel_safe else form,
+                format_name=f"{form}{SAFE}" if csv_excel_safe else form,
                 collect="columns" if not is_lines else "raw_lines" if raw else "lines",
                 partition_by=keys,
                 known_courses=known,
@@ -448,6 +447,7 @@ class Settings:
 
 def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
     """The format of what is written to a target, its place being one for it."""
+    checked("format", named)
     if not is_dataset:
         return "parquet" if target is None else format_of(target, named)
     if target in (None, STDOUT):
@@ -456,8 +456,7 @@ def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
         raise ConfigError(
             f"output: {shown(target)}: datasets are written to local folders; name one, and copy it"
         )
-    if named is not None and named not in DATASET_FORMATS:
-        raise ConfigError(
-            "format: datasets are Parquet, CSV or JSON Lines; choose another --format"
-        )
-    return named or "parquet"
+    form = format_of(target or "", named, "parquet")
+    if form not in DATASET_FORMATS:
+        raise ConfigError(f"format: {form}: is none of datasets; use {', '.join(DATASET_FORMATS)}")
+    return form

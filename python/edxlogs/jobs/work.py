@@ -22,6 +22,7 @@ from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import suggest
 from edxlogs.events.target import EventTarget
+from edxlogs.formats import STDOUT
 from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
@@ -29,7 +30,7 @@ from edxlogs.sources.source import Source
 from edxlogs.sources.transfers import Transfers
 from edxlogs.sources.window import Window, in_shard
 from edxlogs.stops import put_off
-from edxlogs.store.file import STDOUT, OutputFile
+from edxlogs.store.file import OutputFile
 from edxlogs.store.journal import Journal, finished_outputs, is_own
 from edxlogs.store.s3_file import S3Output
 from edxlogs.targets import fill

@@ -21,43 +21,7 @@ from edxlogs.stops import put_off
 from edxlogs.store import disk
 from edxlogs.text import shown
 
-STDOUT = "-"
 _JOURNAL = "journal"
-
-# Longest ending first, so that .jsonl.gz is not taken for something else.
-FORMATS = {
-    ".jsonl.zst": "jsonl.zst",
-    ".jsonl.gz": "jsonl.gz",
-    ".ndjson.gz": "jsonl.gz",
-    ".json.gz": "jsonl.gz",
-    ".log.gz": "jsonl.gz",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".log": "jsonl",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-}
-FORMAT_NAMES = ("parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow")
-
-
-def format_of(target: str, named: str | None) -> str:
-    """The format of an output: the one named, else by the ending, else JSON Lines for stdout."""
-    if named is not None:
-        return named
-    if target == STDOUT:
-        return "jsonl"
-    for ending, name in FORMATS.items():
-        if target.lower().endswith(ending):
-            return name
-    raise ConfigError(
-        f"output: {shown(target)}: the ending tells no format; name one with --format"
-        f" ({', '.join(FORMAT_NAMES)})"
-    )
 
 
 def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:

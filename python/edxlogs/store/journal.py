@@ -19,9 +19,10 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import SourceAccount
 from edxlogs.errors import ConfigError, OutputError, SourceError, cannot_write
+from edxlogs.formats import STDOUT
 from edxlogs.sources.source import STDIN, Source
 from edxlogs.store import disk
-from edxlogs.store.file import STDOUT, OutputFile, journal_of
+from edxlogs.store.file import OutputFile, journal_of
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment, now
 from edxlogs.store.store import Store

@@ -25,6 +25,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.formats import ending_of, format_by_ending
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Manifest, Segment
 from edxlogs.text import shown
@@ -39,16 +40,6 @@ HMAC = "hmac"  # in a query: of the values that are shown nowhere
 _NEW = "new"
 
 TARGET_FILE_BYTES = 128 << 20  # about how large a file of rows may get
-
-ENDINGS = {
-    "parquet": ".parquet",
-    "csv": ".csv",
-    "csv-excel-safe": ".csv",
-    "jsonl": ".jsonl",
-    "jsonl.gz": ".jsonl.gz",
-    "jsonl.zst": ".jsonl.zst",
-}
-"""The names of datasets' formats, and how their files end."""
 
 
 class Store:
@@ -200,7 +191,7 @@ class Store:
         """What the rows of a file are written as: tables of one folder may differ in it."""
         query = self.manifest.query or self.query
         named: str | None = query.get("format")
-        return named or format_by_ending(path)
+        return named or format_by_ending(path) or ""
 
     def without(
         self, inputs: Collection[int], stay: Collection[str] = ()
@@ -263,7 +254,7 @@ class Store:
         staged = self.new / f"{name}.{hashlib.sha256(folder.encode()).hexdigest()[:20]}"
         sources = [(self.folder / file.path, list(rows)) for file, rows in pieces]
         rows, size, sha256 = in_worker(lambda: _core.rewrite(sources, form, staged))
-        return DataFile(f"{folder}/{name}{ENDINGS[form]}", staged.name, rows, size, sha256, runs)
+        return DataFile(f"{folder}/{name}{ending_of(form)}", staged.name, rows, size, sha256, runs)
 
     def new_file(self, path: str, staged: Path, runs: Sequence[tuple[int, int]]) -> DataFile:
         """What a commit says of a new file, for a path and with rows of those inputs.
@@ -290,12 +281,6 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def format_by_ending(path: str) -> str:
-    """What the rows of a file are written as, by its name."""
-    found = (name for name, ending in ENDINGS.items() if path.endswith(ending))
-    return next(found, path.rpartition(".")[2])
 
 
 def open_manifest(folder: Path) -> Manifest:

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use edxlogs_core::encode::{Compression, Format};
+use edxlogs_core::encode::{Compression, CsvStyle, Format};
 use edxlogs_core::frame::types::Role;
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::query::predicate::{
@@ -114,15 +114,27 @@ pub fn known<T>(what: &str, name: &str, named: impl FnOnce(&str) -> Option<T>) -
 
 /// The format of that name.
 pub fn format(name: &str) -> PyResult<Format> {
-    Ok(match name {
-        "parquet" => Format::Parquet,
-        "csv" => Format::Csv { excel_safe: false },
-        "csv-excel-safe" => Format::Csv { excel_safe: true },
-        "jsonl" => Format::JsonLines(Compression::None),
-        "jsonl.gz" => Format::JsonLines(Compression::Gzip),
-        "jsonl.zst" => Format::JsonLines(Compression::Zstd),
-        "arrow" => Format::ArrowIpc,
-        other => return Err(config(format!("format: '{other}' is not known"))),
+    let (plain, excel_safe) = match name.strip_suffix("-excel-safe") {
+        Some(plain) => (plain, true),
+        None => (name, false),
+    };
+    let (kind, compression) = match plain.split_once('.') {
+        None => (plain, Some(Compression::None)),
+        Some((kind, "gz")) => (kind, Some(Compression::Gzip)),
+        Some((kind, "zst")) => (kind, Some(Compression::Zstd)),
+        Some((kind, _)) => (kind, None),
+    };
+    Ok(match (kind, compression) {
+        ("parquet", Some(Compression::None)) if !excel_safe => Format::Parquet,
+        ("arrow", Some(Compression::None)) if !excel_safe => Format::ArrowIpc,
+        ("jsonl", Some(compression)) if !excel_safe => Format::JsonLines(compression),
+        ("csv", Some(compression)) => {
+            Format::Csv(CsvStyle { separator: b',', excel_safe }, compression)
+        }
+        ("tsv", Some(compression)) => {
+            Format::Csv(CsvStyle { separator: b'\t', excel_safe }, compression)
+        }
+        _ => return Err(config(format!("format: '{name}' is not known"))),
     })
 }
 

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 
 use super::parquet::ParquetWriter;
-use super::{Compression, Encoder, Format, csv, jsonl};
+use super::{Encoder, Format, csv, jsonl};
 use crate::error::{Error, Result};
 use crate::frame::types::Schema;
 
@@ -35,20 +35,19 @@ impl<W: Write + Send> StretchEncoder<W> {
     /// # Errors
     /// `Encode`.
     pub fn new(out: W, format: Format, schema: &Arc<Schema>) -> Result<Self> {
-        let compression = match format {
+        Ok(match format {
             Format::Parquet => {
-                let writer = ParquetWriter::new(out, Arc::clone(schema), &[])?;
-                return Ok(Self::Parquet(Box::new(writer)));
+                Self::Parquet(Box::new(ParquetWriter::new(out, Arc::clone(schema), &[])?))
             }
             Format::ArrowIpc => {
                 let writer = FileWriter::try_new(out, schema.arrow()).map_err(Error::encode)?;
-                return Ok(Self::Ipc(Box::new(writer)));
+                Self::Ipc(Box::new(writer))
             }
-            Format::JsonLines(compression) => compression,
-            Format::Csv { .. } => Compression::None,
-        };
-        let encoder = Box::new(Encoder::new(out, compression)?);
-        Ok(Self::Text { format, encoder, scratch: Vec::new() })
+            Format::JsonLines(compression) | Format::Csv(_, compression) => {
+                let encoder = Box::new(Encoder::new(out, compression)?);
+                Self::Text { format, encoder, scratch: Vec::new() }
+            }
+        })
     }
 
     /// Adds rows; as JSON Lines, objects of all columns.
@@ -62,7 +61,7 @@ impl<W: Write + Send> StretchEncoder<W> {
             Self::Text { format, encoder, scratch } => {
                 scratch.clear();
                 match format {
-                    Format::Csv { excel_safe } => csv::push_rows(batch, *excel_safe, scratch),
+                    Format::Csv(style, _) => csv::push_rows(batch, *style, scratch),
                     _ => jsonl::push_rows(batch, scratch),
                 }
                 encoder.write_all(scratch)

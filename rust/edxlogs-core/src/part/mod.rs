@@ -39,9 +39,9 @@ enum Content {
     Spilled(HiddenFile),
     /// Row groups of a Parquet file.
     Parquet(HiddenFile),
-    /// Bytes of CSV, or lines not compressed yet.
+    /// Rows of CSV, or lines, not compressed yet.
     Bytes(Spool),
-    /// Lines, compressed.
+    /// The same, compressed.
     Compressed(HiddenFile),
     /// More than memory may hold, where there is no place for a hidden file.
     Outgrown,
@@ -58,7 +58,7 @@ names! {
         Parquet = "parquet",
         /// CSV, or lines.
         Bytes = "bytes",
-        /// Compressed lines.
+        /// The same, compressed.
         Compressed = "compressed",
     }
 }
@@ -190,7 +190,7 @@ impl PartWriter {
             Format::Parquet | Format::ArrowIpc => {
                 Content::Batches { batches: Vec::new(), bytes: 0 }
             }
-            Format::Csv { .. } | Format::JsonLines(_) => {
+            Format::Csv(..) | Format::JsonLines(_) => {
                 Content::Bytes(Spool::new(path.clone(), limit))
             }
         };
@@ -225,9 +225,9 @@ impl PartWriter {
     }
 
     fn batch(&mut self, batch: RecordBatch) -> Result<()> {
-        if let Format::Csv { excel_safe } = self.format {
+        if let Format::Csv(style, _) = self.format {
             self.scratch.clear();
-            csv::push_rows(&batch, excel_safe, &mut self.scratch);
+            csv::push_rows(&batch, style, &mut self.scratch);
             let scratch = std::mem::take(&mut self.scratch);
             let result = self.bytes(&scratch);
             self.scratch = scratch;
@@ -274,8 +274,7 @@ impl PartWriter {
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.content {
             Writing::Content(Content::Bytes(spool)) => {
-                let compressed =
-                    matches!(self.format, Format::JsonLines(Compression::Gzip | Compression::Zstd));
+                let compressed = self.format.compression() != Compression::None;
                 if compressed && spool.memory_bytes() + bytes.len() > self.limit {
                     return self.outgrow_lines(bytes);
                 }
@@ -286,7 +285,7 @@ impl PartWriter {
         }
     }
 
-    /// Turns to a hidden file of compressed lines.
+    /// Turns to a hidden file of compressed text.
     fn outgrow_lines(&mut self, bytes: &[u8]) -> Result<()> {
         let content = self.outgrow()?;
         if let (Writing::Content(Content::Bytes(mut spool)), Writing::Stretch(stretch, _)) =

@@ -50,19 +50,17 @@ impl Output {
         schema: Arc<Schema>,
         metadata: &[(String, String)],
     ) -> Result<Self> {
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let out = BufWriter::with_capacity(BUFFER_BYTES, file);
         let writer = match format {
             Format::Parquet => {
                 Writer::Parquet(Box::new(ParquetWriter::new(out, schema.clone(), metadata)?))
             }
-            Format::Csv { .. } => {
-                let mut header = Vec::new();
-                csv::push_header(schema.arrow(), &mut header);
-                out.write_all(&header).map_err(Error::encode)?;
+            Format::JsonLines(Compression::None) | Format::Csv(_, Compression::None) => {
                 Writer::Bytes(out)
             }
-            Format::JsonLines(Compression::None) => Writer::Bytes(out),
-            Format::JsonLines(_) => Writer::Lines { out: Some(out), member: None, in_member: 0 },
+            Format::JsonLines(_) | Format::Csv(..) => {
+                Writer::Lines { out: Some(out), member: None, in_member: 0 }
+            }
             Format::ArrowIpc => {
                 let metadata: std::collections::HashMap<_, _> = metadata.iter().cloned().collect();
                 let schema = schema.arrow().as_ref().clone().with_metadata(metadata);
@@ -70,7 +68,13 @@ impl Output {
                 Writer::Ipc { writer: Box::new(writer), waiting: Vec::new(), rows: 0 }
             }
         };
-        Ok(Self { writer, format, schema, scratch: Vec::new() })
+        let mut output = Self { writer, format, schema, scratch: Vec::new() };
+        if let Format::Csv(style, _) = format {
+            let mut header = Vec::new();
+            csv::push_header(output.schema.arrow(), style, &mut header);
+            output.lines(&header)?;
+        }
+        Ok(output)
     }
 
     /// Appends what a source adds. The part's rejected lines are the caller's business.
@@ -144,13 +148,17 @@ impl Output {
                 waiting.push(batch);
                 if *rows >= BATCH_ROWS { self.write_waiting() } else { Ok(()) }
             }
-            Writer::Bytes(out) => {
-                let excel_safe = matches!(self.format, Format::Csv { excel_safe: true });
-                self.scratch.clear();
-                csv::push_rows(&batch, excel_safe, &mut self.scratch);
-                out.write_all(&self.scratch).map_err(Error::encode)
+            Writer::Bytes(_) | Writer::Lines { .. } => {
+                let Format::Csv(style, _) = self.format else {
+                    return Err(Error::internal("columns for an output of lines"));
+                };
+                let mut text = std::mem::take(&mut self.scratch);
+                text.clear();
+                csv::push_rows(&batch, style, &mut text);
+                let written = self.lines(&text);
+                self.scratch = text;
+                written
             }
-            Writer::Lines { .. } => Err(Error::internal("columns for an output of lines")),
         }
     }
 
@@ -187,11 +195,8 @@ impl Output {
             Writer::Bytes(out) => out.write_all(lines).map_err(Error::encode)?,
             Writer::Lines { out, member, in_member } => {
                 if member.is_none() {
-                    let Format::JsonLines(compression) = self.format else {
-                        return Ok(());
-                    };
                     let out = out.take().ok_or_else(|| Error::internal("the output is gone"))?;
-                    *member = Some(Box::new(Encoder::new(out, compression)?));
+                    *member = Some(Box::new(Encoder::new(out, self.format.compression())?));
                 }
                 if let Some(member) = member {
                     member.write_all(lines)?;

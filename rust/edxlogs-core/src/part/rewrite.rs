@@ -61,7 +61,7 @@ pub fn header(path: &Path, format: Format) -> Result<Vec<u8>> {
             let footer = reader.parse_and_finish(&open(path)?).map_err(Error::encode)?;
             format!("{:?}", footer.file_metadata().schema_descr().root_schema()).into_bytes()
         }
-        Format::Csv { .. } => {
+        Format::Csv(..) => {
             let mut record = Vec::new();
             read_record(&mut read_text(path, format)?, true, &mut record)?;
             record
@@ -90,7 +90,7 @@ pub fn rewrite(pieces: &[Excerpt], format: Format, path: &Path) -> Result<Rewrit
     let output = file.try_clone().map_err(Error::encode)?;
     match format {
         Format::Parquet => rewrite_parquet(pieces, output)?,
-        Format::Csv { .. } | Format::JsonLines(_) => rewrite_text(pieces, format, output)?,
+        Format::Csv(..) | Format::JsonLines(_) => rewrite_text(pieces, format, output)?,
         Format::ArrowIpc => return Err(Error::internal("datasets have no Arrow IPC")),
     }
     let (bytes, sha256) = digest(&mut file).map_err(Error::encode)?;
@@ -175,12 +175,9 @@ fn check_rows(piece: &Excerpt, rows: u64) -> Result<()> {
 }
 
 fn rewrite_text(pieces: &[Excerpt], format: Format, file: File) -> Result<()> {
-    let is_csv = matches!(format, Format::Csv { .. });
+    let is_csv = matches!(format, Format::Csv(..));
     // The header comes from the first file, as it stands there.
-    let as_text = match format {
-        Format::Csv { .. } => Format::JsonLines(Compression::None),
-        other => other,
-    };
+    let as_text = Format::JsonLines(format.compression());
     let mut output = Output::new(file, as_text, Schema::new(vec![]), &[])?;
     for (at, piece) in pieces.iter().enumerate() {
         let mut reader = read_text(&piece.path, format)?;
@@ -216,15 +213,15 @@ pub fn copy_lines(path: &Path, format: Format, out: &mut dyn Write) -> Result<()
 
 fn read_text(path: &Path, format: Format) -> Result<Box<dyn BufRead>> {
     let file = open(path)?;
-    Ok(match format {
-        Format::JsonLines(Compression::Zstd) => {
+    Ok(match format.compression() {
+        Compression::Zstd => {
             let decoder = zstd::Decoder::new(file).map_err(Error::encode)?;
             Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
         }
-        Format::JsonLines(Compression::Gzip) => {
+        Compression::Gzip => {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, GzipReader::new(file)))
         }
-        _ => Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
+        Compression::None => Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
     })
 }
 

@@ -425,7 +425,7 @@ impl SplitWriter {
             let (text, count) = self.texts.entry(number).or_default();
             let before = text.len();
             match self.format {
-                Format::Csv { excel_safe } => csv::push_row(rows, row, excel_safe, text),
+                Format::Csv(style, _) => csv::push_row(rows, row, style, text),
                 _ => {
                     text.extend_from_slice(rows.column(0).as_string::<i32>().value(row).as_bytes());
                     text.push(b'\n');

@@ -1,0 +1,92 @@
+"""What rows are written as: the names of formats, and how files of each end."""
+
+from __future__ import annotations
+
+from edxlogs.errors import ConfigError
+from edxlogs.text import shown
+
+STDOUT = "-"
+SAFE = "-excel-safe"
+"""After the name of a format of cells: those that a spreadsheet would run are made harmless."""
+_LINES = (".jsonl", ".ndjson", ".json", ".log")
+
+ENDINGS = {
+    "parquet": (".parquet", ".pq"),
+    "csv": (".csv",),
+    "csv.gz": (".csv.gz",),
+    "csv.zst": (".csv.zst",),
+    "tsv": (".tsv",),
+    "tsv.gz": (".tsv.gz",),
+    "tsv.zst": (".tsv.zst",),
+    "jsonl": _LINES,
+    "jsonl.gz": tuple(f"{ending}.gz" for ending in _LINES),
+    "jsonl.zst": tuple(f"{ending}.zst" for ending in _LINES),
+    "arrow": (".arrow", ".feather", ".ipc"),
+}
+"""The endings of each format; the first is that of files whose names we give."""
+FORMATS = tuple(ENDINGS)
+# Arrow has no files that are joined without encoding, and pyarrow reads no CSV in zstd.
+DATASET_FORMATS = tuple(name for name in FORMATS if name not in ("arrow", "csv.zst", "tsv.zst"))
+_PROMISING = (".gz", ".zst", ".bz2", ".xz", ".zip", ".gpg", ".xlsx")
+
+
+def format_by_ending(path: str) -> str | None:
+    """The format that a name tells; None if it tells none."""
+    name = path.lower()
+    found = (form for form, endings in ENDINGS.items() if name.endswith(endings))
+    return next(found, None)
+
+
+def format_of(target: str, named: str | None, default: str | None = None) -> str:
+    """The format of an output: the one named, else that of its ending, else JSON Lines for stdout.
+
+    Args:
+        target: path or URL of the output, `-` for standard output.
+        named: by the user, or None.
+        default: where nothing tells it; None: that is wrong.
+
+    Raises:
+        ConfigError: no format is told, or the ending and the name tell different ones.
+    """
+    told = None if target == STDOUT else format_by_ending(target)
+    if named is None:
+        if target == STDOUT:
+            return "jsonl"
+        if told is None and default is None:
+            raise ConfigError(
+                f"output: {shown(target)}: the ending tells no format; name one with --format"
+                f" ({', '.join(FORMATS)})"
+            )
+        return told or default or ""
+    promised = next((one for one in _PROMISING if target.lower().endswith(one)), "")
+    if told not in (None, named) or not named.endswith(promised):
+        raise ConfigError(
+            f"format: {named}: is not that of {shown(target)}; leave --format out, or name a file"
+            f" that ends in {ENDINGS[named][0]}"
+        )
+    return named
+
+
+def of_cells(form: str) -> bool:
+    """Whether a format is text of cells: CSV or TSV."""
+    return form.startswith(("csv", "tsv"))
+
+
+def of_lines(form: str) -> bool:
+    """Whether a format is that of lines."""
+    return form.startswith("jsonl")
+
+
+def ending_of(form: str) -> str:
+    """How files end whose names we give."""
+    return ENDINGS[form.removesuffix(SAFE)][0]
+
+
+def checked(what: str, named: str | None) -> None:
+    """Refuse the name of a format that there is not.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if named is not None and named not in ENDINGS:
+        raise ConfigError(f"{what}: {shown(named)}: is not known; use {', '.join(FORMATS)}")
