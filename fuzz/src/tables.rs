@@ -56,7 +56,8 @@ fn read(text: &[u8], dialect: Dialect) -> (TableStats, Vec<RecordBatch>, bool) {
     let column = |(name, column_type): (&str, _)| Column::new(name, column_type);
     let columns = COLUMNS.map(column).to_vec();
     let (derived, renamed) = (Vec::new(), Vec::new());
-    let table = Table { dialect, columns, derived, has_course: false, renamed };
+    let (has_course, has_day, courses) = (false, true, None);
+    let table = Table { dialect, columns, derived, has_course, has_day, renamed, courses };
     let mut batches = Vec::new();
     let mut take = |batch| {
         batches.push(batch);

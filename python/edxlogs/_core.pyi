@@ -389,6 +389,9 @@ class Table:
             from, and the keys that lead there.
         has_course: whether a column `course_id` says the course of the file, where it is known, in
             place of the table's own if it has one.
+        has_day: whether a column `snapshot_date` says the day of the snapshot.
+        courses: ids or globs, or those of names of files: rows of other courses are counted and
+            left, of a file of several courses; None: all are wanted.
 
     Raises:
         ConfigError: a dialect, a type, a hint, a role or a column is not known.
@@ -402,6 +405,8 @@ class Table:
         derived: Sequence[tuple[str, str, str, Sequence[str]]] = ...,
         *,
         has_course: bool = False,
+        has_day: bool = True,
+        courses: Sequence[str] | None = None,
     ) -> Table: ...
     @property
     def column_names(self) -> list[str]:

@@ -359,7 +359,7 @@ def database_tables(
     course is read.
 
     Args:
-        packages: paths or `s3://` URLs of zips.
+        packages: paths or `s3://` URLs of zips, paths of folders of tables, and of tables.
         course: course ids or globs; None means all, and files of no single course, too.
             `@FILE` stands for the lines of a file.
         site: `prod`, `edge`, …; None means all.
@@ -382,15 +382,14 @@ def database_tables(
 
     Source: EdX Research Guide, "Data Delivered in Data Packages".
     """
-    from edxlogs.database.package import open_package
-    from edxlogs.database.stream import Tables
+    from edxlogs.database.stream import Tables, opened
     from edxlogs.jobs.convert import table_choice
 
     keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt)
     choice = table_choice(course=course, site=site, known_courses=known_courses)
     places = [packages] if isinstance(packages, str | PathLike) else packages
-    opened = [open_package(fspath(place), s3) for place in places]
-    return Tables(opened, choice, keys.gpg(), worker_count(threads), expand=expand)
+    found = opened([fspath(place) for place in places], s3)
+    return Tables(found, choice, keys.gpg(), worker_count(threads), expand=expand)
 
 
 def dataset(folder: OnePath) -> Any:

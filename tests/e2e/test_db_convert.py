@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -81,7 +83,8 @@ def report(folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((folder / "report.json").read_bytes())
     counted = [member["counts"] for member in document["members"]]
     for counts in [*counted, document["total"], *document["tables"].values()]:
-        assert counts["rows"] == counts["rows_written"] + counts["rejected"] + counts["withheld"]
+        judged = ("rows_written", "rejected", "left", "withheld")
+        assert counts["rows"] == sum(counts[name] for name in judged)
         assert sum(counts["reasons"].values()) == counts["rejected"]
     for name in ("rows", "rows_written", "rejected", "withheld", "bytes_read", "bytes_expanded"):
         assert sum(counts[name] for counts in counted) == document["total"][name]
@@ -240,8 +243,16 @@ def test_courses_are_chosen_by_id_or_glob(packages: Packages, tmp_path: Path, ch
     done = convert(packages.plain, tmp_path, "--course", chosen)
     assert done.code == 0
     files = outputs(tmp_path)
-    assert {course for _, course in files} == {"course-v1:UniversityX+CS101+2014_T1"}
-    assert {table for table, _ in files} == set(tables()) - {"email_opt_in", "course"}
+    wanted = "course-v1:UniversityX+CS101+2014_T1"
+    assert {course for name, course in files if name != "email_opt_in"} == {wanted}
+    assert {name for name, _ in files} == set(tables()) - {"course"}
+    # Of the file of all courses, the rows of this one.
+    text = packages.text(tables()["email_opt_in"], wanted).decode()
+    theirs = [row for row in csv.DictReader(io.StringIO(text)) if row["course_id"] == wanted]
+    mine = rows_of(files["email_opt_in", None])
+    assert [row["username"] for row in mine] == [row["username"] for row in theirs]
+    counts = {one["table"]: one["counts"] for one in report(tmp_path)["members"]}["email_opt_in"]
+    assert (counts["rows"], counts["left"]) == (12, 12 - len(theirs))
 
 
 def test_csv_and_json_lines_hold_the_same_rows(packages: Packages, tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ import make_package
 import oracle_tables
 from commands import run
 from converting import COURSE, NAME, STEM, Rows, convert, package, packed, rows_of, truth
-from edxlogs.database.research import find_research_package
+from edxlogs.database.tars import open_tar
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError
+from edxlogs.s3.client import S3
 from edxlogs.store.store import HOME, open_manifest
 from edxlogs.text import size
 from product import csv_rows, table_rows
@@ -277,9 +278,7 @@ def test_a_copy_is_not_lost_with_one_that_cannot_be_read(tmp_path: Path) -> None
         (tmp_path / folder).mkdir()
         path = tmp_path / folder / "research.tar.gz"
         path.write_bytes(make_package.research(COURSE))
-        package = find_research_package(str(path), None)
-        assert package is not None
-        packages.append(package)
+        packages.append(open_tar(str(path), S3()))
     first, second = packages
     assert second.is_copy_of(first)
     (tmp_path / "a" / "research.tar.gz").unlink()
@@ -437,16 +436,20 @@ def test_a_research_package_that_is_done_is_not_done_again(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--course", "course-v1:UniversityX+HY101+2013"), "courses in the names of files"),
-        (("--site", "egde"), "sites in the names of files: prod"),
+        (
+            ("--course", "course-v1:UniversityX+HY101+2013"),
+            "course: course-v1:UniversityX+HY101+2013: nothing is of it; near: ",
+        ),
+        (("--site", "egde"), "site: in the names of files: prod"),
     ],
 )
 def test_what_is_near_is_told_where_nothing_is(
     tmp_path: Path, options: tuple[str, str], told: str
 ) -> None:
     done = convert(_lone(tmp_path), tmp_path, *options)
-    assert done.code == 0
-    assert f"nothing was converted; {told}" in done.stderr
+    assert done.code == 1
+    assert done.stderr.startswith("nothing was converted: no file is a table that was asked for\n")
+    assert told in done.stderr
     if options[0] == "--course":
         assert make_package.stem(make_package.COURSES[1]) in done.stderr
     done = convert(_lone(tmp_path), tmp_path, "--site", "prod")

@@ -60,7 +60,9 @@ def test_courses_and_sites_are_chosen(package: Path) -> None:
     assert "email_opt_in" not in found
     rows = table_rows(pa.table(found["auth_user"]))
     assert {(row["course_id"], row["site"]) for row in rows} == {(COURSES[0], "edge")}
-    assert len(edxlogs.database_tables(package, course="none")) == 0
+    found = edxlogs.database_tables(package, course="none")
+    assert list(found) == ["email_opt_in"]  # of the organisation: its rows are looked through
+    assert table_rows(pa.table(found["email_opt_in"])) == []
     (package.parent / "courses.txt").write_text(f"\n{COURSES[0]} \n{COURSES[1]}\n")
     listed = f"@{package.parent}/courses.txt"
     found = edxlogs.database_tables(package, course=listed, site="edge", known_courses=listed)

@@ -57,8 +57,9 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     """Show what packages hold: courses, tables, sites, sizes, what is missing or unknown.
 
     PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched and
-    nothing is decrypted, or of a package of the research exchange (.tar.gz.gpg), which is read from
-    end to end. Courses are called as in the names of their files.
+    nothing is decrypted, or of a tar (one of the research exchange, too), which is read from end to
+    end; or a folder of packages or tables, or a table. Courses are called as in the names of their
+    files.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.listing import list_contents
@@ -97,7 +98,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     "--course",
     metavar="COURSE",
     complete=OF_CONDITIONS["course"],
-    help="Course id or glob; may be given again.",
+    help="Course id, or name that `db list` shows, or glob of either; may be given again.",
 )
 @several(
     "--table",
@@ -146,8 +147,8 @@ def convert_command(
 ) -> int:
     """Write the tables of packages as typed files, one dataset a table, partitioned by course.
 
-    PACKAGE is the path or the s3:// URL of a zip, or of a package of the research exchange
-    (.tar.gz.gpg). Each file in it is decrypted on the way, and its
+    PACKAGE is the path or the s3:// URL of a zip or a tar (one of the research exchange, too), or
+    a folder of packages or tables, or a table. Each file in it is decrypted on the way, and its
     rows appear when it has passed its checks; one that has not is named and left out.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making

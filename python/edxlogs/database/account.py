@@ -8,6 +8,7 @@ from typing import Any
 
 from edxlogs.account import Counts, Entry, Ledger, Outcome, tallies
 from edxlogs.errors import InternalError
+from edxlogs.sources.reading import Reading
 from edxlogs.text import many, shown
 
 
@@ -16,6 +17,7 @@ class RowCounts(Counts):
     """Counts of rows, headers aside, each in one class.
 
     Attributes:
+        left: rows of courses that were not asked for.
         misfits: values kept in the column `misfits`, by column.
         zero_dates: values such as `0000-00-00 00:00:00`, which are null.
         utf8: values that were not UTF-8.
@@ -24,15 +26,31 @@ class RowCounts(Counts):
     """
 
     whole = "rows"
-    classes = ("rows_written", "rejected", "withheld")
+    classes = ("rows_written", "rejected", "left", "withheld")
     unjudged = (*Counts.unjudged, "blank")
 
     rows_written: int = 0
+    left: int = 0
     zero_dates: int = 0
     utf8: int = 0
     nul: int = 0
     crlf: int = 0
     misfits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Converted(Reading):
+    """What reading a file of a package came to.
+
+    Attributes:
+        counts: rows and bytes.
+        courses: that the content tells, with the rows of each.
+        said: what else the core says: unknown and missing columns, literals.
+    """
+
+    counts: RowCounts = field(default_factory=RowCounts)
+    courses: dict[str, int] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -45,6 +63,7 @@ class MemberAccount(Entry[RowCounts]):
         table: whose rows it holds; None: not known.
         site: whose platform.
         course: whose rows they are; None: of no single course, or not known.
+        courses: that alone were wanted, of a file of several; none means all.
         output: where its rows are, below the folder of the output.
         earlier: an earlier run has delivered it, or had it ready.
         literals: values were written as Python's bytes literals.
@@ -64,6 +83,7 @@ class MemberAccount(Entry[RowCounts]):
     literals: bool = False
     unknown_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
+    courses: list[str] = field(default_factory=list)
     status: Outcome = field(default=Outcome.LEFT, kw_only=True)
     counts: RowCounts = field(default_factory=RowCounts, kw_only=True)
 
@@ -104,6 +124,11 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         total: RowCounts = self._added(self.members)
         total.bytes_read += sum(self.packages.values())
         return total
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was asked for is delivered whole, and that is not nothing."""
+        return super().is_whole and any(one.status is Outcome.DELIVERED for one in self.members)
 
     @property
     def rows_written(self) -> int:
@@ -154,6 +179,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         yield (
             f"{many(total.rows, 'row')}: {total.rows_written:,} written, {total.rejected:,}"
             f" rejected, {total.withheld:,} withheld"
+            f"{f', {total.left:,} of other courses' if total.left else ''}"
         )
         yield from tallies({"rejected": total.reasons, "kept in misfits": total.misfits})
         unknown = sorted({name for member in self.members for name in member.unknown_columns})

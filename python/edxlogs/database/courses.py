@@ -11,22 +11,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, partial
 
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
-from edxlogs.edx.members import MemberName
+from edxlogs.edx.members import Key, MemberName
 from edxlogs.edx.tables import Dialect, Table
 from edxlogs.globs import is_value_glob, value_matches
+from edxlogs.text import shown
 from edxlogs.threads import Workers
 
 _ASKED = 20  # names that near ones are looked for: a file may hold thousands
+_IN_ID = re.compile("[+/]")
 
-Key = tuple[str | None, str | None]
-"""Stem and site: both platforms have courses of their own."""
+Found = tuple[str | None, str | None]
+"""Course and stem of a file that was converted."""
 
 
 def spellings(course: str) -> set[str]:
@@ -82,7 +84,7 @@ class TableChoice:
     """Which files are wanted: conditions of different kinds joined by and, values by or.
 
     Attributes:
-        courses: exact ids or globs; none means all.
+        courses: exact ids or globs, or the same of names of files; none means all.
         tables: names; none means all.
         sites: as in `prod`, `edge`; none means all.
         known_courses: ids that exist: a file whose course nothing tells is of one spelled like it.
@@ -95,42 +97,64 @@ class TableChoice:
 
     @property
     def exact_courses(self) -> list[str]:
-        """Those courses that are no globs."""
-        return [course for course in self.courses if not is_value_glob(course)]
+        """Those courses that are ids, not globs or names of files."""
+        return [one for one in self.courses if not is_value_glob(one) and _IN_ID.search(one)]
 
-    def hints(self, names: Sequence[MemberName]) -> list[str]:
-        """Name what files are of that are nearest to what was asked for, where nothing was found.
+    def hints(
+        self, names: Sequence[MemberName], found: Collection[Found], *, any_left: bool
+    ) -> list[str]:
+        """Name what is nearest to what was asked for and was not found.
 
         Args:
             names: of all files.
+            found: courses and stems of those that were converted.
+            any_left: whether something was converted.
         """
         of_courses = [one for one in names if one.table is not None and one.table.is_of_course]
-        stems = sorted({one.stem for one in of_courses if one.stem is not None})
-        sites = sorted({one.site for one in names if one.site is not None})
-        hints = []
-        for what, asked, there in (
-            ("courses", self._spelled, {stem.lower(): stem for stem in stems}),
-            ("sites", set(self.sites), {site: site for site in sites}),
-        ):
-            if asked and there and asked.isdisjoint(there):
-                near = [
-                    one
-                    for name in sorted(asked)[:_ASKED]
-                    for one in get_close_matches(name, there, 3, 0)
-                ]
-                named = ", ".join(dict.fromkeys(there[one] for one in near))
-                hints.append(f"nothing was converted; {what} in the names of files: {named}")
+        stems = {one.stem: None for one in of_courses if one.stem is not None}
+        there = {course or stem: None for course, stem in found} | stems
+        hints: list[str] = []
+        exact = {name.lower() for _, name in found if name} | {name for name, _ in found if name}
+        for course in self.courses:
+            if course in exact or (is_value_glob(course) and self._holds(course, found)):
+                continue
+            if course.lower() not in exact or _IN_ID.search(course):
+                near = _near(course, there)
+                hints.append(
+                    f"course: {shown(course)}: nothing is of it{near and f'; near: {near}'}"
+                )
+            if len(hints) == _ASKED:
+                break
+        sites = {one.site: None for one in names if one.site is not None}
+        if self.sites and sites and not sites.keys() & set(self.sites):
+            hints.append(f"site: in the names of files: {', '.join(sorted(sites))}")
+        if not any_left:
+            hints.insert(0, "nothing was converted: no file is a table that was asked for")
         return hints
 
-    def wants_course(self, course: str | None) -> bool:
-        """Whether a course is wanted; one that is not known is, only if all are."""
-        if not self.courses or course is None:
-            return not self.courses
-        return course in self._exact or any(value_matches(course, one) for one in self._globs)
+    def _holds(self, glob: str, found: Collection[Found]) -> bool:
+        return any(self._matches(glob, *one) for one in found)
+
+    @staticmethod
+    def _matches(asked: str, course: str | None, stem: str | None) -> bool:
+        """Whether a file is of a course that was asked for by its id, or as `db list` calls it."""
+        if course is not None and (asked == course or value_matches(course, asked)):
+            return True
+        return stem is not None and value_matches(stem.lower(), asked.lower())
+
+    def wants_course(self, course: str | None, stem: str | None) -> bool:
+        """Whether a course is wanted; one that is not known is, only if all are, or by its stem."""
+        if not self.courses or course in self._exact or (stem or "").lower() in self._lower:
+            return True
+        return any(self._matches(one, course, stem) for one in self._globs)
 
     @cached_property
-    def _exact(self) -> frozenset[str]:
-        return frozenset(self.exact_courses)
+    def _exact(self) -> frozenset[str | None]:
+        return frozenset(self.courses)
+
+    @cached_property
+    def _lower(self) -> frozenset[str]:
+        return frozenset(course.lower() for course in self.courses)
 
     @cached_property
     def _globs(self) -> list[str]:
@@ -149,9 +173,9 @@ class TableChoice:
 
     def may_be_wanted(self, stem: str | None) -> bool:
         """Whether one of the courses can be spelled like that; names can be cut."""
-        if not self.courses or self._globs:
-            return True
         spelled = (stem or "").lower()
+        if not self.courses or self._globs or spelled in self._lower:
+            return True
         return spelled in self._spelled or (
             len(spelled) > 100 and any(one.startswith(spelled) for one in self._spelled)
         )
@@ -166,7 +190,12 @@ PROBED = (
     "student_anonymoususerid",
     "courseware_studentmodule",
 )
-"""Tables to look into, the likeliest to hold a row first."""
+"""Tables to look into before others, the likeliest to hold a row first."""
+
+HEAD_BYTES = (64 << 10, 1 << 20, 16 << 20)
+_HEAD_ROWS = 100
+_COURSE_COLUMNS = (b"course_id", b"course_key")
+_LITERAL = re.compile(rb"b(['\"])(.*)\1")
 
 _KEY = re.compile(rb'"(?:(?:ccx-)?block-v1:|i4x://)(?:[^"\\]|\\.)*"')
 _NEW_BLOCK = re.compile(r"(?P<ccx>ccx-)?block-v1:(?P<body>.+?)\+type@.*", re.DOTALL)
@@ -193,25 +222,37 @@ def _decoded(string: bytes) -> str | None:
     return text
 
 
-def course_in_head(table: Table, head: bytes) -> str | None:
-    """The course that the first bytes of a file, decrypted, tell; None if they do not."""
+def course_in_head(table: Table, head: bytes, stem: str | None, *, is_whole: bool) -> str | None:
+    """The course that the first bytes of a file, decrypted, tell; None if they do not.
+
+    Args:
+        table: whose rows it holds.
+        head: those bytes.
+        stem: in its name.
+        is_whole: whether they are all of it; else its last row is cut off.
+    """
     if table.dialect is Dialect.STRUCTURE:
         return course_in_structure(head)
     if table.dialect is Dialect.FORUM:
         match = _IN_POST.search(head)
         return _decoded(match[1]) if match else None
-    header, *rows = head.split(b"\n", 2)
-    names = header.split(b"\t")
-    if b"course_id" not in names or not rows:
+    header, *rows = head.split(b"\n", _HEAD_ROWS)
+    names = header.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r").split(b"\t")
+    column = next((at for at, name in enumerate(names) if name in _COURSE_COLUMNS), None)
+    if column is None:
         return None
-    fields = rows[0].split(b"\t")
-    if len(fields) != len(names):
-        return None
-    course = fields[names.index(b"course_id")].decode(errors="replace")
-    return course if course not in ("", "NULL") and "\\" not in course else None
+    courses: Counter[str] = Counter()
+    for row in rows if is_whole else rows[:-1]:
+        fields = row.rstrip(b"\r").split(b"\t")
+        if len(fields) == len(names):
+            literal = _LITERAL.fullmatch(fields[column])
+            course = (literal[2] if literal else fields[column]).decode(errors="replace")
+            if course not in ("", "NULL") and "\\" not in course:
+                courses[course] += 1
+    return course_of(courses, stem)
 
 
-_File = tuple[DatabasePackage, Member]
+File = tuple[DatabasePackage, Member]
 
 
 class Courses:
@@ -244,14 +285,18 @@ class Courses:
         """Take what the content of a file with that stem says."""
         self._stems.tell(key, course)
 
-    def probe(self, files: Sequence[_File]) -> None:
-        """Look into a file or two beside each of these, for its course."""
-        wanted = {(package.place, member.name.key) for package, member in files}
-        groups: dict[tuple[str, Key], list[_File]] = {}
-        for package in self._packages:
-            for member in package.members:
+    def probe(self, files: Sequence[File]) -> None:
+        """Look into files beside these, for their courses, as far as need be."""
+        wanted = {
+            (package.place, member.name.key)
+            for package, member in files
+            if self.course(member.name.key) is None
+        }
+        groups: dict[tuple[str, Key], list[File]] = {}
+        for package in self._packages if wanted else ():
+            for member in (*package.members, *package.beside):
                 group = (package.place, member.name.key)
-                if member.table is not None and member.table.name in PROBED and group in wanted:
+                if group in wanted and member.table is not None and member.table.tells_course:
                     groups.setdefault(group, []).append((package, member))
 
         tasks = [partial(self._look, sorted(its, key=_order)) for its in groups.values()]
@@ -259,15 +304,31 @@ class Courses:
             for _ in workers:
                 pass
 
-    def _look(self, beside: Sequence[_File]) -> None:
-        for package, member in beside:
-            assert member.table is not None
-            course = course_in_head(member.table, self._reader.first_bytes(package, member))
-            if course is not None:
-                self.tell(member.name.key, course)
-                return
+    def _look(self, beside: Sequence[File]) -> None:
+        """Look into one file after the other, then deeper into each that has more."""
+        for size in HEAD_BYTES:
+            deeper = []
+            for package, member in beside:
+                assert member.table is not None
+                head = self._reader.first_bytes(package, member, size)
+                is_whole, stem = len(head) < size, member.name.stem
+                course = course_in_head(member.table, head, stem, is_whole=is_whole)
+                if course is not None:
+                    self.tell(member.name.key, course)
+                    return
+                if not is_whole:
+                    deeper.append((package, member))
+            beside = deeper
 
 
-def _order(file: _File) -> int:
+def _order(file: File) -> int:
     table = file[1].table
-    return len(PROBED) if table is None else PROBED.index(table.name)
+    return PROBED.index(table.name) if table is not None and table.name in PROBED else len(PROBED)
+
+
+def _near(asked: str, there: Iterable[str | None]) -> str:
+    """Names that are nearest to one, however its letters are written."""
+    lower = {one.lower(): one for one in there if one is not None}
+    spelled = [asked.lower(), *sorted(spellings(asked))]
+    near = [name for one in spelled for name in get_close_matches(one, lower, 3, 0)]
+    return ", ".join(lower[one] for one in list(dict.fromkeys(near))[:3])

@@ -27,8 +27,9 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.database.account import MemberAccount
-from edxlogs.database.courses import Key
-from edxlogs.database.research import ResearchPackage
+from edxlogs.database.package import DatabasePackage, Member
+from edxlogs.database.tars import TarPackage
+from edxlogs.edx.members import Key
 from edxlogs.edx.tables import Table
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.formats import ending_of
@@ -91,6 +92,7 @@ class Task:
         rows: its hidden file, or folder; None: it was not read.
         rejects: the hidden file of rejected rows, which is there if there are any.
         known: what an earlier run has done of it.
+        origin: the file, where it can be looked for what is beside it.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Task:
     rows: Path | None = None
     rejects: Path | None = None
     known: Known | None = None
+    origin: tuple[DatabasePackage, Member] | None = None
 
     @property
     def is_published(self) -> bool:
@@ -119,7 +122,7 @@ class Task:
 
 @dataclass(slots=True)
 class Release:
-    """A package of the research exchange that is read.
+    """A tar of a package that is read.
 
     Attributes:
         package: it.
@@ -128,7 +131,7 @@ class Release:
         is_whole: whether it was read to its end, and passed its checks.
     """
 
-    package: ResearchPackage
+    package: TarPackage
     identity: tuple[object, ...]
     tasks: list[Task] = field(default_factory=list)
     is_whole: bool = False

@@ -1,27 +1,47 @@
-"""A database package: the zip of tables that edX makes every week, or that of e-mail preferences.
+"""Database packages: zips as edX makes them, folders of tables, single tables, and tars.
 
-What it holds is told by its directory alone; nothing is decrypted. Of an object of S3, only the
-directory is fetched.
+edX makes a zip of tables every week, and one of e-mail preferences; the rest is how people keep
+them. What a zip holds is told by its directory alone; nothing is decrypted. Of an object of S3,
+only the directory is fetched.
 """
 
 from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
-from edxlogs.edx.members import MemberName, describe_members
-from edxlogs.edx.names import is_of_macos
-from edxlogs.edx.packages import describe_key
+from edxlogs.database.tars import TarPackage, open_tar, stored_head
+from edxlogs.edx.members import MemberName, describe_members, is_table
+from edxlogs.edx.names import CUMULATIVE_TAR, is_hidden, is_of_macos, is_recognised
+from edxlogs.edx.packages import describe_folder, describe_key
 from edxlogs.edx.tables import Table, tables
-from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.errors import ConfigError, EdxlogsError, FormatError, MissingSourceError, SourceError
+from edxlogs.globs import is_path_glob
+from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME, split_url
-from edxlogs.sources.source import cannot_open
-from edxlogs.sources.zips import FileRange, MemberReader, ZipArchive, ZipMember
+from edxlogs.sources.local import glob_paths
+from edxlogs.sources.source import (
+    SNIFF_BYTES,
+    Packing,
+    cannot_open,
+    inflated,
+    looks_like_tar,
+    packing_of,
+)
+from edxlogs.sources.zips import FileRange, ZipArchive
 from edxlogs.text import shown
 
 _EPOCH_ORDINAL = 719_163  # of 1970-01-01
+_DATASET = os.path.join("_edxlogs", "head")  # in folders that were written, not delivered
+_TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+_ZIP_MAGIC = b"PK"
+_ABOVE = 3  # folders above tables that may tell their day, as in `universityx-2014-10-05/ora`
+_LIKE = "UnivX-CS101-2014-auth_user-prod-analytics.sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +66,17 @@ class PackedFile:
 
 @dataclass(frozen=True, slots=True)
 class Member(PackedFile):
-    """A file of a zip.
+    """A file of a package whose files can be read in any order.
 
     Attributes:
-        stored: where it is in the archive.
+        stored_bytes: that it takes.
+        checksum: tells one release of it from another: its CRC, or the time of its last change.
+        open: begins to read it.
     """
 
-    stored: ZipMember
+    stored_bytes: int
+    checksum: int
+    open: Callable[[], AbstractContextManager[Readable]] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +90,8 @@ class DatabasePackage:
         day: the day of the snapshot.
         size: its bytes.
         members: its files, in the order of its directory.
+        beside: files that are no part of it, but tell the course of those that are.
+        is_zip: whether it is; else it is a folder, or files of one.
         identity: device and inode of a local file.
     """
 
@@ -75,13 +101,19 @@ class DatabasePackage:
     day: datetime.date | None
     size: int
     members: tuple[Member, ...]
-    archive: ZipArchive = field(repr=False)
+    beside: tuple[Member, ...] = ()
+    is_zip: bool = True
     identity: tuple[int, int] | None = None
 
     @property
-    def epoch_day(self) -> int | None:
-        """The day in days since 1970-01-01."""
-        return None if self.day is None else epoch_day(self.day)
+    def stem(self) -> str:
+        """Its name without the ending."""
+        return self.name.removesuffix(".zip")
+
+    @property
+    def release(self) -> tuple[object, ...]:
+        """What tells it from others; a folder may get more files."""
+        return (self.name, self.size) if self.is_zip else (self.name,)
 
     def is_copy_of(self, other: object) -> bool:
         """Whether another package is the same file, or has the same name, size and directory."""
@@ -91,7 +123,7 @@ class DatabasePackage:
             return True
         return (self.name, self.size, self.members) == (other.name, other.size, other.members)
 
-    def open(self, member: Member) -> MemberReader:
+    def open(self, member: Member) -> AbstractContextManager[Readable]:
         """Begin to read a member as it is stored.
 
         Raises:
@@ -99,20 +131,21 @@ class DatabasePackage:
             SourceError: the package cannot be read.
         """
         try:
-            return self.archive.open(member.stored)
+            return member.open()
         except EdxlogsError:
             raise
         except OSError as error:
-            raise cannot_open(self.place, error) from error
+            place = self.place if self.is_zip else f"{self.place}/{member.path}"
+            raise cannot_open(place, error) from error
 
 
-def epoch_day(day: datetime.date) -> int:
+def epoch_day(day: datetime.date | None) -> int | None:
     """A day in days since 1970-01-01."""
-    return day.toordinal() - _EPOCH_ORDINAL
+    return None if day is None else day.toordinal() - _EPOCH_ORDINAL
 
 
 def open_package(place: str, s3: S3 | None = None) -> DatabasePackage:
-    """Open a package by its path or its `s3://` URL.
+    """Open a zip by its path or its `s3://` URL.
 
     Raises:
         FormatError: it is no zip, or one that must not be trusted.
@@ -137,10 +170,7 @@ def open_package(place: str, s3: S3 | None = None) -> DatabasePackage:
 def _open_object(url: str, s3: S3) -> DatabasePackage:
     from edxlogs.sources.remote import Remote
 
-    bucket, key = split_url(url)
-    if not key or key.endswith("/"):
-        raise ConfigError(f"package: {shown(url)}: is no object; name the zip itself")
-    remote = Remote(s3, s3.object(bucket, key))
+    remote = Remote(s3, s3.object(*split_url(url)))
     with remote.open_seekable() as file:
         # Looking at every member's own header would take a request each: they are checked later.
         archive = ZipArchive(shown(url), file, remote.open, check_headers=False)
@@ -150,23 +180,230 @@ def _open_object(url: str, s3: S3) -> DatabasePackage:
 def _package(
     place: str, archive: ZipArchive, size: int, identity: tuple[int, int] | None
 ) -> DatabasePackage:
-    said = describe_key(place)
     stored = [one for one in archive.members if not is_of_macos(one.name)]
     names = describe_members(one.name for one in stored)
     members = tuple(
-        Member(shown(one.name), name, one.size, one)
+        Member(
+            shown(one.name), name, one.size, one.stored_bytes, one.crc, partial(archive.open, one)
+        )
         for one, name in zip(stored, names, strict=True)
     )
-    return DatabasePackage(
-        place=shown(place),
-        name=shown(place.rpartition("/")[2]),
-        partner=None if said is None else said.partner,
-        day=None if said is None else said.day,
-        size=size,
-        members=members,
-        archive=archive,
-        identity=identity,
+    said, base = describe_key(place), shown(place.rpartition("/")[2])
+    partner, day = (None, None) if said is None else (said.partner, said.day)
+    return DatabasePackage(shown(place), base, partner, day, size, members, identity=identity)
+
+
+def find_packages(
+    places: Iterable[str], s3: S3, fail: Callable[[EdxlogsError], None]
+) -> list[DatabasePackage | TarPackage]:
+    """Open packages, and files of some.
+
+    Args:
+        places: paths, globs and `s3://` URLs of zips, tars and tables, and local folders, which are
+            searched for all of them; logs of events in them are passed over.
+        s3: where URLs lead.
+        fail: is told of what cannot be opened, or is none.
+
+    Returns:
+        Them in the order of the places; tables of one folder make one package.
+
+    Raises:
+        MissingSourceError: a place does not exist.
+    """
+    search = _Search(s3, fail)
+    for place in places:
+        is_pattern = not place.startswith(SCHEME) and not os.path.lexists(place)
+        found = glob_paths(place, lambda *_: None) if is_pattern and is_path_glob(place) else ()
+        # What matches nothing is told where it is opened.
+        for one in sorted(found, key=os.fsencode) or [place]:
+            try:
+                search.add(one)
+            except MissingSourceError:
+                raise
+            except EdxlogsError as error:
+                fail(error)
+            except OSError as error:
+                fail(cannot_open(one, error))
+    return search.packages()
+
+
+class _Search:
+    """Packages that were found, and folders of tables on their way to be some."""
+
+    def __init__(self, s3: S3, fail: Callable[[EdxlogsError], None]) -> None:
+        self._s3 = s3
+        self._fail = fail
+        self._found: list[DatabasePackage | TarPackage | _Tables] = []
+        self._tables: dict[str, _Tables] = {}
+
+    def add(self, place: str) -> None:
+        """Add what one argument names."""
+        if place.startswith(SCHEME):
+            if not (key := split_url(place)[1]) or key.endswith("/"):
+                raise ConfigError(f"package: {shown(place)}: is no object; name the zip itself")
+            self._add_file(place)
+        elif os.path.isdir(place):
+            self._add_folder(place)
+        elif is_table(place):
+            self._take(place, os.path.dirname(place) or ".").given.append(place)
+        else:
+            self._add_file(place)
+
+    def _add_folder(self, top: str) -> None:
+        """Search a folder to the bottom, and through links; datasets in it are passed over."""
+        before, seen = len(self._found), set()
+        for folder, below, names in os.walk(top, followlinks=True, onerror=self._unreadable):
+            status = os.stat(folder)
+            is_known = (status.st_dev, status.st_ino) in seen
+            seen.add((status.st_dev, status.st_ino))
+            if is_known or os.path.exists(os.path.join(folder, _DATASET)):
+                below.clear()
+                continue
+            below[:] = sorted((one for one in below if not is_hidden(one)), key=os.fsencode)
+            for name in sorted(names, key=os.fsencode):
+                path = os.path.join(folder, name)
+                if is_hidden(name) or is_of_macos(path):
+                    continue
+                if is_table(name):
+                    self._take(path, top)
+                elif name.endswith(".zip") or _is_tar(name):
+                    try:
+                        self._add_file(path)
+                    except EdxlogsError as error:
+                        self._fail(error)
+                elif not is_recognised(name) and not name.endswith(_TARS):
+                    self._take(path, top, is_unknown=True)
+        if not any(not isinstance(one, _Tables) or one.has_tables for one in self._found[before:]):
+            why = "holds no package, and no table of one; name a zip, a tar, or a folder of tables"
+            raise SourceError(f"{shown(top)}: {why}", shown(top))
+
+    def _unreadable(self, error: OSError) -> None:
+        self._fail(cannot_open(error.filename, error))
+
+    def _take(self, path: str, top: str, *, is_unknown: bool = False) -> _Tables:
+        """Add a file to the tables of its package: below a folder of a day, or the one given."""
+        folder = os.path.dirname(path) or "."
+        parts = os.path.abspath(folder).split("/")
+        inside = len(os.path.relpath(folder, top).split("/")) if folder != top else 0
+        place = top
+        for up, name in zip(range(inside + _ABOVE), reversed(parts), strict=False):
+            if describe_folder(name) is not None:
+                place = os.path.normpath(os.path.join(folder, *[".."] * up)) if up else folder
+                break
+        key = os.path.realpath(place)
+        found = self._tables.get(key)
+        if found is None:
+            found = self._tables[key] = _Tables(place)
+            self._found.append(found)
+        (found.unknown if is_unknown else found.files).setdefault(os.path.realpath(path), path)
+        return found
+
+    def _add_file(self, place: str) -> None:
+        name = place.rpartition("/")[2]
+        if place.startswith(SCHEME) and is_table(name):
+            raise ConfigError(
+                f"package: {shown(place)}: is a single table; edxlogs sync fetches it"
+            )
+        head = stored_head(place, self._s3)
+        packing = packing_of(head)
+        is_packed = packing is not Packing.PLAIN or name.endswith(_TARS)
+        if is_recognised(name) and not _is_tar(name) and not CUMULATIVE_TAR.fullmatch(name):
+            is_log = True
+        else:
+            text = inflated(head, SNIFF_BYTES) if packing is Packing.GZIP else head
+            is_log = text.lstrip().startswith(b"{") and not looks_like_tar(text[:512])
+        if is_log or CUMULATIVE_TAR.fullmatch(name):
+            why = f"holds events, and no tables; read it with edxlogs filter {shown(place)}"
+            raise FormatError(f"{shown(place)}: {why}", shown(place))
+        if packing is Packing.GZIP and not looks_like_tar(inflated(head, SNIFF_BYTES)[:512]):
+            raise _no_package(place)
+        if head.startswith(_ZIP_MAGIC) or (name.endswith(".zip") and not is_packed):
+            self._found.append(open_package(place, self._s3))
+        elif is_packed:
+            self._found.append(open_tar(place, self._s3))
+        else:
+            raise _no_package(place)
+
+    def packages(self) -> list[DatabasePackage | TarPackage]:
+        """All that was found, in order."""
+        return [
+            one.package() if isinstance(one, _Tables) else one
+            for one in self._found
+            if not isinstance(one, _Tables) or one.has_tables
+        ]
+
+
+def _no_package(place: str) -> FormatError:
+    why = "is no package, and its name says no table"
+    return FormatError(
+        f"{shown(place)}: {why}; name a table as edX does, like {_LIKE}", shown(place)
     )
+
+
+def _is_tar(name: str) -> bool:
+    is_tar = name.removesuffix(".gpg").endswith(_TARS)
+    return is_tar and CUMULATIVE_TAR.fullmatch(name) is None
+
+
+@dataclass(slots=True)
+class _Tables:
+    """Tables of one folder.
+
+    Attributes:
+        place: the folder.
+        files: by their real paths.
+        unknown: other files, likewise.
+        given: those of the files that were named themselves.
+    """
+
+    place: str
+    files: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
+
+    @property
+    def has_tables(self) -> bool:
+        return bool(self.files)
+
+    def package(self) -> DatabasePackage:
+        """Them as a package; what stands beside a table that was named is looked into."""
+        folders = dict.fromkeys(os.path.dirname(path) or "." for path in self.given)
+        others = [
+            os.path.join(folder, name)
+            for folder in folders
+            for name in sorted(os.listdir(folder), key=os.fsencode)
+            if is_table(name) and not is_hidden(name)
+        ]
+        beside = [one for one in others if os.path.realpath(one) not in self.files]
+        members = self._members([*self.files.values(), *self.unknown.values()])
+        base = os.path.basename(os.path.abspath(self.place))
+        said = describe_folder(base)
+        return DatabasePackage(
+            shown(self.place),
+            shown(base),
+            None if said is None else said.partner,
+            None if said is None else said.day,
+            sum(one.size for one in members),
+            tuple(members),
+            tuple(self._members(beside)),
+            is_zip=False,
+        )
+
+    def _members(self, paths: Sequence[str]) -> list[Member]:
+        regular = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        names = describe_members(path for path, _ in regular)
+        members = []
+        for (path, status), name in zip(regular, names, strict=True):
+            inside = os.path.relpath(path, self.place)
+            if name.table is not None and name.stem is None and os.path.dirname(inside):
+                # `CS101/auth_user.sql`: the folder stands for the course.
+                name = replace(name, stem=shown(os.path.dirname(inside)))
+            if os.path.realpath(path) in self.unknown:
+                name = MemberName()
+            opener: Callable[[], Any] = partial(open, path, "rb")
+            size, changed = status.st_size, status.st_mtime_ns
+            members.append(Member(shown(inside), name, size, size, changed, opener))
+        return members
 
 
 @dataclass(frozen=True, slots=True)

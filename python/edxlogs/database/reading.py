@@ -9,38 +9,58 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.database.account import RowCounts
-from edxlogs.database.package import DatabasePackage, Member
+from edxlogs.account import Outcome
+from edxlogs.database.account import Converted, MemberAccount, RowCounts
+from edxlogs.database.package import DatabasePackage, Member, epoch_day
+from edxlogs.edx.members import Key
 from edxlogs.edx.tables import JOINED, joined_table, tables
 from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
-from edxlogs.sources.reading import Reader, Reading, StoredStream, read_up_to
-from edxlogs.sources.source import Packing, packing_of
+from edxlogs.sources.reading import Reader, StoredStream, read_up_to
+from edxlogs.sources.source import Packing, inflated, packing_of
 
 Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget
-_PROBE_BYTES = 64 << 10
 
 
 @functools.cache
-def core_table(name: str, *, expand: bool = False, has_course: bool = False) -> _core.Table:
+def core_table(
+    name: str,
+    *,
+    expand: bool = False,
+    has_course: bool = False,
+    has_day: bool = True,
+    courses: tuple[str, ...] = (),
+) -> _core.Table:
     """A table as the core takes it.
 
     Args:
         name: of the table.
         expand: whether it has the columns that are taken out of its JSON.
         has_course: whether a column says the course.
+        has_day: whether a column says the day of the snapshot.
+        courses: whose rows are wanted of a file of several; none means all.
     """
     table = joined_table() if name == JOINED else tables()[name]
     derived = table.derived if expand else ()
     dialect = table.dialect.value
-    return _core.Table(dialect, table.defined, table.renamed, derived, has_course=has_course)
+    return _core.Table(
+        dialect,
+        table.defined,
+        table.renamed,
+        derived,
+        has_course=has_course,
+        has_day=has_day,
+        courses=courses or None,
+    )
 
 
 def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
@@ -49,24 +69,9 @@ def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
         "package": package.name,
         "member": member.path,
         "site": member.name.site,
-        "day": package.epoch_day,
+        "day": epoch_day(package.day),
         "label": f"{package.place}: {member.path}",
     }
-
-
-@dataclass
-class Converted(Reading):
-    """What a conversion came to.
-
-    Attributes:
-        counts: rows and bytes.
-        courses: that the content tells, with the rows of each.
-        said: what else the core says: unknown and missing columns, literals.
-    """
-
-    counts: RowCounts = field(default_factory=RowCounts)
-    courses: dict[str, int] = field(default_factory=dict)
-    said: dict[str, Any] = field(default_factory=dict)
 
 
 class TableReader(Reader):
@@ -135,14 +140,17 @@ class TableReader(Reader):
         label: str,
         opener: Callable[[], AbstractContextManager[Readable]],
         work: Callable[[Any], Converted],
+        *,
+        again: bool = True,
     ) -> Converted:
         """Read something of a package to its end, and weigh what gpg and the zip say of it.
 
         Args:
             label: what messages call it.
-            opener: opens it as it is stored; called again if it has to be read again.
+            opener: opens it as it is stored.
             work: takes the text, as a descriptor or an object with `read`; what comes of it is
                 provisional until the end.
+            again: whether it can be opened again.
 
         Returns:
             What came of the work, with the verdict. Errors of the file are in it, not raised.
@@ -175,7 +183,7 @@ class TableReader(Reader):
             return done
 
         try:
-            done = self.read(label, opened, worked)
+            done = self.read(label, opened, worked, again=again)
         except OutputError:
             raise
         except EdxlogsError as error:
@@ -201,11 +209,81 @@ class TableReader(Reader):
 
         return read
 
-    def first_bytes(self, package: DatabasePackage, member: Member) -> bytes:
-        """The first decrypted bytes of a file; empty if it cannot be read."""
+    def first_bytes(self, package: DatabasePackage, member: Member, size: int) -> bytes:
+        """The first decrypted bytes of a file, at most `size`; empty if it cannot be read."""
 
         def stored(size: int) -> bytes:
             with package.open(member) as reader:
                 return read_up_to(reader.read, size)
 
-        return self.head(member.path, stored, _PROBE_BYTES)
+        head = self.head(member.path, stored, size)
+        return inflated(head, size) if packing_of(head) is Packing.GZIP else head
+
+
+SUBMISSIONS = "submissions_submission"
+_TABLES = (
+    SUBMISSIONS,
+    "submissions_studentitem",
+    "submissions_score",
+    "assessment_assessment",
+    "assessment_assessmentpart",
+    "assessment_assessmentfeedback",
+    "assessment_criterion",
+    "assessment_criterionoption",
+    "workflow_assessmentworkflow",
+    "student_anonymoususerid",
+)
+
+
+def ora_files(package: DatabasePackage) -> dict[Key, list[Member]]:
+    """The files that are joined, by course, of those courses that have submissions."""
+    groups: dict[Key, list[Member]] = {}
+    for member in package.members:
+        if member.table is not None and member.table.name in _TABLES:
+            groups.setdefault(member.name.key, []).append(member)
+    return {key: its for key, its in groups.items() if _submissions(its) is not None}
+
+
+def _submissions(members: Iterable[Member]) -> Member | None:
+    found = (one for one in members if one.table is not None and one.table.name == SUBMISSIONS)
+    return next(found, None)
+
+
+def join_ora(
+    reader: TableReader,
+    package: DatabasePackage,
+    members: list[Member],
+    target: Path,
+    format_name: str,
+    account: MemberAccount,
+) -> None:
+    """Read the files of one course once more, and write their join to a new file.
+
+    They are held in memory until they are joined. The account takes the joined rows: delivered, or
+    withheld if a file failed its checks.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    submissions = _submissions(members)
+    assert submissions is not None
+    join = _core.OraJoin()
+    for member in members:
+        assert member.table is not None
+        name = member.table.name
+        done = reader.convert(package, member, core_table(name), partial(join.target, name), {})
+        if done.error is not None:
+            account.withhold(str(done.error))
+            return
+    count = join.write(
+        target,
+        core_table(JOINED),
+        format_name=format_name,
+        package=package.name,
+        member=submissions.path,
+        site=submissions.name.site,
+        day=epoch_day(package.day),
+        metadata=[("edxlogs.version", _core.__version__)],
+    )
+    account.status = Outcome.DELIVERED
+    account.counts = RowCounts(rows=count, rows_written=count)

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget
-from edxlogs.database.account import MemberAccount, TableAccount
+from edxlogs.database.account import Converted, MemberAccount, TableAccount
 from edxlogs.database.courses import Courses, TableChoice, course_of
-from edxlogs.database.package import DatabasePackage, Member
-from edxlogs.database.reading import Converted, TableReader, core_table
+from edxlogs.database.package import DatabasePackage, Member, find_packages
+from edxlogs.database.reading import TableReader, core_table
 from edxlogs.edx.tables import tables as known_tables
-from edxlogs.errors import OutputError, StoppedError
+from edxlogs.errors import EdxlogsError, FormatError, OutputError, StoppedError
 from edxlogs.gpg.process import Gpg
+from edxlogs.s3.client import S3
 from edxlogs.text import table
 from edxlogs.threads import Workers
 
 _File = tuple[DatabasePackage, Member, str | None]
+
+
+def opened(places: Iterable[str], s3: S3 | None) -> list[DatabasePackage]:
+    """Open packages whose files can be read in any order.
+
+    Raises:
+        EdxlogsError: one cannot be opened, or is a tar.
+    """
+
+    def fail(error: EdxlogsError) -> None:
+        raise error
+
+    packages = []
+    for one in find_packages(places, s3 or S3(), fail):
+        if not isinstance(one, DatabasePackage):
+            why = "is a tar, of which no stream can be made; convert it with edxlogs.convert"
+            raise FormatError(f"{one.place}: {why}", one.place)
+        packages.append(one)
+    return packages
 
 
 class TableStream(ArrowStream):
@@ -113,6 +133,7 @@ class Tables(Mapping[str, TableStream]):
     ) -> None:
         self.packages = packages
         self._gpg = gpg
+        self._choice = choice
         self._threads = threads
         self._expand = expand
         courses = Courses(TableReader(gpg, _core.Control()), packages, choice, threads)
@@ -128,12 +149,13 @@ class Tables(Mapping[str, TableStream]):
         for package, member in wanted:
             assert member.table is not None
             course = courses.course(member.name.key) if member.table.is_of_course else None
-            if choice.wants_course(course):
+            if not member.table.is_of_course or choice.wants_course(course, member.name.stem):
                 files = self._files.setdefault(member.table.name, [])
                 files.append((package, member, course))
 
     def __getitem__(self, name: str) -> TableStream:
-        rows = core_table(name, expand=self._expand, has_course=True)
+        courses = () if known_tables()[name].is_of_course else self._choice.courses
+        rows = core_table(name, expand=self._expand, has_course=True, courses=courses)
         reader = TableReader(self._gpg, _core.Control())
         return TableStream.of(
             rows, _TableStreamTarget(reader, rows, self._files[name], self._threads)

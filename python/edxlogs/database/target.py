@@ -8,6 +8,7 @@ are read one at a time, by all threads; small ones several at a time, by one thr
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,20 +18,33 @@ from typing import Any, ClassVar
 
 from edxlogs import _core
 from edxlogs.account import Outcome
-from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
-from edxlogs.database.courses import Courses, Key, TableChoice, course_of
+from edxlogs.database.account import Converted, MemberAccount, RowCounts, TableAccount
+from edxlogs.database.courses import (
+    HEAD_BYTES,
+    Courses,
+    Found,
+    TableChoice,
+    course_in_head,
+    course_of,
+)
 from edxlogs.database.folder import Release, TableFolder, Task, key_of
-from edxlogs.database.ora import join_ora, ora_files
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
-from edxlogs.database.reading import Converted, TableReader, core_table, told_of
-from edxlogs.database.research import PassingFile, ResearchPackage, unpack, walk
-from edxlogs.edx.members import MemberName, describe_member
+from edxlogs.database.reading import (
+    TableReader,
+    core_table,
+    join_ora,
+    ora_files,
+    told_of,
+)
+from edxlogs.database.tars import PassingFile, TarPackage, unpack, walk
+from edxlogs.edx.members import Key, MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError, cannot_write
 from edxlogs.targets import Target
-from edxlogs.text import shown
+from edxlogs.text import many, shown
 from edxlogs.threads import Workers, in_worker
 
+METADATA = "metadata_file.json"  # of a package of the research exchange
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
 _KEPT = ("counts", "unknown_columns", "missing_columns", "literals", "warnings")
@@ -56,7 +70,7 @@ class TableTarget(Target[list[MemberAccount]]):
     """
 
     reader: TableReader
-    packages: Sequence[DatabasePackage | ResearchPackage]
+    packages: Sequence[DatabasePackage | TarPackage]
     choice: TableChoice
     folder: TableFolder
     format_name: str = "parquet"
@@ -70,7 +84,7 @@ class TableTarget(Target[list[MemberAccount]]):
     _courses: Courses = field(init=False)
     _outputs: set[str] = field(default_factory=set)
     _tasks: list[Task] = field(default_factory=list)
-    _research: list[Release] = field(default_factory=list)
+    _tars: list[Release] = field(default_factory=list)
     _keys: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -88,7 +102,7 @@ class TableTarget(Target[list[MemberAccount]]):
             if isinstance(package, DatabasePackage):
                 self._plan(package)
             else:
-                self._plan_research(package)
+                self._plan_tar(package)
         for task in self._tasks:
             if task.is_published:
                 continue
@@ -106,7 +120,7 @@ class TableTarget(Target[list[MemberAccount]]):
     @property
     def count(self) -> int:
         """Files that are read."""
-        return len(self._to_read) + len(self._research)
+        return len(self._to_read) + len(self._tars)
 
     @property
     def _to_read(self) -> list[Task]:
@@ -116,8 +130,7 @@ class TableTarget(Target[list[MemberAccount]]):
         tasks = list(self._wanted(package))
         if self.choice.courses:
             self._courses.probe([(package, member) for task, member in tasks if not task.known])
-            wants = self.choice.wants_course
-            tasks = [one for one in tasks if wants(self._courses.course(one[0].key))]
+            tasks = [(task, member) for task, member in tasks if self._is_chosen(task)]
         self._tasks += [task for task, _ in tasks]
         if self.expand_ora:
             wanted = {task.key for task, _ in tasks}
@@ -131,11 +144,11 @@ class TableTarget(Target[list[MemberAccount]]):
             account = self._enter(package.place, member.path, member.name)
             if table is None or not self._is_wanted(table, member.name):
                 continue
-            task = self._task(table, member.name, package.name.removesuffix(".zip"), account)
-            task.size = member.stored.stored_bytes
+            task = self._task(table, member.name, package.stem, account)
+            task.size = member.stored_bytes
             task.read = partial(self._read_member, task, package, member)
-            stored = member.stored
-            self._recall(task, package.name, package.size, member.path, stored.size, stored.crc)
+            task.origin = package, member
+            self._recall(task, *package.release, member.path, member.size, member.checksum)
             yield task, member
 
     def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
@@ -154,19 +167,25 @@ class TableTarget(Target[list[MemberAccount]]):
         """Whether a file is, or may be: which course it is of may only be known later."""
         if not self.choice.wants(name) or (table.is_content and not self.unpack):
             return False
-        if table.is_of_course:
-            return self.choice.may_be_wanted(name.stem)
-        return not self.choice.courses  # files of an organisation are of no course
+        return not table.is_of_course or self.choice.may_be_wanted(name.stem)
+
+    def _is_chosen(self, task: Task) -> bool:
+        """Whether its course is wanted, as far as that is known; of an organisation, some rows."""
+        course, stem = self._courses.course(task.key), task.key[0]
+        return not task.table.is_of_course or self.choice.wants_course(course, stem)
 
     def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> Task:
         file_stem = f"{stem}-{name.site}" if name.site else stem
+        if not table.is_of_course and self.choice.courses:
+            account.courses = sorted(self.choice.courses)
+            file_stem += f"-{key_of(*account.courses)[:8]}"
         return Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
 
     def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
         name = members[0].name
         account = MemberAccount(package.place, members[0].path, JOINED, name.site)
         self.account.members.append(account)
-        task = self._task(joined_table(), name, package.name.removesuffix(".zip"), account)
+        task = self._task(joined_table(), name, package.stem, account)
 
         def read(_threads: int) -> list[MemberAccount]:
             task.rows = self.folder.work_path(f"{task.name}-rows")
@@ -174,11 +193,11 @@ class TableTarget(Target[list[MemberAccount]]):
             return [account]
 
         task.read = read
-        sums = [member.stored.crc for member in members]
-        self._recall(task, JOINED, package.name, package.size, members[0].path, *sums)
+        sums = [member.checksum for member in members]
+        self._recall(task, JOINED, *package.release, members[0].path, *sums)
         self._tasks.append(task)
 
-    def _plan_research(self, package: ResearchPackage) -> None:
+    def _plan_tar(self, package: TarPackage) -> None:
         """Take what an earlier run has done of a package, or have it read."""
         checksum = None
         with suppress(SourceError):  # of which its reading tells
@@ -186,7 +205,7 @@ class TableTarget(Target[list[MemberAccount]]):
         release = Release(package, (package.name, package.size, checksum))
         members = self.folder.members(self._package_key(release))
         if members is None or not self._are_there(members):
-            self._research.append(release)
+            self._tars.append(release)
             return
         self.account.packages[package.place] = package.size
         for key, account in members:
@@ -218,7 +237,14 @@ class TableTarget(Target[list[MemberAccount]]):
         small = [task for task in self._to_read if task.size <= LARGE_BYTES]
         yield Workers([partial(task.read, self.workers) for task in large], 1)
         yield Workers([partial(task.read, 1) for task in small], self.workers)
-        yield Workers([partial(self._read_research, one) for one in self._research], 1)
+        yield Workers([partial(self._read_tar, one) for one in self._tars], 1)
+        self._courses.probe(
+            [
+                task.origin
+                for task in self._delivered
+                if task.origin and task.table.is_of_course and not course_of(task.courses, None)
+            ]
+        )
 
     def take(self, done: list[MemberAccount]) -> list[MemberAccount]:
         """What became of a file; of a package that was read as one, the files withheld."""
@@ -234,7 +260,7 @@ class TableTarget(Target[list[MemberAccount]]):
         """
         self._name_courses()
         self.account.check()
-        releases = [(self._package_key(one), one) for one in self._research if one.is_whole]
+        releases = [(self._package_key(one), one) for one in self._tars if one.is_whole]
         ended = {
             "skipped": 0,
             "failed": self.account.failed,
@@ -253,7 +279,8 @@ class TableTarget(Target[list[MemberAccount]]):
             self._recall_as(key_of(*identity, self.folder.course_first, _core.__version__), task)
             return
         derived = self.expand and task.table.derived
-        self._recall_as(key_of(*identity, *self._asked(derived=derived)), task)
+        asked = (*task.account.courses, *self._asked(derived=derived))
+        self._recall_as(key_of(*identity, *asked), task)
 
     def _asked(self, *, derived: object) -> tuple[object, ...]:
         return (self.format_name, derived, self.folder.course_first, _core.__version__)
@@ -294,7 +321,8 @@ class TableTarget(Target[list[MemberAccount]]):
         options["metadata"] = [("edxlogs.version", _core.__version__)]
         if self.folder.keep_rejects:
             task.rejects = options["rejects_path"] = self.folder.work_path(f"{task.name}-rejects")
-        table = core_table(task.table.name, expand=self.expand)
+        courses = tuple(task.account.courses)
+        table = core_table(task.table.name, expand=self.expand, courses=courses)
         done = self.reader.convert_text(text, table, task.rows, options)
         if not task.table.tells_course:
             done.courses = {}
@@ -320,13 +348,18 @@ class TableTarget(Target[list[MemberAccount]]):
         account.warnings += done.warnings
         account.status = Outcome.DELIVERED
         if done.error is not None:
-            task.account.withhold(str(done.error))
+            account.withhold(str(done.error))
+        elif account.counts.rows and account.counts.rejected == account.counts.rows:
+            # Counted as what it is: withheld rows would have no reasons.
+            account.status, account.error = Outcome.WITHHELD, _all_rejected(account)
+        elif account.counts.left and not account.counts.rows_written:
+            account.status, account.counts = Outcome.LEFT, RowCounts()
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
             with self._naming_output():
                 self.folder.add_ready(task, at_once=task.size > LARGE_BYTES)
 
-    def _read_research(self, release: Release) -> list[MemberAccount]:
-        """Convert the tables of a package of the research exchange as they come by."""
+    def _read_tar(self, release: Release) -> list[MemberAccount]:
+        """Convert the tables of a tar as they come by."""
         package = release.package
         tasks = release.tasks
         before = len(self.account.members)
@@ -359,26 +392,43 @@ class TableTarget(Target[list[MemberAccount]]):
 
     def _read_file(self, release: Release, file: PassingFile) -> Task:
         """One file of such a package; events and what is not asked for are left."""
-        package, path, day = release.package, file.path, file.day
-        name = MemberName() if day is None else describe_member(path, package.stem)
+        package, path = release.package, file.path
+        is_events = file.is_events
+        name = MemberName() if is_events else describe_member(path, package.stem)
         account = self._enter(package.place, shown(path), name)
         task = self._task(name.table or tables()["course"], name, package.stem, account)
-        if day is None:
+        if is_events or os.path.basename(path) == METADATA:
             account.status = Outcome.LEFT  # events: logs like any other
         if name.table is None or not self._is_wanted(name.table, name):
+            self._look_into(file, name)
             return task
         self._recall(task, *release.identity, path)
         if task.known is not None:
             return task
+        label = f"{package.place}: {shown(path)}"
         said = {
             "package": package.name,
             "member": shown(path),
             "site": name.site,
-            "day": None if day is None else epoch_day(day),
-            "label": f"{package.place}: {shown(path)}",
+            "day": epoch_day(file.day or package.day),
+            "label": label,
         }
-        self._take(task, self._convert(task, said, self.workers, file.content))
+        work = partial(self._convert, task, said, self.workers)
+        done = self.reader.read_stored(label, file.opened, work, again=False)
+        done.counts.bytes_read = 0  # those of the tar are counted
+        self._take(task, done)
         return task
+
+    def _look_into(self, file: PassingFile, name: MemberName) -> None:
+        """Take the course that a file tells which is not asked for itself, for others beside it."""
+        table = None if name.failed else name.table
+        if table is not None and table.tells_course and self._courses.course(name.key) is None:
+            size = HEAD_BYTES[0]
+            head = self.reader.head(file.path, file.content.read, size)
+            is_whole = len(head) < size
+            course = course_in_head(table, head, name.stem, is_whole=is_whole)
+            if course is not None:
+                self._courses.tell(name.key, course)
 
     def _name_courses(self) -> None:
         """Say of each file which course it is of, and where it goes."""
@@ -396,7 +446,7 @@ class TableTarget(Target[list[MemberAccount]]):
                 account.course = known.account.course
             if task.table.is_of_course:
                 account.course = account.course or self._courses.course(task.key)
-                if not self.choice.wants_course(account.course):
+                if not self.choice.wants_course(account.course, task.key[0]):
                     account.status = Outcome.LEFT
                     account.counts = RowCounts()
                     continue
@@ -408,6 +458,16 @@ class TableTarget(Target[list[MemberAccount]]):
                 account.output = self.folder.place(task, self.format_name, self._outputs)
             self._outputs.add(account.output or "")
 
+    @property
+    def found(self) -> set[Found]:
+        """Courses and stems of what was delivered."""
+        found: set[Found] = set()
+        for task in self._delivered:
+            found.add((task.account.course, task.key[0]))
+            if not task.table.is_of_course:
+                found.update((course, None) for course in task.courses)
+        return found
+
     def _warn_of_unknown(self, account: MemberAccount) -> None:
         """Say that the course of a file is not known, or no more that it was not."""
         warning = f"{account.member}: nothing tells which course it is of{_NAME_COURSE}"
@@ -417,5 +477,16 @@ class TableTarget(Target[list[MemberAccount]]):
             account.warnings.append(warning)
 
     def rejects(self) -> Iterator[Path]:
-        """Files of the rejected rows of what was delivered, in the order of the account."""
-        return self.folder.all_rejects(self._delivered)
+        """Files of the rejected rows of what was read, in the order of the account."""
+        for task in self._tasks:
+            if task.account.status is Outcome.DELIVERED:
+                yield from self.folder.all_rejects([task])
+            elif task.account.counts.rejected and task.rejects is not None:
+                yield task.rejects
+
+
+def _all_rejected(account: MemberAccount) -> str:
+    counts = account.counts
+    reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.reasons.items()))
+    why = f"none of its {many(counts.rows, 'row')} can be read: {reasons}"
+    return f"{account.package}: {account.member}: {why}; look at them with --rejects"

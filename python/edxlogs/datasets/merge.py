@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edxlogs.errors import ConfigError, OutputError
+from edxlogs.globs import value_matches
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
 from edxlogs.store.segments import REPLACED
@@ -60,14 +61,27 @@ def merge(shards: Sequence[Path], store: Store) -> list[Input]:
 
 def _refuse_twice(manifests: Sequence[Manifest]) -> None:
     """Refuse an input that two shards hold: its rows would be there twice."""
-    held: dict[str, Manifest] = {}
+    held: dict[str, list[tuple[Manifest, Input]]] = {}
     for manifest in manifests:
         for one in manifest.inputs():
-            if one.status != REPLACED and held.setdefault(_name(one), manifest) is not manifest:
-                raise ConfigError(
-                    f"merge: {_name(one)}: is in {held[_name(one)].name} and in {manifest.name};"
-                    " name shards of different inputs"
-                )
+            if one.status == REPLACED:
+                continue
+            others = held.setdefault(_name(one), [])
+            for other, its in others:
+                if other is not manifest and _share_rows(one, its):
+                    raise ConfigError(
+                        f"merge: {_name(one)}: is in {other.name} and in {manifest.name};"
+                        " name shards of different inputs"
+                    )
+            others.append((manifest, one))
+
+
+def _share_rows(one: Input, other: Input) -> bool:
+    """Whether rows of a file may be in two shards: not where each has those of other courses."""
+    mine, theirs = (its.account.get("member", {}).get("courses", ()) for its in (one, other))
+    if not mine or not theirs:
+        return True
+    return any(value_matches(a, b) or value_matches(b, a) for a in mine for b in theirs)
 
 
 def _name(one: Input) -> str:

@@ -17,6 +17,9 @@ from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import Table, tables
 from edxlogs.text import shown
 
+Key = tuple[str | None, str | None]
+"""Stem and site: both platforms have courses of their own."""
+
 _FAILED = ".failed"
 _ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")
 # Names of more than 235 characters are cut, and end in a digest of what they were.
@@ -43,7 +46,7 @@ class MemberName:
     failed: bool = False
 
     @property
-    def key(self) -> tuple[str | None, str | None]:
+    def key(self) -> Key:
         """Stem and site, which the files of a course share."""
         return self.stem, self.site
 
@@ -65,6 +68,18 @@ def _beside(name: MemberName, sites: dict[str, MemberName]) -> MemberName:
     unsaid = _is_forum(name) and name.site == _MAIN_SITE
     other = sites.get((name.stem or "").lower()) if unsaid else None
     return name if other is None else replace(name, stem=other.stem, site=other.site)
+
+
+def is_table(path: str) -> bool:
+    """Tell whether a name is that of a package's file, wherever it is found.
+
+    In a package of e-mail preferences any `.csv` is one.
+    """
+    base = path.rpartition("/")[2].lower()
+    name = _describe(path)
+    if name.table is not None and name.table.name == "email_opt_in":
+        return "opt" in base and "in" in base.partition("opt")[2]
+    return name.table is not None
 
 
 def describe_member(path: str, course: str | None = None) -> MemberName:
@@ -89,6 +104,8 @@ def _describe(path: str) -> MemberName:
     base = path.rpartition("/")[2].removesuffix(".gpg")
     failed = base.endswith(_FAILED)
     base = base.removesuffix(_FAILED)
+    if not base.endswith(".tar.gz"):
+        base = base.removesuffix(".gz")
     for ending in _ENDINGS:
         if base.endswith(ending):
             break

@@ -34,7 +34,10 @@ _EMAIL_FOLDER = "email-opt-in"
 _TRACKING_PREFIX = "201"
 
 # The date is read from the end: an organisation may hold hyphens and even a date.
-_SNAPSHOT = re.compile(rf"(?P<org>.+)-{DATE}\.zip", re.DOTALL)
+_SNAPSHOT = re.compile(
+    rf"(?P<org>.+)-{DATE}\.(?:zip|(?:tar(?:\.gz|\.bz2|\.xz)?|tgz)(?:\.gpg)?)", re.DOTALL
+)
+_DATED = re.compile(rf"(?:(?P<org>.+)-)?{DATE}", re.DOTALL)
 _EVENTS_FOLDER = re.compile(
     r"(?:.*/)?(?P<partner>[^/]+)/(?P<site>[^/]+)/events/[0-9]{4}", re.DOTALL
 )
@@ -101,6 +104,16 @@ def describe_key(key: str) -> Package | None:
         return Package(PackageKind.EVENTS, shown(match["partner"]), site, parts.date)
     is_rotated = rotated_log(base) is not None
     return Package(PackageKind.EVENTS, parts.org, parts.site, parts.date, is_rotated)
+
+
+def describe_folder(name: str) -> Package | None:
+    """Read what the name of a folder of tables says, such as `universityx-2014-10-05`."""
+    match = _DATED.fullmatch(name)
+    if match is None or (day := day_of(match["date"])) is None:
+        return None
+    org = match["org"] and shown(match["org"]).removeprefix(f"{_EMAIL_FOLDER}-")
+    kind = PackageKind.DATABASE if org == match["org"] else PackageKind.EMAIL
+    return Package(kind, org or None, day=day)
 
 
 @dataclass(frozen=True, slots=True)

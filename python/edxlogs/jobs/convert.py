@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -17,19 +17,17 @@ from edxlogs.account import Done, Outcome
 from edxlogs.database.account import TableAccount
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
-from edxlogs.database.package import DatabasePackage, open_package
+from edxlogs.database.package import DatabasePackage, find_packages
 from edxlogs.database.reading import TableReader
-from edxlogs.database.research import ResearchPackage, find_research_package
 from edxlogs.database.target import TableTarget
+from edxlogs.database.tars import TarPackage
 from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError, MissingSourceError
+from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.formats import FORMATS, SAFE, format_of, of_cells
-from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.s3.client import S3, SCHEME
-from edxlogs.sources.local import glob_paths
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.store.store import Store
@@ -251,7 +249,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             _read(target, watcher)
         delivered = any(one.status is Outcome.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
-        hints = [] if delivered else settings.choice.hints(names)
+        hints = settings.choice.hints(names, target.found, any_left=delivered)
         done = ConvertedTables(account, store.name, time.monotonic() - start, hints)
         if "rejects" in files:
             files["rejects"].join(target.rejects())
@@ -268,33 +266,25 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
 
 def _open(
     settings: ConvertSettings, account: TableAccount, watcher: Watcher
-) -> Sequence[DatabasePackage | ResearchPackage]:
+) -> Sequence[DatabasePackage | TarPackage]:
     """Open the packages, each once, and one of several copies; what cannot be is in the account."""
-    packages: list[DatabasePackage | ResearchPackage] = []
-    s3 = settings.s3 or S3()
-    for place in _places(settings.packages):
+
+    def fail(error: EdxlogsError) -> None:
+        account.failed.append(str(error))
+        watcher.fail(str(error))
+
+    packages: list[DatabasePackage | TarPackage] = []
+    for package in find_packages(settings.packages, settings.s3 or S3(), fail):
         try:
-            package = find_research_package(place, s3) or open_package(place, s3)
             first = next((one.place for one in packages if package.is_copy_of(one)), None)
-        except MissingSourceError:
-            raise
         except EdxlogsError as error:
-            account.failed.append(str(error))
-            watcher.fail(str(error))
+            fail(error)
             continue
         if first is not None:
             watcher.warn(f"{package.place}: the same as {first}: read once")
         else:
             packages.append(package)
     return packages
-
-
-def _places(packages: Sequence[str]) -> Iterator[str]:
-    """The packages, globs of local ones opened; what matches nothing is told where it is read."""
-    for place in packages:
-        is_pattern = not place.startswith(SCHEME) and not os.path.lexists(place)
-        found = glob_paths(place, lambda *_: None) if is_pattern and is_path_glob(place) else ()
-        yield from sorted(found) or [place]
 
 
 def _read(target: TableTarget, watcher: Watcher) -> None:

@@ -12,21 +12,22 @@ from os import PathLike, fspath
 from typing import Any
 
 from edxlogs import _core
+from edxlogs.database.account import Converted
 from edxlogs.database.package import (
     DatabasePackage,
     PackedFile,
     absent,
     courses,
-    open_package,
+    find_packages,
     unknown,
 )
-from edxlogs.database.reading import Converted, TableReader
-from edxlogs.database.research import ResearchPackage, find_research_package, walk
+from edxlogs.database.reading import TableReader
+from edxlogs.database.tars import TarPackage, walk
 from edxlogs.edx.layout import Days
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.packages import Choice
 from edxlogs.edx.tables import tables
-from edxlogs.errors import ConfigError, EdxlogsError, FormatError, MissingSourceError
+from edxlogs.errors import ConfigError, EdxlogsError, FormatError
 from edxlogs.jobs.settings import Keys
 from edxlogs.mirror.inventory import (
     Gaps,
@@ -339,11 +340,11 @@ class Contents:
 def list_contents(
     places: Sequence[str], keys: Keys, watcher: Watcher, *, by: str = "table", s3: S3 | None = None
 ) -> Contents:
-    """Look what packages hold: of a zip, its directory; one of the research exchange is read.
+    """Look what packages hold: of a zip, its directory; a tar is read.
 
     Args:
-        places: paths and `s3://` URLs.
-        keys: decrypt packages of the research exchange.
+        places: paths, folders and `s3://` URLs.
+        keys: decrypt tars.
         watcher: is told of what failed.
         by: what a row is about, `table` or `course`.
         s3: server and credentials; None: as the AWS configuration says.
@@ -352,30 +353,25 @@ def list_contents(
         MissingSourceError: a package that is named does not exist.
     """
     reader = TableReader(keys.gpg(), _core.Control())
-    s3 = s3 or S3()
-    packages, failed = [], []
-    for place in places:
+    packages: list[PackageContents] = []
+    failed: list[str] = []
+
+    def fail(error: EdxlogsError) -> None:
+        failed.append(str(error))
+        watcher.fail(str(error))
+
+    for one in find_packages(places, s3 or S3(), fail):
+        if isinstance(one, DatabasePackage):
+            packages.append(PackageContents(one.place, one.partner, one.day, one.size, one.members))
+            continue
         try:
-            research = find_research_package(place, s3)
-            if research is None:
-                packages.append(_of_zip(open_package(place, s3)))
-            else:
-                packages.append(in_worker(partial(_of_research, research, reader)))
-        except MissingSourceError:
-            raise
+            packages.append(in_worker(partial(_of_tar, one, reader)))
         except EdxlogsError as error:
-            failed.append(str(error))
-            watcher.fail(str(error))
+            fail(error)
     return Contents(packages, by, failed)
 
 
-def _of_zip(package: DatabasePackage) -> PackageContents:
-    return PackageContents(
-        package.place, package.partner, package.day, package.size, package.members
-    )
-
-
-def _of_research(package: ResearchPackage, reader: TableReader) -> PackageContents:
+def _of_tar(package: TarPackage, reader: TableReader) -> PackageContents:
     """Read a package to its end: only then it is sure what it holds.
 
     Raises:
@@ -390,10 +386,10 @@ def _of_research(package: ResearchPackage, reader: TableReader) -> PackageConten
             found.clear()
         try:
             for file in walk(source, package.place):
-                has_table = file.day is not None
-                name = describe_member(file.path, package.stem) if has_table else MemberName()
+                is_log = file.is_events
+                name = MemberName() if is_log else describe_member(file.path, package.stem)
                 one = PackedFile(shown(file.path), name, file.size)
-                (events if file.is_events else files).append(one)
+                (events if is_log else files).append(one)
                 if file.day is not None:
                     days.add(file.day)
         except FormatError as error:
@@ -403,7 +399,12 @@ def _of_research(package: ResearchPackage, reader: TableReader) -> PackageConten
     if (error := reader.read_stored(package.place, package.open, work).error) is not None:
         raise error
     return PackageContents(
-        package.place, None, max(days, default=None), package.size, files, events
+        package.place,
+        package.partner,
+        max(days, default=package.day),
+        package.size,
+        files,
+        events,
     )
 
 

@@ -11,6 +11,7 @@ import enum
 import errno
 import os
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ STDIN = "-"
 STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
 
 SNIFF_BYTES = 64 * 1024
+_GZIP_WINDOW = 31  # of zlib: gzip, at most 32 KiB back
 _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -166,6 +168,14 @@ def packing_of(head: bytes) -> Packing:
     if looks_like_openpgp(head):
         return Packing.OPENPGP
     return Packing.PLAIN
+
+
+def inflated(head: bytes, size: int) -> bytes:
+    """What the first bytes of gzip hold, at most so many; none if it is damaged."""
+    try:
+        return zlib.decompressobj(_GZIP_WINDOW).decompress(head, size)
+    except zlib.error:
+        return b""
 
 
 def looks_like_tar(block: bytes) -> bool:

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use edxlogs_core::database::convert::{TableOutput, TableTarget, convert as convert_file};
 use edxlogs_core::database::ora;
-use edxlogs_core::database::{self, Derived, Dialect};
+use edxlogs_core::database::{self, Derived, Dialect, WantedCourses};
 use edxlogs_core::error::Error;
 use edxlogs_core::file;
 use edxlogs_core::frame::counts::Reason;
@@ -32,13 +32,18 @@ pub struct Table {
 #[pymethods]
 impl Table {
     #[new]
-    #[pyo3(signature = (dialect, columns, renamed=vec![], derived=vec![], *, has_course=false))]
+    #[pyo3(signature = (
+        dialect, columns, renamed=vec![], derived=vec![], *, has_course=false, has_day=true,
+        courses=None,
+    ))]
     fn new(
         dialect: &str,
         columns: Vec<(String, String, String, String)>,
         renamed: Vec<(String, String)>,
         derived: Vec<(String, String, String, Vec<String>)>,
         has_course: bool,
+        has_day: bool,
+        courses: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let dialect = known("dialect", dialect, Dialect::named)?;
         let columns = columns.into_iter().map(|(name, named, hint, role)| {
@@ -69,7 +74,10 @@ impl Table {
             let role = columns[source].role.filter(|_| is_text);
             columns.push(Column { role, ..Column::new(name, column_type) });
         }
-        let table = database::Table { dialect, columns, derived: taken, has_course, renamed };
+        let courses = courses.map(|texts| WantedCourses::new(&texts));
+        let derived = taken;
+        let table =
+            database::Table { dialect, columns, derived, has_course, has_day, renamed, courses };
         Ok(Self { inner: Arc::new(table) })
     }
 

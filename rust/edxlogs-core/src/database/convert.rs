@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 
 use crate::database::builder::TableBuilder;
 use crate::database::csv::CsvReader;
+use crate::database::documents::Documents;
 use crate::database::forum::ForumReader;
 use crate::database::structure;
 use crate::database::tab::{self, TabReader};
@@ -22,6 +23,7 @@ use crate::frame::source::SourceInfo;
 use crate::frame::types::Schema;
 use crate::input::lines::{LineBatch, LineReader};
 use crate::input::relay::{Steps, relay};
+use crate::input::unwrap::unwrap;
 use crate::part::Output;
 use crate::part::spool::RejectedRows;
 use crate::scan::Control;
@@ -90,8 +92,11 @@ impl TableOutput {
     }
 }
 
+/// The text of a file.
+type Text<'t> = Box<dyn Read + Send + 't>;
+
 /// Whole rows of a file, a stretch at a time.
-fn blocks_of(input: Box<dyn Read + Send>) -> LineReader<Box<dyn Read + Send>> {
+fn blocks_of(input: Text<'_>) -> LineReader<Text<'_>> {
     LineReader::counting(input, STRETCH_BYTES, MAX_ROW_BYTES)
 }
 
@@ -139,11 +144,21 @@ pub fn convert(
     let mut stats = TableStats::default();
     let rejects = RejectsFile { path: rejects, file: None };
     let mut run = Conversion { table, schema: table.schema(), source, target, control, rejects };
-    let result = match table.dialect {
-        Dialect::Csv => run.csv(input, &mut stats),
-        Dialect::Structure => run.structure(input, &mut stats),
-        Dialect::Tab | Dialect::Module | Dialect::Forum => run.blocks(input, threads, &mut stats),
-    };
+    let mut is_tar = true;
+    let result = unwrap(input, &mut |_, _| Ok(None), &mut |_, text| {
+        is_tar = false;
+        match table.dialect {
+            Dialect::Csv => run.csv(Box::new(text), &mut stats),
+            Dialect::Structure => run.structure(text, &mut stats),
+            Dialect::Forum => run.blocks(Box::new(Documents::new(text)), threads, &mut stats),
+            Dialect::Tab | Dialect::Module => run.blocks(Box::new(text), threads, &mut stats),
+        }
+    });
+    let result = result.and_then(|wrapping| match wrapping.trailing_bytes {
+        _ if is_tar => Err(Error::new(ErrorKind::Format("is a tar, and no table".to_owned()))),
+        0 => Ok(()),
+        _ => Err(Error::new(ErrorKind::Format("holds other bytes after its end".to_owned()))),
+    });
     (stats, result)
 }
 
@@ -178,12 +193,7 @@ impl RejectsFile<'_> {
 impl<'r> Conversion<'r, '_> {
     /// Reads rows that end with a line, all blocks alike; with several threads, where there is more
     /// than one block.
-    fn blocks(
-        &mut self,
-        input: Box<dyn Read + Send>,
-        threads: usize,
-        stats: &mut TableStats,
-    ) -> Result<()> {
+    fn blocks(&mut self, input: Text<'_>, threads: usize, stats: &mut TableStats) -> Result<()> {
         let mut blocks = blocks_of(input);
         let (mut first, mut second) = (LineBatch::default(), LineBatch::default());
         if !blocks.read(&mut first)? {
@@ -226,7 +236,7 @@ impl<'r> Conversion<'r, '_> {
     }
 
     /// Where a row ends follows from all before it, so one thread reads them.
-    fn csv(&mut self, input: Box<dyn Read + Send>, stats: &mut TableStats) -> Result<()> {
+    fn csv(&mut self, input: Text<'_>, stats: &mut TableStats) -> Result<()> {
         let mut blocks = blocks_of(input);
         let mut reader = CsvReader::new(self.table);
         let (stretches, mut block, mut more) = (self.stretches(), LineBatch::default(), true);
@@ -240,7 +250,11 @@ impl<'r> Conversion<'r, '_> {
         Ok(())
     }
 
-    fn structure(&mut self, mut input: Box<dyn Read + Send>, stats: &mut TableStats) -> Result<()> {
+    fn structure(
+        &mut self,
+        mut input: &mut (dyn Read + Send),
+        stats: &mut TableStats,
+    ) -> Result<()> {
         let read =
             |builder: &mut _, _: Gather<'_>| structure::read(&mut input, self.table, builder);
         let done = self.stretches().make(0, read)?;

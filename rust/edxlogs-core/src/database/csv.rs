@@ -176,6 +176,20 @@ impl<'t> CsvReader<'t> {
             self.reject(builder, row, Reason::Fields);
             return Ok(());
         }
+        if let Some(wanted) = &self.table.courses {
+            let course = layout.course.and_then(|column| {
+                let mut its = fields.iter().zip(&layout.fields);
+                its.find(
+                    |(_, target)| matches!(target, HeaderField::Column(at, _) if *at == column),
+                )
+            });
+            let course = course.map(|(course, _)| String::from_utf8_lossy(course));
+            if !course.is_some_and(|course| wanted.hold(&course)) {
+                builder.stats.left += 1;
+                builder.stats.rows += 1;
+                return Ok(());
+            }
+        }
         for (field, target) in fields.iter().zip(&layout.fields) {
             let text = String::from_utf8_lossy(field);
             builder.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));

@@ -13,6 +13,7 @@
 pub mod builder;
 pub mod convert;
 pub mod csv;
+pub mod documents;
 pub mod forum;
 pub mod layout;
 pub mod ora;
@@ -26,6 +27,7 @@ use arrow_array::RecordBatch;
 use crate::error::Result;
 use crate::frame::names::names;
 use crate::frame::types::{Column, ColumnType, Hint, Role, Schema};
+use crate::query::pattern::{Pattern, PatternSet};
 
 /// Bytes of a stretch, about; what one thread holds at a time.
 pub const STRETCH_BYTES: usize = 16 * 1024 * 1024;
@@ -77,15 +79,56 @@ pub struct Table {
     /// Whether a column says the course of the file, where it is known, in place of the table's own
     /// `course_id` if it has one. Files in a folder of their course need none.
     pub has_course: bool,
+    /// Whether a column says the day of the snapshot. Files in a folder of their day need none.
+    pub has_day: bool,
     /// Other headers that stand for a column, with that column's name.
     pub renamed: Vec<(String, String)>,
+    /// Whose rows are wanted of a file that holds several courses; `None`: all.
+    pub courses: Option<WantedCourses>,
+}
+
+/// Courses, by their ids or as names of files spell them.
+#[derive(Clone, Debug)]
+pub struct WantedCourses {
+    ids: PatternSet,
+    stems: PatternSet,
+}
+
+impl WantedCourses {
+    /// Those of exact texts and globs.
+    pub fn new(texts: &[String]) -> Self {
+        Self {
+            ids: texts.iter().map(|text| Pattern::new(text)).collect(),
+            stems: texts.iter().map(|text| Pattern::ignore_case(text)).collect(),
+        }
+    }
+
+    /// Whether a course is one of them.
+    pub fn hold(&self, course: &str) -> bool {
+        self.ids.matches(course) || self.stems.matches(&stem_of(course))
+    }
+}
+
+/// A course as the exporter writes it into names of files.
+fn stem_of(course: &str) -> String {
+    let body = course.strip_prefix("course-v1:").or_else(|| course.strip_prefix("ccx-v1:"));
+    let body = body.unwrap_or(course).replace("+ccx@", "+ccx+");
+    let spelled = |c| match c {
+        '/' | '+' => '-',
+        c if c.is_ascii() => c,
+        _ => '_',
+    };
+    body.chars().map(spelled).collect()
 }
 
 /// The column of a course, as in events.
 const COURSE_COLUMN: &str = "course_id";
 
-/// Columns that follow those of the table: where a row came from, and what found no place. The
-/// first is left out where the folder says it, or the table has it.
+/// The column of the day of the snapshot.
+const DAY_COLUMN: &str = "snapshot_date";
+
+/// Columns that follow those of the table: where a row came from, and what found no place. Those
+/// of the course and the day are left out where the folder says them, or the table has them.
 fn place_columns() -> [Column; 8] {
     let never_null = |column: Column| Column { nullable: false, ..column };
     let text = |name| Column::new(name, ColumnType::Text);
@@ -98,7 +141,7 @@ fn place_columns() -> [Column; 8] {
         text(COURSE_COLUMN),
         text("site"),
         never_null(text("package")),
-        Column::new("snapshot_date", ColumnType::Date),
+        Column::new(DAY_COLUMN, ColumnType::Date),
         never_null(text("member")),
         never_null(row),
         aside("extra"),
@@ -111,6 +154,7 @@ impl Table {
     pub fn schema(&self) -> Arc<Schema> {
         let is_told = !self.has_course || self.own_course().is_some();
         let place = place_columns().into_iter().skip(usize::from(is_told));
+        let place = place.filter(|column| self.has_day || column.name != DAY_COLUMN);
         Schema::new(self.columns.iter().cloned().chain(place).collect())
     }
 

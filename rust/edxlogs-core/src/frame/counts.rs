@@ -229,7 +229,7 @@ fn add_each(counts: &mut [u64], others: &[u64]) {
 
 sums! {
     /// Counts of a file, or of a stretch of one, of which the first may have a header. `rows` are
-    /// `rows_written` and `rejected`.
+    /// `rows_written`, `rejected` and `left`.
     TableStats {
         /// Bytes of text.
         bytes_expanded,
@@ -239,6 +239,8 @@ sums! {
         rows,
         /// Rows handed on.
         rows_written,
+        /// Rows of courses that were not asked for.
+        left,
         /// Zero dates, which are null.
         zero_dates,
         /// Values that are not UTF-8: U+FFFD stands for what is not.

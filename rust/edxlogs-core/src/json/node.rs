@@ -154,8 +154,15 @@ impl<'a> Node<'a> {
 /// The plain value that an object of one member stands for.
 fn extended<'a>(key: &str, value: &Node<'a>) -> Option<Node<'a>> {
     match (key, value) {
-        ("$oid", Node::String(text)) => Some(Node::String(text.clone())),
-        ("$numberLong" | "$numberInt" | "$numberDouble", Node::String(text)) => {
+        ("$oid" | "$uuid" | "$symbol" | "$code", Node::String(text)) => {
+            Some(Node::String(text.clone()))
+        }
+        ("$undefined", Node::Bool(true)) => Some(Node::Null),
+        (
+            "$numberLong" | "$numberInt" | "$numberDouble" | "$numberDecimal",
+            Node::Number(number),
+        ) => Some(Node::Number(number.clone())),
+        ("$numberLong" | "$numberInt" | "$numberDouble" | "$numberDecimal", Node::String(text)) => {
             // What is no number of JSON, such as `NaN`, stays as it is.
             let (span, _) = whole_value(text.as_bytes()).ok()?;
             (span.kind == Kind::Number).then(|| Node::Number(text.clone()))
@@ -176,7 +183,10 @@ fn date_micros(value: &Node<'_>) -> Option<i64> {
         Node::String(text) => time::parse(text).map(|time| time.micros),
         Node::Number(number) => time::parse_millis(number).map(|time| time.micros),
         Node::Object(_) => {
-            let millis = value.get("$numberLong")?.as_str()?;
+            let millis = match value.get("$numberLong")? {
+                Node::String(millis) | Node::Number(millis) => millis,
+                _ => return None,
+            };
             time::parse_millis(millis).map(|time| time.micros)
         }
         _ => None,
@@ -196,7 +206,16 @@ mod tests {
             (r#"{"$date": "2013-12-13T02:59:58.520+0000"}"#, iso),
             (r#"{"$date": 1386903598520}"#, iso),
             (r#"{"$date": {"$numberLong": "1386903598520"}}"#, iso),
+            (r#"{"$date": {"$numberLong": 1386903598520}}"#, iso),
             (r#"{"$numberLong": "5"}"#, "5"),
+            (r#"{"$numberInt": 5}"#, "5"),
+            (r#"{"$numberDecimal": "1.50"}"#, "1.50"),
+            (
+                r#"{"$uuid": "c8edabc3-f738-4ca3-b68d-ab92a91478a3"}"#,
+                "\"c8edabc3-f738-4ca3-b68d-ab92a91478a3\"",
+            ),
+            (r#"{"$symbol": "s"}"#, "\"s\""),
+            (r#"{"$undefined": true}"#, "null"),
             (r#"{"$numberDouble": "NaN"}"#, r#"{"$numberDouble":"NaN"}"#),
             (r#"{"$date": "never"}"#, r#"{"$date":"never"}"#),
             (r#"[{"a": [{"$oid": "1"}, NaN, true]}, {}]"#, r#"[{"a":["1",null,true]},{}]"#),

@@ -1,10 +1,10 @@
-"""Tars of a course: its package of the research exchange, and the archive of its content (OLX).
+"""Tars: packages of the research exchange, others that were put in one, and courses' content (OLX).
 
-Such a package is one tar of tables and events that gpg made: nothing in it is sure before gpg's
-verdict at its end, and it can be read in one direction only, so its tables are converted as they
-come by. Content is unpacked where nothing else is. Names in it are taken for paths below a new
-folder, and only if they can be: no absolute ones, none that lead elsewhere. Links are never made,
-so nothing can lead out.
+Such a package is one tar of tables and events, which gpg may have made: nothing in it is sure
+before the verdict at its end, and it can be read in one direction only, so its tables are converted
+as they come by. Content is unpacked where nothing else is. Names in it are taken for paths below a
+new folder, and only if they can be: no absolute ones, none that lead elsewhere. Links are never
+made, so nothing can lead out.
 
 Source: EdX Research Guide, "Research Data Exchange", "Course Content Data".
 """
@@ -19,27 +19,32 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from edxlogs.database.account import RowCounts
-from edxlogs.database.reading import Converted
-from edxlogs.edx.names import day_of
+from edxlogs.database.account import Converted, RowCounts
+from edxlogs.edx.names import is_of_macos
+from edxlogs.edx.packages import describe_folder, describe_key
 from edxlogs.errors import EdxlogsError, FormatError, SourceError
 from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME, split_url
-from edxlogs.sources.source import Packing, cannot_open, packing_of
+from edxlogs.sources.source import cannot_open
 from edxlogs.sources.tars import TarHeader
 from edxlogs.store import disk
 from edxlogs.text import shown
 
-_STATE = re.compile(r"(?:.*/)?state/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
+if TYPE_CHECKING:
+    from edxlogs.sources.remote import Remote
+
+_STATE = re.compile(r"(?:.*/)?state/[0-9]{4}-[0-9]{2}-[0-9]{2}/[^/]+")
 _EVENTS = re.compile(r"(?:.*/)?events/[^/]+\.log(?:\.gz)?(?:\.gpg)?")
+_ENDING = re.compile(r"\.(?:tar(?:\.gz|\.bz2|\.xz)?|tgz)(?:\.gpg)?$")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 MOST_BYTES = 8 << 30
 MOST_FILES = 200_000
@@ -49,12 +54,14 @@ _DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
-class ResearchPackage:
-    """A package that was found.
+class TarPackage:
+    """A package that is one tar: of the research exchange, or one that a zip's files were put in.
 
     Attributes:
         place: its path or URL, escaped.
         name: its base name, escaped.
+        partner: the organisation in its name.
+        day: the day of the snapshot in its name.
         size: its bytes.
         open: opens it as it is stored.
         checksum: tells one release of it from another: its ETag, or the SHA-256 of its bytes.
@@ -63,6 +70,8 @@ class ResearchPackage:
 
     place: str
     name: str
+    partner: str | None
+    day: datetime.date | None
     size: int
     open: Callable[[], AbstractContextManager[Readable]]
     checksum: Callable[[], str]
@@ -71,14 +80,14 @@ class ResearchPackage:
     @property
     def stem(self) -> str:
         """Its name without the endings."""
-        return self.name.removesuffix(".gpg").removesuffix(".tar.gz")
+        return _ENDING.sub("", self.name)
 
     def is_copy_of(self, other: object) -> bool:
         """Whether another package is the same file, or has the same name, size and checksum.
 
         One that cannot be read is no copy: its reading tells.
         """
-        if not isinstance(other, ResearchPackage):
+        if not isinstance(other, TarPackage):
             return False
         if self.identity is not None and self.identity == other.identity:
             return True
@@ -89,37 +98,44 @@ class ResearchPackage:
         return False
 
 
-def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
-    """The package at a path or an `s3://` URL; None if it is neither encrypted nor a tar.
+def stored_head(place: str, s3: S3) -> bytes:
+    """The first bytes at a path or an `s3://` URL.
 
     Raises:
         SourceError: it cannot be opened.
     """
-    name = shown(place.rpartition("/")[2])
     if place.startswith(SCHEME):
-        from edxlogs.sources.remote import Remote
-
-        s3 = s3 or S3()
-        remote = Remote(s3, s3.object(*split_url(place)))
-        with remote.open(0, HEAD_BYTES) as reader:
-            head = reader.read(HEAD_BYTES)
-        etag = remote.object.etag
-        found = ResearchPackage(
-            shown(place), name, remote.object.size, remote.open, lambda: str(etag)
-        )
-        return found if _is_package(head) else None
+        with _remote(place, s3).open(0, HEAD_BYTES) as reader:
+            return reader.read(HEAD_BYTES)
     try:
         with open(place, "rb") as file:
-            head = file.read(HEAD_BYTES)
-            status = os.fstat(file.fileno())
+            return file.read(HEAD_BYTES)
     except OSError as error:
         raise cannot_open(place, error) from error
-    if not _is_package(head):
-        return None
-    identity = (status.st_dev, status.st_ino)
 
-    def opener() -> AbstractContextManager[Readable]:
-        return open(place, "rb")
+
+def _remote(url: str, s3: S3) -> Remote:
+    from edxlogs.sources.remote import Remote
+
+    return Remote(s3, s3.object(*split_url(url)))
+
+
+def open_tar(place: str, s3: S3) -> TarPackage:
+    """The tar at a path or an `s3://` URL; what it is, its reading tells.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    said, name = describe_key(place), shown(place.rpartition("/")[2])
+    partner, day = (None, None) if said is None else (said.partner, said.day)
+    if place.startswith(SCHEME):
+        remote = _remote(place, s3)
+        etag, size = str(remote.object.etag), remote.object.size
+        return TarPackage(shown(place), name, partner, day, size, remote.open, lambda: etag)
+    try:
+        status = os.stat(place)
+    except OSError as error:
+        raise cannot_open(place, error) from error
 
     def checksum() -> str:
         try:
@@ -128,12 +144,9 @@ def find_research_package(place: str, s3: S3 | None) -> ResearchPackage | None:
         except OSError as error:
             raise cannot_open(place, error) from error
 
-    return ResearchPackage(shown(place), name, status.st_size, opener, checksum, identity)
-
-
-def _is_package(head: bytes) -> bool:
-    """Tell by its first bytes; one may have been decrypted by hand."""
-    return packing_of(head) is not Packing.PLAIN
+    identity = (status.st_dev, status.st_ino)
+    opener: Callable[[], Any] = partial(open, place, "rb")
+    return TarPackage(shown(place), name, partner, day, status.st_size, opener, checksum, identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +155,7 @@ class PassingFile:
 
     Attributes:
         path: inside.
-        day: of the snapshot that it is of; None: it is of none.
+        day: of the snapshot, as the folders say that it is in.
         size: its bytes.
         content: to be read before the next file is asked for.
     """
@@ -152,10 +165,20 @@ class PassingFile:
     size: int
     content: Readable
 
+    @contextmanager
+    def opened(self) -> Iterator[Readable]:
+        """Its content."""
+        yield self.content
+
     @property
     def is_events(self) -> bool:
         """Whether it is a log of events, by its place and its name."""
         return _EVENTS.fullmatch(self.path) is not None
+
+    @property
+    def is_of_research(self) -> bool:
+        """Whether it is a table as the research exchange gives it: users have other ids there."""
+        return _STATE.fullmatch(self.path) is not None
 
 
 def walk(source: Any, label: str) -> Iterator[PassingFile]:
@@ -180,9 +203,9 @@ def walk(source: Any, label: str) -> Iterator[PassingFile]:
                 if info.issparse():
                     raise _refuse(label, f"holds {shown(info.name)}, a file with holes")
                 content = archive.extractfile(info) if info.isreg() else None
-                if content is not None:
-                    match = _STATE.fullmatch(info.name)
-                    day = day_of(match["date"]) if match else None
+                if content is not None and not is_of_macos(info.name):
+                    folders = map(describe_folder, reversed(info.name.split("/")[:-1]))
+                    day = next((one.day for one in folders if one is not None), None)
                     yield PassingFile(info.name, day, info.size, _Content(content, label))
     except _DAMAGE as error:
         if isinstance(error, EdxlogsError):
@@ -222,7 +245,7 @@ class _Content:
 
 def _damaged(label: str) -> FormatError:
     return FormatError(
-        f"{label}: is no gzipped tar, or one that is cut off or damaged; fetch it again", label
+        f"{label}: is no tar, or one that is cut off or damaged; fetch it again", label
     )
 
 

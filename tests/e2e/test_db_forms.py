@@ -1,0 +1,284 @@
+"""Packages as people keep them: folders of tables, single tables, tars; and what is none."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edxlogs
+import keys
+import make_package
+from commands import Done, event, run
+from converting import NAME, packed, rows_of
+from edxlogs.edx.tables import tables
+from edxlogs.errors import FormatError
+
+COURSES = make_package.COURSES[:2]
+DAY = NAME.removesuffix(".zip")
+COUNT = 6
+Texts = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def texts() -> Texts:
+    """The tables of a package by their names in it."""
+    made = make_package.members(COURSES, count=COUNT)
+    return {name: b"".join(chunks) for name, chunks in made}
+
+
+def convert(folder: Path, *words: str | Path) -> Done:
+    """A conversion to CSV, its report beside the output, which is named after `-o`."""
+    report = f"{words[words.index('-o') + 1]}.json"
+    return run("db", "convert", *words, "--format", "csv", "--report", report, cwd=folder)
+
+
+def zipped(folder: Path, texts: Texts) -> dict[tuple[str, str], list[str]]:
+    """The rows that the zip of the tables comes to."""
+    make_package.write(folder / NAME, ((name, iter([text])) for name, text in texts.items()))
+    assert convert(folder, NAME, "-o", "of-zip").code == 0
+    return values(folder, "of-zip")
+
+
+def values(folder: Path, output: str) -> dict[tuple[str, str], list[str]]:
+    """The rows of a conversion by table and course, without what says where they came from."""
+    document = json.loads((folder / f"{output}.json").read_bytes())
+    found: dict[tuple[str, str], list[str]] = {}
+    for member in document["members"]:
+        if member["status"] == "delivered":
+            text = (folder / output / member["output"]).read_text()
+            text = text.replace(member["member"], "MEMBER")
+            for name in (NAME, f"{DAY}.tar.gz", f"{DAY}.tar"):
+                text = text.replace(name, DAY)
+            lines = sorted(line.replace(DAY, "PACKAGE") for line in text.splitlines())
+            found[member["table"], member["course"] or ""] = lines
+    return found
+
+
+def unpacked(folder: Path, texts: Texts) -> Path:
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+    return folder
+
+
+def test_a_folder_and_tars_come_to_what_the_zip_comes_to(texts: Texts, tmp_path: Path) -> None:
+    expected = zipped(tmp_path, texts)
+    assert len(expected) > 2 * len(tables()) - 8
+    unpacked(tmp_path / DAY, texts)
+    inside = {f"{DAY}/{name}": text for name, text in texts.items()}
+    (tmp_path / f"{DAY}.tar.gz").write_bytes(packed(*inside.items()))
+    (tmp_path / f"{DAY}.tar").write_bytes(gzip.decompress(packed(*texts.items())))
+    for at, place in enumerate((DAY, f"{DAY}.tar.gz", f"{DAY}.tar")):
+        done = convert(tmp_path, place, "-o", f"out{at}")
+        assert done.code == 0, done.stderr
+        assert values(tmp_path, f"out{at}") == expected
+        again = convert(tmp_path, place, "-o", f"out{at}")
+        assert again.code == 0
+        assert "earlier" in again.stderr
+        assert values(tmp_path, f"out{at}") == expected
+        listed = run("db", "list", place, "--json", cwd=tmp_path)
+        (package,) = json.loads(listed.stdout)["packages"]
+        assert package["unknown"] == []
+        assert (package["partner"], package["day"]) == ("universityx", "2014-10-05")
+        assert len(package["files"]) == len(texts)
+
+
+def test_a_folder_of_any_name_has_no_day(texts: Texts, tmp_path: Path) -> None:
+    unpacked(tmp_path / "metadata", texts)
+    (tmp_path / "metadata" / "._x-auth_user-prod-analytics.sql").write_bytes(b"\0")
+    (tmp_path / "metadata" / "README.txt").write_bytes(b"what this is")
+    done = convert(tmp_path, "metadata", "-o", "out")
+    assert done.code == 0, done.stderr
+    assert "unknown: metadata: README.txt: the name says no table" in done.stderr
+    document = json.loads((tmp_path / "out.json").read_bytes())
+    of = [one["course"] for one in document["members"] if one["table"] == "auth_user"]
+    assert sorted(of) == sorted(COURSES)
+    tables_of = edxlogs.database_tables(tmp_path / "metadata")
+    assert set(tables_of) == {one["table"] for one in document["members"] if one["table"]} - {
+        "course"
+    }
+
+
+def test_single_tables_find_their_course_beside_them(texts: Texts, tmp_path: Path) -> None:
+    unpacked(tmp_path / "in", texts)
+    users = [
+        tmp_path / "in" / make_package.file_name(tables()["auth_user"], course, "prod")
+        for course in COURSES
+    ]
+    done = convert(tmp_path, *users, "-o", "out")
+    assert done.code == 0, done.stderr
+    assert {course for _, course in values(tmp_path, "out")} == set(COURSES)
+    assert done.stderr.startswith("2 files: 2 delivered, 0 withheld, 0 left, ")
+    os.rename(users[0], tmp_path / "auth_user.sql")  # nothing beside it
+    done = convert(tmp_path, "auth_user.sql", "-o", "alone")
+    assert done.code == 0
+    assert "auth_user.sql: nothing tells which course it is of" in done.stderr
+
+
+def test_tables_may_be_packed_by_gzip_or_encrypted(texts: Texts, tmp_path: Path) -> None:
+    name = make_package.file_name(tables()["student_courseenrollment"], COURSES[0], "prod")
+    whole = gzip.compress(texts[name])
+    (tmp_path / f"{name}.gz").write_bytes(whole)
+    done = convert(tmp_path, f"{name}.gz", "-o", "out")
+    assert done.code == 0, done.stderr
+    assert f"{COUNT} rows: {COUNT} written" in done.stderr
+    (tmp_path / f"{name}.gz").write_bytes(whole[:-9])
+    done = convert(tmp_path, f"{name}.gz", "-o", "cut")
+    assert (done.code, len(done.told)) == (1, 1)
+    if (why := keys.missing()) is not None:
+        pytest.skip(why)
+    with keys.home() as home:
+        keys.make_key(home, "Data Czar <czar@univx.example>")
+        encrypt = make_package.gpg_encrypt(home, "czar@univx.example")
+        sealed = {
+            f"{name}.gpg": b"".join(encrypt(iter([text])))
+            for name, text in texts.items()
+            if "enrollment" in name or "auth_user-" in name
+        }
+        unpacked(tmp_path / DAY, sealed)
+        (tmp_path / f"{DAY}.tar").write_bytes(gzip.decompress(packed(*sealed.items())))
+        first = None
+        for at, place in enumerate((DAY, f"{DAY}.tar")):
+            done = convert(tmp_path, place, "-o", f"out{at}", "--gnupg-home", home)
+            assert done.code == 0, done.stderr
+            found = values(tmp_path, f"out{at}")
+            assert {course for _, course in found} == set(COURSES)
+            assert (first := first or found) == found
+
+
+def test_a_folder_that_was_synced_gives_its_packages(texts: Texts, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    for folder in ("course-data", "edx-course-data/universityx/prod/events/2014"):
+        (mirror / folder).mkdir(parents=True)
+    make_package.write(
+        mirror / "course-data" / NAME, ((name, iter([text])) for name, text in texts.items())
+    )
+    log = mirror / "edx-course-data/universityx/prod/events/2014"
+    (log / "universityx-prod-events-2014-10-05.log.gz").write_bytes(gzip.compress(event()))
+    done = convert(tmp_path, "mirror", "-o", "mirror/out")
+    assert done.code == 0, done.stderr
+    assert f"{len(texts)} files: " in done.stderr
+    assert "unknown" not in done.stderr.replace("0 unknown", "")
+    before = values(tmp_path, "mirror/out")
+    # What was written is no package.
+    done = convert(tmp_path, "mirror", "-o", "mirror/out")
+    assert done.code == 0, done.stderr
+    assert values(tmp_path, "mirror/out") == before
+
+
+def test_what_is_no_package_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.log.gz").write_bytes(gzip.compress(event()))
+    (tmp_path / "events").write_bytes(event())
+    (tmp_path / "events.gz").write_bytes(gzip.compress(event()))
+    (tmp_path / "users.sql").write_bytes(b"id\tname\n")
+    (tmp_path / "users.gz").write_bytes(gzip.compress(b"id\tname\n"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "b.log").write_bytes(event())
+    for name, told in (
+        ("a.log.gz", "holds events, and no tables; read it with edxlogs filter a.log.gz"),
+        ("events", "holds events, and no tables; read it with edxlogs filter events"),
+        ("events.gz", "holds events, and no tables; read it with edxlogs filter events.gz"),
+        ("users.sql", "is no package, and its name says no table"),
+        ("users.gz", "is no package, and its name says no table"),
+        ("empty", "holds no package, and no table of one"),
+        ("logs", "holds no package, and no table of one"),
+    ):
+        for words in (("convert", name, "-o", "out"), ("list", name)):
+            done = run("db", *words, cwd=tmp_path)
+            assert (done.code, len(done.told)) == (1, 1), done.stderr
+            assert f"{name}: {told}" in done.told[0]
+            assert "fetch it again" not in done.told[0]
+
+
+def test_a_stream_of_a_tar_is_refused(texts: Texts, tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(packed(*texts.items()))
+    with pytest.raises(FormatError, match=r"a\.tar\.gz: is a tar, of which no stream"):
+        edxlogs.database_tables(tmp_path / "a.tar.gz")
+
+
+def test_a_tar_of_something_else_delivers_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(packed(("notes.txt", b"none"), ("._notes.txt", b"\0")))
+    done = convert(tmp_path, "a.tar.gz", "-o", "out")
+    assert done.code == 1
+    assert "1 file: 0 delivered, " in done.stderr
+    assert "nothing was converted" in done.stderr
+
+
+def test_a_table_alone_finds_its_course_in_a_tar(texts: Texts, tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(packed(*texts.items()))
+    done = convert(tmp_path, "a.tar.gz", "--table", "auth_user", "-o", "out")
+    assert done.code == 0, done.stderr
+    assert set(values(tmp_path, "out")) == {("auth_user", course) for course in COURSES}
+
+
+FORUM = "UnivX-CS101-2014-prod.mongo"
+POST: dict[str, Any] = {
+    "_id": {"$oid": "5f0000000000000000000003"},
+    "_type": "CommentThread",
+    "course_id": "course-v1:UnivX+CS101+2014",
+    "title": 'a "b",\n[c]{}\\',
+    "comment_count": {"$numberInt": "3"},
+    "created_at": {"$date": {"$numberLong": "1704067200000"}},
+}
+
+
+@pytest.mark.parametrize("form", ["lines", "array", "pretty", "pretty array", "two arrays"])
+def test_a_forum_is_read_however_it_was_exported(form: str, tmp_path: Path) -> None:
+    posts = [POST | {"title": f"{POST['title']}{number}"} for number in range(3)]
+    each = [json.dumps(post) for post in posts]
+    text = {
+        "lines": "\n".join(each),
+        "array": f"[{','.join(each)}]\n",
+        "pretty": "\n".join(json.dumps(post, indent=2) for post in posts),
+        "pretty array": json.dumps(posts, indent="\t"),
+        "two arrays": f"[{each[0]},\n{each[1]}]\n[{each[2]}]\n",
+    }[form]
+    make_package.write(tmp_path / NAME, [(FORUM, iter([text.encode()]))])
+    done = run("db", "convert", NAME, "-o", "out", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    rows = rows_of(tmp_path, "forum")
+    assert [row["title"] for row in rows] == [post["title"] for post in posts]
+    assert {row["comment_count"] for row in rows} == {3}
+    assert {row["row"] for row in rows} == {1, 2, 3} or form != "lines"
+    assert {row["created_at"] for row in rows} == {1704067200000000}
+
+
+def test_a_file_of_which_no_row_can_be_read_fails(texts: Texts, tmp_path: Path) -> None:
+    name = make_package.file_name(tables()["auth_user"], COURSES[0], "prod")
+    bad = {**texts, name: b"id\tusername\n1\n2\n"}
+    bad[FORUM] = b'{ "_id" : ObjectId("5f0000000000000000000001") }\n'
+    make_package.write(tmp_path / NAME, ((name, iter([text])) for name, text in bad.items()))
+    choice = ("--table", "auth_user", "--table", "forum", "-o", "out", "--rejects", "rejects")
+    for _ in range(2):
+        done = convert(tmp_path, NAME, *choice, "--overwrite")
+        assert done.code == 1
+        assert f"{name}: none of its 2 rows can be read: fields 2" in done.stderr
+        assert f"{FORUM}: none of its 1 row can be read: bad_json 1" in done.stderr
+        assert (tmp_path / "rejects").read_bytes().count(b"# edxlogs reject: ") == 3
+        assert "3 rejected, 0 withheld" in done.stderr
+    assert {course for table, course in values(tmp_path, "out") if table == "auth_user"} == {
+        COURSES[1]
+    }
+
+
+def test_a_cut_tar_delivers_nothing(texts: Texts, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, text in texts.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+    (tmp_path / "a.tar").write_bytes(out.getvalue()[:20_000])
+    done = convert(tmp_path, "a.tar", "-o", "out")
+    assert done.code == 1
+    assert "a.tar: is no tar, or one that is cut off or damaged" in done.stderr
+    assert ": 0 delivered, " in done.stderr
