@@ -18,6 +18,7 @@ import pytest
 import commands
 import keys
 import make_logs
+import make_package
 from commands import COMMAND, event, events, finish, hidden, pack, run, start
 from edxlogs.cli import _COMMANDS
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
@@ -140,14 +141,40 @@ def test_version(tmp_path: Path) -> None:
 
 
 def test_json(tmp_path: Path) -> None:
-    """One document on standard error, the same as the report, and nothing else."""
+    """One document on standard output, the same as the report, and nothing else."""
     (tmp_path / "a.log").write_bytes(event() + b"no event\n")
-    done = run("filter", "a.log", "--json", "--report", "r.json", cwd=tmp_path)
-    assert (done.code, done.stdout) == (0, event())
-    assert json.loads(done.stderr) == commands.report(tmp_path / "r.json")
-    assert done.stderr.count("\n") == 1
+    words = ("-o", "out.jsonl", "--json", "--report", "r.json")
+    done = run("filter", "a.log", *words, cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == commands.report(tmp_path / "r.json")
     done = run("check", "a.log", "--json", cwd=tmp_path)
-    assert json.loads(done.stderr)["total"]["rejected"] == 1
+    assert json.loads(done.stdout)["total"]["rejected"] == 1
+
+
+def test_every_command_writes_json_to_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(event())
+    contents = make_package.members(make_package.COURSES[:1], count=2)
+    make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    job = 'sources = ["a.log"]\n[[dataset]]\noutput = "of-job"\npartition_by = "date"\n'
+    (tmp_path / "job.toml").write_text(job)
+    dataset = ["a.log", "-o", "out", "--partition-by", "date"]
+    for words, key in (
+        (["filter", *dataset], "rows_written"),
+        (["check", "a.log"], "total"),
+        (["list", "."], "packages"),
+        (["db", "list", "universityx-2014-10-05.zip"], "packages"),
+        (["db", "convert", "universityx-2014-10-05.zip", "-o", "tables"], "tables"),
+        (["run", "job.toml"], "datasets"),
+        (["runs", "out"], "runs"),
+        (["merge", "out", "-o", "joined"], "rows_written"),
+        (["compact", "joined"], "joined"),
+        (["doctor"], "checks"),
+    ):
+        done = run(*words, "--json", cwd=tmp_path)
+        document = json.loads(done.stdout)
+        assert document["schema_version"] == 1, words
+        assert key in document, words
+        assert done.stderr == "", words
 
 
 def test_quiet(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_keys_stand_in_it(tmp_path: Path, config: Path) -> None:
 def test_commands_of_a_group_take_it_too(tmp_path: Path, config: Path, s3_server: Server) -> None:
     config.write_text(f"endpoint_url = '{s3_server.url}'")
     done = commands.run("db", "list", "s3://nowhere/univx-2014-10-05.zip", cwd=tmp_path)
-    assert done.code == 1
+    assert done.code == 2
     assert "no such bucket" in done.stderr, done.stderr
 
 

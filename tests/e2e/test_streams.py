@@ -164,10 +164,14 @@ def test_closed_standard_error(tmp_path: Path) -> None:
 
 
 def test_standard_output_is_rows_alone(tmp_path: Path) -> None:
-    """Whatever is told, also by --json, goes to standard error."""
+    """Whatever is told goes to standard error, and a document that cannot is refused."""
     (tmp_path / "a.log").write_bytes(event() + b"no event\n")
-    for options in ([], ["--json"], ["-q"]):
+    for options in ([], ["-q"]):
         assert run("filter", "a.log", *options, cwd=tmp_path).stdout == event()
+    for options in (["--json"], ["-o", "-", "--json"]):
+        done = run("filter", "a.log", *options, cwd=tmp_path)
+        assert (done.code, done.stdout) == (2, b"")
+        assert "--json goes to standard output, as the rows do" in done.told[0]
 
 
 @pytest.mark.parametrize("wrapping", ["gzip", "openpgp", "armour"])

@@ -247,9 +247,11 @@ def test_the_report_names_no_person_and_no_line(tmp_path: Path) -> None:
         event(username="Ms Secret") + b"x Ms Secret {\n" + event(username="Ms Secret")[:-9]
     )
     done = run(
-        "filter", "a.log", "--json", "--report", "r.json", "--course", "nothing", cwd=tmp_path
-    )
-    assert secret not in done.stderr.encode() + (tmp_path / "r.json").read_bytes()
+        "filter", "a.log", "--json", "--report", "r.json", "--course", "nothing", "-o", "out.csv",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["total"]["rejected"] == 2
+    assert secret not in done.stdout + done.stderr.encode() + (tmp_path / "r.json").read_bytes()
 
 
 @dataclass(frozen=True)

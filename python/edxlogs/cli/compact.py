@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from edxlogs.cli.options import Bytes, mode_option, quiet_option
-from edxlogs.cli.progress import tell
+from edxlogs.cli.options import Bytes, json_option, mode_option, quiet_option
+from edxlogs.cli.progress import tell, tell_json
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -26,8 +26,11 @@ Examples:
     help="About how large a file may get.  [default: 128MiB]",
 )
 @mode_option
+@json_option
 @quiet_option
-def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: bool) -> int:
+def command(
+    folder: Path, target_file_size: int | None, mode: int, *, as_json: bool, quiet: bool
+) -> int:
     """Join the small files of a dataset that grew by days.
 
     DIR is a dataset of edxlogs filter --partition-by. Rows, partitions and what is known of each
@@ -40,6 +43,8 @@ def command(folder: Path, target_file_size: int | None, mode: int, *, quiet: boo
 
     size = target_file_size or TARGET_FILE_BYTES
     done = compact_dataset(OutputSettings(str(folder), file_bytes=size, mode=mode))
-    if not quiet:
+    if as_json:
+        tell_json(done.report())
+    elif not quiet:
         tell(str(done))
     return 0

@@ -17,11 +17,10 @@ from edxlogs.cli.options import (
     threads_option,
     words_of,
 )
-from edxlogs.cli.progress import Shown, tell
+from edxlogs.cli.progress import Shown, tell, tell_json
 from edxlogs.cli.values import OF_CONDITIONS, files, tables
 from edxlogs.formats import FORMATS
 from edxlogs.stops import put_off
-from edxlogs.text import indented
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -69,7 +68,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     s3 = words.pop("s3")
     found = list_contents(packages, Keys.of(**words), Shown(as_json=as_json), by=by, s3=s3)
     if as_json:
-        click.echo(indented(found.report()).decode())
+        tell_json(found.report())
     elif found.packages:
         click.echo(str(found))
     return 0 if found.is_whole else EXIT_FAILED

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from edxlogs.cli import EXIT_FAILED
-from edxlogs.cli.options import key_options, s3_of, s3_options
+from edxlogs.cli.options import json_option, key_options, s3_of, s3_options
+from edxlogs.cli.progress import tell_json
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -32,7 +32,7 @@ Examples:
 @click.option("--partner", metavar="NAME", help="The partner's folder in edX's buckets.")
 @key_options
 @s3_options
-@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
+@json_option
 def command(
     *,
     sample: str | None,
@@ -53,5 +53,8 @@ def command(
 
     keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file)
     found = doctor(keys, s3_of(s3), partner=partner, sample=sample, folders=folders)
-    click.echo(orjson.dumps(found.report()).decode() if as_json else str(found))
+    if as_json:
+        tell_json(found.report())
+    else:
+        click.echo(str(found))
     return 0 if found.is_healthy else EXIT_FAILED

@@ -12,6 +12,7 @@ from edxlogs.cli.options import (
     Columns,
     choice,
     condition_options,
+    format_option,
     layout_options,
     partner_of,
     reading_options,
@@ -21,7 +22,7 @@ from edxlogs.cli.options import (
 )
 from edxlogs.cli.progress import Shown
 from edxlogs.cli.values import columns, files, partition_keys
-from edxlogs.formats import FORMATS
+from edxlogs.formats import STDOUT
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -59,7 +60,7 @@ Examples:
     shell_complete=files,
     help="Output; - is standard output, and a folder with --partition-by.  [default: -]",
 )
-@choice("--format", *FORMATS, help="Format of the output.  [default: by the ending]")
+@format_option
 @click.option(
     "--columns",
     type=Columns(),
@@ -153,6 +154,11 @@ def command(
         from edxlogs.jobs.filter import write
         from edxlogs.jobs.settings import Settings
 
+    if as_json and options["output"] == STDOUT:
+        raise click.UsageError(
+            "--json goes to standard output, as the rows do: name a file with -o, or write the"
+            " account with --report"
+        )
     words = words_of(options)
     words["partner"] = partner_of(options, sources, needs_days=True)
     if slack is not None:

@@ -10,10 +10,9 @@ from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.choosing import choice_options
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import choice, partner_of, s3_options, words_of
-from edxlogs.cli.progress import Shown
+from edxlogs.cli.progress import Shown, tell_json
 from edxlogs.cli.values import files
 from edxlogs.stops import put_off
-from edxlogs.text import indented
 
 EXAMPLES = """\b
 Examples:
@@ -46,7 +45,7 @@ def command(sources: tuple[str, ...], *, by: str, as_json: bool, **options: Any)
     shown = Shown(as_json=as_json)
     found = list_packages(sources, choice_of(**words), shown, by=by, s3=s3)
     if as_json:
-        click.echo(indented(found.report()).decode())
+        tell_json(found.report())
     elif found.items:
         click.echo(str(found))
     elif not found.failed:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edxlogs.cli.options import mode_option, quiet_option, report_option
+from edxlogs.cli.options import json_option, mode_option, quiet_option, report_option
 from edxlogs.cli.progress import Shown
 from edxlogs.stops import put_off
 
@@ -28,6 +28,7 @@ Examples:
 @report_option
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
 @mode_option
+@json_option
 @quiet_option
 def command(
     shards: tuple[Path, ...],
@@ -36,6 +37,7 @@ def command(
     mode: int,
     *,
     overwrite: bool,
+    as_json: bool,
     quiet: bool,
 ) -> int:
     """Join the datasets of shards to one, or their tables, with manifests and accounts.
@@ -48,4 +50,4 @@ def command(
         from edxlogs.jobs.settings import OutputSettings
 
     output = OutputSettings(str(folder), report=report, overwrite=overwrite, mode=mode)
-    return Shown(quiet=quiet).close(merge_datasets(shards, output))
+    return Shown(quiet=quiet, as_json=as_json).close(merge_datasets(shards, output))

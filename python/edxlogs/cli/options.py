@@ -12,6 +12,7 @@ import click
 
 from edxlogs.cli.values import OF_CONDITIONS, Completer, files
 from edxlogs.events.conditions import CONDITIONS, Condition, ConditionKind
+from edxlogs.formats import FORMATS
 
 if TYPE_CHECKING:
     from edxlogs.s3.client import S3
@@ -121,14 +122,23 @@ threads_option = click.option(
 report_option = click.option(
     "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Show the account as JSON.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Tell all of it on standard output, as JSON."
+)
+format_option = click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    help="parquet, arrow, csv, tsv or jsonl; the last three also csv.gz, csv.zst, ….  [default: by"
+    " the ending]",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
 mode_option = click.option(
     "--mode",
     type=Mode(),
     default="600",
     show_default=True,
-    help="Permissions of the files, in octal; folders can be searched by those who can read them.",
+    help="Permissions of the files, in octal.",
 )
 account_options = together(
     report_option,

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
+from edxlogs.text import indented
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ class Shown(Watcher):
             tell(f"edxlogs: {message}")
 
     def close(self, done: Done) -> int:
-        """Show what came of it on standard error; the exit status."""
+        """Show what came of it, on standard error or as JSON; the exit status."""
         with suppress(KeyboardInterrupt):  # too late to stop
             if self._as_json:
-                tell(orjson.dumps(done.report()).decode())
+                tell_json(done.report())
             elif not self._quiet:
                 tell(str(done))
         return 0 if done.is_whole else 1
@@ -116,6 +116,11 @@ class Shown(Watcher):
 
     def _description(self) -> str:
         return f"{self._done} of {self._count}"
+
+
+def tell_json(document: Any) -> None:
+    """Print a document to standard output."""
+    click.echo(indented(document).decode())
 
 
 def tell(message: str) -> None:

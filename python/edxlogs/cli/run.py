@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from edxlogs.cli import EXIT_FAILED
-from edxlogs.cli.options import quiet_option
-from edxlogs.cli.progress import Shown, tell
+from edxlogs.cli.options import json_option, quiet_option
+from edxlogs.cli.progress import Shown, tell, tell_json
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
@@ -20,8 +20,9 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES)
 @click.argument("job", metavar="JOB.toml", type=click.Path(path_type=Path))
+@json_option
 @quiet_option
-def command(job: Path, *, quiet: bool) -> int:
+def command(job: Path, *, quiet: bool, as_json: bool) -> int:
     """Bring the datasets of a job file up to date, in one pass over the logs.
 
     Each source is read once, however many datasets want its events, and one that is done for all of
@@ -31,7 +32,9 @@ def command(job: Path, *, quiet: bool) -> int:
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.job import read_job, run
 
-    done = run(read_job(job), Shown(quiet=quiet))
-    if not quiet or not done.is_whole:
+    done = run(read_job(job), Shown(quiet=quiet, as_json=as_json))
+    if as_json:
+        tell_json(done.report())
+    elif not quiet or not done.is_whole:
         tell(str(done))
     return 0 if done.is_whole else EXIT_FAILED

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from edxlogs.cli.options import json_option
+from edxlogs.cli.progress import tell_json
+
 EXAMPLES = """\b
 Examples:
   edxlogs runs events
@@ -15,16 +18,17 @@ Examples:
 
 @click.command("runs", epilog=EXAMPLES)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Show one JSON document.")
+@json_option
 def command(folder: Path, *, as_json: bool) -> int:
     """Show the runs that made a dataset, as its manifest has them.
 
     DIR is a dataset of edxlogs filter --partition-by.
     """
     from edxlogs.datasets.runs import history_of
-    from edxlogs.text import indented
 
     history = history_of(folder)
-    told = indented(history.report()).decode()
-    click.echo(told if as_json else str(history))
+    if as_json:
+        tell_json(history.report())
+    else:
+        click.echo(str(history))
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from edxlogs.cli import EXIT_FAILED, EXIT_INTERRUPTED
 from edxlogs.cli.choosing import choice_options
@@ -18,7 +17,7 @@ from edxlogs.cli.options import (
     s3_options,
     words_of,
 )
-from edxlogs.cli.progress import Shown, tell
+from edxlogs.cli.progress import Shown, tell, tell_json
 from edxlogs.cli.values import files
 from edxlogs.stops import put_off
 
@@ -66,7 +65,7 @@ def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: 
     except SyncInterrupt as stop:
         done, status = stop.synced, EXIT_INTERRUPTED
     if as_json:
-        click.echo(orjson.dumps(done.report(), option=orjson.OPT_UTC_Z).decode())
+        tell_json(done.report())
     elif not quiet or done.interrupted:
         tell(str(done))
     return status

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
+from edxlogs import _core
 from edxlogs.datasets.reader import data_files
 from edxlogs.errors import ConfigError
 from edxlogs.formats import DATASET_FORMATS, format_by_ending
@@ -16,6 +18,7 @@ from edxlogs.store.manifest import DataFile, Segment, now
 from edxlogs.store.store import TARGET_FILE_BYTES, Store
 from edxlogs.text import many
 
+SCHEMA_VERSION = 1
 SMALL_FILES = 30  # of a partition, which a job joins
 _FILES_A_COMMIT = 200  # old ones
 
@@ -33,6 +36,11 @@ class Compacted:
     before: int
     joined: int = 0
     after: int = 0
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        counts = {"before": self.before, "joined": self.joined, "after": self.after}
+        return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **counts}
 
     def __str__(self) -> str:
         before, joined = many(self.before, "file"), f"{self.joined:,} were joined"

@@ -66,9 +66,7 @@ class Condition:
 
 
 _COURSE = "Course id, or glob (course-v1:UnivX+CS101+*)."
-_TYPE = (
-    "Event type, or glob (edx.forum.*). Matches event_type or name, where mobile events carry it."
-)
+_TYPE = "Event type, or glob (edx.forum.*); also matches name, which mobile events have."
 _CATEGORY = "Group of event types: video, problem, forum, …."
 _SOURCE = "server, browser, mobile or task."
 _SITE = "prod, edge, …, as the names of the sources tell."
