@@ -33,6 +33,7 @@ __all__ = [
     "header",
     "parse_time",
     "partition_keys",
+    "rewrap_key",
     "rewrite",
     "scan",
     "sync_file_system",
@@ -514,6 +515,15 @@ def expression(text: str, *, hides_values: bool = False) -> str:
 
     Raises:
         ConfigError: it is none; the message shows no value either.
+    """
+
+def rewrap_key(wrapped: bytes, old: bytes, new: bytes) -> bytes:
+    """A key that is wrapped by one AES-128 key, as another one wraps it (RFC 3394).
+
+    It is clear in the memory of this function alone, which wipes it.
+
+    Raises:
+        ConfigError: it is no wrapped key, or not by `old`.
     """
 
 def partition_keys() -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from edxlogs.account import Entry
@@ -41,12 +43,17 @@ class Target(ABC, Generic[T]):
         """All is read and taken: see that the account adds up, and publish what waits for that."""
 
 
-def fill(target: Target[Any], on_entry: Callable[[Any], None] = lambda _: None) -> None:
+def fill(
+    target: Target[Any],
+    on_entry: Callable[[Any], None] = lambda _: None,
+    around: AbstractContextManager[None] | None = None,
+) -> None:
     """Read what a target lacks, and hand it over, in order.
 
     Args:
         target: takes it.
         on_entry: called with the `Entry` of what each input came to, in this thread.
+        around: entered once it is known what is read, and keys are unlocked; left after that.
 
     Raises:
         OutputError: the target cannot be written.
@@ -54,10 +61,13 @@ def fill(target: Target[Any], on_entry: Callable[[Any], None] = lambda _: None) 
     """
     workers: Workers[Any] | None = None
     try:
-        for workers in target.begin():
-            for done in workers.start():
-                for entry in target.take(done):
-                    on_entry(entry)
+        begun = iter(target.begin())
+        first = next(begun, None)
+        with around or nullcontext():
+            for workers in () if first is None else chain([first], begun):
+                for done in workers.start():
+                    for entry in target.take(done):
+                        on_entry(entry)
     except BaseException:
         target.control.stop()
         raise

@@ -40,6 +40,15 @@ def size(count: int) -> str:
     return f"{number:.1f} TB"
 
 
+def duration(seconds: float) -> str:
+    """Spell a time in the units that suit it."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    whole = round(seconds)
+    parts = ((whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
 def indented(document: Any) -> bytes:
     """A JSON document for people; times end in Z."""
     import orjson  # which a command that only helps has no need of

@@ -55,7 +55,11 @@ class World:
                 lines += event(number, username=name, context={"user_id": 7301730173})
             (self.sources / f"x-prod-events-2014-10-0{day + 1}.log").write_bytes(lines)
         (self.sources / "persons.txt").write_text("\n".join(NAMES))
-        self.environment = {
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where a user's home and temporary files are."""
+        return {
             "HOME": str(self.home),
             "XDG_STATE_HOME": "",
             "TMPDIR": str(self.temporary),
@@ -68,7 +72,13 @@ class World:
 
     def run(self, *words: str | Path, code: int = 0) -> Done:
         """Run the command, and search what it told."""
-        done = commands.run(*words, cwd=self.cwd, **self.environment)
+        done = commands.run(
+            *words,
+            cwd=self.cwd,
+            HOME=str(self.home),
+            XDG_STATE_HOME="",
+            TMPDIR=str(self.temporary),
+        )
         assert done.code == code, done.stderr
         search("stdout", done.stdout)
         search("stderr", done.stderr.encode())
@@ -239,21 +249,18 @@ def test_stopped_and_run_again(world: World, target: str) -> None:
     whole = world.cwd / "whole"
     whole.mkdir()
     environment = {**os.environ, **world.environment}
-    kinds = {"group": 1, "environment": environment}
-    steps = datasets.run(*words, cwd=whole, **kinds)[1]
+    steps = datasets.run(*words, cwd=whole, group=1, environment=environment)[1]
     heads = [at for at, step in enumerate(steps) if step.paths[-1].name == "head"]
     for at in (heads[0] + 1, heads[1] + 1):
         cwd = world.cwd / str(at)
         cwd.mkdir()
-        assert datasets.run(*words, cwd=cwd, kill_at=at, **kinds)[0] < 0
+        killed = datasets.run(*words, cwd=cwd, kill_at=at, group=1, environment=environment)
+        assert killed[0] < 0
         world.search()
         done = forked.run([*commands.EAGER, *words], cwd=cwd, env=environment, seconds=60)
         assert done.returncode == 0, done.stderr
         search("stderr", done.stderr)
-    # The same words, the same bytes: those of what is told are.
-    for name in ("out.parquet",) if not more else ():
-        made = {path.read_bytes() for path in world.cwd.glob(f"*/{name}")}
-        assert len(made) == 1
+    assert len({path.read_bytes() for path in world.cwd.glob("*/out.parquet")}) == (not more)
     world.search()
 
 
@@ -385,8 +392,8 @@ def test_what_is_no_salt_is_refused(world: World, content: bytes | None) -> None
 
 def test_without_a_place_for_a_salt_a_file_is_written_all_the_same(world: World) -> None:
     """Only that it cannot go on is told; a dataset could not tell its rows from others."""
-    world.environment["HOME"] = str(world.home / "file")
-    (world.home / "file").write_bytes(b"")
+    world.home = world.home / "file"
+    world.home.write_bytes(b"")
     words = ("filter", *world.logs, *LEFT_OUT)
     done = world.run(*words, "-o", "out.csv")
     assert "if it is stopped, it begins anew: salt: " in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import keys
 from decrypting import Ring
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.gpg.agent import Agent
 from edxlogs.gpg.process import Gpg
 from edxlogs.jobs import doctor
 from edxlogs.jobs.doctor import Check, Health, examine
@@ -108,6 +110,73 @@ def test_a_locked_key(locked: Path, tmp_path: Path) -> None:
     (tmp_path / "passphrase").write_text("open sesame\n")
     gpg = Gpg(home=locked, passphrase_file=tmp_path / "passphrase", prompt=False)
     assert [check.health for check in sampled(gpg, sample)] == [Health.OK, Health.OK]
+    keys.kill_agents(locked)
+
+
+def protected(folder: Path) -> Path:
+    """A message for a key whose passphrase is `open sesame`, quickly worked out."""
+    (folder / "gpg-agent.conf").write_text("s2k-count 65536\nallow-preset-passphrase\n")
+    keys.kill_agents(folder)
+    keys.make_key(folder, "b@univx.example", "cv25519", passphrase="open sesame")
+    sample = folder / "sample.gpg"
+    sample.write_bytes(keys.encrypt(folder, ["b@univx.example"], b"x" * 100_000))
+    keys.kill_agents(folder)
+    return sample
+
+
+def test_a_key_that_the_agent_holds_can_be_used_for_a_while_only(tmp_path: Path) -> None:
+    with keys.home() as home:
+        sample, file = protected(home), tmp_path / "passphrase"
+        file.write_text("open sesame")
+        file.chmod(0o600)
+        with Gpg(home=home, passphrase_file=file).open("a", sample) as decryption:
+            assert decryption.verdict().ok
+        _, use = sampled(Gpg(home=home, prompt=False), sample)
+        assert use.health is Health.ADVICE
+        assert re.search(r"holds it until \d{4}-\d\d-\d\d \d\d:\d\d UTC, or 10 min after", use.told)
+        assert "2 h after it was typed at most" in use.told
+        assert "--passphrase-file" in use.told
+        # Nor does what the agent holds make a wrong file right.
+        file.write_text("close sesame")
+        _, use = sampled(Gpg(home=home, passphrase_file=file), sample)
+        assert use.health is Health.ADVICE
+        assert "correct the file" in use.told
+
+
+def test_a_key_whose_passphrase_was_preset(tmp_path: Path) -> None:
+    with keys.home() as home:
+        sample = protected(home)
+        gpg = Gpg(home=home, prompt=False)
+        with Agent(home, gpg.environment()) as agent:
+            for grip in gpg.secret_keys().values():
+                agent.ask(f"PRESET_PASSPHRASE {grip} -1 {b'open sesame'.hex()}")
+        _, use = sampled(gpg, sample)
+        assert use.health is Health.ADVICE
+        assert "was given it beforehand, and holds it until it ends" in use.told
+
+
+def test_what_unlocking_takes_in_a_year(locked: Path, tmp_path: Path) -> None:
+    sample, file = tmp_path / "sample.gpg", tmp_path / "passphrase"
+    sample.write_bytes(keys.encrypt(locked, ["locked@univx.example"], b"x" * 100_000))
+    file.write_text("open sesame")
+    file.chmod(0o644)
+    gpg = Gpg(home=locked, passphrase_file=file, prompt=False)
+    checks = list(examine(gpg, S3(), sample=str(sample)))
+    ((health, told),) = about("unlocking", checks)
+    assert health is Health.OK
+    assert re.fullmatch(
+        r"takes .* a file, but is done once a run, then .* a file: .* for the 730 files of a year"
+        r" of two sites",
+        told,
+    )
+    assert about("passphrase file", checks) == [
+        (Health.ADVICE, f"{file}: others can read it; run chmod 600 on it")
+    ]
+    # Held by the agent alone, it is unlocked for each file.
+    ((health, told),) = about(
+        "unlocking", list(examine(Gpg(home=locked, prompt=False), S3(), sample=str(sample)))
+    )
+    assert "for the 730 files of a year of two sites, whatever the number of threads" in told
     keys.kill_agents(locked)
 
 

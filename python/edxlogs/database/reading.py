@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.edx.members import Key
 from edxlogs.edx.tables import JOINED, joined_table, tables
 from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError
+from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, StoredStream, read_up_to
@@ -208,6 +209,13 @@ class TableReader(Reader):
             return data
 
         return read
+
+    def unlock(self, package: DatabasePackage, members: Sequence[Member]) -> None:
+        """Have the key of encrypted files unlocked once for all of them, where that helps."""
+        encrypted = [one for one in members if one.path.endswith(".gpg")]
+        if encrypted:
+            with suppress(EdxlogsError, OSError), package.open(encrypted[0]) as reader:
+                self.gpg.unlock(read_up_to(reader.read, HEAD_BYTES), len(encrypted))
 
     def first_bytes(self, package: DatabasePackage, member: Member, size: int) -> bytes:
         """The first decrypted bytes of a file, at most `size`; empty if it cannot be read."""

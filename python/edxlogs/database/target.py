@@ -128,6 +128,7 @@ class TableTarget(Target[list[MemberAccount]]):
 
     def _plan(self, package: DatabasePackage) -> None:
         tasks = list(self._wanted(package))
+        self.reader.unlock(package, [member for task, member in tasks if task.known is None])
         if self.choice.courses:
             self._courses.probe([(package, member) for task, member in tasks if not task.known])
             tasks = [(task, member) for task, member in tasks if self._is_chosen(task)]

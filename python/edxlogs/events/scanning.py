@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import LineCounts
 from edxlogs.errors import DecryptError, EdxlogsError, SourceError
+from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, Reading, Stored, StoredFile, StoredStream
@@ -21,6 +22,7 @@ from edxlogs.sources.transfers import Transfers
 from edxlogs.sources.window import Window
 
 _PACKED = (".gz", ".gpg", ".tgz")
+_ENCRYPTED = (".gpg", ".pgp")
 
 _Parts = _core.PartWriter | _core.SplitWriter | _core.SeveralWriter
 Sink = _Parts | _core.BatchWriter | _core.Output | None
@@ -174,6 +176,14 @@ class LineReader(Reader):
             ignored=members.ignored,
             skipped=members.skipped,
         )
+
+    def unlock(self, sources: Sequence[Source]) -> None:
+        """Have the key of encrypted sources unlocked once for all of them, where that helps."""
+        names = ((one.member or one.path, one) for one in sources if not one.is_stream)
+        encrypted = [one for name, one in names if name.endswith(_ENCRYPTED)]
+        if encrypted:
+            with suppress(EdxlogsError, OSError):  # whoever reads it says why
+                self.gpg.unlock(stored_head(encrypted[0], HEAD_BYTES), len(encrypted))
 
     def first_bytes(self, source: Source, size: int) -> bytes:
         """The first decrypted bytes of a source, at most `size`; empty if it cannot be read."""

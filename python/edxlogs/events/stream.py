@@ -92,5 +92,6 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
 
     def stop(self) -> None:
         super().stop()
+        self.reader.gpg.close()
         if self.folder is not None:
             self.folder.cleanup()

@@ -142,6 +142,7 @@ class EventTarget(Target[Read]):
     def begin(self) -> Iterator[Workers[Read]]:
         """Find out which sources are read, and which lines are known."""
         self._to_read = self.pending()
+        self.reader.unlock([self.sources[number] for number in sorted(self._to_read)])
         for group in [] if self.dedupe is None else self.dedupe.groups:
             assert self.dedupe is not None
             for number in () if self._to_read.isdisjoint(group) else group:

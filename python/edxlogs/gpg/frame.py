@@ -66,6 +66,22 @@ def looks_like_openpgp(head: bytes) -> bool:
     return False
 
 
+def key_ids(head: bytes) -> frozenset[str]:
+    """The long ids of the keys that a message is encrypted to, as far as its first bytes tell.
+
+    Of armour, and of packets of version 6, they tell none.
+    """
+    found = set()
+    while (header := _packet_header(head)) is not None and header[0] in (_PKESK, _MARKER):
+        tag, size, length, more = header
+        if more or length < 0:
+            break
+        if tag == _PKESK and head[size : size + 1] == b"\3" and len(head) >= size + 9:
+            found.add(head[size + 1 : size + 9].hex().upper())
+        head = head[size + length :]
+    return frozenset(found)
+
+
 def armor_start(head: bytes) -> int | None:
     """Return where armour begins, after a byte order mark and white space, or None."""
     text = head.removeprefix(_BOM).lstrip()

@@ -76,6 +76,14 @@ class MessageInput:
             self._left -= len(data)
         return data
 
+    def peek(self) -> bytes:
+        """Return the first bytes, which are read once more after; of a pipe those given already."""
+        if self.start is not None:
+            return os.pread(self.fd, HEAD_BYTES, self.start)
+        if self.stream is not None and not self._head:
+            self._head = self.read()
+        return self._head
+
     def close(self) -> None:
         """Give back the descriptor."""
         if self.fd >= 0:

@@ -11,20 +11,21 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import selectors
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from edxlogs.errors import ConfigError, DecryptError, EdxlogsError
-from edxlogs.gpg.frame import Frame
-from edxlogs.gpg.input import PIPE_BYTES, Feeder, MessageInput, Readable, survey
-from edxlogs.gpg.verdict import StatusLines, Verdict, judge
+from edxlogs.errors import ConfigError, DecryptError
+from edxlogs.gpg.decryption import Decryption, GpgProcess
+from edxlogs.gpg.frame import key_ids
+from edxlogs.gpg.input import PIPE_BYTES, MessageInput, Readable
+from edxlogs.gpg.passphrase import Unlocking, find_terminal, read_passphrase
+from edxlogs.gpg.unlocked import UnlockedKeys, unlock
 from edxlogs.threads import needs_thread
 
 OLDEST_GPG = (2, 2, 8)  # the first that refuses a message without integrity protection
@@ -42,179 +43,16 @@ _ENVIRONMENT = (
 )
 
 
-class Decryption:
-    """A running gpg that decrypts one message; `Gpg.open` starts it.
-
-    Read `stdout_fd` to its end, then ask for the `verdict()`. As a context manager it ends gpg
-    and closes its descriptors when left.
-
-    Attributes:
-        source_name: what messages call the source.
-        stdout_fd: where the plaintext is read. It stays ours: borrow or duplicate it, do not
-            close it.
-    """
-
-    def __init__(self, gpg: Gpg, source_name: str, source: MessageInput, process: _Process) -> None:
-        self.source_name = source_name
-        self.stdout_fd = process.stdout_fd
-        self._gpg = gpg
-        self._source = source
-        self._process = process.child
-        self._feeder: Feeder | None = None
-        self._killed = False
-        self._verdict: Verdict | None = None
-        self._status = StatusLines()
-        self._listener = threading.Thread(
-            target=self._listen, args=(process,), name="edxlogs-gpg-status", daemon=True
-        )
-        self._start(process)
-
-    def _start(self, process: _Process) -> None:
-        """Start the threads that serve gpg; without them it must not go on."""
-        try:
-            with needs_thread():
-                self._listener.start()
-        except EdxlogsError:
-            self._process.kill()
-            self._process.wait()
-            process.slot.release()
-            for descriptor in (process.stdin_fd, process.status_fd, process.stderr_fd):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            os.close(self.stdout_fd)
-            self._source.close()
-            raise
-        if process.stdin_fd >= 0:
-            self._feeder = Feeder(self._source, process.stdin_fd)
-            try:
-                with needs_thread():
-                    self._feeder.start()
-            except EdxlogsError:
-                self._feeder = None
-                os.close(process.stdin_fd)
-                self.close()
-                raise
-
-    def verdict(self) -> Verdict:
-        """Wait for gpg to end and judge it; output that nobody read is thrown away."""
-        if self._verdict is None:
-            self._wait()
-            self._verdict = self._decide()
-        return self._verdict
-
-    def kill(self) -> None:
-        """End gpg now, because we were interrupted: the verdict blames nobody.
-
-        Safe from another thread; a reader of `stdout_fd` sees its end.
-        """
-        if self._process.poll() is None:
-            self._killed = True
-            self._process.terminate()
-
-    def close(self) -> None:
-        """End gpg if it still runs, and give back every descriptor."""
-        if self.stdout_fd >= 0:
-            self.kill()
-            self._wait()
-            os.close(self.stdout_fd)
-            self.stdout_fd = -1
-            self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _wait(self) -> None:
-        if self._killed:
-            try:
-                self._process.wait(timeout=2)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        while self.stdout_fd >= 0 and os.read(self.stdout_fd, PIPE_BYTES):
-            pass
-        self._process.wait()
-        # A descendant of gpg could hold the status pipe open; gpg's own words have come by now.
-        self._listener.join(timeout=5)
-        if self._feeder is not None:
-            if self._killed or not self._feeder.frame.complete:
-                self._source.stopped.set()
-            # A stream of the caller's may block for ever; its thread ends with the program.
-            self._feeder.join(timeout=5)
-
-    def _decide(self) -> Verdict:
-        if self._killed:
-            return Verdict(interrupted=True)
-        code, status = self._process.returncode, self._status
-        try:
-            if self._feeder is not None:
-                frame = self._feeder.frame
-                if self._feeder.error is not None:
-                    raise self._feeder.error
-            elif code == 0 and status.verified:
-                frame = Frame(armored=False)  # gpg read the whole file and is content
-            else:
-                frame = survey(self._source)
-        except EdxlogsError as error:
-            return Verdict(error=error)
-        except Exception as cause:
-            if self._source.stream is not None:
-                return Verdict(error=cause)  # it is the caller's own
-            failure = DecryptError(
-                f"cannot decrypt: {self.source_name}: reading it failed: {cause}; try again",
-                self.source_name,
-            )
-            failure.__cause__ = cause
-            return Verdict(error=failure)
-        return judge(self.source_name, code, status, frame, self._gpg.secret_key_ids)
-
-    def _listen(self, process: _Process) -> None:
-        """Take what gpg says as it says it, so that none of its pipes fills up."""
-        holds_slot, tail = True, b""
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(process.status_fd, selectors.EVENT_READ)
-                selector.register(process.stderr_fd, selectors.EVENT_READ)
-                while selector.get_map():
-                    for key, _ in selector.select():
-                        data = os.read(key.fd, 1 << 16)
-                        if not data:
-                            selector.unregister(key.fd)
-                        elif key.fd == process.status_fd:
-                            # Standard error names people, in words that change: not kept.
-                            *lines, tail = (tail + data).split(b"\n")
-                            tail = tail[:4096]
-                            for line in lines:
-                                self._status.line(line)
-                    if holds_slot and self._status.begun:
-                        holds_slot = False
-                        process.slot.release()
-        finally:
-            if holds_slot:
-                process.slot.release()
-            os.close(process.status_fd)
-            os.close(process.stderr_fd)
-
-
-@dataclass(frozen=True)
-class _Process:
-    """A gpg that was just started, and our ends of its pipes."""
-
-    child: subprocess.Popen[bytes]
-    stdin_fd: int  # -1 where gpg reads the source by itself
-    stdout_fd: int
-    status_fd: int
-    stderr_fd: int
-    slot: threading.Semaphore  # given back once gpg needs its agent no more
-
-
 _slots: dict[str, threading.Semaphore] = {}
 _slots_lock = threading.Lock()
 
 
 class Gpg:
     """The user's GnuPG: which program, which key ring, and how a key is unlocked.
+
+    Attributes:
+        warnings: of how the key is kept, one sentence each.
+        unlocking: the key ring, and how its keys are unlocked.
 
     One key ring has one agent, whose secure memory is small: at most min(cores, 8) gpg of this
     process talk to it at a time. A slot is free again as soon as the session key is had, so a
@@ -257,11 +95,16 @@ class Gpg:
         self.home = home.expanduser() if home else None
         if self.home and not self.home.is_dir():
             raise ConfigError(f"cannot use key ring: {self.home}: no such folder; name another")
-        self._passphrase = _read_passphrase(passphrase_file) if passphrase_file else None
-        self._terminal = _terminal() if prompt and not passphrase_file else None
+        self.warnings: list[str] = []
+        passphrase = None
+        if passphrase_file:
+            passphrase, self.warnings = read_passphrase(passphrase_file)
+        terminal = find_terminal() if prompt and not passphrase_file else None
+        self.unlocking = Unlocking(self.home, passphrase, terminal)
+        self._unlocked: UnlockedKeys | None = None
         self._lock = threading.Lock()
         self._interface: Any = None
-        self._secret_keys: frozenset[str] = frozenset()
+        self._secret_keys: dict[str, str] = {}  # keygrips, by long id
         with _slots_lock:
             at_once = min(os.cpu_count() or 1, MOST_AT_ONCE)
             self._slot = _slots.setdefault(
@@ -284,18 +127,65 @@ class Gpg:
 
     def secret_key_ids(self) -> frozenset[str]:
         """Return the long ids of the keys and subkeys whose secret part is at hand."""
+        return frozenset(self.secret_keys())
+
+    def secret_keys(self) -> dict[str, str]:
+        """Return the keygrips of the keys and subkeys whose secret part is at hand, by long id."""
         interface = self._keys()
         with self._lock:
             if not self._secret_keys:  # an agent in trouble may have shown none
-                ids = set()
+                grips: dict[str, str] = {}
                 with needs_thread():
                     keys = interface.list_keys(secret=True)
                 for key in keys:
                     parts = {key["keyid"]: key, **key.get("subkey_info", {})}
                     # "#": a stub, the secret part is elsewhere.
-                    ids |= {i for i, part in parts.items() if part["token"] != "#"}
-                self._secret_keys = frozenset(ids)
+                    there = {i: part for i, part in parts.items() if part["token"] != "#"}
+                    grips |= {i: part.get("keygrip") or "" for i, part in there.items()}
+                self._secret_keys = grips
             return self._secret_keys
+
+    def public_keys(self, key_ids: Iterable[str]) -> bytes:
+        """Return the public parts of keys, as gpg imports them."""
+        with needs_thread():
+            keys: bytes = self._keys().export_keys(list(key_ids), armor=False)
+        return keys
+
+    def unlock(self, head: bytes, count: int) -> None:
+        """Unlock the keys of a message once, for all that are to be decrypted.
+
+        Here the agent asks for the passphrase, if it may. Where nothing is to be gained, or the
+        agent does not give a key away, each message has its key unlocked by itself. `close` ends
+        it; gpg may be used after that as well.
+
+        Args:
+            head: the first bytes of the message.
+            count: of the messages that are to be decrypted.
+        """
+        if self._unlocked is not None:
+            return
+        found = unlock(self, head, count)
+        self._unlocked = found.keys
+        if found.refused:  # once is enough
+            self.unlocking = replace(self.unlocking, terminal=None)
+
+    @property
+    def is_unlocked(self) -> bool:
+        """Whether `unlock` has unlocked a key."""
+        return self._unlocked is not None
+
+    def lock(self, unlocked: UnlockedKeys) -> None:
+        """Do not use these keys any more."""
+        with self._lock:
+            if self._unlocked is unlocked:
+                self._unlocked = None
+
+    def close(self) -> None:
+        """Forget what was unlocked. May be called twice."""
+        with self._lock:
+            unlocked, self._unlocked = self._unlocked, None
+        if unlocked is not None:
+            unlocked.close()
 
     def recipients(self, head: bytes) -> list[str]:
         """Return the long ids of the keys that a message is encrypted to.
@@ -344,18 +234,21 @@ class Gpg:
         self._keys()
         message = MessageInput(source, offset, length, head)
         try:
+            unlocked = self._unlocked
+            if unlocked is not None and unlocked.key_ids.isdisjoint(key_ids(message.peek())):
+                unlocked = None
             self._slot.acquire()
             try:
-                process = self._spawn(message)
+                process = self._spawn(message, self.unlocking if unlocked is None else unlocked.own)
             except BaseException:
                 self._slot.release()
                 raise
         except BaseException:
             message.close()
             raise
-        return Decryption(self, source_name, message, process)
+        return Decryption(self, source_name, message, process, unlocked)
 
-    def _spawn(self, message: MessageInput) -> _Process:
+    def _spawn(self, message: MessageInput, unlocking: Unlocking) -> GpgProcess:
         ours: list[int] = []
         theirs: list[int] = []
 
@@ -372,15 +265,15 @@ class Gpg:
             if not message.direct:
                 _widen(stdin)
             passed = [status]
-            command = [*self._command(), "--status-fd", str(status)]
-            if self._passphrase is not None:
+            command = [*self._command(unlocking.home), "--status-fd", str(status)]
+            if unlocking.passphrase is not None:
                 passphrase, writer = os.pipe()
                 theirs.append(passphrase)
                 passed.append(passphrase)
-                os.write(writer, self._passphrase + b"\n")  # far less than a pipe holds
+                os.write(writer, unlocking.passphrase + b"\n")  # far less than a pipe holds
                 os.close(writer)
                 command += ["--pinentry-mode", "loopback", "--passphrase-fd", str(passphrase)]
-            elif self._terminal is None:
+            elif unlocking.terminal is None:
                 command += ["--pinentry-mode", "error"]
             try:
                 child = subprocess.Popen(
@@ -389,7 +282,7 @@ class Gpg:
                     stdout=stdout,
                     stderr=stderr,
                     pass_fds=passed,
-                    env=self._environment(),
+                    env=self.environment(),
                     start_new_session=True,  # Ctrl-C in our terminal is ours to handle
                 )
             except OSError as error:
@@ -404,10 +297,10 @@ class Gpg:
             for fd in theirs:
                 os.close(fd)
         stdin_fd = -1 if message.direct else ours[3]
-        return _Process(child, stdin_fd, ours[0], ours[1], ours[2], self._slot)
+        return GpgProcess(child, stdin_fd, ours[0], ours[1], ours[2], self._slot)
 
-    def _command(self) -> list[str]:
-        home = ["--homedir", str(self.home)] if self.home else []
+    def _command(self, folder: Path | None) -> list[str]:
+        home = ["--homedir", str(folder)] if folder else []
         # The user's gpg.conf still holds, but gpg shall write to us only, reach no network, and
         # ask nothing of signatures: with the sender's public key absent it would fail. Not
         # --quiet: gpg 2.2 would then keep to itself why a key failed.
@@ -418,11 +311,12 @@ class Gpg:
             *("--no-auto-key-retrieve", "--disable-dirmngr", "--no-auto-check-trustdb"),
         ]
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return the variables that gpg gets, and what it starts."""
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment["LC_ALL"] = "C"
-        if self._terminal is not None:
-            environment.setdefault("GPG_TTY", self._terminal)
+        if self.unlocking.terminal is not None:
+            environment.setdefault("GPG_TTY", self.unlocking.terminal)
         return environment
 
     def _keys(self) -> Any:
@@ -444,7 +338,7 @@ class Gpg:
                 interface = gnupg.GPG(
                     gpgbinary=self.executable,
                     gnupghome=str(self.home) if self.home else None,
-                    env=self._environment(),
+                    env=self.environment(),
                 )
         except (OSError, ValueError) as error:
             raise DecryptError(
@@ -455,27 +349,6 @@ class Gpg:
             found = ".".join(map(str, version or ())) or "an unknown version"
             raise DecryptError(f"cannot use gpg: {self.executable}: it is {found}; {advice}")
         return interface
-
-
-def _read_passphrase(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            passphrase = file.readline(4096).rstrip(b"\r\n")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot use passphrase file: {path}: {error.strerror}; name a file that can be read"
-        ) from error
-    if not passphrase:
-        raise ConfigError(f"cannot use passphrase file: {path}: its first line is empty")
-    return passphrase
-
-
-def _terminal() -> str | None:
-    """Return the name of the terminal that a passphrase prompt can use."""
-    for fd in (2, 0, 1):
-        with suppress(OSError):
-            return os.ttyname(fd)
-    return None
 
 
 def _widen(pipe_fd: int) -> None:

@@ -220,6 +220,10 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         store = stack.enter_context(Store(Path(settings.output), mode=settings.mode, shared=True))
         named = {"rejects": settings.rejects, "report": settings.report}
         beside = {name: path for name, path in named.items() if path}
+        gpg = settings.keys.gpg()
+        stack.callback(gpg.close)
+        for warning in gpg.warnings:
+            watcher.warn(warning)
         folder = TableFolder(
             store,
             overwrite=settings.overwrite,
@@ -227,7 +231,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             keep_rejects="rejects" in beside,
         )
         target = TableTarget(
-            reader=TableReader(settings.keys.gpg(), _core.Control()),
+            reader=TableReader(gpg, _core.Control()),
             packages=packages,
             choice=settings.choice,
             folder=folder,

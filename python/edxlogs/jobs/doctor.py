@@ -5,9 +5,11 @@ Nothing is changed, and nothing asks: a key that would need a passphrase typed i
 
 from __future__ import annotations
 
+import datetime
 import enum
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +20,16 @@ from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET, check_partner
 from edxlogs.errors import EdxlogsError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.process import Gpg
+from edxlogs.gpg.unlocked import Kept, kept
 from edxlogs.jobs.settings import Keys
 from edxlogs.s3.client import S3
 from edxlogs.s3.errors import Reason
-from edxlogs.text import shown, size, table
+from edxlogs.text import duration, shown, size, table
 
 SCHEMA_VERSION = 1
+_YEAR_FILES = 730  # of two sites
+_A_YEAR = f"for the {_YEAR_FILES} files of a year of two sites"
+_QUICK_SECONDS = 0.05  # mostly the start of gpg
 LEAST_FREE_BYTES = 10**9
 _SECMEM = "auto-expand-secmem"
 _HEAD_BYTES = 64 << 10  # holds the keys of a message, however many
@@ -190,18 +196,85 @@ def _check_sample(gpg: Gpg, sample: str) -> Iterator[Check]:
     # A message may hide whom it is for: then trying is the only way.
     told = f"{name} wants {' or '.join(here) or 'a hidden key'}"
     yield Check("secret key", Health.OK, f"{told}{', which is here' if here else ''}")
-    yield _check_use(gpg, sample)
+    yield from _check_use(gpg, sample, head)
 
 
-def _check_use(gpg: Gpg, sample: str) -> Check:
-    """Whether the key opens a message without anybody's help."""
+def _check_use(gpg: Gpg, sample: str, head: bytes) -> Iterator[Check]:
+    """Whether the key opens a message without anybody's help, and what that takes."""
+    error = _open(gpg, sample)
+    if error is not None:
+        yield _failed("passphrase", error)
+        return
+    how = kept(gpg, head)
+    yield _check_passphrase(gpg, how, head)
+    for warning in gpg.warnings:
+        yield Check("passphrase file", Health.ADVICE, warning.partition(": ")[2])
+    if how is not None and (how.is_protected or how.on_card):
+        yield _check_unlocking(gpg, sample, head)
+
+
+def _open(gpg: Gpg, sample: str) -> Exception | None:
+    """Open a message; why it cannot be, or None."""
     with gpg.open(shown(sample), sample) as decryption:
-        if os.read(decryption.stdout_fd, 1):
-            return Check("passphrase", Health.OK, "the key can be used without a prompt")
-        error = decryption.verdict().error
-    if error is None:
+        return None if os.read(decryption.stdout_fd, 1) else decryption.verdict().error
+
+
+def _check_passphrase(gpg: Gpg, how: Kept | None, head: bytes) -> Check:
+    """Why the key that was just used could be, and whether that lasts."""
+    if how is None or not (how.is_protected or how.on_card):
         return Check("passphrase", Health.OK, "the key can be used without a prompt")
-    return _failed("passphrase", error)
+    if gpg.unlocking.passphrase is not None and how.is_protected:
+        gpg.unlock(head, _YEAR_FILES)  # whatever the agent holds
+        is_unlocked = gpg.is_unlocked
+        gpg.close()
+        if is_unlocked:
+            return Check("passphrase", Health.OK, "that of the file unlocks the key")
+        told = "gpg-agent holds one, but does not take that of the file; correct the file"
+        return Check("passphrase", Health.ADVICE, told)
+    if how.on_card:
+        told = "the key is on a card, which may ask for its PIN when it was away"
+        return Check("passphrase", Health.ADVICE, told)
+    if how.is_preset:
+        told = "gpg-agent was given it beforehand, and holds it until it ends or was told to"
+    else:
+        least, most = how.seconds
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=least)
+        told = (
+            f"gpg-agent holds it until {until:%Y-%m-%d %H:%M} UTC, or {duration(least)} after its"
+            f" next use, and {duration(most)} after it was typed at most"
+        )
+    told += "; after that a run that cannot ask needs --passphrase-file"
+    return Check("passphrase", Health.ADVICE, told)
+
+
+def _check_unlocking(gpg: Gpg, sample: str, head: bytes) -> Check:
+    """What it takes to unlock the key, once and for a year of logs."""
+    each = _measure(gpg, sample)
+    told = f"takes {duration(each)} a file"
+    gpg.unlock(head, _YEAR_FILES)
+    try:
+        if gpg.is_unlocked:
+            once = _measure(gpg, sample)
+            year = duration(each + once * _YEAR_FILES)
+            told += f", but is done once a run, then {duration(once)} a file: {year}"
+            return Check("unlocking", Health.OK, f"{told} {_A_YEAR}")
+    finally:
+        gpg.close()
+    told += f": {duration(each * _YEAR_FILES)} {_A_YEAR}, whatever the number of threads"
+    if each < _QUICK_SECONDS:
+        return Check("unlocking", Health.OK, told)
+    advice = "give --passphrase-file, or type it on a terminal: then it is done once a run"
+    return Check("unlocking", Health.ADVICE, f"{told}; {advice}")
+
+
+def _measure(gpg: Gpg, sample: str) -> float:
+    """Seconds that a message takes to be opened."""
+    took = []
+    for _ in range(2):
+        start = time.monotonic()
+        _open(gpg, sample)
+        took.append(time.monotonic() - start)
+    return min(took)
 
 
 def _check_boto3() -> Check:

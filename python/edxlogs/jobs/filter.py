@@ -87,6 +87,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     control = _core.Control()
     transfers = Transfers(selection.sources, control)
     reader = LineReader(query, reading.keys.gpg(), control, window, transfers)
+    selection.account.warnings += reader.gpg.warnings
     return BatchStream.over(reader, selection, reading.workers, reading.dedupe)
 
 

@@ -150,6 +150,8 @@ class Work:
         control = _core.Control()
         transfers = Transfers(selection.sources, control)
         gpg, window = settings.reading.keys.gpg(), settings.conditions.window
+        stack.callback(gpg.close)
+        selection.account.warnings += gpg.warnings
         self.reader = LineReader(query, gpg, control, window, transfers)
         self._own = finished_outputs(self._output.target or STDOUT)
         self._journal: Journal | None = None
@@ -248,8 +250,8 @@ class Work:
             watcher.warn(warning)
 
         total, control = sum(source.size or 0 for source in sources), self.reader.control
-        with followed(watcher, len(sources), total, lambda: control.bytes_read):
-            fill(target, told_by(watcher))
+        around = followed(watcher, len(sources), total, lambda: control.bytes_read)
+        fill(target, told_by(watcher), around)
 
     def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
         """Publish the files and the report; what came of the run."""

@@ -17,8 +17,9 @@ from typing import Any, Protocol, TypeVar
 
 from edxlogs import _core
 from edxlogs.errors import EdxlogsError, FormatError, InflateError
+from edxlogs.gpg.decryption import Decryption
 from edxlogs.gpg.frame import HEAD_BYTES
-from edxlogs.gpg.process import Decryption, Gpg
+from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.verdict import Verdict
 from edxlogs.sources.source import SNIFF_BYTES, Packing, Source, packing_of, stored_head
 

@@ -3,6 +3,7 @@
 mod crc;
 mod dataset;
 mod errors;
+mod keywrap;
 mod output;
 mod query;
 mod scan;
@@ -50,6 +51,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dataset::rewrite, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::header, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::sync_file_system, module)?)?;
+    module.add_function(wrap_pyfunction!(keywrap::rewrap_key, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;
     module.add_function(wrap_pyfunction!(query::course_folder, module)?)?;
     module.add_function(wrap_pyfunction!(query::expression, module)?)?;

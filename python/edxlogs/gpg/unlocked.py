@@ -1,0 +1,255 @@
+"""Secret keys that are unlocked once for a whole run.
+
+An agent works a passphrase out anew for every message, which takes it a tenth of a second and more:
+that is what protects the file of the key. So a run gets a key ring of its own: keys go from the
+user's agent, which unlocks them once, to one that lives as long as the run. There their file is
+protected by 256 random bits, which nobody can guess, however fast guessing is: they need no such
+work, and are in the memory of this process alone. In between each agent wraps them its own way.
+
+The ring is in memory where the system has a folder for that, and goes with the run, also with one
+that is killed: a process that waits for its end removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import shutil
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError, EdxlogsError
+from edxlogs.gpg.agent import NOT_GIVEN, Agent, AgentError, cache_seconds
+from edxlogs.gpg.frame import key_ids
+from edxlogs.gpg.passphrase import Unlocking
+
+if TYPE_CHECKING:
+    from edxlogs.gpg.process import Gpg
+
+_SETTINGS = "s2k-count 65536\nauto-expand-secmem\ndisable-scdaemon\n"
+_IN_MEMORY = ("/dev/shm",)
+_SECONDS = 10.0
+_PREFIX = "edxlogs-"
+# Waits until its standard input ends, which is when we do, and takes the folder away.
+_GUARD = 'echo; cat > /dev/null; gpgconf --homedir "$0" --remove-socketdir; rm -rf -- "$0"'
+
+
+WORTH_MESSAGES = 4  # with fewer, a ring takes longer than it saves
+WORTH_ASKING = 32  # where the agent holds the passphrase, and would do without
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of unlocking.
+
+    Attributes:
+        keys: that are unlocked, or None.
+        refused: whether the agent asked, and got no passphrase.
+    """
+
+    keys: UnlockedKeys | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How the secret keys of a message are kept.
+
+    Attributes:
+        on_card: whether one is on a card.
+        is_protected: whether the file of one is, by a passphrase.
+        is_preset: whether the agent was given all their passphrases by gpg-preset-passphrase.
+        seconds: how long the agent holds a passphrase after its use, and in all.
+    """
+
+    on_card: bool
+    is_protected: bool
+    is_preset: bool
+    seconds: tuple[int, int]
+
+
+def kept(gpg: Gpg, head: bytes) -> Kept | None:
+    """How the keys of a message are kept; None if none is here, or the agent does not tell."""
+    try:
+        grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
+        with Agent(gpg.home, gpg.environment()) as agent:
+            asked = [grips[one] for one in key_ids(head).intersection(grips)]
+            keys = [agent.key(grip) for grip in asked]
+            if not keys:
+                return None
+            return Kept(
+                on_card=not all(key.on_disk for key in keys),
+                is_protected=any(key.is_protected for key in keys),
+                is_preset=all(agent.preset(grip) is not None for grip in asked),
+                seconds=cache_seconds(gpg.home, gpg.environment()),
+            )
+    except (AgentError, EdxlogsError):
+        return None
+
+
+def unlock(gpg: Gpg, head: bytes, count: int) -> Found:
+    """Unlock the keys of a message, where it is worth it for so many, and can be done."""
+    unlocking = gpg.unlocking
+    asks = unlocking.passphrase is None and unlocking.terminal is not None
+    if count < (1 if asks else WORTH_MESSAGES):
+        return Found()
+    try:
+        grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
+        asked = key_ids(head).intersection(grips)
+        environment = gpg.environment()
+        with Agent(gpg.home, environment) as agent:
+            keys = {one: agent.key(grips[one]) for one in asked}
+            wanted = {one for one, key in keys.items() if key.on_disk and key.is_protected}
+            held = all(keys[one].is_cached for one in wanted)
+            if not wanted or (asks and held and count < WORTH_ASKING):
+                return Found()
+            passphrases = {one: unlocking.passphrase or agent.preset(grips[one]) for one in wanted}
+            if not asks and None in passphrases.values():
+                return Found()
+            ring = UnlockedKeys(gpg.executable, environment)
+            try:
+                for one, passphrase in passphrases.items():
+                    if passphrase is None:
+                        agent.may_ask(environment, f"edxlogs unlocks the key {one} for this run.")
+                    ring.add(agent, grips[one], passphrase)
+                ring.add_public(gpg.public_keys(wanted), frozenset(wanted))
+            except BaseException:
+                ring.close()
+                raise
+            return Found(ring)
+    except AgentError as error:
+        return Found(refused=asks and error.code in NOT_GIVEN)
+    except EdxlogsError:
+        return Found()  # whoever decrypts says why
+
+
+class UnlockedKeys:
+    """A key ring of this run, with secret keys of the user's.
+
+    Args:
+        executable: name or path of gpg.
+        environment: of gpg.
+
+    Attributes:
+        folder: of the ring.
+        key_ids: long ids of what is in it.
+
+    Raises:
+        AgentError: it cannot be made.
+    """
+
+    def __init__(self, executable: str, environment: Mapping[str, str]) -> None:
+        self.key_ids: frozenset[str] = frozenset()
+        self._passphrase = secrets.token_hex(32).encode()
+        self._executable = executable
+        self._environment = environment
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place(environment)))
+        except OSError as error:
+            raise AgentError(str(error)) from error
+        try:
+            (self.folder / "gpg-agent.conf").write_text(_SETTINGS)
+            guard = subprocess.Popen(
+                [
+                    *("gpg-agent", "--homedir", str(self.folder), "--daemon"),
+                    *("--", "sh", "-c", _GUARD, str(self.folder)),
+                ],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise AgentError(str(error)) from error
+        self._end = weakref.finalize(self, _remove, guard, self.folder)
+        assert guard.stdout is not None
+        if not select.select([guard.stdout], [], [], _SECONDS)[0] or not guard.stdout.read(1):
+            self.close()
+            raise AgentError("no agent starts for the run")
+
+    def add(self, agent: Agent, grip: str, passphrase: bytes | None) -> None:
+        """Take a secret key from an agent.
+
+        Args:
+            agent: the user's; its pinentry asks where no passphrase is given.
+            grip: keygrip of the key.
+            passphrase: that unlocks it, or None.
+
+        Raises:
+            AgentError: the agent does not give them, or that of the run does not take them.
+        """
+        with Agent(self.folder, self._environment) as own:
+            wrapped, wrapping = agent.export_key(grip, passphrase)
+            try:
+                own.import_key(partial(_core.rewrap_key, wrapped, wrapping), self._passphrase)
+            except ConfigError as error:
+                raise AgentError(str(error)) from error
+
+    def add_public(self, keys: bytes, key_ids: frozenset[str]) -> None:
+        """Take the public parts, without which gpg does not find the secret ones.
+
+        Raises:
+            AgentError: gpg does not take them.
+        """
+        command = [self._executable, "--homedir", str(self.folder), "--batch", "--no-tty"]
+        try:
+            subprocess.run(
+                [*command, "--disable-dirmngr", "--no-auto-check-trustdb", "--import"],
+                input=keys,
+                env=self._environment,
+                capture_output=True,
+                timeout=_SECONDS,
+                start_new_session=True,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise AgentError(str(error)) from error
+        self.key_ids = key_ids
+
+    @property
+    def own(self) -> Unlocking:
+        """How its keys are used."""
+        return Unlocking(self.folder, self._passphrase, None)
+
+    def close(self) -> None:
+        """Take the ring away, with its agent. May be called twice."""
+        self._end()
+
+
+def _place(environment: Mapping[str, str]) -> str | None:
+    """A folder in memory that is the user's own to write to, or None."""
+    for place in (environment.get("XDG_RUNTIME_DIR"), *_IN_MEMORY):
+        if place and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
+            return place
+    return None
+
+
+def _remove(guard: subprocess.Popen[bytes], folder: Path) -> None:
+    for pipe in (guard.stdin, guard.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    with suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            ["gpgconf", "--homedir", str(folder), "--kill", "gpg-agent"],
+            capture_output=True,
+            timeout=_SECONDS,
+            start_new_session=True,
+        )
+    try:
+        guard.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        guard.wait()
+    shutil.rmtree(folder, ignore_errors=True)
