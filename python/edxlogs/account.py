@@ -27,6 +27,8 @@ class Outcome(enum.StrEnum):
     """Not of the courses, tables or sites asked for, or content that was not to be unpacked."""
     FAILED = "failed"
     """In place of a table, the words of an export that failed."""
+    OLDER = "older"
+    """A newer snapshot holds the same table of the same course."""
     UNKNOWN = "unknown"
     """Its name says no table."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -290,7 +290,7 @@ def run(job: OnePath, *, watcher: Watcher | None = None) -> JobDone:
     return run(read_job(Path(job)), watcher or Watcher())
 
 
-@spelled(ConvertWords, format="parquet", layout="table", unpack=False)
+@spelled(ConvertWords, format="parquet", layout="table", snapshots="newest", unpack=False)
 def convert(
     packages: OnePath | Iterable[OnePath],
     output: OnePath,
@@ -313,6 +313,7 @@ def convert(
         format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …).
         csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
         layout: `table`, a dataset a table; or `course`, a folder a course.
+        snapshots: `newest` of several packages of an organisation, or `all`, in folders of days.
         expand: `studentmodule` for columns of its state, `ora` for a table that joins those of
             open response assessments.
         unpack: unpack the content of courses, too.
@@ -347,6 +348,7 @@ def database_tables(
     site: Values = None,
     known_courses: Values = None,
     expand: bool = False,
+    snapshots: str = "newest",
     gnupg_home: OnePath | None = None,
     passphrase_file: OnePath | None = None,
     prompt: bool = False,
@@ -355,16 +357,16 @@ def database_tables(
 ) -> Tables:
     """Open database packages, and give their tables as streams of Arrow batches.
 
-    To find the course of files whose rows do not tell it, the beginning of another file of each
-    course is read.
+    The course of files whose rows do not tell it is looked for in others of the course.
 
     Args:
-        packages: paths or `s3://` URLs of zips, paths of folders of tables, and of tables.
+        packages: paths or `s3://` URLs of zips, paths of folders of tables, or of tables.
         course: course ids or globs; None means all, and files of no single course, too.
             `@FILE` stands for the lines of a file.
         site: `prod`, `edge`, …; None means all.
         known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
         expand: whether courseware_studentmodule has columns of what is in its `state`.
+        snapshots: `newest` of several packages of an organisation, or `all`.
         gnupg_home: GnuPG's folder; None means the user's own.
         passphrase_file: holds the passphrase of the secret key; None asks the agent.
         prompt: whether the agent may ask for a passphrase.
@@ -383,13 +385,12 @@ def database_tables(
     Source: EdX Research Guide, "Data Delivered in Data Packages".
     """
     from edxlogs.database.stream import Tables, opened
-    from edxlogs.jobs.convert import table_choice
+    from edxlogs.jobs.convert import all_snapshots, table_choice
 
     keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt)
     choice = table_choice(course=course, site=site, known_courses=known_courses)
-    places = [packages] if isinstance(packages, str | PathLike) else packages
-    found = opened([fspath(place) for place in places], s3)
-    return Tables(found, choice, keys.gpg(), worker_count(threads), expand=expand)
+    kept = {"expand": expand, "keep_all": all_snapshots(snapshots)}
+    return Tables(opened(packages, s3), choice, keys.gpg(), worker_count(threads), **kept)
 
 
 def dataset(folder: OnePath) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,7 @@ def test_courses_that_nothing_is_of_are_named_with_the_nearest(tmp_path: Path) -
     near = done.stderr.partition(hint)[2].splitlines()[0].split(", ")
     assert near[0] in (STEMS[0], COURSES[0])
     assert done.stderr.count("nothing is of it") == 1
+    shutil.rmtree(tmp_path / "out")
     done, found = convert(tmp_path, "--course", "course-v1:UniversityX+CS102+2014_T1")
     assert (done.code, found) == (1, set())
     assert done.stderr.splitlines()[0].startswith("nothing was converted")

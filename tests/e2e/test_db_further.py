@@ -423,13 +423,10 @@ def test_a_research_package_that_is_done_is_not_done_again(tmp_path: Path) -> No
         name: content for name, (_, content) in before.items()
     }
     assert [name for name in after if after[name][0] != before[name][0]] in ([gone], [])
-    # Another choice is another conversion; another release is refused, as the files of it exist.
+    # Another choice is another conversion; another release takes the place of the first.
     assert convert(path, tmp_path, "--table", "auth_user").code == 0
     path.write_bytes(make_package.research(COURSE, 13))
-    done = convert(path, tmp_path)
-    assert done.code == 2
-    assert "exists" in done.told[0]
-    assert convert(path, tmp_path, "--overwrite").code == 0
+    assert convert(path, tmp_path).code == 0
     assert len(rows_of(tmp_path, "student_courseenrollment")) == 13
 
 
@@ -461,8 +458,9 @@ def test_files_with_other_columns_are_read_together_and_not_joined(
     tmp_path: Path, form: str
 ) -> None:
     """Those that were converted with --expand have more; none loses a value by the others."""
-    name, week = "courseware_studentmodule", tmp_path / NAME
-    package(tmp_path)
+    name = "courseware_studentmodule"
+    (text,) = (chunks for one, chunks in make_package.members([COURSE], count=30) if name in one)
+    data = b"".join(text)
     folder = tmp_path / "out" / name
 
     def rows() -> Rows:
@@ -472,11 +470,11 @@ def test_files_with_other_columns_are_read_together_and_not_joined(
     def values(row: dict[str, Any], column: str) -> str:
         return "" if row[column] is None else str(row[column])
 
-    for day, words in (("05", []), ("12", ["--expand", "studentmodule"]), ("19", [])):
-        later = tmp_path / f"universityx-2014-10-{day}.zip"
-        shutil.copyfile(week, tmp_path / "copy.zip")
-        (tmp_path / "copy.zip").rename(later)
-        done = convert(later, tmp_path, "--table", name, "--format", form, *words)
+    # Files of several sites are of one folder, and none replaces another.
+    for site, words in (("edge", []), ("patches", ["--expand", "studentmodule"]), ("prod", [])):
+        inside = f"{STEM}-{name}-{site}-analytics.sql"
+        path = make_package.write(tmp_path / f"{site}-2014-10-05.zip", [(inside, iter([data]))])
+        done = convert(path, tmp_path, "--table", name, "--format", form, *words)
         assert done.code == 0, done.stderr
     before = rows()
     states = [json.loads(row["state"]) for row in truth(name)]

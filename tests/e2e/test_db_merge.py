@@ -44,7 +44,8 @@ def cwd(tmp_path: Path, texts: dict[str, dict[str, bytes]]) -> Path:
 
 
 def convert(cwd: Path, package: str, folder: str, *options: str | Path) -> Done:
-    done = run("db", "convert", package, "-o", folder, *options, "-q", cwd=cwd)
+    words = ("--snapshots", "all", *options, "-q")
+    done = run("db", "convert", package, "-o", folder, *words, cwd=cwd)
     assert done.code == 0, done.stderr
     return done
 
@@ -74,7 +75,9 @@ def _assert_rows_are_the_oracles(folder: Path, texts: dict[str, dict[str, bytes]
                     renamed=dict(table.renamed),
                 ).rows
                 encoded = course.replace("+", "%2B").replace(":", "%3A").replace("/", "%2F")
-                name = f"{package.removesuffix('.zip')}-prod.parquet"
+                stem = package.removesuffix(".zip")
+                day = f"snapshot_date={stem.removeprefix('universityx-')}"
+                name = f"{day}/{stem}-prod.parquet"
                 with (folder / table.name / f"course_id={encoded}" / name).open("rb") as file:
                     rows = table_rows(pq.read_table(file))
                 for name in [name for name, kind in table.columns if kind != "json"]:
@@ -133,7 +136,7 @@ def test_a_copy_is_as_old_as_what_it_is_of(cwd: Path, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", refuses)
         edxlogs.merge([cwd / "a"], cwd / "all")
-    done = edxlogs.convert(cwd / NAMES[0], cwd / "all", course=FIRST)
+    done = edxlogs.convert(cwd / NAMES[0], cwd / "all", course=FIRST, snapshots="all")
     assert all(one.earlier for one in done.account.of_status(Outcome.DELIVERED))
 
 
@@ -203,3 +206,23 @@ def test_a_conversion_that_was_stopped_is_not_merged(cwd: Path) -> None:
     assert done.told == [
         "edxlogs: merge: a: its conversion was stopped before its end; run it again first"
     ]
+
+
+def test_the_newest_snapshot_of_all_shards_is_the_table(cwd: Path) -> None:
+    newest = ("--snapshots", "newest", "--table", "auth_user", "--table", "email_opt_in")
+    convert(cwd, NAMES[0], "a", *newest, "--course", FIRST)
+    convert(cwd, NAMES[0], "b", *newest, "--course", SECOND)
+    convert(cwd, NAMES[1], "c", *newest, "--course", FIRST)
+    for _ in range(2):
+        assert merge(cwd, "a", "b", "c").code == 0
+        assert_whole(cwd / "all")
+        users = edxlogs.dataset(cwd / "all" / "auth_user").to_table().to_pylist()
+        assert {(row["course_id"], row["package"]) for row in users} == {
+            (FIRST, NAMES[1]),
+            (SECOND, NAMES[0]),
+        }
+    preferences = edxlogs.dataset(cwd / "all" / "email_opt_in").to_table().to_pylist()
+    assert {(row["course_id"], row["package"]) for row in preferences} == {
+        (FIRST, NAMES[1]),
+        (SECOND, NAMES[0]),
+    }

@@ -93,6 +93,13 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     default="table",
     help="Whose folder holds the other's: a dataset a table, or a folder a course.",
 )
+@choice(
+    "--snapshots",
+    "newest",
+    "all",
+    default="newest",
+    help="Of several packages of an organisation, the newest; or each, in a folder of its day.",
+)
 @several(
     "--course",
     metavar="COURSE",

@@ -17,7 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Which tables": ("table",),
     "Output": (
-        *("output", "format", "columns", "layout", "expand", "unpack", "partition_by"),
+        *("output", "format", "columns", "layout", "snapshots", "expand", "unpack", "partition_by"),
         *("target_file_size", "known_courses", "raw", "csv_excel_safe", "rejects", "report"),
         *("overwrite", "mode"),
     ),

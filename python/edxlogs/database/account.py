@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from edxlogs.account import Counts, Entry, Ledger, Outcome, tallies
+from edxlogs.edx.members import MemberName
 from edxlogs.errors import InternalError
 from edxlogs.sources.reading import Reading
 from edxlogs.text import many, shown
+
+_NAME_COURSE = "; name its course in a file for --known-courses, and run again"
+_SHOWN = 20  # lines of one kind
 
 
 @dataclass
@@ -87,10 +91,41 @@ class MemberAccount(Entry[RowCounts]):
     status: Outcome = field(default=Outcome.LEFT, kw_only=True)
     counts: RowCounts = field(default_factory=RowCounts, kw_only=True)
 
+    @classmethod
+    def begin(cls, package: str, path: str, name: MemberName) -> Self:
+        """That of a file which was not read yet."""
+        table, status = None if name.table is None else name.table.name, Outcome.LEFT
+        if table is None:
+            status = Outcome.UNKNOWN
+        if name.failed:
+            status = Outcome.FAILED
+        return cls(package, path, table, name.site, status=status)
+
     @property
     def label(self) -> str:
         """Its name inside."""
         return self.member
+
+    @property
+    def is_all_rejected(self) -> bool:
+        """Whether it has rows, of which none can be read."""
+        return 0 < self.counts.rows == self.counts.rejected
+
+    def leave_out(self) -> None:
+        """Say that none of its rows can be read; they stay rejected, for a reason."""
+        counts = self.counts
+        reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.reasons.items()))
+        why = f"none of its {many(counts.rows, 'row')} can be read: {reasons}"
+        self.error = f"{self.package}: {self.member}: {why}; look at them with --rejects"
+        self.status = Outcome.WITHHELD
+
+    def warn_of_course(self) -> None:
+        """Say that its course is not known, or no more that it was not."""
+        warning = f"{self.member}: nothing tells which course it is of{_NAME_COURSE}"
+        if warning in self.warnings:
+            self.warnings.remove(warning)
+        if self.course is None:
+            self.warnings.append(warning)
 
     def withhold(self, error: str) -> None:
         """Take back what was counted of it: it failed its checks."""
@@ -103,6 +138,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
 
     Attributes:
         members: of all packages, in their order.
+        stays: which tables are older than the newest package, a sentence each.
         packages: bytes read of each that is encrypted or packed as one, none of which are of one
             of its files alone.
     """
@@ -112,6 +148,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
 
     members: list[MemberAccount] = field(default_factory=list)
     packages: dict[str, int] = field(default_factory=dict)
+    stays: list[str] = field(default_factory=list)
 
     @property
     def entries(self) -> Sequence[MemberAccount]:
@@ -128,7 +165,8 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
     @property
     def is_whole(self) -> bool:
         """Whether all that was asked for is delivered whole, and that is not nothing."""
-        return super().is_whole and any(one.status is Outcome.DELIVERED for one in self.members)
+        there = (Outcome.DELIVERED, Outcome.OLDER)
+        return super().is_whole and any(one.status in there for one in self.members)
 
     @property
     def rows_written(self) -> int:
@@ -174,6 +212,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
             f"{f' ({earlier:,} earlier)' if earlier else ''},"
             f" {of[Outcome.WITHHELD]:,} withheld, {of[Outcome.LEFT]:,} left,"
             f" {of[Outcome.FAILED]:,} failed at their export, {of[Outcome.UNKNOWN]:,} unknown"
+            f"{f', {of[Outcome.OLDER]:,} older' if of[Outcome.OLDER] else ''}"
         )
         yield self._bytes(seconds)
         yield (
@@ -188,3 +227,6 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         odd = {"zero dates": total.zero_dates, "not UTF-8": total.utf8, "NUL left out": total.nul}
         mended = {"CR before LF left out": total.crlf}
         yield from tallies({"odd values": odd, "mended": mended})
+        yield from self.stays[:_SHOWN]
+        if (more := len(self.stays) - _SHOWN) > 0:
+            yield f"{many(more, 'more table')} stay as they were; --report names them"

@@ -18,6 +18,7 @@ from functools import cached_property, partial
 
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
+from edxlogs.database.tars import PassingFile
 from edxlogs.edx.members import Key, MemberName
 from edxlogs.edx.tables import Dialect, Table
 from edxlogs.globs import is_value_glob, value_matches
@@ -304,6 +305,16 @@ class Courses:
             for _ in workers:
                 pass
 
+    def look_into(self, file: PassingFile, name: MemberName) -> None:
+        """Take the course that a file of a tar tells, for others beside it."""
+        table = None if name.failed else name.table
+        if table is not None and table.tells_course and self.course(name.key) is None:
+            size = HEAD_BYTES[0]
+            head = self._reader.head(file.path, file.content.read, size)
+            course = course_in_head(table, head, name.stem, is_whole=len(head) < size)
+            if course is not None:
+                self.tell(name.key, course)
+
     def _look(self, beside: Sequence[File]) -> None:
         """Look into one file after the other, then deeper into each that has more."""
         for size in HEAD_BYTES:
@@ -327,8 +338,8 @@ def _order(file: File) -> int:
 
 
 def _near(asked: str, there: Iterable[str | None]) -> str:
-    """Names that are nearest to one, however its letters are written."""
-    lower = {one.lower(): one for one in there if one is not None}
-    spelled = [asked.lower(), *sorted(spellings(asked))]
-    near = [name for one in spelled for name in get_close_matches(one, lower, 3, 0)]
-    return ", ".join(lower[one] for one in list(dict.fromkeys(near))[:3])
+    """Names that are nearest to one, each spelled as names of files are."""
+    spelled = {min(spellings(one)): one for one in there if one is not None}
+    return ", ".join(
+        spelled[one] for one in get_close_matches(min(spellings(asked)), spelled, 3, 0)
+    )

@@ -5,13 +5,15 @@ by what was asked for. Large ones that are ready stand beside the manifest, for 
 after a stop; all get their places at the end, by one commit, when it is known for all of them which
 course they are of. Rejected rows stay beside the manifest.
 
-`{table}/course_id={id}/{package}-{site}.parquet`, or with the course first. The folder of a course
+`{table}/course_id={id}/{package}-{site}.parquet`, or with the course first; where every snapshot
+is kept, below it a folder of its day. The folder of a course
 is called as in datasets of events, so that both are joined by it; no file is ever called by a name
 from inside a package.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import stat
@@ -39,6 +41,7 @@ from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import READY, REJECTS, Store, place_of
 
+DAY, NO_VALUE = "snapshot_date", "__HIVE_DEFAULT_PARTITION__"
 COMMIT_SECONDS = 1.0  # between commits of what is ready
 HOLDS = "tables of packages"
 _NAME_BYTES = 200  # of the 255 that file systems allow
@@ -93,6 +96,8 @@ class Task:
         rejects: the hidden file of rejected rows, which is there if there are any.
         known: what an earlier run has done of it.
         origin: the file, where it can be looked for what is beside it.
+        day: of the snapshot.
+        release: tells its package from others.
     """
 
     name: str
@@ -107,6 +112,8 @@ class Task:
     rejects: Path | None = None
     known: Known | None = None
     origin: tuple[DatabasePackage, Member] | None = None
+    day: datetime.date | None = None
+    release: str = ""
 
     @property
     def is_published(self) -> bool:
@@ -145,6 +152,7 @@ class TableFolder:
         overwrite: whether files that are there may be replaced.
         course_first: whether a course's folder holds those of the tables.
         keep_rejects: whether rejected rows are kept.
+        keep_all: whether each snapshot has a folder of its day, and none replaces another.
 
     Raises:
         ConfigError: the store holds something else.
@@ -157,6 +165,7 @@ class TableFolder:
         overwrite: bool = False,
         course_first: bool = False,
         keep_rejects: bool = False,
+        keep_all: bool = False,
     ) -> None:
         self.store = store
         self.name = store.name
@@ -168,7 +177,16 @@ class TableFolder:
         self._committed = time.monotonic()
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}  # in the names of files, by the name without one
-        store.claim({"holds": HOLDS, "partition_by": ["course_id"]}, overwrite=False)
+        self.keep_all = keep_all
+        query = {"holds": HOLDS, "partition_by": ["course_id", *[DAY] * keep_all]}
+        there = store.manifest.query
+        if there is not None and there.get("holds") == HOLDS and there != query:
+            kept = "newest" if keep_all else "all"
+            raise ConfigError(
+                f"output: {self.name}: was made with --snapshots {kept}; say so again, or name"
+                " another folder"
+            )
+        store.claim(query, overwrite=False)
 
     @property
     def is_resumable(self) -> bool:
@@ -196,6 +214,8 @@ class TableFolder:
             ignores_case = os.path.lexists(self.store.home / "LOCK")
             course = _core.course_folder(task.account.course, encodes_case=ignores_case)
             folders.insert(0 if self.course_first else 1, course)
+        if self.keep_all:
+            folders.append(f"{DAY}={task.day or NO_VALUE}")
         first = "/".join([*folders, f"{_safe(task.file_stem)}{ending}"])
         path = first
         # Places stay taken: the search goes on where that for the last of them ended.
@@ -206,8 +226,13 @@ class TableFolder:
         self._numbers[first] = number
         return path
 
-    def refuse(self, path: str, name: str) -> None:
+    def refuse(self, path: str, name: str, gone: Collection[int] = ()) -> None:
         """Refuse a place where there is something that is not of the input of that name.
+
+        Args:
+            path: the place.
+            name: of the input.
+            gone: numbers of inputs that make room.
 
         Raises:
             ConfigError: there is.
@@ -216,7 +241,9 @@ class TableFolder:
         if self._overwrite or not os.path.lexists(place):
             return
         one, file = self.store.manifest.newest(name), self.store.manifest.file(path)
-        if one is None or file is None or not _is_of(file, one) or not _is_there(place, file, one):
+        if file is not None and gone and all(number in gone for number, _ in file.runs):
+            return
+        if one is None or file is None or not _is_of(file, one) or not is_there(place, file, one):
             raise ConfigError(
                 f"output: {self.name}/{path.rstrip('/')}: exists; name another folder, or add"
                 " --overwrite"
@@ -239,7 +266,7 @@ class TableFolder:
             return None
         if self.keep_rejects and account.counts.rejected and self.rejects(one.number) is None:
             return None
-        if not _is_there(place_of(self.store.folder, file), file, one):
+        if not is_there(place_of(self.store.folder, file), file, one):
             return None
         return Known(one.number, file, account, one.account["courses"])
 
@@ -293,13 +320,18 @@ class TableFolder:
             self._committed = time.monotonic()
 
     def publish(
-        self, tasks: Sequence[Task], releases: Sequence[tuple[str, Release]], ended: dict[str, Any]
+        self,
+        tasks: Sequence[Task],
+        releases: Sequence[tuple[str, Release]],
+        gone: Collection[int],
+        ended: dict[str, Any],
     ) -> None:
         """Give files their places, those that have one already another if need be: by one commit.
 
         Args:
             tasks: that are delivered.
             releases: packages that were read as one, each with its key.
+            gone: numbers of inputs whose files make room for newer ones.
             ended: the last words of the run.
 
         Raises:
@@ -308,13 +340,14 @@ class TableFolder:
         """
         manifest = self.store.manifest
         segment = Segment(self._started)
-        replaced = {run[0] for file in manifest.files(f"{READY}/") for run in file.runs}
+        ready = {run[0] for file in manifest.files(f"{READY}/") for run in file.runs}
+        replaced = ready.union(gone)
         renewed: set[int] = set()
         for task in tasks:
             file = None if task.known is None else task.known.file
             if file is not None and (file.path == task.output or len(file.runs) > 1):
                 continue
-            self.refuse(task.output, task.name)
+            self.refuse(task.output, task.name, gone)
             before = manifest.newest(task.name)
             there = manifest.file(task.output)
             renewed.update(() if before is None else [before.number])
@@ -327,17 +360,23 @@ class TableFolder:
             identity = Identity(name, release.package.size)
             number = self._number(segment)
             segment.inputs.append(Input(number, identity, "delivered", 0, {"members": members}))
-        if gone := replaced - renewed:
+        if lost := replaced - renewed:
             # What other words had ready, or has to make room, would be read again.
-            for one in manifest.inputs():
-                if one.number in gone:
-                    number = self._number(segment)
-                    segment.inputs.append(replace(one, number=number, status=REPLACED, rows=0))
+            gone_inputs = [one for one in manifest.inputs() if one.number in lost]
+            segment.inputs += replaced_inputs(gone_inputs, self._number(segment))
         added, segment.removed = self.store.without(replaced | renewed)
         segment.added += added
         if segment.inputs or not all(map(manifest.wrote, ended["outputs"])):
             segment.ended = ended
             self._commit(segment)
+
+    def clean(self) -> None:
+        """Remove what was written and is not published."""
+        try:
+            for left in self.store.new.iterdir():
+                disk.remove(left)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
 
     def _commit(self, segment: Segment) -> None:
         with put_off():
@@ -351,6 +390,7 @@ class TableFolder:
             "member": asdict(task.account),
             "courses": task.courses,
             "path": path,
+            "release": task.release,
             "modified": _state_of(self.store.new / _staged(number))[1],
         }
         identity = Identity(task.name, task.size)
@@ -396,6 +436,14 @@ class TableFolder:
         return DataFile(path, staged, run[1], _state_of(target)[0], sha256 or "", [run])
 
 
+def replaced_inputs(inputs: Iterable[Input], first: int) -> list[Input]:
+    """Inputs whose files have made room, numbered from `first` on; nothing of them is known."""
+    return [
+        replace(one, number=first + at, status=REPLACED, rows=0, account={})
+        for at, one in enumerate(inputs)
+    ]
+
+
 def _staged(number: int) -> str:
     return f"table-{number}"
 
@@ -404,7 +452,7 @@ def _is_of(file: DataFile, one: Input) -> bool:
     return [number for number, _ in file.runs] == [one.number]
 
 
-def _is_there(place: Path, file: DataFile, one: Input) -> bool:
+def is_there(place: Path, file: DataFile, one: Input) -> bool:
     """Whether a file is as it was published."""
     try:
         size, modified = _state_of(place)

@@ -264,6 +264,8 @@ def join_ora(
     target: Path,
     format_name: str,
     account: MemberAccount,
+    *,
+    has_day: bool,
 ) -> None:
     """Read the files of one course once more, and write their join to a new file.
 
@@ -285,7 +287,7 @@ def join_ora(
             return
     count = join.write(
         target,
-        core_table(JOINED),
+        core_table(JOINED, has_day=has_day),
         format_name=format_name,
         package=package.name,
         member=submissions.path,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from os import PathLike
 
 from edxlogs import _core
 from edxlogs.account import Outcome
@@ -12,6 +14,7 @@ from edxlogs.database.account import Converted, MemberAccount, TableAccount
 from edxlogs.database.courses import Courses, TableChoice, course_of
 from edxlogs.database.package import DatabasePackage, Member, find_packages
 from edxlogs.database.reading import TableReader, core_table
+from edxlogs.database.snapshots import Snapshot, older, snapshot_of
 from edxlogs.edx.tables import tables as known_tables
 from edxlogs.errors import EdxlogsError, FormatError, OutputError, StoppedError
 from edxlogs.gpg.process import Gpg
@@ -22,7 +25,9 @@ from edxlogs.threads import Workers
 _File = tuple[DatabasePackage, Member, str | None]
 
 
-def opened(places: Iterable[str], s3: S3 | None) -> list[DatabasePackage]:
+def opened(
+    places: str | PathLike[str] | Iterable[str | PathLike[str]], s3: S3 | None
+) -> list[DatabasePackage]:
     """Open packages whose files can be read in any order.
 
     Raises:
@@ -32,13 +37,21 @@ def opened(places: Iterable[str], s3: S3 | None) -> list[DatabasePackage]:
     def fail(error: EdxlogsError) -> None:
         raise error
 
+    several = [places] if isinstance(places, str | PathLike) else places
     packages = []
-    for one in find_packages(places, s3 or S3(), fail):
+    for one in find_packages([os.fspath(place) for place in several], s3 or S3(), fail):
         if not isinstance(one, DatabasePackage):
             why = "is a tar, of which no stream can be made; convert it with edxlogs.convert"
             raise FormatError(f"{one.place}: {why}", one.place)
         packages.append(one)
     return packages
+
+
+def _snapshot(file: _File) -> Snapshot:
+    package, member, course = file
+    account = MemberAccount.begin(package.place, member.path, member.name)
+    account.course = course
+    return snapshot_of(account, "", package.place, 0)
 
 
 class TableStream(ArrowStream):
@@ -130,6 +143,7 @@ class Tables(Mapping[str, TableStream]):
         threads: int,
         *,
         expand: bool,
+        keep_all: bool = False,
     ) -> None:
         self.packages = packages
         self._gpg = gpg
@@ -146,12 +160,16 @@ class Tables(Mapping[str, TableStream]):
         ]
         courses.probe(wanted)
         self._files: dict[str, list[_File]] = {}
+        found: list[_File] = []
         for package, member in wanted:
             assert member.table is not None
             course = courses.course(member.name.key) if member.table.is_of_course else None
             if not member.table.is_of_course or choice.wants_course(course, member.name.stem):
-                files = self._files.setdefault(member.table.name, [])
-                files.append((package, member, course))
+                found.append((package, member, course))
+        lost = [] if keep_all else older(found, _snapshot)
+        for file in found:
+            if file not in lost and file[1].table is not None:
+                self._files.setdefault(file[1].table.name, []).append(file)
 
     def __getitem__(self, name: str) -> TableStream:
         courses = () if known_tables()[name].is_of_course else self._choice.courses

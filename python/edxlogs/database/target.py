@@ -7,6 +7,7 @@ are read one at a time, by all threads; small ones several at a time, by one thr
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,9 @@ from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.database.account import Converted, MemberAccount, RowCounts, TableAccount
 from edxlogs.database.courses import (
-    HEAD_BYTES,
     Courses,
     Found,
     TableChoice,
-    course_in_head,
     course_of,
 )
 from edxlogs.database.folder import Release, TableFolder, Task, key_of
@@ -36,19 +35,20 @@ from edxlogs.database.reading import (
     ora_files,
     told_of,
 )
+from edxlogs.database.snapshots import Snapshots, package_of, standing
 from edxlogs.database.tars import PassingFile, TarPackage, unpack, walk
 from edxlogs.edx.members import Key, MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError, cannot_write
+from edxlogs.formats import SAFE
 from edxlogs.targets import Target
-from edxlogs.text import many, shown
+from edxlogs.text import shown
 from edxlogs.threads import Workers, in_worker
 
 METADATA = "metadata_file.json"  # of a package of the research exchange
 READY_BYTES = 1 << 20  # smaller files are sooner made again than brought to disk
 LARGE_BYTES = 8 << 20  # as they are in the package; one such file keeps every thread busy
 _KEPT = ("counts", "unknown_columns", "missing_columns", "literals", "warnings")
-_NAME_COURSE = "; name its course in a file for --known-courses, and run again"
 
 
 @dataclass
@@ -82,6 +82,7 @@ class TableTarget(Target[list[MemberAccount]]):
     account: TableAccount = field(default_factory=TableAccount)
     patience_seconds: ClassVar[float] = 2  # a file that is ready is kept
     _courses: Courses = field(init=False)
+    _snapshots: Snapshots = field(init=False)
     _outputs: set[str] = field(default_factory=set)
     _tasks: list[Task] = field(default_factory=list)
     _tars: list[Release] = field(default_factory=list)
@@ -91,6 +92,8 @@ class TableTarget(Target[list[MemberAccount]]):
     def __post_init__(self) -> None:
         zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
         self._courses = Courses(self.reader, zips, self.choice, self.workers)
+        there = [] if self.folder.keep_all else standing(self.folder.store)
+        self._snapshots = Snapshots(there, self.format_name.removesuffix(SAFE))
 
     def plan(self) -> int:
         """Decide which files are read; how many bytes they are.
@@ -103,13 +106,15 @@ class TableTarget(Target[list[MemberAccount]]):
                 self._plan(package)
             else:
                 self._plan_tar(package)
+        if not self.folder.keep_all:
+            self._snapshots.put_off(self._tasks)
         for task in self._tasks:
-            if task.is_published:
+            if task.is_published or task.account.status is Outcome.OLDER:
                 continue
             task.account.course = self._courses.course(task.key)
             if task.account.course is not None or not task.table.is_of_course:
                 task.account.output = self.folder.place(task, self.format_name)
-                self.folder.refuse(task.output, task.name)
+                self.folder.refuse(task.output, task.name, self._snapshots.others(task))
         return sum(task.size for task in self._to_read)
 
     @property
@@ -124,7 +129,8 @@ class TableTarget(Target[list[MemberAccount]]):
 
     @property
     def _to_read(self) -> list[Task]:
-        return [task for task in self._tasks if task.known is None]
+        older = Outcome.OLDER
+        return [one for one in self._tasks if not one.known and one.account.status is not older]
 
     def _plan(self, package: DatabasePackage) -> None:
         tasks = list(self._wanted(package))
@@ -145,7 +151,8 @@ class TableTarget(Target[list[MemberAccount]]):
             account = self._enter(package.place, member.path, member.name)
             if table is None or not self._is_wanted(table, member.name):
                 continue
-            task = self._task(table, member.name, package.stem, account)
+            release, day = package.release, package.day
+            task = self._task(table, member.name, package, account, release, day)
             task.size = member.stored_bytes
             task.read = partial(self._read_member, task, package, member)
             task.origin = package, member
@@ -153,16 +160,8 @@ class TableTarget(Target[list[MemberAccount]]):
             yield task, member
 
     def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
-        status = Outcome.UNKNOWN if name.table is None else Outcome.LEFT
-        account = MemberAccount(
-            package=place,
-            member=path,
-            table=None if name.table is None else name.table.name,
-            site=name.site,
-            status=Outcome.FAILED if name.failed else status,
-        )
-        self.account.members.append(account)
-        return account
+        self.account.members.append(MemberAccount.begin(place, path, name))
+        return self.account.members[-1]
 
     def _is_wanted(self, table: Table, name: MemberName) -> bool:
         """Whether a file is, or may be: which course it is of may only be known later."""
@@ -175,22 +174,36 @@ class TableTarget(Target[list[MemberAccount]]):
         course, stem = self._courses.course(task.key), task.key[0]
         return not task.table.is_of_course or self.choice.wants_course(course, stem)
 
-    def _task(self, table: Table, name: MemberName, stem: str, account: MemberAccount) -> Task:
+    def _task(
+        self,
+        table: Table,
+        name: MemberName,
+        package: DatabasePackage | TarPackage,
+        account: MemberAccount,
+        release: tuple[object, ...],
+        day: datetime.date | None = None,
+    ) -> Task:
+        stem = package.stem
         file_stem = f"{stem}-{name.site}" if name.site else stem
         if not table.is_of_course and self.choice.courses:
             account.courses = sorted(self.choice.courses)
-            file_stem += f"-{key_of(*account.courses)[:8]}"
-        return Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
+            account.courses = self._snapshots.chosen(account)
+            file_stem += f"-{key_of(*account.courses)[:8]}" if account.courses else ""
+        task = Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
+        task.day, task.release = day, key_of(*release)[:16]
+        return task
 
     def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
         name = members[0].name
         account = MemberAccount(package.place, members[0].path, JOINED, name.site)
         self.account.members.append(account)
-        task = self._task(joined_table(), name, package.stem, account)
+        release, day = package.release, package.day
+        task = self._task(joined_table(), name, package, account, release, day)
 
         def read(_threads: int) -> list[MemberAccount]:
             task.rows = self.folder.work_path(f"{task.name}-rows")
-            join_ora(self.reader, package, members, task.rows, self.format_name, account)
+            into, has_day = (task.rows, self.format_name), not self.folder.keep_all
+            join_ora(self.reader, package, members, *into, account, has_day=has_day)
             return [account]
 
         task.read = read
@@ -214,7 +227,9 @@ class TableTarget(Target[list[MemberAccount]]):
             self.account.members.append(account)
             if account.status is Outcome.DELIVERED:
                 name = describe_member(account.member, package.stem)
-                task = self._task(name.table or tables()["course"], name, package.stem, account)
+                table, said = name.table or tables()["course"], package_of(account)
+                day = None if said is None else said.day
+                task = self._task(table, name, package, account, release.identity, day)
                 self._tasks.append(task)
                 self._recall_as(key, task)
 
@@ -233,11 +248,14 @@ class TableTarget(Target[list[MemberAccount]]):
         return self.reader.control
 
     def begin(self) -> Iterator[Workers[list[MemberAccount]]]:
-        """Large files one after the other, then small ones at once, then packages read as one."""
-        large = [task for task in self._to_read if task.size > LARGE_BYTES]
-        small = [task for task in self._to_read if task.size <= LARGE_BYTES]
-        yield Workers([partial(task.read, self.workers) for task in large], 1)
-        yield Workers([partial(task.read, 1) for task in small], self.workers)
+        """Large files one after the other, small ones at once; then those that waited, and tars."""
+        tasks = self._to_read
+        while tasks:
+            large = [task for task in tasks if task.size > LARGE_BYTES]
+            small = [task for task in tasks if task.size <= LARGE_BYTES]
+            yield Workers([partial(task.read, self.workers) for task in large], 1)
+            yield Workers([partial(task.read, 1) for task in small], self.workers)
+            tasks = list(self._snapshots.turns())
         yield Workers([partial(self._read_tar, one) for one in self._tars], 1)
         self._courses.probe(
             [
@@ -260,6 +278,13 @@ class TableTarget(Target[list[MemberAccount]]):
             InternalError: the account does not add up; nothing is published.
         """
         self._name_courses()
+        gone: set[int] = set()
+        if not self.folder.keep_all:
+            gone = self._snapshots.settle(self._delivered)
+            self.account.stays = self._snapshots.stay(
+                self._delivered, self.account.members, self.choice
+            )
+        self._place()
         self.account.check()
         releases = [(self._package_key(one), one) for one in self._tars if one.is_whole]
         ended = {
@@ -268,7 +293,7 @@ class TableTarget(Target[list[MemberAccount]]):
             "whole": self.account.is_whole,
             "outputs": sorted(self.beside),
         }
-        self.folder.publish(self._delivered, releases, ended)
+        self.folder.publish(self._delivered, releases, gone, ended)
 
     @property
     def _delivered(self) -> list[Task]:
@@ -323,7 +348,8 @@ class TableTarget(Target[list[MemberAccount]]):
         if self.folder.keep_rejects:
             task.rejects = options["rejects_path"] = self.folder.work_path(f"{task.name}-rejects")
         courses = tuple(task.account.courses)
-        table = core_table(task.table.name, expand=self.expand, courses=courses)
+        has_day = not self.folder.keep_all
+        table = core_table(task.table.name, expand=self.expand, has_day=has_day, courses=courses)
         done = self.reader.convert_text(text, table, task.rows, options)
         if not task.table.tells_course:
             done.courses = {}
@@ -350,9 +376,8 @@ class TableTarget(Target[list[MemberAccount]]):
         account.status = Outcome.DELIVERED
         if done.error is not None:
             account.withhold(str(done.error))
-        elif account.counts.rows and account.counts.rejected == account.counts.rows:
-            # Counted as what it is: withheld rows would have no reasons.
-            account.status, account.error = Outcome.WITHHELD, _all_rejected(account)
+        elif account.is_all_rejected:
+            account.leave_out()
         elif account.counts.left and not account.counts.rows_written:
             account.status, account.counts = Outcome.LEFT, RowCounts()
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
@@ -397,11 +422,12 @@ class TableTarget(Target[list[MemberAccount]]):
         is_events = file.is_events
         name = MemberName() if is_events else describe_member(path, package.stem)
         account = self._enter(package.place, shown(path), name)
-        task = self._task(name.table or tables()["course"], name, package.stem, account)
+        table, day = name.table or tables()["course"], file.day or package.day
+        task = self._task(table, name, package, account, release.identity, day)
         if is_events or os.path.basename(path) == METADATA:
             account.status = Outcome.LEFT  # events: logs like any other
         if name.table is None or not self._is_wanted(name.table, name):
-            self._look_into(file, name)
+            self._courses.look_into(file, name)
             return task
         self._recall(task, *release.identity, path)
         if task.known is not None:
@@ -411,7 +437,7 @@ class TableTarget(Target[list[MemberAccount]]):
             "package": package.name,
             "member": shown(path),
             "site": name.site,
-            "day": epoch_day(file.day or package.day),
+            "day": epoch_day(day),
             "label": label,
         }
         work = partial(self._convert, task, said, self.workers)
@@ -420,27 +446,14 @@ class TableTarget(Target[list[MemberAccount]]):
         self._take(task, done)
         return task
 
-    def _look_into(self, file: PassingFile, name: MemberName) -> None:
-        """Take the course that a file tells which is not asked for itself, for others beside it."""
-        table = None if name.failed else name.table
-        if table is not None and table.tells_course and self._courses.course(name.key) is None:
-            size = HEAD_BYTES[0]
-            head = self.reader.head(file.path, file.content.read, size)
-            is_whole = len(head) < size
-            course = course_in_head(table, head, name.stem, is_whole=is_whole)
-            if course is not None:
-                self._courses.tell(name.key, course)
-
     def _name_courses(self) -> None:
-        """Say of each file which course it is of, and where it goes."""
+        """Say of each file which course it is of."""
         delivered = self._delivered
         for task in delivered:
             if task.table.is_of_course:
                 task.account.course = course_of(task.courses, task.key[0])
                 if task.account.course is not None:
                     self._courses.tell(task.key, task.account.course)
-        there = (task.known for task in delivered if task.is_published)
-        self._outputs |= {known.output for known in there if known is not None}
         for task in delivered:
             account, known = task.account, task.known if task.is_published else None
             if known is not None:
@@ -451,7 +464,15 @@ class TableTarget(Target[list[MemberAccount]]):
                     account.status = Outcome.LEFT
                     account.counts = RowCounts()
                     continue
-                self._warn_of_unknown(account)
+                account.warn_of_course()
+
+    def _place(self) -> None:
+        """Say where each file goes."""
+        delivered = self._delivered
+        there = (task.known for task in delivered if task.is_published)
+        self._outputs |= {known.output for known in there if known is not None}
+        for task in delivered:
+            account, known = task.account, task.known if task.is_published else None
             # What was joined with others stays where it is.
             if known and (account.course == known.account.course or len(known.file.runs) > 1):
                 account.output = known.output
@@ -469,14 +490,6 @@ class TableTarget(Target[list[MemberAccount]]):
                 found.update((course, None) for course in task.courses)
         return found
 
-    def _warn_of_unknown(self, account: MemberAccount) -> None:
-        """Say that the course of a file is not known, or no more that it was not."""
-        warning = f"{account.member}: nothing tells which course it is of{_NAME_COURSE}"
-        with suppress(ValueError):
-            account.warnings.remove(warning)
-        if account.course is None:
-            account.warnings.append(warning)
-
     def rejects(self) -> Iterator[Path]:
         """Files of the rejected rows of what was read, in the order of the account."""
         for task in self._tasks:
@@ -484,10 +497,3 @@ class TableTarget(Target[list[MemberAccount]]):
                 yield from self.folder.all_rejects([task])
             elif task.account.counts.rejected and task.rejects is not None:
                 yield task.rejects
-
-
-def _all_rejected(account: MemberAccount) -> str:
-    counts = account.counts
-    reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.reasons.items()))
-    why = f"none of its {many(counts.rows, 'row')} can be read: {reasons}"
-    return f"{account.package}: {account.member}: {why}; look at them with --rejects"

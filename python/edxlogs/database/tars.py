@@ -175,10 +175,10 @@ class PassingFile:
         """Whether it is a log of events, by its place and its name."""
         return _EVENTS.fullmatch(self.path) is not None
 
-    @property
-    def is_of_research(self) -> bool:
-        """Whether it is a table as the research exchange gives it: users have other ids there."""
-        return _STATE.fullmatch(self.path) is not None
+
+def is_of_research(path: str) -> bool:
+    """Whether a table is one of the research exchange, by its place: users have other ids there."""
+    return _STATE.fullmatch(path) is not None
 
 
 def walk(source: Any, label: str) -> Iterator[PassingFile]:

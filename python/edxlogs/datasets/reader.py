@@ -17,7 +17,7 @@ from edxlogs.store.store import HOME, open_manifest, place_of
 if TYPE_CHECKING:
     import pyarrow.dataset
 
-_TOLD = ("date", "month", "year", "course_id")
+_TOLD = ("date", "month", "year", "course_id", "snapshot_date")
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
 URL_VALUE = "(url)"
 
@@ -35,8 +35,8 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         folder: the dataset; of tables of packages, the folder of one table.
 
     Returns:
-        A `pyarrow.dataset.Dataset` of the columns written, and of `date`, `month`, `year` and
-        `course_id` as text, where its folders alone tell them.
+        A `pyarrow.dataset.Dataset` of the columns written, and of `date`, `month`, `year`,
+        `course_id` and `snapshot_date` as text, where its folders alone tell them.
 
     Raises:
         ConfigError: the folder is no dataset, holds several tables or formats, or lines rather than
@@ -169,7 +169,7 @@ def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
             continue
         if value is None:
             # Text that is empty stands there too.
-            if key in ("date", "month", "year"):
+            if key in ("date", "month", "year", "snapshot_date"):
                 expression &= field(key).is_null()
         elif value != URL_VALUE and "~" not in value:
             expression &= field(key) == unquote(value)

@@ -39,6 +39,7 @@ from edxlogs.watching import Watcher, followed, told_by
 
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
+SNAPSHOTS = ("newest", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ConvertSettings:
         choice: which files of the packages are meant.
         format_name: of the tables.
         course_first: whether a course's folder holds those of the tables.
+        all_snapshots: whether each package is kept, in a folder of its day; else the newest is.
         expand: further columns, and tables that join others.
         unpack: whether the content of courses is unpacked, too.
         keys: decrypt.
@@ -67,6 +69,7 @@ class ConvertSettings:
     choice: TableChoice = field(default_factory=TableChoice)
     format_name: str = "parquet"
     course_first: bool = False
+    all_snapshots: bool = False
     expand: frozenset[str] = frozenset()
     unpack: bool = False
     keys: Keys = field(default_factory=Keys)
@@ -90,6 +93,7 @@ class ConvertSettings:
         format: str = "parquet",  # noqa: A002 - the word of the command line
         csv_excel_safe: bool = False,
         layout: str = "table",
+        snapshots: str = "newest",
         expand: Values = None,
         unpack: bool = False,
         gnupg_home: OnePath | None = None,
@@ -133,6 +137,7 @@ class ConvertSettings:
             table_choice(course=course, table=table, site=site, known_courses=known_courses),
             format_name=f"{format}{SAFE}" if csv_excel_safe else format,
             course_first=layout == "course",
+            all_snapshots=all_snapshots(snapshots),
             expand=frozenset(expansions),
             unpack=unpack,
             keys=Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt),
@@ -163,6 +168,18 @@ def table_choice(
         sites=tuple(KNOWN_SITES.get(one, one) for one in values("site", site)),
         known_courses=tuple(values("known-courses", known_courses)),
     )
+
+
+def all_snapshots(word: str) -> bool:
+    """Whether each of several packages is meant, by `newest` or `all`.
+
+    Raises:
+        ConfigError: it is another word.
+    """
+    if word not in SNAPSHOTS:
+        known = ", ".join(SNAPSHOTS)
+        raise ConfigError(f"snapshots: {shown(word)}: is not known; use {known}")
+    return word == "all"
 
 
 def _known_table(name: str) -> str:
@@ -229,6 +246,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             overwrite=settings.overwrite,
             course_first=settings.course_first,
             keep_rejects="rejects" in beside,
+            keep_all=settings.all_snapshots,
         )
         target = TableTarget(
             reader=TableReader(gpg, _core.Control()),
@@ -257,6 +275,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         done = ConvertedTables(account, store.name, time.monotonic() - start, hints)
         if "rejects" in files:
             files["rejects"].join(target.rejects())
+        folder.clean()
         if "report" in files:
             files["report"].write(indented(done.report()) + b"\n")
         with suppress(KeyboardInterrupt), put_off():

@@ -133,7 +133,13 @@ def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
     for shard in shards:
         open_manifest(shard)  # no folder is made for shards that are none
     with Store(output.folder, mode=output.mode) as store:
-        done = Merged(_merged(merge(shards, store), store))
+        inputs = merge(shards, store)
+        query = store.manifest.query or {}
+        if "holds" in query and "snapshot_date" not in query["partition_by"]:
+            from edxlogs.database.snapshots import drop_older
+
+            drop_older(store)
+        done = Merged(_merged(inputs, store))
     if output.report is not None:
         with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
             file.write(indented(done.report()) + b"\n")

@@ -105,6 +105,7 @@ _CONVERT = {
     "format": _TEXT,
     "csv_excel_safe": _FLAG,
     "layout": _TEXT,
+    "snapshots": _TEXT,
     "course": _TEXTS,
     "table": _TEXTS,
     "site": _TEXTS,

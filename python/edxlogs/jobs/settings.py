@@ -96,6 +96,7 @@ class ConvertWords(KeyWords, FileWords, total=False):
     format: str
     csv_excel_safe: bool
     layout: str
+    snapshots: str
     expand: Values
     unpack: bool
     s3: S3 | None

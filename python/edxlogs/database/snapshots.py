@@ -1,0 +1,308 @@
+"""Weekly snapshots: the newest is the table.
+
+Of a table of one course and site the file of the newest package counts, if it is good; where that
+package lacks it, that of the one before. Courses are told for sure when all was read. Before that,
+names tell which files need not be read: those that have a newer one of the same course, site and
+table wait, and are read only if it turns out to be bad.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
+
+from edxlogs.account import Outcome
+from edxlogs.database.account import MemberAccount, RowCounts
+from edxlogs.database.courses import TableChoice
+from edxlogs.database.folder import Task, is_there, replaced_inputs
+from edxlogs.database.tars import is_of_research
+from edxlogs.edx.members import describe_member
+from edxlogs.edx.packages import Package, PackageKind, describe_folder, describe_key
+from edxlogs.edx.tables import tables
+from edxlogs.formats import format_by_ending
+from edxlogs.store.manifest import Segment, now
+from edxlogs.store.segments import REPLACED
+from edxlogs.store.store import Store, place_of
+
+_CUT = 100  # letters of names that may have been cut, so that courses share them
+_SNAPSHOTS = (PackageKind.DATABASE, PackageKind.EMAIL)
+
+Unit = tuple[Hashable, ...]
+"""A table of a course and site, in one format."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file, as one of the snapshots of its table.
+
+    Attributes:
+        by_name: its unit as far as names tell.
+        by_course: the same by the course itself; None: that is not known.
+        day: of the snapshot.
+        release: tells packages from each other, whatever their days.
+        order: of the packages of a run; a later one counts where days are the same.
+        courses: that alone are in it, of a file of several; none means all.
+    """
+
+    by_name: Unit
+    by_course: Unit | None
+    day: datetime.date | None
+    release: Hashable
+    order: int
+    courses: frozenset[str] = frozenset()
+
+    def covers(self, other: Snapshot) -> bool:
+        """Whether it has the rows of all courses that another one has."""
+        return not self.courses or bool(other.courses and other.courses <= self.courses)
+
+    @property
+    def rank(self) -> tuple[datetime.date, int]:
+        """The newest has the greatest; one without a day is older than any other."""
+        return self.day or datetime.date.min, self.order
+
+
+def package_of(account: MemberAccount) -> Package | None:
+    """What the names of a file's package, and of the folders in it, say."""
+    base = account.package.rpartition("/")[2]
+    said = describe_key(account.package)
+    if said is None or said.kind not in (*_SNAPSHOTS, PackageKind.RESEARCH):
+        said = describe_folder(base)
+    if not base.endswith(".zip"):
+        folders = map(describe_folder, reversed(account.member.split("/")[:-1]))
+        said = next((one for one in folders if one is not None), said)
+    return said
+
+
+def snapshot_of(account: MemberAccount, form: str, release: Hashable, order: int) -> Snapshot:
+    """A file as a snapshot, by its account and what it is written as."""
+    package = package_of(account)
+    stem = describe_member(account.member).stem or ""
+    table = tables().get(account.table or "")
+    if table is not None and not table.is_of_course:
+        stem = stem or (package and package.partner) or ""
+        # What was chosen of such a file is in the next one, too.
+        release = (release, *account.courses)
+    place = f"{account.package}/{account.member}"
+    what = (account.table, account.site, form, is_of_research(place))
+    plain = re.sub(r"[^a-z0-9]+", "-", stem.lower())
+    by_course = None if account.course is None else (*what, "course", account.course)
+    day = None if package is None else package.day
+    courses = frozenset(account.courses)
+    return Snapshot((*what, plain), by_course, day, release, order, courses)
+
+
+def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[T]:
+    """Those that a newer one of the same unit replaces."""
+    snapshots = [(item, snapshot_of(item)) for item in items]
+    known = {one.by_name: one.by_course for _, one in snapshots if one.by_course is not None}
+    units: dict[Unit, list[tuple[T, Snapshot]]] = {}
+    for item, one in snapshots:
+        unit = one.by_course or known.get(one.by_name) or one.by_name
+        units.setdefault(unit, []).append((item, one))
+    lost: list[T] = []
+    for its in units.values():
+        newest = max((one for _, one in its), key=lambda one: one.rank)
+        lost += [item for item, one in its if one.release != newest.release and newest.covers(one)]
+    return lost
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A file of a package that earlier runs have published.
+
+    Attributes:
+        name: the key of its input.
+        number: of the input.
+        path: the place that its rows got.
+        account: of the run that read it.
+        release: tells its package from others; None in what old versions made.
+    """
+
+    name: str
+    number: int
+    path: str
+    account: MemberAccount
+    release: str | None
+
+
+def standing(store: Store) -> list[Standing]:
+    """What earlier runs have published, as far as it is there."""
+    manifest = store.manifest
+    held = (file for file in manifest.files() if file.holds_rows)
+    files = {number: file for file in held for number, _ in file.runs}
+    found = []
+    for one in manifest.inputs() if files else ():
+        told, file = one.account, files.get(one.number)
+        if one.status == REPLACED or file is None or "member" not in told:
+            continue
+        if is_there(place_of(store.folder, file), file, one):
+            account, release = MemberAccount.of(told["member"]), told.get("release")
+            found.append(Standing(one.identity.key, one.number, file.path, account, release))
+    return found
+
+
+def drop_older(store: Store) -> None:
+    """Take away what newer snapshots replace, where shards were put together.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    there = standing(store)
+    numbers = {one.number for one in older(there, _standing_snapshot)}
+    if numbers:
+        added, removed = store.without(numbers)
+        inputs = [one for one in store.manifest.inputs() if one.number in numbers]
+        renewed = replaced_inputs(inputs, store.manifest.next_number)
+        store.commit(Segment(now(), inputs=renewed, added=added, removed=removed))
+
+
+def _standing_snapshot(one: Standing) -> Snapshot:
+    form = "" if one.path.endswith("/") else format_by_ending(one.path) or ""
+    return snapshot_of(one.account, form, one.release or one.account.package, -1)
+
+
+class Snapshots:
+    """The files of a run among those that are there.
+
+    Args:
+        standing: files of earlier runs, in their places.
+        form: what files are written as.
+    """
+
+    def __init__(self, standing: Sequence[Standing], form: str) -> None:
+        self._standing = standing
+        self._form = format_by_ending(f".{form}") or form
+        self._orders: dict[str, int] = {}  # of packages, as they are met
+        self._waiting: list[tuple[list[Task], list[list[Task]]]] = []
+
+    def _of(self, one: Task | Standing) -> Snapshot:
+        if isinstance(one, Standing):
+            return _standing_snapshot(one)
+        order = self._orders.setdefault(one.account.package, len(self._orders))
+        form = "" if one.table.is_content else self._form
+        return snapshot_of(one.account, form, one.release, order)
+
+    def chosen(self, account: MemberAccount) -> list[str]:
+        """Courses whose rows are wanted of a file of several: also those that are there already."""
+        unit = self._unread(account)
+        for one in self._standing:
+            if self._of(one).by_name == unit:
+                if not one.account.courses:
+                    return []
+                account.courses = sorted({*account.courses, *one.account.courses})
+        return account.courses
+
+    def others(self, task: Task) -> set[int]:
+        """Numbers of what is there of other packages, and may make room."""
+        return {one.number for one in self._standing if one.release != task.release}
+
+    def _unread(self, account: MemberAccount) -> Unit:
+        return snapshot_of(account, self._form, "", 0).by_name
+
+    def put_off(self, tasks: Iterable[Task]) -> None:
+        """Have those wait that have a newer one, or leave them where it is there already."""
+        names = {task.name for task in tasks}
+        there: dict[Unit, datetime.date] = {}
+        for standing in self._standing:
+            one = self._of(standing)
+            if standing.name not in names and one.day is not None:
+                there[one.by_name] = max(one.day, there.get(one.by_name, one.day))
+        units: dict[Unit, list[tuple[Snapshot, Task]]] = {}
+        for task in tasks:
+            if len(task.key[0] or "") <= _CUT:
+                units.setdefault(self._of(task).by_name, []).append((self._of(task), task))
+        for unit, its in units.items():
+            its.sort(key=lambda one: one[0].rank, reverse=True)
+            releases = [
+                [task for _, task in same] for _, same in groupby(its, lambda one: one[0].release)
+            ]
+            newest = its[0][0].day
+            if unit in there and (newest is None or newest < there[unit]):
+                releases.insert(0, [])
+            for waiting in releases[1:]:
+                for task in waiting:
+                    _leave(task)
+            if releases[0]:
+                self._waiting.append((releases[0], releases[1:]))
+
+    def turns(self) -> Iterator[Task]:
+        """Those whose turn it is, since the newer ones are bad."""
+        left = []
+        for tried, waiting in self._waiting:
+            while waiting and any(one.account.status is Outcome.WITHHELD for one in tried):
+                tried = waiting.pop(0)
+                for task in tried:
+                    _take_up(task)
+                    if task.known is None:
+                        yield task
+            if waiting:
+                left.append((tried, waiting))
+        self._waiting = left
+
+    def settle(self, tasks: Iterable[Task]) -> set[int]:
+        """Leave those of the delivered files that a newer one replaces.
+
+        Returns:
+            Numbers of the inputs that are there and make room.
+        """
+        names = {task.name for task in tasks}
+        rest = [one for one in self._standing if one.name not in names]
+        gone: set[int] = set()
+        every: list[Task | Standing] = [*tasks, *rest]
+        for one in older(every, self._of):
+            if isinstance(one, Standing):
+                gone.add(one.number)
+            else:
+                if one.known is not None and one.known.is_published:
+                    gone.add(one.known.number)
+                _leave(one)
+        self._standing = [one for one in rest if one.number not in gone]
+        return gone
+
+    def stay(
+        self, tasks: Iterable[Task], days: Iterable[MemberAccount], choice: TableChoice
+    ) -> list[str]:
+        """Say which tables are older than the newest package of their organisation.
+
+        Args:
+            tasks: that are delivered.
+            days: accounts of files of all packages.
+            choice: what was asked for.
+        """
+        newest: dict[tuple[str, PackageKind], datetime.date] = {}
+        there = [one.account for one in self._standing] + [task.account for task in tasks]
+        for account in (*days, *there):
+            if (package := package_of(account)) is not None and package.day and package.partner:
+                key = package.partner.lower(), package.kind
+                newest[key] = max(package.day, newest.get(key, package.day))
+        told = []
+        for account in there:
+            package, name = package_of(account), describe_member(account.member)
+            if package is None or package.day is None or package.partner is None:
+                continue
+            last = newest[package.partner.lower(), package.kind]
+            is_meant = choice.wants(name) or account.table not in tables()
+            if package.day < last and is_meant and choice.wants_course(account.course, name.stem):
+                of = " ".join(filter(None, (account.course or name.stem, account.site)))
+                told.append(
+                    f"{account.table} of {of}: stays as of {package.day}: the package of {last} has"
+                    " none that is good"
+                )
+        return sorted(told)
+
+
+def _leave(task: Task) -> None:
+    task.account.status, task.account.counts = Outcome.OLDER, RowCounts()
+    task.account.output = None
+
+
+def _take_up(task: Task) -> None:
+    task.account.status = Outcome.LEFT
+    if task.known is not None:
+        task.account.status = Outcome.DELIVERED
+        task.account.counts = task.known.account.counts
