@@ -367,8 +367,9 @@ def test_openpgp_with_a_locked_key(tmp_path: Path) -> None:
         told = _only_the_good(tmp_path, _beside_a_good_one(tmp_path, message, *options))
         assert "locked" in told
 
-        (tmp_path / "wrong").write_text("open barley\n")
-        (tmp_path / "right").write_text("open sesame\n")
+        for name, passphrase in (("wrong", "open barley\n"), ("right", "open sesame\n")):
+            (tmp_path / name).write_text(passphrase)
+            (tmp_path / name).chmod(0o600)
         options = (*options, "--overwrite", "--passphrase-file")
         told = _only_the_good(tmp_path, _beside_a_good_one(tmp_path, message, *options, "wrong"))
         assert "the passphrase is wrong; correct the passphrase file" in told

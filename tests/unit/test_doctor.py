@@ -136,6 +136,11 @@ def test_a_key_that_the_agent_holds_can_be_used_for_a_while_only(tmp_path: Path)
         assert re.search(r"holds it until \d{4}-\d\d-\d\d \d\d:\d\d UTC, or 10 min after", use.told)
         assert "2 h after it was typed at most" in use.told
         assert "--passphrase-file" in use.told
+        for options in (["--throw-keyids"], ["--armor"]):
+            message = keys.encrypt(home, ["b@univx.example"], b"x" * 100_000, *options)
+            (home / "other.gpg").write_bytes(message)
+            _, use = sampled(Gpg(home=home, prompt=False), home / "other.gpg")
+            assert use.health is Health.ADVICE
         # Nor does what the agent holds make a wrong file right.
         file.write_text("close sesame")
         _, use = sampled(Gpg(home=home, passphrase_file=file), sample)

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ while read -r word rest; do
     GETPIN)
         echo asked >> "$0.asked"
         [ -n "$tty" ] && echo PINENTRY > "$tty"
+        [ -e "$0.hangs" ] && exec sleep 60
         [ -s "$0.answer" ] || { echo "ERR 83886179 Operation cancelled"; continue; }
         echo "D $(cat "$0.answer")";;
     BYE) echo OK; exit;;
@@ -258,8 +260,9 @@ def test_what_the_agent_was_given_beforehand_unlocks(locked: Locked, memory: Pat
     assert locked.asked() == 0
 
 
-def on_a_terminal(locked: Locked, logs: list[Path]) -> tuple[int, str]:
-    """A run that may ask; its exit status, and what it showed."""
+@contextmanager
+def running(locked: Locked, logs: list[Path]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A run that may ask on a terminal, and our end of that."""
     ours, theirs = pty.openpty()
     words: list[str | Path] = ["filter", *logs, "-o", "out.csv", "--gnupg-home", locked.home]
     terminal = {"GPG_TTY": os.ttyname(theirs), "TERM": "xterm"}
@@ -267,14 +270,20 @@ def on_a_terminal(locked: Locked, logs: list[Path]) -> tuple[int, str]:
         *words, cwd=locked.folder, stderr=theirs, env={**os.environ, **terminal}
     )
     os.close(theirs)
-    shown = b""
-    try:
-        while more := os.read(ours, 1 << 16):
-            shown += more
-    except OSError:
-        pass  # the other end of a terminal is gone
+    yield process, ours
     os.close(ours)
-    return commands.finish(process).code, shown.decode()
+
+
+def on_a_terminal(locked: Locked, logs: list[Path]) -> tuple[int, str]:
+    """The exit status of such a run, and what it showed."""
+    shown = b""
+    with running(locked, logs) as (process, terminal):
+        try:
+            while more := os.read(terminal, 1 << 16):
+                shown += more
+        except OSError:
+            pass  # the other end of a terminal is gone
+        return commands.finish(process).code, shown.decode()
 
 
 @pytest.mark.parametrize("count", [1, COUNT])
@@ -295,6 +304,16 @@ def test_who_refuses_is_not_asked_again(locked: Locked, memory: Path) -> None:
     assert code == 1
     assert locked.asked() == 1
     assert shown.count("the secret key is locked") == COUNT
+
+
+def test_who_interrupts_the_question_ends_the_run(locked: Locked, memory: Path) -> None:
+    (locked.home / "pinentry.hangs").touch()
+    with running(locked, locked.logs) as (process, _):
+        wait_until(lambda: locked.asked() == 1)
+        process.send_signal(signal.SIGINT)
+        assert commands.finish(process).code == 130
+    assert list(memory.iterdir()) == []
+    assert not (locked.folder / "out.csv").exists()
 
 
 def test_where_the_agent_holds_it_nobody_is_asked_for_a_few_files(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _SETTINGS = "s2k-count 65536\nauto-expand-secmem\ndisable-scdaemon\n"
 _IN_MEMORY = ("/dev/shm",)
+_MOST_CHARACTERS = 60  # of its path, since that of a socket has 107 at most
+_HIDDEN = "0" * 16
 _SECONDS = 10.0
 _PREFIX = "edxlogs-"
 # Waits until its standard input ends, which is when we do, and takes the folder away.
@@ -82,7 +84,9 @@ def kept(gpg: Gpg, head: bytes) -> Kept | None:
     try:
         grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
         with Agent(gpg.home, gpg.environment()) as agent:
-            asked = [grips[one] for one in key_ids(head).intersection(grips)]
+            wanted = set(gpg.recipients(head))
+            # Where a message hides whom it is for, it may be any.
+            asked = [grip for one, grip in grips.items() if one in wanted or _HIDDEN in wanted]
             keys = [agent.key(grip) for grip in asked]
             if not keys:
                 return None
@@ -230,7 +234,9 @@ class UnlockedKeys:
 def _place(environment: Mapping[str, str]) -> str | None:
     """A folder in memory that is the user's own to write to, or None."""
     for place in (environment.get("XDG_RUNTIME_DIR"), *_IN_MEMORY):
-        if place and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
+        if not place or not os.path.isabs(place) or len(place) > _MOST_CHARACTERS:
+            continue
+        if os.access(place, os.W_OK | os.X_OK):
             return place
     return None
 

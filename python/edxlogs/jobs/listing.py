@@ -352,7 +352,10 @@ def list_contents(
     Raises:
         MissingSourceError: a package that is named does not exist.
     """
-    reader = TableReader(keys.gpg(), _core.Control())
+    gpg = keys.gpg()
+    for warning in gpg.warnings:
+        watcher.warn(warning)
+    reader = TableReader(gpg, _core.Control())
     packages: list[PackageContents] = []
     failed: list[str] = []
 
