@@ -188,6 +188,7 @@ def list(  # noqa: A001 - the verb of the command line
     site: Values = None,
     days: str | None = None,
     kind: Values = None,
+    latest: bool = False,
     by: str = "year",
     s3: S3 | None = None,
     watcher: Watcher | None = None,
@@ -200,6 +201,7 @@ def list(  # noqa: A001 - the verb of the command line
         site: prod, edge, …; None means all.
         days: in the names, such as `2014-01-01..2014-12-31`, both included.
         kind: of package: `events`, `database` and the like; None means all.
+        latest: of the snapshots of an organisation and site, the newest alone.
         by: what a row is about, `year` or `day`.
         s3: server and credentials; None: as the AWS configuration says.
         watcher: is told what is odd or cannot be looked at.
@@ -213,7 +215,7 @@ def list(  # noqa: A001 - the verb of the command line
     from edxlogs.jobs.listing import list_packages
     from edxlogs.jobs.sync import choice_of
 
-    choice = choice_of(partner=partner, site=site, days=days, kind=kind)
+    choice = choice_of(partner=partner, site=site, days=days, kind=kind, latest=latest)
     return list_packages(sources, choice, watcher or Watcher(), by=by, s3=s3)
 
 
@@ -225,6 +227,7 @@ def sync(
     site: Values = None,
     days: str | None = None,
     kind: Values = None,
+    latest: bool = False,
     s3: S3 | None = None,
     dry_run: bool = False,
     threads: int = 8,
@@ -240,6 +243,7 @@ def sync(
         site: prod, edge, …; None means all.
         days: in the names, such as `2014-01-01..2014-12-31`, both included.
         kind: of package: `events`, `database` and the like; None means all.
+        latest: of the snapshots of an organisation and site, the newest alone.
         s3: server and credentials; None: as the AWS configuration says.
         dry_run: tell what would be fetched, and fetch nothing.
         threads: objects fetched at once, 1 to 64.
@@ -256,18 +260,9 @@ def sync(
     """
     from edxlogs.jobs.sync import SyncSettings, sync
 
-    settings = SyncSettings.of(
-        folder,
-        urls,
-        partner=partner,
-        site=site,
-        days=days,
-        kind=kind,
-        s3=s3,
-        dry_run=dry_run,
-        threads=threads,
-        mode=mode,
-    )
+    choice: dict[str, Any] = {"partner": partner, "site": site, "days": days, "kind": kind}
+    how: dict[str, Any] = {"dry_run": dry_run, "threads": threads, "mode": mode}
+    settings = SyncSettings.of(folder, urls, **choice, latest=latest, s3=s3, **how)
     return sync(settings, watcher or Watcher())
 
 

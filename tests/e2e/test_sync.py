@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from commands import finish, start
+from commands import finish, run, start
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from fault_proxy import Fault, FaultProxy
 from s3_server import Server
@@ -91,6 +91,30 @@ def test_what_is_chosen(
     assert sorted(delivered(folder) if expected else []) == sorted(expected)
     read = {request.path for request in proxy.requests if not request.is_list}
     assert read == {f"/{EVENTS_BUCKET}/{key}" for key in expected}
+
+
+def test_the_latest_of_the_snapshots(
+    s3_server: Server, sync: Sync, folder: Path, tmp_path: Path
+) -> None:
+    weeks = [f"universityx-2014-10-{number}.zip" for number in ("05", "12", "19")]
+    preferences = [
+        f"email-opt-in/email-opt-in-universityx-2014-10-0{number}.zip" for number in "58"
+    ]
+    logs = [day(0), day(1)]
+    s3_server.bucket(EVENTS_BUCKET, dict.fromkeys(logs, b"x"))
+    s3_server.bucket(PACKAGES_BUCKET, dict.fromkeys([*weeks, *preferences], b"x"))
+    latest = ("--partner", "universityx", "--latest", "--kind")
+    kinds = ("database", "--kind", "email", "--kind", "events")
+    sync(*latest, *kinds, code=0)
+    assert sorted(delivered(folder)) == sorted([weeks[2], preferences[1], *logs])
+    sync(*latest, "database", "--days", "..2014-10-13", code=0)
+    assert weeks[1] in delivered(folder)
+    # Of the folder, too.
+    listed = run("list", folder, "--latest", "--kind", "database", "--json", cwd=tmp_path)
+    places = [one["place"] for one in json.loads(listed.stdout)["packages"]]
+    assert [place.rpartition("/")[2] for place in places] == [weeks[2]]
+    everything = run("list", folder, "--kind", "database", "--json", cwd=tmp_path)
+    assert json.loads(everything.stdout)["total"]["files"] == 2
 
 
 def test_json(s3_server: Server, sync: Sync, folder: Path) -> None:

@@ -186,3 +186,32 @@ def test_choice(choice: Choice, expected: list[int]) -> None:
         "credentials.csv.gpg",
     ]
     assert choice.select(keys, describe_key) == [keys[number] for number in expected]
+
+
+@given(st.lists(stored(), max_size=12), st.booleans())
+def test_the_latest_of_snapshots_is_that_of_each_organisation(
+    found: list[tuple[str, str, Package]], is_windowed: bool
+) -> None:
+    days = Days(None, DAY) if is_windowed else Days()
+    keys = [key for _, key, _ in found]
+    wanted = Choice(days=days).select(keys, describe_key)
+    chosen = Choice(days=days, latest=True).select(keys, describe_key)
+    expected = []
+    for key in wanted:
+        one = describe_key(key)
+        assert one is not None
+        others = (describe_key(other) for other in wanted)
+        newer = [
+            other
+            for other in others
+            if other is not None and (other.kind, other.partner) == (one.kind, one.partner)
+            if other.day is not None and one.day is not None and other.day > one.day
+        ]
+        if one.kind not in (PackageKind.DATABASE, PackageKind.EMAIL) or not newer:
+            expected.append(key)
+    assert chosen == expected
+
+
+def test_what_is_no_package_is_there_with_the_latest() -> None:
+    keys = ["notes.txt", "a-2014-10-05.zip", "a-2014-10-12.zip"]
+    assert Choice(latest=True).select(keys, describe_key) == [keys[0], keys[2]]

@@ -15,5 +15,11 @@ choice_options = together(
         multiple=True,
         help="Kind of data package; may be given again.  [default: all]",
     ),
+    click.option(
+        "--latest",
+        is_flag=True,
+        help="Of snapshots of the database and of e-mail preferences, the newest of each"
+        " organisation and site alone.",
+    ),
 )
 """Which packages."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Which sources": ("partner", "site", "days", "kind", "slack", "shard"),
+    "Which sources": ("partner", "site", "days", "kind", "latest", "slack", "shard"),
     "Which events": (
         *("course", "org", "event_type", "category", "event_source", "user", "where"),
         *("since", "until", "by", "course_from", "time_from"),

@@ -21,7 +21,7 @@ from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import Task, is_there, replaced_inputs
 from edxlogs.database.tars import is_of_research
 from edxlogs.edx.members import describe_member
-from edxlogs.edx.packages import Package, PackageKind, describe_folder, describe_key
+from edxlogs.edx.packages import SNAPSHOTS, Package, PackageKind, describe_folder, describe_key
 from edxlogs.edx.tables import tables
 from edxlogs.formats import format_by_ending
 from edxlogs.store.manifest import Segment, now
@@ -29,7 +29,6 @@ from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import Store, place_of
 
 _CUT = 100  # letters of names that may have been cut, so that courses share them
-_SNAPSHOTS = (PackageKind.DATABASE, PackageKind.EMAIL)
 
 Unit = tuple[Hashable, ...]
 """A table of a course and site, in one format."""
@@ -70,7 +69,7 @@ def package_of(account: MemberAccount) -> Package | None:
     """What the names of a file's package, and of the folders in it, say."""
     base = account.package.rpartition("/")[2]
     said = describe_key(account.package)
-    if said is None or said.kind not in (*_SNAPSHOTS, PackageKind.RESEARCH):
+    if said is None or said.kind not in (*SNAPSHOTS, PackageKind.RESEARCH):
         said = describe_folder(base)
     if not base.endswith(".zip"):
         folders = map(describe_folder, reversed(account.member.split("/")[:-1]))

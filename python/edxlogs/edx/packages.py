@@ -14,7 +14,7 @@ import datetime
 import enum
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from edxlogs.edx.layout import ALL_DAYS, EVENTS_BUCKET, PACKAGES_BUCKET, Days, check_partner
@@ -59,6 +59,10 @@ class PackageKind(enum.StrEnum):
     """A course as the research exchange gives it."""
     TRACKING = "tracking"
     """Until 2014: the events of every day up to that of the name, in one tar."""
+
+
+SNAPSHOTS = (PackageKind.DATABASE, PackageKind.EMAIL)
+"""Kinds of which each package has all that the one before had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,14 @@ class Choice:
         sites: none means all. A package of all sites is one of each.
         kinds: none means all.
         days: a package without a day may be of any.
+        latest: of the snapshots of an organisation and site, the newest of these alone.
     """
 
     partner: str | None = None
     sites: tuple[str, ...] = ()
     kinds: tuple[PackageKind, ...] = ()
     days: Days = ALL_DAYS
+    latest: bool = False
 
     def __post_init__(self) -> None:
         if self.partner is not None:
@@ -141,7 +147,7 @@ class Choice:
     @property
     def is_empty(self) -> bool:
         """Whether there is no condition, so that everything is meant, packages or not."""
-        return self == Choice()
+        return replace(self, latest=False) == Choice()
 
     def matches(self, package: Package | None) -> bool:
         """Tell whether a package is meant; None is what is no package."""
@@ -193,6 +199,8 @@ class Choice:
         the first that reaches the end of `days` is taken, or the last one if none does.
         """
         wanted = [item for item in items if self.matches(package_of(item))]
+        if self.latest:
+            wanted = _latest(wanted, package_of)
         if self.days == ALL_DAYS:
             return wanted
         packages = [package for package in map(package_of, wanted) if package is not None]
@@ -205,6 +213,21 @@ class Choice:
             or package is None
             or package.kind is not PackageKind.TRACKING
         ]
+
+
+def _latest(items: list[T], package_of: Callable[[T], Package | None]) -> list[T]:
+    """Leave out snapshots of which there is a newer one."""
+    newest: dict[tuple[object, ...], datetime.date] = {}
+    packages = [package_of(item) for item in items]
+    for one in packages:
+        if one is not None and one.kind in SNAPSHOTS and one.day is not None:
+            key = one.kind, one.partner, one.site
+            newest[key] = max(one.day, newest.get(key, one.day))
+    return [
+        item
+        for item, one in zip(items, packages, strict=True)
+        if one is None or newest.get((one.kind, one.partner, one.site), one.day) == one.day
+    ]
 
 
 def _needed_tar(tar: Package, tars: list[Package], last: datetime.date | None) -> Package:

@@ -97,6 +97,7 @@ _SYNC = {
     "site": _TEXTS,
     "days": _TEXT,
     "kind": _TEXTS,
+    "latest": _FLAG,
     "threads": _NUMBER,
 }
 _CONVERT = {

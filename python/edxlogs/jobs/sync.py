@@ -37,6 +37,7 @@ def choice_of(
     site: Values = None,
     days: str | None = None,
     kind: Values = None,
+    latest: bool = False,
 ) -> Choice:
     """The packages that are meant.
 
@@ -53,6 +54,7 @@ def choice_of(
         sites=tuple(texts("site", site)),
         kinds=tuple(map(PackageKind, kinds)),
         days=parse_days(days) or ALL_DAYS,
+        latest=latest,
     )
 
 
@@ -88,6 +90,7 @@ class SyncSettings:
         site: Values = None,
         days: str | None = None,
         kind: Values = None,
+        latest: bool = False,
         s3: S3 | None = None,
         dry_run: bool = False,
         threads: int = 8,
@@ -109,7 +112,7 @@ class SyncSettings:
                 raise ConfigError(
                     f"sources: {shown(word)}: is no s3:// URL; sync copies from S3 alone"
                 )
-        choice = choice_of(partner=partner, site=site, days=days, kind=kind)
+        choice = choice_of(partner=partner, site=site, days=days, kind=kind, latest=latest)
         return cls(place, named, choice, s3, dry_run, threads, mode)
 
 
