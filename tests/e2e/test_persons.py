@@ -174,6 +174,24 @@ def test_the_footer_tells_how_many(world: World) -> None:
     }
 
 
+def test_bounds_of_columns_name_nobody(world: World) -> None:
+    """The footer of Parquet, where no row is: the rest of the file does hold these persons."""
+    more = ("--columns", "time,course_id,line,user_id,username,who=username,session,ip,event")
+    for words in ((), more):
+        words = ("--user", NAMES[0], "-o", "out.parquet", "--overwrite", "-q", *words)
+        world.run("filter", *world.logs, *words)
+        data = (world.cwd / "out.parquet").read_bytes()
+        assert NAMES[0].encode() in data
+        footer = data[-8 - int.from_bytes(data[-8:-4], "little") :]
+        search("the footer", footer)
+        assert int(NAMES[2]).to_bytes(8, "little") not in footer
+        group = pyarrow.parquet.read_metadata(world.cwd / "out.parquet").row_group(0)
+        columns = [group.column(at) for at in range(group.num_columns)]
+        assert {one.path_in_schema for one in columns if one.is_stats_set} >= {
+            *("time", "course_id", "line")
+        }
+
+
 def test_standard_output_and_files_of_values(world: World) -> None:
     persons = f"@{world.sources / 'persons.txt'}"
     for form in ("csv", "jsonl", "parquet"):

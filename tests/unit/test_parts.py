@@ -37,6 +37,7 @@ TINY, LARGE = 1, 1 << 30
 MANY = 3000  # events of the largest source: more bytes than one read takes
 # Long text, of which no reader asks for a range.
 WITHOUT_STATISTICS = [
+    *("user_id", "username"),  # bounds would name persons
     "accept_language",
     "agent",
     "context",

@@ -199,6 +199,9 @@ fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterPropertie
         .set_key_value_metadata(Some(key_values));
     for column in schema.columns() {
         let path = ColumnPath::from(column.name.as_str());
+        if !column.has_statistics() {
+            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
         if column.column_type.arrow() == DataType::Utf8 {
             // These are compressed here: the crate need not prepare for it.
             builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
@@ -222,8 +225,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::frame::types::Role;
 
-    /// A text with a dictionary, one that may be null, one without a dictionary, and a number.
+    /// A text with a dictionary, one that may be null, one without a dictionary, a number, and ids
+    /// of persons.
     fn schema() -> Arc<Schema> {
         let column =
             |name, column_type, nullable| Column { nullable, ..Column::new(name, column_type) };
@@ -234,6 +239,8 @@ mod tests {
             column("course_id", ColumnType::Text, true),
             Column { hint: Hint::Long, statistics: false, ..event },
             Column { hint: Hint::Grows, ..line },
+            Column { role: Some(Role::PersonId), ..column("user_id", ColumnType::Int64, true) },
+            Column { role: Some(Role::Username), ..column("username", ColumnType::Text, true) },
         ])
     }
 
@@ -244,7 +251,9 @@ mod tests {
             column(values.iter().map(|(text, _)| Some(text.as_str())).collect()),
             column(values.iter().map(|(_, text)| text.as_deref()).collect()),
             column(values.iter().map(|(_, text)| text.as_deref()).collect()),
+            Arc::new(lines.clone()),
             Arc::new(lines),
+            column(values.iter().map(|(text, _)| Some(text.as_str())).collect()),
         ];
         RecordBatch::try_new(schema().arrow().clone(), columns).expect("columns that fit")
     }
@@ -322,8 +331,10 @@ mod tests {
         assert_eq!(course.max_opt(), None, "too long to be told");
         assert_eq!(course.null_count_opt(), Some(1));
         assert!(statistics(2).is_none(), "nobody asks for a range of payloads");
+        assert!(statistics(3).is_some(), "a number that names nobody");
+        assert!(statistics(4).is_none() && statistics(5).is_none(), "bounds would name persons");
         let hints = |schema: &Schema| -> Vec<_> {
-            schema.columns().iter().map(|column| (column.hint, column.statistics)).collect()
+            schema.columns().iter().map(|column| (column.hint, column.has_statistics())).collect()
         };
         let told = schema_of(schema().arrow(), &[&metadata]).expect("types that columns have");
         assert_eq!(hints(&told), hints(&schema()), "the file tells how it was encoded");

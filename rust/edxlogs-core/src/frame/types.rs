@@ -117,6 +117,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether the metadata of a file tell its bounds, which must name no person.
+    pub fn has_statistics(&self) -> bool {
+        self.statistics && self.role.is_none()
+    }
+
     /// A column of which no more is known than its type.
     pub fn new(name: impl Into<String>, column_type: ColumnType) -> Self {
         Self {

@@ -59,7 +59,7 @@ impl RowGroup {
         let values = pairs.map(|(column, descr)| {
             let options = TextOptions {
                 dictionary: column.hint != Hint::Long,
-                statistics: column.statistics,
+                statistics: column.has_statistics(),
                 page_bytes,
             };
             match column.column_type.arrow() {
