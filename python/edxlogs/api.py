@@ -298,10 +298,12 @@ def convert(
     A file that fails its checks is named in the account and left out.
 
     Args:
-        packages: paths, globs or `s3://` URLs of zips, or of packages of the research exchange.
+        packages: paths, globs or `s3://` URLs of zips and tars (of the research exchange, too),
+            folders with any of these or of tables, and tables.
         output: folder of the tables.
         watcher: is told how it goes, in this thread.
-        course: course ids or globs; None means all. `@FILE` stands for the lines of a file.
+        course: course ids or globs, or names as `db list` shows them; None means all. `@FILE`
+            stands for the lines of a file.
         table: tables; None means all.
         site: prod, edge, …; None means all.
         known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.

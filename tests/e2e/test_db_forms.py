@@ -197,6 +197,19 @@ def test_what_is_no_package_is_told_in_one_sentence(tmp_path: Path) -> None:
             assert (done.code, len(done.told)) == (1, 1), done.stderr
             assert f"{name}: {told}" in done.told[0]
             assert "fetch it again" not in done.told[0]
+            assert "nothing was converted" not in done.stderr
+    for name in ("none", "none.zip", "UnivX-CS101-2014-auth_user-prod-analytics.sql", "none*.zip"):
+        done = run("db", "convert", name, "-o", "none-of-it", cwd=tmp_path)
+        assert (done.code, len(done.told)) == (2, 1), done.stderr
+        assert f"{name}: no such file or folder" in done.told[0]
+    assert not (tmp_path / "none-of-it").exists()
+
+
+def test_assessments_in_a_tar_are_not_joined(texts: Texts, tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(packed(*texts.items()))
+    done = convert(tmp_path, "a.tar.gz", "-o", "out", "--expand", "ora", "--table", "auth_user")
+    assert done.code == 0
+    assert "a.tar.gz: of a tar, open response assessments are not joined; unpack it" in done.stderr
 
 
 def test_a_stream_of_a_tar_is_refused(texts: Texts, tmp_path: Path) -> None:

@@ -201,6 +201,20 @@ def test_folders_and_tars_are_snapshots_too(cwd: Path) -> None:
     assert rows(cwd, "auth_user") == NEWEST
 
 
+def test_a_table_that_changes_in_its_folder_is_converted_anew(tmp_path: Path) -> None:
+    (tmp_path / "in" / "b").mkdir(parents=True)
+    inside = f"{make_package.stem(FIRST)}-auth_user-prod-analytics.sql"
+    for number in (1, 2):
+        # The same table twice in one folder is there twice.
+        for place in (f"in/{inside}", f"in/b/{inside}"):
+            (tmp_path / place).write_bytes(users(*range(number)))
+        for _ in range(2):
+            (tmp_path / "known").write_text(FIRST)
+            done = convert(tmp_path, "in", "--known-courses", "known")
+            assert done.code == 0, done.stderr
+            assert rows(tmp_path, "auth_user") == {(FIRST, "None"): 2 * number}
+
+
 def test_all_snapshots_are_kept_in_folders_of_their_days(cwd: Path) -> None:
     everything = {(course, day): at for at, day in enumerate(DAYS, 1) for course in (FIRST, SECOND)}
     for at in (1, 2, 0):

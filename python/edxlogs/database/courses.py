@@ -109,7 +109,7 @@ class TableChoice:
         Args:
             names: of all files.
             found: courses and stems of those that were converted.
-            any_left: whether something was converted.
+            any_left: whether something was converted, or it is told why not.
         """
         of_courses = [one for one in names if one.table is not None and one.table.is_of_course]
         stems = {one.stem: None for one in of_courses if one.stem is not None}

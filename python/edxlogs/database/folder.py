@@ -121,6 +121,11 @@ class Task:
         return self.known is not None and self.known.is_published
 
     @property
+    def is_loose(self) -> bool:
+        """Whether it is of a folder, which may hold another file of that name the next time."""
+        return self.origin is not None and not self.origin[0].is_zip
+
+    @property
     def output(self) -> str:
         """Place of its file, known when its course is; that of unpacked content is a folder's."""
         assert self.account.output is not None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -223,7 +224,10 @@ def find_packages(
             except EdxlogsError as error:
                 fail(error)
             except OSError as error:
-                fail(cannot_open(one, error))
+                missing = cannot_open(one, error)
+                if isinstance(missing, MissingSourceError):
+                    raise missing from error
+                fail(missing)
     return search.packages()
 
 
@@ -245,6 +249,7 @@ class _Search:
         elif os.path.isdir(place):
             self._add_folder(place)
         elif is_table(place):
+            os.stat(place)
             self._take(place, os.path.dirname(place) or ".").given.append(place)
         else:
             self._add_file(place)
@@ -367,13 +372,11 @@ class _Tables:
 
     def package(self) -> DatabasePackage:
         """Them as a package; what stands beside a table that was named is looked into."""
-        folders = dict.fromkeys(os.path.dirname(path) or "." for path in self.given)
-        others = [
-            os.path.join(folder, name)
-            for folder in folders
-            for name in sorted(os.listdir(folder), key=os.fsencode)
-            if is_table(name) and not is_hidden(name)
-        ]
+        others: list[str] = []
+        for folder in dict.fromkeys(os.path.dirname(path) or "." for path in self.given):
+            with suppress(OSError):  # one may read a file of a folder that one may not list
+                names = sorted(filter(is_table, os.listdir(folder)), key=os.fsencode)
+                others += [os.path.join(folder, name) for name in names if not is_hidden(name)]
         beside = [one for one in others if os.path.realpath(one) not in self.files]
         members = self._members([*self.files.values(), *self.unknown.values()])
         base = os.path.basename(os.path.abspath(self.place))
@@ -390,7 +393,12 @@ class _Tables:
         )
 
     def _members(self, paths: Sequence[str]) -> list[Member]:
-        regular = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        regular: list[tuple[str, os.stat_result]] = []
+        for path in paths:
+            with suppress(OSError):  # it went since, or is a broken link
+                status = os.stat(path)
+                if stat.S_ISREG(status.st_mode):
+                    regular.append((path, status))
         names = describe_members(path for path, _ in regular)
         members = []
         for (path, status), name in zip(regular, names, strict=True):

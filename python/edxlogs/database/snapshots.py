@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeVar
 
@@ -177,11 +177,15 @@ class Snapshots:
         self._standing = standing
         self._form = format_by_ending(f".{form}") or form
         self._orders: dict[str, int] = {}  # of packages, as they are met
+        self._loose: set[str] = set()  # releases of folders, whose files may have changed
         self._waiting: list[tuple[list[Task], list[list[Task]]]] = []
 
     def _of(self, one: Task | Standing) -> Snapshot:
         if isinstance(one, Standing):
-            return _standing_snapshot(one)
+            snapshot = _standing_snapshot(one)
+            if one.release in self._loose:
+                return replace(snapshot, release=(snapshot.release, "before"))
+            return snapshot
         order = self._orders.setdefault(one.account.package, len(self._orders))
         form = "" if one.table.is_content else self._form
         return snapshot_of(one.account, form, one.release, order)
@@ -198,7 +202,8 @@ class Snapshots:
 
     def others(self, task: Task) -> set[int]:
         """Numbers of what is there of other packages, and may make room."""
-        return {one.number for one in self._standing if one.release != task.release}
+        is_loose = task.is_loose
+        return {one.number for one in self._standing if is_loose or one.release != task.release}
 
     def _unread(self, account: MemberAccount) -> Unit:
         return snapshot_of(account, self._form, "", 0).by_name
@@ -243,13 +248,14 @@ class Snapshots:
                 left.append((tried, waiting))
         self._waiting = left
 
-    def settle(self, tasks: Iterable[Task]) -> set[int]:
+    def settle(self, tasks: Sequence[Task]) -> set[int]:
         """Leave those of the delivered files that a newer one replaces.
 
         Returns:
             Numbers of the inputs that are there and make room.
         """
         names = {task.name for task in tasks}
+        self._loose = {task.release for task in tasks if task.is_loose}
         rest = [one for one in self._standing if one.name not in names]
         gone: set[int] = set()
         every: list[Task | Standing] = [*tasks, *rest]

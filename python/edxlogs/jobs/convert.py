@@ -271,7 +271,8 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             _read(target, watcher)
         delivered = any(one.status is Outcome.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
-        hints = settings.choice.hints(names, target.found, any_left=delivered)
+        is_told = bool(delivered or account.failed or account.of_status(Outcome.WITHHELD))
+        hints = settings.choice.hints(names, target.found, any_left=is_told)
         done = ConvertedTables(account, store.name, time.monotonic() - start, hints)
         if "rejects" in files:
             files["rejects"].join(target.rejects())
@@ -305,6 +306,10 @@ def _open(
             continue
         if first is not None:
             watcher.warn(f"{package.place}: the same as {first}: read once")
+        elif "ora" in settings.expand and isinstance(package, TarPackage):
+            why = "of a tar, open response assessments are not joined; unpack it, and convert that"
+            watcher.warn(f"{package.place}: {why}")
+            packages.append(package)
         else:
             packages.append(package)
     return packages
