@@ -23,6 +23,7 @@ __all__ = [
     "SeveralWriter",
     "SplitPart",
     "SplitWriter",
+    "StoredQuery",
     "Table",
     "__version__",
     "columns",
@@ -90,6 +91,11 @@ class Query:
 
         Raises:
             ConfigError: there are none, or too many.
+        """
+    def unmet(self) -> list[tuple[str, int]]:
+        """Tell the values of conditions that no kept event was of: condition and place of each.
+
+        Told of are sites, event types, courses and users.
         """
     @property
     def column_names(self) -> list[str]: ...
@@ -320,6 +326,46 @@ class BatchWriter:
     """
 
     def close(self, error: BaseException | None = None) -> None: ...
+
+@final
+class StoredQuery:
+    """Which rows of a dataset, and what of them: asked as of events, answered by their columns.
+
+    Args:
+        schema: of the rows, by Arrow's PyCapsule interface.
+        conditions: as `Query` takes them, and the four after them.
+        columns: of the output, as `--columns` takes them; None means all.
+
+    Raises:
+        ConfigError: the rows have no column that answers.
+    """
+
+    def __new__(
+        cls,
+        schema: object,
+        *,
+        conditions: Sequence[tuple[str, Sequence[str]]] = ...,
+        since: int | None = None,
+        until: int | None = None,
+        by_received_at: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> StoredQuery: ...
+    @property
+    def needed(self) -> list[str]:
+        """Names of the columns that must be read."""
+    def write(
+        self,
+        rows: object,
+        descriptor: int,
+        format_name: str,
+        metadata: Sequence[tuple[str, str]],
+    ) -> int:
+        """Write the rows of an Arrow stream that are wanted to a descriptor; how many.
+
+        Raises:
+            ValueError: the stream breaks off.
+            OutputError: they cannot be written.
+        """
 
 @disjoint_base
 class BatchStream:

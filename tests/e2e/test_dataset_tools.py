@@ -210,7 +210,9 @@ def test_lines_are_no_columns(tmp_path: Path, logs: list[Path]) -> None:
     out = _grow(tmp_path, logs[:1], "--format", "jsonl")
     with pytest.raises(edxlogs.ConfigError, match="holds lines"):
         edxlogs.dataset(out)
-    assert commands.run("cat", "out", "--course", COURSE, cwd=tmp_path).code == 2
+    done = commands.run("cat", "out", "--columns", "time", cwd=tmp_path)
+    assert (done.code, done.stdout) == (2, b"")
+    assert "out: holds lines, which have no columns; " in done.told[0]
 
 
 def test_cat_leaves_the_dataset_alone(tmp_path: Path, logs: list[Path]) -> None:

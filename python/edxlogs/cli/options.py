@@ -195,13 +195,8 @@ def _condition(one: Condition) -> Callable[[F], F]:
     return several(name, metavar=one.metavar, help=one.help, complete=complete)
 
 
-condition_options = together(
+row_options = together(
     *(_condition(one) for one in _OF_EVENTS if one.kind is not ConditionKind.EXPRESSIONS),
-    click.option(
-        "--slack",
-        metavar="BEFORE,AFTER",
-        help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
-    ),
     *(
         several(
             f"--exclude-{one.option}",
@@ -213,6 +208,17 @@ condition_options = together(
         if one.is_negatable
     ),
     *(_condition(one) for one in _OF_EVENTS if one.kind is ConditionKind.EXPRESSIONS),
+)
+"""Which rows are wanted; `site_option` is theirs, too."""
+site_option = _condition(_SITE)
+
+condition_options = together(
+    row_options,
+    click.option(
+        "--slack",
+        metavar="BEFORE,AFTER",
+        help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
+    ),
 )
 """Which events are wanted; `layout_options` has their site."""
 
@@ -264,7 +270,7 @@ def partner_of(
 
 layout_options = together(
     click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
-    _condition(_SITE),
+    site_option,
     click.option(
         "--days",
         metavar="FIRST..LAST",

@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+from urllib.parse import unquote
 
 from edxlogs import _core
-from edxlogs.datasets.reader import dataset, open_files, written_as
-from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write, written_to
-from edxlogs.formats import STDOUT, format_of
+from edxlogs.datasets.reader import dataset, open_files, values_of, written_as
+from edxlogs.errors import ConfigError, EdxlogsError, SourceError, written_to
+from edxlogs.formats import SAFE, STDOUT, format_of, of_cells, of_lines
+from edxlogs.globs import is_value_glob
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import DataFile, Manifest
 from edxlogs.store.store import place_of
 from edxlogs.text import shown
+from edxlogs.threads import in_worker
+
+SCHEMA_VERSION = 1
+_PUSHED = {"courses": ("course_id",), "sites": ("site",), "event_types": ("event_type", "name")}
+"""Conditions of exact values that leave out whole files, and the columns that they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,56 +33,95 @@ class CatSettings:
     Attributes:
         folder: of the dataset.
         output: path of a file, or `-`.
-        format_name: csv, parquet or arrow; None: by the ending, else CSV.
-        asked: columns, and the exact values that are wanted in each.
+        format_name: one of `FORMATS`; None: by the ending, else CSV, or the lines as they are.
+        conditions: names and values, as `_core.Query` takes them.
         since: first instant, microseconds since 1970 UTC; None for no start.
         until: instant that follows the last one; None for no end.
-        columns: in that order; None means all.
+        by_received_at: whether these are times of receipt.
+        lines: makes a query of the conditions to lines, of what the dataset's own query was.
+        columns: in that order, as `--columns` takes them; None means all.
+        csv_excel_safe: whether cells that a spreadsheet would run are made harmless.
         overwrite: whether a file that is there may be replaced.
+        metadata: for the footer of Parquet.
     """
 
     folder: Path
     output: str = STDOUT
     format_name: str | None = None
-    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    conditions: Sequence[tuple[str, Sequence[str]]] = ()
     since: int | None = None
     until: int | None = None
+    by_received_at: bool = False
+    lines: Callable[[Mapping[str, Any]], _core.Query] | None = None
     columns: Sequence[str] | None = None
+    csv_excel_safe: bool = False
     overwrite: bool = False
+    metadata: Sequence[tuple[str, str]] = field(default_factory=list)
 
     @property
-    def chooses(self) -> bool:
-        """Whether not all is meant."""
-        times = (self.since, self.until)
-        return bool(self.asked) or self.columns is not None or times != (None, None)
+    def has_conditions(self) -> bool:
+        """Whether not all rows are meant."""
+        return bool(self.conditions) or (self.since, self.until) != (None, None)
+
+    def form(self, default: str) -> str:
+        """The format of the output.
+
+        Raises:
+            ConfigError: the ending and the name tell different ones.
+        """
+        named = self.format_name
+        if named is None and self.output == STDOUT:
+            named = default
+        form = format_of(self.output, named)
+        if self.csv_excel_safe and not of_cells(form):
+            raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
+        return f"{form}{SAFE}" if self.csv_excel_safe else form
 
 
-def cat(settings: CatSettings) -> None:
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What `cat` has written.
+
+    Attributes:
+        rows: how many; None for lines that were copied as they are.
+        output: where to, as messages call it.
+    """
+
+    rows: int | None
+    output: str
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        told = {"output": self.output, "rows": self.rows}
+        return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **told}
+
+
+def cat(settings: CatSettings) -> Copied:
     """Write the rows of a dataset, those of one commit.
 
     Raises:
-        ConfigError: something asked for cannot be used.
+        ConfigError: something asked for cannot be used, or the dataset holds no such column.
         SourceError: a file of the dataset is missing or damaged.
         OutputError: the output cannot be written.
     """
     folder, target = settings.folder, settings.output
     _refuse_inside(folder, target)
     with ExitStack() as stack:
+        root, manifest, files = open_files(folder)
+        _refuse_incomplete(root, manifest, files)
+        stored = written_as(manifest, files)
+        write = _lines_of if of_lines(stored) else _rows_of
+        copy = write(settings, root, manifest, files)
         file = None
         if target != STDOUT:
             file = stack.enter_context(OutputFile(target, overwrite=settings.overwrite))
         descriptor = 1 if file is None else file.create()
-        root, manifest, files = open_files(folder)
-        _refuse_incomplete(root, manifest, files)
         where = "stdout" if file is None else file.name
-        with written_to(where), open(descriptor, "wb", closefd=False) as out:
-            form = written_as(manifest, files)
-            if form.startswith("jsonl"):
-                _cat_lines(settings, [place_of(root, one) for one in files], form, out)
-            else:
-                _cat_columns(settings, out, where)
+        with written_to(where):
+            rows = in_worker(lambda: copy(descriptor))
         if file is not None:
             file.publish()
+    return Copied(rows, where)
 
 
 def _refuse_inside(folder: Path, target: str) -> None:
@@ -113,68 +159,125 @@ def _reads(folder: Path) -> Iterator[None]:
         raise _unreadable(f"{shown(os.fspath(folder))}: a file of it") from error
 
 
-def _cat_lines(settings: CatSettings, files: Sequence[Path], form: str, out: BinaryIO) -> None:
-    name = shown(os.fspath(settings.folder))
-    if settings.chooses:
+def _lines_of(
+    settings: CatSettings, root: Path, manifest: Manifest, files: Sequence[DataFile]
+) -> Callable[[int], int | None]:
+    """What writes the lines of a dataset of lines, those that are wanted."""
+    if settings.columns is not None:
         raise ConfigError(
-            f"dataset: {name}: holds lines, which cat gives whole; choose among"
-            " them with edxlogs filter"
+            f"dataset: {manifest.name}: holds lines, which have no columns; make columns of them"
+            " with edxlogs filter"
         )
-    columns = settings.format_name or settings.output.rpartition(".")[2]
-    if columns in ("csv", "parquet", "arrow"):
+    stored, form = written_as(manifest, files), settings.form("jsonl")
+    if not of_lines(form):
         raise ConfigError(
-            f"format: {name}: holds lines, which cat gives whole; choose a name that ends"
-            f" in .{form}"
+            f"format: {manifest.name}: holds lines, which cat gives whole; choose a name that ends"
+            " in .jsonl"
         )
-    for path in files:
-        _core.copy_lines(path, form, out.fileno())
+    if form == "jsonl" and not settings.has_conditions:
+
+        def copy(descriptor: int) -> None:
+            for file in files:
+                _core.copy_lines(place_of(root, file), stored, descriptor)
+
+        return copy
+    told = manifest.query or {}
+    asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
+    if asks_site and "site" not in told.get("partition_by", ()):
+        raise ConfigError(
+            f"site: {manifest.name}: holds lines, which do not tell their site; filter the logs"
+            " by it"
+        )
+    assert settings.lines is not None
+    query = settings.lines(told)
+
+    def scan(descriptor: int) -> int:
+        output = _core.Output(descriptor, query, form, [])
+        rows = 0
+        for file in files:
+            site = values_of(file.path).get("site")
+            counts, error = _core.scan(
+                os.fspath(place_of(root, file)),
+                query,
+                output,
+                name=file.path,
+                site=None if site is None else unquote(site),
+                control=_core.Control(),
+            )
+            if counts["rejected"] or (error is not None and not isinstance(error, EdxlogsError)):
+                raise _unreadable(f"{manifest.name}: {shown(file.path)}")
+            if error is not None:
+                raise error
+            rows += counts["rows"]
+        output.finish(sync=settings.output != STDOUT)
+        return rows
+
+    return scan
 
 
-def _cat_columns(settings: CatSettings, out: BinaryIO, where: str) -> None:
-    folder = settings.folder
+def _rows_of(
+    settings: CatSettings, root: Path, manifest: Manifest, files: Sequence[DataFile]
+) -> Callable[[int], int | None]:
+    """What writes the rows of a dataset of columns, those that are wanted."""
+    folder, form = settings.folder, settings.form("csv")
     with _reads(folder):
         events = dataset(folder)
-    import pyarrow.csv
-    import pyarrow.dataset
-    import pyarrow.parquet
+    columns = settings.columns
+    told = manifest.query or {}
+    if columns is None and "partition_by" in told:
+        # Filter writes no column of the day; one of that name may be the user's own.
+        own = {one.partition("=")[0].strip() for one in told.get("columns") or ()}
+        of_folders = {"date", "month", "year"} - own
+        names = [name for name in events.schema.names if name not in of_folders]
+        columns = [_quoted(name) for name in names]
 
-    condition = pyarrow.dataset.scalar(True)
-    for column, asked in settings.asked.items():
-        condition &= pyarrow.dataset.field(column).isin(list(asked))
-    time = pyarrow.dataset.field("time")
-    micros = pyarrow.timestamp("us", "UTC")
-    if settings.since is not None:
-        condition &= time >= pyarrow.scalar(settings.since, micros)
-    if settings.until is not None:
-        condition &= time < pyarrow.scalar(settings.until, micros)
-    columns = None if settings.columns is None else list(settings.columns)
-    try:
-        scanner = events.scanner(columns=columns, filter=condition)
-    except pyarrow.ArrowInvalid:
-        raise ConfigError(
-            f"columns: it has {', '.join(events.schema.names)}; choose among them"
-        ) from None
-    form = settings.format_name
-    if form is None:
-        form = "csv" if settings.output == STDOUT else format_of(settings.output, None)
-    schema = scanner.projected_schema
-    writers: dict[str, Callable[[], Any]] = {
-        "csv": lambda: pyarrow.csv.CSVWriter(out, schema),
-        "parquet": lambda: pyarrow.parquet.ParquetWriter(out, schema, compression="zstd"),
-        "arrow": lambda: pyarrow.ipc.new_stream(out, schema),
-    }
-    if form not in writers:
-        raise ConfigError("format: cat writes csv, parquet or arrow; choose another ending")
+    def query(schema: Any) -> _core.StoredQuery:
+        return _core.StoredQuery(
+            schema,
+            conditions=settings.conditions,
+            since=settings.since,
+            until=settings.until,
+            by_received_at=settings.by_received_at,
+            columns=columns,
+        )
 
-    def batches() -> Iterator[Any]:
+    needed = query(events.schema).needed
+    scanner = events.scanner(columns=needed, filter=_pushed(settings, events.schema))
+    stored = query(scanner.projected_schema)
+
+    def write(descriptor: int) -> int:
         with _reads(folder):
-            yield from scanner.to_batches()
+            return stored.write(scanner.to_reader(), descriptor, form, settings.metadata)
 
-    try:
-        with writers[form]() as writer:
-            for batch in batches():
-                writer.write_batch(batch)
-    except (BrokenPipeError, EdxlogsError):
-        raise
-    except OSError as error:
-        raise cannot_write(where, error) from error
+    return write
+
+
+def _quoted(name: str) -> str:
+    """The path of a column, whatever its name."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _pushed(settings: CatSettings, schema: Any) -> Any:
+    """What must hold for all rows that are wanted, for pyarrow to leave out files by."""
+    import pyarrow
+    from pyarrow.dataset import field as column
+    from pyarrow.dataset import scalar
+
+    condition = scalar(True)
+    for name, values in settings.conditions:
+        held = [one for one in _PUSHED.get(name, ()) if one in schema.names]
+        if held and not any(map(is_value_glob, values)):
+            any_of = [column(one).isin(list(values)) for one in held]
+            condition &= any_of[0] if len(any_of) == 1 else any_of[0] | any_of[1]
+    micros = pyarrow.timestamp("us", "UTC")
+    if (
+        not settings.by_received_at
+        and "time" in schema.names
+        and schema.field("time").type == micros
+    ):
+        if settings.since is not None:
+            condition &= column("time") >= pyarrow.scalar(settings.since, micros)
+        if settings.until is not None:
+            condition &= column("time") < pyarrow.scalar(settings.until, micros)
+    return condition

@@ -16,7 +16,7 @@ from edxlogs.sources.window import DEFAULT_SLACK, Slack, Window
 from edxlogs.text import shown
 from edxlogs.values import Values, texts, values
 
-_MOST_LINE_BYTES = 1 << 30
+MOST_LINE_BYTES = 1 << 30
 _OF_WINDOW = ("site", "exclude_site", "since", "until", "by")
 
 
@@ -150,7 +150,7 @@ def make_query(
         raise ConfigError(f"course-from: '{shown(course_from)}': is not known; use all or context")
     if max_line_bytes is not None and max_line_bytes < 1:
         raise ConfigError("max-line-bytes: must be 1 or more")
-    if max_line_bytes is not None and max_line_bytes > _MOST_LINE_BYTES:
+    if max_line_bytes is not None and max_line_bytes > MOST_LINE_BYTES:
         raise ConfigError("max-line-bytes: must be 1 GiB or less")
     keywords = conditions.keywords()
     asked = [(name, values) for name, values in keywords.items() if isinstance(values, list)]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
+
+import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, Done, SourceAccount
 from edxlogs.errors import written_to
+from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.dataset_target import DatasetWriter
-from edxlogs.events.query import Conditions
+from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
 from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
@@ -32,6 +35,7 @@ from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
     from edxlogs.database.account import TableAccount
+    from edxlogs.datasets.cat import Copied
     from edxlogs.datasets.compact import Compacted
 
 
@@ -177,6 +181,54 @@ def compact_dataset(output: OutputSettings) -> Compacted:
     open_manifest(output.folder)  # a folder that is none stays as it is
     with Store(output.folder, mode=output.mode) as store:
         return compact(store, output.file_bytes)
+
+
+def cat_dataset(
+    folder: Path,
+    output: str,
+    *,
+    format: str | None = None,  # noqa: A002 - the word of the command line
+    columns: Sequence[str] | None = None,
+    csv_excel_safe: bool = False,
+    overwrite: bool = False,
+    **conditions: Unpack[ConditionWords],
+) -> Copied:
+    """Write the rows of a dataset that match to a file, or to standard output.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or the dataset holds no such column.
+        SourceError: a file of the dataset is missing or damaged.
+        OutputError: the output cannot be written.
+    """
+    from edxlogs.datasets.cat import CatSettings, cat
+
+    asked = Conditions.of(**conditions)
+    keywords = asked.keywords()
+    values = [(name, one) for name, one in keywords.items() if isinstance(one, list) and one]
+
+    def lines(told: Mapping[str, Any]) -> _core.Query:
+        known = {name: told[name] for name in ("course_from", "time_from") if name in told}
+        return make_query(asked, collect="lines", max_line_bytes=MOST_LINE_BYTES, **known)
+
+    return cat(
+        CatSettings(
+            folder,
+            output,
+            format,
+            values,
+            keywords["since"],
+            keywords["until"],
+            by_received_at=keywords["by_received_at"],
+            lines=lines,
+            columns=columns,
+            csv_excel_safe=csv_excel_safe,
+            overwrite=overwrite,
+            metadata=[
+                ("edxlogs.version", _core.__version__),
+                ("edxlogs.query", orjson.dumps(asked.shown()).decode()),
+            ],
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

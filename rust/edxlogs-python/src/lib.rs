@@ -8,6 +8,7 @@ mod output;
 mod query;
 mod scan;
 mod source;
+mod stored;
 mod stream;
 mod tables;
 
@@ -40,6 +41,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<dataset::DatasetFiles>()?;
     module.add_class::<scan::Control>()?;
     module.add_class::<scan::LineHashes>()?;
+    module.add_class::<stored::StoredQuery>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
     module.add_class::<tables::Table>()?;

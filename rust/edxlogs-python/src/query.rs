@@ -50,9 +50,7 @@ impl Query {
         known_courses: Option<HashSet<String>>,
         encodes_case: bool,
     ) -> PyResult<Self> {
-        let asked = conditions.into_iter().map(|(name, values)| condition(&name, values));
-        let by = if by_received_at { By::ReceivedAt } else { By::Time };
-        let conditions = Conditions { asked: asked.collect::<PyResult<_>>()?, since, until, by };
+        let conditions = conditions_of(conditions, since, until, by_received_at)?;
         let keys = partition_by.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
         let keys = keys.map_err(to_python)?;
         let mut collect = known("collect", collect, Collect::named)?;
@@ -92,12 +90,29 @@ impl Query {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    fn unmet(&self) -> Vec<(&'static str, usize)> {
+        let unmet = self.inner.predicate.unmet();
+        unmet.into_iter().map(|(kind, at)| (kind.as_str(), at)).collect()
+    }
+
     #[getter]
     fn column_names(&self) -> Vec<String> {
         let columns = self.inner.projection.columns().iter();
         let written = columns.filter(|column| column.is_written());
         written.map(|column| column.name.clone()).collect()
     }
+}
+
+/// Conditions as they are given, by their names.
+pub fn conditions_of(
+    given: Vec<(String, Vec<String>)>,
+    since: Option<i64>,
+    until: Option<i64>,
+    by_received_at: bool,
+) -> PyResult<Conditions> {
+    let asked = given.into_iter().map(|(name, values)| condition(&name, values));
+    let by = if by_received_at { By::ReceivedAt } else { By::Time };
+    Ok(Conditions { asked: asked.collect::<PyResult<_>>()?, since, until, by })
 }
 
 /// The condition of that name; `exclude_` stands before that of one that leaves out.

@@ -2,7 +2,7 @@
 
 mod compress;
 pub(crate) mod csv;
-mod jsonl;
+pub(crate) mod jsonl;
 pub(crate) mod parquet;
 mod stretch;
 

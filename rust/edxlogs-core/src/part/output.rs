@@ -13,7 +13,7 @@ use parquet::file::reader::ChunkReader;
 
 use super::{Content, Part, SMALL_PART_BYTES};
 use crate::encode::parquet::ParquetWriter;
-use crate::encode::{Compression, Encoder, Format, csv};
+use crate::encode::{Compression, Encoder, Format, csv, jsonl};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
@@ -149,12 +149,13 @@ impl Output {
                 if *rows >= BATCH_ROWS { self.write_waiting() } else { Ok(()) }
             }
             Writer::Bytes(_) | Writer::Lines { .. } => {
-                let Format::Csv(style, _) = self.format else {
-                    return Err(Error::internal("columns for an output of lines"));
-                };
                 let mut text = std::mem::take(&mut self.scratch);
                 text.clear();
-                csv::push_rows(&batch, style, &mut text);
+                match self.format {
+                    Format::Csv(style, _) => csv::push_rows(&batch, style, &mut text),
+                    // Rows of columns, as objects.
+                    _ => jsonl::push_rows(&batch, &mut text),
+                }
                 let written = self.lines(&text);
                 self.scratch = text;
                 written

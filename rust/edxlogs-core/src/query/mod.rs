@@ -8,6 +8,7 @@ pub mod pattern;
 pub mod predicate;
 pub mod prefilter;
 pub mod projection;
+pub mod stored;
 
 use std::sync::Arc;
 

@@ -1,23 +1,30 @@
 //! Which events are selected. The predicate alone decides; the prefilter it makes only nominates.
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::event::fields::Field;
 use crate::frame::names::names;
-use crate::frame::types::{ColumnType, Value};
+use crate::frame::types::ColumnType;
 use crate::json::path::Segment;
 use crate::query::expression::{
     Comparison, Expression, Like, Literal, Number, Path, parse_expression,
 };
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::prefilter::Prefilter;
-use crate::query::projection::{COLUMNS, Expr, Place, parse_number};
+use crate::query::projection::{COLUMNS, Expr, Place};
 use crate::time;
+
+mod met;
+mod truth;
+
+use self::met::Met;
+pub(super) use self::truth::Asked;
+use self::truth::OfLog;
+
+/// The type of the values at a path.
+type KindOf<'k> = &'k dyn Fn(&Path) -> ColumnType;
 
 /// By which time events are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,14 +115,24 @@ pub(crate) enum Test {
 pub struct Predicate {
     /// The test of each query that is asked at once.
     pub(super) tests: Vec<Arc<Test>>,
+    /// Which values of each query's conditions were met.
+    met: Vec<Arc<Met>>,
 }
 
 impl Predicate {
-    /// The predicate of `conditions`.
+    /// The predicate of `conditions`, asked of events.
     ///
     /// # Errors
     /// `Config` for an expression that cannot be read, or a literal that its column cannot equal.
     pub fn new(conditions: &Conditions) -> Result<Self> {
+        Self::typed(conditions, &|path| Expr::new(path.clone()).column_type())
+    }
+
+    /// The predicate of `conditions`, asked of what has paths of those types.
+    ///
+    /// # Errors
+    /// As of `new`.
+    pub(super) fn typed(conditions: &Conditions, kind_of: KindOf<'_>) -> Result<Self> {
         let mut all = Vec::new();
         let Conditions { asked, since, until, by } = conditions;
         if since.is_some() || until.is_some() {
@@ -124,14 +141,20 @@ impl Predicate {
         let mut asked: Vec<&Condition> = asked.iter().collect();
         asked.sort_by_key(|condition| condition.kind);
         for Condition { kind, values, excluded } in asked {
-            all.push(Test::of_values(*kind, values)?.negated(*excluded));
+            all.push(Test::of_values(*kind, values, kind_of)?.negated(*excluded));
         }
-        Ok(Self { tests: vec![Arc::new(Test::And(all))] })
+        let met = Arc::new(Met::of(&conditions.asked));
+        Ok(Self { tests: vec![Arc::new(Test::And(all))], met: vec![met] })
     }
 
     /// Selects what one of those, which are of one query each, selects.
     pub fn any<'p>(predicates: impl Iterator<Item = &'p Self>) -> Self {
-        Self { tests: predicates.flat_map(|one| one.tests.iter().cloned()).collect() }
+        let mut all = Self { tests: Vec::new(), met: Vec::new() };
+        for one in predicates {
+            all.tests.extend(one.tests.iter().cloned());
+            all.met.extend(one.met.iter().cloned());
+        }
+        all
     }
 
     /// Whether the event is selected.
@@ -142,7 +165,8 @@ impl Predicate {
     /// Which of several queries want the event: a bit for each. Where there is one, all bits or
     /// none.
     pub fn wanted(&self, event: &Event<'_>, place: Place<'_>) -> u64 {
-        let wants = |test: &Test| test.truth(event, place) == Some(true);
+        let asked = OfLog { event, place };
+        let wants = |test: &Test| test.truth(&asked) == Some(true);
         match self.tests.as_slice() {
             [one] => {
                 if wants(one) {
@@ -153,6 +177,31 @@ impl Predicate {
             }
             all => all.iter().enumerate().map(|(at, test)| u64::from(wants(test)) << at).sum(),
         }
+    }
+
+    /// Notes of a kept event which values of conditions it is of; `place` tells who wants it.
+    pub fn note(&self, event: &Event<'_>, place: Place<'_>) {
+        for (at, met) in self.met.iter().enumerate() {
+            if place.wanted >> at & 1 == 1 {
+                met.note(&OfLog { event, place });
+            }
+        }
+    }
+
+    /// The values of conditions that no kept event was of, by kind and place. What is left out has
+    /// none, and no expression.
+    pub fn unmet(&self) -> Vec<(ConditionKind, usize)> {
+        self.met.iter().flat_map(|met| met.unmet()).collect()
+    }
+
+    /// Whether one that is asked by a single query is selected.
+    pub(super) fn wants(&self, asked: &impl Asked) -> bool {
+        self.tests.iter().all(|test| test.truth(asked) == Some(true))
+    }
+
+    /// Looks at all columns and paths that expressions ask for.
+    pub(super) fn visit(&self, look: &mut dyn FnMut(&Expr)) {
+        self.tests.iter().for_each(|test| test.visit(look));
     }
 
     /// The paths that it looks up.
@@ -169,7 +218,7 @@ impl Predicate {
 }
 
 impl Test {
-    fn of_values(kind: ConditionKind, values: &[String]) -> Result<Self> {
+    fn of_values(kind: ConditionKind, values: &[String], kind_of: KindOf<'_>) -> Result<Self> {
         let patterns = || values.iter().map(|value| Pattern::new(value)).collect();
         Ok(match kind {
             ConditionKind::Site => Self::Site(values.to_vec()),
@@ -184,7 +233,7 @@ impl Test {
                 Self::Org(values.iter().map(|org| Pattern::ignore_case(org)).collect())
             }
             ConditionKind::Expression => {
-                let read = |text: &String| Self::new(expression_of(text)?);
+                let read = |text: &String| Self::new(expression_of(text)?, kind_of);
                 Self::And(values.iter().map(read).collect::<Result<_>>()?)
             }
         })
@@ -196,22 +245,24 @@ impl Test {
 
     /// The test of an expression, whose paths are resolved and whose literals get the type of their
     /// path.
-    fn new(expression: Expression) -> Result<Self> {
+    fn new(expression: Expression, kind_of: KindOf<'_>) -> Result<Self> {
         let all = |members: Vec<Expression>| -> Result<Vec<Self>> {
-            members.into_iter().map(Self::new).collect()
+            members.into_iter().map(|member| Self::new(member, kind_of)).collect()
         };
         Ok(match expression {
             Expression::And(members) => Self::And(all(members)?),
             Expression::Or(members) => Self::Or(all(members)?),
-            Expression::Not(inner) => Self::Not(Box::new(Self::new(*inner)?)),
+            Expression::Not(inner) => Self::Not(Box::new(Self::new(*inner, kind_of)?)),
             Expression::Compare { path, op, literal } => {
-                let (value, literal) = typed(path, literal)?;
+                let (value, literal) = typed(path, literal, kind_of)?;
                 Self::Compare { value, op, literal }
             }
             Expression::In { path, literals, negated } => {
                 let literals = literals
                     .into_iter()
-                    .map(|literal| typed(path.clone(), literal).map(|(_, literal)| literal))
+                    .map(|literal| {
+                        typed(path.clone(), literal, kind_of).map(|(_, literal)| literal)
+                    })
                     .collect::<Result<_>>()?;
                 Self::In { value: Expr::new(path), literals }.negated(negated)
             }
@@ -220,6 +271,27 @@ impl Test {
             }
             Expression::IsNull { path, negated } => Self::IsNull(Expr::new(path)).negated(negated),
         })
+    }
+
+    /// Looks at all columns and paths that it asks for.
+    fn visit(&self, look: &mut dyn FnMut(&Expr)) {
+        match self {
+            Self::And(members) | Self::Or(members) => {
+                members.iter().for_each(|member| member.visit(look));
+            }
+            Self::Not(inner) => inner.visit(look),
+            Self::Compare { value, .. }
+            | Self::In { value, .. }
+            | Self::Like { value, .. }
+            | Self::IsNull(value) => look(value),
+            Self::Site(_)
+            | Self::Course(_)
+            | Self::Org(_)
+            | Self::EventType(_)
+            | Self::EventSource(_)
+            | Self::User { .. }
+            | Self::Time { .. } => {}
+        }
     }
 
     fn push_paths<'t>(&'t self, paths: &mut Vec<&'t Arc<[Segment]>>) {
@@ -241,83 +313,6 @@ impl Test {
             | Self::Time { .. } => {}
         }
     }
-
-    /// True, false, or unknown: what an expression compares with null is unknown, and so is its
-    /// opposite. An option knows.
-    fn truth(&self, event: &Event<'_>, place: Place<'_>) -> Option<bool> {
-        Some(match self {
-            Self::And(all) => return fold(all, event, place, false),
-            Self::Or(any) => return fold(any, event, place, true),
-            Self::Not(inner) => !inner.truth(event, place)?,
-            Self::Site(sites) => place.source.site.as_ref().is_some_and(|s| sites.contains(s)),
-            Self::Course(patterns) => {
-                event.course().is_some_and(|course| patterns.matches(&course.key))
-            }
-            Self::Org(patterns) => event.org_id().is_some_and(|org| patterns.matches(&org)),
-            // An empty type is none, as in its column.
-            Self::EventType(patterns) => [Field::EventType, Field::Name]
-                .into_iter()
-                .filter_map(|field| event.name_text(field))
-                .any(|text| !text.is_empty() && patterns.matches(&text)),
-            Self::EventSource(patterns) => event
-                .name_text_or_context(Field::EventSource, Field::ContextEventSource)
-                .is_some_and(|text| patterns.matches(&text)),
-            Self::User { names, ids } => {
-                event
-                    .name_text_or_context(Field::Username, Field::ContextUsername)
-                    .is_some_and(|name| names.contains(name.trim()))
-                    || event.user_id().is_some_and(|id| ids.contains(&id))
-            }
-            Self::Time { by, since, until } => {
-                let received = match by {
-                    By::Time => None,
-                    By::ReceivedAt => event.received_at(),
-                };
-                received.or_else(|| event.time()).is_some_and(|time| {
-                    since.is_none_or(|since| time.micros >= since)
-                        && until.is_none_or(|until| time.micros < until)
-                })
-            }
-            Self::Compare { value, op, literal } => {
-                let ordering = compare(&value.value(event, place), literal)?;
-                match op {
-                    Comparison::Eq => ordering.is_eq(),
-                    Comparison::Ne => ordering.is_ne(),
-                    Comparison::Lt => ordering.is_lt(),
-                    Comparison::Le => ordering.is_le(),
-                    Comparison::Gt => ordering.is_gt(),
-                    Comparison::Ge => ordering.is_ge(),
-                }
-            }
-            Self::In { value, literals } => {
-                let value = value.value(event, place);
-                let mut known = false;
-                for literal in literals {
-                    match compare(&value, literal) {
-                        Some(Ordering::Equal) => return Some(true),
-                        Some(_) => known = true,
-                        None => {}
-                    }
-                }
-                return known.then_some(false);
-            }
-            Self::Like { value, pattern } => pattern.matches(&as_text(&value.value(event, place))?),
-            Self::IsNull(value) => value.value(event, place) == Value::Null,
-        })
-    }
-}
-
-/// Joins truths: `decisive` decides alone; unknown wins over the other.
-fn fold(all: &[Test], event: &Event<'_>, place: Place<'_>, decisive: bool) -> Option<bool> {
-    let mut result = Some(!decisive);
-    for one in all {
-        match one.truth(event, place) {
-            Some(truth) if truth == decisive => return Some(decisive),
-            Some(_) => {}
-            None => result = None,
-        }
-    }
-    result
 }
 
 /// The expression that a text is.
@@ -333,10 +328,11 @@ pub fn expression_of(text: &str) -> Result<Expression> {
 }
 
 /// The value of a path, and the literal as the type that it is compared with.
-fn typed(path: Path, literal: Literal) -> Result<(Expr, Literal)> {
+fn typed(path: Path, literal: Literal, kind_of: KindOf<'_>) -> Result<(Expr, Literal)> {
     let shown = path.to_string();
+    let kind = kind_of(&path);
     let value = Expr::new(path);
-    let literal = match (value.column_type(), literal) {
+    let literal = match (kind, literal) {
         (ColumnType::Timestamp, Literal::Text(text)) => {
             let micros = time::parse_bound(&text).ok_or_else(|| {
                 let why = "the value is no time; write a day like 2014-10-01 or an instant like";
@@ -351,46 +347,4 @@ fn typed(path: Path, literal: Literal) -> Result<(Expr, Literal)> {
         (_, literal) => literal,
     };
     Ok((value, literal))
-}
-
-/// How a value stands to a literal; `None` where they cannot be compared, null included.
-fn compare(value: &Value<'_>, literal: &Literal) -> Option<Ordering> {
-    match (value, literal) {
-        (Value::Null, _) => None,
-        (Value::Bool(value), Literal::Bool(literal)) => Some(value.cmp(literal)),
-        (Value::Text(text), Literal::Bool(literal)) => match &**text {
-            "true" => Some(true.cmp(literal)),
-            "false" => Some(false.cmp(literal)),
-            _ => None,
-        },
-        (Value::Int(value) | Value::Time(value), Literal::Number(number)) => match number {
-            Number::Integer(number) => Some(value.cmp(number)),
-            Number::Float(number) => (*value as f64).partial_cmp(number),
-        },
-        (Value::Float(value), Literal::Number(number)) => value.partial_cmp(&as_float(*number)),
-        (Value::Text(text), Literal::Number(number)) => match (text.trim().parse(), number) {
-            (Ok(value), Number::Integer(number)) => Some(i64::cmp(&value, number)),
-            _ => parse_number(text)?.partial_cmp(&as_float(*number)),
-        },
-        (value, Literal::Text(literal)) => Some((*as_text(value)?).cmp(literal.as_str())),
-        _ => None,
-    }
-}
-
-fn as_float(number: Number) -> f64 {
-    match number {
-        Number::Integer(number) => number as f64,
-        Number::Float(number) => number,
-    }
-}
-
-fn as_text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
-    match value {
-        Value::Null | Value::Day(_) => None,
-        Value::Text(text) => Some(Cow::Borrowed(text)),
-        Value::Int(number) => Some(Cow::Owned(number.to_string())),
-        Value::Time(micros) => Some(Cow::Owned(micros.to_string())),
-        Value::Float(number) => Some(Cow::Owned(number.to_string())),
-        Value::Bool(truth) => Some(Cow::Borrowed(if *truth { "true" } else { "false" })),
-    }
 }

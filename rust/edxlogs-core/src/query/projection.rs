@@ -16,6 +16,7 @@ use crate::json::scanner::Span;
 use crate::query::Query;
 use crate::query::expression::{Cast, Path, parse_path};
 use crate::query::partition::Partitions;
+use crate::time;
 
 /// Name of the column that is never written as one: no path can be called so.
 const LINE_TEXT: &str = "(line)";
@@ -74,7 +75,7 @@ macro_rules! columns {
             }
 
             /// All that an output need know of it.
-            fn definition(self) -> Column {
+            pub(super) fn definition(self) -> Column {
                 let (hint, statistics) = match self { $(Self::$item => (Hint::$hint, $statistics),)* };
                 Column {
                     nullable: !self.null_when().is_empty(),
@@ -249,23 +250,35 @@ impl Expr {
     }
 }
 
-fn cast(text: &str, span: Span, cast: Option<Cast>) -> Value<'_> {
-    let (Some(raw), Some(cast)) = (as_text(text, span), cast) else {
-        return as_text(text, span).into();
-    };
+/// The value that JSON text is, read as that type.
+pub(super) fn cast(text: &str, span: Span, cast: Option<Cast>) -> Value<'_> {
+    match (as_text(text, span), cast) {
+        (Some(_), Some(Cast::Timestamp)) => {
+            as_time(text, span).map_or(Value::Null, |t| Value::Time(t.micros))
+        }
+        (Some(raw), Some(cast)) => cast_text(&raw, cast),
+        (raw, _) => raw.into(),
+    }
+}
+
+/// The value of a bare text, read as that type.
+pub(super) fn cast_text(raw: &str, cast: Cast) -> Value<'static> {
     match cast {
-        Cast::Float64 => parse_number(&raw).map_or(Value::Null, Value::Float),
+        Cast::Float64 => parse_number(raw).map_or(Value::Null, Value::Float),
         Cast::Int64 => {
             let whole = |number: f64| number.fract() == 0.0 && number.abs() < 9.0e15;
-            let float = || parse_number(&raw).filter(|&n| whole(n)).map(|n| n as i64);
+            let float = || parse_number(raw).filter(|&n| whole(n)).map(|n| n as i64);
             raw.trim().parse().ok().or_else(float).map_or(Value::Null, Value::Int)
         }
-        Cast::Bool => match &*raw {
+        Cast::Bool => match raw {
             "true" | "True" | "1" => Value::Bool(true),
             "false" | "False" | "0" => Value::Bool(false),
             _ => Value::Null,
         },
-        Cast::Timestamp => as_time(text, span).map_or(Value::Null, |t| Value::Time(t.micros)),
+        Cast::Timestamp => {
+            let read = time::parse(raw).or_else(|| time::parse_digits(raw));
+            read.map_or(Value::Null, |t| Value::Time(t.micros))
+        }
     }
 }
 

@@ -345,6 +345,7 @@ impl<'q> LineScanner<'q> {
         if place.wanted == 0 || is_held(self.hashes, &mut self.held, line.bytes)? {
             return Ok(false);
         }
+        self.query.predicate.note(event, place);
         self.stats.rows += 1;
         if let (Some(day), Some(time)) = (source.day, event.time()) {
             let late = day - time.micros.div_euclid(DAY_MICROS);

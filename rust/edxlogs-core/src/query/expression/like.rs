@@ -3,8 +3,8 @@
 use super::SyntaxError;
 use crate::query::pattern::{Token, Wildcards};
 
-/// A pattern of SQL's `like`: `%` for any run of characters, `_` for one, `\` before a `%`, `_` or
-/// `\` that stands for itself. It minds the case and covers the whole text.
+/// A pattern of SQL's `like`: `%` for any run of characters, `_` for one, `\` before a `%`, `_`,
+/// `*`, `?` or `\` that stands for itself. It minds the case and covers the whole text.
 #[derive(Clone, Debug)]
 pub struct Like {
     text: String,
@@ -17,7 +17,8 @@ impl Like {
     ///
     /// # Errors
     ///
-    /// A `\` that stands before anything else than `%`, `_` and `\`, with its place in `pattern`.
+    /// A `\` that stands before anything else than `%`, `_`, `*`, `?` and `\`, with its place in
+    /// `pattern`.
     ///
     /// # Examples
     ///
@@ -37,9 +38,10 @@ impl Like {
                 '%' => Token::AnyRun,
                 '_' => Token::AnyChar,
                 '\\' => match chars.next() {
-                    Some((_, c @ ('%' | '_' | '\\'))) => Token::Char(c),
+                    Some((_, c @ ('%' | '_' | '*' | '?' | '\\'))) => Token::Char(c),
                     _ => {
-                        let message = r"in a pattern '\' stands before '%', '_' or '\' only";
+                        let message =
+                            r"in a pattern '\' stands before '%', '_', '*', '?' or '\' only";
                         return Err(SyntaxError { offset, message: message.to_owned() });
                     }
                 },

@@ -9,6 +9,16 @@ use crate::json::path::Segment;
 /// How deep parentheses and `not` may nest; deeper text is refused, so that no stack overflows.
 pub const MAX_DEPTH: usize = 100;
 
+/// What SQL has and this grammar has not, and what is written instead.
+const UNKNOWN: [(&str, &str); 6] = [
+    ("between", "there is no 'between': write x >= 1 and x <= 2"),
+    ("ilike", "there is no 'ilike': 'like' minds the case; join the spellings with 'or'"),
+    ("glob", "there is no 'glob': write 'like', with % for * and _ for ?"),
+    ("regexp", "there are no regular expressions: write 'like', with % for any run of characters"),
+    ("rlike", "there are no regular expressions: write 'like', with % for any run of characters"),
+    ("contains", "there is no 'contains': write 'like', with % before and after the text"),
+];
+
 /// Reads a whole expression.
 ///
 /// # Errors
@@ -156,6 +166,10 @@ impl<'t> Parser<'t> {
             return Ok(Expression::Like { path, pattern: self.pattern()?, negated });
         }
         self.skip_space();
+        let word = self.word().unwrap_or_default().to_ascii_lowercase();
+        if let Some((_, meant)) = UNKNOWN.iter().find(|(other, _)| *other == word) {
+            return self.fail(*meant);
+        }
         if negated {
             return self.fail("expected 'in' or 'like' after 'not'");
         }
@@ -230,6 +244,10 @@ impl<'t> Parser<'t> {
             return self.fail("expected a text in single quotes after 'like'");
         }
         let text = self.quoted('\'')?;
+        if text.contains(['*', '?']) && !text.contains(['%', '_', '\\']) {
+            let why = "in 'like', % is any run of characters and _ is one; * and ? are themselves";
+            return Err(error(start, format!("{why}, as \\* and \\?")));
+        }
         Like::new(&text).map_err(|inner| error(start, inner.message))
     }
 

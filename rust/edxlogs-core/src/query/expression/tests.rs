@@ -106,7 +106,8 @@ a = 1 and▶ => expected a condition, such as
 a = 1 ▶b => expected 'and', 'or' or the end
 a = 1▶) => expected 'and', 'or' or the end
 (a = 1▶ => expected 'and', 'or' or ')'
-a ▶between 0 and 1 => expected '=', '!=', '<', '<=', '>', '>=', 'in', 'like' or 'is' after the path
+a ▶glob 'b*' => there is no 'glob': write 'like', with % for * and _ for ?
+a ▶has 1 => expected '=', '!=', '<', '<=', '>', '>=', 'in', 'like' or 'is' after the path
 a not ▶= 1 => expected 'in' or 'like' after 'not'
 a is ▶1 => expected 'null' or 'not null' after 'is'
 a in ▶1 => expected '(' after 'in'
@@ -114,7 +115,11 @@ a in (▶) => expected a value after '('
 a in (1,▶) => expected a value after ','
 a in (1▶ => expected ',' or ')'
 a like ▶b => expected a text in single quotes after 'like'
-a like ▶'b\c' => in a pattern '\' stands before '%', '_' or '\' only
+a ▶between 1 and 2 => there is no 'between': write x >= 1 and x <= 2
+a not ▶BETWEEN 1 and 2 => there is no 'between': write x >= 1 and x <= 2
+a ▶ilike 'b' => there is no 'ilike': 'like' minds the case; join the spellings with 'or'
+a like ▶'b*' => in 'like', % is any run of characters and _ is one; * and ? are themselves, as \* and \?
+a like ▶'b\c' => in a pattern '\' stands before '%', '_', '*', '?' or '\' only
 a.▶ b = 1 => expected a key after '.'; an unusual one needs double quotes
 a.▶0 = 1 => a key that starts with a digit needs double quotes; an index is [0]
 a[0▶ = 1 => expected ']'

@@ -1,0 +1,195 @@
+"""`edxlogs cat`: it writes what `edxlogs filter` writes, and takes its conditions."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+import commands
+from small_logs import COURSE, event, real_shaped
+
+CONDITIONS = [
+    [],
+    ["--course", COURSE],
+    ["--course", "course-v1:*", "--exclude-course", COURSE],
+    ["--event-type", "problem_check", "--event-type", "edx.*"],
+    ["--category", "video"],
+    ["--event-source", "browser", "--site", "prod"],
+    ["--exclude-event-source", "browser"],
+    ["--user", "learner_1", "--user", "3"],
+    ["--exclude-user", "3"],
+    ["--org", "UNIVERSITYX"],
+    ["--since", "2014-10-01T12:00:00Z", "--until", "2014-10-02T06:00:00Z"],
+    ["--since", "2014-10-02", "--by", "received_at"],
+    ["--where", "event.attempts >= 2"],
+    ["--where", "context.module.display_name like 'Lab%' or user_id is null"],
+    ["--where", "not event_type like '/%' and time < '2014-10-02'"],
+    ["--where", "event.success not in ('correct') and event.grade::float64 > 0.5"],
+]
+NAMED = "time,user_id,event_type,grade=event.grade::float64,block=context.module.usage_key,event"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Logs, a dataset of them by course and day, and one of their lines."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "logs").mkdir()
+    real_shaped(folder / "logs", days=2, megabytes=0.6)
+    odd = [
+        event(1, username="", page='a "b",\tc\nd', event={"attempts": "2", "grade": "0.75"}),
+        event(3, event='{"attempts": 4, "success": "incorrect", "grade": 1}', name="edx.x"),
+        event(4, time="no time", event="no JSON", username="=learner_1"),
+        event(5, event_type="", name="edx.y", context={"course_id": COURSE, "user_id": "3"}),
+    ]
+    lines = b"".join(json.dumps(one).encode() + b"\n" for one in odd)
+    (folder / "logs/univx-prod-events-2014-10-03.log").write_bytes(lines)
+    for words in (
+        ("-o", "rows", "--partition-by", "course_id,date"),
+        ("-o", "csvs", "--partition-by", "site", "--format", "csv.gz"),
+        ("-o", "lines", "--partition-by", "site,date", "--format", "jsonl.gz"),
+    ):
+        assert commands.run("filter", "logs", *words, "-q", cwd=folder).code == 0
+    return folder
+
+
+def _filtered(world: Path, form: str, *words: str) -> bytes:
+    path = world / f"filtered.{form}"
+    words = ("-o", path.name, "--overwrite", "-q", *words)
+    done = commands.run("filter", "logs", "--slack", "all", *words, cwd=world)
+    assert done.code == 0, done.stderr
+    return path.read_bytes()
+
+
+def _records(data: bytes, separator: str = ",") -> list[tuple[str, ...]]:
+    """The records of CSV as text, the header first."""
+    rows = csv.reader(io.StringIO(data.decode(), newline=""), delimiter=separator)
+    header, *others = map(tuple, rows)
+    return [header, *sorted(others)]
+
+
+@pytest.mark.parametrize("conditions", CONDITIONS, ids=" ".join)
+@pytest.mark.parametrize("dataset", ["rows", "csvs"])
+def test_it_selects_what_filter_selects(world: Path, dataset: str, conditions: list[str]) -> None:
+    done = commands.run("cat", dataset, *conditions, cwd=world)
+    assert done.code == 0, done.stderr
+    wanted = _filtered(world, "csv", *conditions)
+    assert _records(done.stdout) == _records(wanted)
+    # Byte for byte: null and empty text, quotes, times.
+    assert sorted(done.stdout.split(b"\n")) == sorted(wanted.split(b"\n"))
+
+
+@pytest.mark.parametrize("conditions", CONDITIONS, ids=" ".join)
+def test_of_lines_it_gives_those_that_filter_gives(world: Path, conditions: list[str]) -> None:
+    done = commands.run("cat", "lines", *conditions, cwd=world)
+    assert done.code == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(
+        _filtered(world, "jsonl", *conditions).splitlines()
+    )
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "csv.zst", "tsv", "tsv.gz", "parquet", "arrow"])
+def test_it_writes_columns_of_its_own_in_every_format(world: Path, form: str) -> None:
+    words = ("--event-type", "problem_check", "--columns", NAMED)
+    done = commands.run("cat", "rows", *words, "-o", f"x.{form}", "--overwrite", cwd=world)
+    assert (done.code, done.stderr) == (0, "")
+    _filtered(world, form, *words)
+    mine, theirs = (_table(world / f"{name}.{form}") for name in ("x", "filtered"))
+    assert mine == theirs
+    assert len(mine) > 2
+
+
+def _table(path: Path) -> list[tuple[object, ...]]:
+    data = path.read_bytes()
+    if path.name.endswith(".gz"):
+        data = gzip.decompress(data)
+    if path.name.endswith(".zst"):
+        with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
+            data = stream.read()
+    if ".csv" in path.name or ".tsv" in path.name:
+        return list(_records(data, "\t" if ".tsv" in path.name else ","))
+    table = pq.read_table(path) if path.suffix == ".parquet" else pa.feather.read_table(path)
+    fields = tuple((field.name, str(field.type)) for field in table.schema)
+    rows = [tuple(row.values()) for row in table.to_pylist()]
+    return [fields, *sorted(rows, key=repr)]
+
+
+def test_json_lines_of_columns_are_objects(world: Path) -> None:
+    words = ("--columns", "user_id,time,event_type", "--where", "user_id is not null")
+    done = commands.run("cat", "rows", *words, "-o", "x.jsonl.gz", "--json", cwd=world)
+    assert done.code == 0
+    with gzip.open(world / "x.jsonl.gz") as file:
+        rows = [json.loads(line) for line in file]
+    assert json.loads(done.stdout)["rows"] == len(rows) > 100
+    assert list(rows[0]) == ["user_id", "time", "event_type"]
+    assert {len(row["time"]) for row in rows if row["time"]} == {len("2014-10-01T00:00:00.000000Z")}
+
+
+def test_cells_that_spreadsheets_run_are_made_harmless(world: Path) -> None:
+    words = ("--columns", "username", "--user", "=learner_1", "--csv-excel-safe")
+    assert commands.run("cat", "rows", *words, cwd=world).stdout == b"username\n'=learner_1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--user", "x"], "user: the dataset holds no column username; it has time, user_id"),
+        (["--course", COURSE], "course: the dataset holds no column course_id; "),
+        (["--category", "video"], "event-type: the dataset holds no column event_type; "),
+        (["--where", "event.grade > 1"], "where: the dataset holds no column event.grade; "),
+        (["--columns", "time,page"], "columns: the dataset holds no column page; it has time, "),
+        (["--since", "2014-10-01", "--by", "received_at"], "by: the dataset holds no column rec"),
+    ],
+)
+def test_a_column_that_is_not_held_is_named(world: Path, words: list[str], told: str) -> None:
+    if not (world / "few").exists():
+        few = ("-o", "few", "--partition-by", "site", "--columns", "time,user_id,g=event.grade")
+        assert commands.run("filter", "logs", *few, "-q", cwd=world).code == 0
+    done = commands.run("cat", "few", *words, "-o", "none.csv", cwd=world)
+    assert done.code == 2
+    assert len(done.told) == 1
+    assert done.told[0].startswith(f"edxlogs: {told}")
+    assert not (world / "none.csv").exists()
+
+
+def test_a_column_is_asked_for_by_the_name_that_it_has(world: Path) -> None:
+    words = ("-o", "named", "--partition-by", "site", "--columns", "time,g=event.grade,event.id")
+    assert commands.run("filter", "logs", *words, "-q", cwd=world).code == 0
+    columns = ("--columns", "grade=g::float64,event.id", "--where", "g >= 0.5")
+    done = commands.run("cat", "named", *columns, cwd=world)
+    assert done.code == 0, done.stderr
+    header, *rows = _records(done.stdout)
+    assert header == ("grade", "event.id")
+    wanted = _filtered(
+        world, "csv", "--columns", "grade=event.grade::float64,event.id", "--where",
+        "event.grade >= 0.5",
+    )  # fmt: skip
+    assert rows == _records(wanted)[1:]
+    assert rows
+
+
+def test_no_value_of_a_person_is_told(world: Path) -> None:
+    for words in (
+        ["few2", "--user", "Ms Secret"],
+        ["rows", "--where", "username = 'Ms Secret' andd"],
+        ["rows", "--where", "nothing = 'Ms Secret'"],
+    ):
+        done = commands.run("cat", *words, cwd=world)
+        assert done.code == 2
+        assert "Secret" not in done.stderr
+
+
+def test_an_ending_and_a_format_that_disagree_are_refused(world: Path) -> None:
+    done = commands.run("cat", "rows", "-o", "y.parquet", "--format", "csv", cwd=world)
+    assert done.code == 2
+    assert done.told[0].startswith("edxlogs: format: csv: is not that of y.parquet; ")
+    done = commands.run("cat", "rows", "--json", cwd=world)
+    assert done.code == 2
+    assert "--json goes to standard output, as the rows do" in done.told[0]
