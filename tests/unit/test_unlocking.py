@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from commands import event, pack
 from decrypting import read_all
 from edxlogs import _core
 from edxlogs.errors import ConfigError
+from edxlogs.gpg.agent import Agent, AgentError
 from edxlogs.gpg.frame import key_ids
 from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.verdict import Verdict
@@ -147,7 +148,7 @@ def test_a_stream_unlocks_once_and_leaves_nothing(locked: Locked, memory: Path) 
 
 def test_the_ring_is_of_no_use_to_others(locked: Locked, memory: Path) -> None:
     gpg = Gpg(home=locked.home, passphrase_file=locked.file)
-    gpg.unlock(locked.logs[0].read_bytes(), COUNT)
+    gpg.unlock(locked.logs[0].read_bytes, COUNT)
     assert gpg.is_unlocked
     (ring,) = memory.iterdir()
     assert stat.S_IMODE(ring.stat().st_mode) == 0o700
@@ -177,7 +178,7 @@ import pathlib, time
 from edxlogs.gpg.process import Gpg
 home, file, log = map(pathlib.Path, {[str(locked.home), str(locked.file), str(locked.logs[0])]})
 gpg = Gpg(home=home, passphrase_file=file)
-gpg.unlock(log.read_bytes(), 9)
+gpg.unlock(log.read_bytes, 9)
 print(gpg.is_unlocked, flush=True)
 time.sleep(60)
 """
@@ -199,7 +200,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 def test_a_ring_that_dies_costs_no_source(locked: Locked, memory: Path) -> None:
     gpg = Gpg(home=locked.home, passphrase_file=locked.file)
-    gpg.unlock(locked.logs[0].read_bytes(), COUNT)
+    gpg.unlock(locked.logs[0].read_bytes, COUNT)
     (ring,) = memory.iterdir()
     keys.kill_agents(ring)
     for key in (ring / "private-keys-v1.d").iterdir():
@@ -216,7 +217,7 @@ def test_what_is_for_another_key_goes_to_the_users_own_ring(locked: Locked, memo
     hidden = locked.folder / "hidden"
     hidden.write_bytes(keys.encrypt(locked.home, [NAME], b"x", "--throw-keyids"))
     gpg = Gpg(home=locked.home, passphrase_file=locked.file)
-    gpg.unlock(locked.logs[0].read_bytes(), COUNT)
+    gpg.unlock(locked.logs[0].read_bytes, COUNT)
     assert gpg.is_unlocked
     for path in (other, hidden, locked.logs[1]):
         assert opens(gpg, path).ok
@@ -238,7 +239,7 @@ def test_a_key_without_a_passphrase_is_used_as_it_is(memory: Path) -> None:
         keys.make_key(home, "a@univx.example", "cv25519")
         message = keys.encrypt(home, ["a@univx.example"], b"x")
         gpg = Gpg(home=home, prompt=False)
-        gpg.unlock(message, 1000)
+        gpg.unlock(lambda: pytest.fail("no key needs it"), 1000)
         assert not gpg.is_unlocked
     assert list(memory.iterdir()) == []
 
@@ -247,7 +248,7 @@ def test_what_the_agent_was_given_beforehand_unlocks(locked: Locked, memory: Pat
     with (locked.home / "gpg-agent.conf").open("a") as file:
         file.write("allow-preset-passphrase\n")
     gpg = Gpg(home=locked.home, prompt=False)
-    head = locked.logs[0].read_bytes()
+    head = locked.logs[0].read_bytes
     gpg.unlock(head, COUNT)
     assert not gpg.is_unlocked
     for grip in gpg.secret_keys().values():
@@ -304,6 +305,25 @@ def test_who_refuses_is_not_asked_again(locked: Locked, memory: Path) -> None:
     assert code == 1
     assert locked.asked() == 1
     assert shown.count("the secret key is locked") == COUNT
+
+
+def test_where_a_key_is_not_given_away_it_is_asked_for_all_the_same(
+    locked: Locked, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a card: the agent asks before the run shows how far it is."""
+
+    def refuse(*_: object) -> None:
+        raise AgentError("forbidden", 251)
+
+    monkeypatch.setattr(Agent, "export_key", refuse)
+    (locked.home / "pinentry.answer").write_text(PASSPHRASE)
+    gpg = Gpg(home=locked.home, prompt=False)
+    gpg.unlocking = replace(gpg.unlocking, terminal="/dev/null")
+    gpg.unlock(locked.logs[0].read_bytes, COUNT)
+    assert not gpg.is_unlocked
+    assert locked.asked() == 1
+    assert opens(gpg, locked.logs[1]).ok
+    assert locked.asked() == 1
 
 
 def test_who_interrupts_the_question_ends_the_run(locked: Locked, memory: Path) -> None:

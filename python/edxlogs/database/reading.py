@@ -213,9 +213,14 @@ class TableReader(Reader):
     def unlock(self, package: DatabasePackage, members: Sequence[Member]) -> None:
         """Have the key of encrypted files unlocked once for all of them, where that helps."""
         encrypted = [one for one in members if one.path.endswith(".gpg")]
+
+        def head() -> bytes:
+            with package.open(encrypted[0]) as reader:
+                return read_up_to(reader.read, HEAD_BYTES)
+
         if encrypted:
-            with suppress(EdxlogsError, OSError), package.open(encrypted[0]) as reader:
-                self.gpg.unlock(read_up_to(reader.read, HEAD_BYTES), len(encrypted))
+            with suppress(EdxlogsError, OSError):  # whoever reads it says why
+                self.gpg.unlock(head, len(encrypted))
 
     def first_bytes(self, package: DatabasePackage, member: Member, size: int) -> bytes:
         """The first decrypted bytes of a file, at most `size`; empty if it cannot be read."""

@@ -183,7 +183,7 @@ class LineReader(Reader):
         encrypted = [one for name, one in names if name.endswith(_ENCRYPTED)]
         if encrypted:
             with suppress(EdxlogsError, OSError):  # whoever reads it says why
-                self.gpg.unlock(stored_head(encrypted[0], HEAD_BYTES), len(encrypted))
+                self.gpg.unlock(lambda: stored_head(encrypted[0], HEAD_BYTES), len(encrypted))
 
     def first_bytes(self, source: Source, size: int) -> bytes:
         """The first decrypted bytes of a source, at most `size`; empty if it cannot be read."""

@@ -9,12 +9,13 @@ stream. Integrity protection shows that a message was not altered, not who sent 
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import random
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +152,7 @@ class Gpg:
             keys: bytes = self._keys().export_keys(list(key_ids), armor=False)
         return keys
 
-    def unlock(self, head: bytes, count: int) -> None:
+    def unlock(self, head: Callable[[], bytes], count: int) -> None:
         """Unlock the keys of a message once, for all that are to be decrypted.
 
         Here the agent asks for the passphrase, if it may. Where nothing is to be gained, or the
@@ -159,7 +160,7 @@ class Gpg:
         it; gpg may be used after that as well.
 
         Args:
-            head: the first bytes of the message.
+            head: gives the first bytes of the message, where they are needed.
             count: of the messages that are to be decrypted.
         """
         if self._unlocked is not None:
@@ -168,6 +169,10 @@ class Gpg:
         self._unlocked = found.keys
         if found.refused:  # once is enough
             self.unlocking = replace(self.unlocking, terminal=None)
+        elif found.asks:
+            # What comes of it is told by whoever reads the message.
+            with suppress(OSError), self.open("", io.BytesIO(head())) as decryption:
+                os.read(decryption.stdout_fd, 1)
 
     @property
     def is_unlocked(self) -> bool:

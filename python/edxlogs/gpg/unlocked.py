@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -56,10 +56,12 @@ class Found:
     Attributes:
         keys: that are unlocked, or None.
         refused: whether the agent asked, and got no passphrase.
+        asks: whether the agent may ask as soon as a message is decrypted.
     """
 
     keys: UnlockedKeys | None = None
     refused: bool = False
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +102,29 @@ def kept(gpg: Gpg, head: bytes) -> Kept | None:
         return None
 
 
-def unlock(gpg: Gpg, head: bytes, count: int) -> Found:
-    """Unlock the keys of a message, where it is worth it for so many, and can be done."""
+def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Found:
+    """Unlock the keys of a message, where it is worth it for so many, and can be done.
+
+    The head is asked for only where a key needs it.
+    """
     unlocking = gpg.unlocking
     asks = unlocking.passphrase is None and unlocking.terminal is not None
     if count < (1 if asks else WORTH_MESSAGES):
         return Found()
     try:
         grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
-        asked = key_ids(head).intersection(grips)
         environment = gpg.environment()
         with Agent(gpg.home, environment) as agent:
-            keys = {one: agent.key(grips[one]) for one in asked}
-            wanted = {one for one, key in keys.items() if key.on_disk and key.is_protected}
+            there = {one: agent.key(grip) for one, grip in grips.items()}
+            locked = {one: key for one, key in there.items() if key.is_protected or not key.on_disk}
+            keys = (
+                {one: locked[one] for one in key_ids(head()).intersection(locked)} if locked else {}
+            )
+            wanted = {one for one, key in keys.items() if key.on_disk}
+            if not wanted:
+                return Found(asks=asks and bool(keys))
             held = all(keys[one].is_cached for one in wanted)
-            if not wanted or (asks and held and count < WORTH_ASKING):
+            if asks and held and count < WORTH_ASKING:
                 return Found()
             passphrases = {one: unlocking.passphrase or agent.preset(grips[one]) for one in wanted}
             if not asks and None in passphrases.values():
@@ -131,7 +141,8 @@ def unlock(gpg: Gpg, head: bytes, count: int) -> Found:
                 raise
             return Found(ring)
     except AgentError as error:
-        return Found(refused=asks and error.code in NOT_GIVEN)
+        refused = asks and error.code in NOT_GIVEN
+        return Found(refused=refused, asks=asks and not refused)
     except EdxlogsError:
         return Found()  # whoever decrypts says why
 

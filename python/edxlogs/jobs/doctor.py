@@ -224,7 +224,7 @@ def _check_passphrase(gpg: Gpg, how: Kept | None, head: bytes) -> Check:
     if how is None or not (how.is_protected or how.on_card):
         return Check("passphrase", Health.OK, "the key can be used without a prompt")
     if gpg.unlocking.passphrase is not None and how.is_protected:
-        gpg.unlock(head, _YEAR_FILES)  # whatever the agent holds
+        gpg.unlock(lambda: head, _YEAR_FILES)  # whatever the agent holds
         is_unlocked = gpg.is_unlocked
         gpg.close()
         if is_unlocked:
@@ -251,7 +251,7 @@ def _check_unlocking(gpg: Gpg, sample: str, head: bytes) -> Check:
     """What it takes to unlock the key, once and for a year of logs."""
     each = _measure(gpg, sample)
     told = f"takes {duration(each)} a file"
-    gpg.unlock(head, _YEAR_FILES)
+    gpg.unlock(lambda: head, _YEAR_FILES)
     try:
         if gpg.is_unlocked:
             once = _measure(gpg, sample)
