@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import edxlogs
@@ -281,6 +282,20 @@ def test_a_file_of_which_no_row_can_be_read_fails(texts: Texts, tmp_path: Path) 
     assert {course for table, course in values(tmp_path, "out") if table == "auth_user"} == {
         COURSES[1]
     }
+    stream = edxlogs.database_tables(tmp_path / NAME)["auth_user"]
+    with pytest.raises(pa.ArrowInvalid, match="none of its 2 rows can be read"):
+        pa.table(stream)
+    assert not stream.verified
+
+
+def test_files_of_no_table_are_told_up_to_a_bound(texts: Texts, tmp_path: Path) -> None:
+    unpacked(tmp_path / "in", texts)
+    for number in range(50):
+        (tmp_path / "in" / f"notes-{number}.txt").write_bytes(b"x")
+    done = convert(tmp_path, "in", "-o", "out")
+    assert done.code == 0
+    assert done.stderr.count("the name says no table") == 20
+    assert "unknown: 30 more; --report names them" in done.stderr
 
 
 def test_a_cut_tar_delivers_nothing(texts: Texts, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+import datasets
 import edxlogs
 import make_package
 from commands import Done, run
@@ -213,6 +215,22 @@ def test_a_table_that_changes_in_its_folder_is_converted_anew(tmp_path: Path) ->
             done = convert(tmp_path, "in", "--known-courses", "known")
             assert done.code == 0, done.stderr
             assert rows(tmp_path, "auth_user") == {(FIRST, "None"): 2 * number}
+
+
+def test_a_run_that_replaces_a_snapshot_is_killed(cwd: Path) -> None:
+    """There is the old table or the new one, never both, and the next run ends with the new one."""
+    words = ("db", "convert", name(DAYS[2]), "-q", "--threads", "1", "-o")
+    assert run("db", "convert", name(DAYS[0]), "-q", "-o", "first", cwd=cwd).code == 0
+    shutil.copytree(cwd / "first", cwd / "whole")
+    steps = datasets.run(*words, "whole", cwd=cwd)[1]
+    wanted = datasets.files(cwd / "whole")
+    for at in range(0, len(steps), max(1, len(steps) // 12)):
+        out = f"out-{at}"
+        shutil.copytree(cwd / "first", cwd / out)
+        datasets.lose_power(datasets.run(*words, out, cwd=cwd, kill_at=at)[1])
+        assert run(*words, out, cwd=cwd).code == 0
+        assert_whole(cwd / out)
+        assert datasets.files(cwd / out) == wanted
 
 
 def test_all_snapshots_are_kept_in_folders_of_their_days(cwd: Path) -> None:

@@ -13,7 +13,7 @@ from edxlogs.sources.reading import Reading
 from edxlogs.text import many, shown
 
 _NAME_COURSE = "; name its course in a file for --known-courses, and run again"
-_SHOWN = 20  # lines of one kind
+SHOWN = 20  # lines of one kind
 
 
 @dataclass
@@ -227,6 +227,6 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         odd = {"zero dates": total.zero_dates, "not UTF-8": total.utf8, "NUL left out": total.nul}
         mended = {"CR before LF left out": total.crlf}
         yield from tallies({"odd values": odd, "mended": mended})
-        yield from self.stays[:_SHOWN]
-        if (more := len(self.stays) - _SHOWN) > 0:
+        yield from self.stays[:SHOWN]
+        if (more := len(self.stays) - SHOWN) > 0:
             yield f"{many(more, 'more table')} stay as they were; --report names them"

@@ -107,7 +107,6 @@ class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
         if isinstance(done.error, StoppedError | OutputError):
             raise done.error
         assert member.table is not None
-        self.error = self.error or done.error
         entry = MemberAccount(
             package=package.place,
             member=member.path,
@@ -119,6 +118,10 @@ class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
         )
         if done.error is not None:
             entry.withhold(str(done.error))
+        elif entry.is_all_rejected:
+            entry.leave_out()
+            done.error = FormatError(entry.error or "", entry.label)
+        self.error = self.error or done.error
         self.account.members.append(entry)
         return [entry]
 

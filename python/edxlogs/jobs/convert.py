@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from edxlogs import _core
 from edxlogs.account import Done, Outcome
-from edxlogs.database.account import TableAccount
+from edxlogs.database.account import SHOWN, TableAccount
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, find_packages
@@ -213,9 +213,12 @@ class ConvertedTables(Done):
         account = self.account
         lines = list(self.hints)
         for status in (Outcome.FAILED, Outcome.UNKNOWN):
-            for member in account.of_status(status):
+            its = account.of_status(status)
+            for member in its[:SHOWN]:
                 what = "its export failed" if status is Outcome.FAILED else "the name says no table"
                 lines.append(f"{status}: {member.package}: {member.member}: {what}")
+            if len(its) > SHOWN:
+                lines.append(f"{status}: {len(its) - SHOWN:,} more; --report names them")
         lines += account.summary(self.seconds)
         rows, count = account.total.rows_written, len(account.tables)
         lines.append(f"{many(rows, 'row')} of {many(count, 'table')}: tables to {self.folder}")
