@@ -237,7 +237,6 @@ def test_a_wrong_passphrase_is_told_as_before(locked: Locked, memory: Path, wron
 def test_a_key_without_a_passphrase_is_used_as_it_is(memory: Path) -> None:
     with keys.home() as home:
         keys.make_key(home, "a@univx.example", "cv25519")
-        message = keys.encrypt(home, ["a@univx.example"], b"x")
         gpg = Gpg(home=home, prompt=False)
         gpg.unlock(lambda: pytest.fail("no key needs it"), 1000)
         assert not gpg.is_unlocked

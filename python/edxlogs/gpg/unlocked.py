@@ -117,13 +117,11 @@ def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Found:
         with Agent(gpg.home, environment) as agent:
             there = {one: agent.key(grip) for one, grip in grips.items()}
             locked = {one: key for one, key in there.items() if key.is_protected or not key.on_disk}
-            keys = (
-                {one: locked[one] for one in key_ids(head()).intersection(locked)} if locked else {}
-            )
-            wanted = {one for one, key in keys.items() if key.on_disk}
+            asked = key_ids(head()).intersection(locked) if locked else frozenset[str]()
+            wanted = {one for one in asked if locked[one].on_disk}
             if not wanted:
-                return Found(asks=asks and bool(keys))
-            held = all(keys[one].is_cached for one in wanted)
+                return Found(asks=asks and bool(asked))
+            held = all(locked[one].is_cached for one in wanted)
             if asks and held and count < WORTH_ASKING:
                 return Found()
             passphrases = {one: unlocking.passphrase or agent.preset(grips[one]) for one in wanted}
