@@ -33,7 +33,7 @@ WHERE = (
     "not username like 'zq-plant%'",
 )
 COLUMNS = ("--columns", "time,event_type,course_id")
-FORMATS = ["parquet", "csv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]
+FORMATS = ["parquet", "csv", "csv.gz", "csv.zst", "tsv", "jsonl", "jsonl.gz", "jsonl.zst", "arrow"]
 LEFT_OUT = (*(word for name in NAMES for word in ("--exclude-user", name)), "--where", WHERE[1])
 ASKED_FOR = (*(word for name in NAMES for word in ("--user", name)), "--where", "not " + WHERE[0])
 
@@ -221,6 +221,22 @@ def test_datasets_and_what_is_done_with_them(world: World, form: str) -> None:
     world.search()
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv.gz", "arrow", "jsonl"])
+def test_rows_of_datasets_chosen_by_persons(world: World, form: str) -> None:
+    kind = "jsonl" if form == "jsonl" else "parquet"
+    # The dataset itself holds the persons, and is not searched.
+    out = world.sources / "out"
+    words = ("-o", out, "--partition-by", "date", "--format", kind, "-q")
+    commands.run("filter", *world.logs, *words, cwd=world.cwd, XDG_STATE_HOME=str(world.home))
+    world.run("cat", out, *LEFT_OUT, "-o", f"left-out.{form}")
+    if form != "jsonl":
+        world.run("cat", out, *ASKED_FOR, "--columns", "time,event_type", "-o", f"asked.{form}")
+        assert next(world.cwd.glob("asked.*")).stat().st_size
+    world.run("cat", out, "--where", "username = zq-planted", code=2)
+    world.run("cat", out, "--user", "@zq-planted", code=2)
+    world.search()
+
+
 def test_shards_are_merged_by_one_salt(world: World) -> None:
     words = (*LEFT_OUT, "--partition-by", "date", "--dedupe", "-q")
     for shard in (1, 2):
@@ -311,6 +327,9 @@ def test_two_runs_are_equal(world: World) -> None:
         "username like 'zq-planted\\x'",
         "username ilike 'zq-planted'",
         "username between 'zq-planted' and 'zr'",
+        "username like 'zq-planted*'",
+        "username contains 'zq-planted'",
+        "username regexp zq-planted",
         "username = 'o'zq-planted'",
         "username: zq-planted",
         "username:zq-planted",
