@@ -35,7 +35,11 @@ TAIL = """\
   `event_type` and `name` of implicit events are URLs, and may hold usernames.
 - `context` and `event` are strict JSON text: NaN and the infinities become null, lone surrogates
   U+FFFD, raw control characters are escaped. Every other byte is as it was written.
-- `source`, `line` and `line_item` name an event for good, and sort as the logs do.
+- `source`, `line` and `line_item` name an event for good. `source` is the path below the folder,
+  glob or prefix that was given, or the path inside a tar; the base name where it is one of edX's
+  own or the file itself was named. Where another text has that name, `~` and eight digits of the
+  CRC-32 of the text follow. A text that [moves or grows](datasets.md#rotation-of-logs) keeps its
+  name.
 - Order, names and types are stable. This page is written by `make docs`.
 """
 

@@ -119,7 +119,7 @@ def manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a dataset says, read by nothing of the product's."""
     home = folder / "_edxlogs"
     head = json.loads((home / "head").read_bytes())
-    assert head["format"] == 2
+    assert head["format"] == 3
     state: dict[str, Any] = {"inputs": {}, "files": {}, "segments": 0, "commits": head["commits"]}
     for checkpoint in reversed(head["checkpoints"]):
         for key, value in checkpoint_records(home, checkpoint):

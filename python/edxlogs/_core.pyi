@@ -25,6 +25,7 @@ __all__ = [
     "SplitWriter",
     "StoredQuery",
     "Table",
+    "TextSum",
     "__version__",
     "columns",
     "convert",
@@ -144,6 +145,27 @@ class Control:
     def bytes_read(self) -> int: ...
     @property
     def bytes_expanded(self) -> int: ...
+
+@final
+class TextSum:
+    """Tells a text from others by its length and its CRC-32, as gzip has them.
+
+    A scan with it tells it the text; it begins anew with each scan. Of a packed tar, the texts of
+    all files that are read count, one after another.
+
+    Args:
+        lengths: of beginnings of the text that are told too.
+    """
+
+    def __new__(cls, lengths: Sequence[int] = ...) -> TextSum: ...
+    def update(self, data: bytes) -> None:
+        """Take the next bytes, with the interpreter released."""
+    @property
+    def total(self) -> tuple[int, int]:
+        """Length and CRC-32 of all that was read."""
+    @property
+    def beginnings(self) -> list[tuple[int, int]]:
+        """The same of those beginnings that were read, the shortest first."""
 
 @final
 class Crc:
@@ -400,6 +422,7 @@ def scan(
     threads: int = 1,
     control: Control,
     hashes: LineHashes | None = None,
+    text_sum: TextSum | None = None,
 ) -> tuple[dict[str, Any], BaseException | None]:
     """Scan one source to its end, with the interpreter released.
 
@@ -407,7 +430,7 @@ def scan(
         input: a path, a descriptor that stays the caller's, or a file object.
         query: what is kept.
         sink: takes it, in order; None only counts.
-        name: base name of the source, for its rows.
+        name: of the source, for its rows.
         label: what messages call it; its name unless told.
         site: site of the source, for its rows.
         day: day in the name, in days since 1970-01-01; tells late events.
@@ -419,6 +442,7 @@ def scan(
             changes the answer.
         control: stops the scan, and counts its bytes.
         hashes: tell which lines are duplicates; None: no line is.
+        text_sum: is told the text.
 
     Returns:
         The counts (see `account.Counts`), and what ended the scan early or None.

@@ -23,6 +23,10 @@ class Outcome(enum.StrEnum):
     """It is damaged: what precedes the damage is delivered."""
     WITHHELD = "withheld"
     """It failed its checks: nothing of it is delivered."""
+    COPY = "copy"
+    """It holds the same text as another source, which is delivered."""
+    NO_LOG = "no_log"
+    """It has lines, none of the first ones is an event, and nothing of it was kept."""
     LEFT = "left"
     """Not of the courses, tables or sites asked for, or content that was not to be unpacked."""
     FAILED = "failed"
@@ -101,6 +105,9 @@ class LineCounts(Counts):
             of the first one's line.
         hollow: rejected lines that a log shipper wrapped soundly around something else than an
             event.
+        first_events: events in the first 100 lines.
+        first_rejects: rejected lines among them.
+        lone_braces: rejected lines that are a `{` alone.
     """
 
     whole = "lines"
@@ -114,12 +121,20 @@ class LineCounts(Counts):
     sampled: int = 0
     joined: int = 0
     hollow: int = 0
+    first_events: int = 0
+    first_rejects: int = 0
+    lone_braces: int = 0
     late: int = 0
     latest_days: int = 0
     members: int = 0
     trailing_bytes: int = 0
     mends: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
+
+    def as_copy(self) -> Self:
+        """The counts of a source whose text another one holds: all its lines are there already."""
+        kept = {name: getattr(self, name) for name in self.unjudged}
+        return type(self)(**kept, lines=self.lines, duplicate=self.lines)
 
     def add(self, other: Self) -> None:
         """Add the counts of `other`; the latest event of either is the latest."""
@@ -225,7 +240,7 @@ class Ledger(ABC, Generic[E, C]):
     @property
     def is_whole(self) -> bool:
         """Whether all that was asked for is delivered whole."""
-        lacking = (Outcome.WITHHELD, Outcome.SALVAGED)
+        lacking = (Outcome.WITHHELD, Outcome.SALVAGED, Outcome.NO_LOG)
         return not self.failed and all(one.status not in lacking for one in self.entries)
 
     def of_status(self, status: Outcome) -> list[E]:

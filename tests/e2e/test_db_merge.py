@@ -179,7 +179,7 @@ def test_what_cannot_be_merged(cwd: Path) -> None:
     assert done.code == 2
     assert f"merge: {NAMES[0]}: " in done.stderr
     assert "(auth_user): is in a and in b; name shards of different inputs" in done.stderr
-    (cwd / "log").write_bytes(b"{}\n")
+    (cwd / "log").write_bytes(b'{"event_type": "x"}\n')
     assert run("filter", "log", "-o", "events", "--partition-by", "date", cwd=cwd).code == 0
     with pytest.raises(ConfigError, match="of another query"):
         edxlogs.merge([cwd / "a", cwd / "events"], cwd / "all")

@@ -163,12 +163,13 @@ def test_what_is_withheld_was_not_held(tmp_path: Path, logs: Path) -> None:
 
 
 def test_names_without_a_day_are_told(tmp_path: Path) -> None:
-    for name in ("a.log", "b.log", "tracking.log-20141001", "other-20141001.log"):
-        (tmp_path / name).write_bytes(events(3))
     arguments: tuple[str | Path, ...] = ("a.log", "b.log", "tracking.log-20141001")
+    texts = [events(3) + events(1, first=10 + number) for number in range(len(arguments))]
+    for name, text in zip(arguments, texts, strict=True):
+        (tmp_path / name).write_bytes(text)
     done = commands.run("filter", *arguments, "--dedupe", "-o", "out.jsonl", cwd=tmp_path)
     assert done.code == 0
-    assert (tmp_path / "out.jsonl").read_bytes() == events(3) * 3
+    assert (tmp_path / "out.jsonl").read_bytes() == b"".join(texts)
     assert done.told == [
         "edxlogs: warning: dedupe: a.log (and 1 other): the name tells no day, so its lines are"
         " compared with no other source's"

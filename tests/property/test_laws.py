@@ -105,7 +105,8 @@ def test_threads_change_nothing(long_logs: list[Path], asked: dict[str, Any]) ->
     for threads in (2, 4):
         assert product.rows(long_logs, threads=threads, **asked) == one
     separate = [row for path in long_logs for row in product.rows(path, **asked)]
-    assert separate == one
+    # Read together, logs that are called alike are told apart.
+    assert [row | {"source": ""} for row in separate] == [row | {"source": ""} for row in one]
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet", "arrow"])

@@ -104,7 +104,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
     new: list[Input] = []
     for one in manifest.inputs():
         known = there.newest(one.identity.key)
-        if known is not None and replace(known, number=one.number, compared=one.compared) == one:
+        if known is not None and _here_as(known, one) == one:
             numbers[one.number] = known.number
             continue
         if one.status == REPLACED:
@@ -128,6 +128,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
         replace(
             one,
             number=first + at,
+            root=None,
             compared=[numbers[other] for other in one.compared if other in numbers],
         )
         for at, one in enumerate(new)
@@ -151,6 +152,11 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
         return Segment(started, inputs=inputs, added=added)
     remade, removed = store.without(stale | set(numbers.values()), stay)
     return Segment(started, inputs=inputs, added=[*remade, *added], removed=removed)
+
+
+def _here_as(known: Input, one: Input) -> Input:
+    """What the dataset has of an input, with the numbers that a shard gives."""
+    return replace(known, number=one.number, compared=one.compared, root=one.root)
 
 
 def _refuse_taken(

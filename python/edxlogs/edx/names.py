@@ -19,7 +19,8 @@ _RECOGNISED = re.compile(
     r"|tracking\.log.*"
     r"|.*-tracking\.tar"
     r"|.*\.(json|jsonl|ndjson)(\.gz)?(\.gpg)?"
-    r"|.*\.tar\.gz\.gpg",
+    r"|.*\.tar\.gz\.gpg"
+    r"|.*\.log\.([0-9]{1,6}|[0-9]{8}-[0-9]{6})(\.gz)?(\.gpg)?",
     re.DOTALL,
 )
 
@@ -40,6 +41,13 @@ _PER_SERVER = re.compile(rf"{DATE}-(?P<org>.+)\.log{_ENDING}", re.DOTALL)
 CUMULATIVE_TAR = re.compile(rf"{DATE}-(?P<org>.+)-tracking\.tar", re.DOTALL)
 # Years before 2000 are the first digits of a Unix time: `tracking.log-1420070400.gz`.
 _ROTATED = re.compile(r"(?P<log>tracking\.log)-(?P<date>2[0-9]{3}[0-9]{2}[0-9]{2}).*", re.DOTALL)
+# Names under which another text stands after each rotation: the live log of a site, of Docker and
+# of kubelet, and numbers and stamps behind the name of a log.
+_TURNS = re.compile(
+    r"tracking\.log|.*-json\.log|[0-9]+\.log"
+    r"|.*\.log\.([0-9]{1,6}|[0-9]{8}-[0-9]{6})(\.gz)?(\.gpg)?",
+    re.DOTALL,
+)
 # As Vector writes them: the hour is no organisation, and the day that of writing.
 _HOURLY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}[_.].*", re.DOTALL)
 # What file managers and browsers make of a name when they copy it.
@@ -75,6 +83,16 @@ def rotated_log(name: str) -> str | None:
     """
     match = _ROTATED.fullmatch(name)
     return None if match is None else match["log"]
+
+
+def is_given_once(name: str) -> bool:
+    """Tell whether a base name is one that edX gives to one file alone, whatever its folder."""
+    return any(one.fullmatch(name) for one in (_DAILY, _RESEARCH, _NO_EVENTS))
+
+
+def is_rotated(name: str) -> bool:
+    """Tell whether rotation puts another text under a base name, and the old text elsewhere."""
+    return _TURNS.fullmatch(name) is not None or _ROTATED.fullmatch(name) is not None
 
 
 def describe_name(name: str) -> NameParts:

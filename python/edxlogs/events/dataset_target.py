@@ -10,17 +10,33 @@ from pathlib import Path
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, SourceAccount
+from edxlogs.account import Account, Outcome, SourceAccount
 from edxlogs.errors import ConfigError, EdxlogsError, InternalError, cannot_write
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.scanning import Scanned, Sink
-from edxlogs.events.target import EventTarget, Read, Room, account_of, is_wanted
+from edxlogs.events.target import (
+    EventTarget,
+    Read,
+    Room,
+    account_of,
+    copy_of,
+    is_wanted,
+    told_apart,
+)
 from edxlogs.formats import ending_of
 from edxlogs.sources.source import Source
 from edxlogs.stops import put_off
 from edxlogs.store import disk
-from edxlogs.store.inputs import check_unchanged, groups, identify, is_same, stem, with_checksum
-from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
+from edxlogs.store.inputs import (
+    Commit,
+    KnownInputs,
+    check_unchanged,
+    groups,
+    identify,
+    stem,
+    with_checksum,
+)
+from edxlogs.store.manifest import DataFile, Identity, Input, Segment, Text, now
 from edxlogs.store.store import HASHES, REJECTS, TARGET_FILE_BYTES, Store
 from edxlogs.text import shown
 from edxlogs.threads import Workers, in_worker
@@ -30,7 +46,7 @@ MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
 
 
 _Kept = tuple[_core.SplitPart, int, int]
-_Share = tuple[Source, Read, Sequence[str]]
+_Share = tuple[Read, Sequence[str]]
 """What a dataset gets of a source: counts and a part, and keys of those it was compared with."""
 
 
@@ -65,9 +81,13 @@ class DatasetWriter:
     commits: int = 0
     read: int = 0
     grown: set[str] = field(default_factory=set)
+    inputs: KnownInputs = field(init=False)
     _held: list[Input] = field(default_factory=list)
     _withheld: dict[str, SourceAccount] = field(default_factory=dict)
     _numbers: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inputs = KnownInputs(self.store)
 
     def pending(
         self,
@@ -76,34 +96,26 @@ class DatasetWriter:
         dedupe: Dedupe | None = None,
     ) -> set[int]:
         """Numbers of the sources whose rows are not there yet, as they are now."""
-        if self.store.replaces_all:
-            return set(range(len(sources)))
-
-        def is_done(number: int) -> bool:
-            known = self._known(identities[number])
-            return (
-                known is not None
-                and known.is_done
-                and is_same(sources[number], identities[number], known.identity)
+        both = list(zip(sources, identities, strict=True))
+        pending = {number for number, one in enumerate(both) if not self.inputs.is_done(*one)}
+        if dedupe is not None and not self.store.replaces_all:
+            dedupe.extend(
+                pending, lambda number: self.inputs.known(identities[number]), self._hashes
             )
-
-        pending = {number for number in range(len(sources)) if not is_done(number)}
-        if dedupe is not None:
-            dedupe.extend(pending, lambda number: self._known(identities[number]), self._hashes)
+        there = [identities[number] for number in range(len(both)) if number not in pending]
+        origins = {sources[number].origin for number in pending}
+        self.inputs.begin(there, origins, compares=dedupe is not None)
         return pending
 
     def hashes(self, identity: Identity) -> list[Path]:
         """Where the hashes of a source are whose rows are there."""
-        known = None if self.store.replaces_all else self._known(identity)
+        known = self.inputs.known(identity)
         path = None if known is None or not known.is_done else self._hashes(known)
         return [] if path is None else [path]
 
     def _hashes(self, one: Input) -> Path | None:
         path = self.store.folder / HASHES / str(one.number)
         return path if path.exists() else None
-
-    def _known(self, identity: Identity) -> Input | None:
-        return self.store.manifest.newest(identity.key)
 
     def wants(self, scanned: Scanned) -> bool:
         """Whether what came of a source is delivered."""
@@ -127,33 +139,27 @@ class DatasetWriter:
             OutputError: they cannot be written. What was committed stays.
         """
         files = _core.DatasetFiles(self.query, self.format_name, list(self.metadata))
-        segment = Segment(self.started, inputs=self._held)
-        delivered: list[tuple[Source, Identity]] = []
-        replaced: set[int] = set()
-        for source, read, earlier in shares:
-            one = self._input(source, read, earlier, segment.inputs)
-            known = self._known(one.identity)
-            if one.is_done:
-                delivered.append((source, one.identity))
-                if known is not None and not self.store.replaces_all:
-                    replaced.add(known.number)
-            elif known is not None and known.is_done and not self.store.replaces_all:
-                # The rows that are there stay, until its new release is whole.
-                self._withheld[one.identity.key] = SourceAccount.of(one.account)
+        commit = Commit(Segment(self.started, inputs=self._held))
+        segment = commit.segment
+        for read, earlier in shares:
+            assert read.release is not None
+            self.read += 1
+            if not self._enter(commit, read, self.inputs.numbers(earlier, commit)):
                 continue
-            segment.inputs.append(one)
+            number = commit.numbers[read.release.key]
             for part in read.parts:
-                segment.added += self._beside(one, part, read.hashes)
-                _append(files, one.number, part, room)
-        if not segment.inputs:
+                segment.added += self._beside(segment.inputs[-1], part, read.hashes)
+                _append(files, number, part, room)
+        if not segment.inputs and not segment.seen:
             return
-        if self.store.replaces_all and not delivered:
+        if self.store.replaces_all and not commit.delivered:
             # Nothing is better than what is there.
             self._held = segment.inputs
             return
         self._held = []
-        segment.added += self._files(files, delivered, threads)
-        added, segment.removed = self.store.without(replaced)
+        if commit.delivered:
+            segment.added += self._files(files, commit.delivered, threads)
+        added, segment.removed = self.store.without(commit.replaced)
         segment.added += added
         with put_off():
             self.store.commit(segment)
@@ -161,25 +167,38 @@ class DatasetWriter:
         folders = (file.path.rpartition("/")[0] for file in segment.added if file.holds_rows)
         self.grown.update(folders)
 
-    def _input(
-        self, source: Source, read: Read, earlier: Sequence[str], before: Sequence[Input]
-    ) -> Input:
-        """What became of a source, with the number it gets: after those in its commit before it."""
+    def _enter(self, commit: Commit, read: Read, compared: Sequence[int]) -> bool:
+        """Enter what became of a source into a commit; whether its rows go with it."""
         assert read.scanned is not None
         assert read.release is not None
-        account = account_of(source, read.scanned, delivered=bool(read.parts))
-        self.read += 1
-        done = {one.identity.key: one.number for one in before if one.is_done}
-        compared = []
-        for key in earlier:
-            known = None if self.store.replaces_all else self.store.manifest.newest(key)
-            if key in done:
-                compared.append(done[key])
-            elif known is not None and known.is_done:
-                compared.append(known.number)
-        number = self.store.manifest.next_number + len(before)
-        rows = account.counts.rows
-        return Input(number, read.release, account.status, rows, asdict(account), compared)
+        identity, inputs = read.release, self.inputs
+        account = account_of(read.source, read.scanned, delivered=bool(read.parts))
+
+        def put(key: str, account: SourceAccount, text: Text | None, root: int | None) -> None:
+            number, rows = inputs.next_number(commit), account.counts.rows
+            told = account.status, rows, asdict(account), list(compared)
+            name = None if text is None else read.source.name
+            one = Input(number, replace(identity, key=key), *told, name, text, root)
+            inputs.put(commit, identity, one)
+
+        if account.status in (Outcome.WITHHELD, Outcome.NO_LOG):
+            known = inputs.known(identity)
+            if known is not None and known.is_done:
+                # The rows that are there stay, until its new release is whole.
+                account.counts = account.counts.as_withheld()
+                self._withheld[identity.key] = account
+                return False
+            put(identity.key if known is None else known.identity.key, account, None, None)
+            return account.status == Outcome.NO_LOG
+        place = inputs.settle(commit, identity, read.text, read.beginnings)
+        if place.holder is not None:
+            if place.is_copy:
+                first = SourceAccount.of(place.holder.account).path
+                put(place.key, copy_of(account, first), None, None)
+            return False
+        put(place.key, account, read.text, place.root)
+        commit.delivered.append((read.source, identity))
+        return True
 
     def _files(
         self,
@@ -228,8 +247,11 @@ class DatasetWriter:
     def tell_all(self, identities: Sequence[Identity]) -> None:
         """The account of all sources, as the manifest has it."""
         held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
+        told: set[int] = set()
         for identity in identities:
-            known = self._known(identity)
+            known = None if self._held else self.inputs.known(identity)
+            if known is not None and known.number in told:
+                continue  # a file that has moved on, and is back where it was
             account = self._withheld.get(identity.key) or held.get(identity.key)
             if account is None:
                 if known is None:
@@ -237,6 +259,7 @@ class DatasetWriter:
                 account = SourceAccount.of(known.account)
             self.account.enter(account)
             if known is not None:
+                told.add(known.number)
                 self._numbers.append(known.number)
         self.account.check()
 
@@ -302,9 +325,44 @@ class DatasetTarget(EventTarget):
         """Withhold a source that has changed since it was looked at."""
         assert read.scanned is not None
         try:
-            check_unchanged(self.sources[read.number], self._identities[read.number])
+            number = read.number
+            check_unchanged(self.sources[number], self._identities[number], read.text)
         except EdxlogsError as error:
             read.scanned.error, read.scanned.salvageable = read.scanned.error or error, False
+
+    @property
+    def takes_back(self) -> bool:
+        """Rows wait in parts."""
+        return True
+
+    def lengths(self, number: int) -> list[int]:
+        """Lengths of texts that a dataset holds."""
+        origin = self.sources[number].origin
+        return [length for one in self.datasets for length in one.inputs.lengths(origin)]
+
+    def is_named_by_text(self, number: int) -> bool:
+        """Also where a dataset knows the file, its name, or texts that it may have grown from."""
+        is_told = super().is_named_by_text(number) or bool(self.lengths(number))
+        return is_told or not self._may_name(self.sources[number].name, number)
+
+    def _may_name(self, name: str, number: int) -> bool:
+        """Whether the datasets that read a source have no other text of a name."""
+        identity, both = self._identities[number], zip(self.datasets, self._pending, strict=True)
+        return all(
+            one.inputs.may_name(name, identity) for one, pending in both if number in pending
+        )
+
+    def name(self, read: Read) -> str:
+        """That of the text which it has grown from, or one that no other text of a dataset has."""
+        if read.text is not None:
+            for one in self.datasets:
+                began = one.inputs.began(read.text, read.beginnings)
+                if began is not None and began.name is not None:
+                    return began.name
+        name = super().name(read)
+        if read.text is None or self._may_name(name, read.number):
+            return name
+        return told_apart(self.sources[read.number].name, read.text)
 
     def sink(self, number: int) -> Sink:
         """Parts by partition, for each dataset."""
@@ -349,7 +407,7 @@ class DatasetTarget(EventTarget):
                     self.dedupe.done(other.number)
             self._group = []
         delivered = self._any_wants(read.scanned)
-        return account_of(self.sources[read.number], read.scanned, delivered=delivered)
+        return account_of(read.source, read.scanned, delivered=delivered)
 
     def _shares(self, at: int) -> Iterator[_Share]:
         """What a dataset gets of a group: its part of each source, rows, and lines with them."""
@@ -366,7 +424,7 @@ class DatasetTarget(EventTarget):
                 counts = replace(counts, kept=lines, dropped=dropped, rows=rows)
                 own.scanned, own.parts = replace(read.scanned, counts=counts), (part,)
             before = [] if self.dedupe is None else self.dedupe.earlier(read.number)
-            yield self.sources[read.number], own, [self._identities[one].key for one in before]
+            yield own, [self._identities[one].key for one in before]
 
     def finish(self) -> None:
         """Complete the accounts."""

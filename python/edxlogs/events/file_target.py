@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edxlogs import _core
-from edxlogs.account import SourceAccount
+from edxlogs.account import Outcome, SourceAccount
 from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
 from edxlogs.events.scanning import Scanned, Sink
-from edxlogs.events.target import EventTarget, Read, account_of, is_wanted
+from edxlogs.events.target import EventTarget, Read, account_of, copy_of, is_wanted
 from edxlogs.store.file import OutputFile
+from edxlogs.store.manifest import Text
 from edxlogs.threads import MOST_AHEAD, Workers, in_worker
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class FileTarget(EventTarget):
     unverified: bool = False
     journal: Journal | None = None
     _known: dict[int, Input] = field(default_factory=dict)
+    _texts: dict[Text, str] = field(default_factory=dict)  # delivered, and of which source
 
     @property
     def _is_direct(self) -> bool:
@@ -99,6 +101,11 @@ class FileTarget(EventTarget):
             memory_bytes=STDOUT_PART_BYTES if self.file is None else _SMALL_PART_BYTES,
         )
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether a source can be scanned again: its rows are in a part, or nowhere."""
+        return not self.unverified
+
     def wants(self, scanned: Scanned) -> bool:
         """Whether what came of a source is delivered."""
         return self.unverified or is_wanted(scanned, salvage=self.salvage)
@@ -120,21 +127,32 @@ class FileTarget(EventTarget):
         number, scanned = read.number, read.scanned
         if scanned is None:
             account = in_worker(lambda: self._append_kept(number))
+            self._note(self._known[number].text, account)
         else:
             part = read.parts[0] if read.parts else None
-            if part is not None and part.outgrown:
-                scanned = self._again(number, scanned)
+            first = None if read.text is None else self._texts.get(read.text)
+            if part is not None and part.outgrown and first is None:
+                scanned = self._again(read, scanned)
             delivered = self.wants(scanned)
-            account = account_of(self.sources[number], scanned, delivered=delivered)
+            account = account_of(read.source, scanned, delivered=delivered)
+            if delivered and first is not None and self.takes_back:
+                account = copy_of(account, first)
+            elif delivered:
+                self._note(read.text, account)
             if part is not None:
                 size = part.memory_bytes
-                if delivered:
+                if delivered and account.status != Outcome.COPY:
                     in_worker(lambda: self._append(account, part, read))
                 self._room.leave(size)
             if self.dedupe is not None:
                 self.dedupe.done(number)
         self.account.enter(account)
         return account
+
+    def _note(self, text: Text | None, account: SourceAccount) -> None:
+        """Remember a text that is delivered; an empty one is never a copy."""
+        if text is not None and text.length:
+            self._texts.setdefault(text, account.path)
 
     def _append_kept(self, number: int) -> SourceAccount:
         """Append what a run before has finished."""
@@ -155,7 +173,7 @@ class FileTarget(EventTarget):
             before = [] if self.dedupe is None else self.dedupe.earlier(read.number)
             earlier = [self.sources[other] for other in before]
             source = self.sources[read.number]
-            self.journal.keep(source, account, part, read.hashes, earlier)
+            self.journal.keep(source, account, part, read.text, read.hashes, earlier)
         if self.output is not None:
             if not part.outgrown:
                 self.output.append(part)
@@ -164,9 +182,9 @@ class FileTarget(EventTarget):
         if self.rejects is not None:
             part.copy_rejects(self.rejects)
 
-    def _again(self, number: int, first: Scanned) -> Scanned:
+    def _again(self, read: Read, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""
-        source = self.sources[number]
+        source, number = read.source, read.number
         if source.is_stream:
             why = (
                 f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"

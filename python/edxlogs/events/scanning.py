@@ -11,16 +11,18 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import LineCounts
+from edxlogs.edx.foreign import kind_of
 from edxlogs.errors import DecryptError, EdxlogsError, SourceError
 from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, Reading, Stored, StoredFile, StoredStream
-from edxlogs.sources.source import STDIN, Source, cannot_open, stored_head
+from edxlogs.sources.source import STDIN, Source, cannot_open, inflated, stored_head
 from edxlogs.sources.tars import PackedTar
 from edxlogs.sources.transfers import Transfers
 from edxlogs.sources.window import Window
 
+_HEAD_BYTES = 64 * 1024
 _PACKED = (".gz", ".gpg", ".tgz")
 _ENCRYPTED = (".gpg", ".pgp")
 
@@ -35,12 +37,14 @@ class Scanned(Reading):
     Attributes:
         counts: the lines by class, and the rest of the account.
         sink: what took the rows.
+        no_log: why it is no log at all, or None.
         ignored: labels of members of a tar whose names are not recognised.
         skipped: labels of members of a tar that are not of the site or the days asked for.
     """
 
     counts: LineCounts
     sink: Sink = None
+    no_log: str | None = None
     ignored: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -76,6 +80,7 @@ class LineReader(Reader):
         *,
         threads: int = 1,
         hashes: _core.LineHashes | None = None,
+        text_sum: _core.TextSum | None = None,
     ) -> Scanned:
         """Scan a source to its end, and weigh what gpg and gzip say of it.
 
@@ -84,6 +89,7 @@ class LineReader(Reader):
             make_sink: a new sink; called again if the source has to be read again.
             threads: for this source alone.
             hashes: tell which of its lines are duplicates; None: no line is.
+            text_sum: is told its text, as far as it could be read.
 
         Returns:
             The counts and the verdict. Errors of the source are in it, not raised.
@@ -93,7 +99,7 @@ class LineReader(Reader):
         def work(given: Any) -> Scanned:
             nonlocal passed_on
             sink = make_sink() if passed_on is None else None
-            scanned = self._scan(source, given, sink, threads, hashes)
+            scanned = self._scan(source, given, sink, threads, hashes, text_sum)
             if scanned.counts.rows and not isinstance(sink, _Parts):
                 # These rows cannot be taken back: a further reading only weighs them.
                 passed_on = passed_on or scanned.counts
@@ -120,6 +126,8 @@ class LineReader(Reader):
             scanned.error = DecryptError(why, source.label)
         if scanned.judged:
             scanned.warnings += _remarks(scanned, source)
+        if scanned.error is None and is_no_log(scanned.counts):
+            scanned.no_log = f"{source.label}: {kind_of(self._text_head(source))}"
         return scanned
 
     @contextmanager
@@ -147,6 +155,7 @@ class LineReader(Reader):
         sink: Sink,
         threads: int,
         hashes: _core.LineHashes | None,
+        text_sum: _core.TextSum | None,
     ) -> Scanned:
         """Scan what a source gives; whether it may be trusted is not weighed yet."""
         in_file = isinstance(given, str)
@@ -160,11 +169,13 @@ class LineReader(Reader):
             site=source.site,
             day=source.day,
             offset=source.offset if in_file else 0,
-            length=source.length if in_file else None,
+            # What is appended meanwhile is another run's.
+            length=(source.length or source.size or None) if in_file else None,
             members=members,
             threads=threads,
             control=self.control,
             hashes=hashes,
+            text_sum=text_sum,
         )
         if error is not None and not isinstance(error, Exception):
             raise error  # such as KeyboardInterrupt, in a caller's file
@@ -191,13 +202,32 @@ class LineReader(Reader):
             return b""
         return self.head(source.label, lambda length: stored_head(source, length), size)
 
+    def _text_head(self, source: Source) -> bytes:
+        """The first bytes of its text."""
+        head = self.first_bytes(source, _HEAD_BYTES)
+        while head.startswith(b"\x1f\x8b"):
+            head = inflated(head, _HEAD_BYTES)
+        return head
+
     def close(self) -> None:
         """End what was begun before its turn."""
         self._transfers.close()
 
 
+def is_no_log(counts: LineCounts) -> bool:
+    """Whether what has lines holds no event among the first ones, and nothing of it was kept.
+
+    What a log shipper wrapped soundly is a log, whatever is inside; and so is one whose lines only
+    --strict refuses.
+    """
+    if counts.first_events or counts.kept or counts.duplicate or "strict" in counts.reasons:
+        return False
+    return counts.first_rejects > 0 and counts.rejected > counts.hollow
+
+
 def _remarks(scanned: Scanned, source: Source) -> Iterator[str]:
     """What is odd about bytes that are themselves trusted."""
+    counts = scanned.counts
     if scanned.counts.trailing_bytes:
         yield (
             f"trailing bytes: {source.label}: {scanned.counts.trailing_bytes:,} bytes after the end"
@@ -205,6 +235,15 @@ def _remarks(scanned: Scanned, source: Source) -> Iterator[str]:
         )
     if scanned.error is None and not scanned.counts.bytes_read and source.name.endswith(_PACKED):
         yield f"{source.label}: is empty, and no packed file is; fetch it again"
+    elif scanned.error is None and counts.lines == counts.blank:
+        yield f"{source.label}: is empty" if not counts.lines else f"{source.label}: is blank"
+    if counts.hollow and counts.hollow == counts.lines - counts.blank:
+        yield f"{source.label}: what its lines were wrapped around are no events"
+    if counts.lone_braces:
+        yield (
+            f"{source.label}: some events stand on several lines ({counts.lone_braces:,} lines are"
+            " a { alone), and are not read; jq -c . FILE > NEW puts each on a line"
+        )
 
 
 def _read(source: Source, descriptor: int, size: int) -> bytes:

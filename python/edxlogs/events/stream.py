@@ -10,7 +10,7 @@ from typing import Self
 
 from edxlogs.account import Account, SourceAccount
 from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget
-from edxlogs.errors import ParseError, StoppedError
+from edxlogs.errors import FormatError, ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.scanning import LineReader, Sink
 from edxlogs.events.target import EventTarget, Read, account_of
@@ -82,9 +82,11 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
     def deliver(self, read: Read) -> SourceAccount:
         """Enter a source; rows of one that failed went out, but do not count."""
         assert read.scanned is not None
-        error = read.scanned.error
+        error, no_log = read.scanned.error, read.scanned.no_log
+        if error is None and no_log is not None:
+            self.error = self.error or FormatError(no_log, read.source.label)
         self.error = self.error or error
-        entry = account_of(self.sources[read.number], read.scanned, delivered=error is None)
+        entry = account_of(read.source, read.scanned, delivered=error is None)
         self.account.enter(entry)
         if self.dedupe is not None:
             self.dedupe.done(read.number)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from edxlogs import _core
 from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
-from edxlogs.errors import EdxlogsError, InternalError, OutputError, StoppedError, told
+from edxlogs.errors import (
+    EdxlogsError,
+    InternalError,
+    OutputError,
+    SourceError,
+    StoppedError,
+    told,
+)
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.scanning import LineReader, Scanned, Sink
-from edxlogs.sources.source import Source
-from edxlogs.store.manifest import Identity
+from edxlogs.sources.source import Source, TextSums, crc_of, likely_text, whole_lines
+from edxlogs.store.manifest import Identity, Text
 from edxlogs.targets import Target
 from edxlogs.threads import Workers
 
@@ -52,17 +60,23 @@ class Read:
 
     Attributes:
         number: of the source.
+        source: it, by the name that its rows show.
         scanned: its counts and its verdict; None: it was not read, as a run before has done it.
         parts: its rows, for each output that takes them.
         hashes: where the hashes of its lines are, or None.
         release: which release of it was read, where that is told.
+        text: what tells its text, or None if it was not read to its end.
+        beginnings: length and CRC-32 of beginnings of its text that were asked for.
     """
 
     number: int
+    source: Source
     scanned: Scanned | None = None
     parts: Sequence[Any] = ()
     hashes: Path | None = None
     release: Identity | None = None
+    text: Text | None = None
+    beginnings: Sequence[tuple[int, int]] = ()
 
 
 @dataclass
@@ -86,6 +100,7 @@ class EventTarget(Target[Read]):
     account: Account = field(default_factory=Account)
     dedupe: Dedupe | None = None
     _room: Room = field(default_factory=Room)
+    _first: dict[str, int] = field(default_factory=dict)  # of the sources of each name
     _to_read: set[int] = field(default_factory=set)
 
     least_threads: ClassVar[int] = 1  # for a source
@@ -117,9 +132,28 @@ class EventTarget(Target[Read]):
     def sink(self, number: int) -> Sink:
         """What takes the rows of a source; asked for in a worker."""
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether a source can be scanned again, since none of its rows went out."""
+        return False
+
     def wants(self, scanned: Scanned) -> bool:
         """Whether what came of a source is delivered."""
         return scanned.error is None
+
+    def lengths(self, number: int) -> Sequence[int]:
+        """Lengths of texts that the numbered source may have grown from."""
+        return ()
+
+    def is_named_by_text(self, number: int) -> bool:
+        """Whether what the rows of a source show as its name follows from its text."""
+        return self._first[self.sources[number].name] != number
+
+    def name(self, read: Read) -> str:
+        """What the rows of a source show as its name: its own, if no other text has that."""
+        name = self.sources[read.number].name
+        is_first = self._first[name] == read.number
+        return name if is_first or read.text is None else told_apart(name, read.text)
 
     def release(self, number: int) -> Identity | None:
         """Which release of a source is about to be read.
@@ -141,6 +175,8 @@ class EventTarget(Target[Read]):
 
     def begin(self) -> Iterator[Workers[Read]]:
         """Find out which sources are read, and which lines are known."""
+        for number, source in enumerate(self.sources):
+            self._first.setdefault(source.name, number)
         self._to_read = self.pending()
         self.reader.unlock([self.sources[number] for number in sorted(self._to_read)])
         for group in [] if self.dedupe is None else self.dedupe.groups:
@@ -160,7 +196,8 @@ class EventTarget(Target[Read]):
 
     def _read(self, number: int) -> Read:
         """Read a source, in a worker."""
-        read = Read(number)
+        source = self.sources[number]
+        read = Read(number, source)
         if number not in self._to_read:
             return read
         hashes = None
@@ -170,12 +207,7 @@ class EventTarget(Target[Read]):
             read.scanned = Scanned(LineCounts(), error=error)
         else:
             hashes = None if self.dedupe is None else self.dedupe.hashes(number)
-            read.scanned = self.reader.scan(
-                self.sources[number],
-                lambda: self.sink(number),
-                threads=self._threads(number),
-                hashes=hashes,
-            )
+            read.scanned = self._scan(read, hashes)
             self.confirm(read)
         if self.dedupe is not None:
             delivered = self.wants(read.scanned)
@@ -184,6 +216,49 @@ class EventTarget(Target[Read]):
         # What is not wanted goes, with its hidden files.
         read.scanned.sink = None
         return read
+
+    def _scan(self, read: Read, hashes: _core.LineHashes | None) -> Scanned:
+        """Scan a source: once more if its text shows that it goes by another name.
+
+        Of a file to which a line is being added, the lines that are whole are read.
+        """
+        source, number = self.sources[read.number], read.number
+        threads = self._threads(number)
+        length = source.size
+        if self.is_named_by_text(number):
+            self._guess(read, threads)
+        name = self.name(read)
+        while True:
+            text_sum = _core.TextSum(self.lengths(number))
+            read.source = replace(source, name=name, size=length)
+            scanned = self.reader.scan(
+                read.source,
+                lambda: self.sink(number),
+                threads=threads,
+                hashes=hashes,
+                text_sum=text_sum,
+            )
+            if not self.wants(scanned):
+                read.text = None
+                return scanned
+            read.text = Text(source.origin, *text_sum.total)
+            read.beginnings = text_sum.beginnings
+            whole = _whole_lines(read) if self.takes_back else length
+            right = self.name(read) if self.takes_back else name
+            if (right, whole) == (name, length):
+                return scanned
+            name, length = right, whole
+
+    def _guess(self, read: Read, threads: int) -> None:
+        """Tell a text before it is scanned, as far as that is cheap, or its rows go out at once."""
+        source = read.source
+        sums = likely_text(source, self.lengths(read.number))
+        if sums is None and not self.takes_back and not source.is_stream:
+            text_sum = _core.TextSum()
+            self.reader.scan(source, lambda: None, threads=threads, text_sum=text_sum)
+            sums = TextSums(text_sum.total)
+        if sums is not None:
+            read.text, read.beginnings = Text(source.origin, *sums.total), sums.beginnings
 
     def take(self, read: Read) -> list[SourceAccount]:
         """Take the next source, in order."""
@@ -202,15 +277,42 @@ class EventTarget(Target[Read]):
         self.account.check()
 
 
+def _whole_lines(read: Read) -> int | None:
+    """How many bytes of a file are whole lines, where lines were added while it was read."""
+    source, text = read.source, read.text
+    if source.is_stream or source.remote is not None or source.length is not None or text is None:
+        return source.size
+    try:
+        size = os.stat(source.file_path).st_size - source.offset
+        # A text of another length was unpacked: what is added is no line of it.
+        if size > text.length == source.size and crc_of(source, text.length) == text.crc32:
+            return whole_lines(source, text.length)
+    except (OSError, SourceError):
+        pass
+    return source.size
+
+
 def is_wanted(scanned: Scanned, *, salvage: bool) -> bool:
     """Whether what came of a source is delivered."""
     return scanned.error is None or (salvage and scanned.salvageable)
 
 
+def told_apart(name: str, text: Text) -> str:
+    """A name for a text whose source is called as that of another text."""
+    return f"{name}~{text.crc32:08x}"
+
+
+def copy_of(account: SourceAccount, first: str) -> SourceAccount:
+    """What became of a source that holds the text of another one, which is called `first`."""
+    told = f"{account.path}: holds the same text as {first}: delivered once"
+    counts, warnings = account.counts.as_copy(), [*account.warnings, told]
+    return replace(account, status=Outcome.COPY, counts=counts, error=None, warnings=warnings)
+
+
 def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAccount:
     """What became of a source."""
     error = scanned.error
-    status = Outcome.DELIVERED
+    status = Outcome.DELIVERED if scanned.no_log is None else Outcome.NO_LOG
     if error is not None:
         status = Outcome.SALVAGED if delivered else Outcome.WITHHELD
     return SourceAccount(
@@ -219,7 +321,7 @@ def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAc
         status=status,
         counts=scanned.counts if delivered else scanned.counts.as_withheld(),
         unauthenticated=delivered and scanned.unauthenticated,
-        error=None if error is None else told(error, source.label),
+        error=scanned.no_log if error is None else told(error, source.label),
         warnings=scanned.warnings,
         ignored=scanned.ignored,
         skipped=scanned.skipped,

@@ -317,6 +317,6 @@ def _is_unchanged(stores: Sequence[Store], source: Source) -> bool:
     if not stores or source.is_stream:
         return False
     now = identify(source)
-    known = [store.manifest.newest(now.key) for store in stores]
+    known = [store.manifest.seen(now.key) for store in stores]
     looks = (now.size, now.time)
     return any(one is not None and (one.identity.size, one.identity.time) == looks for one in known)

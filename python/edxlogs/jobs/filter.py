@@ -15,7 +15,7 @@ from edxlogs.events.suggestions import near_columns
 from edxlogs.formats import STDOUT
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
-from edxlogs.sources.selection import select
+from edxlogs.sources.selection import drop_copies, select
 from edxlogs.sources.transfers import Transfers
 from edxlogs.stops import goes_on
 from edxlogs.store.file import OutputFile, open_output
@@ -47,6 +47,8 @@ def write(settings: Settings, watcher: Watcher) -> Written:
     selection = select_sources(settings, settings.conditions.window)
     selection.account.warnings += near_columns(settings.columns or ())
     refuse_same(settings, selection)
+    if output.unverified:
+        drop_copies(selection)
     with ExitStack() as stack:
         work = Work(stack, query, settings, selection, watcher)
         into = work.target()
@@ -84,6 +86,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     sources = settings.sources
     selection = select(sources.named, window, partner=sources.partner, s3=reading.s3)
     selection.account.warnings += near_columns(settings.columns or ())
+    drop_copies(selection)
     control = _core.Control()
     transfers = Transfers(selection.sources, control)
     reader = LineReader(query, reading.keys.gpg(), control, window, transfers)

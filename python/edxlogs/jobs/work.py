@@ -80,10 +80,7 @@ def select_sources(
         is_known=is_known,
     )
     if shard is not None:
-        whole_days = settings.reading.dedupe is not None
-        selection.sources = [
-            one for one in selection.sources if in_shard(one, shard, whole_days=whole_days)
-        ]
+        selection.sources = [one for one in selection.sources if in_shard(one, shard)]
     return selection
 
 

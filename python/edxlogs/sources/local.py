@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.globs import is_path_glob, name_matches
-from edxlogs.sources.source import STDIN, STDIN_PATH, Found, Source, cannot_open
+from edxlogs.sources.source import STDIN, STDIN_PATH, Found, Source, cannot_open, row_name
 from edxlogs.text import shown
 
 _Key = tuple[int, int] | str
@@ -84,7 +84,7 @@ class _LocalSearch:
     def add(self, argument: str) -> None:
         """Add the sources of one argument."""
         if argument == STDIN:
-            self._take(STDIN, _stat_stdin())
+            self._take(STDIN, _stat_stdin(), STDIN)
             return
         try:
             status = os.stat(argument)
@@ -102,7 +102,7 @@ class _LocalSearch:
         if stat.S_ISDIR(status.st_mode):
             self._add_matches(argument, [(argument, status)], len(self._failed))
         else:
-            self._take(argument, status)
+            self._take(argument, status, os.path.basename(argument))
 
     def _add_glob(self, pattern: str) -> None:
         failed_before = len(self._failed)
@@ -150,8 +150,9 @@ class _LocalSearch:
             )
             raise SourceError(f"nothing to read: {shown(argument)}: {why}", source=shown(argument))
         self.found.ignored += [shown(path) for path in sorted(ignored, key=os.fsencode)]
+        top = argument if any(path == argument for path, _ in matches) else _literal(argument)
         for path in sorted(listing.files, key=os.fsencode):
-            self._take(path, listing.files[path])
+            self._take(path, listing.files[path], path.removeprefix(top).lstrip("/"))
 
     def _fail(self, path: str, error: OSError) -> None:
         # A glob may come by the same folder more than once.
@@ -209,7 +210,7 @@ class _LocalSearch:
             listing.ignored.append(path)
         return []
 
-    def _take(self, path: str, status: os.stat_result) -> None:
+    def _take(self, path: str, status: os.stat_result, name: str) -> None:
         key = _key(path, status)
         if key in self._files:
             self._warn_same("file", path, self._files[key])
@@ -224,7 +225,7 @@ class _LocalSearch:
         self.found.sources.append(
             Source(
                 path=path,
-                name=shown(os.path.basename(path)),
+                name=row_name(name),
                 size=max(0, status.st_size - offset) if is_file else None,
                 org=parts.org,
                 site=parts.site,
@@ -257,6 +258,13 @@ def _stdin_opens_again(status: os.stat_result) -> bool:
         return os.path.samestat(os.fstat(descriptor), status)
     finally:
         os.close(descriptor)
+
+
+def _literal(pattern: str) -> str:
+    """The folder that a glob begins with, whatever it matches."""
+    parts = pattern.split("/")
+    globs = [number for number, part in enumerate(parts) if is_path_glob(part)]
+    return "".join(f"{part}/" for part in parts[: globs[0]])
 
 
 def _key(path: str, status: os.stat_result) -> _Key:

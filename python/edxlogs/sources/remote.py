@@ -15,7 +15,7 @@ from edxlogs.globs import is_path_glob, name_matches
 from edxlogs.s3.client import S3, S3Object, split_url
 from edxlogs.s3.errors import Reason, trouble
 from edxlogs.s3.reader import S3Reader
-from edxlogs.sources.source import Found, Source
+from edxlogs.sources.source import Found, Source, row_name
 from edxlogs.text import shown
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def find_objects(s3: S3, url: str) -> Found:
     is_glob = is_path_glob(key)
     if key and not key.endswith("/"):
         try:
-            return Found(sources=[_source(s3, s3.object(bucket, key))])
+            one = s3.object(bucket, key)
+            return Found(sources=[_source(s3, one, one.name)])
         except S3Error as error:
             # Where listing is not allowed, S3 does not say whether an object exists.
             unsaid = error.reason == Reason.DENIED and is_glob
@@ -158,13 +159,13 @@ def _literal(patterns: Sequence[str]) -> str:
 
 def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: str) -> Found:
     """Take those objects that the patterns match, or that are below what they match."""
-    found = Found()
+    found, literal = Found(), _literal(patterns)
     for one in objects:
         below = _below(patterns, one.key.split("/"))
         if below is None or one.key.endswith("/") or any(map(is_hidden, below)):
             continue
         if not below or is_recognised(one.name):
-            found.sources.append(_source(s3, one))
+            found.sources.append(_source(s3, one, one.key.removeprefix(literal)))
         else:
             found.ignored.append(shown(one.url))
     if not found.sources and found.ignored:
@@ -197,11 +198,11 @@ def _below(patterns: Sequence[str], names: Sequence[str]) -> Sequence[str] | Non
     return _below(patterns[1:], names[1:])
 
 
-def _source(s3: S3, one: S3Object) -> Source:
+def _source(s3: S3, one: S3Object, below: str) -> Source:
     parts = describe_name(one.key)
     return Source(
         path=one.url,
-        name=shown(one.name),
+        name=row_name(below),
         size=one.size,
         org=parts.org,
         site=parts.site,

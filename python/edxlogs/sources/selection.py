@@ -16,7 +16,7 @@ from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
 from edxlogs.sources.remote import Remote, find_events, find_objects
-from edxlogs.sources.source import Found, Packing, Source, sniff
+from edxlogs.sources.source import Found, Packing, Source, crc_of, sniff
 from edxlogs.sources.tars import expand_tar
 from edxlogs.sources.window import Window
 from edxlogs.text import shown
@@ -98,6 +98,31 @@ def select(
     selection.sources, skipped = window.select(selection.sources)
     selection.account.skipped += [source.label for source in skipped]
     return selection
+
+
+def drop_copies(selection: Selection) -> None:
+    """Take away local files that are byte for byte copies of one before them, with a warning.
+
+    For runs whose rows go out as they are read: others compare texts when they are read. Only
+    files of one site, organisation and day can be copies.
+    """
+    alike: dict[tuple[str, int], list[Source]] = {}
+    for source in selection.sources:
+        if source.size and source.remote is None:
+            alike.setdefault((source.origin, source.size), []).append(source)
+    first: dict[tuple[str, int, int], Source] = {}
+    copies: set[int] = set()
+    for (origin, size), sources in alike.items():
+        for source in sources if len(sources) > 1 else ():
+            try:
+                kept = first.setdefault((origin, size, crc_of(source, size)), source)
+            except SourceError:
+                continue  # its reader says why
+            if kept is not source:
+                copies.add(id(source))
+                told = f"{source.label}: is a copy of {kept.label}: read once"
+                selection.account.warnings.append(told)
+    selection.sources = [one for one in selection.sources if id(one) not in copies]
 
 
 def listed(arguments: Any) -> list[Any]:

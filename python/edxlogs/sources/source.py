@@ -10,11 +10,16 @@ import datetime
 import enum
 import errno
 import os
+import re
+import struct
 import tarfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edxlogs import _core
+from edxlogs.edx.names import is_given_once, is_rotated
 from edxlogs.errors import MissingSourceError, SourceError
 from edxlogs.gpg.frame import looks_like_openpgp
 from edxlogs.gpg.input import Readable
@@ -28,6 +33,9 @@ STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its sta
 
 SNIFF_BYTES = 64 * 1024
 _GZIP_WINDOW = 31  # of zlib: gzip, at most 32 KiB back
+_READ_BYTES = 1 << 20
+_UPWARDS = re.compile(r"^(\.{0,2}/)+")  # what a path in a tar may begin with
+_TRAILER = struct.Struct("<II")  # of a gzip member: CRC-32, length
 _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -37,7 +45,7 @@ class Source:
 
     Attributes:
         path: as it was named; `-` is standard input.
-        name: base name as rows show it, escaped by `shown`.
+        name: as rows show it, escaped by `shown`; see `row_name`.
         size: bytes from `offset` on; None for a stream (a pipe, a device), which is read once.
         org: organisation in the name.
         site: site in the name. User ids of two sites are different people.
@@ -73,6 +81,15 @@ class Source:
         """The path, with the member if it is one, fit to be shown in a message."""
         path = shown(self.path)
         return path if self.member is None else f"{path}: {self.member}"
+
+    @property
+    def origin(self) -> str:
+        """Whose text it is: site, organisation and day, as the name tells them.
+
+        The day of a rotation is none of the text: it moves on under another name.
+        """
+        day = None if is_rotated(self.name.rpartition("/")[2]) else self.date
+        return "/".join(str(one or "") for one in (self.site, self.org, day))
 
     @property
     def file_path(self) -> str:
@@ -115,6 +132,20 @@ class Packing(enum.Enum):
     """Cannot be looked at without taking bytes away: its reader decides."""
 
 
+def row_name(below: str) -> str:
+    """The name of a source as rows show it.
+
+    Args:
+        below: its path below the folder, prefix or tar that was given; of a file that was named
+            itself, its base name.
+
+    Returns:
+        That path, escaped; its base name where that is one that edX gives to one file alone.
+    """
+    base = below.rpartition("/")[2]
+    return shown(base if is_given_once(base) else _UPWARDS.sub("", below, 1))
+
+
 def cannot_open(path: str, error: OSError) -> SourceError:
     """Make the error for a path that the system refuses."""
     where = shown(path) or "''"
@@ -155,6 +186,79 @@ def stored_head(source: Source, size: int) -> bytes:
             os.close(descriptor)
     except OSError as error:
         raise cannot_open(source.path, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class TextSums:
+    """Length and CRC-32 of a text, and of beginnings of it."""
+
+    total: tuple[int, int]
+    beginnings: Sequence[tuple[int, int]] = ()
+
+
+def likely_text(source: Source, lengths: Sequence[int]) -> TextSums | None:
+    """The sums of the text of a local file, where they are told without inflating it.
+
+    They are a guess: what follows a first gzip member is not seen. None: they cannot be told.
+    """
+    if source.is_stream or source.remote is not None or not source.size:
+        return None
+    try:
+        packing = sniff(source)
+        if packing is Packing.PLAIN:
+            text = _core.TextSum(lengths)
+            _read_into(text, source, source.size)
+            return TextSums(text.total, text.beginnings)
+        if packing is Packing.GZIP:
+            with open(source.file_path, "rb") as file:
+                file.seek(source.offset + source.size - _TRAILER.size)
+                crc, length = _TRAILER.unpack(file.read(_TRAILER.size))
+            return TextSums((length, crc))
+    except (OSError, SourceError, struct.error):
+        pass
+    return None
+
+
+def crc_of(source: Source, length: int) -> int:
+    """The CRC-32 of the first bytes of a local file.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    text = _core.TextSum()
+    try:
+        _read_into(text, source, length)
+    except OSError as error:
+        raise cannot_open(source.path, error) from error
+    return text.total[1]
+
+
+def _read_into(text: _core.TextSum, source: Source, length: int) -> None:
+    with open(source.file_path, "rb") as file:
+        file.seek(source.offset)
+        while length > 0 and (piece := file.read(min(length, _READ_BYTES))):
+            text.update(piece)
+            length -= len(piece)
+
+
+def whole_lines(source: Source, length: int) -> int:
+    """How many of the first bytes of a local file of plain text are whole lines.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        with open(source.file_path, "rb") as file:
+            while length > 0:
+                start = max(0, length - SNIFF_BYTES)
+                file.seek(source.offset + start)
+                last = file.read(length - start).rfind(b"\n")
+                if last >= 0:
+                    return start + last + 1
+                length = start
+    except OSError as error:
+        raise cannot_open(source.path, error) from error
+    return 0
 
 
 def packing_of(head: bytes) -> Packing:

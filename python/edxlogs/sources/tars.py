@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import SourceError
-from edxlogs.sources.source import Found, Source, cannot_open, looks_like_tar
+from edxlogs.sources.source import Found, Source, cannot_open, looks_like_tar, row_name
 from edxlogs.text import shown
 
 _ZERO_SCAN_BYTES = 1024 * 1024
@@ -164,7 +164,7 @@ def _member(tar: Source, name: str) -> Source:
     parts = describe_name(name)
     return replace(
         tar,
-        name=shown(os.path.basename(name)),
+        name=row_name(name),
         org=parts.org or tar.org,
         site=parts.site or tar.site,
         date=parts.date or tar.date,

@@ -108,7 +108,7 @@ class Transfers:
     def __init__(self, sources: Sequence[Source], control: _core.Control) -> None:
         self._control = control
         self._sources = [source for source in sources if source.remote is not None]
-        self._place = {id(source): place for place, source in enumerate(self._sources)}
+        self._place = {_range(source): place for place, source in enumerate(self._sources)}
         self._begun: dict[int, Transfer] = {}
         self._next = 0
         self._lock = threading.Lock()
@@ -116,7 +116,7 @@ class Transfers:
     def open(self, source: Source) -> Transfer:
         """Take the transfer of a source, from its first byte; a further call begins another."""
         with self._lock:
-            place = self._place.get(id(source), -1)
+            place = self._place.get(_range(source), -1)
             while self._next < min(place + 1 + AHEAD, len(self._sources)):
                 try:
                     self._begun[self._next] = self._begin(self._sources[self._next])
@@ -142,3 +142,8 @@ class Transfers:
             self._begun.clear()
         for transfer in begun:
             transfer.close()
+
+
+def _range(source: Source) -> tuple[str, int]:
+    """What is read of which object, whatever the source is called."""
+    return source.path, source.offset

@@ -124,7 +124,7 @@ class Window:
             last = (self.until - 1) // _DAY_US
             later: dict[tuple[str, str], list[int]] = {}
             for number, source in enumerate(there):
-                log = rotated_log(source.name)
+                log = rotated_log(source.name.rpartition("/")[2])
                 if log is not None and source.day is not None and source.day > last:
                     folder = (source.member or source.path).rpartition("/")[0]
                     later.setdefault((folder, log), []).append(number)
@@ -183,14 +183,14 @@ def is_near(
     return until_us is None or source.day <= until_us // _DAY_US + slack.after_days
 
 
-def in_shard(source: Source, shard: tuple[int, int], *, whole_days: bool = False) -> bool:
+def in_shard(source: Source, shard: tuple[int, int]) -> bool:
     """Whether a source is in shard I of N: this follows from its name alone.
 
-    With `whole_days`, all sources of a site and day are in the same one.
+    All sources of a site and day are in the same one, as they may be copies.
     """
     number, count = shard
     name = source.name
-    if whole_days and source.date is not None:
+    if source.date is not None:
         name = f"{source.site} {source.date}"
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8]) % count == number - 1

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from edxlogs.edx.names import is_rotated
 from edxlogs.errors import ConfigError, SourceError
-from edxlogs.sources.source import STDIN, Source, cannot_open
-from edxlogs.store.segments import Identity
+from edxlogs.sources.source import STDIN, Source, cannot_open, crc_of
+from edxlogs.store.segments import REPLACED, Identity, Input, Segment, Sighting, Text
+
+if TYPE_CHECKING:
+    from edxlogs.store.store import Store
 
 GROUP_INPUTS = 16
 GROUP_BYTES = 256 << 20  # as they are stored
@@ -81,13 +87,230 @@ def is_same(source: Source, now: Identity, known: Identity) -> bool:
     return with_checksum(source, now).sha256 == known.sha256
 
 
-def check_unchanged(source: Source, before: Identity) -> None:
-    """Raise a SourceError if a local file has changed since it was looked at."""
-    if source.remote is None and identify(source) != before:
+def check_unchanged(source: Source, before: Identity, text: Text | None) -> None:
+    """Raise a SourceError if a local file has changed since it was looked at.
+
+    A log may have grown: what was read of it is still there, and the rest is for another run.
+    """
+    if source.remote is not None:
+        return
+    now = identify(source)
+    if now.size > before.size and text is not None and text.length <= before.size:
+        has_changed = crc_of(source, text.length) != text.crc32
+    else:
+        has_changed = now != before
+    if has_changed:
         raise SourceError(
             f"{source.label}: it changed while it was read; run again when it is whole",
             source.label,
         )
+
+
+@dataclass
+class Commit:
+    """A commit in the making.
+
+    Attributes:
+        segment: of it.
+        delivered: sources whose rows go with it.
+        replaced: numbers of the inputs that make room.
+        numbers: of the inputs of its files, by the keys of those.
+    """
+
+    segment: Segment
+    delivered: list[tuple[Source, Identity]] = field(default_factory=list)
+    replaced: set[int] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a text is to a dataset.
+
+    Attributes:
+        key: of its input.
+        holder: the input that holds it already.
+        is_copy: whether that has a file of its own.
+        root: number of the input that it has grown from, as which it began.
+    """
+
+    key: str
+    holder: Input | None = None
+    is_copy: bool = False
+    root: int | None = None
+
+
+class KnownInputs:
+    """What a dataset knows of its inputs, while a run adds to them.
+
+    An input is its text: it stays the same where its file is moved or packed anew, and where the
+    text grows. A file that holds another text than before makes the old one go, but not where
+    rotation moves texts from name to name.
+
+    Args:
+        store: of the dataset.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._manifest = store.manifest
+        self._held: dict[str, dict[Text, Input]] = {}  # by origin, when the run began
+        self._taken: dict[Text, Input] = {}  # by this run
+        self._now: dict[str, Input] = {}  # inputs of this run, by key
+        self._there: set[str] = set()  # keys of inputs whose files the run has come by
+        self._gone: set[int] = set()  # inputs that made room
+        self._compares = False
+
+    def known(self, identity: Identity) -> Input | None:
+        """The input that a file held when it was last looked at."""
+        seen = None if self._store.replaces_all else self._manifest.seen(identity.key)
+        return None if seen is None else self._manifest.newest(seen.key)
+
+    def is_done(self, source: Source, identity: Identity) -> bool:
+        """Whether the rows of a file are there, as it is now."""
+        seen = None if self._store.replaces_all else self._manifest.seen(identity.key)
+        known = None if seen is None else self._manifest.newest(seen.key)
+        if seen is None or known is None or not known.is_done:
+            return False
+        return is_same(source, identity, seen.identity)
+
+    def begin(
+        self, there: Iterable[Identity], origins: Iterable[str], *, compares: bool = False
+    ) -> None:
+        """Begin a run.
+
+        Args:
+            there: files that are done.
+            origins: of the texts that are read.
+            compares: whether lines are compared with those of others: then the rows of the same
+                text may be others than before.
+        """
+        self._compares = compares
+        known = filter(None, map(self.known, there))
+        self._there.update(one.identity.key for one in known)
+        if not self._store.replaces_all:
+            self._held = {origin: dict(self._manifest.texts(origin)) for origin in origins}
+
+    def lengths(self, origin: str) -> list[int]:
+        """Lengths of texts that others may have grown from."""
+        held = self._held.get(origin, {})
+        return sorted({text.length for text, one in held.items() if one.text == text})
+
+    def may_name(self, name: str, identity: Identity) -> bool:
+        """Whether rows of a file may show a name: no other text has it that stays."""
+        owner = None if self._store.replaces_all else self._manifest.named(name)
+        known = self.known(identity)
+        if owner is None or known is None:
+            return owner is None
+        return known.identity.key == owner and self._makes_room(identity, known)
+
+    def began(self, text: Text, beginnings: Sequence[tuple[int, int]]) -> Input | None:
+        """The input that a text has grown from: of those, the one with the longest text."""
+        for length, crc32 in reversed(beginnings):
+            begun = Text(text.origin, length, crc32)
+            one = self._held.get(text.origin, {}).get(begun)
+            if length < text.length and one is not None and one.text == begun:
+                return one
+        return None
+
+    def settle(
+        self,
+        commit: Commit,
+        identity: Identity,
+        text: Text | None,
+        beginnings: Sequence[tuple[int, int]],
+    ) -> Place:
+        """Tell what the text of a file is to the dataset, and make room for it in a commit."""
+        known, holder = self.known(identity), None if text is None else self._holder(text)
+        if holder is not None:
+            key = holder.identity.key
+            is_own = known is not None and known.number == holder.number
+            if key in self._there and not is_own:
+                return Place(f"{identity.key} copy", holder, is_copy=True)
+            self._there.add(key)
+            if self._compares:
+                self._drop(commit, holder)
+                self._make_room(commit, identity, known, holder)
+                return Place(key, root=holder.first_number)
+            commit.numbers[identity.key] = holder.number
+            commit.segment.seen.append(Sighting(identity, key))
+            self._make_room(commit, identity, known, holder)
+            return Place(key, holder)
+        began = None if text is None else self.began(text, beginnings)
+        if began is not None and began.number not in self._gone:
+            self._drop(commit, began)
+            self._make_room(commit, identity, known, began)
+            return Place(began.identity.key, root=began.first_number)
+        if known is not None and self._makes_room(identity, known):
+            self._drop(commit, known)
+            return Place(known.identity.key)
+        before = None if self._store.replaces_all else self._manifest.newest(identity.key)
+        if before is None or not before.is_done:
+            return Place(identity.key)
+        return Place(f"{identity.key} ~{0 if text is None else text.crc32:08x}")
+
+    def _holder(self, text: Text) -> Input | None:
+        """The input that holds a text: of this run, or of one before it."""
+        one = self._taken.get(text)
+        if one is None:
+            one = self._held.get(text.origin, {}).get(text)
+        if one is not None and one.number in self._gone:
+            now = self._now.get(one.identity.key)  # it may have grown in this run
+            is_of_it = now is not None and now.first_number == one.first_number
+            one = now if is_of_it else None
+        return one if one is not None and one.holds_text else None
+
+    def _makes_room(self, identity: Identity, known: Input) -> bool:
+        """Whether what a file held makes room for another text of it."""
+        if not known.is_done:
+            return True
+        is_elsewhere = known.identity.key in self._there
+        return not is_elsewhere and not is_rotated(os.path.basename(identity.key))
+
+    def _make_room(
+        self, commit: Commit, identity: Identity, known: Input | None, stays: Input
+    ) -> None:
+        """Take away what a file held, where the text that it holds now has a key of its own."""
+        if known is None or known.number in (stays.number, *self._gone):
+            return
+        if self._makes_room(identity, known):
+            self._drop(commit, known)
+            gone = replace(known, status=REPLACED, rows=0, name=None, text=None)
+            commit.segment.inputs.append(replace(gone, number=self.next_number(commit)))
+
+    def _drop(self, commit: Commit, one: Input) -> None:
+        """Take away the rows of an input."""
+        commit.replaced.add(one.number)
+        self._gone.add(one.number)
+
+    def put(self, commit: Commit, identity: Identity, one: Input) -> None:
+        """Enter the input of a file, which may have a key of its own."""
+        key = one.identity.key
+        commit.segment.inputs.append(one)
+        commit.numbers[identity.key] = one.number
+        seen = None if self._store.replaces_all else self._manifest.seen(identity.key)
+        if key != identity.key or (seen is not None and seen.key != key):
+            commit.segment.seen.append(Sighting(identity, key))
+        self._there.add(key)
+        self._now[key] = one
+        if one.text is not None and one.text.length:
+            self._taken[one.text] = one
+
+    def next_number(self, commit: Commit) -> int:
+        """The number of the next input: after those in its commit before it."""
+        return self._manifest.next_number + len(commit.segment.inputs)
+
+    def numbers(self, keys: Iterable[str], commit: Commit) -> list[int]:
+        """The numbers of files whose rows are there, or are about to be."""
+        found = []
+        for key in keys:
+            number = commit.numbers.get(key)
+            known = self.known(Identity(key, 0)) if number is None else None
+            if known is not None and known.is_done:
+                number = known.number
+            if number is not None:
+                found.append(number)
+        return found
 
 
 def groups(sources: Sequence[Source]) -> Iterator[list[int]]:

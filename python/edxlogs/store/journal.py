@@ -24,7 +24,7 @@ from edxlogs.sources.source import STDIN, Source
 from edxlogs.store import disk
 from edxlogs.store.file import OutputFile, journal_of
 from edxlogs.store.inputs import identify
-from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment, now
+from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment, Text, now
 from edxlogs.store.store import Store
 from edxlogs.text import shown
 
@@ -128,6 +128,7 @@ class Journal:
         source: Source,
         account: SourceAccount,
         part: _core.Part,
+        text: Text | None = None,
         hashes: Path | None = None,
         earlier: Sequence[Source] = (),
     ) -> None:
@@ -137,6 +138,7 @@ class Journal:
             source: whose part it is.
             account: of it.
             part: its rows.
+            text: what tells its text.
             hashes: where the hashes of its lines are, or None.
             earlier: sources that its lines were compared with.
 
@@ -153,7 +155,7 @@ class Journal:
         except SourceError:
             return
         with self._lock:
-            self._keep(identity, account, part, hashes, self._numbers(earlier))
+            self._keep(identity, account, part, text, hashes, self._numbers(earlier))
 
     def _numbers(self, sources: Sequence[Source]) -> list[int]:
         """The numbers of those sources that are kept."""
@@ -172,6 +174,7 @@ class Journal:
         identity: Identity,
         account: SourceAccount,
         part: _core.Part,
+        text: Text | None,
         hashes: Path | None,
         compared: list[int],
     ) -> None:
@@ -202,7 +205,15 @@ class Journal:
             # Its checksum is not taken, as nobody but us reads it.
             self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
         self._segment.inputs.append(
-            Input(number, identity, account.status, account.counts.rows, asdict(account), compared)
+            Input(
+                number,
+                identity,
+                account.status,
+                account.counts.rows,
+                asdict(account),
+                compared,
+                text=text,
+            )
         )
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._commit()

@@ -36,6 +36,8 @@ from edxlogs.store.segments import (
     Identity,
     Input,
     Segment,
+    Sighting,
+    Text,
     file_of,
     holds_rows,
     marks_of,
@@ -43,9 +45,19 @@ from edxlogs.store.segments import (
 )
 from edxlogs.text import shown
 
-__all__ = ["DataFile", "Identity", "Input", "Manifest", "Segment", "holds_rows", "now"]
+__all__ = [
+    "DataFile",
+    "Identity",
+    "Input",
+    "Manifest",
+    "Segment",
+    "Sighting",
+    "Text",
+    "holds_rows",
+    "now",
+]
 
-FORMAT = 2  # 1 had neither checkpoints nor this number
+FORMAT = 3  # 1 had neither checkpoints nor this number, 2 did not know inputs by their texts
 
 CHECKPOINT_COMMITS = 16
 _MERGED = 8  # checkpoints of a level that become one of the next
@@ -55,7 +67,8 @@ _HEAD, _SEGMENTS, _CHECKPOINT = "head", "segments", "checkpoint"
 _START = hashlib.sha256(b"edxlogs manifest").hexdigest()
 
 # What begins the keys of records, in their order.
-_FILE, _HISTORY, _INPUT, _OUTPUT, _QUERY = (one.encode() for one in "fhioq")
+_FILE, _HISTORY, _INPUT, _NAME, _OUTPUT, _QUERY, _SEEN, _TEXT = (one.encode() for one in "fhinoqst")
+_ENDS = b"\\/"  # of one part of a key, where another follows: escaped text never holds it
 _STAYS = (_HISTORY, _OUTPUT)  # what a commit that replaces all leaves
 
 
@@ -215,7 +228,15 @@ class Manifest:
         if segment.query is not None:
             records[_QUERY] = orjson.dumps(segment.query)
         for one in segment.inputs:
-            records[_INPUT + escaped(one.identity.key)] = orjson.dumps(one)
+            key = escaped(one.identity.key)
+            records[_INPUT + key] = orjson.dumps(one)
+            if one.name is not None:
+                records[_NAME + escaped(one.name)] = orjson.dumps(one.identity.key)
+            if one.text is not None and one.text.length:
+                told = [one.identity.key, one.first_number]
+                records[_TEXT + _text_key(one.text)] = orjson.dumps(told)
+        for sighting in segment.seen:
+            records[_SEEN + escaped(sighting.identity.key)] = orjson.dumps(sighting)
         for path in segment.removed:
             self._staged.pop(path, None)
             records[_FILE + escaped(path)] = b""
@@ -277,6 +298,33 @@ class Manifest:
         """The newest release of an input."""
         value = self._get(_INPUT + escaped(key))
         return None if value is None else Input.of(orjson.loads(value))
+
+    def seen(self, key: str) -> Sighting | None:
+        """Which input a file held when it was last looked at, and how the file was then."""
+        value = self._get(_SEEN + escaped(key))
+        if value is not None:
+            return Sighting.of(orjson.loads(value))
+        one = self.newest(key)
+        return None if one is None else Sighting(one.identity, key)
+
+    def named(self, name: str) -> str | None:
+        """The key of the input whose rows show that name; None: there is none."""
+        value = self._get(_NAME + escaped(name))
+        key: str | None = None if value is None else orjson.loads(value)
+        return key
+
+    def texts(self, origin: str) -> Iterator[tuple[Text, Input]]:
+        """Texts of an origin that the dataset holds, each with the input that holds it.
+
+        Those that have grown since are there too, with what they have grown to.
+        """
+        begin = escaped(origin) + _ENDS
+        for record, value in self._scan(_TEXT + begin):
+            length, crc32 = record[len(_TEXT) + len(begin) :].split(b" ")
+            key, first = orjson.loads(value)
+            one = self.newest(key)
+            if one is not None and one.holds_text and one.first_number == first:
+                yield Text(origin, int(length, 16), int(crc32, 16)), one
 
     def inputs(self) -> list[Input]:
         """The newest release of each input, in the order they were read."""
@@ -406,6 +454,10 @@ class Manifest:
 
 def _marks(record: Record) -> tuple[int, int] | None:
     return marks_of(record[1]) if record[0].startswith(_FILE) and record[1] else None
+
+
+def _text_key(text: Text) -> bytes:
+    return escaped(text.origin) + _ENDS + f"{text.length:012x} {text.crc32:08x}".encode()
 
 
 def _chain(before: str, document: bytes) -> str:

@@ -10,6 +10,8 @@ import orjson
 
 Run = tuple[int, int]
 REPLACED = "replaced"  # the status of an input whose rows have made room for others
+COPY = "copy"  # and of one whose text another input holds
+_NOT_DONE = ("withheld", "no_log")  # and of those that the next run reads again
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,35 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """What tells a text from others, wherever it is and however it is packed.
+
+    Attributes:
+        origin: whose it is: site, organisation and day, as names tell them.
+        length: bytes.
+        crc32: of them.
+    """
+
+    origin: str
+    length: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """Something that was read, and what became of it.
 
     Attributes:
         number: its own, among all that were ever read.
-        identity: which release of it.
+        identity: which release of it; its key stays, wherever the text moves.
         status: as its owner calls it; `withheld` if its rows are not in the dataset.
         rows: of it that are in the dataset.
         account: what its owner wants to know of it again: plain data for JSON, which only its
             owner makes and reads.
         compared: numbers of those whose lines it does not hold again, in their order.
+        name: that its rows show, or None if they show none.
+        text: what tells its text, or None where it is not known by that.
+        root: number of the input as which its text began, before it grew; None: its own.
     """
 
     number: int
@@ -51,16 +71,52 @@ class Input:
     rows: int
     account: dict[str, Any]
     compared: list[int] = field(default_factory=list)
+    name: str | None = None
+    text: Text | None = None
+    root: int | None = None
+
+    @property
+    def first_number(self) -> int:
+        """The number of the input as which its text began."""
+        return self.number if self.root is None else self.root
+
+    @property
+    def holds_text(self) -> bool:
+        """Whether it stands for its text: its rows are in the dataset."""
+        return self.text is not None and self.status not in (*_NOT_DONE, REPLACED, COPY)
 
     @property
     def is_done(self) -> bool:
         """Whether its rows are in the dataset; one that was withheld is read again."""
-        return self.status != "withheld"
+        return self.status not in _NOT_DONE
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
         """Take a document apart."""
-        return cls(**{**document, "identity": Identity(**document["identity"])})
+        text = document.get("text")
+        told = {
+            "identity": Identity(**document["identity"]),
+            "text": None if text is None else Text(**text),
+        }
+        return cls(**{**document, **told})
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where an input was seen last.
+
+    Attributes:
+        identity: of the file there, under its own key.
+        key: of the input.
+    """
+
+    identity: Identity
+    key: str
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """Take a document apart."""
+        return cls(Identity(**document["identity"]), document["key"])
 
 
 class Runs(Sequence[Run]):
@@ -177,6 +233,7 @@ class Segment:
     Attributes:
         run: which run made it: the time it began.
         inputs: that were read.
+        seen: of inputs, also those read before, whose files do not stand under their own keys.
         added: files.
         removed: paths of files that are no longer there.
         query: what the dataset holds, in the first segment and after a change of mind.
@@ -188,6 +245,7 @@ class Segment:
     inputs: list[Input] = field(default_factory=list)
     added: list[DataFile] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    seen: list[Sighting] = field(default_factory=list)
     query: dict[str, Any] | None = None
     replaces_all: bool = False
     ended: dict[str, Any] | None = None
@@ -202,6 +260,7 @@ class Segment:
         """Take a document apart."""
         document = orjson.loads(content)
         document["inputs"] = [Input.of(one) for one in document["inputs"]]
+        document["seen"] = [Sighting.of(one) for one in document.get("seen", ())]
         document["added"] = [
             DataFile(**{**one, "runs": Runs(one["runs"])}) for one in document["added"]
         ]
@@ -211,6 +270,7 @@ class Segment:
         """It as a document, without what is not there."""
         told = {name: getattr(self, name) for name in self.__slots__}
         told["inputs"] = [asdict(one) for one in self.inputs]
+        told["seen"] = [asdict(one) for one in self.seen]
         told["added"] = [
             {name: getattr(one, name) for name in DataFile.__slots__}
             | {"runs": Runs.of(one.runs).text}

@@ -42,6 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<scan::Control>()?;
     module.add_class::<scan::LineHashes>()?;
     module.add_class::<stored::StoredQuery>()?;
+    module.add_class::<scan::TextSum>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
     module.add_class::<tables::Table>()?;

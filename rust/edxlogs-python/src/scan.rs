@@ -9,6 +9,7 @@ use edxlogs_core::error::{Error, Result};
 use edxlogs_core::frame::counts::{Mend, Odd, Reason};
 use edxlogs_core::frame::rejects::Rejects;
 use edxlogs_core::frame::source::SourceInfo;
+use edxlogs_core::input::text_sum;
 use edxlogs_core::scan::line_hashes;
 use edxlogs_core::scan::pipeline;
 use edxlogs_core::scan::{Asked, Control as CoreControl, Rows, Sink};
@@ -76,6 +77,36 @@ impl LineHashes {
     }
 }
 
+/// What tells a text from others; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct TextSum {
+    inner: Arc<text_sum::TextSum>,
+}
+
+#[pymethods]
+impl TextSum {
+    #[new]
+    #[pyo3(signature = (lengths=vec![]))]
+    fn new(lengths: Vec<u64>) -> Self {
+        Self { inner: Arc::new(text_sum::TextSum::new(lengths)) }
+    }
+
+    fn update(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) {
+        let data = data.as_bytes();
+        py.detach(|| self.inner.update(data));
+    }
+
+    #[getter]
+    fn total(&self) -> (u64, u32) {
+        self.inner.total()
+    }
+
+    #[getter]
+    fn beginnings(&self) -> Vec<(u64, u32)> {
+        self.inner.beginnings()
+    }
+}
+
 /// Takes nothing: for counting.
 struct Nowhere;
 
@@ -93,7 +124,7 @@ impl Sink for Nowhere {
 #[pyfunction]
 #[pyo3(signature = (
     input, query, sink, *, name, label=None, site=None, day=None, offset=0, length=None, members=None,
-    threads=1, control, hashes=None,
+    threads=1, control, hashes=None, text_sum=None,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
 pub fn scan<'py>(
@@ -111,12 +142,14 @@ pub fn scan<'py>(
     threads: usize,
     control: &Bound<'py, Control>,
     hashes: Option<&Bound<'py, LineHashes>>,
+    text_sum: Option<&Bound<'py, TextSum>>,
 ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
     let input = Input::new(input, offset, length)?;
     let source = SourceInfo { name, site, day, ..SourceInfo::default() };
     let query = Arc::clone(&query.get().inner);
     let hashes = hashes.map(|hashes| Arc::clone(&hashes.get().inner));
-    let asked = Asked { query: &query, hashes: hashes.as_deref() };
+    let sum = text_sum.map(|sum| Arc::clone(&sum.get().inner));
+    let asked = Asked { query: &query, hashes: hashes.as_deref(), sum: sum.as_deref() };
     let control = Arc::clone(&control.get().inner);
     let members = members.as_ref();
     let label = label.as_ref().unwrap_or(&source.name);

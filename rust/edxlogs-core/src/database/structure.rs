@@ -19,6 +19,9 @@ use crate::json::node::Node;
 /// Largest document that is read, in bytes. It is held whole: parents may follow their children.
 pub const MAX_DOCUMENT_BYTES: u64 = 128 * 1024 * 1024;
 
+/// Objects of a document, at most: a course has some ten thousand blocks of two or three each.
+const MOST_OBJECTS: usize = 500_000;
+
 /// Deepest path that is followed: a course has some ten levels, and a circle has no end.
 const MAX_LEVELS: usize = 64;
 
@@ -45,6 +48,9 @@ pub fn read(input: &mut dyn Read, table: &Table, builder: &mut TableBuilder<'_>)
     };
     if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
         return Err(no_structure("it is too long"));
+    }
+    if memchr::memchr_iter(b'{', &bytes).count() > MOST_OBJECTS {
+        return Err(no_structure("it holds more objects than a course has blocks"));
     }
     if bytes.trim_ascii().is_empty() {
         return Ok(());

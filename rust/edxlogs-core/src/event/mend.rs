@@ -349,6 +349,21 @@ impl<'a> Candidate<'a> {
     }
 }
 
+/// Mends of an event's shape: its text is JSON and stays as it is.
+pub(crate) fn shape_mends(fields: &Fields, text: &[u8]) -> MendSet {
+    let mut mends = MendSet::default();
+    for (is, mend) in [
+        (fields.has_duplicate(), Mend::DuplicateKey),
+        (fields.is_prelog(), Mend::PrelogShape),
+        (fields.is_mongo_export(text), Mend::MongoExport),
+    ] {
+        if is {
+            mends.insert(mend);
+        }
+    }
+    mends
+}
+
 /// What must be mended to make strict JSON of a text.
 pub(crate) fn mends_of(odd: Oddities) -> MendSet {
     let mut mends = MendSet::default();

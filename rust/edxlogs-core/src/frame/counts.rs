@@ -183,6 +183,12 @@ sums! {
         joined,
         /// Rejected lines that a log shipper wrapped soundly around something else than an event.
         hollow,
+        /// Events in the first lines, which are always parsed.
+        first_events,
+        /// Rejected lines among them.
+        first_rejects,
+        /// Rejected lines that are a `{` alone: an event printed on several lines begins so.
+        lone_braces,
         /// Events selected.
         rows,
         /// Selected events dated more than a day before the day in their file's name.

@@ -5,4 +5,5 @@ pub mod inflate;
 pub mod lines;
 pub mod relay;
 mod tar;
+pub mod text_sum;
 pub mod unwrap;

@@ -117,6 +117,23 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => {
             Some("is packed by bzip2; unpack it first: bzip2 -d FILE")
         }
+        [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => {
+            Some("is packed by 7-Zip; unpack it first: 7z x FILE")
+        }
+        [b'R', b'a', b'r', b'!', 0x1A, 0x07, ..] => {
+            Some("is packed by RAR; unpack it first: unrar x FILE")
+        }
+        [0x04, 0x22, 0x4D, 0x18, ..] => Some("is packed by LZ4; unpack it first: lz4 -d FILE"),
+        [0x1F, 0x9D, ..] => Some("is packed by compress; unpack it first: zcat FILE > NEW"),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => {
+            Some("is UTF-32 text; make it UTF-8 first: iconv -f UTF-32 -t UTF-8 FILE > NEW")
+        }
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+            Some("is UTF-16 text; make it UTF-8 first: iconv -f UTF-16 -t UTF-8 FILE > NEW")
+        }
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => {
+            Some("is an Arrow file and no log; leave it out")
+        }
         [b'P', b'A', b'R', b'1', 0x15, ..] => Some("is a Parquet file and no log; leave it out"),
         _ => None,
     }

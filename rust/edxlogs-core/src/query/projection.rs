@@ -112,7 +112,7 @@ columns! {
     Path, "path", Text, Plain, false, Some(Role::Address), "`context.path`: path of the request", "absent or null (before 2014)";
     Context, "context", Text, Long, false, Some(Role::FreeText), "`context` as JSON text", "absent or null (before late 2013)";
     Event, "event", Text, Long, false, Some(Role::FreeText), "The payload `event` as JSON text: an object or array as written; a string decoded once, then as it is where it is JSON, else as a JSON string", "absent or null";
-    Source, "source", Text, Plain, true, None, "Base name of the file that held the line", "";
+    Source, "source", Text, Plain, true, None, "The file that held the line, as named below", "";
     Line, "line", Int64, Grows, true, None, "Number of the line in its source, from 1", "";
     LineItem, "line_item", Int64, Plain, true, None, "Number of the event in its line, from 0: above 0 only where a line holds several events", "";
 }
@@ -352,6 +352,9 @@ impl fmt::Display for OutputColumn {
     }
 }
 
+/// Columns of an output, at most: each takes memory of its own.
+const MOST_COLUMNS: usize = 1000;
+
 /// Which columns the output has, in order, and which numbers go beside its rows.
 #[derive(Clone, Debug)]
 pub struct Projection {
@@ -382,6 +385,10 @@ impl Projection {
     /// # Errors
     /// `Config` for a name that is no path, a name given twice, or none.
     pub fn new<S: AsRef<str>>(names: &[S]) -> Result<Self> {
+        if names.len() > MOST_COLUMNS {
+            let why = format!("columns: {} are named; name {MOST_COLUMNS} at most", names.len());
+            return Err(Error::config(why));
+        }
         let mut columns: Vec<OutputColumn> = Vec::with_capacity(names.len());
         for name in names {
             let column: OutputColumn = name.as_ref().parse()?;

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::envelope::Piece;
 use crate::event::fields::Fields;
-use crate::event::mend::{Mended, Outcome, mend, mend_joined};
-use crate::frame::counts::{Mend, MendSet, Reason, Stats};
+use crate::event::mend::{Mended, Outcome, mend, mend_joined, shape_mends};
+use crate::frame::counts::{Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LongLine};
@@ -29,6 +29,9 @@ mod tests;
 /// Of the lines that the prefilter dropped, one in this many is parsed all the same, and more of the
 /// first ones, so that short sources are sampled too.
 const SAMPLE_EVERY: u64 = 4093;
+
+/// The first lines of a source are always parsed: they tell whether it is a log at all.
+const FIRST_LINES: u64 = 100;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -95,7 +98,7 @@ struct Line<'b> {
 
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(asked: Asked<'q>, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
-        let Asked { query, hashes } = asked;
+        let Asked { query, hashes, .. } = asked;
         let prefilter =
             if query.check_full { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
@@ -127,6 +130,10 @@ impl<'q> LineScanner<'q> {
         first_line: u64,
         pieces: &mut Pieces,
     ) -> u64 {
+        if is_empty_lines(batch) {
+            self.found.clear();
+            return batch.bytes().len() as u64;
+        }
         self.prefilter.search(batch.bytes(), &mut self.found);
         // The lines of a rejects file are of many places.
         if !self.reads_rejects {
@@ -140,6 +147,13 @@ impl<'q> LineScanner<'q> {
 
     /// Scans the batch whose lines were found.
     pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<()> {
+        if is_empty_lines(batch) {
+            let lines = batch.bytes().len() as u64;
+            self.stats.lines += lines;
+            self.stats.blank += lines;
+            self.stats.bytes_expanded += lines;
+            return Ok(());
+        }
         let found = std::mem::take(&mut self.found);
         let mut messages = std::mem::take(&mut self.messages).into_iter().peekable();
         let mut start = 0;
@@ -168,7 +182,7 @@ impl<'q> LineScanner<'q> {
             let whole = bytes.first() == Some(&b'{')
                 && bytes.trim_ascii_end().last() == Some(&b'}')
                 && bytes.len() <= self.query.max_line_bytes;
-            if nominated || !whole {
+            if nominated || !whole || line.number <= FIRST_LINES {
                 self.line(line)?;
             } else {
                 self.stats.dropped += 1;
@@ -338,6 +352,9 @@ impl<'q> LineScanner<'q> {
         for odd in event.odd_values(odd).iter() {
             self.stats.odd[odd as usize] += 1;
         }
+        if line.number <= FIRST_LINES || self.reads_rejects {
+            self.stats.first_events += 1;
+        }
         let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let text = mended.flatten().unwrap_or(line.bytes);
         let mut place = Place { source, line: line.number, item, text, wanted: u64::MAX };
@@ -370,6 +387,9 @@ impl<'q> LineScanner<'q> {
 
     fn reject(&mut self, line: Line<'_>, reason: Reason) {
         self.stats.parsed += 1;
+        if line.bytes.trim_ascii() == b"{" {
+            self.stats.lone_braces += 1;
+        }
         self.push_reject(line.number, line.offset, reason, line.bytes, None);
     }
 
@@ -387,6 +407,7 @@ impl<'q> LineScanner<'q> {
         long: Option<(u64, [u8; 32])>,
     ) {
         self.stats.rejected += 1;
+        self.stats.first_rejects += u64::from(line <= FIRST_LINES || self.reads_rejects);
         self.stats.reasons[reason as usize] += 1;
         if self.query.keep_rejects {
             let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
@@ -461,6 +482,11 @@ impl<'q> LineScanner<'q> {
     }
 }
 
+/// Whether a batch is of line ends alone, which nothing has to be found in.
+fn is_empty_lines(batch: &LineBatch) -> bool {
+    batch.long.is_none() && batch.bytes().iter().all(|&byte| byte == b'\n')
+}
+
 /// Whether a line before this one was the same, if that is asked. A line that holds several events
 /// is looked for once.
 fn is_held(hashes: Option<&LineHashes>, held: &mut Option<bool>, line: &[u8]) -> Result<bool> {
@@ -471,19 +497,4 @@ fn is_held(hashes: Option<&LineHashes>, held: &mut Option<bool>, line: &[u8]) ->
         Some(held) => Ok(held),
         None => Ok(*held.insert(hashes.is_duplicate(line)?)),
     }
-}
-
-/// Mends of an event's shape: its text is JSON and stays as it is.
-fn shape_mends(fields: &Fields, text: &[u8]) -> MendSet {
-    let mut mends = MendSet::default();
-    for (is, mend) in [
-        (fields.has_duplicate(), Mend::DuplicateKey),
-        (fields.is_prelog(), Mend::PrelogShape),
-        (fields.is_mongo_export(text), Mend::MongoExport),
-    ] {
-        if is {
-            mends.insert(mend);
-        }
-    }
-    mends
 }

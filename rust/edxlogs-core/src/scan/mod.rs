@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use self::line_hashes::LineHashes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::rejects::Rejects;
+use crate::input::text_sum::TextSum;
 use crate::query::Query;
 use crate::query::columns::Beside;
 
@@ -28,11 +29,13 @@ pub struct Asked<'q> {
     pub query: &'q Query,
     /// With them, a line that was held before is not kept again.
     pub hashes: Option<&'q LineHashes>,
+    /// Is told the text.
+    pub sum: Option<&'q TextSum>,
 }
 
 impl<'q> From<&'q Query> for Asked<'q> {
     fn from(query: &'q Query) -> Self {
-        Self { query, hashes: None }
+        Self { query, hashes: None, sum: None }
     }
 }
 

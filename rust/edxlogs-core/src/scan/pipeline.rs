@@ -49,9 +49,20 @@ pub fn scan<'q>(
     if let Some(hashes) = asked.hashes {
         hashes.begin();
     }
+    if let Some(sum) = asked.sum {
+        sum.begin();
+    }
     let mut input = Metered { inner: input, control, count: 0 };
     let result = unwrap(&mut input, members, &mut |member, text| {
         let source = Arc::new(member.unwrap_or(source).clone());
+        let mut summed;
+        let text: &mut (dyn Read + Send) = match asked.sum {
+            Some(sum) => {
+                summed = sum.over(text);
+                &mut summed
+            }
+            None => text,
+        };
         let (reads_rejects, text) = &mut is_rejects_file(text);
         // A comment line tells of the line after it, so such a file is read in one piece.
         let (counts, result) = if threads < 2 || *reads_rejects {
