@@ -227,7 +227,10 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_broken_source_among_good_ones(broken: Path, tmp_path: Path) -> None:
-    good = [write(tmp_path / f"{name}.log.gz", lines(4000)) for name in "ac"]
+    good = [
+        write(tmp_path / f"{name}.log.gz", lines(4000, first=first))
+        for name, first in (("a", 0), ("c", 4000))
+    ]
     stream = edxlogs.filter([good[0], broken, good[1]], threads=2)
     seen: list[str] = []
     with pytest.raises(InflateError, match=r"b\.log\.gz.*cut off") as caught:  # noqa: PT012
