@@ -206,6 +206,27 @@ def test_what_is_no_package_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "none-of-it").exists()
 
 
+def test_what_is_odd_in_a_folder_costs_itself_alone(texts: Texts, tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "in", texts)
+    (folder / "x-auth_user-prod-analytics.sql").symlink_to("nowhere")
+    (folder / "loop").symlink_to(".")
+    (folder / "bad.zip").write_bytes(b"PK\x03\x04")
+    (folder / "ora" / "z-submissions_score-prod-analytics.sql").write_bytes(b"")
+    os.mkfifo(folder / "y-auth_user-prod-analytics.sql")
+    os.rename(folder / "ora", os.fsencode(folder) + b"/\xff\n")
+    done = convert(tmp_path, "in", "-o", "out")
+    assert done.code == 1
+    failed = [one for one in done.told if "warning" not in one]
+    assert failed == [
+        "edxlogs: in/bad.zip: is no zip, or one that is cut off or damaged; fetch it again",
+        "edxlogs: cannot open: in/x-auth_user-prod-analytics.sql: a broken link to nowhere",
+    ]
+    assert f"{len(texts) + 1} files: {len(texts) - 1} delivered, " in done.stderr
+    done = convert(tmp_path, folder / "y-auth_user-prod-analytics.sql", "-o", "pipe")
+    assert (done.code, len(done.told)) == (1, 1)
+    assert "y-auth_user-prod-analytics.sql: is no file; store it in one" in done.told[0]
+
+
 def test_assessments_in_a_tar_are_not_joined(texts: Texts, tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(packed(*texts.items()))
     done = convert(tmp_path, "a.tar.gz", "-o", "out", "--expand", "ora", "--table", "auth_user")

@@ -249,7 +249,8 @@ class _Search:
         elif os.path.isdir(place):
             self._add_folder(place)
         elif is_table(place):
-            os.stat(place)
+            if not stat.S_ISREG(os.stat(place).st_mode):
+                raise SourceError(f"{shown(place)}: is no file; store it in one", shown(place))
             self._take(place, os.path.dirname(place) or ".").given.append(place)
         else:
             self._add_file(place)
@@ -270,17 +271,24 @@ class _Search:
                 if is_hidden(name) or is_of_macos(path):
                     continue
                 if is_table(name):
+                    self._attempt(os.stat, path)
                     self._take(path, top)
                 elif name.endswith(".zip") or _is_tar(name):
-                    try:
-                        self._add_file(path)
-                    except EdxlogsError as error:
-                        self._fail(error)
+                    self._attempt(self._add_file, path)
                 elif not is_recognised(name) and not name.endswith(_TARS):
                     self._take(path, top, is_unknown=True)
         if not any(not isinstance(one, _Tables) or one.has_tables for one in self._found[before:]):
             why = "holds no package, and no table of one; name a zip, a tar, or a folder of tables"
             raise SourceError(f"{shown(top)}: {why}", shown(top))
+
+    def _attempt(self, look: Callable[[str], object], path: str) -> None:
+        """Look at a file; what is wrong with it costs no other."""
+        try:
+            look(path)
+        except EdxlogsError as error:
+            self._fail(error)
+        except OSError as error:
+            self._fail(cannot_open(path, error))
 
     def _unreadable(self, error: OSError) -> None:
         self._fail(cannot_open(error.filename, error))
