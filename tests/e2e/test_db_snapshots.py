@@ -18,6 +18,7 @@ import edxlogs
 import make_package
 from commands import Done, run
 from datasets import assert_whole
+from edxlogs.database.snapshots import Snapshots
 from edxlogs.errors import ConfigError
 
 FIRST, SECOND = make_package.COURSES[:2]
@@ -231,6 +232,20 @@ def test_a_run_that_replaces_a_snapshot_is_killed(cwd: Path) -> None:
         assert run(*words, out, cwd=cwd).code == 0
         assert_whole(cwd / out)
         assert datasets.files(cwd / out) == wanted
+
+
+def test_what_an_old_version_has_piled_up_goes_with_the_next_package(
+    cwd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Snapshots, "put_off", lambda *_: None)
+        patch.setattr(Snapshots, "settle", lambda *_: set())
+        edxlogs.convert([cwd / name(DAYS[0]), cwd / name(DAYS[1])], cwd / "out")
+    piled = {(SECOND, DAYS[0]): 1, (SECOND, DAYS[1]): 2}
+    assert rows(cwd, "auth_user") == piled | {(FIRST, DAYS[0]): 1, (FIRST, DAYS[1]): 2}
+    write(cwd, DAYS[2], week(3, FIRST))
+    assert convert(cwd, name(DAYS[2])).code == 0
+    assert rows(cwd, "auth_user") == piled | {(FIRST, DAYS[2]): 3}
 
 
 def test_all_snapshots_are_kept_in_folders_of_their_days(cwd: Path) -> None:

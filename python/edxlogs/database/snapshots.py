@@ -95,18 +95,20 @@ def snapshot_of(account: MemberAccount, form: str, release: Hashable, order: int
     return Snapshot((*what, plain), by_course, day, release, order, courses)
 
 
-def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[T]:
-    """Those that a newer one of the same unit replaces."""
+def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[tuple[T, T]]:
+    """Those that a newer one of the same unit replaces, each with that one."""
     snapshots = [(item, snapshot_of(item)) for item in items]
     known = {one.by_name: one.by_course for _, one in snapshots if one.by_course is not None}
     units: dict[Unit, list[tuple[T, Snapshot]]] = {}
     for item, one in snapshots:
         unit = one.by_course or known.get(one.by_name) or one.by_name
         units.setdefault(unit, []).append((item, one))
-    lost: list[T] = []
+    lost: list[tuple[T, T]] = []
     for its in units.values():
-        newest = max((one for _, one in its), key=lambda one: one.rank)
-        lost += [item for item, one in its if one.release != newest.release and newest.covers(one)]
+        newest, best = max(its, key=lambda one: one[1].rank)
+        lost += [
+            (item, newest) for item, one in its if one.release != best.release and best.covers(one)
+        ]
     return lost
 
 
@@ -152,7 +154,7 @@ def drop_older(store: Store) -> None:
         OutputError: it cannot be written.
     """
     there = standing(store)
-    numbers = {one.number for one in older(there, _standing_snapshot)}
+    numbers = {one.number for one, _ in older(there, _standing_snapshot)}
     if numbers:
         added, removed = store.without(numbers)
         inputs = [one for one in store.manifest.inputs() if one.number in numbers]
@@ -259,9 +261,11 @@ class Snapshots:
         rest = [one for one in self._standing if one.name not in names]
         gone: set[int] = set()
         every: list[Task | Standing] = [*tasks, *rest]
-        for one in older(every, self._of):
+        for one, newest in older(every, self._of):
             if isinstance(one, Standing):
-                gone.add(one.number)
+                # What an old version has piled up stays, until there is a newer one.
+                if not isinstance(newest, Standing):
+                    gone.add(one.number)
             else:
                 if one.known is not None and one.known.is_published:
                     gone.add(one.known.number)

@@ -169,9 +169,9 @@ class Tables(Mapping[str, TableStream]):
             course = courses.course(member.name.key) if member.table.is_of_course else None
             if not member.table.is_of_course or choice.wants_course(course, member.name.stem):
                 found.append((package, member, course))
-        lost = [] if keep_all else older(found, _snapshot)
+        lost = set() if keep_all else {id(file) for file, _ in older(found, _snapshot)}
         for file in found:
-            if file not in lost and file[1].table is not None:
+            if id(file) not in lost and file[1].table is not None:
                 self._files.setdefault(file[1].table.name, []).append(file)
 
     def __getitem__(self, name: str) -> TableStream:
