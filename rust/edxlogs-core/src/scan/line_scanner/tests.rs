@@ -30,6 +30,9 @@ fn batch(text: &str) -> LineBatch {
     batch
 }
 
+/// The number of a line behind those that are always parsed.
+const BEHIND: u64 = FIRST_LINES + 1;
+
 struct Nowhere;
 
 impl Sink for Nowhere {
@@ -56,9 +59,9 @@ fn a_prefilter_that_loses_what_was_wrapped_is_found_out() {
     let asked = of_type("play_video");
     let mut scanner = LineScanner::new((&asked).into(), Arc::new(source("a.log")), false);
     scanner.prefilter = of_type("pause_video").predicate.prefilter();
-    let batch = batch(&line.repeat(16));
-    scanner.find_lines(&batch, 1, &mut Pieces::default());
-    let error = scanner.scan(&batch, 1).unwrap_err();
+    let batch = batch(&line.repeat(200));
+    scanner.find_lines(&batch, BEHIND, &mut Pieces::default());
+    let error = scanner.scan(&batch, BEHIND).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Internal(_)));
 }
 
@@ -67,17 +70,17 @@ fn a_piece_that_is_dropped_is_found_out() {
     let piece = "{\"log\": \"{\\\"event_type\\\": \\\"play\", \"stream\": \"stdout\"}\n";
     let asked = of_type("play_video");
     let mut scanner = LineScanner::new((&asked).into(), Arc::new(source("a.log")), false);
-    let batch = batch(&piece.repeat(16));
-    scanner.find_lines(&batch, 1, &mut Pieces::default());
+    let batch = batch(&piece.repeat(200));
+    scanner.find_lines(&batch, BEHIND, &mut Pieces::default());
     assert!(scanner.found.iter().all(|line| line.is_piece));
     scanner.found.iter_mut().for_each(|line| line.is_piece = false);
-    let error = scanner.scan(&batch, 1).unwrap_err();
+    let error = scanner.scan(&batch, BEHIND).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Internal(_)));
 }
 
 #[test]
 fn a_prefilter_that_loses_events_is_found_out() {
-    let text = "{\"event_type\": \"play_video\", \"event\": {\"code\": 1}}\n".repeat(16);
+    let text = "{\"event_type\": \"play_video\", \"event\": {\"code\": 1}}\n".repeat(200);
     for (asked, lost) in [
         (of_type("play_video"), of_type("pause_video")),
         (of_expression("event_type = 'play_video'"), of_expression("event_type = 'pause'")),
@@ -87,8 +90,8 @@ fn a_prefilter_that_loses_events_is_found_out() {
             let mut scanner = LineScanner::new((&asked).into(), Arc::new(source(name)), false);
             scanner.prefilter = lost.predicate.prefilter();
             let batch = batch(&text);
-            scanner.find_lines(&batch, 1, &mut Pieces::default());
-            let error = scanner.scan(&batch, 1).unwrap_err();
+            scanner.find_lines(&batch, BEHIND, &mut Pieces::default());
+            let error = scanner.scan(&batch, BEHIND).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Internal(_)), "{name}");
         }
     }
@@ -112,6 +115,6 @@ fn samples_do_not_depend_on_threads() {
         assert_eq!(stats.dropped, 30_000);
         stats.sampled
     };
-    // Of 30,000 lines: the powers of two, and each 4093rd.
-    assert_eq!([1, 2, 4].map(sampled), [15 + 7; 3]);
+    // Of 30,000 lines: the powers of two behind the first lines, and each 4093rd.
+    assert_eq!([1, 2, 4].map(sampled), [8 + 7; 3]);
 }
