@@ -310,6 +310,28 @@ def test_preferences_of_one_course_after_the_other_are_not_lost(tmp_path: Path) 
     assert len(list((tmp_path / "out" / "email_opt_in").glob("*.parquet"))) == 1
 
 
+@pytest.mark.parametrize("kept", ["newest", "all"])
+def test_a_job_converts_what_a_folder_has_got_each_week(tmp_path: Path, kept: str) -> None:
+    job = f"""
+[[convert]]
+packages = ["in"]
+output = "out"
+snapshots = "{kept}"
+"""
+    (tmp_path / "job.toml").write_text(job)
+    (tmp_path / "in").mkdir()
+    for number, day in enumerate(DAYS, 1):
+        write(tmp_path / "in", day, week(number))
+        done = run("run", "job.toml", cwd=tmp_path)
+        assert done.code == 0, done.stderr
+        assert_whole(tmp_path / "out")
+        there = {(course, day): number for course in (FIRST, SECOND)}
+        if kept == "all":
+            days = enumerate(DAYS[:number], 1)
+            there = {(course, day): at for at, day in days for course in (FIRST, SECOND)}
+        assert rows(tmp_path, "student_courseenrollment") == there
+
+
 def test_streams_are_of_the_newest(cwd: Path) -> None:
     places = [cwd / name(day) for day in DAYS]
 

@@ -138,4 +138,21 @@ mod tests {
         // A broken line costs itself alone.
         assert_eq!(lines("{\"a\": \n{}\n"), ["{\"a\":", "{}"]);
     }
+
+    #[test]
+    fn reads_of_any_size_give_the_same() {
+        let document = r#"{"a": "[,{\"]\\", "b": [1, {}]}"#;
+        let text = format!("\n  [{document},\n {document}\n]\n").repeat(400);
+        let mut whole = Vec::new();
+        Documents::new(text.as_bytes()).read_to_end(&mut whole).expect("bytes");
+        assert_eq!(whole.split(|&byte| byte == b'\n').filter(|line| line.len() > 9).count(), 800);
+        for size in [1, 7, HEAD_BYTES, HEAD_BYTES + 1] {
+            let (mut reader, mut buffer) = (Documents::new(text.as_bytes()), vec![0; size]);
+            let mut found = Vec::new();
+            while let count @ 1.. = reader.read(&mut buffer).expect("bytes") {
+                found.extend_from_slice(&buffer[..count]);
+            }
+            assert_eq!(found, whole);
+        }
+    }
 }
