@@ -232,6 +232,10 @@ def test_assessments_in_a_tar_are_not_joined(texts: Texts, tmp_path: Path) -> No
     done = convert(tmp_path, "a.tar.gz", "-o", "out", "--expand", "ora", "--table", "auth_user")
     assert done.code == 0
     assert "a.tar.gz: of a tar, open response assessments are not joined; unpack it" in done.stderr
+    (tmp_path / "b.tar.gz").write_bytes(make_package.research(COURSES[0], 2))
+    done = convert(tmp_path, "b.tar.gz", "-o", "exchange", "--expand", "ora")
+    assert done.code == 0
+    assert "not joined" not in done.stderr
 
 
 def test_a_stream_of_a_tar_is_refused(texts: Texts, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edxlogs.database.account import SHOWN, TableAccount
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, find_packages
-from edxlogs.database.reading import TableReader
+from edxlogs.database.reading import SUBMISSIONS, TableReader
 from edxlogs.database.target import TableTarget
 from edxlogs.database.tars import TarPackage
 from edxlogs.edx.members import describe_member
@@ -288,6 +288,11 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     for member in account.members:
         for warning in member.warnings:
             watcher.warn(warning)
+    tars = {one.place for one in packages if isinstance(one, TarPackage)}
+    with_ora = {one.package for one in account.members if one.table == SUBMISSIONS} & tars
+    for place in sorted(with_ora if "ora" in settings.expand else ()):
+        why = "of a tar, open response assessments are not joined; unpack it, and convert that"
+        watcher.warn(f"{place}: {why}")
     return done
 
 
@@ -309,10 +314,6 @@ def _open(
             continue
         if first is not None:
             watcher.warn(f"{package.place}: the same as {first}: read once")
-        elif "ora" in settings.expand and isinstance(package, TarPackage):
-            why = "of a tar, open response assessments are not joined; unpack it, and convert that"
-            watcher.warn(f"{package.place}: {why}")
-            packages.append(package)
         else:
             packages.append(package)
     return packages
