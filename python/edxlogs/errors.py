@@ -145,11 +145,18 @@ def cannot_write(where: str, error: OSError) -> OutputError:
 
 
 @contextmanager
-def written_to(where: str) -> Iterator[None]:
-    """Name the output that cannot be written."""
+def written_to(where: str, beside: tuple[str, str] | None = None) -> Iterator[None]:
+    """Name the output that cannot be written.
+
+    Args:
+        where: the output, as messages call it.
+        beside: hidden folder and name of another one that is written with it.
+    """
     try:
         yield
     except OutputError as error:
+        if beside is not None and error.source is not None and error.source.startswith(beside[0]):
+            where = beside[1]
         raise cannot_write(where, error) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,30 @@ def test_memory_does_not_depend_on_how_many_rows_are_rejected(tmp_path: Path) ->
     with (tmp_path / "bad").open("rb") as bad:
         assert sum(line == b"x\n" for line in bad) == 8 * MEGABYTE
     assert {path.name for path in tmp_path.iterdir()} == {NAME, "out", "bad"}
+
+
+def test_a_row_of_millions_of_fields_takes_no_memory_of_its_own(tmp_path: Path) -> None:
+    table = tables()["auth_user"]
+    course = make_package.COURSES[0]
+    header, row, *_ = make_package.tab_lines(table, make_package.rows(table, course, 2, 7), None)
+    name = make_package.file_name(table, course, "prod")
+    tabs = b"\t" * (50 * MEGABYTE) + b"\n"
+    make_package.write(tmp_path / NAME, [(name, iter([header, row, tabs, row]))])
+    words = ("db", "convert", NAME, "-o", "out", "--threads", "2", "-q")
+    done, peak = run_measured(*words, "--report", "report.json", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    total = json.loads((tmp_path / "report.json").read_bytes())["total"]
+    assert (total["rows"], total["rejected"], total["reasons"]) == (3, 1, {"fields": 1})
+    assert peak < 400 * MEGABYTE
+
+
+def test_a_structure_of_a_million_blocks_is_refused(tmp_path: Path) -> None:
+    table = tables()["course_structure"]
+    name = make_package.file_name(table, make_package.COURSES[0], "prod")
+    block = b'"block-v1:X+Y+Z+type@html+block@%d": {"category": "html", "metadata": {}}'
+    blocks = b",\n".join(block % number for number in range(MEGABYTE))
+    make_package.write(tmp_path / NAME, [(name, iter([b"{", blocks, b"}"]))])
+    done, peak = run_measured("db", "convert", NAME, "-o", "out", "-q", cwd=tmp_path)
+    assert done.code == 1
+    assert "it holds more objects than a course has blocks" in done.stderr
+    assert peak < 400 * MEGABYTE

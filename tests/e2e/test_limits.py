@@ -354,3 +354,50 @@ def test_a_machine_that_gives_few_threads(tmp_path: Path, ring: Path, spare: int
     assert judged.code == 1, judged.stderr
     assert judged.told
     assert all("cannot start a thread" in told for told in judged.told)
+
+
+@pytest.mark.parametrize("sources", [("a.log",), ("b.log", "a.log")])
+@pytest.mark.parametrize("words", [("filter", "-o", "out.jsonl"), ("check",)])
+def test_rejects_without_room_are_named(
+    tmp_path: Path, words: tuple[str, ...], sources: tuple[str, ...]
+) -> None:
+    (tmp_path / "b.log").write_bytes(event(1))
+    (tmp_path / "a.log").write_bytes(event(0) + b"no event\n" * (MB // 4))
+    command, *output = words
+    asked = (command, *sources, *output, "--rejects", "bad.txt")
+    process = commands.start(*asked, cwd=tmp_path, preexec_fn=commands.small_files)
+    done = commands.finish(process)
+    assert done.code == 1
+    assert done.told == [
+        "edxlogs: output: bad.txt: File too large; make room, or name another place, and run again"
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.log", "b.log"]
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "16", "64"])
+def test_many_threads_change_no_row(tmp_path: Path, threads: str) -> None:
+    for number in range(6):
+        text = b"".join(event(100 * number + at) for at in range(100))
+        (tmp_path / f"univx-edx-events-2014-10-0{number + 1}.log").write_bytes(text)
+    words = ("filter", ".", "-o", "out", "--partition-by", "event_type,date", "--threads", threads)
+    assert run(*words, "--format", "jsonl", cwd=tmp_path).code == 0
+    there = b"".join(path.read_bytes() for path in sorted((tmp_path / "out").rglob("*.jsonl")))
+    wanted = [event(number) for number in range(600)]
+    assert sorted(there.splitlines(keepends=True)) == sorted(wanted)
+
+
+def test_a_gigabyte_of_line_ends_is_counted(tmp_path: Path) -> None:
+    lines = 64 * MB
+    (tmp_path / "a.log.gz").write_bytes(_members(b"\n" * 16 * MB, 4) + pack(event(0)))
+    done, peak = run_measured("check", "a.log.gz", cwd=tmp_path)
+    assert done.code == 0
+    assert f"{lines + 1:,} lines: 1 kept, 0 dropped, {lines:,} blank" in done.stderr
+    assert peak < _TIGHT
+
+
+def test_columns_have_a_bound(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(event(0))
+    columns = ",".join(f"c{number}=event.x{number}" for number in range(1001))
+    done = run("filter", "a.log", "--columns", columns, "-o", "out.csv", cwd=tmp_path)
+    assert done.code == 2
+    assert done.told == ["edxlogs: columns: 1001 are named; name 1000 at most"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.account import Outcome, SourceAccount
-from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError
+from edxlogs.errors import InternalError, OutputError, SourceError, StoppedError, written_to
 from edxlogs.events.scanning import Scanned, Sink
 from edxlogs.events.target import EventTarget, Read, account_of, copy_of, is_wanted
 from edxlogs.store.file import OutputFile
@@ -180,7 +180,8 @@ class FileTarget(EventTarget):
             if self.file is None:
                 self.output.flush()
         if self.rejects is not None:
-            part.copy_rejects(self.rejects)
+            with written_to("stdout" if self.rejects_file is None else self.rejects_file.name):
+                part.copy_rejects(self.rejects)
 
     def _again(self, read: Read, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""

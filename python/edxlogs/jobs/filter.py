@@ -6,10 +6,12 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.errors import OutputError, written_to
+from edxlogs.events.file_target import FileTarget
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns
 from edxlogs.formats import STDOUT
@@ -59,7 +61,9 @@ def write(settings: Settings, watcher: Watcher) -> Written:
         rejects = work.rejects(into)
         if type(into.file) is OutputFile and len(selection.sources) > 1:
             into.journal = work.journal(into.file)
-        with written_to(where), goes_on(lambda: into.journal is not None and into.journal.leave()):
+        hidden = None if rejects is None else (os.fspath(rejects.path.parent), rejects.name)
+        leaves = partial(_leaves, into)
+        with written_to(where, hidden), goes_on(leaves):
             account = work.run(into)
             into.output.finish(sync=into.file is not None)
         if into.file is not None and account.is_all_withheld:
@@ -126,6 +130,10 @@ def check(settings: Settings, watcher: Watcher) -> Written:
             return work.close(account, _not_written(into.file))
         told = f"{many(account.total.rows, 'event')} checked"
         return work.close(account, told, into.file)
+
+
+def _leaves(target: FileTarget) -> bool:
+    return target.journal is not None and target.journal.leave()
 
 
 def _nowhere(stack: ExitStack) -> int:

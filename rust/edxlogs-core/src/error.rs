@@ -76,6 +76,12 @@ impl Error {
         Self::new(ErrorKind::Encode { why: cause.to_string(), errno })
     }
 
+    /// Names a file that cannot be written, where it is not the output itself.
+    pub fn at_path(mut self, path: &std::path::Path) -> Self {
+        self.0.source = Some(path.to_string_lossy().into_owned());
+        self
+    }
+
     /// Names the source, unless the output is to blame; of a file of a tar, the tar before it.
     pub fn in_source(mut self, name: &str) -> Self {
         if matches!(self.0.kind, ErrorKind::Encode { .. }) {

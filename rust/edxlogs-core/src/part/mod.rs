@@ -316,6 +316,6 @@ impl Sink for PartWriter {
     }
 
     fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
-        rejects.write_to(&mut self.rejects).map_err(Error::encode)
+        rejects.write_to(&mut self.rejects).map_err(|error| self.rejects.error(error))
     }
 }

@@ -450,7 +450,7 @@ impl Sink for SplitWriter {
     }
 
     fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
-        rejects.write_to(&mut self.part.rejects).map_err(Error::encode)
+        rejects.write_to(&mut self.part.rejects).map_err(|error| self.part.rejects.error(error))
     }
 }
 

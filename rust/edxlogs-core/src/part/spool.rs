@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
 use crate::file::create_private;
 use crate::frame::counts::Reason;
 use crate::frame::rejects::push_reject;
@@ -89,6 +90,15 @@ impl Spool {
     /// The same, but the hidden file has its name no longer than it takes to open it.
     pub fn nameless(path: Option<PathBuf>, limit: usize) -> Self {
         Self { is_nameless: true, ..Self::new(path, limit) }
+    }
+
+    /// The error of a hidden file that cannot be written, which it names.
+    pub fn error(&self, error: io::Error) -> Error {
+        let error = Error::encode(error);
+        match &self.path {
+            Some(path) => error.at_path(path),
+            None => error,
+        }
     }
 
     /// Whether bytes were dropped.
