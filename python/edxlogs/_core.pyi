@@ -98,6 +98,8 @@ class Query:
 
         Told of are sites, event types, courses and users.
         """
+    def unheld(self) -> list[str]:
+        """Tell the paths of expressions that no kept event held, without their casts."""
     @property
     def column_names(self) -> list[str]: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,18 +36,47 @@ class Watcher:
         """Something failed; the run goes on without it."""
 
 
-def told_by(watcher: Watcher, *, warns: bool = True) -> Callable[[Any], None]:
-    """Tells a watcher what an input came to, by its `Entry`; and its warnings, if `warns`."""
+class Teller:
+    """Tells a watcher what inputs came to, and at the end which failed: for one reason, in a line.
 
-    def tell(entry: Any) -> None:
-        watcher.one_done()
+    Args:
+        watcher: is told.
+        noun: what an input is.
+        warns: whether warnings are told, too.
+    """
+
+    def __init__(self, watcher: Watcher, noun: str = "source", *, warns: bool = True) -> None:
+        self._watcher = watcher
+        self._noun = noun
+        self._warns = warns
+        self._failed: dict[str, list[str]] = {}
+
+    def __call__(self, entry: Any) -> None:
+        """Take what an input came to, by its `Entry`."""
+        self._watcher.one_done()
         if entry.error is not None:
             end = "unauthenticated" if getattr(entry, "unauthenticated", False) else entry.status
-            watcher.fail(f"{entry.error} ({end})")
-        for warning in entry.warnings if warns else ():
-            watcher.warn(warning)
+            names = ("path", "source", "member", "package", "label")
+            labels = [getattr(entry, name, None) for name in names]
+            self.fail(f"{entry.error} ({end})", *labels)
+        for warning in entry.warnings if self._warns else ():
+            self._watcher.warn(warning)
 
-    return tell
+    def fail(self, message: str, *labels: str | None) -> None:
+        """Take a failure, and what the input is called in its message."""
+        reason = message
+        for label in sorted({one for one in labels if one}, key=len, reverse=True):
+            reason = reason.replace(label, "")
+        self._failed.setdefault(re.sub(r"[0-9][0-9,]*", "0", reason), []).append(message)
+
+    def tell(self) -> None:
+        """Tell what failed."""
+        for messages in self._failed.values():
+            first, count = messages[0], len(messages)
+            if count > 1:
+                first = f"{count:,} {self._noun}s failed for one reason, such as {first}"
+            self._watcher.fail(first)
+        self._failed.clear()
 
 
 @contextmanager

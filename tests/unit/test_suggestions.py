@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import commands
 import edxlogs
 import keys
 from decrypting import Ring
@@ -98,3 +99,112 @@ def test_columns_that_are_misspelt(tmp_path: Path) -> None:
     assert near_columns(["time", "mongoid", "event.a", 'event."x"', "events[0]", "context.a"]) == []
     stream = edxlogs.filter(write(tmp_path / "a.log", lines(1)), columns=["tiem::timestamp"])
     assert stream.account.warnings == near_columns(["tiem"])
+
+
+def told(folder: Path, *words: str) -> list[str]:
+    """The warnings of the command."""
+    done = commands.run("filter", "logs", "-o", "out.csv", "--overwrite", *words, cwd=folder)
+    assert done.code == 0, done.stderr
+    assert "Secret" not in done.stderr
+    return [one.removeprefix("edxlogs: warning: ") for one in done.told]
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Two days of events of one course."""
+    (tmp_path / "logs").mkdir()
+    for day in ("2014-10-01", "2014-10-02"):
+        write(tmp_path / f"logs/univx-prod-events-{day}.log.gz", lines(50))
+    return tmp_path
+
+
+def test_values_that_match_nothing_are_named_beside_those_that_match(logs: Path) -> None:
+    one = "no kept event is of it"
+    assert told(logs, "--course", COURSE, "--course", "course-v1:No+No+*") == [
+        f"course: course-v1:No+No+*: {one}"
+    ]
+    words = ("--event-type", "problem_check", "--event-type", "prob_chek", "--category", "video")
+    assert told(logs, *words) == [f"event-type: prob_chek: {one}"]
+    assert told(logs, "--site", "prod", "--site", "egde") == [f"site: egde: {one}"]
+    assert told(logs, "--course", COURSE, "--exclude-course", "course-v1:No+No+1") == []
+    # Where nothing is kept, a sample tells which condition is to blame.
+    assert told(logs, "--course", COURSE, "--event-type", "niy") == [
+        "event-type: niy: no event of a sample of the sources is of it"
+    ]
+
+
+def test_of_persons_the_places_are_told(logs: Path) -> None:
+    (logs / "who.txt").write_text("1\nMs Secret\nlearner_2\nMr Secret\n")
+    assert told(logs, "--user", "3", "--user", "Ms Secret") == [
+        "user: value 2 of --user: no kept event is of it"
+    ]
+    assert told(logs, "--user", "@who.txt") == [
+        "user: values 2, 4 of --user: no kept event is of it"
+    ]
+
+
+def test_fields_that_no_event_holds_get_the_nearest_names(logs: Path) -> None:
+    none = "no event of a sample of the sources holds it; the nearest is"
+    assert told(logs, "--where", "usr_id is null or event.nuber > 1") == [
+        f"where: event.nuber: {none} event.number",
+        f"where: usr_id: {none} user_id",
+    ]
+    fields = "event.number > 0 and context.course_id != 'Ms Secret' and username is not null"
+    assert told(logs, "--where", fields) == []
+    assert told(logs, "--where", "contxt.course_id is null") == [f"where: contxt: {none} context"]
+
+
+def test_days_outside_the_logs_are_told_with_those_that_there_are(logs: Path) -> None:
+    there = "no source is of these days; there are sources of 2014-10-01 to 2014-10-02"
+    assert told(logs, "--days", "2031-01-01..") == [f"days: 2031-01-01..: {there}"]
+    assert told(logs, "--since", "2031-01-01") == [f"since, until: {there}"]
+    assert told(logs, "--days", "2014-10-02..") == []
+
+
+def test_what_a_run_does_not_read_again_is_not_missed(logs: Path) -> None:
+    words = ("--partition-by", "date", "-o", "out", "--course", COURSE, "--course", "course-v1:N*")
+    first = commands.run("filter", "logs", *words, cwd=logs)
+    assert "course: course-v1:N*: no kept event is of it" in first.stderr
+    write(logs / "logs/univx-prod-events-2014-10-03.log", b"")
+    assert "no kept event" not in commands.run("filter", "logs", *words, cwd=logs).stderr
+
+
+def test_a_job_tells_of_each_dataset(logs: Path) -> None:
+    (logs / "job.toml").write_text(
+        'sources = ["logs"]\n[[dataset]]\noutput = "a"\npartition_by = "date"\n'
+        f'course = ["{COURSE}", "course-v1:No+No+1"]\n'
+        '[[dataset]]\noutput = "b"\npartition_by = "date"\nevent_type = ["problem_check", "niy"]\n'
+    )
+    done = commands.run("run", "job.toml", cwd=logs)
+    assert done.code == 0
+    assert [one.removeprefix("edxlogs: warning: ") for one in done.told] == [
+        "course: course-v1:No+No+1: no kept event is of it",
+        "event-type: niy: no kept event is of it",
+    ]
+
+
+def test_sources_that_fail_for_one_reason_are_one_line(logs: Path) -> None:
+    for number in range(36):
+        whole = (logs / "logs/univx-prod-events-2014-10-01.log.gz").read_bytes()
+        (logs / f"logs/cut-{number}.log.gz").write_bytes(whole[: 40 + number])
+    (logs / "logs/other.log.gz").write_bytes(whole[:-8] + bytes(8))
+    done = commands.run("filter", "logs", "-o", "out.csv", "--report", "r.json", cwd=logs)
+    assert done.code == 1
+    first, second = done.told
+    assert first.startswith("edxlogs: 36 sources failed for one reason, such as logs/cut-0.log.gz:")
+    assert first.endswith("(withheld)")
+    assert second.startswith("edxlogs: logs/other.log.gz: ")
+    sources = commands.report(logs / "r.json")["sources"]
+    assert sum(one["error"] is not None for one in sources) == 37
+
+
+def test_a_zip_is_sent_to_where_it_is_converted(tmp_path: Path) -> None:
+    (tmp_path / "universityx-2014-10-05.zip").write_bytes(b"PK\x03\x04" + bytes(40))
+    write(tmp_path / "a.log", lines(3))
+    words = ("a.log", "universityx-2014-10-05.zip", "-o", "out.csv")
+    done = commands.run("filter", *words, cwd=tmp_path)
+    assert done.code == 1
+    (one,) = done.told
+    assert "universityx-2014-10-05.zip: is a zip archive; " in one
+    assert "edxlogs db convert" in one
+    assert (tmp_path / "out.csv").read_bytes().count(b"\n") == 4

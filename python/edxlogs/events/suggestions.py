@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from edxlogs import _core
-from edxlogs.events.conditions import CONDITIONS
+from edxlogs.events.conditions import CONDITIONS, Condition
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
 from edxlogs.globs import value_matches
@@ -24,6 +27,8 @@ _NEAREST = 3
 _ASKED = 20  # names that near ones are looked for: a file may hold thousands
 _COLUMNS = tuple(column for one in CONDITIONS for column in one.columns)
 _CALLED = {"org": "organisation"}
+_KEY = re.compile(r'"(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_-]*')
+Path = tuple[str, ...]
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
 
 
@@ -35,23 +40,31 @@ def suggest(reader: LineReader, selection: Selection, conditions: Conditions) ->
         selection: a stretch of its first sources is read.
         conditions: what was asked for. People are not named.
     """
+    hints = []
+    for one, missing, there in _missing(reader, selection, conditions):
+        if there:
+            named = ", ".join(shown(name) for name in _nearest(missing, there))
+            what = _CALLED.get(one.name, one.name.replace("_", " "))
+            hints.append(f"nothing was kept; {what} in a sample of the sources: {named}")
+    return hints
+
+
+def _missing(
+    reader: LineReader, selection: Selection, conditions: Conditions
+) -> Iterator[tuple[Condition, list[str], set[str]]]:
+    """Conditions with the values that a sample of the sources does not hold, and what it holds."""
     sample = _sample(reader, selection.sources)
     # URLs are types of their own, and may name people.
     for name in ("event_type", "name"):
         sample[name] = {one for one in sample[name] if not one.startswith("/")}
     sample["site"] |= selection.sites
-    hints = []
     for one in CONDITIONS:
         asked = conditions.values(one.name) if one.columns else ()
         there = set().union(*(sample[column] for column in one.columns))
         if one.name == "org":  # matched whatever its case
             asked, there = tuple(org.lower() for org in asked), {org.lower() for org in there}
-        missing = [name for name in asked if not _matches_any(name, there)]
-        if missing and there:
-            named = ", ".join(shown(name) for name in _nearest(missing, there))
-            what = _CALLED.get(one.name, one.name.replace("_", " "))
-            hints.append(f"nothing was kept; {what} in a sample of the sources: {named}")
-    return hints
+        if missing := [name for name in asked if not _matches_any(name, there)]:
+            yield one, missing, there
 
 
 def near_columns(columns: Iterable[str]) -> list[str]:
@@ -75,6 +88,152 @@ def near_columns(columns: Iterable[str]) -> list[str]:
     return warnings
 
 
+def absent_days(selection: Selection, conditions: Conditions) -> list[str]:
+    """Tell which days there are, where none of them is wanted."""
+    window = conditions.window
+    if window.days is None and window.since is None and window.until is None:
+        return []
+    there = [one for one in selection.inputs if one.date and window.wants_site(one.site)]
+    days = [one.date for one in there if one.date is not None]
+    if not days or any(one.date for one in window.select(there)[0]):
+        return []
+    what = "since, until" if window.days is None else f"days: {window.days}"
+    return [f"{what}: no source is of these days; there are sources of {min(days)} to {max(days)}"]
+
+
+def unmet(
+    reader: LineReader, selection: Selection, conditions: Conditions, query: _core.Query, rows: int
+) -> list[str]:
+    """Tell the values of conditions that no kept event is of; of persons, their places alone.
+
+    Args:
+        reader: of the run.
+        selection: its sources, all of which it has read.
+        conditions: what was asked for.
+        query: that was made of it.
+        rows: that were kept. Of none, any condition may be to blame where there are several: then
+            the values are told that a sample of the sources does not hold.
+    """
+    if rows == 0 and len(conditions.shown()) > 1:
+        return [
+            f"{one.option}: {_some(list(map(shown, missing)))}: no event of a sample of the sources"
+            " is of it"
+            for one, missing, _ in _missing(reader, selection, conditions)
+        ]
+    places: dict[str, list[int]] = {}
+    for into, place in query.unmet():
+        places.setdefault(into, []).append(place)
+    warnings = []
+    for one in CONDITIONS:
+        values = conditions.values(one.name) if one.into in places else ()
+        # The types of categories stand behind those that were named.
+        missing = [place for place in places.get(one.into, ()) if place < len(values)]
+        if not missing or one.name == "category":
+            continue
+        if one.is_hidden:
+            told = _some([str(place + 1) for place in missing])
+            several = "values" if len(missing) > 1 else "value"
+            warnings.append(
+                f"{one.option}: {several} {told} of --{one.option}: no kept event is of it"
+            )
+            continue
+        told = _some([shown(values[place]) for place in missing])
+        warnings.append(f"{one.option}: {told}: no kept event is of it")
+    return warnings
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names, but not hundreds of them."""
+    more = len(names) - _ASKED
+    return ", ".join(names[:_ASKED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def near_fields(
+    reader: LineReader, sources: Sequence[Source], query: _core.Query, rows: int
+) -> list[str]:
+    """Warn of fields in `--where` that no event of a sample holds, and that look misspelt.
+
+    Args:
+        reader: of the run.
+        sources: a stretch of the first is read again, until all fields were seen that no kept
+            event held.
+        query: of the scans.
+        rows: that were kept; of none, names that are less alike are near, too.
+    """
+    known = {name for name, *_ in _core.columns()}
+    paths = set(map(_keys, query.unheld()))
+    there: dict[Path, set[str]] = {}
+    for event in _events(reader, sources) if paths else ():
+        paths -= {path for path in paths if _holds(event, path, there)}
+        if not paths:
+            return []
+    warnings = []
+    for path in sorted(paths):
+        parents = (path[:count] for count in range(len(path)))
+        parent = next((one for one in parents if path[len(one)] not in there.get(one, ())), ())
+        names = there.get(parent, set()) | (set() if parent else known if there else set())
+        cutoff = _MISSPELT if rows else 0.4
+        if alike := difflib.get_close_matches(path[len(parent)], names, 1, cutoff):
+            field, nearest = (".".join((*parent, one)) for one in (path[len(parent)], alike[0]))
+            warnings.append(
+                f"where: {shown(field)}: no event of a sample of the sources holds it; the nearest"
+                f" is {shown(nearest)}"
+            )
+    return warnings
+
+
+def _keys(path: str) -> Path:
+    """The keys of a path; what follows an index is left out."""
+    keys = _KEY.findall(path.partition("[")[0])
+    return tuple(key[1:-1].replace('""', '"') if key.startswith('"') else key for key in keys)
+
+
+def _holds(event: Any, path: Path, there: dict[Path, set[str]]) -> bool:
+    """Whether an event has a path; `there` gets the keys on the way."""
+    value = event
+    for count, key in enumerate(path):
+        if isinstance(value, str) and count:
+            with suppress(ValueError):
+                value = json.loads(value)
+        if not isinstance(value, dict):
+            return False
+        there.setdefault(path[:count], set()).update(value)
+        if key not in value:
+            return False
+        value = value[key]
+    return True
+
+
+def _events(reader: LineReader, sources: Sequence[Source]) -> Iterator[Any]:
+    """The events at the beginning of sources."""
+    query = make_query(Conditions(), collect="lines")
+    for source in sources[:_SOURCES]:
+        for line in _head(reader, source, query, "jsonl").split("\n"):
+            with suppress(ValueError):
+                yield json.loads(line)
+
+
+def _head(reader: LineReader, source: Source, query: _core.Query, form: str) -> str:
+    """What a query gives of the beginning of a source; it stays in memory, or is not looked at."""
+    head = reader.first_bytes(source, _HEAD_BYTES) if hasattr(os, "memfd_create") else b""
+    if not head:
+        return ""
+    with open(os.memfd_create("edxlogs-sample"), "rb") as memory:
+        output = _core.Output(memory.fileno(), query, form, [])
+        # The stretch ends anywhere, so an error at its end says nothing.
+        _core.scan(
+            io.BytesIO(head),
+            query,
+            output,
+            name=source.name,
+            site=source.site,
+            control=_core.Control(),
+        )
+        output.finish(sync=False)
+        memory.seek(0)
+        return memory.read().decode("utf-8", "replace")
+
+
 def _matches_any(asked: str, there: Collection[str]) -> bool:
     """Whether a name or glob that was asked for is there, and something else kept nothing."""
     return any(value_matches(name, asked) for name in there)
@@ -92,30 +251,12 @@ def _nearest(missing: Sequence[str], there: Collection[str]) -> list[str]:
 def _sample(reader: LineReader, sources: Sequence[Source]) -> dict[str, set[str]]:
     """The values of some columns at the beginning of sources."""
     found: dict[str, set[str]] = {name: set() for name in _COLUMNS}
-    if not hasattr(os, "memfd_create"):
-        # Decrypted values stay in memory, or are not looked at.
-        return found
     query = make_query(Conditions(), columns=_COLUMNS)
     for source in sources[:_SOURCES]:
-        head = reader.first_bytes(source, _HEAD_BYTES)
-        if not head:
-            continue
-        descriptor = os.memfd_create("edxlogs-sample")
+        text = _head(reader, source, query, "csv")
         # Text that is too long for a cell is too long for a hint; the rest is not looked at.
-        with open(descriptor, encoding="utf-8", newline="") as memory, suppress(csv.Error):
-            output = _core.Output(descriptor, query, "csv", [])
-            # The stretch ends anywhere, so an error at its end says nothing.
-            _core.scan(
-                io.BytesIO(head),
-                query,
-                output,
-                name=source.name,
-                site=source.site,
-                control=_core.Control(),
-            )
-            output.finish(sync=False)
-            memory.seek(0)
-            for row in csv.DictReader(memory):
+        with suppress(csv.Error):
+            for row in csv.DictReader(io.StringIO(text, newline="")):
                 for name in _COLUMNS:
                     found[name].add(row[name])
     for names in found.values():

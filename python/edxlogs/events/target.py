@@ -108,6 +108,11 @@ class EventTarget(Target[Read]):
     """Errors of a source that are none of its own: they end the run."""
 
     @property
+    def read_now(self) -> list[Source]:
+        """The sources that were read in this run, not in one before."""
+        return [self.sources[number] for number in sorted(self._to_read)]
+
+    @property
     def control(self) -> _core.Control:
         """What stops the reader."""
         return self.reader.control

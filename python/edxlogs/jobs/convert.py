@@ -35,7 +35,7 @@ from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
-from edxlogs.watching import Watcher, followed, told_by
+from edxlogs.watching import Teller, Watcher, followed
 
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
@@ -324,6 +324,10 @@ def _read(target: TableTarget, watcher: Watcher) -> None:
 
     told = len(target.account.failed)
     with followed(watcher, target.count, total, lambda: target.reader.bytes_read):
-        fill(target, told_by(watcher, warns=False))
+        tell = Teller(watcher, "file", warns=False)
+        try:
+            fill(target, tell)
+        finally:
+            tell.tell()
         for failure in target.account.failed[told:]:
             watcher.fail(failure)

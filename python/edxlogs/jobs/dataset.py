@@ -105,6 +105,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
         with _goes_on(targets):
             work.read_into(targets)
             for one, target in zip(settings, targets, strict=True):
+                work.warn(target.account, one.conditions, target.query)
                 if target.commits:
                     _end(target, set())
                 if one.output.compacts and target.grown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike, fspath
@@ -21,7 +21,7 @@ from edxlogs.mirror.sync import Plan, Settled, Status, Sync, Why, make_plan
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.text import many, shown, size
 from edxlogs.values import Values, texts
-from edxlogs.watching import Watcher, followed
+from edxlogs.watching import Teller, Watcher, followed
 
 SCHEMA_VERSION = 1
 MOST_THREADS = 64
@@ -285,16 +285,19 @@ def _fail(done: Synced, watcher: Watcher, *failures: object) -> None:
 
 def _fetch(run: Sync, done: Synced, watcher: Watcher) -> None:
     """Fetch what the plan wants, telling what fails as it fails."""
-    plan = done.plan
+    plan, tell = done.plan, Teller(watcher, "object")
     with (
+        ExitStack() as stack,
         followed(watcher, len(plan.wanted), plan.wanted_bytes, lambda: run.received),
         closing(run.run()) as outcomes,
     ):
+        stack.callback(tell.tell)
         for outcome in outcomes:
             done.outcomes.append(outcome)
             watcher.one_done()
             if outcome.error is not None:
-                _fail(done, watcher, outcome.error)
+                done.failed.append(str(outcome.error))
+                tell.fail(str(outcome.error), shown(outcome.source.url))
             elif outcome.status is Status.FETCHED and outcome.why in _CHANGES:
                 watcher.note(f"{shown(outcome.source.url)}: {_CHANGES[outcome.why]}")
     if run.halted is not None:

@@ -20,7 +20,7 @@ from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader
-from edxlogs.events.suggestions import suggest
+from edxlogs.events.suggestions import absent_days, near_fields, suggest, unmet
 from edxlogs.events.target import EventTarget
 from edxlogs.formats import STDOUT
 from edxlogs.jobs.settings import OutputSettings, Settings
@@ -36,7 +36,7 @@ from edxlogs.store.s3_file import S3Output
 from edxlogs.targets import fill
 from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker
-from edxlogs.watching import Watcher, followed, told_by
+from edxlogs.watching import Teller, Watcher, followed
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,6 +152,7 @@ class Work:
         self.reader = LineReader(query, gpg, control, window, transfers)
         self._own = finished_outputs(self._output.target or STDOUT)
         self._journal: Journal | None = None
+        self._read_now: Sequence[Source] = ()
         self._start = time.monotonic()
         self._report = None if self._output.report is None else self.file(self._output.report)
 
@@ -241,14 +242,32 @@ class Work:
     def _read(self, target: EventTarget) -> None:
         """Do a run, telling what fails."""
         sources, watcher = self._selection.sources, self._watcher
-        for failure in self._selection.account.failed:
-            watcher.fail(failure)
+        tell = Teller(watcher)
+        for failure in self._selection.failures:
+            tell.fail(str(failure), failure.source)
         for warning in self._selection.account.warnings:
             watcher.warn(warning)
 
         total, control = sum(source.size or 0 for source in sources), self.reader.control
         around = followed(watcher, len(sources), total, lambda: control.bytes_read)
-        fill(target, told_by(watcher), around)
+        try:
+            fill(target, tell, around)
+        finally:
+            tell.tell()
+        self._read_now = target.read_now
+
+    def warn(self, account: Account, conditions: Conditions, query: _core.Query) -> None:
+        """Warn of what was asked for and is nowhere, in the account, too."""
+        rows, selection = account.total.rows, self._selection
+        warnings = absent_days(selection, conditions)
+        if conditions.asked.get("where"):
+            read = self._read_now
+            warnings += in_worker(lambda: near_fields(self.reader, read, query, rows))
+        if 0 < len(self._read_now) == len(selection.sources):
+            warnings += in_worker(lambda: unmet(self.reader, selection, conditions, query, rows))
+        account.warnings += warnings
+        for warning in warnings:
+            self._watcher.warn(warning)
 
     def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
         """Publish the files and the report; what came of the run."""
@@ -256,6 +275,7 @@ class Work:
         hints: list[str] = []
         if account.total.rows == 0 and conditions.shown():
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
+        self.warn(account, conditions, self.reader.query)
         written = Written(account, conditions, seconds, hints, told)
         if self._report is not None:
             self._report.write(indented(written.report()) + b"\n")

@@ -95,6 +95,10 @@ impl Query {
         unmet.into_iter().map(|(kind, at)| (kind.as_str(), at)).collect()
     }
 
+    fn unheld(&self) -> Vec<String> {
+        self.inner.predicate.unheld()
+    }
+
     #[getter]
     fn column_names(&self) -> Vec<String> {
         let columns = self.inner.projection.columns().iter();

@@ -109,7 +109,10 @@ impl Unwrapping<'_, '_, '_> {
 /// Why a file of another format holds no line as it stands.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     match head {
-        [b'P', b'K', 3, 4, ..] => Some("is a zip archive; unpack it first: unzip FILE"),
+        [b'P', b'K', 3, 4, ..] => Some(
+            "is a zip archive; convert a database package with edxlogs db convert, unpack another \
+             one first: unzip FILE",
+        ),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => Some("is packed by zstd; unpack it first: zstd -d FILE"),
         [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => {
             Some("is packed by xz; unpack it first: xz -d FILE")

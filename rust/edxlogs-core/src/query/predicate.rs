@@ -143,7 +143,7 @@ impl Predicate {
         for Condition { kind, values, excluded } in asked {
             all.push(Test::of_values(*kind, values, kind_of)?.negated(*excluded));
         }
-        let met = Arc::new(Met::of(&conditions.asked));
+        let met = Arc::new(Met::of(&conditions.asked, &all));
         Ok(Self { tests: vec![Arc::new(Test::And(all))], met: vec![met] })
     }
 
@@ -192,6 +192,11 @@ impl Predicate {
     /// none, and no expression.
     pub fn unmet(&self) -> Vec<(ConditionKind, usize)> {
         self.met.iter().flat_map(|met| met.unmet()).collect()
+    }
+
+    /// The paths of expressions that no kept event held, without their casts.
+    pub fn unheld(&self) -> Vec<String> {
+        self.met.iter().flat_map(|met| met.unheld()).collect()
     }
 
     /// Whether one that is asked by a single query is selected.

@@ -4,12 +4,19 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::truth::Asked;
-use super::{Condition, ConditionKind};
+use super::{Condition, ConditionKind, Test};
+use crate::frame::types::Value;
+use crate::query::expression::Path;
 use crate::query::pattern::Pattern;
+use crate::query::projection::Expr;
 
-/// The values of a query's conditions, and which of them were met.
+/// The values of a query's conditions, and the paths of its expressions, and which of them were met.
 #[derive(Debug)]
-pub(super) struct Met(Vec<Values>);
+pub(super) struct Met {
+    values: Vec<Values>,
+    /// Whether a kept event held it.
+    paths: Vec<(Expr, AtomicBool)>,
+}
 
 /// The values of one condition.
 #[derive(Debug)]
@@ -25,13 +32,27 @@ struct Values {
 
 impl Met {
     /// None of the values of these conditions.
-    pub fn of(asked: &[Condition]) -> Self {
-        Self(asked.iter().filter_map(Values::of).collect())
+    pub fn of(asked: &[Condition], tests: &[Test]) -> Self {
+        let mut paths: Vec<(Expr, AtomicBool)> = Vec::new();
+        for test in tests {
+            test.visit(&mut |expr| {
+                let is_known = paths.iter().any(|(other, _)| other == expr);
+                if !is_known && expr.path().is_some() {
+                    paths.push((expr.clone(), AtomicBool::new(false)));
+                }
+            });
+        }
+        Self { values: asked.iter().filter_map(Values::of).collect(), paths }
     }
 
     /// Notes which values a kept event is of.
     pub fn note(&self, asked: &impl Asked) {
-        for values in &self.0 {
+        for (path, is_met) in &self.paths {
+            if !is_met.load(Ordering::Relaxed) && asked.value(path) != Value::Null {
+                is_met.store(true, Ordering::Relaxed);
+            }
+        }
+        for values in &self.values {
             // An event is looked at no more when all were met.
             if values.left.load(Ordering::Relaxed) > 0 {
                 values.note(asked);
@@ -46,7 +67,16 @@ impl Met {
             let left = flags.filter(|(_, met)| !met.load(Ordering::Relaxed));
             left.map(|(at, _)| (values.kind, at)).collect()
         };
-        self.0.iter().flat_map(unmet).collect()
+        self.values.iter().flat_map(unmet).collect()
+    }
+
+    /// The paths of expressions that no kept event held.
+    pub fn unheld(&self) -> impl Iterator<Item = String> {
+        let left = self.paths.iter().filter(|(_, is_met)| !is_met.load(Ordering::Relaxed));
+        left.filter_map(|(expr, _)| match expr {
+            Expr::Path(path) => Some(Path { cast: None, ..path.clone() }.to_string()),
+            _ => None,
+        })
     }
 }
 
