@@ -37,7 +37,7 @@ class Watcher:
 
 
 class Teller:
-    """Tells a watcher what inputs came to, and at the end which failed: for one reason, in a line.
+    """Tells a watcher what inputs came to; at the end, what failed for one reason in one line.
 
     Args:
         watcher: is told.
@@ -49,6 +49,7 @@ class Teller:
         self._watcher = watcher
         self._noun = noun
         self._warns = warns
+        self._told: list[str | list[str]] = []  # warnings, and failures for one reason
         self._failed: dict[str, list[str]] = {}
 
     def __call__(self, entry: Any) -> None:
@@ -60,23 +61,30 @@ class Teller:
             labels = [getattr(entry, name, None) for name in names]
             self.fail(f"{entry.error} ({end})", *labels)
         for warning in entry.warnings if self._warns else ():
-            self._watcher.warn(warning)
+            self._told.append(warning)
 
     def fail(self, message: str, *labels: str | None) -> None:
         """Take a failure, and what the input is called in its message."""
         reason = message
         for label in sorted({one for one in labels if one}, key=len, reverse=True):
             reason = reason.replace(label, "")
-        self._failed.setdefault(re.sub(r"[0-9][0-9,]*", "0", reason), []).append(message)
+        reason = re.sub(r"[0-9][0-9,]*", "0", reason)
+        if reason not in self._failed:
+            self._failed[reason] = []
+            self._told.append(self._failed[reason])
+        self._failed[reason].append(message)
 
     def tell(self) -> None:
-        """Tell what failed."""
-        for messages in self._failed.values():
-            first, count = messages[0], len(messages)
+        """Tell what failed, and the warnings, in the order of the inputs."""
+        for told in self._told:
+            if isinstance(told, str):
+                self._watcher.warn(told)
+                continue
+            first, count = told[0], len(told)
             if count > 1:
                 first = f"{count:,} {self._noun}s failed for one reason, such as {first}"
             self._watcher.fail(first)
-        self._failed.clear()
+        self._told, self._failed = [], {}
 
 
 @contextmanager

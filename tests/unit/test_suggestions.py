@@ -190,7 +190,7 @@ def test_sources_that_fail_for_one_reason_are_one_line(logs: Path) -> None:
     (logs / "logs/other.log.gz").write_bytes(whole[:-8] + bytes(8))
     done = commands.run("filter", "logs", "-o", "out.csv", "--report", "r.json", cwd=logs)
     assert done.code == 1
-    first, second = done.told
+    first, second = (one for one in done.told if "warning" not in one)
     assert first.startswith("edxlogs: 36 sources failed for one reason, such as logs/cut-0.log.gz:")
     assert first.endswith("(withheld)")
     assert second.startswith("edxlogs: logs/other.log.gz: ")
