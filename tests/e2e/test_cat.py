@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import commands
+import make_package
 from small_logs import COURSE, event, real_shaped
 
 CONDITIONS = [
@@ -193,3 +196,35 @@ def test_an_ending_and_a_format_that_disagree_are_refused(world: Path) -> None:
     done = commands.run("cat", "rows", "--json", cwd=world)
     assert done.code == 2
     assert "--json goes to standard output, as the rows do" in done.told[0]
+
+
+def test_tables_of_packages_are_asked_by_their_columns(tmp_path: Path) -> None:
+    contents = make_package.members(make_package.COURSES[:2], count=50)
+    make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    words = ("db", "convert", "universityx-2014-10-05.zip", "-o", "t", "-q")
+    assert commands.run(*words, cwd=tmp_path).code == 0
+    made = [row for path in (tmp_path / "t").glob("auth_user/*/*.parquet") for row in _rows(path)]
+    since = datetime.datetime(2014, 2, 1, tzinfo=datetime.UTC)
+    wanted = {
+        (str(row["id"]), row["username"] or "")
+        for row in made
+        if not row["is_staff"] and row["last_login"] and row["last_login"] >= since
+    }
+    where = "is_staff = false and last_login >= '2014-02-01'"
+    done = commands.run(
+        "cat", "t/auth_user", "--where", where, "--columns", "id,username", cwd=tmp_path
+    )
+    assert done.code == 0, done.stderr
+    header, *rows = _records(done.stdout)
+    assert header == ("id", "username")
+    assert set(rows) == wanted
+    assert 0 < len(wanted) < len(made)
+    asked = ("--where", "state.attempts > 1", "--columns", "attempts=state.attempts::int64")
+    done = commands.run("cat", "t/courseware_studentmodule", *asked, cwd=tmp_path)
+    assert min(int(row[0]) for row in _records(done.stdout)[1:]) > 1
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with path.open("rb") as file:
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    return rows
