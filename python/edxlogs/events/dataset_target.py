@@ -340,6 +340,10 @@ class DatasetTarget(EventTarget):
         origin = self.sources[number].origin
         return [length for one in self.datasets for length in one.inputs.lengths(origin)]
 
+    def is_compared(self, number: int) -> bool:
+        """A dataset knows its inputs by their texts."""
+        return True
+
     def is_named_by_text(self, number: int) -> bool:
         """Also where a dataset knows the file, its name, or texts that it may have grown from."""
         is_told = super().is_named_by_text(number) or bool(self.lengths(number))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -101,6 +102,7 @@ class EventTarget(Target[Read]):
     dedupe: Dedupe | None = None
     _room: Room = field(default_factory=Room)
     _first: dict[str, int] = field(default_factory=dict)  # of the sources of each name
+    _origins: Counter[str] = field(default_factory=Counter)
     _to_read: set[int] = field(default_factory=set)
 
     least_threads: ClassVar[int] = 1  # for a source
@@ -150,6 +152,10 @@ class EventTarget(Target[Read]):
         """Lengths of texts that the numbered source may have grown from."""
         return ()
 
+    def is_compared(self, number: int) -> bool:
+        """Whether the text of a source may be that of another one: they have the same origin."""
+        return self._origins[self.sources[number].origin] > 1
+
     def is_named_by_text(self, number: int) -> bool:
         """Whether what the rows of a source show as its name follows from its text."""
         return self._first[self.sources[number].name] != number
@@ -182,6 +188,7 @@ class EventTarget(Target[Read]):
         """Find out which sources are read, and which lines are known."""
         for number, source in enumerate(self.sources):
             self._first.setdefault(source.name, number)
+        self._origins = Counter(source.origin for source in self.sources)
         self._to_read = self.pending()
         self.reader.unlock([self.sources[number] for number in sorted(self._to_read)])
         for group in [] if self.dedupe is None else self.dedupe.groups:
@@ -233,8 +240,9 @@ class EventTarget(Target[Read]):
         if self.is_named_by_text(number):
             self._guess(read, threads)
         name = self.name(read)
+        is_told = self.is_compared(number) or self.is_named_by_text(number)
         while True:
-            text_sum = _core.TextSum(self.lengths(number))
+            text_sum = _core.TextSum(self.lengths(number)) if is_told else None
             read.source = replace(source, name=name, size=length)
             scanned = self.reader.scan(
                 read.source,
@@ -246,9 +254,11 @@ class EventTarget(Target[Read]):
             if not self.wants(scanned):
                 read.text = None
                 return scanned
-            read.text = Text(source.origin, *text_sum.total)
-            read.beginnings = text_sum.beginnings
-            whole = _whole_lines(read) if self.takes_back else length
+            if text_sum is not None:
+                read.text = Text(source.origin, *text_sum.total)
+                read.beginnings = text_sum.beginnings
+            expanded = scanned.counts.bytes_expanded
+            whole = _whole_lines(read, expanded) if self.takes_back else length
             right = self.name(read) if self.takes_back else name
             if (right, whole) == (name, length):
                 return scanned
@@ -282,16 +292,21 @@ class EventTarget(Target[Read]):
         self.account.check()
 
 
-def _whole_lines(read: Read) -> int | None:
-    """How many bytes of a file are whole lines, where lines were added while it was read."""
+def _whole_lines(read: Read, length: int) -> int | None:
+    """How many bytes of a file are whole lines, where lines were added while it was read.
+
+    Args:
+        read: the file, and its text if that is told.
+        length: bytes of text that were read.
+    """
     source, text = read.source, read.text
-    if source.is_stream or source.remote is not None or source.length is not None or text is None:
+    if source.is_stream or source.remote is not None or source.length is not None:
         return source.size
     try:
-        size = os.stat(source.file_path).st_size - source.offset
         # A text of another length was unpacked: what is added is no line of it.
-        if size > text.length == source.size and crc_of(source, text.length) == text.crc32:
-            return whole_lines(source, text.length)
+        if os.stat(source.file_path).st_size - source.offset > length == source.size:
+            is_there = text is None or crc_of(source, length) == text.crc32
+            return whole_lines(source, length) if is_there else source.size
     except (OSError, SourceError):
         pass
     return source.size
