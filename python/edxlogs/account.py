@@ -105,7 +105,7 @@ class LineCounts(Counts):
             of the first one's line.
         hollow: rejected lines that a log shipper wrapped soundly around something else than an
             event.
-        first_events: events in the first 100 lines.
+        first_events: events in the first 100 lines, broken ones too.
         first_rejects: rejected lines among them.
         lone_braces: rejected lines that are a `{` alone.
     """

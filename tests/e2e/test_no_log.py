@@ -127,3 +127,10 @@ def test_a_stream_raises_before_its_end(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="is XML or HTML"):
         list(stream)
     assert not stream.verified
+
+
+def test_a_log_of_broken_events_is_a_log(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(lines(1)[:-30] + b"\n")
+    done = run("filter", "a.log", "-o", "out.jsonl", cwd=tmp_path)
+    assert done.code == 0
+    assert "rejected: truncated 1" in done.stderr

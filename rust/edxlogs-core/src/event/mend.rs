@@ -349,6 +349,13 @@ impl<'a> Candidate<'a> {
     }
 }
 
+/// Whether a rejected line is what is left of an event: it begins as one, and names a key of one.
+pub(crate) fn is_broken_event(line: &[u8]) -> bool {
+    let names = |key: &[u8]| memchr::memmem::find(line, key).is_some();
+    line.trim_ascii_start().starts_with(b"{\"")
+        && (names(b"\"event_type\"") || names(b"\"event_source\""))
+}
+
 /// Mends of an event's shape: its text is JSON and stays as it is.
 pub(crate) fn shape_mends(fields: &Fields, text: &[u8]) -> MendSet {
     let mut mends = MendSet::default();

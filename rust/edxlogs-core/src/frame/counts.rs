@@ -183,7 +183,7 @@ sums! {
         joined,
         /// Rejected lines that a log shipper wrapped soundly around something else than an event.
         hollow,
-        /// Events in the first lines, which are always parsed.
+        /// Events in the first lines, which are always parsed; broken ones too.
         first_events,
         /// Rejected lines among them.
         first_rejects,

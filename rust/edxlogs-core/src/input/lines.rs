@@ -38,6 +38,11 @@ impl LineBatch {
         &self.buffer[..self.length]
     }
 
+    /// Whether it is of line ends alone, in which nothing has to be found.
+    pub fn is_empty_lines(&self) -> bool {
+        self.long.is_none() && self.bytes().iter().all(|&byte| byte == b'\n')
+    }
+
     /// How many bytes of the source it stands for.
     pub fn expanded_bytes(&self) -> u64 {
         self.length as u64 + self.long.as_ref().map_or(0, LongLine::bytes)

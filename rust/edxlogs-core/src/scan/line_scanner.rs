@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::envelope::Piece;
 use crate::event::fields::Fields;
-use crate::event::mend::{Mended, Outcome, mend, mend_joined, shape_mends};
+use crate::event::mend::{Mended, Outcome, is_broken_event, mend, mend_joined, shape_mends};
 use crate::frame::counts::{Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
@@ -130,7 +130,7 @@ impl<'q> LineScanner<'q> {
         first_line: u64,
         pieces: &mut Pieces,
     ) -> u64 {
-        if is_empty_lines(batch) {
+        if batch.is_empty_lines() {
             self.found.clear();
             return batch.bytes().len() as u64;
         }
@@ -147,7 +147,7 @@ impl<'q> LineScanner<'q> {
 
     /// Scans the batch whose lines were found.
     pub(crate) fn scan(&mut self, batch: &LineBatch, first_line: u64) -> Result<()> {
-        if is_empty_lines(batch) {
+        if batch.is_empty_lines() {
             let lines = batch.bytes().len() as u64;
             self.stats.lines += lines;
             self.stats.blank += lines;
@@ -407,7 +407,10 @@ impl<'q> LineScanner<'q> {
         long: Option<(u64, [u8; 32])>,
     ) {
         self.stats.rejected += 1;
-        self.stats.first_rejects += u64::from(line <= FIRST_LINES || self.reads_rejects);
+        if line <= FIRST_LINES || self.reads_rejects {
+            self.stats.first_rejects += 1;
+            self.stats.first_events += u64::from(is_broken_event(bytes));
+        }
         self.stats.reasons[reason as usize] += 1;
         if self.query.keep_rejects {
             let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
@@ -480,11 +483,6 @@ impl<'q> LineScanner<'q> {
         self.kept = 0;
         Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
     }
-}
-
-/// Whether a batch is of line ends alone, which nothing has to be found in.
-fn is_empty_lines(batch: &LineBatch) -> bool {
-    batch.long.is_none() && batch.bytes().iter().all(|&byte| byte == b'\n')
 }
 
 /// Whether a line before this one was the same, if that is asked. A line that holds several events
