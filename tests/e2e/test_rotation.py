@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import edxlogs
 from edxlogs.events.scanning import LineReader
+from edxlogs.sources.local import find
 from small_logs import event
 
 
@@ -315,6 +316,24 @@ def test_what_is_written_while_it_is_read_is_for_the_next_night(
     assert names(out) == expected(*((1, 2) if cut is None else (1,)))
     bring_up(logs, out)
     assert names(out) == expected(1, 2, 3)
+
+
+def test_what_is_written_after_the_file_was_found_is_not_lost(
+    logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = logs / "tracking.log"
+    live.write_bytes(lines(1))
+    def find_a_file_that_grows(*args: Any, **words: Any) -> Any:
+        found = find(*args, **words)
+        with live.open("ab") as file:
+            file.write(line(2))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edxlogs.sources.selection.find", find_a_file_that_grows)
+        bring_up(logs, out)
+    bring_up(logs, out)
+    assert names(out) == expected(1, 2)
 
 
 @pytest.mark.parametrize("text", [lines(1), lines(4, 5, 6, 7)], ids=["shorter", "another"])

@@ -287,6 +287,7 @@ class DatasetTarget(EventTarget):
     _pending: Sequence[set[int]] = ()
     _last: set[int] = field(default_factory=set)  # of the sources read of each group
     _group: list[Read] = field(default_factory=list)
+    _own_names: set[int] = field(default_factory=set)  # sources that may be called as they are
 
     fatal = (*EventTarget.fatal, ConfigError)
 
@@ -301,9 +302,17 @@ class DatasetTarget(EventTarget):
             ConfigError: a source is a stream.
         """
         self._identities = [identify(source) for source in self.sources]
+        # What a file has grown by since it was found is read as well: its identity says so.
+        both = zip(self.sources, self._identities, strict=True)
+        self.sources = [
+            one if one.size == now.size else replace(one, size=now.size) for one, now in both
+        ]
         told = self.sources, self._identities, self.dedupe
         self._pending = in_worker(lambda: [one.pending(*told) for one in self.datasets])
-        return set().union(*self._pending)
+        pending = set().union(*self._pending)
+        # Now, as workers must not read the manifest while it is added to.
+        self._own_names = {number for number in pending if self._may_name(number)}
+        return pending
 
     def held(self, number: int) -> list[Path]:
         """Where the datasets have the hashes of a source."""
@@ -347,11 +356,12 @@ class DatasetTarget(EventTarget):
     def is_named_by_text(self, number: int) -> bool:
         """Also where a dataset knows the file, its name, or texts that it may have grown from."""
         is_told = super().is_named_by_text(number) or bool(self.lengths(number))
-        return is_told or not self._may_name(self.sources[number].name, number)
+        return is_told or number not in self._own_names
 
-    def _may_name(self, name: str, number: int) -> bool:
-        """Whether the datasets that read a source have no other text of a name."""
-        identity, both = self._identities[number], zip(self.datasets, self._pending, strict=True)
+    def _may_name(self, number: int) -> bool:
+        """Whether the datasets that read a source have no other text of its name."""
+        name, identity = self.sources[number].name, self._identities[number]
+        both = zip(self.datasets, self._pending, strict=True)
         return all(
             one.inputs.may_name(name, identity) for one, pending in both if number in pending
         )
@@ -363,9 +373,8 @@ class DatasetTarget(EventTarget):
                 began = one.inputs.began(read.text, read.beginnings)
                 if began is not None and began.name is not None:
                     return began.name
-        name = super().name(read)
-        if read.text is None or self._may_name(name, read.number):
-            return name
+        if read.text is None or read.number in self._own_names:
+            return super().name(read)
         return told_apart(self.sources[read.number].name, read.text)
 
     def sink(self, number: int) -> Sink:

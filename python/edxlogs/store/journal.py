@@ -88,9 +88,12 @@ class Journal:
         for source in sources:
             if source.size is not None and source.path != STDIN:
                 try:
-                    self._identities[source] = identify(source)
+                    identity = identify(source)
                 except SourceError:
                     continue
+                # One that has grown since it was found is read to the size that it had.
+                if identity.size == source.size:
+                    self._identities[source] = identity
 
     def known(self, source: Source) -> Input | None:
         """What a run before has finished of a source, if the source is as it was."""
