@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,7 @@ def test_a_package_that_cannot_be_read(
         for told in done.told:
             if told.startswith("edxlogs: warning: ") and "nothing tells which course" in told:
                 continue  # what would have told it is withheld
+            told = re.sub(r"[0-9]+ files failed for one reason, such as ", "", told)
             assert told.startswith(("edxlogs: cannot open: ", "edxlogs: cannot read: ")), told
             assert f"{NAME}: " in told
             assert "Input/output error" in told

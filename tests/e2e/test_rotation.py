@@ -323,6 +323,7 @@ def test_what_is_written_after_the_file_was_found_is_not_lost(
 ) -> None:
     live = logs / "tracking.log"
     live.write_bytes(lines(1))
+
     def find_a_file_that_grows(*args: Any, **words: Any) -> Any:
         found = find(*args, **words)
         with live.open("ab") as file:
