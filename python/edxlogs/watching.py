@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+_MOST_ALIKE = 3  # warnings that are told one by one
 
 
 class Watcher:
@@ -37,7 +40,7 @@ class Watcher:
 
 
 class Teller:
-    """Tells a watcher what inputs came to; at the end, what failed for one reason in one line.
+    """Tells a watcher what inputs came to; at the end, what is alike in one line.
 
     Args:
         watcher: is told.
@@ -49,42 +52,47 @@ class Teller:
         self._watcher = watcher
         self._noun = noun
         self._warns = warns
-        self._told: list[str | list[str]] = []  # warnings, and failures for one reason
-        self._failed: dict[str, list[str]] = {}
+        self._told: list[tuple[bool, str, str]] = []  # whether it failed, a reason, a message
 
     def __call__(self, entry: Any) -> None:
         """Take what an input came to, by its `Entry`."""
         self._watcher.one_done()
+        names = ("path", "source", "member", "package", "label")
+        labels = [getattr(entry, name, None) for name in names]
         if entry.error is not None:
             end = "unauthenticated" if getattr(entry, "unauthenticated", False) else entry.status
-            names = ("path", "source", "member", "package", "label")
-            labels = [getattr(entry, name, None) for name in names]
             self.fail(f"{entry.error} ({end})", *labels)
         for warning in entry.warnings if self._warns else ():
-            self._told.append(warning)
+            # What a copy is a copy of is no other reason.
+            is_copy = entry.status == "copy" and warning is entry.warnings[-1]
+            reason = "copy" if is_copy else _reason(warning, labels)
+            self._told.append((False, reason, warning))
 
     def fail(self, message: str, *labels: str | None) -> None:
         """Take a failure, and what the input is called in its message."""
-        reason = message
-        for label in sorted({one for one in labels if one}, key=len, reverse=True):
-            reason = reason.replace(label, "")
-        reason = re.sub(r"[0-9][0-9,]*", "0", reason)
-        if reason not in self._failed:
-            self._failed[reason] = []
-            self._told.append(self._failed[reason])
-        self._failed[reason].append(message)
+        self._told.append((True, _reason(message, labels), message))
 
     def tell(self) -> None:
         """Tell what failed, and the warnings, in the order of the inputs."""
-        for told in self._told:
-            if isinstance(told, str):
-                self._watcher.warn(told)
-                continue
-            first, count = told[0], len(told)
-            if count > 1:
-                first = f"{count:,} {self._noun}s failed for one reason, such as {first}"
-            self._watcher.fail(first)
-        self._told, self._failed = [], {}
+        counts = Counter((failed, reason) for failed, reason, _ in self._told)
+        folded: set[tuple[bool, str]] = set()
+        for failed, reason, message in self._told:
+            count, alike = counts[failed, reason], (failed, reason)
+            if count > (1 if failed else _MOST_ALIKE):
+                if alike in folded:
+                    continue
+                folded.add(alike)
+                why = " failed for one reason" if failed else ""
+                message = f"{count:,} {self._noun}s{why}, such as {message}"
+            (self._watcher.fail if failed else self._watcher.warn)(message)
+        self._told = []
+
+
+def _reason(message: str, labels: Sequence[str | None]) -> str:
+    """What a message says, without what it says of one input alone."""
+    for label in sorted({one for one in labels if one}, key=len, reverse=True):
+        message = message.replace(label, "")
+    return re.sub(r"[0-9][0-9,]*", "0", message)
 
 
 @contextmanager

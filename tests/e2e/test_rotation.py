@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import commands
 import edxlogs
 from edxlogs.events.scanning import LineReader
 from edxlogs.sources.local import find
@@ -358,3 +359,16 @@ def test_a_log_that_is_cut_under_our_hands_fails_alone(
     assert not done.is_whole
     assert "changed while it was read" in str(done.account.sources[0].error)
     assert names(out) == expected(8)
+
+
+@pytest.mark.parametrize(("count", "told"), [(4, 3), (5, 1), (300, 1)])
+def test_many_copies_are_told_in_one_line(logs: Path, out: Path, count: int, told: int) -> None:
+    for number in range(count):
+        (logs / f"tracking.log.{number}").write_bytes(lines(1))
+    words = ("filter", logs, "-o", out, "--partition-by", "date")
+    done = commands.run(*words, cwd=logs.parent)
+    assert done.code == 0
+    assert len(done.told) == told
+    assert all("holds the same text as" in one for one in done.told)
+    assert (f"{count - 1:,} sources, such as" in done.told[0]) == (told == 1)
+    assert names(out) == expected(1)

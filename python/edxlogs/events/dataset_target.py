@@ -67,6 +67,8 @@ class DatasetWriter:
         commits: made so far.
         read: sources read by this run.
         grown: folders of the partitions that got files.
+        inputs: what is known of them, and what this run adds.
+        copies: what became of files that hold the texts of others, by the keys of the files.
     """
 
     store: Store
@@ -82,6 +84,7 @@ class DatasetWriter:
     read: int = 0
     grown: set[str] = field(default_factory=set)
     inputs: KnownInputs = field(init=False)
+    copies: dict[str, SourceAccount] = field(default_factory=dict)
     _held: list[Input] = field(default_factory=list)
     _withheld: dict[str, SourceAccount] = field(default_factory=dict)
     _numbers: list[int] = field(default_factory=list)
@@ -194,7 +197,8 @@ class DatasetWriter:
         if place.holder is not None:
             if place.is_copy:
                 first = SourceAccount.of(place.holder.account).path
-                put(place.key, copy_of(account, first), None, None)
+                copy = self.copies[identity.key] = copy_of(account, first)
+                put(place.key, copy, None, None)
             return False
         put(place.key, account, read.text, place.root)
         commit.delivered.append((read.source, identity))
@@ -408,19 +412,32 @@ class DatasetTarget(EventTarget):
     def _any_wants(self, scanned: Scanned) -> bool:
         return any(one.wants(scanned) for one in self.datasets)
 
-    def deliver(self, read: Read) -> SourceAccount:
-        """Take a source; when its group is complete, each dataset gets its share of it."""
-        assert read.scanned is not None
+    def take(self, read: Read) -> list[SourceAccount]:
+        """Take a source; when its group is complete, each dataset gets its share of it.
+
+        Only then is it known, and told, what is a copy.
+        """
         self._group.append(read)
-        if read.number in self._last:
-            for at, one in enumerate(self.datasets):
-                one.deliver(self._shares(at), self._room, self.workers)
-            for other in self._group:
-                if self.dedupe is not None:
-                    self.dedupe.done(other.number)
-            self._group = []
+        if read.scanned is not None and isinstance(read.scanned.error, self.fatal):
+            raise read.scanned.error
+        if read.number not in self._last:
+            return []
+        for at, one in enumerate(self.datasets):
+            one.deliver(self._shares(at), self._room, self.workers)
+        told = [self.deliver(other) for other in self._group]
+        self._group = []
+        return told
+
+    def deliver(self, read: Read) -> SourceAccount:
+        """What became of a source, once the datasets have their shares of it."""
+        assert read.scanned is not None
+        if self.dedupe is not None:
+            self.dedupe.done(read.number)
+        key = self._identities[read.number].key
+        copies = (one.copies.get(key) for one in self.datasets)
         delivered = self._any_wants(read.scanned)
-        return account_of(read.source, read.scanned, delivered=delivered)
+        account = account_of(read.source, read.scanned, delivered=delivered)
+        return next(filter(None, copies), account)
 
     def _shares(self, at: int) -> Iterator[_Share]:
         """What a dataset gets of a group: its part of each source, rows, and lines with them."""
