@@ -372,3 +372,35 @@ def test_many_copies_are_told_in_one_line(logs: Path, out: Path, count: int, tol
     assert all("holds the same text as" in one for one in done.told)
     assert (f"{count - 1:,} sources, such as" in done.told[0]) == (told == 1)
     assert names(out) == expected(1)
+
+
+def test_shards_that_hold_the_same_text_are_not_joined(logs: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (logs / name).mkdir()
+        (logs / name / "x.log").write_bytes(lines(1, 2))
+        bring_up(logs / name, tmp_path / f"shard-{name}")
+    with pytest.raises(edxlogs.ConfigError, match="holds the same text as"):
+        edxlogs.merge([tmp_path / "shard-a", tmp_path / "shard-b"], tmp_path / "joined")
+
+
+def test_a_job_over_copies_is_whole(logs: Path) -> None:
+    for name in ("x.log", "y.log"):
+        (logs / name).write_bytes(lines(1, 2))
+    job = logs.parent / "j.toml"
+    job.write_text('sources = ["logs/"]\n[[dataset]]\noutput = "d"\npartition_by = "date"\n')
+    done = commands.run("run", "j.toml", cwd=logs.parent)
+    assert done.code == 0
+    assert "FAILED" not in done.stderr
+    assert names(logs.parent / "d") == expected(1, 2)
+
+
+@pytest.mark.parametrize("asked", ["line = 1", "line_item > 0", "source like 'x%'"])
+def test_cat_of_lines_does_not_answer_what_lines_do_not_tell(logs: Path, asked: str) -> None:
+    (logs / "x.log").write_bytes(lines(1, 2))
+    words = ("-o", "d", "--partition-by", "date", "--format", "jsonl")
+    assert commands.run("filter", "logs", *words, cwd=logs.parent).code == 0
+    done = commands.run("cat", "d", "--where", asked, cwd=logs.parent)
+    assert done.code == 2
+    assert "which do not tell where they stood" in done.stderr
+    other = commands.run("cat", "d", "--where", "event.line is null", cwd=logs.parent)
+    assert (other.code, other.stdout) == (0, lines(1, 2))

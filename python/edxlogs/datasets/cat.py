@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from edxlogs.text import shown
 from edxlogs.threads import in_worker
 
 SCHEMA_VERSION = 1
+_PLACE = re.compile(r"""(?<![.\w"\]])(line|line_item|source)\b(?!["\w(])""")
 _PUSHED = {"courses": ("course_id",), "sites": ("site",), "event_types": ("event_type", "name")}
 """Conditions of exact values that leave out whole files, and the columns that they mean."""
 
@@ -159,6 +161,16 @@ def _reads(folder: Path) -> Iterator[None]:
         raise _unreadable(f"{shown(os.fspath(folder))}: a file of it") from error
 
 
+def _place_asked(settings: CatSettings) -> str | None:
+    """A column of an expression that tells where a line stood, or None."""
+    for name, values in settings.conditions:
+        for text in values if name == "expressions" else ():
+            masked = _core.expression(text, hides_values=True)
+            if match := _PLACE.search(masked):
+                return match[1]
+    return None
+
+
 def _lines_of(
     settings: CatSettings, root: Path, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
@@ -187,6 +199,11 @@ def _lines_of(
         raise ConfigError(
             f"site: {manifest.name}: holds lines, which do not tell their site; filter the logs"
             " by it"
+        )
+    if (name := _place_asked(settings)) is not None:
+        raise ConfigError(
+            f"{name}: {manifest.name}: holds lines, which do not tell where they stood; filter the"
+            " logs by it"
         )
     assert settings.lines is not None
     query = settings.lines(told)

@@ -10,7 +10,7 @@ from pathlib import Path
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.globs import value_matches
 from edxlogs.store import disk
-from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, now
+from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, Text, now
 from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import READY, Store, difference, open_manifest, place_of
 from edxlogs.text import shown
@@ -62,10 +62,19 @@ def merge(shards: Sequence[Path], store: Store) -> list[Input]:
 def _refuse_twice(manifests: Sequence[Manifest]) -> None:
     """Refuse an input that two shards hold: its rows would be there twice."""
     held: dict[str, list[tuple[Manifest, Input]]] = {}
+    texts: dict[Text, tuple[Manifest, Input]] = {}
     for manifest in manifests:
         for one in manifest.inputs():
             if one.status == REPLACED:
                 continue
+            if one.holds_text and one.text is not None and one.text.length:
+                other, its = texts.setdefault(one.text, (manifest, one))
+                if other is not manifest:
+                    raise ConfigError(
+                        f"merge: {_name(one)} in {manifest.name}: holds the same text as"
+                        f" {_name(its)} in {other.name}; read copies, and logs that rotation"
+                        " renames, without --shard"
+                    )
             others = held.setdefault(_name(one), [])
             for other, its in others:
                 if other is not manifest and _share_rows(one, its):

@@ -378,7 +378,7 @@ class JobDone:
             source.path
             for one in self.datasets
             for source in one.account.sources
-            if source.status is not Outcome.DELIVERED
+            if source.status not in (Outcome.DELIVERED, Outcome.COPY)
         }
         return len(withheld) + len(self.datasets[0].account.failed)
 
