@@ -145,6 +145,25 @@ def test_copytruncate_neither_loses_nor_doubles(logs: Path, out: Path) -> None:
     assert names(out) == expected(1, 2, 3)
 
 
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("copied", [1, 2])
+def test_a_night_between_the_copy_and_the_truncation(
+    logs: Path, out: Path, before: bool, copied: int
+) -> None:
+    live = logs / "tracking.log"
+    live.write_bytes(lines(1, 2))
+    if before:
+        bring_up(logs, out)
+    (logs / "tracking.log.1").write_bytes(lines(*range(1, copied + 1)))
+    live.write_bytes(lines(1, 2, 3))
+    bring_up(logs, out)
+    assert names(out) == expected(1, 2, 3)
+    (logs / "tracking.log.1").write_bytes(lines(1, 2, 3))
+    live.write_bytes(lines(4))
+    bring_up(logs, out)
+    assert names(out) == expected(1, 2, 3, 4)
+
+
 def test_hosts_may_call_their_logs_alike(logs: Path, out: Path) -> None:
     for number, host in enumerate(("a", "b")):
         (logs / host).mkdir()

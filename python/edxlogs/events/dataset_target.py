@@ -11,6 +11,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, Outcome, SourceAccount
+from edxlogs.edx.names import is_rotated
 from edxlogs.errors import ConfigError, EdxlogsError, InternalError, cannot_write
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.scanning import Scanned, Sink
@@ -182,7 +183,7 @@ class DatasetWriter:
             told = account.status, rows, asdict(account), list(compared)
             name = None if text is None else read.source.name
             one = Input(number, replace(identity, key=key), *told, name, text, root)
-            inputs.put(commit, identity, one)
+            inputs.put(commit, identity, one, () if text is None else read.beginnings)
 
         if account.status in (Outcome.WITHHELD, Outcome.NO_LOG):
             known = inputs.known(identity)
@@ -291,6 +292,7 @@ class DatasetTarget(EventTarget):
     _pending: Sequence[set[int]] = ()
     _last: set[int] = field(default_factory=set)  # of the sources read of each group
     _group: list[Read] = field(default_factory=list)
+    _sizes: dict[str, set[int]] = field(default_factory=dict)  # of logs that rotate, by origin
     _own_names: set[int] = field(default_factory=set)  # sources that may be called as they are
 
     fatal = (*EventTarget.fatal, ConfigError)
@@ -314,6 +316,10 @@ class DatasetTarget(EventTarget):
         told = self.sources, self._identities, self.dedupe
         self._pending = in_worker(lambda: [one.pending(*told) for one in self.datasets])
         pending = set().union(*self._pending)
+        for number in pending:
+            source = self.sources[number]
+            if is_rotated(os.path.basename(source.path)) and source.size:
+                self._sizes.setdefault(source.origin, set()).add(source.size)
         # Now, as workers must not read the manifest while it is added to.
         self._own_names = {number for number in pending if self._may_name(number)}
         return pending
@@ -349,7 +355,10 @@ class DatasetTarget(EventTarget):
         return True
 
     def lengths(self, number: int) -> list[int]:
-        """Lengths of texts that a dataset holds."""
+        """Lengths of texts that a dataset holds, and of plain ones that are read as well."""
+        return [*self._held_lengths(number), *self._sizes.get(self.sources[number].origin, ())]
+
+    def _held_lengths(self, number: int) -> list[int]:
         origin = self.sources[number].origin
         return [length for one in self.datasets for length in one.inputs.lengths(origin)]
 
@@ -359,7 +368,7 @@ class DatasetTarget(EventTarget):
 
     def is_named_by_text(self, number: int) -> bool:
         """Also where a dataset knows the file, its name, or texts that it may have grown from."""
-        is_told = super().is_named_by_text(number) or bool(self.lengths(number))
+        is_told = super().is_named_by_text(number) or bool(self._held_lengths(number))
         return is_told or number not in self._own_names
 
     def _may_name(self, number: int) -> bool:

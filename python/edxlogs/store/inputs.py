@@ -156,6 +156,7 @@ class KnownInputs:
         self._manifest = store.manifest
         self._held: dict[str, dict[Text, Input]] = {}  # by origin, when the run began
         self._taken: dict[Text, Input] = {}  # by this run
+        self._begun: dict[Text, Input] = {}  # beginnings of those
         self._now: dict[str, Input] = {}  # inputs of this run, by key
         self._there: set[str] = set()  # keys of inputs whose files the run has come by
         self._gone: set[int] = set()  # inputs that made room
@@ -222,6 +223,9 @@ class KnownInputs:
     ) -> Place:
         """Tell what the text of a file is to the dataset, and make room for it in a commit."""
         known, holder = self.known(identity), None if text is None else self._holder(text)
+        if holder is None and text is not None and is_rotated(os.path.basename(identity.key)):
+            # A log that was copied, and is not truncated yet, has grown beyond its copy.
+            holder = self._begun.get(text)
         if holder is not None:
             key = holder.identity.key
             is_own = known is not None and known.number == holder.number
@@ -283,7 +287,13 @@ class KnownInputs:
         commit.replaced.add(one.number)
         self._gone.add(one.number)
 
-    def put(self, commit: Commit, identity: Identity, one: Input) -> None:
+    def put(
+        self,
+        commit: Commit,
+        identity: Identity,
+        one: Input,
+        beginnings: Iterable[tuple[int, int]] = (),
+    ) -> None:
         """Enter the input of a file, which may have a key of its own."""
         key = one.identity.key
         commit.segment.inputs.append(one)
@@ -295,6 +305,9 @@ class KnownInputs:
         self._now[key] = one
         if one.text is not None and one.text.length:
             self._taken[one.text] = one
+            for length, crc32 in beginnings:
+                if 0 < length < one.text.length:
+                    self._begun[Text(one.text.origin, length, crc32)] = one
 
     def next_number(self, commit: Commit) -> int:
         """The number of the next input: after those in its commit before it."""
