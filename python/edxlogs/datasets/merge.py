@@ -67,14 +67,6 @@ def _refuse_twice(manifests: Sequence[Manifest]) -> None:
         for one in manifest.inputs():
             if one.status == REPLACED:
                 continue
-            if one.holds_text and one.text is not None and one.text.length:
-                other, its = texts.setdefault(one.text, (manifest, one))
-                if other is not manifest:
-                    raise ConfigError(
-                        f"merge: {_name(one)} in {manifest.name}: holds the same text as"
-                        f" {_name(its)} in {other.name}; read copies, and logs that rotation"
-                        " renames, without --shard"
-                    )
             others = held.setdefault(_name(one), [])
             for other, its in others:
                 if other is not manifest and _share_rows(one, its):
@@ -83,6 +75,14 @@ def _refuse_twice(manifests: Sequence[Manifest]) -> None:
                         " name shards of different inputs"
                     )
             others.append((manifest, one))
+            if one.holds_text and one.text is not None and one.text.length:
+                other, its = texts.setdefault(one.text, (manifest, one))
+                if other is not manifest:
+                    raise ConfigError(
+                        f"merge: {_name(one)} in {manifest.name}: holds the same text as"
+                        f" {_name(its)} in {other.name}; read copies, and logs that rotation"
+                        " renames, without --shard"
+                    )
 
 
 def _share_rows(one: Input, other: Input) -> bool:
