@@ -129,6 +129,11 @@ def test_a_stream_raises_before_its_end(tmp_path: Path) -> None:
     assert not stream.verified
 
 
+def test_an_event_deep_inside_another_object_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b'{"took": 1, "hits": [{"event_type": "x"}]}\n')
+    assert run("filter", "a.log", cwd=tmp_path).code == 1
+
+
 def test_a_log_of_broken_events_is_a_log(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(lines(1)[:-30] + b"\n")
     done = run("filter", "a.log", "-o", "out.jsonl", cwd=tmp_path)

@@ -423,3 +423,22 @@ def test_cat_of_lines_does_not_answer_what_lines_do_not_tell(logs: Path, asked: 
     assert "which do not tell where they stood" in done.stderr
     other = commands.run("cat", "d", "--where", "event.line is null", cwd=logs.parent)
     assert (other.code, other.stdout) == (0, lines(1, 2))
+
+
+def test_a_file_that_becomes_a_copy_gives_up_what_it_held(logs: Path, out: Path) -> None:
+    first, second = logs / "a.log.gz", logs / "b.log.gz"
+    first.write_bytes(gzip.compress(lines(1, 2)))
+    second.write_bytes(gzip.compress(lines(3)))
+    bring_up(logs, out)
+    for text, there in (
+        (lines(1, 2), (1, 2)),
+        (lines(4), (1, 2, 4)),
+        (lines(1, 2), (1, 2)),
+        (lines(4), (1, 2, 4)),
+        (lines(5), (1, 2, 5)),
+    ):
+        second.write_bytes(gzip.compress(text))
+        for _ in range(2):
+            done = bring_up(logs, out)
+            assert names(out) == expected(*there)
+            assert done.account.rows_written == len(there)

@@ -149,6 +149,8 @@ class DatasetWriter:
             assert read.release is not None
             self.read += 1
             if not self._enter(commit, read, self.inputs.numbers(earlier, commit)):
+                for part in read.parts:
+                    room.leave(part.memory_bytes)
                 continue
             number = commit.numbers[read.release.key]
             for part in read.parts:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edxlogs.edx.names import is_rotated
 from edxlogs.errors import ConfigError, SourceError
 from edxlogs.sources.source import STDIN, Source, cannot_open, crc_of
-from edxlogs.store.segments import REPLACED, Identity, Input, Segment, Sighting, Text
+from edxlogs.store.segments import COPY, REPLACED, Identity, Input, Segment, Sighting, Text
 
 if TYPE_CHECKING:
     from edxlogs.store.store import Store
@@ -162,15 +162,18 @@ class KnownInputs:
         self._gone: set[int] = set()  # inputs that made room
         self._compares = False
 
+    def _seen(self, identity: Identity) -> Sighting | None:
+        """How a file was when it was last looked at, if that counts."""
+        return None if self._store.replaces_all else self._manifest.seen(identity.key)
+
     def known(self, identity: Identity) -> Input | None:
         """The input that a file held when it was last looked at."""
-        seen = None if self._store.replaces_all else self._manifest.seen(identity.key)
+        seen = self._seen(identity)
         return None if seen is None else self._manifest.newest(seen.key)
 
     def is_done(self, source: Source, identity: Identity) -> bool:
         """Whether the rows of a file are there, as it is now."""
-        seen = None if self._store.replaces_all else self._manifest.seen(identity.key)
-        known = None if seen is None else self._manifest.newest(seen.key)
+        seen, known = self._seen(identity), self.known(identity)
         if seen is None or known is None or not known.is_done:
             return False
         return is_same(source, identity, seen.identity)
@@ -230,6 +233,7 @@ class KnownInputs:
             key = holder.identity.key
             is_own = known is not None and known.number == holder.number
             if key in self._there and not is_own:
+                self._make_room(commit, identity, known, holder)
                 return Place(f"{identity.key} copy", holder, is_copy=True)
             self._there.add(key)
             if self._compares:
@@ -245,7 +249,9 @@ class KnownInputs:
             self._drop(commit, began)
             self._make_room(commit, identity, known, began)
             return Place(began.identity.key, root=began.first_number)
-        if known is not None and self._makes_room(identity, known):
+        if known is not None and known.status == COPY:
+            self._make_room(commit, identity, known)
+        elif known is not None and self._makes_room(identity, known):
             self._drop(commit, known)
             return Place(known.identity.key)
         before = None if self._store.replaces_all else self._manifest.newest(identity.key)
@@ -272,10 +278,12 @@ class KnownInputs:
         return not is_elsewhere and not is_rotated(os.path.basename(identity.key))
 
     def _make_room(
-        self, commit: Commit, identity: Identity, known: Input | None, stays: Input
+        self, commit: Commit, identity: Identity, known: Input | None, stays: Input | None = None
     ) -> None:
         """Take away what a file held, where the text that it holds now has a key of its own."""
-        if known is None or known.number in (stays.number, *self._gone):
+        if known is None or known.number in self._gone:
+            return
+        if stays is not None and known.number == stays.number:
             return
         if self._makes_room(identity, known):
             self._drop(commit, known)
@@ -298,7 +306,7 @@ class KnownInputs:
         key = one.identity.key
         commit.segment.inputs.append(one)
         commit.numbers[identity.key] = one.number
-        seen = None if self._store.replaces_all else self._manifest.seen(identity.key)
+        seen = self._seen(identity)
         if key != identity.key or (seen is not None and seen.key != key):
             commit.segment.seen.append(Sighting(identity, key))
         self._there.add(key)

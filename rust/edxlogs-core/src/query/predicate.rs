@@ -279,7 +279,7 @@ impl Test {
     }
 
     /// Looks at all columns and paths that it asks for.
-    fn visit(&self, look: &mut dyn FnMut(&Expr)) {
+    fn visit<'t>(&'t self, look: &mut dyn FnMut(&'t Expr)) {
         match self {
             Self::And(members) | Self::Or(members) => {
                 members.iter().for_each(|member| member.visit(look));
@@ -300,23 +300,7 @@ impl Test {
     }
 
     fn push_paths<'t>(&'t self, paths: &mut Vec<&'t Arc<[Segment]>>) {
-        match self {
-            Self::And(members) | Self::Or(members) => {
-                members.iter().for_each(|member| member.push_paths(paths));
-            }
-            Self::Not(inner) => inner.push_paths(paths),
-            Self::Compare { value, .. }
-            | Self::In { value, .. }
-            | Self::Like { value, .. }
-            | Self::IsNull(value) => paths.extend(value.path()),
-            Self::Site(_)
-            | Self::Course(_)
-            | Self::Org(_)
-            | Self::EventType(_)
-            | Self::EventSource(_)
-            | Self::User { .. }
-            | Self::Time { .. } => {}
-        }
+        self.visit(&mut |value| paths.extend(value.path()));
     }
 }
 

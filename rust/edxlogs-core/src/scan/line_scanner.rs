@@ -409,7 +409,8 @@ impl<'q> LineScanner<'q> {
         self.stats.rejected += 1;
         if line <= FIRST_LINES || self.reads_rejects {
             self.stats.first_rejects += 1;
-            self.stats.first_events += u64::from(is_broken_event(bytes));
+            let is_broken = matches!(reason, Reason::Truncated | Reason::BadJson);
+            self.stats.first_events += u64::from(is_broken && is_broken_event(bytes));
         }
         self.stats.reasons[reason as usize] += 1;
         if self.query.keep_rejects {
