@@ -22,7 +22,7 @@ Examples:
 def command(folder: Path, *, as_json: bool) -> int:
     """Show the runs that made a dataset, as its manifest has them.
 
-    DIR is a dataset of edxlogs filter --partition-by.
+    DIR is a dataset of edxlogs filter --partition-by, or the folder of edxlogs db convert.
     """
     from edxlogs.datasets.runs import history_of
 

@@ -175,12 +175,19 @@ def _lines_of(
     settings: CatSettings, root: Path, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
     """What writes the lines of a dataset of lines, those that are wanted."""
+    stored, form = written_as(manifest, files), settings.form("jsonl")
+    told = manifest.query or {}
+    is_partial = settings.columns is not None or settings.has_conditions
+    if "holds" in told and (is_partial or form != "jsonl"):
+        raise ConfigError(
+            f"dataset: {manifest.name}: holds tables as JSON Lines, which cat gives whole, as"
+            " .jsonl; for columns, conditions and other formats, convert the packages to Parquet"
+        )
     if settings.columns is not None:
         raise ConfigError(
             f"dataset: {manifest.name}: holds lines, which have no columns; make columns of them"
             " with edxlogs filter"
         )
-    stored, form = written_as(manifest, files), settings.form("jsonl")
     if not of_lines(form):
         raise ConfigError(
             f"format: {manifest.name}: holds lines, which cat gives whole; choose a name that ends"
@@ -193,7 +200,6 @@ def _lines_of(
                 _core.copy_lines(place_of(root, file), stored, descriptor)
 
         return copy
-    told = manifest.query or {}
     asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
     if asks_site and "site" not in told.get("partition_by", ()):
         raise ConfigError(

@@ -12,7 +12,8 @@ from edxlogs import _core
 from edxlogs.errors import ConfigError
 from edxlogs.formats import SAFE, format_by_ending, of_cells
 from edxlogs.store.manifest import DataFile, Manifest
-from edxlogs.store.store import HOME, open_manifest, place_of
+from edxlogs.store.store import dataset_above, open_manifest, place_of
+from edxlogs.text import shown
 
 if TYPE_CHECKING:
     import pyarrow.dataset
@@ -91,9 +92,10 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         )
         schema = pyarrow.unify_schemas([one.schema.remove_metadata() for one in each])
     else:
-        raise ConfigError(
-            f"dataset: {manifest.name}: holds lines; read them with edxlogs.filter, or edxlogs cat"
-        )
+        what = "lines; read them with edxlogs.filter, or edxlogs cat"
+        if "holds" in (manifest.query or {}):
+            what = "tables as JSON Lines; read its files, or convert the packages to Parquet"
+        raise ConfigError(f"dataset: {manifest.name}: holds {what}")
     for key in keys:
         if key not in schema.names and key in _TOLD:
             schema = schema.append(pyarrow.field(key, pyarrow.string()))
@@ -117,13 +119,18 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
         ConfigError: it is none, holds several tables, or one in several formats.
         OutputError: its manifest cannot be read.
     """
-    above = [one for one in folder.absolute().parents[:2] if (one / HOME).is_dir()]
-    if not above or (folder / HOME).is_dir():
+    above = dataset_above(folder)
+    if above is None:
         manifest, root, below = open_manifest(folder), folder, ""
     else:
-        manifest, root = open_manifest(above[0]), above[0]
+        manifest, root = open_manifest(above), above
         below = f"{folder.absolute().relative_to(root)}/"
     files = data_files(manifest, below)
+    if below and not files:
+        raise ConfigError(
+            f"dataset: {shown(os.fspath(folder))}: the dataset {manifest.name} has no rows there;"
+            " name another folder of it"
+        )
     if manifest.query is not None and "format" not in manifest.query:
         names = {_table_of(file.path) for file in files}
         if len(names) > 1:

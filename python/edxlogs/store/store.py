@@ -292,13 +292,25 @@ def open_manifest(folder: Path) -> Manifest:
     """
     name = shown(os.fspath(folder))
     if not (folder / HOME).is_dir():
+        above = dataset_above(folder) if folder.is_dir() else None
+        if above is not None:
+            raise ConfigError(
+                f"dataset: {name}: is a folder of the dataset {shown(os.fspath(above))}; name that"
+            )
         raise ConfigError(
             f"dataset: {name}: is none; name a folder that edxlogs filter has written with"
-            " --partition-by"
+            " --partition-by, or edxlogs db convert"
         )
     manifest = Manifest(folder / HOME, name)
     manifest.load()
     return manifest
+
+
+def dataset_above(folder: Path) -> Path | None:
+    """The nearest dataset that a folder stands in; None if it is one itself, or in none."""
+    if (folder / HOME).is_dir():
+        return None
+    return next((one for one in folder.absolute().parents if (one / HOME).is_dir()), None)
 
 
 def place_of(folder: Path, file: DataFile) -> Path:
