@@ -23,6 +23,7 @@ FLOORS = (
     {"store"},
     {"salt"},
     {"datasets", "events", "database", "mirror"},
+    {"delta"},
     {"jobs"},
     {"api"},
     {"cli"},

@@ -23,6 +23,7 @@ COMPLETE_VARIABLE = "_EDXLOGS_COMPLETE"
 _COMMANDS = {
     "cat": "Write the rows of a dataset.",
     "check": "Parse every line of logs, and account for it.",
+    "clean": "Remove what a published dataset has replaced.",
     "compact": "Join the small files of a dataset.",
     "completion": "Complete commands, options and values in the shell.",
     "db": "Show and convert database packages: tables of every course.",
@@ -31,6 +32,7 @@ _COMMANDS = {
     "help": "Show the help of a command.",
     "list": "Show what data packages are there, and which days are missing.",
     "merge": "Join the datasets of shards to one.",
+    "publish": "Make a dataset a table that other engines read.",
     "run": "Bring the datasets of a job file up to date.",
     "runs": "Show the runs that made a dataset.",
     "sync": "Copy data packages from S3 into a local folder.",

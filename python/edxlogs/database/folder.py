@@ -225,7 +225,7 @@ class TableFolder:
         path = first
         # Places stay taken: the search goes on where that for the last of them ended.
         number = self._numbers.get(first, 1)
-        while path in taken:
+        while path in taken or self.store.manifest.is_retired(path):
             number += 1
             path = "/".join([*folders, f"{_safe(f'{task.file_stem}-{number}')}{ending}"])
         self._numbers[first] = number

@@ -172,7 +172,8 @@ def _refuse_taken(
     file: DataFile, known: DataFile | None, store: Store, shard: Manifest, renewed: set[int]
 ) -> None:
     """Refuse a place where there is something that stays: tables are called by their packages."""
-    stays = os.path.lexists(store.folder / file.path)
+    place = store.folder / file.path
+    stays = os.path.lexists(place) and not store.manifest.is_retired(file.path)
     if known is not None:
         stays = not renewed.issuperset(number for number, _ in known.runs)
     if stays:

@@ -18,7 +18,7 @@ from edxlogs.text import shown
 if TYPE_CHECKING:
     import pyarrow.dataset
 
-_TOLD = ("date", "month", "year", "course_id", "snapshot_date")
+TOLD = ("date", "month", "year", "course_id", "snapshot_date")
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
 URL_VALUE = "(url)"
 
@@ -97,7 +97,7 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
             what = "tables as JSON Lines; read its files, or convert the packages to Parquet"
         raise ConfigError(f"dataset: {manifest.name}: holds {what}")
     for key in keys:
-        if key not in schema.names and key in _TOLD:
+        if key not in schema.names and key in TOLD:
             schema = schema.append(pyarrow.field(key, pyarrow.string()))
     expressions = [_expression(file, manifest, schema.names) for file in files]
     return pyarrow.dataset.FileSystemDataset.from_paths(
@@ -132,7 +132,7 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
             " name another folder of it"
         )
     if manifest.query is not None and "format" not in manifest.query:
-        names = {_table_of(file.path) for file in files}
+        names = {table_of(file.path) for file in files}
         if len(names) > 1:
             raise ConfigError(
                 f"dataset: {manifest.name}: holds several tables; name the folder of one, like"
@@ -147,7 +147,8 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
     return root, manifest, files
 
 
-def _table_of(path: str) -> str:
+def table_of(path: str) -> str:
+    """The folders of a file that are no values of partition keys: of tables, the table."""
     return "/".join(part for part in path.split("/")[:-1] if "=" not in part)
 
 

@@ -227,8 +227,9 @@ class DatasetWriter:
             paths = (self.store.folder / path_of(folder, number) for _, folder, number, *_ in made)
             return any(os.path.lexists(path) for path in paths)
 
-        # The same text under two names makes the same name; what will be replaced is no matter.
-        while not self.store.replaces_all and is_taken():
+        # The same text under two names makes the same name; what will be replaced is no matter,
+        # unless somebody may still read it.
+        while (self.store.keeps_removed or not self.store.replaces_all) and is_taken():
             name += "x"
         return [
             DataFile(path_of(folder, number), Path(path).name, rows, size, sha256, runs)

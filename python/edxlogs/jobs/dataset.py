@@ -36,7 +36,9 @@ from edxlogs.watching import Watcher
 if TYPE_CHECKING:
     from edxlogs.database.account import TableAccount
     from edxlogs.datasets.cat import Copied
+    from edxlogs.datasets.clean import Cleaned
     from edxlogs.datasets.compact import Compacted
+    from edxlogs.delta.publish import Published
 
 
 def write_dataset(settings: Settings, watcher: Watcher) -> Written:
@@ -182,6 +184,42 @@ def compact_dataset(output: OutputSettings) -> Compacted:
     open_manifest(output.folder)  # a folder that is none stays as it is
     with Store(output.folder, mode=output.mode) as store:
         return compact(store, output.file_bytes)
+
+
+def publish_dataset(folder: Path, kind: str, mode: int = 0o600) -> Published:
+    """Tell other engines what a dataset holds, as its last commit has it.
+
+    Args:
+        folder: of the dataset.
+        kind: of table that they read: `delta`.
+        mode: permissions of its log.
+
+    Raises:
+        ConfigError: the folder is no dataset, or one that cannot be such a table; or what there is
+            of that is damaged, or not ours.
+        SourceError: a file of the dataset is missing or damaged.
+        OutputError: it cannot be written.
+    """
+    from edxlogs.delta import publish
+
+    publish.check(kind)
+    open_manifest(folder)  # a folder that is none stays as it is
+    with Store(folder, mode=mode) as store:
+        return publish.publish(store, mode)
+
+
+def clean_dataset(folder: Path) -> Cleaned:
+    """Remove files that a published dataset has replaced, once their time of grace is over.
+
+    Raises:
+        ConfigError: the folder is no dataset.
+        OutputError: it cannot be written.
+    """
+    from edxlogs.datasets.clean import clean
+
+    open_manifest(folder)
+    with Store(folder) as store:
+        return clean(store)
 
 
 def cat_dataset(

@@ -67,9 +67,10 @@ _HEAD, _SEGMENTS, _CHECKPOINT = "head", "segments", "checkpoint"
 _START = hashlib.sha256(b"edxlogs manifest").hexdigest()
 
 # What begins the keys of records, in their order.
-_FILE, _HISTORY, _INPUT, _NAME, _OUTPUT, _QUERY, _SEEN, _TEXT = (one.encode() for one in "fhinoqst")
+_FILE, _HISTORY, _INPUT, _NAME, _OUTPUT, _QUERY = (one.encode() for one in "fhinoq")
+_RETIRED, _SEEN, _TEXT = (one.encode() for one in "rst")
 _ENDS = b"\\/"  # of one part of a key, where another follows: escaped text never holds it
-_STAYS = (_HISTORY, _OUTPUT)  # what a commit that replaces all leaves
+_STAYS = (_HISTORY, _OUTPUT, _RETIRED)  # what a commit that replaces all leaves
 
 
 class Manifest:
@@ -103,6 +104,11 @@ class Manifest:
         self._number = 0  # of the next commit
         self._since = 0  # commits since the last checkpoint
         self._lock = -1
+
+    @property
+    def commits(self) -> int:
+        """How many there were."""
+        return self._number
 
     @property
     def is_empty(self) -> bool:
@@ -243,6 +249,10 @@ class Manifest:
         for file in segment.added:
             records[_FILE + escaped(file.path)] = record_of(file)
             self._staged[file.path] = file.staged
+        for path in segment.retired:
+            records[_RETIRED + escaped(path)] = orjson.dumps([path, self._number])
+        for path in segment.cleaned:
+            records[_RETIRED + escaped(path)] = b""
         for path in (segment.ended or {}).get("outputs", ()):
             records[_OUTPUT + escaped(path)] = b"1"
         records[_HISTORY + f"{self._number:012}".encode()] = orjson.dumps(segment.summary())
@@ -366,6 +376,19 @@ class Manifest:
                 if any(number in numbers for number, _ in file.runs):
                     found[key] = file
         return [found[key] for key in sorted(found)]
+
+    def retired(self) -> Iterator[tuple[str, int]]:
+        """Files that went and were kept: paths, and how many commits were before that which did it.
+
+        A file that has come back since may be among them.
+        """
+        for _, value in self._scan(_RETIRED):
+            path, number = orjson.loads(value)
+            yield path, number
+
+    def is_retired(self, path: str) -> bool:
+        """Whether what is at a place went, and was kept."""
+        return self._get(_RETIRED + escaped(path)) is not None and self.file(path) is None
 
     def wrote(self, path: str) -> bool:
         """Whether one of its runs wrote a file beside it, such as a report, to that place."""

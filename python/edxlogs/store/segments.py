@@ -237,6 +237,8 @@ class Segment:
         added: files.
         removed: paths of files that are no longer there.
         query: what the dataset holds, in the first segment and after a change of mind.
+        keeps_removed: whether files of rows that go stay where they are for a time of grace.
+        cleaned: paths of files that had stayed so, and whose time is over.
         replaces_all: whether nothing before it counts.
         ended: the last words of a run: what it left out, what it wrote beside the dataset.
     """
@@ -247,13 +249,24 @@ class Segment:
     removed: list[str] = field(default_factory=list)
     seen: list[Sighting] = field(default_factory=list)
     query: dict[str, Any] | None = None
+    keeps_removed: bool = False
+    cleaned: list[str] = field(default_factory=list)
     replaces_all: bool = False
     ended: dict[str, Any] | None = None
 
     @property
     def changes_files(self) -> bool:
         """Whether files come or go by it."""
-        return bool(self.added or self.removed)
+        return bool(self.added or self.removed or self.cleaned)
+
+    @property
+    def retired(self) -> list[str]:
+        """Paths of files that go by it, and stay where they are for a time of grace."""
+        if not self.keeps_removed:
+            return []
+        added = {file.path for file in self.added}
+        files = (path for path in self.removed if holds_rows(path) and not path.endswith("/"))
+        return [path for path in files if path not in added]
 
     @classmethod
     def of(cls, content: bytes) -> Self:

@@ -14,6 +14,7 @@ each with the account that its owner reads back from `manifest.newest`.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import stat
@@ -27,7 +28,7 @@ from edxlogs import _core
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.formats import ending_of, format_by_ending
 from edxlogs.store import disk
-from edxlogs.store.manifest import DataFile, Manifest, Segment
+from edxlogs.store.manifest import DataFile, Manifest, Segment, now
 from edxlogs.text import shown
 from edxlogs.threads import in_worker
 
@@ -35,11 +36,13 @@ HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
 HASHES = f"{HOME}/hashes"
 READY = f"{HOME}/ready"  # tables that have no place yet
+PUBLISHED = "published"  # in the home of the manifest: where others read the files by a list
 EVENTS = "a dataset of events"
 HMAC = "hmac"  # in a query: of the values that are shown nowhere
 _NEW = "new"
 
 TARGET_FILE_BYTES = 128 << 20  # about how large a file of rows may get
+GRACE = datetime.timedelta(days=7)  # of files that went where others may still read them
 
 
 class Store:
@@ -75,6 +78,7 @@ class Store:
         self.new = self.home / _NEW
         self.query: dict[str, Any] = {}
         self._replaces_all = False
+        self._over: list[str] = []  # files whose time of grace is over
         self._shared = False  # as long as what is there is not known
         if home is None:
             _refuse_foreign(folder, self.name, shared=shared)
@@ -89,6 +93,7 @@ class Store:
             disk.make_folder(self.new)
             self._carry_out(self.manifest.last)
             self._clean()
+            self._over = self.retired()[0]
         except OSError as error:
             self.close()
             raise cannot_write(self.name, error) from error
@@ -128,13 +133,15 @@ class Store:
         if self._replaces_all:
             segment.replaces_all = True
             segment.removed = [file.path for file in self.manifest.files()]
+        segment.keeps_removed = self.keeps_removed and bool(segment.removed)
+        segment.cleaned = [path for path in self._over if path not in segment.removed]
         try:
             for file in segment.added:
                 self._give_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
             if segment.changes_files or self.manifest.is_due:
                 disk.sync_all(self.home)
             self.manifest.commit(segment)
-            self._replaces_all = False
+            self._replaces_all, self._over = False, []
             self._carry_out(segment)
         except OSError as error:
             raise cannot_write(self.name, error) from error
@@ -143,6 +150,66 @@ class Store:
     def replaces_all(self) -> bool:
         """Whether the next commit does away with all that is there."""
         return self._replaces_all
+
+    @property
+    def keeps_removed(self) -> bool:
+        """Whether files that go stay for a time of grace, as others may still read them."""
+        return (self.home / PUBLISHED).exists()
+
+    def publications(self) -> list[tuple[int, str]]:
+        """How many commits others were told of, and when: the oldest first.
+
+        Raises:
+            ConfigError: what is kept of it is damaged.
+            OutputError: it cannot be read.
+        """
+        try:
+            told = orjson.loads((self.home / PUBLISHED).read_bytes())
+            return [(int(number), str(moment)) for number, moment in told]
+        except FileNotFoundError:
+            return []
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"dataset: {self.name}: {HOME}/{PUBLISHED} is damaged; remove it, and publish again"
+            ) from None
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def enter_publication(self) -> None:
+        """Keep that others were told of all commits, now.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        there = self.publications()
+        begin = sum(moment <= _grace_began() for _, moment in there) - 1
+        kept = [*there[max(0, begin) :], (self.manifest.commits, now())]
+        self._write_publications(kept)
+
+    def begin_publications(self) -> None:
+        """Keep from now on what goes, as others will be told of what there is.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self.keeps_removed:
+            self._write_publications([])
+
+    def _write_publications(self, told: Sequence[tuple[int, str]]) -> None:
+        try:
+            disk.replace(self.home / PUBLISHED, orjson.dumps(told), 0o600)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def retired(self) -> tuple[list[str], list[str]]:
+        """Files that went and were kept: those whose time of grace is over, and those that wait."""
+        over: list[str] = []
+        wait: list[str] = []
+        told = [number for number, moment in self.publications() if moment <= _grace_began()]
+        for path, number in self.manifest.retired():
+            is_over = not self.keeps_removed or number < max(told, default=0)
+            (over if is_over else wait).append(path)
+        return over, wait
 
     def _carry_out(self, segment: Segment | None) -> None:
         """Give the files of a commit their places, as far as they have them not yet."""
@@ -158,9 +225,10 @@ class Store:
             if target.is_dir() and not target.is_symlink():
                 disk.rename(target, staged.with_name(f"{staged.name}-before"))
             disk.rename(staged, target)
-        added = {file.path for file in segment.added}
-        for path in segment.removed:
-            if path not in added:
+        stay = {*segment.retired, *(file.path for file in segment.added)}
+        cleaned = [path for path in segment.cleaned if self.manifest.file(path) is None]
+        for path in (*segment.removed, *cleaned):
+            if path not in stay:
                 disk.remove(self.folder / path)
                 self._remove_empty((self.folder / path).parent)
 
@@ -281,6 +349,11 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _grace_began() -> str:
+    """The moment before which others must have been told of what went."""
+    return (datetime.datetime.now(datetime.UTC) - GRACE).isoformat(timespec="microseconds")
 
 
 def open_manifest(folder: Path) -> Manifest:

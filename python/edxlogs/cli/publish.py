@@ -1,0 +1,42 @@
+"""`edxlogs publish`: a dataset as a table that other engines read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edxlogs.cli.options import json_option, mode_option, quiet_option
+from edxlogs.cli.progress import tell, tell_json
+from edxlogs.stops import put_off
+
+EXAMPLES = """\b
+Examples:
+  edxlogs publish events --as delta
+  edxlogs publish tables --as delta
+"""
+
+
+@click.command("publish", epilog=EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--as", "kind", required=True, metavar="KIND", help="What it becomes: delta.")
+@mode_option
+@json_option
+@quiet_option
+def command(folder: Path, kind: str, mode: int, *, as_json: bool, quiet: bool) -> int:
+    """Make a dataset a Delta table, over the files that are there.
+
+    DIR is a dataset of Parquet, or a folder of tables of edxlogs db convert, of which each becomes
+    a Delta table. Nothing is rewritten. After runs that changed the dataset, the same words bring
+    the table up to date, by one commit. Files that are replaced from now on stay for seven days, so
+    that readers of an older version find them; edxlogs clean removes them then.
+    """
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.jobs.dataset import publish_dataset
+
+    done = publish_dataset(folder, kind, mode)
+    if as_json:
+        tell_json(done.report())
+    elif not quiet:
+        tell(str(done))
+    return 0

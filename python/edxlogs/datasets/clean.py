@@ -1,0 +1,53 @@
+"""Files of a dataset that went, and were kept for those who might still read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.store.manifest import Segment, now
+from edxlogs.store.store import GRACE, Store
+from edxlogs.text import many
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cleaned:
+    """What became of such files. It prints as a line.
+
+    Attributes:
+        removed: that are gone now.
+        waiting: whose time of grace is not over.
+    """
+
+    removed: int
+    waiting: int
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        counts = {"removed": self.removed, "waiting": self.waiting}
+        return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **counts}
+
+    def __str__(self) -> str:
+        told = f"{many(self.removed, 'file')} removed"
+        if self.waiting:
+            wait = "waits" if self.waiting == 1 else "wait"
+            told += f"; {self.waiting:,} {wait} for the end of {GRACE.days} days"
+        return told
+
+    __repr__ = __str__
+
+
+def clean(store: Store) -> Cleaned:
+    """Remove files that went so long ago that nobody reads them any more.
+
+    Raises:
+        ConfigError: what is kept of publications is damaged.
+        OutputError: it cannot be written.
+    """
+    over, wait = store.retired()
+    if over:
+        store.commit(Segment(now()))
+    return Cleaned(len(over), len(wait))

@@ -1,0 +1,188 @@
+"""A dataset as a Delta table: what it has, and its table has not, is told by one commit of Delta.
+
+The manifest stays the truth, and comes first. What a publication must tell follows from comparing
+the two, so that one that was broken off, or never begun, is made good by the next. The log tells of
+no file that is not on disk, and files that go stay until nobody may be reading them by an old
+version: see `Store.keeps_removed`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edxlogs import _core
+from edxlogs.datasets.reader import TOLD, data_files, table_of
+from edxlogs.delta.files import Columns, added, footer_of, log_path
+from edxlogs.delta.log import LOG, DeltaLog
+from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.formats import format_by_ending
+from edxlogs.store import disk
+from edxlogs.store.manifest import DataFile
+from edxlogs.store.store import Store
+from edxlogs.text import many, shown
+
+SCHEMA_VERSION = 1
+KINDS = ("delta",)
+
+
+@dataclass(slots=True, repr=False)
+class PublishedTable:
+    """What became of a table.
+
+    Attributes:
+        name: of its folder in the dataset; empty: the dataset is the table.
+        version: the last one.
+        added: files that it tells.
+        removed: files that it does not tell any more.
+    """
+
+    name: str
+    version: int
+    added: int = 0
+    removed: int = 0
+
+
+@dataclass(slots=True, repr=False)
+class Published:
+    """What a publication told. It prints as a line.
+
+    Attributes:
+        folder: of the dataset, as messages call it.
+        tables: by their names.
+    """
+
+    folder: str
+    tables: list[PublishedTable] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        tables = [
+            {"table": one.name, "version": one.version, "added": one.added, "removed": one.removed}
+            for one in self.tables
+        ]
+        return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, "tables": tables}
+
+    def __str__(self) -> str:
+        new, gone = (sum(getattr(one, of) for one in self.tables) for of in ("added", "removed"))
+        what = f"version {self.tables[0].version} of {self.folder}"
+        if self.tables[0].name:
+            what = f"{many(len(self.tables), 'table')} of {self.folder}"
+        return f"{what}: {many(new, 'file')} added, {gone:,} removed"
+
+    __repr__ = __str__
+
+
+def check(kind: str) -> None:
+    """See that datasets can be published so.
+
+    Raises:
+        ConfigError: they cannot, or what it needs is not installed.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"publish: {shown(kind)}: is not known; use {', '.join(KINDS)}")
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ConfigError("publish: needs pyarrow; install it (pip install 'edxlogs[delta]')")
+
+
+def publish(store: Store, mode: int) -> Published:
+    """Bring the Delta tables of a dataset up to its last commit.
+
+    Args:
+        store: the dataset.
+        mode: permissions of the logs.
+
+    Raises:
+        ConfigError: the dataset cannot be a Delta table, or a log is damaged or not ours.
+        SourceError: a file of the dataset is missing or damaged.
+        OutputError: a log cannot be read or written.
+    """
+    tables = _tables(store)
+    logs = {name: DeltaLog(store.folder / name, _named(store, name)) for name in tables}
+    told = store.publications()
+    done = Published(store.name)
+    is_told = bool(told) and told[-1][0] == store.manifest.commits
+    if not (is_told and all(log.version >= 0 for log in logs.values())):
+        store.begin_publications()
+        _sync(store)
+    for name, log in logs.items():
+        table = PublishedTable(name, log.version)
+        if not is_told or log.version < 0:
+            _bring_up(store, table, log, tables[name], mode)
+        done.tables.append(table)
+    if not is_told or any(one.added or one.removed for one in done.tables):
+        store.enter_publication()
+    return done
+
+
+def _bring_up(
+    store: Store, table: PublishedTable, log: DeltaLog, files: Sequence[DataFile], mode: int
+) -> None:
+    there, columns = log.files(), Columns(log.name, log.schema)
+    new = [file for file in files if there.pop(log_path(file.path), None) != file.sha256]
+    folder = store.folder / table.name
+    footers = [footer_of(file, folder / file.path, log.name) for file in new]
+    for footer in footers:
+        columns.enter(footer.schema.to_arrow_schema())
+    asked = (store.manifest.query or {}).get("partition_by", ())
+    keys = log.partition_columns
+    if log.version < 0:
+        keys = [key for key in asked if key in TOLD and not columns.tells(key)]
+        columns.add_keys(keys)
+    bounded = columns.bounded([key for key in asked if key not in keys])
+    if new or there:
+        actions = [
+            added(file, folder / file.path, footer, keys, bounded)
+            for file, footer in zip(new, footers, strict=True)
+        ]
+        staged = store.new / "delta"
+        told = actions, list(there), columns.schema(), keys
+        log.commit(store.manifest.commits, *told, staged=staged, mode=mode)
+        log.tidy(staged=staged, mode=mode)
+    table.version, table.added, table.removed = log.version, len(new), len(there)
+
+
+def _sync(store: Store) -> None:
+    """Bring all files to disk, under the names that the last commit gave them."""
+    try:
+        disk.sync_all(store.home)
+    except OSError as error:
+        raise cannot_write(store.name, error) from error
+
+
+def _named(store: Store, table: str) -> str:
+    return f"{store.name}/{table}" if table else store.name
+
+
+def _tables(store: Store) -> dict[str, list[DataFile]]:
+    """The tables of a dataset: their folders, and files with paths below them.
+
+    Raises:
+        ConfigError: the dataset is empty, or cannot be a Delta table.
+    """
+    query, files = store.manifest.query, data_files(store.manifest)
+    if query is None:
+        raise ConfigError(f"publish: {store.name}: is empty; run edxlogs filter first")
+    forms = {query.get("format") or format_by_ending(file.path) or "" for file in files}
+    if other := sorted(forms - {"parquet"}):
+        raise ConfigError(
+            f"publish: {store.name}: holds {', '.join(other)}, and a Delta table is of Parquet;"
+            " make a dataset with --format parquet"
+        )
+    if "format" in query:
+        return {"": files}
+    # One that has lost all its files is told of that, too.
+    before = [place.parent.name for place in store.folder.glob(f"*/{LOG}")]
+    tables: dict[str, list[DataFile]] = {name: [] for name in sorted(before)}
+    for file in files:
+        name = table_of(file.path)
+        if not file.path.startswith(f"{name}/"):
+            raise ConfigError(
+                f"publish: {store.name}: holds a folder for each course, and a Delta table is one"
+                " folder; convert with --layout table"
+            )
+        below = replace(file, path=file.path.removeprefix(f"{name}/"))
+        tables.setdefault(name, []).append(below)
+    return dict(sorted(tables.items()))

@@ -1,0 +1,61 @@
+"""Delta tables as tests see them: rows by deltalake, and the log by nothing of the product's."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow
+import pytest
+
+import edxlogs
+
+
+def rows_of(folder: Path, version: int | None = None) -> Counter[str]:
+    """The rows of a Delta table, by deltalake."""
+    deltalake = pytest.importorskip("deltalake")
+    table = deltalake.DeltaTable(folder, version=version)
+    return _counted(pyarrow.table(table.to_pyarrow_table()))
+
+
+def held_by(folder: Path) -> Counter[str]:
+    """The rows of a dataset, in the columns that a Delta table of it has."""
+    events = edxlogs.dataset(folder)
+    names = events.schema.names
+    if "time" in names:
+        names = [name for name in names if name not in ("date", "month", "year")]
+    return _counted(events.to_table(columns=names))
+
+
+def _counted(table: pyarrow.Table) -> Counter[str]:
+    return Counter(repr(sorted(row.items())) for row in table.to_pylist())
+
+
+def versions(folder: Path) -> list[list[dict[str, Any]]]:
+    """The actions of each version, the oldest first."""
+    paths = sorted((folder / "_delta_log").glob("*.json"))
+    assert [int(path.stem) for path in paths] == list(range(len(paths)))
+    return [list(map(json.loads, path.read_text().splitlines())) for path in paths]
+
+
+def told(folder: Path) -> dict[str, dict[str, Any]]:
+    """The files that the last version has, by their paths below the table."""
+    files: dict[str, dict[str, Any]] = {}
+    for actions in versions(folder):
+        for action in actions:
+            if "remove" in action:
+                del files[unquote(action["remove"]["path"])]
+        for action in actions:
+            if "add" in action:
+                files[unquote(action["add"]["path"])] = action["add"]
+    return files
+
+
+def assert_tells_the_same(folder: Path) -> None:
+    """Fail unless the table holds the rows of the dataset, in files that are there."""
+    for path, action in told(folder).items():
+        assert (folder / path).stat().st_size == action["size"]
+    assert rows_of(folder) == held_by(folder)
