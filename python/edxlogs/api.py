@@ -266,11 +266,12 @@ def sync(
     return sync(settings, watcher or Watcher())
 
 
-def run(job: OnePath, *, watcher: Watcher | None = None) -> JobDone:
+def run(job: OnePath, *, dask: str | None = None, watcher: Watcher | None = None) -> JobDone:
     """Do the steps of a job file: fetch packages, convert tables, bring datasets up to date.
 
     Args:
         job: path of the file. Paths in it start in its folder.
+        dask: cluster that reads for its datasets, as for `write`.
         watcher: is told how it goes, in this thread.
 
     Returns:
@@ -282,7 +283,7 @@ def run(job: OnePath, *, watcher: Watcher | None = None) -> JobDone:
     """
     from edxlogs.jobs.job import read_job, run
 
-    return run(read_job(Path(job)), watcher or Watcher())
+    return run(read_job(Path(job), dask), watcher or Watcher())
 
 
 @spelled(ConvertWords, format="parquet", layout="table", snapshots="newest", unpack=False)

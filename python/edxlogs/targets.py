@@ -6,15 +6,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from edxlogs.account import Entry
-from edxlogs.threads import PATIENCE_SECONDS, Workers
+from edxlogs.threads import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from edxlogs import _core
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Crew(Protocol[T_co]):
+    """Those who read inputs: threads of this process, or hosts of a cluster."""
+
+    def start(self) -> Iterable[T_co]:
+        """Begin; what comes of each input, in their order."""
+
+    def stop(self, patience_seconds: float = ...) -> None:
+        """Begin no other input, and give those under way a moment to end."""
 
 
 class Target(ABC, Generic[T]):
@@ -27,8 +38,13 @@ class Target(ABC, Generic[T]):
     def control(self) -> _core.Control:
         """What stops all that is read."""
 
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of inputs are read, as they are stored; may be asked in any thread."""
+        return self.control.bytes_read
+
     @abstractmethod
-    def begin(self) -> Iterable[Workers[T]]:
+    def begin(self) -> Iterable[Crew[T]]:
         """Find out what is there already; those who read the rest, one after the other."""
 
     @abstractmethod
@@ -59,13 +75,13 @@ def fill(
         OutputError: the target cannot be written.
         InternalError: a promise is broken.
     """
-    workers: Workers[Any] | None = None
+    crew: Crew[Any] | None = None
     try:
         begun = iter(target.begin())
         first = next(begun, None)
         with around or nullcontext():
-            for workers in () if first is None else chain([first], begun):
-                for done in workers.start():
+            for crew in () if first is None else chain([first], begun):
+                for done in crew.start():
                     for entry in target.take(done):
                         on_entry(entry)
     except BaseException:
@@ -74,6 +90,6 @@ def fill(
     finally:
         target.stop()
         # Before hidden folders go: a worker could still make a file in them.
-        if workers is not None:
-            workers.stop(target.patience_seconds)
+        if crew is not None:
+            crew.stop(target.patience_seconds)
     target.finish()

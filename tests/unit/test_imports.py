@@ -23,7 +23,7 @@ FLOORS = (
     {"store"},
     {"salt"},
     {"datasets", "events", "database", "mirror"},
-    {"delta"},
+    {"delta", "groups"},
     {"jobs"},
     {"api"},
     {"cli"},

@@ -12,6 +12,7 @@ from edxlogs.cli.options import (
     Columns,
     choice,
     condition_options,
+    dask_option,
     format_option,
     layout_options,
     partner_of,
@@ -131,6 +132,7 @@ Examples:
     is_flag=True,
     help="Standard output: rows before their source has passed its checks.",
 )
+@dask_option
 @reading_options
 @s3_options
 def command(

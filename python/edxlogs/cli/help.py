@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Keys": ("gnupg_home", "passphrase_file", "no_prompt", "salt_file"),
     "S3": ("profile", "endpoint_url", "region", "requester_pays"),
-    "Run": ("dry_run", "threads", "as_json", "quiet"),
+    "Run": ("dry_run", "threads", "dask", "as_json", "quiet"),
 }
 """Headings, and the options below each, in the order of help."""
 _NAMES = "course, org, event-type, category, event-source, user or site"

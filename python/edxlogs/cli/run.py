@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edxlogs.cli import EXIT_FAILED
-from edxlogs.cli.options import json_option, quiet_option
+from edxlogs.cli.options import dask_option, json_option, quiet_option
 from edxlogs.cli.progress import Shown, tell, tell_json
 from edxlogs.stops import put_off
 
@@ -20,9 +20,10 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES)
 @click.argument("job", metavar="JOB.toml", type=click.Path(path_type=Path))
+@dask_option
 @json_option
 @quiet_option
-def command(job: Path, *, quiet: bool, as_json: bool) -> int:
+def command(job: Path, *, dask: str | None, quiet: bool, as_json: bool) -> int:
     """Bring the datasets of a job file up to date, in one pass over the logs.
 
     Each source is read once, however many datasets want its events, and one that is done for all of
@@ -32,7 +33,7 @@ def command(job: Path, *, quiet: bool, as_json: bool) -> int:
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.job import read_job, run
 
-    done = run(read_job(job), Shown(quiet=quiet, as_json=as_json))
+    done = run(read_job(job, dask), Shown(quiet=quiet, as_json=as_json))
     if as_json:
         tell_json(done.report())
     elif not quiet or not done.is_whole:

@@ -16,6 +16,7 @@ from edxlogs import _core
 from edxlogs.errors import StoppedError
 from edxlogs.sources.source import Source
 from edxlogs.store import disk
+from edxlogs.store.inputs import by_day
 from edxlogs.store.manifest import Input
 from edxlogs.text import many
 
@@ -39,11 +40,7 @@ class Dedupe:
     def __init__(self, sources: Sequence[Source], kind: str, place: Callable[[int], Path]) -> None:
         self._within = kind == WITHIN
         self._place = place
-        groups: dict[object, list[int]] = {}
-        for number, source in enumerate(sources):
-            key = number if source.date is None else (source.site, source.date)
-            groups.setdefault(key, []).append(number)
-        self.groups = list(groups.values())
+        self.groups = list(by_day(sources))
         self._group = {number: group for group in self.groups for number in group}
         self._left = {id(group): len(group) for group in self.groups}
         self._before: dict[int, list[Path]] = {}  # of runs before this one

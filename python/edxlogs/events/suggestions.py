@@ -102,7 +102,11 @@ def absent_days(selection: Selection, conditions: Conditions) -> list[str]:
 
 
 def unmet(
-    reader: LineReader, selection: Selection, conditions: Conditions, query: _core.Query, rows: int
+    reader: LineReader,
+    selection: Selection,
+    conditions: Conditions,
+    found: Sequence[tuple[str, int]],
+    rows: int,
 ) -> list[str]:
     """Tell the values of conditions that no kept event is of; of persons, their places alone.
 
@@ -110,7 +114,7 @@ def unmet(
         reader: of the run.
         selection: its sources, all of which it has read.
         conditions: what was asked for.
-        query: that was made of it.
+        found: those values, as `_core.Query.unmet` tells them.
         rows: that were kept. Of none, any condition may be to blame where there are several: then
             the values are told that a sample of the sources does not hold.
     """
@@ -121,7 +125,7 @@ def unmet(
             for one, missing, _ in _missing(reader, selection, conditions)
         ]
     places: dict[str, list[int]] = {}
-    for into, place in query.unmet():
+    for into, place in found:
         places.setdefault(into, []).append(place)
     warnings = []
     for one in CONDITIONS:

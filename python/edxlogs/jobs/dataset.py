@@ -16,9 +16,11 @@ from edxlogs import _core
 from edxlogs.account import Account, Done, SourceAccount
 from edxlogs.errors import written_to
 from edxlogs.events.conditions import ConditionWords
-from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
+from edxlogs.groups.cluster import Hosts
+from edxlogs.groups.task import FormSettings
+from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.sources.selection import Selection
@@ -53,6 +55,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
     settings.query()  # what cannot be used is told before a folder is made
     output = settings.output
     with ExitStack() as stack:
+        hosts = _hosts(stack, settings, watcher)
         found = _Opened.of(stack, [settings], settings.conditions.window)
         refuse_same(settings, found.selection)
         account = found.selection.account
@@ -62,17 +65,18 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         # What its runs wrote beside the dataset is theirs to write anew.
         owns = all(map(target.store.manifest.wrote, beside))
         settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
-        work = Work(stack, target.query, settings, found.selection, watcher)
+        work = Work(stack, target.form.query, settings, found.selection, watcher)
         rejects = None if output.rejects is None else work.file(output.rejects)
         with _goes_on([target]):
-            work.read_into([target])
+            work.read_into([target], hosts)
         if rejects is not None:
             rejects.join(target.rejects())
         if target.commits or not owns:
             _end(target, beside)
         told = f"{many(account.rows_written, 'row')} in {shown(output.target or '')}: "
         sources = len(found.selection.sources)
-        return work.close(target.account, told + _read_of(target, sources), rejects)
+        told += _read_of(target, sources)
+        return work.close(target.account, told, rejects, missing=target.unmet)
 
 
 def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[DatasetWriter]:
@@ -97,17 +101,18 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
     of_all = settings[0].conditions.window
     window = Window(of_all.sites, days=of_all.days)
     with ExitStack() as stack:
+        hosts = _hosts(stack, settings[0], watcher)
         found = _Opened.of(stack, settings, window)
         account = found.selection.account
         targets = [found.target(stack, one, _copy(account)) for one in settings]
-        queries = [target.query for target in targets]
+        queries = [target.form.query for target in targets]
         together = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
         shared = replace(settings[0], conditions=Conditions(window))
         work = Work(stack, together, shared, found.selection, watcher)
         with _goes_on(targets):
-            work.read_into(targets)
+            work.read_into(targets, hosts)
             for one, target in zip(settings, targets, strict=True):
-                work.warn(target.account, one.conditions, target.query)
+                work.warn(target.account, one.conditions, target.form.query, target.unmet)
                 if target.commits:
                     _end(target, set())
                 if one.output.compacts and target.grown:
@@ -115,6 +120,19 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
 
                     compact_grown(target.store, target.grown, one.output.file_bytes)
     return targets
+
+
+def _hosts(stack: ExitStack, settings: Settings, watcher: Watcher) -> Hosts | None:
+    """The hosts that read for a run, if it asks for some; None: this process reads.
+
+    Raises:
+        ConfigError: they are not there.
+    """
+    if (address := settings.reading.dask) is None:
+        return None
+    from edxlogs.groups.dask import DaskHosts
+
+    return stack.enter_context(DaskHosts(address, watcher.warn))
 
 
 class Merged(Done):
@@ -301,21 +319,34 @@ class _Opened:
         output = settings.output
         store = self.stores.get(output.folder) or _open(stack, settings)
         store.claim(settings.asked(), overwrite=output.overwrite)
-        return DatasetWriter(
-            store,
-            settings.query(encodes_case=os.path.lexists(store.home / "LOCK")),
-            output.format_name,
-            settings.metadata(),
-            salvage=output.salvage,
-            keeps_rejects=output.rejects is not None,
-            file_bytes=output.file_bytes,
-            account=account,
-        )
+        # Whether names that differ in case alone are one.
+        encodes_case = os.path.lexists(store.home / "LOCK")
+        form = form_of(settings, encodes_case=encodes_case)
+        return DatasetWriter(store, form, account)
 
 
 def _open(stack: ExitStack, settings: Settings) -> Store:
     output = settings.output
     return stack.enter_context(Store(output.folder, mode=output.mode))
+
+
+def form_of(settings: Settings, *, encodes_case: bool) -> FormSettings:
+    """What the files of a dataset are.
+
+    Args:
+        settings: what was asked for.
+        encodes_case: as `make_query` takes it.
+    """
+    output = settings.output
+    words = {**settings.words(), "check": settings.reading.check, "encodes_case": encodes_case}
+    more = {
+        "format_name": output.format_name,
+        "metadata": settings.metadata(),
+        "salvage": output.salvage,
+        "keeps_rejects": output.rejects is not None,
+        "file_bytes": output.file_bytes,
+    }
+    return FormSettings(settings.conditions, words, settings.asked(), more)
 
 
 def _copy(account: Account) -> Account:

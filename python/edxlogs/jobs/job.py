@@ -17,8 +17,8 @@ from edxlogs import _core, toml
 from edxlogs.account import Outcome
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.events.conditions import CONDITIONS, ConditionKind
-from edxlogs.events.dataset_target import DatasetWriter
 from edxlogs.formats import DATASET_FORMATS, format_by_ending, of_cells, of_lines
+from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
 from edxlogs.jobs.dataset import write_datasets
 from edxlogs.jobs.settings import Settings
@@ -59,6 +59,7 @@ _READING = {
     "dedupe": _FLAG,
     "dedupe_within": _FLAG,
     "max_line_bytes": _NUMBER,
+    "dask": _TEXT,
     **_KEYS,
 }
 _JOB = {
@@ -139,8 +140,12 @@ class Job:
     keep_reports: int | None = None
 
 
-def read_job(path: Path) -> Job:
+def read_job(path: Path, dask: str | None = None) -> Job:
     """Read a job file. Paths in it start in its folder.
+
+    Args:
+        path: of it.
+        dask: cluster that reads for its datasets, whatever it says itself.
 
     Raises:
         ConfigError: it cannot be read, or a key is wrong; the message names it.
@@ -153,6 +158,8 @@ def read_job(path: Path) -> Job:
     except UnicodeDecodeError:
         raise ConfigError(f"job: {name}: is not UTF-8; save it as UTF-8") from None
     document = toml.parse(f"job: {name}", text, "is no TOML: ")
+    if dask is not None:
+        document["dask"] = dask
     return _Reader(name, path.parent, document).job(path.stem)
 
 

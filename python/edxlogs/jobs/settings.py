@@ -115,6 +115,7 @@ class OutputWords(EventWords, FileWords, total=False):
     salvage: bool
     unverified: bool
     shard: str | None
+    dask: str | None
     salt_file: OnePath | None
 
 
@@ -213,6 +214,7 @@ class ReadingSettings:
         time_from: path where the time of an event is looked for first, or None.
         max_line_bytes: longest line that is read; None: 8 MiB.
         dedupe: which lines are compared, as `Dedupe` takes it, or None.
+        dask: cluster whose hosts read for datasets; None: this process reads.
     """
 
     keys: Keys = field(default_factory=Keys)
@@ -224,6 +226,7 @@ class ReadingSettings:
     time_from: str | None = None
     max_line_bytes: int | None = None
     dedupe: str | None = None
+    dask: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +312,7 @@ class Settings:
         prompt: bool = False,
         s3: S3 | None = None,
         threads: int = 0,
+        dask: str | None = None,
         format: str | None = None,  # noqa: A002 - the word of the command line
         partition_by: Values = None,
         known_courses: Values = None,
@@ -342,6 +346,8 @@ class Settings:
             )
         if csv_excel_safe and not of_cells(form):
             raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
+        if dask is not None and not keys:
+            raise ConfigError("dask: is for datasets; add --partition-by, or leave it out")
         if keys and (raw or unverified):
             name = "raw" if raw else "unverified"
             raise ConfigError(f"{name}: does not go with --partition-by; leave it out")
@@ -365,6 +371,7 @@ class Settings:
                 time_from=time_from,
                 max_line_bytes=max_line_bytes,
                 dedupe=dedupe_kind(dedupe=dedupe, within=dedupe_within),
+                dask=dask,
             ),
             conditions=Conditions.of(days=days, slack=slack, **conditions),
             columns=chosen,

@@ -15,7 +15,6 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import Account, Done
 from edxlogs.errors import ConfigError, OutputError
-from edxlogs.events.dataset_target import DatasetTarget, DatasetWriter
 from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions
@@ -23,6 +22,9 @@ from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import absent_days, near_fields, suggest, unmet
 from edxlogs.events.target import EventTarget
 from edxlogs.formats import STDOUT
+from edxlogs.groups.cluster import ClusterTarget, Hosts
+from edxlogs.groups.target import DatasetTarget
+from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
@@ -37,6 +39,8 @@ from edxlogs.targets import fill
 from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker
 from edxlogs.watching import Teller, Watcher, followed
+
+Missing = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -223,10 +227,24 @@ class Work:
         self._read(target)
         return target.account
 
-    def read_into(self, datasets: Sequence[DatasetWriter]) -> None:
-        """Read what is new into datasets, telling what fails as it fails."""
-        sources, workers = self._selection.sources, self._settings.reading.workers
-        target = DatasetTarget(self.reader, sources, workers, datasets=datasets)
+    def read_into(self, datasets: Sequence[DatasetWriter], hosts: Hosts | None = None) -> None:
+        """Read what is new into datasets, telling what fails as it fails.
+
+        Args:
+            datasets: take it.
+            hosts: read it; None: this process does.
+        """
+        sources, reading = self._selection.sources, self._settings.reading
+        if hosts is not None:
+            window, control = self._settings.conditions.window, self.reader.control
+            kind, keys = reading.dedupe, reading.keys
+            warnings = [] if kind is None else remarks(sources)
+            for one in datasets:
+                one.account.warnings += warnings
+            more = window, kind, keys.home, keys.passphrase_file
+            self._read(ClusterTarget(hosts, control, sources, datasets, *more))
+            return
+        target = DatasetTarget(self.reader, sources, reading.workers, datasets=datasets)
         place = datasets[0].store.new
         self._compare(target, lambda number: place / f"held-{number}")
         for one in datasets:
@@ -239,7 +257,7 @@ class Work:
             target.account.warnings += remarks(target.sources)
             target.dedupe = Dedupe(target.sources, kind, place)
 
-    def _read(self, target: EventTarget) -> None:
+    def _read(self, target: EventTarget | ClusterTarget) -> None:
         """Do a run, telling what fails."""
         sources, watcher = self._selection.sources, self._watcher
         tell = Teller(watcher)
@@ -248,34 +266,58 @@ class Work:
         for warning in self._selection.account.warnings:
             watcher.warn(warning)
 
-        total, control = sum(source.size or 0 for source in sources), self.reader.control
-        around = followed(watcher, len(sources), total, lambda: control.bytes_read)
+        total = sum(source.size or 0 for source in sources)
+        around = followed(watcher, len(sources), total, lambda: target.bytes_read)
         try:
             fill(target, tell, around)
         finally:
             tell.tell()
         self._read_now = target.read_now
 
-    def warn(self, account: Account, conditions: Conditions, query: _core.Query) -> None:
-        """Warn of what was asked for and is nowhere, in the account, too."""
+    def warn(
+        self, account: Account, conditions: Conditions, query: _core.Query, missing: Missing
+    ) -> None:
+        """Warn of what was asked for and is nowhere, in the account, too.
+
+        Args:
+            account: is told.
+            conditions: that were asked for.
+            query: that was made of them.
+            missing: values of conditions that nothing kept is of, as `_core.Query.unmet` tells
+                them.
+        """
         rows, selection = account.total.rows, self._selection
         warnings = absent_days(selection, conditions)
         if conditions.asked.get("where"):
             read = self._read_now
             warnings += in_worker(lambda: near_fields(self.reader, read, query, rows))
         if 0 < len(self._read_now) == len(selection.sources):
-            warnings += in_worker(lambda: unmet(self.reader, selection, conditions, query, rows))
+            warnings += in_worker(lambda: unmet(self.reader, selection, conditions, missing, rows))
         account.warnings += warnings
         for warning in warnings:
             self._watcher.warn(warning)
 
-    def close(self, account: Account, told: str, *files: OutputFile | None) -> Written:
-        """Publish the files and the report; what came of the run."""
+    def close(
+        self,
+        account: Account,
+        told: str,
+        *files: OutputFile | None,
+        missing: Missing | None = None,
+    ) -> Written:
+        """Publish the files and the report; what came of the run.
+
+        Args:
+            account: of it.
+            told: what was written where, in a sentence.
+            files: beside the report.
+            missing: as `warn` takes it; None: as the reader's query tells it.
+        """
         seconds, conditions = time.monotonic() - self._start, self._settings.conditions
         hints: list[str] = []
         if account.total.rows == 0 and conditions.shown():
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
-        self.warn(account, conditions, self.reader.query)
+        query = self.reader.query
+        self.warn(account, conditions, query, query.unmet() if missing is None else missing)
         written = Written(account, conditions, seconds, hints, told)
         if self._report is not None:
             self._report.write(indented(written.report()) + b"\n")

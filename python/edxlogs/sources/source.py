@@ -56,6 +56,7 @@ class Source:
         identity: device and inode of `path`; None where the file system has no inodes.
         file: an open binary file to read instead of opening `path`, or None.
         remote: the object of S3 to read instead of opening `path`, or None.
+        folder: where `path` begins, if it is relative and that is not the working directory.
     """
 
     path: str
@@ -70,6 +71,7 @@ class Source:
     identity: tuple[int, int] | None = None
     file: Readable | None = None
     remote: Remote | None = None
+    folder: str = ""
 
     @property
     def is_stream(self) -> bool:
@@ -94,7 +96,7 @@ class Source:
     @property
     def file_path(self) -> str:
         """What opens the file of a source that is no stream."""
-        return STDIN_PATH if self.path == STDIN else self.path
+        return STDIN_PATH if self.path == STDIN else os.path.join(self.folder, self.path)
 
     @property
     def day(self) -> int | None:

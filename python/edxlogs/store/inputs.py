@@ -39,11 +39,13 @@ def identify(source: Source) -> Identity:
         time = round(found.modified.timestamp() * 1_000_000)
         return Identity(_key(source.path, source), source.size, time, found.etag)
     try:
-        status = os.stat(source.path)
+        status = os.stat(source.file_path)
     except OSError as error:
         raise cannot_open(source.path, error) from error
     size = status.st_size if source.length is None else source.length
-    return Identity(_key(os.path.abspath(source.path), source), size, status.st_mtime_ns // 1000)
+    return Identity(
+        _key(os.path.abspath(source.file_path), source), size, status.st_mtime_ns // 1000
+    )
 
 
 def _key(place: str, source: Source) -> str:
@@ -63,7 +65,7 @@ def with_checksum(source: Source, identity: Identity) -> Identity:
     digest = hashlib.sha256()
     left = identity.size
     try:
-        with open(source.path, "rb") as file:
+        with open(source.file_path, "rb") as file:
             file.seek(source.offset)
             while left > 0 and (piece := file.read(min(left, _HASH_BYTES))):
                 digest.update(piece)
@@ -195,10 +197,14 @@ class KnownInputs:
         if not self._store.replaces_all:
             self._held = {origin: dict(self._manifest.texts(origin)) for origin in origins}
 
-    def lengths(self, origin: str) -> list[int]:
-        """Lengths of texts that others may have grown from."""
+    def begun(self, origin: str) -> dict[tuple[int, int], str]:
+        """Texts that others may have grown from: names of their rows, by length and CRC-32."""
         held = self._held.get(origin, {})
-        return sorted({text.length for text, one in held.items() if one.text == text})
+        return {
+            (text.length, text.crc32): one.name or ""
+            for text, one in held.items()
+            if one.text == text
+        }
 
     def may_name(self, name: str, identity: Identity) -> bool:
         """Whether rows of a file may show a name: no other text has it that stays."""
@@ -334,19 +340,34 @@ class KnownInputs:
         return found
 
 
-def groups(sources: Sequence[Source]) -> Iterator[list[int]]:
-    """Numbers of neighbouring sources whose rows share files: this follows from the list alone."""
+def groups(sources: Sequence[Source], *, together: bool = False) -> Iterator[list[int]]:
+    """Numbers of neighbouring sources whose rows share files: this follows from the list alone.
+
+    Args:
+        sources: in their order.
+        together: whether all sources of a site and day are in one group, and so are neighbours.
+    """
     group: list[int] = []
     stored = 0
-    for number, source in enumerate(sources):
-        size = source.size or 0
-        if group and (len(group) == GROUP_INPUTS or stored + size > GROUP_BYTES):
+    for numbers in by_day(sources) if together else ([number] for number in range(len(sources))):
+        size = sum(sources[number].size or 0 for number in numbers)
+        is_full = len(group) + len(numbers) > GROUP_INPUTS or stored + size > GROUP_BYTES
+        if group and is_full:
             yield group
             group, stored = [], 0
-        group.append(number)
+        group += numbers
         stored += size
     if group:
         yield group
+
+
+def by_day(sources: Sequence[Source]) -> Iterable[list[int]]:
+    """Numbers of sources by site and day; one whose name tells no day stands alone."""
+    days: dict[object, list[int]] = {}
+    for number, source in enumerate(sources):
+        key = number if source.date is None else (source.site, source.date)
+        days.setdefault(key, []).append(number)
+    return days.values()
 
 
 def stem(query: bytes, sources: Sequence[tuple[Source, Identity]]) -> str:

@@ -18,7 +18,9 @@ import datetime
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +42,11 @@ PUBLISHED = "published"  # in the home of the manifest: where others read the fi
 EVENTS = "a dataset of events"
 HMAC = "hmac"  # in a query: of the values that are shown nowhere
 _NEW = "new"
+# What begins the names of folders among the new files where others put theirs: an attempt at a
+# task, and one that is done.
+TRY = "try-"
+TASK = "task-"
+_OLD_SECONDS = 2 * 86_400  # no attempt lasts that long
 
 TARGET_FILE_BYTES = 128 << 20  # about how large a file of rows may get
 GRACE = datetime.timedelta(days=7)  # of files that went where others may still read them
@@ -251,8 +258,15 @@ class Store:
             folder = folder.parent
 
     def _clean(self) -> None:
-        """Remove what a run that was killed left among the new files."""
+        """Remove what a run that was killed left among the new files.
+
+        Others may still be at work at their tasks: only old ones go.
+        """
         for left in self.new.iterdir():
+            if left.name.startswith((TRY, TASK)):
+                with suppress(FileNotFoundError):
+                    if time.time() - left.stat().st_mtime < _OLD_SECONDS:
+                        continue
             disk.remove(left)
 
     def _format(self, path: str) -> str:
@@ -330,9 +344,8 @@ class Store:
         Raises:
             OSError: it cannot be read.
         """
-        with open(staged, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            rows, size = sum(rows for _, rows in runs), file.tell()
+        size, sha256 = measured(staged)
+        rows = sum(rows for _, rows in runs)
         return DataFile(path, staged.name, rows, size, sha256, runs)
 
     def close(self) -> None:
@@ -354,6 +367,17 @@ class Store:
 def _grace_began() -> str:
     """The moment before which others must have been told of what went."""
     return (datetime.datetime.now(datetime.UTC) - GRACE).isoformat(timespec="microseconds")
+
+
+def measured(path: Path) -> tuple[int, str]:
+    """The size of a file, and the SHA-256 of all its bytes, in hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), sha256
 
 
 def open_manifest(folder: Path) -> Manifest:

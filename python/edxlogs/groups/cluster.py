@@ -1,0 +1,208 @@
+"""Groups of sources to datasets, on the hosts of a cluster: they do the tasks, we commit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from edxlogs import _core
+from edxlogs.account import Account, SourceAccount
+from edxlogs.errors import SourceError
+from edxlogs.events.dedupe import Dedupe
+from edxlogs.groups.reading import Arrived, GroupFile
+from edxlogs.groups.target import look, told_as_copy
+from edxlogs.groups.task import GroupTask, Made, recorded
+from edxlogs.groups.writer import DatasetWriter
+from edxlogs.sources.source import Source
+from edxlogs.sources.window import Window
+from edxlogs.store import disk
+from edxlogs.store.inputs import groups
+from edxlogs.store.manifest import Identity
+from edxlogs.targets import Crew, Target
+from edxlogs.threads import in_worker
+
+
+class Hosts(Protocol):
+    """Those who do tasks."""
+
+    def prepare(self, task: GroupTask) -> None:
+        """See who can do tasks of the kind of this one; who cannot gets none.
+
+        Raises:
+            ConfigError: nobody can.
+        """
+
+    def do(self, tasks: Sequence[GroupTask]) -> Iterator[tuple[int, Made]]:
+        """Have tasks done, the largest first; the numbers of those that are done, and what came.
+
+        Raises:
+            EdxlogsError: one cannot be done.
+        """
+
+
+@dataclass
+class _Tasks:
+    """Tasks that hosts do; what comes of them is given in their order."""
+
+    hosts: Hosts
+    tasks: Sequence[GroupTask]
+    on_done: Callable[[Made], None]
+
+    def start(self) -> Iterator[Made]:
+        """Begin."""
+        done: dict[int, Made] = {}
+        for number, task in enumerate(self.tasks):
+            if (made := recorded(task)) is not None:
+                done[number] = made
+                self.on_done(made)
+        left = [number for number in range(len(self.tasks)) if number not in done]
+        found = self.hosts.do([self.tasks[number] for number in left]) if left else iter(())
+        for number in range(len(self.tasks)):
+            while number not in done:
+                at, made = next(found)
+                done[left[at]] = made
+                self.on_done(made)
+            yield done.pop(number)
+
+    def stop(self, patience_seconds: float = 0.0) -> None:
+        """Hosts end by themselves what they have begun: it is of use to the next run."""
+
+
+@dataclass
+class ClusterTarget(Target[Made]):
+    """Each of one dataset or several commits what is new to it, as hosts have made it.
+
+    The folders of the datasets, and the sources, are where the hosts see them, too.
+
+    Attributes:
+        hosts: do the tasks.
+        stops: what is read here.
+        sources: in the order of delivery.
+        datasets: with accounts of their own, which add up at the end.
+        window: chooses among the members of a tar.
+        dedupe: which lines are compared, as `Dedupe` takes it, or None.
+        gnupg_home: folder of the keys on each host; None means the user's own there.
+        passphrase_file: on each host; its first line unlocks the key. None asks the agent.
+    """
+
+    hosts: Hosts
+    stops: _core.Control
+    sources: Sequence[Source]
+    datasets: Sequence[DatasetWriter]
+    window: Window = field(default_factory=Window)
+    dedupe: str | None = None
+    gnupg_home: Path | None = None
+    passphrase_file: Path | None = None
+    account: Account = field(default_factory=Account)
+    read_now: list[Source] = field(default_factory=list)
+    _identities: list[Identity] = field(default_factory=list)
+    _bytes_read: int = 0
+    _tasks: list[GroupTask] = field(default_factory=list)
+    _next: int = 0
+    _again: list[GroupTask] = field(default_factory=list)  # for the group that is taken
+
+    @property
+    def control(self) -> _core.Control:
+        """What stops what is read here."""
+        return self.stops
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of the tasks that are done were read."""
+        return self._bytes_read
+
+    def begin(self) -> Iterable[Crew[Made]]:
+        """Find out what the datasets lack, and who can read it."""
+        self._tasks = in_worker(lambda: list(self._plan()))
+        if self._tasks:
+            if not all(recorded(task) for task in self._tasks):
+                self.hosts.prepare(self._tasks[0])
+            yield _Tasks(self.hosts, self._tasks, self._count)
+
+    def _plan(self) -> Iterator[GroupTask]:
+        """The tasks, in their order."""
+        compared = None
+        if self.dedupe is not None:
+            compared = Dedupe(self.sources, self.dedupe, lambda _: Path(os.devnull))
+        self.sources, known = look(self.sources, self.datasets, compared)
+        self._identities = [one.identity for one in known]
+        forms = [one.settings for one in self.datasets]
+        places = [one.store.new.absolute() for one in self.datasets]
+        folder = os.getcwd()
+        for group in groups(self.sources, together=compared is not None):
+            read = [number for number in group if any(known[number].pending)]
+            if not read:
+                continue
+            self.read_now += [self.sources[number] for number in read]
+            numbers = read if compared is None else group
+            yield GroupTask(
+                forms,
+                places,
+                [replace(self.sources[number], folder=folder) for number in numbers],
+                [known[number] for number in numbers],
+                self.window,
+                self.dedupe,
+                None if self.gnupg_home is None else self.gnupg_home.absolute(),
+                None if self.passphrase_file is None else self.passphrase_file.absolute(),
+            )
+
+    def _count(self, made: Made) -> None:
+        self._bytes_read += sum(one.counts.bytes_read for one in made.accounts)
+
+    def take(self, made: Made) -> list[SourceAccount]:
+        """Commit what came of the next task."""
+        task = self._tasks[self._next]
+        self._next += 1
+        for at, one in enumerate(self.datasets):
+            unmet = set(made.unmet[at])
+            before = one.unmet_elsewhere
+            one.unmet_elsewhere = unmet if before is None else before & unmet
+            one.deliver(made.arrived[at], partial(self._files, task, made, at))
+        for done in (task, *self._again):
+            for left in done.left():
+                disk.remove(left)
+        self._again.clear()
+        return [
+            told_as_copy(account, key, self.datasets)
+            for account, key in zip(made.accounts, made.keys, strict=True)
+        ]
+
+    def _files(
+        self, task: GroupTask, made: Made, at: int, places: Sequence[int], _: str
+    ) -> Sequence[GroupFile]:
+        """The files of a dataset; made anew if some of the rows in them are there already."""
+        arrived = made.arrived[at]
+        if len(places) == sum(one.has_rows for one in arrived):
+            return made.files[at]
+        wanted = {arrived[one].release.key for one in places}
+        if not wanted:
+            return []
+        numbers = range(len(self.datasets))
+        known = [
+            replace(one, pending=[other == at and one.identity.key in wanted for other in numbers])
+            for one in task.known
+        ]
+        self._again.append(replace(task, known=known))
+        again = next(self.hosts.do(self._again[-1:]))[1]
+        _check_same([arrived[one] for one in places], again.arrived[at])
+        return [
+            replace(file, runs=[(places[place], rows) for place, rows in file.runs])
+            for file in again.files[at]
+        ]
+
+    def finish(self) -> None:
+        """Complete the accounts."""
+        for one in self.datasets:
+            one.tell_all(self._identities)
+
+
+def _check_same(before: Sequence[Arrived], now: Sequence[Arrived]) -> None:
+    """Raise a SourceError if not the same came of sources that were read once more."""
+    for first, second in zip(before, now, strict=True):
+        if (first.release, first.account.counts) != (second.release, second.account.counts):
+            label = first.source.label
+            raise SourceError(f"{label}: it changed while it was read; run again", label)

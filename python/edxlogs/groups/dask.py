@@ -1,0 +1,325 @@
+"""The hosts of a Dask cluster: who they are, whether they are fit, and their tasks.
+
+No row passes the scheduler: a task is sent, and its record comes back. Each future is released as
+its result comes, so that a worker that dies takes nothing with it but what it was doing.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import queue
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError
+from edxlogs.gpg.frame import HEAD_BYTES
+from edxlogs.gpg.process import Gpg
+from edxlogs.groups.task import GroupTask, Made, do
+from edxlogs.sources.source import Packing, packing_of, stored_head
+from edxlogs.store import disk
+from edxlogs.store.store import TRY
+from edxlogs.text import many, shown
+
+CONNECT_SECONDS = 10
+_LOST_SECONDS = 60  # that a scheduler may be away
+_LOOK_SECONDS = 2  # between looks at who is there
+_WAIT_SECONDS = 0.2
+_AHEAD = 1  # tasks for each thread, beside the one that it does
+_MOST_TRIES = 3
+_LOCAL = "local:"
+
+
+class DaskHosts:
+    """A Dask cluster, as a context manager.
+
+    Args:
+        address: of its scheduler, the path of a scheduler file, or `local:N`: N processes here.
+        warn: told what is wrong with a host.
+
+    Raises:
+        ConfigError: there is none, or of another version.
+    """
+
+    def __init__(self, address: str, warn: Callable[[str], None]) -> None:
+        self._name = f"dask: {shown(address)}"
+        self._warn = warn
+        self._stack = ExitStack()
+        self._fit: dict[str, bool] = {}  # workers that were looked at
+        self._task: GroupTask | None = None
+        self._looked = 0.0
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        try:
+            import distributed
+        except ImportError:
+            raise ConfigError(
+                "dask: is not installed; install it with pip install 'edxlogs[dask]'"
+            ) from None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        try:
+            self._client = self._connect(distributed, address)
+            self._check_versions(distributed)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _connect(self, distributed: Any, address: str) -> Any:
+        where: dict[str, Any]
+        if address.startswith(_LOCAL):
+            count = address.removeprefix(_LOCAL)
+            if not (count.isascii() and count.isdigit() and 0 < int(count) <= 1024):
+                raise ConfigError(f"{self._name}: write local:N, such as local:4")
+            cluster = distributed.LocalCluster(
+                n_workers=int(count),
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+            where = {"address": self._stack.enter_context(cluster)}
+        elif "://" not in address and (os.sep in address or address.endswith(".json")):
+            if not Path(address).is_file():
+                raise ConfigError(
+                    f"{self._name}: no such file; start dask scheduler --scheduler-file with it"
+                )
+            where = {"scheduler_file": address}
+        else:
+            where = {"address": address}
+        try:
+            client = distributed.Client(
+                **where, timeout=CONNECT_SECONDS, set_as_default=False, name="edxlogs"
+            )
+        except (OSError, ValueError, TypeError) as error:  # a TimeoutError is an OSError
+            why = "nobody answers" if isinstance(error, OSError) else str(error)
+            raise ConfigError(
+                f"{self._name}: {shown(why)}; start dask scheduler there, or name another address"
+            ) from None
+        return self._stack.enter_context(client)
+
+    def _check_versions(self, distributed: Any) -> None:
+        """Two versions of Dask do not always understand each other."""
+        told = self._client.get_versions(check=False)
+        theirs = told["scheduler"]["packages"]["distributed"]
+        if theirs != distributed.__version__:
+            raise ConfigError(
+                f"{self._name}: its scheduler has distributed {theirs}, and here is"
+                f" {distributed.__version__}; install the same"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(Exception):
+            self._stack.close()
+
+    def prepare(self, task: GroupTask) -> None:
+        """See who is fit; wait a while for those who are not there yet."""
+        self._task = task
+        end = time.monotonic() + CONNECT_SECONDS
+        while not self._workers() and time.monotonic() < end:
+            time.sleep(_WAIT_SECONDS)
+        if not self._workers():
+            raise ConfigError(f"{self._name}: has no workers; start dask worker on some hosts")
+        if not self._look():
+            raise ConfigError(f"{self._name}: no worker can do the work, for the reasons above")
+
+    def _workers(self) -> dict[str, Any]:
+        """What the scheduler knows of its workers."""
+        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        return workers
+
+    def _look(self) -> dict[str, int]:
+        """The fit workers that are there now, with their threads; new ones are asked."""
+        workers, task = self._workers(), self._task
+        assert task is not None
+        if new := [one for one in workers if one not in self._fit]:
+            token = task.places[0] / f"{TRY}{secrets.token_hex(8)}"
+            disk.make_folder(token)
+            try:
+                told = self._client.run(
+                    why_unfit,
+                    _core.__version__,
+                    task,
+                    token.name,
+                    workers=new,
+                    on_error="return",
+                )
+            finally:
+                disk.remove(token)
+            problems: dict[str, list[str]] = {}
+            for one in new:
+                why = told.get(one)
+                self._fit[one] = why is None
+                if why is not None:
+                    host = shown(str(workers[one].get("host") or one))
+                    text = why if isinstance(why, str) else _of_exception(why)
+                    problems.setdefault(text, []).append(host)
+            for text, hosts in problems.items():
+                alike = f" (and {many(len(hosts) - 1, 'other')})" if len(hosts) > 1 else ""
+                self._warn(f"dask: worker at {hosts[0]}{alike}: {text}; it gets no tasks")
+        self._looked = time.monotonic()
+        return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
+
+    def do(self, tasks: Sequence[GroupTask]) -> Iterator[tuple[int, Made]]:
+        """Have tasks done, the largest first; a task that a host cannot do goes to another one."""
+        waiting = deque(sorted(range(len(tasks)), key=lambda number: -tasks[number].size))
+        running: dict[str, tuple[int, Any]] = {}  # by key
+        tried: dict[int, set[str]] = {}  # workers that could not
+        fit, lost_since = self._look(), None
+        try:
+            while waiting or running:
+                while waiting and len(running) < sum(fit.values()) * (1 + _AHEAD):
+                    number = waiting.popleft()
+                    able = [one for one in fit if one not in tried.get(number, ())]
+                    key = f"{_named(tasks[number])}-{secrets.token_hex(4)}"
+                    future = self._client.submit(
+                        do_recorded, tasks[number], key=key, pure=False, workers=able or list(fit)
+                    )
+                    future.add_done_callback(self._done.put)
+                    running[key] = number, future
+                try:
+                    future = self._done.get(timeout=_WAIT_SECONDS)
+                except queue.Empty:
+                    if time.monotonic() - self._looked > _LOOK_SECONDS:
+                        fit, lost_since = self._see(fit, lost_since)
+                    continue
+                if future.key not in running:
+                    continue
+                number, _ = running.pop(future.key)
+                status = future.status
+                told: Any = None
+                if status in ("finished", "error"):
+                    told = future.result() if status == "finished" else future.exception()
+                future.release()
+                if isinstance(told, bytes):
+                    yield number, Made.of(told, tasks[number])
+                elif isinstance(told, BaseException):
+                    raise EdxlogsError(_of_exception(told))
+                else:  # without words, it was lost with its scheduler
+                    if told is not None:
+                        self._try_another(told, tried.setdefault(number, set()), len(fit))
+                    waiting.appendleft(number)
+        finally:
+            for _, future in running.values():
+                with suppress(Exception):
+                    future.release()
+
+    def _try_another(self, told: tuple[str, str], tried: set[str], fit: int) -> None:
+        """Tell which worker could not do a task; an OutputError if it was tried often enough."""
+        worker, why = told
+        tried.add(worker)
+        if len(tried) >= min(_MOST_TRIES, fit):
+            raise OutputError(why)
+        self._warn(f"dask: worker at {shown(worker)}: {why}; another one tries")
+
+    def _see(
+        self, fit: dict[str, int], lost_since: float | None
+    ) -> tuple[dict[str, int], float | None]:
+        """See who is there; a scheduler may be away for a while.
+
+        Raises:
+            EdxlogsError: it is away too long, or nobody is left.
+        """
+        now = time.monotonic()
+        try:
+            fit = self._look()
+        except Exception:
+            self._looked = now
+            fit = {}
+        if fit:
+            return fit, None
+        if lost_since is not None and now - lost_since > _LOST_SECONDS:
+            raise EdxlogsError(
+                f"{self._name}: nobody is left there who could work; start it again, and run the"
+                " same command: what is done is kept"
+            )
+        return {}, lost_since or now
+
+
+def _named(task: GroupTask) -> str:
+    """What Dask's dashboard calls a task."""
+    read = [
+        one.name for one, known in zip(task.sources, task.known, strict=True) if any(known.pending)
+    ]
+    return read[0] if len(read) == 1 else f"{read[0]} and {many(len(read) - 1, 'other')}"
+
+
+def _of_exception(error: object) -> str:
+    """A failure that Dask tells, in a few words."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"has no {shown(error.name or 'edxlogs')}; install edxlogs there"
+    if type(error).__name__ == "KilledWorker":
+        return (
+            "dask: a task was lost with its worker several times; give workers more memory, and run"
+            " the same command: what is done is kept"
+        )
+    return shown(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def do_recorded(task: GroupTask) -> bytes | tuple[str, str]:
+    """Do a task on a worker.
+
+    Returns:
+        Its record; or the worker, and why it cannot do it.
+    """
+    try:
+        return do(task).document()
+    except EdxlogsError as error:
+        return _own_address(), str(error)
+
+
+def _own_address() -> str:
+    from distributed import get_worker
+
+    try:
+        address: str = get_worker().address
+    except ValueError:
+        return socket.gethostname()
+    return address
+
+
+def why_unfit(version: str, task: GroupTask, token: str) -> str | None:
+    """Why a worker cannot do tasks such as this one; asked on the worker. None: it can.
+
+    Args:
+        version: of edxlogs, which it must have.
+        task: one of them.
+        token: a folder among the new files, which it must see.
+    """
+    if _core.__version__ != version:
+        return f"has edxlogs {_core.__version__}, and here is {version}; install the same there"
+    place = task.places[0]
+    if not (place / token).is_dir():
+        return f"does not see {shown(str(place.parent.parent))}; use a folder that all hosts share"
+    try:
+        inner = place / token / secrets.token_hex(8)
+        disk.make_folder(inner)
+        disk.remove(inner)
+    except OSError as error:
+        return f"{shown(str(place))}: {error.strerror}; let it write there"
+    both = zip(task.sources, task.known, strict=True)
+    source = next(one for one, known in both if any(known.pending))
+    try:
+        head = stored_head(source, HEAD_BYTES)
+        if packing_of(head) is not Packing.OPENPGP:
+            return None
+        gpg = Gpg(home=task.gnupg_home, passphrase_file=task.passphrase_file, prompt=False)
+        try:
+            with gpg.open(source.label, io.BytesIO(head)) as decryption:
+                if os.read(decryption.stdout_fd, 1):
+                    return None
+                failure = decryption.verdict().error
+                return None if failure is None else str(failure)
+        finally:
+            gpg.close()
+    except (EdxlogsError, OSError) as error:
+        return str(error)

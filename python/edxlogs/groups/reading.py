@@ -1,0 +1,350 @@
+"""A group of sources, read into the files that they make together.
+
+Whoever reads needs no manifest: what a dataset knows of a source is told before, as `Known`. What
+comes of a group can be sent: its accounts and texts, and files that stand among the new ones of
+each dataset, with rows numbered by the places of the sources in the group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edxlogs import _core
+from edxlogs.account import LineCounts, SourceAccount
+from edxlogs.errors import ConfigError, EdxlogsError, cannot_write
+from edxlogs.events.scanning import Scanned, Sink
+from edxlogs.events.target import EventTarget, Read, Room, account_of, is_wanted, told_apart
+from edxlogs.sources.source import Source
+from edxlogs.store import disk
+from edxlogs.store.inputs import check_unchanged, with_checksum
+from edxlogs.store.manifest import Identity, Text
+from edxlogs.store.store import HASHES, REJECTS, TARGET_FILE_BYTES, measured
+from edxlogs.threads import in_worker
+
+MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
+
+_Kept = tuple[_core.SplitPart, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the datasets of a run know of a source before it is read.
+
+    Attributes:
+        identity: as it looked when the run began.
+        pending: for each dataset, whether it lacks the rows.
+        keeps_name: whether rows show its own name, since no other text has that.
+        lengths: of texts that it may have grown from.
+        begun: names of those, by length and CRC-32: its rows show the name of the longest.
+        held: where the hashes are of what was kept of it in runs before.
+    """
+
+    identity: Identity
+    pending: Sequence[bool]
+    keeps_name: bool = True
+    lengths: Sequence[int] = ()
+    begun: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    held: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What came of a source, for one dataset.
+
+    Attributes:
+        source: by the name that its rows show.
+        release: which release of it was read.
+        account: what became of its lines.
+        text: what tells its text, or None if it was not read to its end.
+        beginnings: length and CRC-32 of beginnings of its text that were asked for.
+        compared: keys of the files whose lines its own were compared with.
+        has_rows: whether rows of it are delivered.
+    """
+
+    source: Source
+    release: Identity
+    account: SourceAccount
+    text: Text | None
+    beginnings: Sequence[tuple[int, int]]
+    compared: Sequence[str]
+    has_rows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFile:
+    """A new file of a group.
+
+    Attributes:
+        folder: of its partition in the dataset, or `REJECTS`, or `HASHES`.
+        number: among those of its partition.
+        staged: where it is, below the folder of new files.
+        rows: without a header.
+        bytes: its size.
+        sha256: of all its bytes, in hex.
+        runs: whose rows follow each other in it: (place of the source in the group, rows).
+    """
+
+    folder: str
+    number: int
+    staged: str
+    rows: int
+    bytes: int
+    sha256: str
+    runs: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the files of a dataset are.
+
+    Attributes:
+        query: of its rows.
+        format_name: one of `DATASET_FORMATS`, perhaps with `SAFE`.
+        metadata: for the footer of Parquet.
+        new: folder for new files.
+        salvage: whether the sound part of a damaged source is delivered.
+        keeps_rejects: whether rejected lines are kept.
+        file_bytes: about how large a file may get.
+    """
+
+    query: _core.Query
+    format_name: str
+    metadata: Sequence[tuple[str, str]]
+    new: Path
+    salvage: bool = False
+    keeps_rejects: bool = False
+    file_bytes: int = TARGET_FILE_BYTES
+
+    def wants(self, scanned: Scanned) -> bool:
+        """Whether what came of a source is delivered."""
+        return is_wanted(scanned, salvage=self.salvage)
+
+    def writer(self, number: int, memory_bytes: int) -> _core.SplitWriter:
+        """What takes the rows of the numbered source."""
+        hidden = self.new / f"part-{number:06}"
+        return _core.SplitWriter(
+            self.query,
+            self.format_name,
+            path=hidden,
+            rejects_path=hidden.with_suffix(".rejects"),
+            memory_bytes=memory_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one dataset gets of a source.
+
+    Attributes:
+        arrived: what came of it.
+        part: its rows, or None.
+        hashes: where the hashes of its lines are, or None.
+    """
+
+    arrived: Arrived
+    part: _core.SplitPart | None
+    hashes: Path | None
+
+
+def make_files(
+    form: Form, shares: Sequence[Share], room: Room, threads: int, places: Sequence[int], name: str
+) -> list[GroupFile]:
+    """Make the files of a group of sources, among the new ones.
+
+    Args:
+        form: of the files.
+        shares: what the dataset gets of each source of the group.
+        room: that the parts take.
+        threads: at work at once.
+        places: of those whose rows go into the files.
+        name: that begins the names of new files; no other file there has it.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    made: list[GroupFile] = []
+    files = _core.DatasetFiles(form.query, form.format_name, list(form.metadata))
+    for place, share in enumerate(shares):
+        if (part := share.part) is None:
+            continue
+        size = part.memory_bytes
+        if place in places:
+            made += _beside(form, share, place, name)
+            _append(files, place, part)
+        room.leave(size)
+    if places:
+        file_bytes = form.file_bytes
+        found = in_worker(
+            lambda: files.finish(form.new, name, file_bytes=file_bytes, threads=threads)
+        )
+        made += [
+            GroupFile(folder, number, Path(path).name, rows, size, sha256, runs)
+            for path, folder, number, rows, size, sha256, runs in found
+        ]
+    return made
+
+
+def _append(files: _core.DatasetFiles, place: int, part: _core.SplitPart) -> None:
+    in_worker(lambda: files.append(place, part))
+
+
+def _beside(form: Form, share: Share, place: int, name: str) -> Iterator[GroupFile]:
+    """The rejected lines of a source, and the hashes of its lines, beside the manifest."""
+    rejected = share.arrived.account.counts.rejected
+    try:
+        if form.keeps_rejects and rejected and share.part is not None:
+            staged = form.new / f"rejects-{name}-{place}"
+            with os.fdopen(disk.make_file(staged), "wb") as file:
+                share.part.copy_rejects(file.fileno())
+            size, sha256 = measured(staged)
+            yield GroupFile(REJECTS, 0, staged.name, rejected, size, sha256, [(place, rejected)])
+        if share.hashes is not None:
+            staged = form.new / f"hashes-{name}-{place}"
+            disk.link_or_copy(share.hashes, staged)
+            size, sha256 = measured(staged)
+            yield GroupFile(HASHES, 0, staged.name, 0, size, sha256, [(place, 0)])
+    except OSError as error:
+        raise cannot_write(str(form.new), error) from error
+
+
+@dataclass
+class GroupTarget(EventTarget):
+    """Reads sources into parts by partition, for one dataset or several.
+
+    The query of the reader is that of the dataset, or of all of them together.
+
+    Attributes:
+        forms: of the datasets.
+        known: what these know of each source.
+    """
+
+    forms: Sequence[Form] = ()
+    known: Sequence[Known] = ()
+
+    fatal = (*EventTarget.fatal, ConfigError)
+
+    def pending(self) -> set[int]:
+        """Those that a dataset lacks."""
+        return {number for number, one in enumerate(self.known) if any(one.pending)}
+
+    def held(self, number: int) -> list[Path]:
+        """Where the datasets have the hashes of a source."""
+        return list(self.known[number].held)
+
+    def release(self, number: int) -> Identity:
+        """The identity of a source with its checksum."""
+        return with_checksum(self.sources[number], self.known[number].identity)
+
+    def confirm(self, read: Read) -> None:
+        """Withhold a source that has changed since it was looked at."""
+        assert read.scanned is not None
+        try:
+            number = read.number
+            check_unchanged(self.sources[number], self.known[number].identity, read.text)
+        except EdxlogsError as error:
+            read.scanned.error, read.scanned.salvageable = read.scanned.error or error, False
+
+    @property
+    def takes_back(self) -> bool:
+        """Rows wait in parts."""
+        return True
+
+    def lengths(self, number: int) -> Sequence[int]:
+        """Lengths of texts that a dataset holds, and of plain ones that are read as well."""
+        return self.known[number].lengths
+
+    def is_compared(self, number: int) -> bool:
+        """A dataset knows its inputs by their texts."""
+        return True
+
+    def is_named_by_text(self, number: int) -> bool:
+        """Where another text has its name, or a dataset holds texts that it may have grown from."""
+        known = self.known[number]
+        return not known.keeps_name or bool(known.begun)
+
+    def name(self, read: Read) -> str:
+        """That of the text which it has grown from, or one that no other text of a dataset has."""
+        known, name = self.known[read.number], self.sources[read.number].name
+        if read.text is None:
+            return name
+        for length, crc32 in reversed(read.beginnings):
+            began = known.begun.get((length, crc32))
+            if length < read.text.length and began is not None:
+                return began
+        return name if known.keeps_name else told_apart(name, read.text)
+
+    def sink(self, number: int) -> Sink:
+        """Parts by partition, for each dataset."""
+        memory = MEMORY_BYTES // len(self.forms)
+        writers = [one.writer(number, memory) for one in self.forms]
+        if len(writers) == 1:
+            return writers[0]
+        return _core.SeveralWriter(self.reader.query, [one.query for one in self.forms], writers)
+
+    def wants(self, scanned: Scanned) -> bool:
+        """Whether every dataset takes it: some may take what is sound of a damaged source."""
+        return all(one.wants(scanned) for one in self.forms)
+
+    def pack(self, read: Read) -> list[_Kept | None]:
+        """The parts of a source with their rows, and the lines that hold them; None: not wanted."""
+        scanned, kept = read.scanned, list[_Kept | None]()
+        assert scanned is not None
+        parts: Sequence[_Kept | None] = [None] * len(self.forms)
+        if isinstance(scanned.sink, _core.SplitWriter) and self.wants(scanned):
+            parts = [(scanned.sink.finish(), scanned.counts.rows, scanned.counts.kept)]
+        elif isinstance(scanned.sink, _core.SeveralWriter) and self._any_wants(scanned):
+            parts = scanned.sink.finish()
+        lacks = self.known[read.number].pending
+        for part, one, is_lacked in zip(parts, self.forms, lacks, strict=True):
+            is_wanted_here = part is not None and is_lacked and one.wants(scanned)
+            kept.append(part if is_wanted_here else None)
+            if part is not None and is_wanted_here:
+                self._room.enter(part[0], stays=False)
+        return kept
+
+    def _any_wants(self, scanned: Scanned) -> bool:
+        return any(one.wants(scanned) for one in self.forms)
+
+    def share(self, read: Read, at: int) -> Share | None:
+        """What a dataset gets of a source: its part, rows, and the lines with them; None: nothing.
+
+        Nothing is what it has already.
+        """
+        known = self.known[read.number]
+        if not known.pending[at]:
+            return None
+        assert read.scanned is not None
+        part, counts = None, read.scanned.counts
+        if (kept := read.parts[at]) is not None:
+            part, rows, lines = kept
+            counts = _of_share(counts, rows, lines)
+        scanned = replace(read.scanned, counts=counts)
+        arrived = Arrived(
+            read.source,
+            read.release or known.identity,
+            account_of(read.source, scanned, delivered=part is not None),
+            read.text,
+            read.beginnings,
+            [] if self.dedupe is None else self._earlier(read.number),
+            has_rows=part is not None,
+        )
+        return Share(arrived, part, read.hashes)
+
+    def _earlier(self, number: int) -> list[str]:
+        assert self.dedupe is not None
+        return [self.known[one].identity.key for one in self.dedupe.earlier(number)]
+
+    def told(self, read: Read) -> SourceAccount:
+        """What became of a source, over all datasets."""
+        assert read.scanned is not None
+        delivered = self._any_wants(read.scanned)
+        return account_of(read.source, read.scanned, delivered=delivered)
+
+
+def _of_share(counts: LineCounts, rows: int, lines: int) -> LineCounts:
+    """The counts of a source for a dataset that takes these rows, of so many lines."""
+    dropped = counts.dropped + counts.kept - lines
+    return replace(counts, kept=lines, dropped=dropped, rows=rows)

@@ -1,0 +1,322 @@
+"""A group of sources as a task: whoever has it makes it, here or on another host, and records it.
+
+A task says all that it needs, so it can be sent. Its files are made in a folder of this attempt
+alone, brought to disk, and published with a record of them by one rename. Two attempts at the same
+time make the same bytes, and either will do. Who finds a record need not do the task again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.account import SourceAccount
+from edxlogs.errors import cannot_write
+from edxlogs.events.dedupe import Dedupe
+from edxlogs.events.query import Conditions, make_query
+from edxlogs.events.scanning import LineReader
+from edxlogs.events.target import Read
+from edxlogs.gpg.process import Gpg
+from edxlogs.groups.reading import Arrived, Form, GroupFile, GroupTarget, Known, make_files
+from edxlogs.sources.source import Source
+from edxlogs.sources.window import Window
+from edxlogs.store import disk
+from edxlogs.store.manifest import Identity, Text
+from edxlogs.store.store import TASK, TRY
+from edxlogs.targets import fill
+from edxlogs.text import shown
+
+_RECORD = "record.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FormSettings:
+    """What the files of a dataset are, fit to be sent; see `Form`.
+
+    Attributes:
+        conditions: on the events.
+        words: the other keywords of `make_query`.
+        asked: what tells its rows from others; it names no persons.
+        more: the other attributes of the form, but for the place of new files.
+    """
+
+    conditions: Conditions
+    words: Mapping[str, Any]
+    asked: Mapping[str, Any]
+    more: Mapping[str, Any]
+
+    def form(self, new: Path) -> Form:
+        """It, with its query, for new files in that folder.
+
+        Raises:
+            ConfigError: a condition, a column or an option cannot be used.
+        """
+        return Form(make_query(self.conditions, **self.words), new=new, **self.more)
+
+
+@dataclass(frozen=True)
+class GroupTask:
+    """What is read, and what is made of it.
+
+    Attributes:
+        forms: of the datasets.
+        places: of their new files, absolute.
+        sources: of the group, also those that others are only compared with.
+        known: what the datasets know of each.
+        window: chooses among the members of a tar.
+        dedupe: which lines are compared, as `Dedupe` takes it, or None.
+        gnupg_home: folder of the keys; None means the one of whoever does it.
+        passphrase_file: whose first line unlocks the key; None asks the agent.
+    """
+
+    forms: Sequence[FormSettings]
+    places: Sequence[Path]
+    sources: Sequence[Source]
+    known: Sequence[Known]
+    window: Window = field(default_factory=Window)
+    dedupe: str | None = None
+    gnupg_home: Path | None = None
+    passphrase_file: Path | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells it from others: of the same one the same bytes come."""
+        sources = [(one.label, one.name, one.size, one.site, one.date) for one in self.sources]
+        known = [
+            (one.identity, list(one.pending), one.keeps_name, list(one.lengths), list(one.begun))
+            for one in self.known
+        ]
+        forms = [
+            (orjson.dumps(one.asked, option=orjson.OPT_SORT_KEYS), sorted(one.more.items()))
+            for one in self.forms
+        ]
+        told = _core.__version__, forms, sources, known, self.window, self.dedupe
+        return hashlib.sha256(repr(told).encode("utf-8", "backslashreplace")).hexdigest()[:24]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the sources that are read, as they are stored."""
+        both = zip(self.sources, self.known, strict=True)
+        return sum(source.size or 0 for source, known in both if any(known.pending))
+
+    def left(self) -> Iterator[Path]:
+        """What attempts at it have left, published or not."""
+        for place in self.places:
+            yield from place.glob(f"{TASK}{self.digest}-*")
+            yield from place.glob(f"{TRY}{self.digest}-*")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of a task.
+
+    Attributes:
+        accounts: what became of each source that was read, over all datasets.
+        keys: of those sources' files.
+        arrived: for each dataset, the sources that it lacked.
+        files: for each dataset.
+        unmet: for each dataset, values of its conditions that nothing kept is of, as
+            `_core.Query.unmet` tells them.
+    """
+
+    accounts: Sequence[SourceAccount]
+    keys: Sequence[str]
+    arrived: Sequence[Sequence[Arrived]]
+    files: Sequence[Sequence[GroupFile]]
+    unmet: Sequence[Sequence[tuple[str, int]]]
+
+    def document(self) -> bytes:
+        """It as JSON; of a source, what its name tells."""
+        told = asdict(replace(self, arrived=[]))
+        told["arrived"] = [[_told(one) for one in several] for several in self.arrived]
+        return orjson.dumps(told)
+
+    @classmethod
+    def of(cls, document: bytes, task: GroupTask) -> Self:
+        """Take that apart.
+
+        Raises:
+            ValueError: it is none of that task.
+        """
+        told = orjson.loads(document)
+        sources = {
+            known.identity.key: source
+            for known, source in zip(task.known, task.sources, strict=True)
+        }
+        try:
+            return cls(
+                [SourceAccount.of(one) for one in told["accounts"]],
+                told["keys"],
+                [[_arrived(one, sources) for one in several] for several in told["arrived"]],
+                [[GroupFile(**one) for one in several] for several in told["files"]],
+                [[(kind, place) for kind, place in several] for several in told["unmet"]],
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(str(error)) from error
+
+
+def _told(arrived: Arrived) -> dict[str, Any]:
+    told = {name: getattr(arrived, name) for name in Arrived.__slots__ if name != "source"}
+    return {
+        **told,
+        "name": arrived.source.name,
+        "release": asdict(arrived.release),
+        "account": asdict(arrived.account),
+        "text": None if arrived.text is None else asdict(arrived.text),
+    }
+
+
+def _arrived(told: dict[str, Any], sources: Mapping[str, Source]) -> Arrived:
+    release, text = Identity(**told.pop("release")), told.pop("text")
+    return Arrived(
+        source=replace(sources[release.key], name=told.pop("name")),
+        release=release,
+        account=SourceAccount.of(told.pop("account")),
+        text=None if text is None else Text(**text),
+        beginnings=[(length, crc32) for length, crc32 in told.pop("beginnings")],
+        **told,
+    )
+
+
+@dataclass
+class _TaskTarget(GroupTarget):
+    """Reads the sources of a task, all of which it has."""
+
+    reads: list[Read] = field(default_factory=list)
+
+    def turns(self) -> list[int]:
+        """Only those that are read."""
+        return sorted(self._to_read)
+
+    def deliver(self, read: Read) -> SourceAccount:
+        """Keep it, until all are read."""
+        self.reads.append(read)
+        return self.told(read)
+
+    def made(self, at: int) -> tuple[list[Arrived], list[GroupFile]]:
+        """What one dataset gets: the sources, and files of all of them that have rows."""
+        shares = [share for read in self.reads if (share := self.share(read, at)) is not None]
+        places = [place for place, share in enumerate(shares) if share.part is not None]
+        files = make_files(self.forms[at], shares, self._room, self.workers, places, "part")
+        return [share.arrived for share in shares], files
+
+
+def recorded(task: GroupTask) -> Made | None:
+    """What came of a task, if it was done before and its files are there still."""
+    for folder in sorted(task.places[0].glob(f"{TASK}{task.digest}-*")):
+        with suppress(OSError, ValueError):
+            made = Made.of((folder / _RECORD).read_bytes(), task)
+            if all(
+                os.stat(place / file.staged).st_size == file.bytes
+                for place, files in zip(task.places, made.files, strict=True)
+                for file in files
+            ):
+                return made
+    return None
+
+
+def do(task: GroupTask, threads: int = 1) -> Made:
+    """Do a task, unless it was done already, and publish its files.
+
+    Returns:
+        What came of it. Its sources may have failed: their accounts say so.
+
+    Raises:
+        ConfigError: the key ring or the passphrase cannot be used.
+        OutputError: its files cannot be written.
+        EdxlogsError: a promise is broken, or there are no threads.
+    """
+    if (made := recorded(task)) is not None:
+        return made
+    with _attempt(task) as tries:
+        forms = [one.form(new) for one, new in zip(task.forms, tries, strict=True)]
+        queries = [one.query for one in forms]
+        query = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
+        gpg = Gpg(home=task.gnupg_home, passphrase_file=task.passphrase_file, prompt=False)
+        try:
+            reader = LineReader(query, gpg, _core.Control(), task.window)
+            target = _TaskTarget(reader, task.sources, threads, forms=forms, known=task.known)
+            if task.dedupe is not None:
+                hashes = tries[0]
+                target.dedupe = Dedupe(
+                    task.sources, task.dedupe, lambda number: hashes / f"held-{number}"
+                )
+            fill(target)
+        finally:
+            gpg.close()
+        accounts = [target.told(read) for read in target.reads]
+        keys = [task.known[read.number].identity.key for read in target.reads]
+        both = [target.made(at) for at in range(len(forms))]
+        made = Made(
+            accounts,
+            keys,
+            [arrived for arrived, _ in both],
+            [
+                [replace(file, staged=f"{_published(new).name}/{file.staged}") for file in files]
+                for new, (_, files) in zip(tries, both, strict=True)
+            ],
+            [one.unmet() for one in queries],
+        )
+        target.reads.clear()  # with their hidden files
+        _publish(task, tries, made)
+    return made
+
+
+@contextmanager
+def _attempt(task: GroupTask) -> Iterator[list[Path]]:
+    """A folder of this attempt for the new files of each dataset; what is left there goes."""
+    mark = secrets.token_hex(6)
+    tries = [place / f"{TRY}{task.digest}-{mark}" for place in task.places]
+    try:
+        try:
+            for one in tries:
+                disk.make_folder(one)
+        except OSError as error:
+            raise cannot_write(shown(os.fspath(tries[0].parent)), error) from error
+        yield tries
+    finally:
+        for one in tries:
+            with suppress(OSError):
+                disk.remove(one)
+
+
+def _publish(task: GroupTask, tries: Sequence[Path], made: Made) -> None:
+    """Bring the files to disk, and give them their place: the record is in the last one."""
+    try:
+        wanted = {file.staged.rpartition("/")[2] for files in made.files for file in files}
+        disk.write(tries[0] / _RECORD, made.document())
+        for folder in tries:
+            for path in sorted(folder.iterdir()):
+                if path.name in wanted or path.name == _RECORD:
+                    _sync(path)
+                else:
+                    disk.unlink(path)
+            disk.sync_folder(folder)
+        for folder in reversed(tries):
+            disk.rename(folder, _published(folder))
+            disk.sync_folder(folder.parent)
+    except OSError as error:
+        raise cannot_write(shown(os.fspath(tries[0].parent)), error) from error
+
+
+def _published(attempt: Path) -> Path:
+    """Where the folder of an attempt is once it is done."""
+    return attempt.with_name(f"{TASK}{attempt.name.removeprefix(TRY)}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,227 @@
+"""A dataset in a run: groups of sources are committed to it, by what came of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import orjson
+
+from edxlogs.account import Account, Outcome, SourceAccount
+from edxlogs.errors import InternalError
+from edxlogs.events.dedupe import Dedupe
+from edxlogs.events.target import copy_of
+from edxlogs.formats import ending_of
+from edxlogs.groups.reading import Arrived, Form, GroupFile
+from edxlogs.groups.task import FormSettings
+from edxlogs.sources.source import Source
+from edxlogs.stops import put_off
+from edxlogs.store.inputs import Commit, KnownInputs, stem
+from edxlogs.store.manifest import DataFile, Identity, Input, Segment, Text, now
+from edxlogs.store.store import HASHES, REJECTS, Store
+from edxlogs.text import shown
+
+Maker = Callable[[Sequence[int], str], Sequence[GroupFile]]
+
+
+@dataclass
+class DatasetWriter:
+    """A dataset in a run: what it knows of its inputs, and what is committed to it.
+
+    Attributes:
+        store: takes the files.
+        settings: of their form.
+        account: of all sources at the end, also of those that runs before have read.
+        started: when the run began, UTC.
+        commits: made so far.
+        read: sources read by this run.
+        grown: folders of the partitions that got files.
+        form: made of the settings.
+        inputs: what is known of them, and what this run adds.
+        copies: what became of files that hold the texts of others, by the keys of the files.
+        unmet_elsewhere: as `unmet`, where others have read; None: nobody else has.
+    """
+
+    store: Store
+    settings: FormSettings
+    account: Account = field(default_factory=Account)
+    started: str = field(default_factory=now)
+    commits: int = 0
+    read: int = 0
+    grown: set[str] = field(default_factory=set)
+    form: Form = field(init=False)
+    inputs: KnownInputs = field(init=False)
+    copies: dict[str, SourceAccount] = field(default_factory=dict)
+    unmet_elsewhere: set[tuple[str, int]] | None = None
+    _held: list[Input] = field(default_factory=list)
+    _withheld: dict[str, SourceAccount] = field(default_factory=dict)
+    _numbers: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.form = self.settings.form(self.store.new)
+        self.inputs = KnownInputs(self.store)
+
+    @property
+    def unmet(self) -> Sequence[tuple[str, int]]:
+        """Values of conditions that nothing kept is of, as `_core.Query.unmet` tells them."""
+        found = self.unmet_elsewhere
+        return self.form.query.unmet() if found is None else sorted(found)
+
+    def pending(
+        self,
+        sources: Sequence[Source],
+        identities: Sequence[Identity],
+        dedupe: Dedupe | None = None,
+    ) -> set[int]:
+        """Numbers of the sources whose rows are not there yet, as they are now."""
+        both = list(zip(sources, identities, strict=True))
+        pending = {number for number, one in enumerate(both) if not self.inputs.is_done(*one)}
+        if dedupe is not None and not self.store.replaces_all:
+            dedupe.extend(
+                pending, lambda number: self.inputs.known(identities[number]), self._hashes
+            )
+        there = [identities[number] for number in range(len(both)) if number not in pending]
+        origins = {sources[number].origin for number in pending}
+        self.inputs.begin(there, origins, compares=dedupe is not None)
+        return pending
+
+    def hashes(self, identity: Identity) -> list[Path]:
+        """Where the hashes of a source are whose rows are there."""
+        known = self.inputs.known(identity)
+        path = None if known is None or not known.is_done else self._hashes(known)
+        return [] if path is None else [path]
+
+    def _hashes(self, one: Input) -> Path | None:
+        path = self.store.folder / HASHES / str(one.number)
+        return path if path.exists() else None
+
+    def deliver(self, group: Sequence[Arrived], make: Maker) -> None:
+        """Take what came of a group of sources, in order, and commit it with its files.
+
+        Args:
+            group: those that the dataset lacked.
+            make: told the places of those whose rows go into files, and a name for these.
+
+        Raises:
+            OutputError: they cannot be written. What was committed stays.
+        """
+        commit = Commit(Segment(self.started, inputs=self._held))
+        segment = commit.segment
+        numbers: dict[int, int] = {}  # of inputs, by their places
+        for place, one in enumerate(group):
+            self.read += 1
+            if self._enter(commit, one, self.inputs.numbers(one.compared, commit)):
+                numbers[place] = commit.numbers[one.release.key]
+        name = stem(orjson.dumps(self.store.query, option=orjson.OPT_SORT_KEYS), commit.delivered)
+        files = make([place for place in numbers if group[place].has_rows], name)
+        if not segment.inputs and not segment.seen:
+            return
+        if self.store.replaces_all and not commit.delivered:
+            # Nothing is better than what is there.
+            self._held = segment.inputs
+            return
+        self._held = []
+        segment.added += self._placed(files, numbers, name)
+        added, segment.removed = self.store.without(commit.replaced)
+        segment.added += added
+        with put_off():
+            self.store.commit(segment)
+            self.commits += 1
+        folders = (file.path.rpartition("/")[0] for file in segment.added if file.holds_rows)
+        self.grown.update(folders)
+
+    def _enter(self, commit: Commit, arrived: Arrived, compared: Sequence[int]) -> bool:
+        """Enter what became of a source into a commit; whether its rows go with it."""
+        identity, account, text = arrived.release, arrived.account, arrived.text
+        inputs = self.inputs
+
+        def put(key: str, account: SourceAccount, text: Text | None, root: int | None) -> None:
+            number, rows = inputs.next_number(commit), account.counts.rows
+            told = account.status, rows, asdict(account), list(compared)
+            name = None if text is None else arrived.source.name
+            one = Input(number, replace(identity, key=key), *told, name, text, root)
+            inputs.put(commit, identity, one, () if text is None else arrived.beginnings)
+
+        if account.status in (Outcome.WITHHELD, Outcome.NO_LOG):
+            known = inputs.known(identity)
+            if known is not None and known.is_done:
+                # The rows that are there stay, until its new release is whole.
+                account.counts = account.counts.as_withheld()
+                self._withheld[identity.key] = account
+                return False
+            put(identity.key if known is None else known.identity.key, account, None, None)
+            return account.status == Outcome.NO_LOG
+        place = inputs.settle(commit, identity, text, arrived.beginnings)
+        if place.holder is not None:
+            if place.is_copy:
+                first = SourceAccount.of(place.holder.account).path
+                copy = self.copies[identity.key] = copy_of(account, first)
+                put(place.key, copy, None, None)
+            return False
+        put(place.key, account, text, place.root)
+        commit.delivered.append((arrived.source, identity))
+        return True
+
+    def _placed(
+        self, files: Sequence[GroupFile], numbers: Mapping[int, int], name: str
+    ) -> list[DataFile]:
+        """Give the files of a group their places, under names that no file has yet.
+
+        Args:
+            files: with rows numbered by places in the group.
+            numbers: of the inputs at those places.
+            name: for files with rows.
+        """
+        ending = ending_of(self.form.format_name)
+
+        def path_of(file: GroupFile) -> str:
+            if file.folder in (REJECTS, HASHES):
+                return f"{file.folder}/{numbers[file.runs[0][0]]}"
+            return f"{file.folder}/{name}{f'-{file.number}' if file.number else ''}{ending}"
+
+        def is_taken() -> bool:
+            return any(os.path.lexists(self.store.folder / path_of(file)) for file in files)
+
+        # The same text under two names makes the same name; what will be replaced is no matter,
+        # unless somebody may still read it.
+        while (self.store.keeps_removed or not self.store.replaces_all) and is_taken():
+            name += "x"
+        return [
+            DataFile(
+                path_of(file),
+                file.staged,
+                file.rows,
+                file.bytes,
+                file.sha256,
+                [(numbers[place], rows) for place, rows in file.runs],
+            )
+            for file in files
+        ]
+
+    def tell_all(self, identities: Sequence[Identity]) -> None:
+        """The account of all sources, as the manifest has it."""
+        held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
+        told: set[int] = set()
+        for identity in identities:
+            known = None if self._held else self.inputs.known(identity)
+            if known is not None and known.number in told:
+                continue  # a file that has moved on, and is back where it was
+            account = self._withheld.get(identity.key) or held.get(identity.key)
+            if account is None:
+                if known is None:
+                    raise InternalError(f"{shown(identity.key)}: is in no segment; report it")
+                account = SourceAccount.of(known.account)
+            self.account.enter(account)
+            if known is not None:
+                told.add(known.number)
+                self._numbers.append(known.number)
+        self.account.check()
+
+    def rejects(self) -> Iterator[Path]:
+        """Files of rejected lines, of all sources in their order, once all are told."""
+        for number in self._numbers:
+            path = self.store.folder / REJECTS / str(number)
+            if path.exists():
+                yield path
