@@ -21,8 +21,6 @@ __all__ = [
     "PartWriter",
     "Query",
     "SeveralWriter",
-    "SplitPart",
-    "SplitWriter",
     "StoredQuery",
     "Table",
     "TextSum",
@@ -57,7 +55,7 @@ class Query:
     the values of one by *or*; but all `expressions`, in the grammar of `--where`, must hold.
     `since` (included) and `until` (not) are microseconds since 1970 UTC.
 
-    With `partition_by`, the rows are those of a dataset: a `SplitWriter` takes them. Courses that
+    With `partition_by`, the rows are those of a dataset: a `PartWriter` takes them. Courses that
     are not among `known_courses` then count as none, and `encodes_case` is for file systems that
     ignore case.
 
@@ -191,11 +189,11 @@ class PartWriter:
     """Takes what a scan keeps of one source.
 
     Args:
-        query: the query of the scan.
+        query: the query of the scan; with `partition_by` it is a part of a dataset.
         format_name: one of `formats.FORMATS`; of cells perhaps with `SAFE`.
         path: place of the hidden file that a large part needs; None drops what outgrows memory.
         rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
-        memory_bytes: a part above it is large.
+        memory_bytes: a part above it is large; one of a dataset gathers that much at most.
     """
 
     def __new__(
@@ -216,7 +214,7 @@ class PartWriter:
 
 @final
 class Part:
-    """All that one source adds to an output. Its hidden file goes when it goes."""
+    """All that one source adds to an output, by partition. Its hidden file goes when it goes."""
 
     @property
     def outgrown(self) -> bool: ...
@@ -224,14 +222,14 @@ class Part:
     def memory_bytes(self) -> int: ...
     def spill(self) -> None:
         """Move what is in memory to the hidden file."""
-    def keep(self, path: str | PathLike[str]) -> str:
-        """Move the rows to a file that stays; how they stand there, for `open`.
+    def keep(self, path: str | PathLike[str]) -> str | None:
+        """Move the rows to a file that stays; how they stand there, for `open`. None: no rows.
 
         Raises:
             OutputError: it cannot be written.
         """
     @staticmethod
-    def open(path: str | PathLike[str], kept: str) -> Part:
+    def open(path: str | PathLike[str], kept: str | None) -> Part:
         """Take up a part that was kept; its rejected lines are elsewhere.
 
         Raises:
@@ -262,34 +260,6 @@ class Output:
         """Write what is left, and with `sync` wait until it is on disk; then it is used up."""
 
 @final
-class SplitWriter:
-    """Takes what a scan keeps of one source, for a dataset.
-
-    Args:
-        query: the query of the scan, with `partition_by`.
-        format_name: one of `formats.DATASET_FORMATS`; of cells perhaps with `SAFE`.
-        path: place of the hidden file that a large part needs.
-        rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
-        memory_bytes: rows that it gathers at most.
-    """
-
-    def __new__(
-        cls,
-        query: Query,
-        format_name: str,
-        *,
-        path: str | PathLike[str],
-        rejects_path: str | PathLike[str] | None = None,
-        memory_bytes: int = ...,
-    ) -> SplitWriter: ...
-    def finish(self) -> SplitPart:
-        """End the part; the writer is used up.
-
-        Raises:
-            OutputError: the hidden file cannot be written.
-        """
-
-@final
 class SeveralWriter:
     """Takes what a scan of several queries keeps of one source, for a dataset each.
 
@@ -300,25 +270,14 @@ class SeveralWriter:
     """
 
     def __new__(
-        cls, together: Query, queries: Sequence[Query], writers: Sequence[SplitWriter]
+        cls, together: Query, queries: Sequence[Query], writers: Sequence[PartWriter]
     ) -> SeveralWriter: ...
-    def finish(self) -> list[tuple[SplitPart, int, int]]:
+    def finish(self) -> list[tuple[Part, int, int]]:
         """End the parts; of each query, its part, its rows, and the lines that hold them.
 
         Raises:
             OutputError: a hidden file cannot be written.
         """
-
-@final
-class SplitPart:
-    """The rows of one source, by partition. Its hidden file goes when it goes."""
-
-    @property
-    def memory_bytes(self) -> int: ...
-    def spill(self) -> None:
-        """Move what is in memory to the hidden file."""
-    def copy_rejects(self, descriptor: int) -> None:
-        """Write the rejected lines, each after a comment line with its place and reason."""
 
 @final
 class DatasetFiles:
@@ -327,7 +286,7 @@ class DatasetFiles:
     def __new__(
         cls, query: Query, format_name: str, metadata: Sequence[tuple[str, str]]
     ) -> DatasetFiles: ...
-    def append(self, input: int, part: SplitPart) -> None:  # noqa: A002
+    def append(self, input: int, part: Part) -> None:  # noqa: A002
         """Take the rows of an input, after those before; the part is used up."""
     def finish(
         self, folder: str | PathLike[str], prefix: str, *, file_bytes: int, threads: int
@@ -412,7 +371,7 @@ class BatchStream:
 def scan(
     input: str | PathLike[str] | int | _Readable,  # noqa: A002
     query: Query,
-    sink: PartWriter | SplitWriter | SeveralWriter | BatchWriter | Output | None,
+    sink: PartWriter | PartWriter | SeveralWriter | BatchWriter | Output | None,
     *,
     name: str,
     label: str | None = None,

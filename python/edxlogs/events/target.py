@@ -39,7 +39,7 @@ class Room:
         self.bytes = 0
         self._lock = threading.Lock()
 
-    def enter(self, part: _core.Part | _core.SplitPart, *, stays: bool) -> None:
+    def enter(self, part: _core.Part, *, stays: bool) -> None:
         """Let a part wait: in memory if it fits or `stays`, else in its hidden file."""
         with self._lock:
             if stays or self.bytes + part.memory_bytes <= WAITING_BYTES:

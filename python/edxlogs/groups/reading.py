@@ -26,7 +26,7 @@ from edxlogs.threads import in_worker
 
 MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
 
-_Kept = tuple[_core.SplitPart, int, int]
+_Kept = tuple[_core.Part, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,10 @@ class Form:
         """Whether what came of a source is delivered."""
         return is_wanted(scanned, salvage=self.salvage)
 
-    def writer(self, number: int, memory_bytes: int) -> _core.SplitWriter:
+    def writer(self, number: int, memory_bytes: int) -> _core.PartWriter:
         """What takes the rows of the numbered source."""
         hidden = self.new / f"part-{number:06}"
-        return _core.SplitWriter(
+        return _core.PartWriter(
             self.query,
             self.format_name,
             path=hidden,
@@ -145,7 +145,7 @@ class Share:
     """
 
     arrived: Arrived
-    part: _core.SplitPart | None
+    part: _core.Part | None
     hashes: Path | None
 
 
@@ -187,7 +187,7 @@ def make_files(
     return made
 
 
-def _append(files: _core.DatasetFiles, place: int, part: _core.SplitPart) -> None:
+def _append(files: _core.DatasetFiles, place: int, part: _core.Part) -> None:
     in_worker(lambda: files.append(place, part))
 
 
@@ -293,7 +293,7 @@ class GroupTarget(EventTarget):
         scanned, kept = read.scanned, list[_Kept | None]()
         assert scanned is not None
         parts: Sequence[_Kept | None] = [None] * len(self.forms)
-        if isinstance(scanned.sink, _core.SplitWriter) and self.wants(scanned):
+        if isinstance(scanned.sink, _core.PartWriter) and self.wants(scanned):
             parts = [(scanned.sink.finish(), scanned.counts.rows, scanned.counts.kept)]
         elif isinstance(scanned.sink, _core.SeveralWriter) and self._any_wants(scanned):
             parts = scanned.sink.finish()

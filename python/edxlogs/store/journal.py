@@ -118,7 +118,7 @@ class Journal:
         rejects = files.pop(_REJECTS, None)
         files.pop(_HASHES, None)
         folder = self._store.folder
-        kept, file = next(iter(files.items()), ("nothing", None))
+        kept, file = next(iter(files.items()), (None, None))
         path = folder if file is None else folder / file.path
         return KeptPart(
             SourceAccount.of(known.account),
@@ -196,7 +196,7 @@ class Journal:
                 made.append(f"{number}.{_HASHES}")
                 disk.link_or_copy(hashes, store.new / made[-1])
             kept = part.keep(store.new / str(number))
-            if kept != "nothing":
+            if kept is not None:
                 made.append(f"{number}.{kept}")
                 disk.rename(store.new / str(number), store.new / made[-1])
             sizes = [(store.new / name).stat().st_size for name in made]

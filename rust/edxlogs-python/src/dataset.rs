@@ -4,70 +4,14 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use edxlogs_core::part::{dataset, rewrite as rewriting, several, split};
+use edxlogs_core::part::{dataset, rewrite as rewriting, several};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::{of_system, to_python};
-use crate::output::Once;
+use crate::output::{Once, Part, PartWriter};
 use crate::query::{Query, format};
 use crate::source::duplicate;
-
-/// Makes a part of a dataset of what a scan keeps; described in `_core.pyi`.
-#[pyclass(frozen, module = "edxlogs._core")]
-pub struct SplitWriter {
-    pub inner: Once<split::SplitWriter>,
-}
-
-#[pymethods]
-impl SplitWriter {
-    #[new]
-    #[pyo3(signature = (
-        query, format_name, *, path, rejects_path=None, memory_bytes=split::MEMORY_BYTES,
-    ))]
-    fn new(
-        query: &Query,
-        format_name: &str,
-        path: PathBuf,
-        rejects_path: Option<PathBuf>,
-        memory_bytes: usize,
-    ) -> PyResult<Self> {
-        let projection = &query.inner.projection;
-        let format = format(format_name)?;
-        let writer = split::SplitWriter::new(format, projection, memory_bytes, path, rejects_path)
-            .map_err(to_python)?;
-        Ok(Self { inner: Once::new(writer) })
-    }
-
-    fn finish(&self, py: Python<'_>) -> PyResult<SplitPart> {
-        let writer = py.detach(|| self.inner.take())?;
-        let part = py.detach(|| writer.finish()).map_err(to_python)?;
-        Ok(SplitPart { inner: Once::new(part) })
-    }
-}
-
-/// The rows of one source by partition; described in `_core.pyi`.
-#[pyclass(frozen, module = "edxlogs._core")]
-pub struct SplitPart {
-    inner: Once<split::SplitPart>,
-}
-
-#[pymethods]
-impl SplitPart {
-    #[getter]
-    fn memory_bytes(&self) -> PyResult<usize> {
-        self.inner.with(|part| part.memory_bytes())
-    }
-
-    fn spill(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.inner.with(split::SplitPart::spill))?.map_err(to_python)
-    }
-
-    fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
-        let mut file = File::from(duplicate(descriptor)?);
-        py.detach(|| self.inner.with(|part| part.copy_rejects(&mut file)))?.map_err(to_python)
-    }
-}
 
 /// Makes the parts of several datasets; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
@@ -81,7 +25,7 @@ impl SeveralWriter {
     fn new(
         together: &Query,
         queries: Vec<PyRef<'_, Query>>,
-        writers: Vec<PyRef<'_, SplitWriter>>,
+        writers: Vec<PyRef<'_, PartWriter>>,
     ) -> PyResult<Self> {
         let queries: Vec<_> = queries.iter().map(|query| Arc::clone(&query.inner)).collect();
         let writers = writers.iter().map(|writer| writer.inner.take()).collect::<PyResult<_>>()?;
@@ -90,11 +34,11 @@ impl SeveralWriter {
         Ok(Self { inner: Once::new(writer) })
     }
 
-    fn finish(&self, py: Python<'_>) -> PyResult<Vec<(SplitPart, u64, u64)>> {
+    fn finish(&self, py: Python<'_>) -> PyResult<Vec<(Part, u64, u64)>> {
         let writer = py.detach(|| self.inner.take())?;
         let shares = py.detach(|| writer.finish()).map_err(to_python)?;
         let plain = |share: several::Share| {
-            (SplitPart { inner: Once::new(share.part) }, share.rows, share.lines)
+            (Part { inner: Once::new(share.part) }, share.rows, share.lines)
         };
         Ok(shares.into_iter().map(plain).collect())
     }
@@ -118,7 +62,7 @@ impl DatasetFiles {
         Ok(Self { inner: Once::new(dataset) })
     }
 
-    fn append(&self, py: Python<'_>, input: u32, part: &SplitPart) -> PyResult<()> {
+    fn append(&self, py: Python<'_>, input: u32, part: &Part) -> PyResult<()> {
         py.detach(|| {
             let part = part.inner.take()?;
             self.inner.with(|dataset| dataset.append(input, part))

@@ -35,9 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<output::PartWriter>()?;
     module.add_class::<output::Part>()?;
     module.add_class::<output::Output>()?;
-    module.add_class::<dataset::SplitWriter>()?;
     module.add_class::<dataset::SeveralWriter>()?;
-    module.add_class::<dataset::SplitPart>()?;
     module.add_class::<dataset::DatasetFiles>()?;
     module.add_class::<scan::Control>()?;
     module.add_class::<scan::LineHashes>()?;

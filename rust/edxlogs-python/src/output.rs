@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use edxlogs_core::file::create_private;
-use edxlogs_core::part::{self, Kept, SMALL_PART_BYTES};
+use edxlogs_core::part::{self, Form, SMALL_PART_BYTES};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
@@ -51,62 +51,56 @@ impl PartWriter {
         rejects_path: Option<PathBuf>,
         memory_bytes: usize,
     ) -> PyResult<Self> {
-        let schema = query.inner.projection.schema();
+        let projection = &query.inner.projection;
         let format = format(format_name)?;
-        let writer = part::PartWriter::new(format, schema, memory_bytes, path, rejects_path);
-        Ok(Self { inner: Once::new(writer) })
+        let writer = part::PartWriter::new(format, projection, memory_bytes, path, rejects_path);
+        Ok(Self { inner: Once::new(writer.map_err(to_python)?) })
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<Part> {
         let writer = py.detach(|| self.inner.take())?;
         let part = py.detach(|| writer.finish()).map_err(to_python)?;
-        Ok(Part { inner: Mutex::new(part) })
+        Ok(Part { inner: Once::new(part) })
     }
 }
 
 /// All that one source adds to an output; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct Part {
-    inner: Mutex<part::Part>,
-}
-
-impl Part {
-    fn with<R>(&self, f: impl FnOnce(&mut part::Part) -> R) -> R {
-        f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    pub inner: Once<part::Part>,
 }
 
 #[pymethods]
 impl Part {
     #[getter]
-    fn outgrown(&self) -> bool {
-        self.with(|part| part.is_outgrown())
+    fn outgrown(&self) -> PyResult<bool> {
+        self.inner.with(|part| part.is_outgrown())
     }
 
     #[getter]
-    fn memory_bytes(&self) -> usize {
-        self.with(|part| part.memory_bytes())
+    fn memory_bytes(&self) -> PyResult<usize> {
+        self.inner.with(|part| part.memory_bytes())
     }
 
     fn spill(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.with(part::Part::spill)).map_err(to_python)
+        py.detach(|| self.inner.with(part::Part::spill))?.map_err(to_python)
     }
 
-    fn keep(&self, py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
-        let kept = py.detach(|| self.with(|part| part.keep(&path)));
-        kept.map(Kept::as_str).map_err(to_python)
+    fn keep(&self, py: Python<'_>, path: PathBuf) -> PyResult<Option<&'static str>> {
+        let kept = py.detach(|| self.inner.with(|part| part.keep(&path)))?;
+        Ok(kept.map_err(to_python)?.map(Form::as_str))
     }
 
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf, kept: &str) -> PyResult<Self> {
-        let kept = known("kept", kept, Kept::named)?;
+    fn open(py: Python<'_>, path: PathBuf, kept: Option<&str>) -> PyResult<Self> {
+        let kept = kept.map(|kept| known("kept", kept, Form::named)).transpose()?;
         let part = py.detach(|| part::Part::open(&path, kept)).map_err(to_python)?;
-        Ok(Self { inner: Mutex::new(part) })
+        Ok(Self { inner: Once::new(part) })
     }
 
     fn copy_rejects(&self, py: Python<'_>, descriptor: i32) -> PyResult<()> {
         let mut file = File::from(duplicate(descriptor)?);
-        py.detach(|| self.with(|part| part.copy_rejects(&mut file))).map_err(to_python)
+        py.detach(|| self.inner.with(|part| part.copy_rejects(&mut file)))?.map_err(to_python)
     }
 }
 
@@ -138,7 +132,7 @@ impl Output {
     }
 
     fn append(&self, py: Python<'_>, part: &Part) -> PyResult<()> {
-        py.detach(|| self.inner.with(|output| part.with(|part| output.append(part))))?
+        py.detach(|| self.inner.with(|output| part.inner.with(|part| output.append(part))))??
             .map_err(to_python)
     }
 

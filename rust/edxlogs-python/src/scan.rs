@@ -16,7 +16,7 @@ use edxlogs_core::scan::{Asked, Control as CoreControl, Rows, Sink};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
-use crate::dataset::{SeveralWriter, SplitWriter};
+use crate::dataset::SeveralWriter;
 use crate::errors::to_python;
 use crate::output::{Output, PartWriter};
 use crate::query::Query;
@@ -163,8 +163,6 @@ pub fn scan<'py>(
         None => run(&mut Nowhere),
         Some(sink) => {
             if let Ok(part) = sink.cast::<PartWriter>() {
-                part.get().inner.with(|part| run(part))?
-            } else if let Ok(part) = sink.cast::<SplitWriter>() {
                 part.get().inner.with(|part| run(part))?
             } else if let Ok(parts) = sink.cast::<SeveralWriter>() {
                 parts.get().inner.with(|parts| run(parts))?

@@ -165,15 +165,15 @@ fn level() -> ZstdLevel {
     ZstdLevel::default()
 }
 
-/// A Parquet file of that row group alone.
+/// Writes a Parquet file of that row group alone.
 ///
 /// # Errors
 /// `Encode`.
-pub fn file_of(mut group: RowGroup) -> Result<Vec<u8>> {
-    let (mut file, factory) = begin(Vec::new(), group.columns(), &[])?;
+pub fn write_group(mut group: RowGroup, output: impl Write + Send) -> Result<()> {
+    let (mut file, factory) = begin(output, group.columns(), &[])?;
     let out = file.next_row_group().map_err(Error::encode)?;
     group.end(out, &factory, 0)?;
-    file.into_inner().map_err(Error::encode)
+    file.into_inner().map(drop).map_err(Error::encode)
 }
 
 /// Begins a file of those columns.

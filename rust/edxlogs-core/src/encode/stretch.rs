@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::writer::FileWriter;
+use arrow_ipc::writer::StreamWriter;
 
 use super::parquet::ParquetWriter;
 use super::{Encoder, Format, csv, jsonl};
@@ -16,8 +16,8 @@ use crate::frame::types::Schema;
 pub enum StretchEncoder<W: Write + Send> {
     /// A Parquet file, whose row groups are copied.
     Parquet(Box<ParquetWriter<W>>),
-    /// An Arrow IPC file, whose batches are taken.
-    Ipc(Box<FileWriter<W>>),
+    /// An Arrow IPC stream, whose batches are taken.
+    Ipc(Box<StreamWriter<W>>),
     /// Rows of CSV, or lines.
     Text {
         /// Of the two.
@@ -40,7 +40,7 @@ impl<W: Write + Send> StretchEncoder<W> {
                 Self::Parquet(Box::new(ParquetWriter::new(out, Arc::clone(schema), &[])?))
             }
             Format::ArrowIpc => {
-                let writer = FileWriter::try_new(out, schema.arrow()).map_err(Error::encode)?;
+                let writer = StreamWriter::try_new(out, schema.arrow()).map_err(Error::encode)?;
                 Self::Ipc(Box::new(writer))
             }
             Format::JsonLines(compression) | Format::Csv(_, compression) => {
@@ -87,10 +87,7 @@ impl<W: Write + Send> StretchEncoder<W> {
     pub fn finish(self) -> Result<W> {
         match self {
             Self::Parquet(writer) => writer.finish(),
-            Self::Ipc(mut writer) => {
-                writer.finish().map_err(Error::encode)?;
-                writer.into_inner().map_err(Error::encode)
-            }
+            Self::Ipc(writer) => writer.into_inner().map_err(Error::encode),
             Self::Text { encoder, .. } => encoder.finish(),
         }
     }

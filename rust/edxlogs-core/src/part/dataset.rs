@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::Output;
-use super::split::{HiddenKind, Piece, Pieces, SplitPart, from_ipc};
+use super::hidden::HiddenFile;
+use super::{Output, Part, Piece};
 use crate::encode::Format;
 use crate::error::{Error, Result};
 use crate::file::create_private;
@@ -54,7 +53,7 @@ pub struct Dataset {
     metadata: Vec<(String, String)>,
     partitions: BTreeMap<u32, Vec<(usize, Piece)>>,
     /// Of each part, its input and its hidden file.
-    parts: Vec<(u32, Pieces)>,
+    parts: Vec<(u32, HiddenFile)>,
     memory: usize,
 }
 
@@ -84,7 +83,7 @@ impl Dataset {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn append(&mut self, input: u32, mut part: SplitPart) -> Result<()> {
+    pub fn append(&mut self, input: u32, mut part: Part) -> Result<()> {
         let bytes = part.memory_bytes();
         if self.memory + bytes > WAITING_BYTES {
             part.spill()?;
@@ -203,27 +202,14 @@ impl OpenFile {
         Ok(Self { path, file, output, rows: 0, runs: Vec::new() })
     }
 
-    fn append(&mut self, input: u32, hidden: &Pieces, piece: &Piece) -> Result<()> {
+    fn append(&mut self, input: u32, hidden: &HiddenFile, piece: &Piece) -> Result<()> {
         let rows = piece.rows();
         self.rows += rows;
         match self.runs.last_mut() {
             Some((last, count)) if *last == input => *count += rows,
             _ => self.runs.push((input, rows)),
         }
-        match piece {
-            Piece::Batch(batch) => self.output.batch(batch.clone()),
-            Piece::Text { text, .. } => self.output.text(text),
-            Piece::Hidden { kind, offset, length, .. } => {
-                let bytes = hidden.read(*offset, *length)?;
-                match kind {
-                    HiddenKind::Text => self.output.text(&bytes),
-                    HiddenKind::Parquet => self.output.row_groups(&Bytes::from(bytes)),
-                    HiddenKind::Batch => {
-                        from_ipc(&bytes)?.into_iter().try_for_each(|batch| self.output.batch(batch))
-                    }
-                }
-            }
-        }
+        self.output.piece(hidden, piece)
     }
 
     /// What has reached the file so far; of Parquet and gzip, the last buffer is missing.

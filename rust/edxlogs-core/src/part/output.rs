@@ -1,17 +1,18 @@
 //! The output that parts are appended to, in the order of their sources.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Cursor, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::FileReader;
+use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::FileWriter;
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use parquet::file::reader::ChunkReader;
 
-use super::{Content, Part, SMALL_PART_BYTES};
+use super::hidden::HiddenFile;
+use super::{Form, Part, Piece, SMALL_PART_BYTES};
 use crate::encode::parquet::ParquetWriter;
 use crate::encode::{Compression, Encoder, Format, csv, jsonl};
 use crate::error::{Error, Result};
@@ -85,35 +86,42 @@ impl Output {
         if part.is_outgrown() {
             return Err(Error::internal("an outgrown part was appended"));
         }
-        match &mut part.content {
-            Content::Batches { batches, .. } => {
-                for batch in batches.drain(..) {
-                    self.batch(batch)?;
-                }
-            }
-            Content::Spilled(hidden) => {
-                let file = hidden.file.try_clone().map_err(Error::encode)?;
-                self.ipc(BufReader::new(file))?;
-            }
-            Content::Parquet(hidden) => self.row_groups(&hidden.file)?,
-            Content::Bytes(spool) => match &mut self.writer {
-                Writer::Bytes(out) => spool.copy_to(out).map_err(Error::encode)?,
-                _ => {
-                    let mut lines = Vec::with_capacity(spool.memory_bytes());
-                    spool.copy_to(&mut lines).map_err(Error::encode)?;
-                    self.lines(&lines)?;
-                }
-            },
-            Content::Compressed(hidden) => {
-                self.end_member()?;
-                if let Writer::Lines { out: Some(out), .. } = &mut self.writer {
-                    hidden.file.rewind().map_err(Error::encode)?;
-                    std::io::copy(&mut hidden.file, out).map_err(Error::encode)?;
-                }
-            }
-            Content::Outgrown => {}
+        for piece in std::mem::take(&mut part.partitions).into_values().flatten() {
+            self.piece(&part.hidden, &piece)?;
         }
         Ok(())
+    }
+
+    /// Appends rows of a part that has that hidden file.
+    pub(super) fn piece(&mut self, hidden: &HiddenFile, piece: &Piece) -> Result<()> {
+        let (form, mut stretch) = match piece {
+            Piece::Batch(batch) => return self.batch(batch.clone()),
+            Piece::Text { text, .. } => return self.lines(text),
+            Piece::Hidden { form, offset, length, .. } => {
+                (form, hidden.stretch(*offset, *length).map_err(Error::encode)?)
+            }
+        };
+        match (form, &mut self.writer) {
+            (Form::Batches, _) => self.batches(BufReader::new(stretch)),
+            (Form::Parquet, _) => self.row_groups(&stretch),
+            (Form::Bytes, Writer::Bytes(out)) => {
+                std::io::copy(&mut stretch, out).map(drop).map_err(Error::encode)
+            }
+            (Form::Bytes, _) => {
+                let mut text = Vec::new();
+                stretch.read_to_end(&mut text).map_err(Error::encode)?;
+                self.lines(&text)
+            }
+            (Form::Compressed, _) => {
+                self.end_member()?;
+                match &mut self.writer {
+                    Writer::Lines { out: Some(out), .. } => {
+                        std::io::copy(&mut stretch, out).map(drop).map_err(Error::encode)
+                    }
+                    _ => Err(Error::internal("text for an output of columns")),
+                }
+            }
+        }
     }
 
     /// Appends a stretch of rows, as `StretchEncoder` made it in the format of this output.
@@ -124,7 +132,7 @@ impl Output {
         self.end_member()?;
         match &mut self.writer {
             Writer::Parquet(writer) => writer.copy(&Bytes::from(encoded)),
-            Writer::Ipc { .. } => self.ipc(Cursor::new(encoded)),
+            Writer::Ipc { .. } => self.batches(&encoded[..]),
             Writer::Bytes(out) | Writer::Lines { out: Some(out), .. } => {
                 out.write_all(&encoded).map_err(Error::encode)
             }
@@ -132,10 +140,12 @@ impl Output {
         }
     }
 
-    /// Takes the batches of an Arrow IPC file.
-    fn ipc(&mut self, file: impl Read + Seek) -> Result<()> {
-        for batch in FileReader::try_new(file, None).map_err(Error::encode)? {
-            self.batch(batch.map_err(Error::encode)?)?;
+    /// Takes the batches of Arrow IPC streams, one after another.
+    fn batches(&mut self, mut streams: impl BufRead) -> Result<()> {
+        while !streams.fill_buf().map_err(Error::encode)?.is_empty() {
+            for batch in StreamReader::try_new(&mut streams, None).map_err(Error::encode)? {
+                self.batch(batch.map_err(Error::encode)?)?;
+            }
         }
         Ok(())
     }
@@ -163,11 +173,6 @@ impl Output {
         }
     }
 
-    /// Adds text as it is: lines, or rows of CSV.
-    pub(super) fn text(&mut self, text: &[u8]) -> Result<()> {
-        self.lines(text)
-    }
-
     /// Copies the row groups of a Parquet file.
     pub(super) fn row_groups<R: ChunkReader>(&mut self, file: &R) -> Result<()> {
         match &mut self.writer {
@@ -191,7 +196,8 @@ impl Output {
         writer.write(&batch).map_err(Error::encode)
     }
 
-    fn lines(&mut self, lines: &[u8]) -> Result<()> {
+    /// Adds text as it is: lines, or rows of CSV.
+    pub(super) fn lines(&mut self, lines: &[u8]) -> Result<()> {
         match &mut self.writer {
             Writer::Bytes(out) => out.write_all(lines).map_err(Error::encode)?,
             Writer::Lines { out, member, in_member } => {

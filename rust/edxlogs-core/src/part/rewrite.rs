@@ -183,14 +183,14 @@ fn rewrite_text(pieces: &[Excerpt], format: Format, file: File) -> Result<()> {
         let mut reader = read_text(&piece.path, format)?;
         let mut record = Vec::new();
         if is_csv && read_record(&mut reader, true, &mut record)? && at == 0 {
-            output.text(&record)?;
+            output.lines(&record)?;
         }
         let mut row = 0;
         let mut taken = 0;
         for &(first, count) in &piece.rows {
             while row < first + count && read_record(&mut reader, is_csv, &mut record)? {
                 if row >= first {
-                    output.text(&record)?;
+                    output.lines(&record)?;
                     taken += 1;
                 }
                 row += 1;

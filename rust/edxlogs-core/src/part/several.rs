@@ -7,7 +7,7 @@ use arrow_array::builder::BooleanBuilder;
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 
-use super::split::{SplitPart, SplitWriter};
+use super::{Part, PartWriter};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::query::Query;
@@ -20,7 +20,7 @@ pub struct SeveralWriter {
 }
 
 struct DatasetTarget {
-    writer: SplitWriter,
+    writer: PartWriter,
     schema: SchemaRef,
     /// Where its columns stand among those of the scan.
     columns: Vec<usize>,
@@ -35,7 +35,7 @@ struct DatasetTarget {
 /// What one dataset has of a scan.
 pub struct Share {
     /// Its part.
-    pub part: SplitPart,
+    pub part: Part,
     /// Its rows.
     pub rows: u64,
     /// Lines that hold them.
@@ -48,13 +48,9 @@ impl SeveralWriter {
     ///
     /// # Errors
     /// `Internal`, if they were not.
-    pub fn new(
-        together: &Query,
-        queries: &[Arc<Query>],
-        writers: Vec<SplitWriter>,
-    ) -> Result<Self> {
+    pub fn new(together: &Query, queries: &[Arc<Query>], writers: Vec<PartWriter>) -> Result<Self> {
         let all = together.projection.columns();
-        let target = |(query, writer): (&Arc<Query>, SplitWriter)| -> Result<DatasetTarget> {
+        let target = |(query, writer): (&Arc<Query>, PartWriter)| -> Result<DatasetTarget> {
             let columns = query.projection.columns().iter().map(|column| {
                 all.iter()
                     .position(|other| other == column)
@@ -80,8 +76,8 @@ impl SeveralWriter {
     /// others do not need.
     fn make_room(&mut self) -> Result<()> {
         let writers = || self.targets.iter().map(|target| &target.writer);
-        let most: usize = writers().map(SplitWriter::most_bytes).sum();
-        let sizes: Vec<usize> = writers().map(SplitWriter::memory_bytes).collect();
+        let most: usize = writers().map(PartWriter::most_bytes).sum();
+        let sizes: Vec<usize> = writers().map(PartWriter::memory_bytes).collect();
         if sizes.iter().sum::<usize>() <= most {
             return Ok(());
         }

@@ -1,11 +1,10 @@
 //! Bytes of a part: in memory while few, else in a hidden file beside the output.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::hidden::HiddenFile;
 use crate::error::Error;
-use crate::file::create_private;
 use crate::frame::counts::Reason;
 use crate::frame::rejects::push_reject;
 use crate::frame::source::SourceInfo;
@@ -13,89 +12,26 @@ use crate::frame::source::SourceInfo;
 /// Rejected lines of a part, or of a stretch of a table, that stay in memory, in bytes.
 pub(crate) const SMALL_REJECTS_BYTES: usize = 1024 * 1024;
 
-/// A file that is deleted when it is dropped, unless it is kept.
-#[derive(Debug)]
-pub struct HiddenFile {
-    /// The open file.
-    pub file: File,
-    /// None for one that stays.
-    path: Option<PathBuf>,
-}
-
-impl HiddenFile {
-    /// Makes it.
-    ///
-    /// # Errors
-    /// Those of opening.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: create_private(path)?, path: Some(path.to_owned()) })
-    }
-}
-
-impl HiddenFile {
-    /// Opens one that a run before left.
-    ///
-    /// # Errors
-    /// Those of opening.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, path: None })
-    }
-
-    /// Takes its name away: it is gone with whoever has it open, however that ends.
-    fn unname(&mut self) -> io::Result<()> {
-        self.path.take().map_or(Ok(()), std::fs::remove_file)
-    }
-
-    /// Gives it a name that stays.
-    ///
-    /// # Errors
-    /// Those of renaming.
-    pub fn keep(&mut self, target: &Path) -> io::Result<()> {
-        if let Some(path) = self.path.take() {
-            std::fs::rename(path, target)?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for HiddenFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // Nothing can be done about a file that is gone already.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 /// Bytes that move to a hidden file once they are many.
 #[derive(Debug)]
 pub struct Spool {
     memory: Vec<u8>,
-    file: Option<HiddenFile>,
-    path: Option<PathBuf>,
+    hidden: HiddenFile,
     limit: usize,
-    written: u64,
     outgrown: bool,
-    is_nameless: bool,
 }
 
 impl Spool {
     /// An empty spool of at most `limit` bytes in memory. Without a path for the hidden file, what
     /// goes beyond that is dropped, and the spool is outgrown.
     pub fn new(path: Option<PathBuf>, limit: usize) -> Self {
-        let (memory, file, written) = (Vec::new(), None, 0);
-        Self { memory, file, path, limit, written, outgrown: false, is_nameless: false }
-    }
-
-    /// The same, but the hidden file has its name no longer than it takes to open it.
-    pub fn nameless(path: Option<PathBuf>, limit: usize) -> Self {
-        Self { is_nameless: true, ..Self::new(path, limit) }
+        Self { memory: Vec::new(), hidden: HiddenFile::new(path), limit, outgrown: false }
     }
 
     /// The error of a hidden file that cannot be written, which it names.
     pub fn error(&self, error: io::Error) -> Error {
         let error = Error::encode(error);
-        match &self.path {
+        match self.hidden.path() {
             Some(path) => error.at_path(path),
             None => error,
         }
@@ -111,82 +47,35 @@ impl Spool {
         self.memory.len()
     }
 
-    /// Moves what is in memory to the hidden file.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn spill(&mut self) -> io::Result<()> {
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let file = self.file.insert(HiddenFile::create(path)?);
-                if self.is_nameless {
-                    file.unname()?;
-                }
-                file
-            }
-        };
-        file.file.write_all(&self.memory)?;
-        self.memory = Vec::new();
-        Ok(())
-    }
-
     /// Copies everything to `out`.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if let Some(hidden) = &mut self.file {
-            hidden.file.rewind()?;
-            io::copy(&mut (&hidden.file).take(u64::MAX), out)?;
+    pub fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.hidden.bytes() > 0 {
+            io::copy(&mut self.hidden.stretch(0, self.hidden.bytes())?, out)?;
         }
         out.write_all(&self.memory)
     }
 
-    /// A spool of what a run before left in a file.
-    ///
-    /// # Errors
-    /// Those of opening.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let mut spool = Self::new(None, 0);
-        spool.file = Some(HiddenFile::open(path)?);
-        Ok(spool)
-    }
-
-    /// Moves everything to a file that stays.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn keep(&mut self, target: &Path) -> io::Result<()> {
-        self.spill()?;
-        match &mut self.file {
-            Some(file) => file.keep(target),
-            None => Ok(()),
-        }
-    }
-
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
-        self.written == 0
+        self.memory.is_empty() && self.hidden.bytes() == 0 && !self.outgrown
     }
 }
 
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.written += bytes.len() as u64;
         if self.outgrown {
             return Ok(bytes.len());
         }
         if self.memory.len() + bytes.len() > self.limit {
-            if self.path.is_none() {
+            let memory = std::mem::take(&mut self.memory);
+            if !self.hidden.has_place() {
                 self.outgrown = true;
-                self.memory = Vec::new();
                 return Ok(bytes.len());
             }
-            self.spill()?;
+            self.hidden.write_all(&memory)?;
         }
         self.memory.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -213,7 +102,8 @@ impl RejectedRows {
         let spool = path.map(|path| {
             let mut hidden = path.as_os_str().to_owned();
             hidden.push(format!(".{offset}"));
-            Spool::nameless(Some(hidden.into()), SMALL_REJECTS_BYTES)
+            let hidden = HiddenFile::nameless(Some(hidden.into()));
+            Spool { hidden, ..Spool::new(None, SMALL_REJECTS_BYTES) }
         });
         Self { source: source.clone(), spool, scratch: Vec::new(), failed: None }
     }
@@ -243,6 +133,6 @@ impl RejectedRows {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.spool.as_mut().map_or(Ok(()), |spool| spool.copy_to(out))
+        self.spool.as_ref().map_or(Ok(()), |spool| spool.copy_to(out))
     }
 }

@@ -1,31 +1,29 @@
-//! Parts of a dataset: the rows of one source, told apart by partition.
+//! Makes a part of what a scan keeps.
 //!
-//! Rows are gathered over all partitions together, then dealt out to them. A partition that has
+//! Without partitions, rows wait in memory while they are few; once they are many, they are encoded
+//! as they come, into the hidden file.
+//!
+//! Else they are gathered over all partitions together, then dealt out to them. A partition that has
 //! enough of them for a row group of its own encodes them as they come; the rows of the others wait
 //! for more. Where memory is short, row groups move to the hidden file, the largest first, and then
 //! the rows that wait, as they are. So memory does not depend on how many partitions there are, and
 //! one file is open for all of them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_ipc::reader::StreamReader;
-use arrow_ipc::writer::StreamWriter;
-use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 
+use super::hidden::HiddenFile;
 use super::spool::{SMALL_REJECTS_BYTES, Spool};
-use super::used_bytes;
-use crate::encode::parquet::{Columns, RowGroup, file_of};
-use crate::encode::{Format, csv};
+use super::{Form, Part, Piece, hide, hide_batches, used_bytes};
+use crate::encode::parquet::{Columns, RowGroup, write_group};
+use crate::encode::{Compression, Format, StretchEncoder, csv};
 use crate::error::{Error, Result};
-use crate::file::create_private;
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::query::columns::Beside;
@@ -33,11 +31,8 @@ use crate::query::partition::Partitions;
 use crate::query::projection::Projection;
 use crate::scan::{Rows, Sink};
 
-/// Rows of all partitions that a part holds in memory, in bytes.
-pub const MEMORY_BYTES: usize = 24 * 1024 * 1024;
-
-/// Of these, what a part may have that stays as it is: its rows are encoded together with its
-/// neighbours'.
+/// Of the memory of a part with partitions, what it may have and stay as it is: its rows are encoded
+/// together with its neighbours'.
 const SMALL_SHARE: usize = 4;
 
 /// Of these, what is gathered of a larger part before it is dealt out: little, so that it is still
@@ -54,134 +49,6 @@ const GROUP_ROWS: usize = 1024;
 /// one stays within a quarter of a MiB, to which its room has doubled.
 const PAGE_BYTES: usize = 248 * 1024;
 
-/// Rows of one partition, in their order.
-pub(super) enum Piece {
-    /// Not encoded yet.
-    Batch(RecordBatch),
-    /// Text, not compressed yet: lines, or CSV without a header.
-    Text { text: Vec<u8>, rows: u64 },
-    /// The same, in the hidden file.
-    Hidden { kind: HiddenKind, offset: u64, length: usize, rows: u64 },
-}
-
-/// What stands in the hidden file.
-#[derive(Clone, Copy)]
-pub(super) enum HiddenKind {
-    /// An Arrow IPC stream.
-    Batch,
-    /// A Parquet file.
-    Parquet,
-    Text,
-}
-
-impl Piece {
-    pub(super) fn rows(&self) -> u64 {
-        match self {
-            Self::Batch(batch) => batch.num_rows() as u64,
-            Self::Text { rows, .. } | Self::Hidden { rows, .. } => *rows,
-        }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        match self {
-            Self::Batch(batch) => used_bytes(batch),
-            Self::Text { text, .. } => text.len(),
-            Self::Hidden { .. } => 0,
-        }
-    }
-}
-
-/// The hidden file of a part: pieces one after another. It is open only while it is written.
-pub(super) struct Pieces {
-    path: Option<PathBuf>,
-    file: Option<File>,
-    end: u64,
-}
-
-impl Pieces {
-    fn push(&mut self, kind: HiddenKind, bytes: &[u8], rows: u64) -> Result<Piece> {
-        let path = self.path.as_ref().ok_or_else(|| Error::internal("no place for a part"))?;
-        let file = match &mut self.file {
-            Some(file) => file,
-            None if self.end == 0 => self.file.insert(create_private(path).map_err(Error::encode)?),
-            None => {
-                let again = OpenOptions::new().append(true).open(path).map_err(Error::encode)?;
-                self.file.insert(again)
-            }
-        };
-        file.write_all(bytes).map_err(Error::encode)?;
-        let piece = Piece::Hidden { kind, offset: self.end, length: bytes.len(), rows };
-        self.end += bytes.len() as u64;
-        Ok(piece)
-    }
-
-    /// Lets the file go until it is wanted: many parts may wait.
-    fn close(&mut self) {
-        self.file = None;
-    }
-
-    /// Reads a stretch back.
-    pub(super) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let path = self.path.as_ref().ok_or_else(|| Error::internal("a part without its file"))?;
-        let mut bytes = vec![0; length];
-        let read = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, offset));
-        read.map_err(Error::encode)?;
-        Ok(bytes)
-    }
-}
-
-impl Drop for Pieces {
-    fn drop(&mut self) {
-        if let Some(path) = self.path.as_ref().filter(|_| self.end > 0 || self.file.is_some()) {
-            // Nothing can be done about a file that is gone already.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// The rows of one source, by partition.
-pub struct SplitPart {
-    pub(super) partitions: BTreeMap<u32, Vec<Piece>>,
-    pub(super) hidden: Pieces,
-    rejects: Spool,
-}
-
-impl SplitPart {
-    /// Bytes of memory it takes, about.
-    pub fn memory_bytes(&self) -> usize {
-        let pieces = self.partitions.values().flatten();
-        pieces.map(Piece::memory_bytes).sum::<usize>() + self.rejects.memory_bytes()
-    }
-
-    /// Moves what is in memory to the hidden file, without encoding it.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn spill(&mut self) -> Result<()> {
-        for piece in self.partitions.values_mut().flatten() {
-            let rows = piece.rows();
-            *piece = match &*piece {
-                Piece::Batch(batch) => {
-                    let bytes = to_ipc(std::slice::from_ref(batch), &batch.schema())?;
-                    self.hidden.push(HiddenKind::Batch, &bytes, rows)?
-                }
-                Piece::Text { text, .. } => self.hidden.push(HiddenKind::Text, text, rows)?,
-                Piece::Hidden { .. } => continue,
-            };
-        }
-        self.hidden.close();
-        Ok(())
-    }
-
-    /// Copies the rejected lines to `out`.
-    ///
-    /// # Errors
-    /// Those of reading and writing.
-    pub fn copy_rejects(&mut self, out: &mut File) -> Result<()> {
-        self.rejects.copy_to(out).map_err(Error::encode)
-    }
-}
-
 /// Rows of a partition that wait for more.
 #[derive(Default)]
 struct Waiting {
@@ -190,17 +57,22 @@ struct Waiting {
     bytes: usize,
 }
 
-/// Makes a part of a dataset of what a scan keeps.
-pub struct SplitWriter {
+/// Makes a part of what a scan keeps.
+pub struct PartWriter {
     format: Format,
     schema: Arc<Schema>,
-    columns: Arc<Columns>,
-    numbers: Arc<Partitions>,
     most: usize,
     batches: Vec<RecordBatch>,
-    /// Of each of their rows, the number of its partition.
-    partitions: Vec<Vec<u32>>,
+    /// Text by partition, and its rows.
+    texts: BTreeMap<u32, (Vec<u8>, u64)>,
+    /// Bytes of both.
     gathered: usize,
+    /// A large part without partitions, on its way to the hidden file.
+    stretch: Option<StretchEncoder<BufWriter<HiddenFile>>>,
+    numbers: Option<Arc<Partitions>>,
+    columns: Arc<Columns>,
+    /// Of each of the rows of `batches`, the number of its partition.
+    partitions: Vec<Vec<u32>>,
     /// What is gathered before it is dealt out.
     enough: usize,
     /// Whether nothing was dealt out yet.
@@ -209,48 +81,42 @@ pub struct SplitWriter {
     waiting: BTreeMap<u32, Waiting>,
     waiting_bytes: usize,
     groups: BTreeMap<u32, RowGroup>,
-    /// Text by partition, and its rows.
-    texts: BTreeMap<u32, (Vec<u8>, u64)>,
-    part: SplitPart,
+    part: Part,
 }
 
-impl SplitWriter {
-    /// A part of rows of that projection, whose last column tells the partition. `path` is the place
-    /// of its hidden file, `rejects_path` that of its rejected lines, if there may be any. It holds
-    /// about `memory_bytes`.
+impl PartWriter {
+    /// A part of rows of that projection, by partition if it tells one. `path` is the place of its
+    /// hidden file, `rejects_path` that of its rejected lines, if there may be any. It holds about
+    /// `memory_bytes`.
     ///
     /// # Errors
-    /// `Internal`, if the projection tells no partition.
+    /// `Encode`, for columns that no format has.
     pub fn new(
         format: Format,
         projection: &Projection,
         memory_bytes: usize,
-        path: PathBuf,
+        path: Option<PathBuf>,
         rejects_path: Option<PathBuf>,
     ) -> Result<Self> {
-        let numbers = projection.partitions().ok_or_else(|| Error::internal("no partitions"))?;
-        let part = SplitPart {
-            partitions: BTreeMap::new(),
-            hidden: Pieces { path: Some(path), file: None, end: 0 },
-            rejects: Spool::new(rejects_path, SMALL_REJECTS_BYTES),
-        };
         let schema = projection.schema();
+        let rejects = Spool::new(rejects_path, SMALL_REJECTS_BYTES);
         Ok(Self {
             format,
             columns: Columns::new(schema.clone())?,
             schema,
-            numbers: Arc::clone(numbers),
             most: memory_bytes,
             batches: Vec::new(),
-            partitions: Vec::new(),
+            texts: BTreeMap::new(),
             gathered: 0,
+            stretch: None,
+            numbers: projection.partitions().cloned(),
+            partitions: Vec::new(),
             enough: memory_bytes / SMALL_SHARE,
             is_small: true,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             groups: BTreeMap::new(),
-            texts: BTreeMap::new(),
-            part,
+            part: Part::new(HiddenFile::new(path), rejects),
         })
     }
 
@@ -269,27 +135,86 @@ impl SplitWriter {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn finish(mut self) -> Result<SplitPart> {
-        self.deal_out(if self.is_small { usize::MAX } else { GROUP_ROWS })?;
-        self.end_groups(0)?;
-        for (partition, waiting) in std::mem::take(&mut self.waiting) {
-            let pieces = waiting.batches.into_iter().map(Piece::Batch);
-            self.part.partitions.entry(partition).or_default().extend(pieces);
+    pub fn finish(mut self) -> Result<Part> {
+        if let Some(stretch) = self.stretch.take() {
+            let hidden =
+                stretch.finish()?.into_inner().map_err(|e| Error::encode(e.into_error()))?;
+            let form = match (self.format, self.format.compression()) {
+                (Format::Parquet, _) => Form::Parquet,
+                (Format::ArrowIpc, _) => Form::Batches,
+                (_, Compression::None) => Form::Bytes,
+                _ => Form::Compressed,
+            };
+            let length = hidden.bytes();
+            self.part.hidden = hidden;
+            self.part.push(0, Piece::Hidden { form, offset: 0, length, rows: 0 });
+        } else if self.numbers.is_some() {
+            self.deal_out(if self.is_small { usize::MAX } else { GROUP_ROWS })?;
+            self.end_groups(0)?;
+            for (partition, waiting) in std::mem::take(&mut self.waiting) {
+                let pieces = waiting.batches.into_iter().map(Piece::Batch);
+                self.part.partitions.entry(partition).or_default().extend(pieces);
+            }
         }
-        for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
-            self.push(partition, Piece::Text { text, rows });
+        for batch in self.batches {
+            self.part.push(0, Piece::Batch(batch));
+        }
+        for (partition, (text, rows)) in self.texts {
+            self.part.push(partition, Piece::Text { text, rows });
         }
         self.part.hidden.close();
         Ok(self.part)
     }
 
-    fn push(&mut self, partition: u32, piece: Piece) {
-        self.part.partitions.entry(partition).or_default().push(piece);
+    /// Takes rows of a part without partitions.
+    fn rows_of_one(&mut self, rows: Rows) -> Result<()> {
+        let rows = match (rows, self.format) {
+            (Rows::Batch(batch, _), Format::Csv(style, _)) => {
+                let mut text = Vec::new();
+                csv::push_rows(&batch, style, &mut text);
+                Rows::Lines(text)
+            }
+            (rows, _) => rows,
+        };
+        if self.stretch.is_none() && !self.part.is_outgrown {
+            self.gathered += match &rows {
+                Rows::Batch(batch, _) => used_bytes(batch),
+                Rows::Lines(text) => text.len(),
+            };
+            if self.gathered > self.most {
+                self.outgrow()?;
+            }
+        }
+        match (rows, &mut self.stretch) {
+            _ if self.part.is_outgrown => {}
+            (Rows::Batch(batch, _), Some(stretch)) => stretch.write(&batch)?,
+            (Rows::Lines(text), Some(stretch)) => stretch.text(&text)?,
+            (Rows::Batch(batch, _), None) => self.batches.push(batch),
+            (Rows::Lines(text), None) => self.texts.entry(0).or_default().0.extend(text),
+        }
+        Ok(())
+    }
+
+    /// Turns to the hidden file, if there is a place for it, encoded here, beside other workers: the
+    /// rows are more than a small part's.
+    fn outgrow(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.batches);
+        let texts = std::mem::take(&mut self.texts);
+        if !self.part.hidden.has_place() {
+            self.part.is_outgrown = true;
+            return Ok(());
+        }
+        self.part.hidden.made().map_err(Error::encode)?;
+        let hidden = BufWriter::new(std::mem::take(&mut self.part.hidden));
+        let stretch = StretchEncoder::new(hidden, self.format, &self.schema)?;
+        let stretch = self.stretch.insert(stretch);
+        batches.iter().try_for_each(|batch| stretch.write(batch))?;
+        texts.values().try_for_each(|(text, _)| stretch.text(text))
     }
 
     /// Takes rows, each of the partition of its number; whether any were dealt out to them.
     pub(super) fn take(&mut self, batch: RecordBatch, partitions: Vec<u32>) -> Result<bool> {
-        self.numbers.check()?;
+        self.numbers.as_ref().map_or(Ok(()), |numbers| numbers.check())?;
         if self.format != Format::Parquet {
             self.deal_text(&batch, &partitions);
             return Ok(true);
@@ -371,9 +296,9 @@ impl SplitWriter {
     fn end_group(&mut self, partition: u32) -> Result<()> {
         if let Some(group) = self.groups.remove(&partition) {
             let rows = group.rows() as u64;
-            let file = file_of(group)?;
-            let piece = self.part.hidden.push(HiddenKind::Parquet, &file, rows)?;
-            self.push(partition, piece);
+            let hidden = &mut self.part.hidden;
+            let piece = hide(hidden, Form::Parquet, rows, |out| write_group(group, out))?;
+            self.part.push(partition, piece);
         }
         Ok(())
     }
@@ -404,16 +329,16 @@ impl SplitWriter {
         self.end_groups(least_bytes)?;
         if self.waiting_bytes > self.most / 2 {
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
-                let bytes = to_ipc(&waiting.batches, self.schema.arrow())?;
-                let piece =
-                    self.part.hidden.push(HiddenKind::Batch, &bytes, waiting.rows as u64)?;
-                self.push(partition, piece);
+                let piece = hide_batches(&mut self.part.hidden, &waiting.batches)?;
+                self.part.push(partition, piece);
             }
             self.waiting_bytes = 0;
         }
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
-            let piece = self.part.hidden.push(HiddenKind::Text, &text, rows)?;
-            self.push(partition, piece);
+            let piece = hide(&mut self.part.hidden, Form::Bytes, rows, |out| {
+                out.write_all(&text).map_err(Error::encode)
+            })?;
+            self.part.push(partition, piece);
             self.gathered = 0;
         }
         Ok(())
@@ -437,8 +362,11 @@ impl SplitWriter {
     }
 }
 
-impl Sink for SplitWriter {
+impl Sink for PartWriter {
     fn rows(&mut self, rows: Rows) -> Result<()> {
+        if self.numbers.is_none() {
+            return self.rows_of_one(rows);
+        }
         let Rows::Batch(batch, Beside { mut partitions, .. }) = rows else {
             return Err(Error::internal("lines without their partition"));
         };
@@ -452,18 +380,4 @@ impl Sink for SplitWriter {
     fn rejects(&mut self, rejects: &Rejects) -> Result<()> {
         rejects.write_to(&mut self.part.rejects).map_err(|error| self.part.rejects.error(error))
     }
-}
-
-fn to_ipc(batches: &[RecordBatch], schema: &SchemaRef) -> Result<Vec<u8>> {
-    let mut writer = StreamWriter::try_new(Vec::new(), schema).map_err(Error::encode)?;
-    for batch in batches {
-        writer.write(batch).map_err(Error::encode)?;
-    }
-    writer.into_inner().map_err(Error::encode)
-}
-
-/// The batches of an Arrow IPC stream.
-pub(super) fn from_ipc(bytes: &[u8]) -> Result<Vec<RecordBatch>> {
-    let reader = StreamReader::try_new(bytes, None).map_err(Error::encode)?;
-    reader.collect::<std::result::Result<_, _>>().map_err(Error::encode)
 }
