@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 
 import commands
 import datasets
-import deltas
 import edxlogs
-import make_package
-from datasets import lose_power
 from deltas import assert_tells_the_same, held_by, rows_of, versions
 from small_logs import lines, real_shaped, write
 

@@ -195,7 +195,10 @@ class ClusterTarget(Target[Made]):
         ]
 
     def finish(self) -> None:
-        """Complete the accounts."""
+        """Complete the accounts. What hosts have done twice goes."""
+        for task in self._tasks:
+            for left in task.left():
+                disk.remove(left)
         for one in self.datasets:
             one.tell_all(self._identities)
 

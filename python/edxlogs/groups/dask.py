@@ -21,7 +21,6 @@ from typing import Any, Self
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
-from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.process import Gpg
 from edxlogs.groups.task import GroupTask, Made, do
 from edxlogs.sources.source import Packing, packing_of, stored_head
@@ -30,11 +29,13 @@ from edxlogs.store.store import TRY
 from edxlogs.text import many, shown
 
 CONNECT_SECONDS = 10
+_GATHER_SECONDS = 5  # that the first fit worker may take
 _LOST_SECONDS = 60  # that a scheduler may be away
 _LOOK_SECONDS = 2  # between looks at who is there
 _WAIT_SECONDS = 0.2
 _AHEAD = 1  # tasks for each thread, beside the one that it does
 _MOST_TRIES = 3
+_HEAD_BYTES = 1 << 20  # of which gpg gives something, if it can
 _LOCAL = "local:"
 
 
@@ -81,7 +82,7 @@ class DaskHosts:
                 n_workers=int(count),
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
             )
             where = {"address": self._stack.enter_context(cluster)}
@@ -124,13 +125,14 @@ class DaskHosts:
     def prepare(self, task: GroupTask) -> None:
         """See who is fit; wait a while for those who are not there yet."""
         self._task = task
-        end = time.monotonic() + CONNECT_SECONDS
-        while not self._workers() and time.monotonic() < end:
+        end = time.monotonic() + _GATHER_SECONDS
+        while not self._look():
+            if time.monotonic() > end:
+                why = "no worker can do the work, for the reasons above"
+                if not self._fit:
+                    why = "has no workers; start dask worker on some hosts"
+                raise ConfigError(f"{self._name}: {why}")
             time.sleep(_WAIT_SECONDS)
-        if not self._workers():
-            raise ConfigError(f"{self._name}: has no workers; start dask worker on some hosts")
-        if not self._look():
-            raise ConfigError(f"{self._name}: no worker can do the work, for the reasons above")
 
     def _workers(self) -> dict[str, Any]:
         """What the scheduler knows of its workers."""
@@ -255,8 +257,8 @@ def _named(task: GroupTask) -> str:
 
 def _of_exception(error: object) -> str:
     """A failure that Dask tells, in a few words."""
-    if isinstance(error, ModuleNotFoundError):
-        return f"has no {shown(error.name or 'edxlogs')}; install edxlogs there"
+    if isinstance(error, ImportError) or "ModuleNotFoundError" in str(error):
+        return "has no edxlogs that can be used; install the same version there"
     if type(error).__name__ == "KilledWorker":
         return (
             "dask: a task was lost with its worker several times; give workers more memory, and run"
@@ -309,7 +311,7 @@ def why_unfit(version: str, task: GroupTask, token: str) -> str | None:
     both = zip(task.sources, task.known, strict=True)
     source = next(one for one, known in both if any(known.pending))
     try:
-        head = stored_head(source, HEAD_BYTES)
+        head = stored_head(source, _HEAD_BYTES)
         if packing_of(head) is not Packing.OPENPGP:
             return None
         gpg = Gpg(home=task.gnupg_home, passphrase_file=task.passphrase_file, prompt=False)

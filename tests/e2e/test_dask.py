@@ -1,0 +1,353 @@
+"""Datasets read by a Dask cluster of real processes: equal to the run here, whatever is killed."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import commands
+import datasets
+import keys
+import make_logs
+
+pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
+
+RECIPIENT = "Data Czar <czar@univx.example>"
+KEYS = ("--columns", "time,user_id,event_type,event", "--partition-by", "course_id")
+
+
+class Cluster:
+    """A scheduler and workers, each a process, on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        self.address = ""
+        self.scheduler: subprocess.Popen[bytes] | None = None
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.port = _free_port()
+        self.known = 0
+
+    def start(self, count: int) -> Cluster:
+        """Start the scheduler and so many workers."""
+        self.start_scheduler()
+        for _ in range(count):
+            self.add_worker()
+        return self
+
+    def start_scheduler(self) -> None:
+        """Start the scheduler, always at the same address."""
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        where = ("--host", "127.0.0.1", "--port", str(self.port))
+        file = ("--scheduler-file", str(self.file))
+        self.scheduler = self._run("dask_scheduler", *where, *file, "--no-dashboard")
+
+    def add_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a worker of one thread."""
+        place = ("--local-directory", str(self.folder), "--no-dashboard")
+        how = ("--nthreads", "1", "--no-nanny", "--death-timeout", "60")
+        worker = self._run("dask_worker", self.address, *place, *how, *options, **environment)
+        self.workers.append(worker)
+        self.known += 1
+        log = self.folder / "dask_scheduler.log"
+        while log.read_text().count("Register worker") < self.known:
+            assert worker.poll() is None, (self.folder / "dask_worker.log").read_text()
+            time.sleep(0.05)
+        return worker
+
+    def _run(self, module: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-P", "-m", f"distributed.cli.{module}", *options]
+        with open(self.folder / f"{module}.log", "ab") as log:
+            env = {**os.environ, **environment}
+            return subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder, env=env)
+
+    def stop(self) -> None:
+        """End all of it."""
+        for one in (*self.workers, self.scheduler):
+            if one is not None:
+                with suppress(ProcessLookupError):
+                    one.kill()
+                one.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def cluster_in(folder: Path, count: int) -> Iterator[Cluster]:
+    """A cluster with so many workers."""
+    folder.mkdir(exist_ok=True)
+    cluster = Cluster(folder)
+    try:
+        yield cluster.start(count)
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def ring() -> Iterator[Path]:
+    """A key ring with a key."""
+    with keys.home() as home:
+        keys.make_key(home, RECIPIENT)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def logs(ring: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Encrypted logs of eight days and two sites."""
+    folder = tmp_path_factory.mktemp("packages")
+    for number in range(16):
+        day = datetime.date(2014, 10, 1) + datetime.timedelta(days=number // 2)
+        site = "edge" if number % 2 else "prod"
+        text = b"".join(make_logs.lines(number, day, site, 0.1, odd=0.03))
+        message = keys.encrypt(ring, [RECIPIENT], gzip.compress(text, 1))
+        (folder / f"universityx-{site}-events-{day}.log.gz.gpg").write_bytes(message)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(ring: Path, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset as it is made here."""
+    out = tmp_path_factory.mktemp("here") / "out"
+    done = run(ring, logs, out, cwd=out.parent)
+    assert done.code == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def cluster(ring: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two workers."""
+    with cluster_in(tmp_path_factory.mktemp("cluster"), 2) as found:
+        yield found
+
+
+def words(ring: Path, logs: Path, out: Path, *more: str) -> list[str | Path]:
+    """The words of a run."""
+    home = ("--gnupg-home", ring, "--no-prompt")
+    return ["filter", logs, "-o", out, *KEYS, *home, "--rejects", f"{out}.rejects", *more]
+
+
+def run(ring: Path, logs: Path, out: Path, *more: str, cwd: Path) -> commands.Done:
+    """Bring a dataset up to date, two inputs a group."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "COMMAND", commands.EAGER)
+        return commands.run(*words(ring, logs, out, *more), cwd=cwd)
+
+
+def account(done: commands.Done) -> list[str]:
+    """What is told of the lines, without the time."""
+    told = [line for line in done.stderr.splitlines() if not line.startswith("edxlogs: ")]
+    return [line.rpartition(",")[0] if " expanded, " in line else line for line in told][:-1]
+
+
+def assert_same(here: Path, there: Path) -> None:
+    """Fail unless a dataset is the one that was made here.
+
+    What hosts have done for a client that was killed may come after it.
+    """
+    for left in (there / "_edxlogs" / "new").iterdir():
+        assert left.name.startswith(("task-", "try-"))
+        shutil.rmtree(left, ignore_errors=True)
+    datasets.assert_whole(there)
+    assert datasets.files(there) == datasets.files(here)
+    one, other = datasets.manifest(here), datasets.manifest(there)
+    assert one["inputs"] == other["inputs"]
+    assert one["commits"] == other["commits"]
+    told = [
+        {path: (file["sha256"], file["runs"]) for path, file in state["files"].items()}
+        for state in (one, other)
+    ]
+    assert told[0] == told[1]
+    assert Path(f"{here}.rejects").read_bytes() == Path(f"{there}.rejects").read_bytes()
+
+
+@pytest.mark.parametrize("by", ["address", "file", "local"])
+def test_equal_to_the_run_here(
+    ring: Path, logs: Path, here: Path, cluster: Cluster, tmp_path: Path, by: str
+) -> None:
+    address = {"address": cluster.address, "file": str(cluster.file), "local": "local:2"}[by]
+    done = run(ring, logs, tmp_path / "out", "--dask", address, cwd=tmp_path)
+    assert (done.code, done.told) == (0, [])
+    assert_same(here, tmp_path / "out")
+    again = run(ring, logs, here, cwd=tmp_path)
+    assert account(done) == account(again)
+    nothing = run(ring, logs, tmp_path / "out", "--dask", address, cwd=tmp_path)
+    assert "0 sources read, 16 done before" in nothing.stderr
+
+
+def test_a_job(ring: Path, logs: Path, cluster: Cluster, tmp_path: Path, here: Path) -> None:
+    job = tmp_path / "job.toml"
+    job.write_text(
+        f'sources = ["{logs}"]\ngnupg_home = "{ring}"\n[[dataset]]\noutput = "out"\n'
+        'partition_by = "course_id"\ncolumns = ["time", "user_id", "event_type", "event"]\n'
+    )
+    done = commands.run("run", job, "--dask", cluster.address, cwd=tmp_path)
+    assert done.code == 0
+    rows = sum(file["rows"] for file in datasets.manifest(tmp_path / "out")["files"].values())
+    held = datasets.manifest(here)["files"].items()
+    assert rows == sum(file["rows"] for path, file in held if not path.startswith("_edxlogs/"))
+
+
+def test_workers_and_scheduler_that_are_killed(
+    ring: Path, logs: Path, here: Path, tmp_path: Path
+) -> None:
+    with cluster_in(tmp_path / "cluster", 2) as cluster:
+        out = tmp_path / "out"
+        process = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+        _wait_for_commits(out, process)
+        cluster.workers[0].kill()
+        cluster.add_worker()
+        time.sleep(0.5)
+        assert cluster.scheduler is not None
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        cluster.start_scheduler()
+        cluster.add_worker()
+        stderr = process.communicate(timeout=120)[1].decode()
+        assert process.returncode == 0, stderr
+    assert_same(here, out)
+
+
+def test_a_client_that_is_killed_goes_on(
+    ring: Path, logs: Path, here: Path, cluster: Cluster, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for _ in range(3):
+        process = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+        _wait_for_commits(out, process)
+        process.kill()
+        process.communicate()
+    done = run(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+    assert done.code == 0
+    assert_same(here, out)
+
+
+def _start(ring: Path, logs: Path, out: Path, *more: str, cwd: Path) -> subprocess.Popen[bytes]:
+    arguments = [*commands.EAGER, *words(ring, logs, out, *more)]
+    return subprocess.Popen(arguments, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _wait_for_commits(out: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a run has committed something, or has ended."""
+    head = out / "_edxlogs" / "head"
+    before = head.read_bytes() if head.exists() else b""
+    for _ in range(600):
+        if process.poll() is not None or (head.exists() and head.read_bytes() != before):
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing was committed")
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster without a worker."""
+    with cluster_in(tmp_path / "cluster", 0) as found:
+        yield found
+
+
+PRELOAD = "from edxlogs import _core\n_core.__version__ = '0.0.9'\n"
+
+
+@pytest.mark.parametrize("trouble", ["key", "gpg", "version", "edxlogs"])
+def test_a_host_that_is_unfit_is_named_and_gets_nothing(
+    ring: Path, logs: Path, here: Path, lone: Cluster, tmp_path: Path, trouble: str
+) -> None:
+    options: list[str] = []
+    environment: dict[str, str] = {}
+    with keys.home() as empty:
+        if trouble == "key":
+            environment["GNUPGHOME"] = str(empty)
+        elif trouble == "gpg":
+            environment["PATH"] = str(empty)
+        else:
+            preload = tmp_path / "preload.py"
+            preload.write_text(
+                PRELOAD if trouble == "version" else "import sys\nsys.modules['edxlogs'] = None\n"
+            )
+            options = ["--preload", str(preload)]
+        words = {
+            "key": "no such secret key is in the key ring",
+            "gpg": "no such program",
+            "version": "has edxlogs 0.0.9, and here is",
+            "edxlogs": "has no edxlogs",
+        }[trouble]
+        lone.add_worker(*options, **environment)
+        told = commands.run(*_own(logs, tmp_path / "none", lone), cwd=tmp_path, GNUPGHOME=str(ring))
+        assert told.code == 2
+        assert words in told.told[0]
+        assert "no worker can do the work" in told.told[-1]
+        lone.add_worker(GNUPGHOME=str(ring))
+        out = tmp_path / "out"
+        done = commands.run(*_own(logs, out, lone), cwd=tmp_path, GNUPGHOME=str(ring))
+        assert done.code == 0
+        assert len(done.told) <= 1  # the good one may be there first
+        assert all(words in one for one in done.told)
+        rows = sum(file["rows"] for file in datasets.manifest(out)["files"].values())
+        held = datasets.manifest(here)["files"].items()
+        assert rows == sum(file["rows"] for path, file in held if not path.startswith("_edxlogs/"))
+
+
+def _own(logs: Path, out: Path, cluster: Cluster) -> list[Any]:
+    """A run by which each host uses its own key ring."""
+    return ["filter", logs, "-o", out, *KEYS, "--no-prompt", "--dask", cluster.address]
+
+
+def test_a_host_that_does_not_share_the_folder(
+    ring: Path, logs: Path, lone: Cluster, tmp_path: Path
+) -> None:
+    preload = tmp_path / "preload.py"
+    preload.write_text(
+        "import pathlib\nsee = pathlib.Path.is_dir\n"
+        "pathlib.Path.is_dir = lambda path: 'try-' not in path.name and see(path)\n"
+    )
+    lone.add_worker("--preload", str(preload))
+    done = commands.run(*_own(logs, tmp_path / "out", lone), cwd=tmp_path, GNUPGHOME=str(ring))
+    assert done.code == 2
+    assert "use a folder that all hosts share" in done.told[0]
+    assert not datasets.files(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("local:0", "write local:N"),
+        ("local:many", "write local:N"),
+        ("missing.json", "no such file"),
+        ("tcp://127.0.0.1:1", "nobody answers"),
+        ("127.0.0.1", "start dask scheduler there"),
+        ("nonsense://x", "start dask scheduler there"),
+    ],
+)
+def test_an_address_that_is_none(
+    logs: Path, tmp_path: Path, address: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")
+    out = tmp_path / "out"
+    told = commands.run("filter", logs, "-o", out, *KEYS, "--dask", address, cwd=tmp_path)
+    assert told.code == 2
+    assert len(told.told) == 1
+    assert words in told.told[0]
+    assert not out.exists()
+
+
+def test_one_file_is_made_here(logs: Path, tmp_path: Path) -> None:
+    told = commands.run("filter", logs, "-o", "x.csv", "--dask", "local:1", cwd=tmp_path)
+    assert told.code == 2
+    assert "dask: is for datasets" in told.told[0]
