@@ -23,7 +23,7 @@ use edxlogs_core::input::inflate::GzipReader;
 use edxlogs_core::input::lines::{LineBatch, LineReader, MAX_LINE_BYTES};
 use edxlogs_core::query::columns::BatchBuilder;
 use edxlogs_core::query::predicate::{ConditionKind, Conditions, Predicate};
-use edxlogs_core::query::projection::{Place, Projection};
+use edxlogs_core::query::projection::{EventPlace, Projection};
 use edxlogs_core::query::{Collect, Query};
 use edxlogs_core::scan::pipeline;
 use edxlogs_core::scan::{Control, Rows, Sink};
@@ -153,7 +153,7 @@ fn stages(criterion: &mut Criterion) {
     let projection = Projection::default();
     let paths = EventPaths::default();
     let source = SourceInfo::default();
-    let place = Place { source: &source, line: 1, item: 0, text: b"", wanted: u64::MAX };
+    let place = EventPlace { source: &source, line: 1, item: 0, text: b"", wanted: u64::MAX };
     // The predicate over every line, without prefilter or threads, is what the scans must keep.
     let kept = |lines: &mut dyn Iterator<Item = (&str, Fields)>| {
         lines

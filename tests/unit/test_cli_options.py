@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from edxlogs.cli.options import Bytes, Columns, Mode
+from edxlogs.cli.options import Bytes, ColumnNames, Mode
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_no_modes(text: str) -> None:
     ],
 )
 def test_columns(text: str, names: list[str]) -> None:
-    assert Columns().convert(text, None, None) == names
+    assert ColumnNames().convert(text, None, None) == names

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.sources.local import find
-from edxlogs.sources.source import Found, Packing, Source, sniff
+from edxlogs.sources.source import FoundSources, Packing, Source, sniff
 
 
 def make(folder: Path, *names: str) -> None:
@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def paths(found: Found) -> list[str]:
+def paths(found: FoundSources) -> list[str]:
     return [source.path for source in found.sources]
 
 
@@ -74,7 +74,7 @@ def test_arguments_keep_their_order_and_any_name_will_do(here: Path) -> None:
 
 
 def test_nothing_named_is_nothing_found() -> None:
-    assert find([]) == Found()
+    assert find([]) == FoundSources()
 
 
 def test_a_folder_is_searched_to_the_bottom_by_the_bytes_of_names(here: Path) -> None:

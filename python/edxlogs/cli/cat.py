@@ -9,7 +9,7 @@ import click
 
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
-    Columns,
+    ColumnNames,
     format_option,
     json_option,
     row_options,
@@ -35,7 +35,7 @@ Examples:
 @row_options
 @click.option(
     "--columns",
-    type=Columns(),
+    type=ColumnNames(),
     metavar="A,B,…",
     shell_complete=column_names,
     help="Columns, or paths with a name (grade=event.grade::float64), in order.",

@@ -9,7 +9,7 @@ import click
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
     Bytes,
-    Columns,
+    ColumnNames,
     choice,
     condition_options,
     dask_option,
@@ -64,7 +64,7 @@ Examples:
 @format_option
 @click.option(
     "--columns",
-    type=Columns(),
+    type=ColumnNames(),
     metavar="A,B,…",
     shell_complete=columns,
     help="Columns, or paths with a name (grade=event.grade::float64), in order.",

@@ -57,7 +57,7 @@ class Mode(click.ParamType[int]):
         return int(str(value).replace("o", ""), 8)
 
 
-class Columns(click.ParamType[list[str]]):
+class ColumnNames(click.ParamType[list[str]]):
     """Column names between commas that stand outside of double quotes."""
 
     name = "columns"

@@ -53,7 +53,7 @@ def key_of(*parts: object) -> str:
 
 
 @dataclass(slots=True)
-class Known:
+class KnownFile:
     """What an earlier run has done of a file.
 
     Attributes:
@@ -110,7 +110,7 @@ class Task:
     courses: dict[str, int] = field(default_factory=dict)
     rows: Path | None = None
     rejects: Path | None = None
-    known: Known | None = None
+    known: KnownFile | None = None
     origin: tuple[DatabasePackage, Member] | None = None
     day: datetime.date | None = None
     release: str = ""
@@ -254,7 +254,7 @@ class TableFolder:
                 " --overwrite"
             )
 
-    def recall(self, name: str) -> Known | None:
+    def recall(self, name: str) -> KnownFile | None:
         """What an earlier run has done of a file; None if nothing, or not as it is asked for now.
 
         What is published does not count where it is to be overwritten.
@@ -273,7 +273,7 @@ class TableFolder:
             return None
         if not is_there(place_of(self.store.folder, file), file, one):
             return None
-        return Known(one.number, file, account, one.account["courses"])
+        return KnownFile(one.number, file, account, one.account["courses"])
 
     def rejects(self, number: int) -> Path | None:
         """Where the rejected rows of an input are, if there are any."""

@@ -211,7 +211,7 @@ def find_packages(
     Raises:
         MissingSourceError: a place does not exist.
     """
-    search = _Search(s3, fail)
+    search = _PackageSearch(s3, fail)
     for place in places:
         is_pattern = not place.startswith(SCHEME) and not os.path.lexists(place)
         found = glob_paths(place, lambda *_: None) if is_pattern and is_path_glob(place) else ()
@@ -231,7 +231,7 @@ def find_packages(
     return search.packages()
 
 
-class _Search:
+class _PackageSearch:
     """Packages that were found, and folders of tables on their way to be some."""
 
     def __init__(self, s3: S3, fail: Callable[[EdxlogsError], None]) -> None:

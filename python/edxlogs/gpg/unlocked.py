@@ -50,7 +50,7 @@ WORTH_ASKING = 32  # where the agent holds the passphrase, and would do without
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Unlocked:
     """What came of unlocking.
 
     Attributes:
@@ -102,7 +102,7 @@ def kept(gpg: Gpg, head: bytes) -> Kept | None:
         return None
 
 
-def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Found:
+def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Unlocked:
     """Unlock the keys of a message, where it is worth it for so many, and can be done.
 
     The head is asked for only where a key needs it.
@@ -110,7 +110,7 @@ def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Found:
     unlocking = gpg.unlocking
     asks = unlocking.passphrase is None and unlocking.terminal is not None
     if count < (1 if asks else WORTH_MESSAGES):
-        return Found()
+        return Unlocked()
     try:
         grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
         environment = gpg.environment()
@@ -120,13 +120,13 @@ def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Found:
             asked = key_ids(head()).intersection(locked) if locked else frozenset[str]()
             wanted = {one for one in asked if locked[one].on_disk}
             if not wanted:
-                return Found(asks=asks and bool(asked))
+                return Unlocked(asks=asks and bool(asked))
             held = all(locked[one].is_cached for one in wanted)
             if asks and held and count < WORTH_ASKING:
-                return Found()
+                return Unlocked()
             passphrases = {one: unlocking.passphrase or agent.preset(grips[one]) for one in wanted}
             if not asks and None in passphrases.values():
-                return Found()
+                return Unlocked()
             ring = UnlockedKeys(gpg.executable, environment)
             try:
                 for one, passphrase in passphrases.items():
@@ -137,12 +137,12 @@ def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Found:
             except BaseException:
                 ring.close()
                 raise
-            return Found(ring)
+            return Unlocked(ring)
     except AgentError as error:
         refused = asks and error.code in NOT_GIVEN
-        return Found(refused=refused, asks=asks and not refused)
+        return Unlocked(refused=refused, asks=asks and not refused)
     except EdxlogsError:
-        return Found()  # whoever decrypts says why
+        return Unlocked()  # whoever decrypts says why
 
 
 class UnlockedKeys:

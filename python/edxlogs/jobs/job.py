@@ -160,10 +160,10 @@ def read_job(path: Path, dask: str | None = None) -> Job:
     document = toml.parse(f"job: {name}", text, "is no TOML: ")
     if dask is not None:
         document["dask"] = dask
-    return _Reader(name, path.parent, document).job(path.stem)
+    return _JobReader(name, path.parent, document).job(path.stem)
 
 
-class _Reader:
+class _JobReader:
     """Takes a document apart."""
 
     def __init__(self, name: str, folder: Path, document: dict[str, Any]) -> None:

@@ -381,11 +381,11 @@ def _send_bounded(session: Any, request: Any, **_: Any) -> Any:
     is_stream, request.stream_output = request.stream_output, True
     response = session.send(request)
     if not is_stream or response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-        response.raw = _Bounded(response.raw)
+        response.raw = _WholeBody(response.raw)
     return response
 
 
-class _Bounded:
+class _WholeBody:
     """The body of an answer, as boto reads it whole."""
 
     def __init__(self, raw: Any) -> None:

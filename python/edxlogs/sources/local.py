@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.globs import is_path_glob, name_matches
-from edxlogs.sources.source import STDIN, STDIN_PATH, Found, Source, cannot_open, row_name
+from edxlogs.sources.source import STDIN, STDIN_PATH, FoundSources, Source, cannot_open, row_name
 from edxlogs.text import shown
 
 _Key = tuple[int, int] | str
 
 
-def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False) -> Found:
+def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False) -> FoundSources:
     """Find the sources that the arguments name.
 
     An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
@@ -76,7 +76,7 @@ class _LocalSearch:
     """The state of one `find`: what is already known, and under which name."""
 
     def __init__(self) -> None:
-        self.found = Found()
+        self.found = FoundSources()
         self._files: dict[_Key, str] = {}
         self._folders: dict[_Key, str] = {}
         self._failed: set[str] = set()

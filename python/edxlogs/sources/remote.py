@@ -15,7 +15,7 @@ from edxlogs.globs import is_path_glob, name_matches
 from edxlogs.s3.client import S3, S3Object, split_url
 from edxlogs.s3.errors import Reason, trouble
 from edxlogs.s3.reader import S3Reader
-from edxlogs.sources.source import Found, Source, row_name
+from edxlogs.sources.source import FoundSources, Source, row_name
 from edxlogs.text import shown
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class _Seekable(io.RawIOBase):
         return len(data)
 
 
-def find_objects(s3: S3, url: str) -> Found:
+def find_objects(s3: S3, url: str) -> FoundSources:
     """Find the sources that an `s3://` URL names.
 
     That is an object, else a prefix that ends with a slash (which need not be written), else a
@@ -88,7 +88,7 @@ def find_objects(s3: S3, url: str) -> Found:
     if key and not key.endswith("/"):
         try:
             one = s3.object(bucket, key)
-            return Found(sources=[_source(s3, one, one.name)])
+            return FoundSources(sources=[_source(s3, one, one.name)])
         except S3Error as error:
             # Where listing is not allowed, S3 does not say whether an object exists.
             unsaid = error.reason == Reason.DENIED and is_glob
@@ -123,7 +123,7 @@ def list_url(s3: S3, url: str) -> Iterator[S3Object]:
             yield one
 
 
-def find_events(s3: S3, partner: str, window: Window) -> Found:
+def find_events(s3: S3, partner: str, window: Window) -> FoundSources:
     """Find a partner's events in edX's own layout, of the sites and days wanted.
 
     Raises:
@@ -157,9 +157,9 @@ def _literal(patterns: Sequence[str]) -> str:
     return literal
 
 
-def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: str) -> Found:
+def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: str) -> FoundSources:
     """Take those objects that the patterns match, or that are below what they match."""
-    found, literal = Found(), _literal(patterns)
+    found, literal = FoundSources(), _literal(patterns)
     for one in objects:
         below = _below(patterns, one.key.split("/"))
         if below is None or one.key.endswith("/") or any(map(is_hidden, below)):

@@ -16,7 +16,7 @@ from edxlogs.gpg.input import Readable
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.local import find
 from edxlogs.sources.remote import Remote, find_events, find_objects
-from edxlogs.sources.source import Found, Packing, Source, crc_of, sniff
+from edxlogs.sources.source import FoundSources, Packing, Source, crc_of, sniff
 from edxlogs.sources.tars import expand_tar
 from edxlogs.sources.window import Window
 from edxlogs.text import shown
@@ -42,7 +42,7 @@ class Selection:
     account: Account = field(default_factory=Account)
     is_known: Callable[[Source], bool] = lambda _: False
 
-    def add(self, found: Found) -> list[Source]:
+    def add(self, found: FoundSources) -> list[Source]:
         """Take what was found beside the sources; give those back."""
         self.account.ignored += found.ignored
         self.account.warnings += found.warnings
@@ -91,7 +91,7 @@ def select(
             " --partner"
         )
     selection = Selection(is_known=is_known)
-    for source in _Search(selection, window, s3 or S3(), keep_going).sources(several):
+    for source in _SourceSearch(selection, window, s3 or S3(), keep_going).sources(several):
         selection.inputs.append(source)
         selection.sources.extend(_opened(source, selection))
     selection.sites = {one.site for one in selection.sources if one.site is not None}
@@ -139,7 +139,7 @@ class _Partner:
 
 
 @dataclass(slots=True)
-class _Search:
+class _SourceSearch:
     """The arguments of a run on their way to be sources."""
 
     selection: Selection
@@ -182,7 +182,7 @@ class _Search:
             self._find(partial(find, self._paths, keep_going=self.keep_going))
             self._paths = []
 
-    def _find(self, find_some: Callable[[], Found]) -> None:
+    def _find(self, find_some: Callable[[], FoundSources]) -> None:
         try:
             found = find_some()
         except SourceError as error:

@@ -105,7 +105,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundSources:
     """What the arguments, or a tar, hold.
 
     Attributes:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from edxlogs.edx.names import describe_name, is_hidden, is_recognised
 from edxlogs.errors import SourceError
-from edxlogs.sources.source import Found, Source, cannot_open, looks_like_tar, row_name
+from edxlogs.sources.source import FoundSources, Source, cannot_open, looks_like_tar, row_name
 from edxlogs.text import shown
 
 _ZERO_SCAN_BYTES = 1024 * 1024
@@ -52,7 +52,7 @@ class TarHeader(tarfile.TarInfo):
         super()._apply_pax_info(records, encoding, errors)  # type: ignore[misc]
 
 
-def expand_tar(source: Source) -> Found:
+def expand_tar(source: Source) -> FoundSources:
     """List the members of an uncompressed tar, on disk or in S3, as sources of their own.
 
     Of a name that is there twice the last one counts, as extracting would leave it, with a
@@ -66,7 +66,7 @@ def expand_tar(source: Source) -> Found:
     Raises:
         SourceError: the tar cannot be read, is cut off, or is damaged anywhere.
     """
-    found = Found()
+    found = FoundSources()
     try:
         with _open(source) as file:
             end = file.seek(0, os.SEEK_END)

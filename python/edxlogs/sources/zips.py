@@ -108,7 +108,7 @@ class ZipArchive:
                 self._check_header(member, file.read(_LOCAL_BYTES), file.read)
 
     def _directory(self, file: BinaryIO) -> tuple[list[zipfile.ZipInfo], int]:
-        bounded = _Bounded(file)
+        bounded = _SmallReads(file)
         try:
             with zipfile.ZipFile(bounded) as archive:
                 infos, start = archive.infolist(), archive.start_dir
@@ -303,7 +303,7 @@ class FileRange:
             self._descriptor = -1
 
 
-class _Bounded:
+class _SmallReads:
     """A file that is never read in large pieces: zipfile takes a directory's size on trust."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -28,14 +28,14 @@ const BATCHES_AHEAD: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a source sends: batches, or why the stream ends here.
-enum Message {
+enum Sent {
     Batch(RecordBatch),
     Failed(PyErr),
 }
 
 /// What the readers of a stream share.
 struct Shared {
-    sources: Mutex<VecDeque<Receiver<Message>>>,
+    sources: Mutex<VecDeque<Receiver<Sent>>>,
     control: Arc<Control>,
     exhausted: Arc<AtomicBool>,
 }
@@ -52,8 +52,8 @@ impl Shared {
             };
             let received = Python::attach(|py| py.detach(|| front.recv_timeout(PATIENCE)));
             match received {
-                Ok(Message::Batch(batch)) => return Ok(Some(batch)),
-                Ok(Message::Failed(error)) => {
+                Ok(Sent::Batch(batch)) => return Ok(Some(batch)),
+                Ok(Sent::Failed(error)) => {
                     return Err(ArrowError::ExternalError(Box::new(error)));
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -185,7 +185,7 @@ impl RecordBatchReader for Reader {
 /// Sends the batches of one source; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct BatchWriter {
-    sender: Mutex<Option<Sender<Message>>>,
+    sender: Mutex<Option<Sender<Sent>>>,
     control: Arc<Control>,
 }
 
@@ -206,7 +206,7 @@ impl BatchWriter {
         py.detach(|| {
             if let (Some(sender), Some(error)) = (sender, error) {
                 // A reader that is gone needs no error.
-                let _ = sender.send(Message::Failed(error));
+                let _ = sender.send(Sent::Failed(error));
             }
         });
     }
@@ -214,7 +214,7 @@ impl BatchWriter {
 
 /// The sending end, for one scan.
 pub struct BatchSender {
-    sender: Option<Sender<Message>>,
+    sender: Option<Sender<Sent>>,
     control: Arc<Control>,
 }
 
@@ -223,7 +223,7 @@ impl Sink for BatchSender {
         let (Some(sender), Rows::Batch(batch, _)) = (&self.sender, rows) else {
             return Ok(());
         };
-        let mut message = Message::Batch(batch);
+        let mut message = Sent::Batch(batch);
         loop {
             // In turns: a reader may keep the stream and read it no more.
             match sender.send_timeout(message, PATIENCE) {

@@ -93,10 +93,10 @@ impl TableOutput {
 }
 
 /// The text of a file.
-type Text<'t> = Box<dyn Read + Send + 't>;
+type FileText<'t> = Box<dyn Read + Send + 't>;
 
 /// Whole rows of a file, a stretch at a time.
-fn blocks_of(input: Text<'_>) -> LineReader<Text<'_>> {
+fn blocks_of(input: FileText<'_>) -> LineReader<FileText<'_>> {
     LineReader::counting(input, STRETCH_BYTES, MAX_ROW_BYTES)
 }
 
@@ -193,7 +193,12 @@ impl RejectsFile<'_> {
 impl<'r> Conversion<'r, '_> {
     /// Reads rows that end with a line, all blocks alike; with several threads, where there is more
     /// than one block.
-    fn blocks(&mut self, input: Text<'_>, threads: usize, stats: &mut TableStats) -> Result<()> {
+    fn blocks(
+        &mut self,
+        input: FileText<'_>,
+        threads: usize,
+        stats: &mut TableStats,
+    ) -> Result<()> {
         let mut blocks = blocks_of(input);
         let (mut first, mut second) = (LineBatch::default(), LineBatch::default());
         if !blocks.read(&mut first)? {
@@ -236,7 +241,7 @@ impl<'r> Conversion<'r, '_> {
     }
 
     /// Where a row ends follows from all before it, so one thread reads them.
-    fn csv(&mut self, input: Text<'_>, stats: &mut TableStats) -> Result<()> {
+    fn csv(&mut self, input: FileText<'_>, stats: &mut TableStats) -> Result<()> {
         let mut blocks = blocks_of(input);
         let mut reader = CsvReader::new(self.table);
         let (stretches, mut block, mut more) = (self.stretches(), LineBatch::default(), true);

@@ -30,12 +30,12 @@ pub struct OraJoin {
 
 /// One row of a table.
 #[derive(Clone, Copy)]
-struct Row<'a> {
+struct OraRow<'a> {
     batch: &'a RecordBatch,
     at: usize,
 }
 
-impl<'a> Row<'a> {
+impl<'a> OraRow<'a> {
     fn column(self, name: &str) -> Option<&'a dyn Array> {
         let column = self.batch.column_by_name(name)?.as_ref();
         (!column.is_null(self.at)).then_some(column)
@@ -67,18 +67,18 @@ impl OraJoin {
         self.batches.entry(table.to_owned()).or_default().push(batch);
     }
 
-    fn rows(&self, table: &str) -> impl Iterator<Item = Row<'_>> {
+    fn rows(&self, table: &str) -> impl Iterator<Item = OraRow<'_>> {
         let batches = self.batches.get(table).map_or(&[][..], Vec::as_slice);
-        batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |at| Row { batch, at }))
+        batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |at| OraRow { batch, at }))
     }
 
     /// The rows of a table by a number of theirs; the last of several.
-    fn by_int(&self, table: &str, column: &str) -> HashMap<i64, Row<'_>> {
+    fn by_int(&self, table: &str, column: &str) -> HashMap<i64, OraRow<'_>> {
         self.rows(table).filter_map(|row| Some((row.int(column)?, row))).collect()
     }
 
     /// The rows of a table by a text of theirs, hyphens left out; the last of several.
-    fn by_uuid(&self, table: &str, column: &str) -> HashMap<String, Row<'_>> {
+    fn by_uuid(&self, table: &str, column: &str) -> HashMap<String, OraRow<'_>> {
         self.rows(table).filter_map(|row| Some((bare(row.text(column)?), row))).collect()
     }
 
@@ -140,7 +140,7 @@ impl OraJoin {
     /// Assessments by submission, each with its type, in their order.
     fn assessments<'a>(
         &'a self,
-        users: &HashMap<String, Row<'a>>,
+        users: &HashMap<String, OraRow<'a>>,
     ) -> HashMap<String, Vec<(&'a str, Node<'a>)>> {
         let criteria = self.by_int("assessment_criterion", "id");
         let options = self.by_int("assessment_criterionoption", "id");

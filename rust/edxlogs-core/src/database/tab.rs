@@ -71,7 +71,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
         let bytes = &block.bytes()[skipped..];
         let first_line = block.line + u64::from(skipped > 0);
         self.builder.stats.bytes_expanded += block.expanded_bytes();
-        let mut texts = Texts::new(self.layout);
+        let mut texts = TabTexts::new(self.layout);
         let width = self.layout.fields.len();
         let mut splitter = Splitter::new(bytes, self.layout.table.dialect, width, self.layout.crlf);
         let mut rows = TabRows::default();
@@ -97,7 +97,12 @@ impl<'t, 'b> TabReader<'t, 'b> {
         Ok(())
     }
 
-    fn rows(&mut self, rows: &TabRows<'_>, first_line: u64, texts: &mut Texts<'_>) -> Result<()> {
+    fn rows(
+        &mut self,
+        rows: &TabRows<'_>,
+        first_line: u64,
+        texts: &mut TabTexts<'_>,
+    ) -> Result<()> {
         let layout = self.layout;
         for (at, target) in layout.fields.iter().enumerate() {
             if let HeaderField::Column(column, column_type) = *target {
@@ -123,11 +128,11 @@ impl<'t, 'b> TabReader<'t, 'b> {
         fields: impl Iterator<Item = TabField>,
         column: usize,
         column_type: ColumnType,
-        texts: &mut Texts<'_>,
+        texts: &mut TabTexts<'_>,
     ) {
         use ColumnType::{Bool, Date, Float64, Int64, Json, Text, Timestamp};
         let is_course = self.layout.course == Some(column);
-        let values = Values { fields, column, texts, misfits: &mut self.misfits, is_course };
+        let values = TabColumn { fields, column, texts, misfits: &mut self.misfits, is_course };
         // Each type has a loop of its own, made for it.
         self.builder.push_rows(column, |builder, stats| match builder {
             ColumnBuilder::Text(builder) if column_type == Json => {
@@ -147,7 +152,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
         &mut self,
         fields: impl Iterator<Item = TabField>,
         taken: &Taken<'_>,
-        texts: &mut Texts<'_>,
+        texts: &mut TabTexts<'_>,
     ) {
         // What is odd in them is counted with their own column.
         let odd = texts.odd;
@@ -166,7 +171,7 @@ impl<'t, 'b> TabReader<'t, 'b> {
     }
 
     /// Keeps, row after row, what the table has no columns for, and what does not fit them.
-    fn keep_aside(&mut self, rows: &TabRows<'_>, texts: &mut Texts<'_>) {
+    fn keep_aside(&mut self, rows: &TabRows<'_>, texts: &mut TabTexts<'_>) {
         let extra = self.layout.fields.iter().enumerate().filter_map(|(at, target)| match target {
             HeaderField::Extra(name) => Some((name, rows.column(at))),
             HeaderField::Column(..) => None,
@@ -193,15 +198,15 @@ impl<'t, 'b> TabReader<'t, 'b> {
 }
 
 /// The values of a column.
-struct Values<'v, 'b, F> {
+struct TabColumn<'v, 'b, F> {
     fields: F,
     column: usize,
-    texts: &'v mut Texts<'b>,
+    texts: &'v mut TabTexts<'b>,
     misfits: &'v mut Misfits,
     is_course: bool,
 }
 
-impl<F: Iterator<Item = TabField>> Values<'_, '_, F> {
+impl<F: Iterator<Item = TabField>> TabColumn<'_, '_, F> {
     /// Adds all of them; about how many bytes they took.
     #[inline(always)]
     fn push(
@@ -276,7 +281,7 @@ impl Misfits {
 
 /// The text of fields.
 #[derive(Default)]
-struct Texts<'b> {
+struct TabTexts<'b> {
     bytes: &'b [u8],
     /// The same, if all of it is UTF-8, …
     text: Option<&'b str>,
@@ -286,19 +291,19 @@ struct Texts<'b> {
     literals: bool,
     has_nul: bool,
     scratch: Vec<u8>,
-    odd: Odd,
+    odd: OddTexts,
 }
 
 /// What is odd in texts.
 #[derive(Clone, Copy, Default)]
-struct Odd {
+struct OddTexts {
     /// Values that are not UTF-8.
     utf8: u64,
     /// NUL characters that were left out.
     nul: u64,
 }
 
-impl<'b> Texts<'b> {
+impl<'b> TabTexts<'b> {
     fn new(layout: &Layout<'_>) -> Self {
         let is_module = layout.table.dialect == Dialect::Module;
         Self { is_module, literals: layout.literals, ..Self::default() }

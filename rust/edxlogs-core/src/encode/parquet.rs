@@ -23,7 +23,7 @@ use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-pub use self::row_group::{Columns, RowGroup};
+pub use self::row_group::{ParquetColumns, RowGroup};
 use crate::error::{Error, Result};
 use crate::frame::types::{Column, ColumnType, Hint, Schema};
 
@@ -57,7 +57,7 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// # Errors
     /// `Encode`, when the output cannot be written.
     pub fn new(output: W, schema: Arc<Schema>, metadata: &[(String, String)]) -> Result<Self> {
-        let columns = Columns::new(schema)?;
+        let columns = ParquetColumns::new(schema)?;
         let (file, factory) = begin(output, &columns, metadata)?;
         let group = RowGroup::new(&columns, PAGE_BYTES);
         Ok(Self { file, factory, group, groups: 0 })
@@ -179,7 +179,7 @@ pub fn write_group(mut group: RowGroup, output: impl Write + Send) -> Result<()>
 /// Begins a file of those columns.
 fn begin<W: Write + Send>(
     output: W,
-    columns: &Columns,
+    columns: &ParquetColumns,
     metadata: &[(String, String)],
 ) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
     let schema = columns.schema();

@@ -33,7 +33,7 @@ fn string(text: &str, span: Span) -> Option<Cow<'_, str>> {
     if span.kind == Kind::String { as_text(text, span) } else { None }
 }
 
-impl course::Fields for Event<'_> {
+impl course::CourseFields for Event<'_> {
     fn context_course_id(&self) -> Option<Cow<'_, str>> {
         self.string(Field::ContextCourseId)
     }

@@ -56,7 +56,7 @@ impl CourseSource {
 
 /// A legal course, CCX or library key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
+pub struct FoundKey<'a> {
     /// The key in its own form; a slice of the text it was found in wherever it stands there.
     pub key: Cow<'a, str>,
     /// Whether the key is not simply the text given: trimmed, decoded, its tail cut, or the
@@ -64,9 +64,9 @@ pub struct Found<'a> {
     pub repaired: bool,
 }
 
-impl Found<'_> {
-    fn into_owned(self) -> Found<'static> {
-        Found { key: Cow::Owned(self.key.into_owned()), repaired: self.repaired }
+impl FoundKey<'_> {
+    fn into_owned(self) -> FoundKey<'static> {
+        FoundKey { key: Cow::Owned(self.key.into_owned()), repaired: self.repaired }
     }
 }
 
@@ -74,7 +74,7 @@ impl Found<'_> {
 ///
 /// Each is read at most once, and only when the places before it gave nothing. A value that is
 /// absent or no string is `None`. Strings come with JSON's escapes resolved.
-pub trait Fields {
+pub trait CourseFields {
     /// `context.course_id`.
     fn context_course_id(&self) -> Option<Cow<'_, str>>;
     /// `course_id` at the top level.
@@ -124,7 +124,7 @@ const COURSE_FIELDS: usize = 4;
 /// Order: `context.course_id`, `course_id`, payload fields for course ids, usage keys,
 /// addresses (`event_type` and `name` if they are paths, `context.path`, `page`), parameters of
 /// the request. `referer` is never asked: it is the page before.
-pub fn attribute<'a>(fields: &'a impl Fields) -> Option<(Found<'a>, CourseSource)> {
+pub fn attribute<'a>(fields: &'a impl CourseFields) -> Option<(FoundKey<'a>, CourseSource)> {
     if let Some(found) = read(fields.context_course_id(), |text| from_field(text, true)) {
         return Some((found, CourseSource::Context));
     }
@@ -153,7 +153,7 @@ pub fn attribute<'a>(fields: &'a impl Fields) -> Option<(Found<'a>, CourseSource
         .map(|found| (found, CourseSource::Request))
 }
 
-fn from_addresses<'a>(fields: &'a impl Fields) -> Option<Found<'a>> {
+fn from_addresses<'a>(fields: &'a impl CourseFields) -> Option<FoundKey<'a>> {
     let is_path = |text: &Cow<str>| text.starts_with('/');
     let event_type = fields.event_type().filter(is_path);
     if let Some(found) = read(event_type.clone(), from_url) {
@@ -170,11 +170,11 @@ fn from_addresses<'a>(fields: &'a impl Fields) -> Option<Found<'a>> {
 
 fn read<'a>(
     text: Option<Cow<'a, str>>,
-    rule: impl Fn(&str) -> Option<Found<'_>>,
-) -> Option<Found<'a>> {
+    rule: impl Fn(&str) -> Option<FoundKey<'_>>,
+) -> Option<FoundKey<'a>> {
     match text? {
         Cow::Borrowed(text) => rule(text),
-        Cow::Owned(text) => rule(&text).map(Found::into_owned),
+        Cow::Owned(text) => rule(&text).map(FoundKey::into_owned),
     }
 }
 
@@ -195,7 +195,7 @@ fn read<'a>(
 /// assert!(found.repaired);
 /// assert_eq!(from_field("UnivX/CS101", false), None);
 /// ```
-pub fn from_field(text: &str, libraries: bool) -> Option<Found<'_>> {
+pub fn from_field(text: &str, libraries: bool) -> Option<FoundKey<'_>> {
     first_decoded(text, |text| {
         new_style(text, &NAMESPACES)
             .or_else(|| is_slash_key(text).then_some(Cow::Borrowed(text)))
@@ -207,21 +207,21 @@ pub fn from_field(text: &str, libraries: bool) -> Option<Found<'_>> {
 ///
 /// Trimmed and decoded like [`from_field`]. Old keys (`i4x://…`) name no run, library blocks no
 /// course: `None`.
-pub fn from_usage_key(text: &str) -> Option<Found<'_>> {
+pub fn from_usage_key(text: &str) -> Option<FoundKey<'_>> {
     first_decoded(text, |text| new_style(text, &NAMESPACES[..USAGE_NAMESPACES]))
 }
 
 /// `rule` on the text as it stands, then decoded once, then twice: the first answer.
-fn first_decoded(text: &str, rule: impl Fn(&str) -> Option<Cow<'_, str>>) -> Option<Found<'_>> {
+fn first_decoded(text: &str, rule: impl Fn(&str) -> Option<Cow<'_, str>>) -> Option<FoundKey<'_>> {
     let trimmed = text.trim();
     if let Some(key) = rule(trimmed) {
         let repaired = key.len() != text.len() || matches!(key, Cow::Owned(_));
-        return Some(Found { key, repaired });
+        return Some(FoundKey { key, repaired });
     }
     let once = decode(trimmed)?;
     let key = match rule(once.trim()) {
         Some(key) => key.into_owned(),
         None => rule(decode(&once)?.trim())?.into_owned(),
     };
-    Some(Found { key: Cow::Owned(key), repaired: true })
+    Some(FoundKey { key: Cow::Owned(key), repaired: true })
 }

@@ -96,14 +96,14 @@ static CONTEXT: Names = Names::new(&[
 /// Where the known fields of one object stand.
 #[derive(Clone, Debug)]
 pub struct Fields {
-    places: [Place; FIELDS],
+    places: [SmallSpan; FIELDS],
     duplicate: bool,
 }
 
 /// A [`Span`] in little room: every line has one for each known field, and a line is far shorter
 /// than 4 GiB.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct SmallSpan {
     start: u32,
     end: u32,
     kind: Kind,
@@ -112,7 +112,7 @@ struct Place {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { places: [Place::default(); FIELDS], duplicate: false }
+        Self { places: [SmallSpan::default(); FIELDS], duplicate: false }
     }
 }
 
@@ -151,7 +151,7 @@ impl Fields {
 
     pub(crate) fn context(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
         let start = scanner.position();
-        self.places[Field::Context as usize + 1..].fill(Place::default());
+        self.places[Field::Context as usize + 1..].fill(SmallSpan::default());
         let span = if scanner.byte()? == b'{' {
             scanner.object(|scanner, key| {
                 let span = scanner.value()?;
@@ -171,7 +171,7 @@ impl Fields {
             let place = &mut self.places[field as usize];
             self.duplicate |= place.kind != Kind::Absent;
             let Span { start, end, kind, escaped } = span;
-            *place = Place { start: start as u32, end: end as u32, kind, escaped };
+            *place = SmallSpan { start: start as u32, end: end as u32, kind, escaped };
         }
     }
 
@@ -181,7 +181,7 @@ impl Fields {
     }
 
     fn span(&self, number: usize) -> Span {
-        let Place { start, end, kind, escaped } = self.places[number];
+        let SmallSpan { start, end, kind, escaped } = self.places[number];
         Span { start: start as usize, end: end as usize, kind, escaped }
     }
 

@@ -197,7 +197,7 @@ fn read_nested(text: &str, around: Around<'_>) -> Option<Vec<Mended>> {
 }
 
 /// Events that were found in a line.
-enum Found<'a> {
+enum FoundEvents<'a> {
     /// One that stands in it.
     Event(Box<Candidate<'a>>),
     /// Those of an envelope.
@@ -209,7 +209,7 @@ fn read_objects(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> 
     let bytes = text.as_bytes();
     let mut mends = around.mends;
     let (mut reasons, mut hollow) = (ReasonSet::default(), false);
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let mut found: Vec<FoundEvents<'_>> = Vec::new();
     let (mut at, mut last_end, mut failed) = (0, 0, 0);
     while let Some(next) = memchr::memchr(b'{', &bytes[at..]) {
         at += next;
@@ -228,7 +228,7 @@ fn read_objects(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> 
                     }
                     None
                 } else if candidate.is_event(clear) {
-                    Some(Found::Event(Box::new(candidate)))
+                    Some(FoundEvents::Event(Box::new(candidate)))
                 } else {
                     reasons.insert(Reason::NotAnEvent);
                     let may = clear && around.envelopes < MAX_ENVELOPES;
@@ -241,7 +241,7 @@ fn read_objects(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> 
                         {
                             reasons.insert(reason);
                         }
-                        inside.ok().map(Found::Inside)
+                        inside.ok().map(FoundEvents::Inside)
                     })
                 };
                 let Some(one) = one else {
@@ -289,8 +289,8 @@ fn read_objects(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> 
     }
     let around = Around { mends, ..around };
     let events = found.into_iter().flat_map(|one| match one {
-        Found::Event(candidate) => vec![candidate.mended(around)],
-        Found::Inside(mut events) => {
+        FoundEvents::Event(candidate) => vec![candidate.mended(around)],
+        FoundEvents::Inside(mut events) => {
             events.iter_mut().for_each(|event| event.mends = event.mends.union(mends));
             events
         }

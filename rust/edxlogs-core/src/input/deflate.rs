@@ -10,7 +10,7 @@
 
 use self::fast::Fast;
 use self::table::*;
-use crate::input::inflate::{Engine, State, Step};
+use crate::input::inflate::{Engine, Inflated, State};
 
 mod fast;
 mod table;
@@ -99,7 +99,7 @@ impl Engine for Decoder {
         self.produced = 0;
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Step {
+    fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Inflated {
         let low = at.saturating_sub(usize::try_from(self.produced).unwrap_or(usize::MAX));
         let mut flow = Flow { input, next: 0, output, at, low };
         let state = loop {
@@ -123,7 +123,7 @@ impl Engine for Decoder {
         };
         let written = flow.at - at;
         self.produced += written as u64;
-        Step { read: flow.next, written, state }
+        Inflated { read: flow.next, written, state }
     }
 }
 

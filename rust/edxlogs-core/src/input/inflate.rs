@@ -28,12 +28,12 @@ pub trait Engine: Send {
     ///
     /// `output[..at]` ends with what earlier steps wrote of this stream: all of it, or at least its
     /// last [`HISTORY`] bytes. What lies beyond the bytes written is undefined afterwards.
-    fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Step;
+    fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Inflated;
 }
 
 /// What one [`Engine::step`] did; what it wrote stands, whatever the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Inflated {
     /// Bytes of input used.
     pub read: usize,
     /// Bytes of output written.

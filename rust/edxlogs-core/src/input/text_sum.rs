@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 pub struct TextSum {
     /// Of the beginnings that are told too, in ascending order.
     lengths: Vec<u64>,
-    state: Mutex<State>,
+    state: Mutex<Sums>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct State {
+struct Sums {
     length: u64,
     crc: crc32fast::Hasher,
     beginnings: Vec<u32>,
@@ -30,7 +30,7 @@ impl TextSum {
 
     /// Forgets what was read: it is read from its start.
     pub fn begin(&self) {
-        self.with(|state| *state = State::default());
+        self.with(|state| *state = Sums::default());
     }
 
     /// Takes the bytes that follow.
@@ -74,12 +74,12 @@ impl TextSum {
         Summed { inner, sum: self }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Sums) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl State {
+impl Sums {
     fn take(&mut self, bytes: &[u8]) {
         self.crc.update(bytes);
         self.length += bytes.len() as u64;

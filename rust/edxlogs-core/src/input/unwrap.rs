@@ -24,7 +24,7 @@ pub struct Wrapping {
 pub type Members<'m> = dyn FnMut(&[u8], bool) -> Result<Option<SourceInfo>> + 'm;
 
 /// What is done with one text: its source where that is a file of a tar, and its bytes.
-pub type Text<'t> = dyn FnMut(Option<&SourceInfo>, &mut (dyn Read + Send)) -> Result<()> + 't;
+pub type TakeText<'t> = dyn FnMut(Option<&SourceInfo>, &mut (dyn Read + Send)) -> Result<()> + 't;
 
 /// Calls `text` for each text in `input`: once with the whole of it, or with each file of a tar that
 /// `members` takes, in the order of the tar.
@@ -35,7 +35,7 @@ pub type Text<'t> = dyn FnMut(Option<&SourceInfo>, &mut (dyn Read + Send)) -> Re
 pub fn unwrap<'r>(
     input: impl Read + Send + 'r,
     members: &mut Members<'_>,
-    text: &mut Text<'_>,
+    text: &mut TakeText<'_>,
 ) -> Result<Wrapping> {
     let mut unwrapping = Unwrapping { members, text, wrapping: Wrapping::default() };
     unwrapping.layer(Box::new(input), 0, None)?;
@@ -44,7 +44,7 @@ pub fn unwrap<'r>(
 
 struct Unwrapping<'m, 't, 'u> {
     members: &'u mut Members<'m>,
-    text: &'u mut Text<'t>,
+    text: &'u mut TakeText<'t>,
     wrapping: Wrapping,
 }
 

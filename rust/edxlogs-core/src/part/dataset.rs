@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::hidden::HiddenFile;
-use super::{Output, Part, Piece};
+use super::{Output, Part, Portion};
 use crate::encode::Format;
 use crate::error::{Error, Result};
 use crate::file::create_private;
@@ -51,7 +51,7 @@ pub struct Dataset {
     schema: Arc<Schema>,
     numbers: Arc<Partitions>,
     metadata: Vec<(String, String)>,
-    partitions: BTreeMap<u32, Vec<(usize, Piece)>>,
+    partitions: BTreeMap<u32, Vec<(usize, Portion)>>,
     /// Of each part, its input and its hidden file.
     parts: Vec<(u32, HiddenFile)>,
     memory: usize,
@@ -111,7 +111,7 @@ impl Dataset {
         file_bytes: u64,
         threads: usize,
     ) -> Result<Vec<MadeFile>> {
-        let mut tasks: Vec<(String, &Vec<(usize, Piece)>)> =
+        let mut tasks: Vec<(String, &Vec<(usize, Portion)>)> =
             self.partitions.iter().map(|(&at, pieces)| (self.numbers.folder(at), pieces)).collect();
         tasks.sort_by(|one, other| one.0.cmp(&other.0));
         let next = AtomicUsize::new(0);
@@ -150,7 +150,7 @@ impl Dataset {
         &self,
         stem: &Path,
         folder: &str,
-        pieces: &[(usize, Piece)],
+        pieces: &[(usize, Portion)],
         file_bytes: u64,
     ) -> Result<Vec<MadeFile>> {
         let mut made = Vec::new();
@@ -202,7 +202,7 @@ impl OpenFile {
         Ok(Self { path, file, output, rows: 0, runs: Vec::new() })
     }
 
-    fn append(&mut self, input: u32, hidden: &HiddenFile, piece: &Piece) -> Result<()> {
+    fn append(&mut self, input: u32, hidden: &HiddenFile, piece: &Portion) -> Result<()> {
         let rows = piece.rows();
         self.rows += rows;
         match self.runs.last_mut() {

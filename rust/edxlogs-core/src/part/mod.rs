@@ -46,7 +46,7 @@ names! {
 }
 
 /// Rows of one partition, in their order. They are counted where there are several partitions.
-enum Piece {
+enum Portion {
     /// Not encoded yet.
     Batch(RecordBatch),
     /// Lines, or CSV without a header, not compressed yet.
@@ -55,7 +55,7 @@ enum Piece {
     Hidden { form: Form, offset: u64, length: u64, rows: u64 },
 }
 
-impl Piece {
+impl Portion {
     fn rows(&self) -> u64 {
         match self {
             Self::Batch(batch) => batch.num_rows() as u64,
@@ -74,7 +74,7 @@ impl Piece {
 
 /// All that one source adds to an output: its rows, by partition.
 pub struct Part {
-    partitions: BTreeMap<u32, Vec<Piece>>,
+    partitions: BTreeMap<u32, Vec<Portion>>,
     hidden: HiddenFile,
     rejects: Spool,
     is_outgrown: bool,
@@ -90,7 +90,7 @@ impl Part {
     /// Bytes of memory it takes, about.
     pub fn memory_bytes(&self) -> usize {
         let pieces = self.partitions.values().flatten();
-        pieces.map(Piece::memory_bytes).sum::<usize>() + self.rejects.memory_bytes()
+        pieces.map(Portion::memory_bytes).sum::<usize>() + self.rejects.memory_bytes()
     }
 
     /// Moves what is in memory to the hidden file, if there is a place for it, without encoding it.
@@ -103,11 +103,15 @@ impl Part {
         }
         for piece in self.partitions.values_mut().flatten() {
             *piece = match &*piece {
-                Piece::Batch(batch) => hide_batches(&mut self.hidden, std::slice::from_ref(batch))?,
-                Piece::Text { text, rows } => hide(&mut self.hidden, Form::Bytes, *rows, |out| {
-                    out.write_all(text).map_err(Error::encode)
-                })?,
-                Piece::Hidden { .. } => continue,
+                Portion::Batch(batch) => {
+                    hide_batches(&mut self.hidden, std::slice::from_ref(batch))?
+                }
+                Portion::Text { text, rows } => {
+                    hide(&mut self.hidden, Form::Bytes, *rows, |out| {
+                        out.write_all(text).map_err(Error::encode)
+                    })?
+                }
+                Portion::Hidden { .. } => continue,
             };
         }
         self.hidden.close();
@@ -121,10 +125,10 @@ impl Part {
     /// Those of writing; `Internal` for a part without a place for a hidden file.
     pub fn keep(&mut self, target: &Path) -> Result<Option<Form>> {
         self.spill()?;
-        let pieces: Vec<&Piece> = self.partitions.values().flatten().collect();
+        let pieces: Vec<&Portion> = self.partitions.values().flatten().collect();
         match pieces.first() {
             None if !self.is_outgrown => Ok(None),
-            Some(&&Piece::Hidden { form, .. }) if self.partitions.len() == 1 => {
+            Some(&&Portion::Hidden { form, .. }) if self.partitions.len() == 1 => {
                 self.hidden.keep(target).map_err(Error::encode)?;
                 Ok(Some(form))
             }
@@ -141,7 +145,7 @@ impl Part {
         if let Some(form) = kept {
             part.hidden = HiddenFile::open(path).map_err(Error::encode)?;
             let length = part.hidden.bytes();
-            part.push(0, Piece::Hidden { form, offset: 0, length, rows: 0 });
+            part.push(0, Portion::Hidden { form, offset: 0, length, rows: 0 });
         }
         Ok(part)
     }
@@ -162,7 +166,7 @@ impl Part {
         Self { partitions: BTreeMap::new(), hidden, rejects, is_outgrown: false }
     }
 
-    fn push(&mut self, partition: u32, piece: Piece) {
+    fn push(&mut self, partition: u32, piece: Portion) {
         self.partitions.entry(partition).or_default().push(piece);
     }
 }
@@ -173,14 +177,14 @@ fn hide(
     form: Form,
     rows: u64,
     write: impl FnOnce(&mut HiddenFile) -> Result<()>,
-) -> Result<Piece> {
+) -> Result<Portion> {
     let offset = hidden.bytes();
     write(hidden)?;
-    Ok(Piece::Hidden { form, offset, length: hidden.bytes() - offset, rows })
+    Ok(Portion::Hidden { form, offset, length: hidden.bytes() - offset, rows })
 }
 
 /// Moves rows to the hidden file as they are.
-fn hide_batches(hidden: &mut HiddenFile, batches: &[RecordBatch]) -> Result<Piece> {
+fn hide_batches(hidden: &mut HiddenFile, batches: &[RecordBatch]) -> Result<Portion> {
     let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
     hide(hidden, Form::Batches, rows, |out| {
         let Some(first) = batches.first() else {

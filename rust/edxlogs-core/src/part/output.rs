@@ -12,7 +12,7 @@ use bytes::Bytes;
 use parquet::file::reader::ChunkReader;
 
 use super::hidden::HiddenFile;
-use super::{Form, Part, Piece, SMALL_PART_BYTES};
+use super::{Form, Part, Portion, SMALL_PART_BYTES};
 use crate::encode::parquet::ParquetWriter;
 use crate::encode::{Compression, Encoder, Format, csv, jsonl};
 use crate::error::{Error, Result};
@@ -93,11 +93,11 @@ impl Output {
     }
 
     /// Appends rows of a part that has that hidden file.
-    pub(super) fn piece(&mut self, hidden: &HiddenFile, piece: &Piece) -> Result<()> {
+    pub(super) fn piece(&mut self, hidden: &HiddenFile, piece: &Portion) -> Result<()> {
         let (form, mut stretch) = match piece {
-            Piece::Batch(batch) => return self.batch(batch.clone()),
-            Piece::Text { text, .. } => return self.lines(text),
-            Piece::Hidden { form, offset, length, .. } => {
+            Portion::Batch(batch) => return self.batch(batch.clone()),
+            Portion::Text { text, .. } => return self.lines(text),
+            Portion::Hidden { form, offset, length, .. } => {
                 (form, hidden.stretch(*offset, *length).map_err(Error::encode)?)
             }
         };

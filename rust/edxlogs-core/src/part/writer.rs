@@ -20,8 +20,8 @@ use arrow_select::interleave::interleave_record_batch;
 
 use super::hidden::HiddenFile;
 use super::spool::{SMALL_REJECTS_BYTES, Spool};
-use super::{Form, Part, Piece, hide, hide_batches, used_bytes};
-use crate::encode::parquet::{Columns, RowGroup, write_group};
+use super::{Form, Part, Portion, hide, hide_batches, used_bytes};
+use crate::encode::parquet::{ParquetColumns, RowGroup, write_group};
 use crate::encode::{Compression, Format, StretchEncoder, csv};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
@@ -70,7 +70,7 @@ pub struct PartWriter {
     /// A large part without partitions, on its way to the hidden file.
     stretch: Option<StretchEncoder<BufWriter<HiddenFile>>>,
     numbers: Option<Arc<Partitions>>,
-    columns: Arc<Columns>,
+    columns: Arc<ParquetColumns>,
     /// Of each of the rows of `batches`, the number of its partition.
     partitions: Vec<Vec<u32>>,
     /// What is gathered before it is dealt out.
@@ -102,7 +102,7 @@ impl PartWriter {
         let rejects = Spool::new(rejects_path, SMALL_REJECTS_BYTES);
         Ok(Self {
             format,
-            columns: Columns::new(schema.clone())?,
+            columns: ParquetColumns::new(schema.clone())?,
             schema,
             most: memory_bytes,
             batches: Vec::new(),
@@ -147,20 +147,20 @@ impl PartWriter {
             };
             let length = hidden.bytes();
             self.part.hidden = hidden;
-            self.part.push(0, Piece::Hidden { form, offset: 0, length, rows: 0 });
+            self.part.push(0, Portion::Hidden { form, offset: 0, length, rows: 0 });
         } else if self.numbers.is_some() {
             self.deal_out(if self.is_small { usize::MAX } else { GROUP_ROWS })?;
             self.end_groups(0)?;
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
-                let pieces = waiting.batches.into_iter().map(Piece::Batch);
+                let pieces = waiting.batches.into_iter().map(Portion::Batch);
                 self.part.partitions.entry(partition).or_default().extend(pieces);
             }
         }
         for batch in self.batches {
-            self.part.push(0, Piece::Batch(batch));
+            self.part.push(0, Portion::Batch(batch));
         }
         for (partition, (text, rows)) in self.texts {
-            self.part.push(partition, Piece::Text { text, rows });
+            self.part.push(partition, Portion::Text { text, rows });
         }
         self.part.hidden.close();
         Ok(self.part)

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::fields::Field;
 use crate::frame::builder::{ColumnBuilder, push_text};
-use crate::query::projection::{Expr, Place, Projection};
+use crate::query::projection::{EventPlace, Expr, Projection};
 
 /// Numbers that go beside the rows of a batch, and are not written.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ impl<'q> BatchBuilder<'q> {
     }
 
     /// Adds the row of one event.
-    pub fn push(&mut self, event: &Event<'_>, place: Place<'_>) {
+    pub fn push(&mut self, event: &Event<'_>, place: EventPlace<'_>) {
         let columns = self.projection.columns().iter().zip(&self.copies);
         for (builder, (column, &copies)) in self.columns.iter_mut().zip(columns) {
             let plain = copies.and_then(|(field, copy)| event.plain_text(field, copy));

@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::frame::names::names;
 use crate::frame::types::Value;
 use crate::json::text::hex;
-use crate::query::projection::{EventColumn, Place};
+use crate::query::projection::{EventColumn, EventPlace};
 use crate::time;
 
 /// Most partitions of a run.
@@ -96,11 +96,11 @@ pub struct Partitions {
     known_courses: Option<HashSet<String>>,
     encodes_case: bool,
     most: usize,
-    met: RwLock<Met>,
+    met: RwLock<MetPartitions>,
 }
 
 #[derive(Debug, Default)]
-struct Met {
+struct MetPartitions {
     /// By the bytes of the values.
     numbers: HashMap<Vec<u8>, u32>,
     folders: Vec<String>,
@@ -133,7 +133,7 @@ impl Partitions {
     }
 
     /// The number of an event's partition. Beyond the most there may be, `check` fails.
-    pub(crate) fn number(&self, event: &Event<'_>, place: Place<'_>) -> u32 {
+    pub(crate) fn number(&self, event: &Event<'_>, place: EventPlace<'_>) -> u32 {
         let mut values = Vec::with_capacity(64);
         for key in &self.keys {
             self.push_value(*key, event, place, &mut values);
@@ -164,7 +164,7 @@ impl Partitions {
         &self,
         key: PartitionKey,
         event: &Event<'_>,
-        place: Place<'_>,
+        place: EventPlace<'_>,
         out: &mut Vec<u8>,
     ) {
         match key.column().value(event, place) {

@@ -13,14 +13,14 @@ use crate::query::expression::{
 };
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::prefilter::Prefilter;
-use crate::query::projection::{COLUMNS, Expr, Place};
+use crate::query::projection::{COLUMNS, EventPlace, Expr};
 use crate::time;
 
 mod met;
 mod truth;
 
-use self::met::Met;
-pub(super) use self::truth::Asked;
+use self::met::MetConditions;
+pub(super) use self::truth::AskedOf;
 use self::truth::OfLog;
 
 /// The type of the values at a path.
@@ -116,7 +116,7 @@ pub struct Predicate {
     /// The test of each query that is asked at once.
     pub(super) tests: Vec<Arc<Test>>,
     /// Which values of each query's conditions were met.
-    met: Vec<Arc<Met>>,
+    met: Vec<Arc<MetConditions>>,
 }
 
 impl Predicate {
@@ -143,7 +143,7 @@ impl Predicate {
         for Condition { kind, values, excluded } in asked {
             all.push(Test::of_values(*kind, values, kind_of)?.negated(*excluded));
         }
-        let met = Arc::new(Met::of(&conditions.asked, &all));
+        let met = Arc::new(MetConditions::of(&conditions.asked, &all));
         Ok(Self { tests: vec![Arc::new(Test::And(all))], met: vec![met] })
     }
 
@@ -158,13 +158,13 @@ impl Predicate {
     }
 
     /// Whether the event is selected.
-    pub fn matches(&self, event: &Event<'_>, place: Place<'_>) -> bool {
+    pub fn matches(&self, event: &Event<'_>, place: EventPlace<'_>) -> bool {
         self.wanted(event, place) != 0
     }
 
     /// Which of several queries want the event: a bit for each. Where there is one, all bits or
     /// none.
-    pub fn wanted(&self, event: &Event<'_>, place: Place<'_>) -> u64 {
+    pub fn wanted(&self, event: &Event<'_>, place: EventPlace<'_>) -> u64 {
         let asked = OfLog { event, place };
         let wants = |test: &Test| test.truth(&asked) == Some(true);
         match self.tests.as_slice() {
@@ -180,7 +180,7 @@ impl Predicate {
     }
 
     /// Notes of a kept event which values of conditions it is of; `place` tells who wants it.
-    pub fn note(&self, event: &Event<'_>, place: Place<'_>) {
+    pub fn note(&self, event: &Event<'_>, place: EventPlace<'_>) {
         for (at, met) in self.met.iter().enumerate() {
             if place.wanted >> at & 1 == 1 {
                 met.note(&OfLog { event, place });
@@ -200,7 +200,7 @@ impl Predicate {
     }
 
     /// Whether one that is asked by a single query is selected.
-    pub(super) fn wants(&self, asked: &impl Asked) -> bool {
+    pub(super) fn wants(&self, asked: &impl AskedOf) -> bool {
         self.tests.iter().all(|test| test.truth(asked) == Some(true))
     }
 

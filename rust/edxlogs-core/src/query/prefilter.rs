@@ -12,7 +12,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
 use self::needles::{KEYS, Needles, is_unreserved, needles, needles_of_any};
-use self::one_pass::{Found, OnePass};
+use self::one_pass::{Held, OnePass};
 use crate::query::predicate::Test;
 
 mod needles;
@@ -94,7 +94,7 @@ impl Prefilter {
             return;
         };
         let mut start = 0;
-        let push = |end, found: Found| {
+        let push = |end, found: Held| {
             let line = &batch[start..end];
             let may = found.needle || first.encoded && found.percent;
             let nominated = found.escape || may && self.groups.iter().all(|g| g.nominates(line));
@@ -202,7 +202,7 @@ impl Group {
     }
 
     /// The search of a batch by one search after another.
-    fn search_in_turn(&self, batch: &[u8], mut line: impl FnMut(usize, Found)) {
+    fn search_in_turn(&self, batch: &[u8], mut line: impl FnMut(usize, Held)) {
         let escapes = Finder::new(b"\\u00");
         let next_escape = |from: usize| {
             let mut places = escapes.find_iter(&batch[from..]).map(|at| from + at);
@@ -215,7 +215,7 @@ impl Group {
         let mut start = 0;
         while start < batch.len() {
             let end = ends.next().unwrap_or(batch.len());
-            let mut found = Found {
+            let mut found = Held {
                 needle: hit.within(start, end, next_hit),
                 escape: escape.within(start, end, next_escape),
                 percent: false,

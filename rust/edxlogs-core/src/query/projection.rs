@@ -23,7 +23,7 @@ const LINE_TEXT: &str = "(line)";
 
 /// Where an event stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct EventPlace<'a> {
     /// Its source.
     pub source: &'a SourceInfo,
     /// Number of its line in the source, from 1.
@@ -136,7 +136,7 @@ impl EventColumn {
     }
 
     /// The value for an event.
-    pub fn value<'e>(self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
+    pub fn value<'e>(self, event: &'e Event<'_>, place: EventPlace<'e>) -> Value<'e> {
         if let Some((field, copy)) = self.copies() {
             return event.text_or_context(field, copy).into();
         }
@@ -197,7 +197,7 @@ pub struct Partitioned {
 
 impl Partitioned {
     /// The number of an event's partition; of one that belongs to none, any.
-    pub(super) fn number(&self, event: &Event<'_>, place: Place<'_>) -> u32 {
+    pub(super) fn number(&self, event: &Event<'_>, place: EventPlace<'_>) -> u32 {
         if place.wanted & self.queries == 0 { 0 } else { self.partitions.number(event, place) }
     }
 }
@@ -238,7 +238,7 @@ impl Expr {
 
     /// Its value for an event. A path is text (strings bare, anything else as JSON text) unless it
     /// is cast; a cast that fails is null.
-    pub fn value<'e>(&self, event: &'e Event<'_>, place: Place<'e>) -> Value<'e> {
+    pub fn value<'e>(&self, event: &'e Event<'_>, place: EventPlace<'e>) -> Value<'e> {
         match self {
             Self::Column(column) => column.value(event, place),
             Self::Line => Value::Text(String::from_utf8_lossy(place.text)),

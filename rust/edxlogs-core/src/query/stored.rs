@@ -16,13 +16,13 @@ use crate::frame::types::{Column, ColumnType, Schema, Value};
 use crate::json::path::{Segment, find};
 use crate::json::text::whole_value;
 use crate::query::expression::Path;
-use crate::query::predicate::{Asked, By, ConditionKind, Conditions, Predicate};
+use crate::query::predicate::{AskedOf, By, ConditionKind, Conditions, Predicate};
 use crate::query::projection::{COLUMNS, Expr, OutputColumn, cast, cast_text};
 use crate::time;
 
 /// Where the value of a path stands.
 #[derive(Clone, Debug)]
-struct Place {
+struct ValuePlace {
     /// The column.
     column: usize,
     /// The rest of the path, into the JSON that the column holds.
@@ -33,22 +33,22 @@ struct Place {
 
 /// A question to the rows of a dataset.
 pub struct StoredQuery {
-    columns: Columns,
+    columns: StoredColumns,
     predicate: Predicate,
     /// Of the columns of the output, what they hold.
-    output: Vec<Place>,
+    output: Vec<ValuePlace>,
     schema: Arc<Schema>,
     needed: Vec<usize>,
 }
 
 /// The columns that a dataset holds.
-struct Columns {
+struct StoredColumns {
     names: Vec<String>,
     kinds: Vec<ColumnType>,
     /// Those that conditions of their own ask for, by the number of the default column.
     known: Vec<Option<usize>>,
     /// The paths that expressions ask for.
-    asked: Vec<(Expr, Place)>,
+    asked: Vec<(Expr, ValuePlace)>,
 }
 
 impl StoredQuery {
@@ -61,7 +61,7 @@ impl StoredQuery {
         conditions: &Conditions,
         named: Option<&[String]>,
     ) -> Result<Self> {
-        let mut columns = Columns::of(schema)?;
+        let mut columns = StoredColumns::of(schema)?;
         let mut needed = columns.of_conditions(conditions)?;
         let predicate = Predicate::typed(conditions, &|path| columns.kind_of(path))?;
         let mut asked = Vec::new();
@@ -122,7 +122,7 @@ impl StoredQuery {
         let internal = |error: arrow_schema::ArrowError| Error::internal(error.to_string());
         let columns = &self.columns;
         let wanted: BooleanArray = (0..rows.num_rows())
-            .map(|row| Some(self.predicate.wants(&Row { columns, rows, row })))
+            .map(|row| Some(self.predicate.wants(&StoredRow { columns, rows, row })))
             .collect();
         let kept = filter_record_batch(rows, &wanted).map_err(internal)?;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.output.len());
@@ -133,7 +133,7 @@ impl StoredQuery {
             }
             let mut builder = ColumnBuilder::new(place.kind);
             for row in 0..kept.num_rows() {
-                builder.push(Row { columns, rows: &kept, row }.at(place));
+                builder.push(StoredRow { columns, rows: &kept, row }.at(place));
             }
             arrays.push(builder.finish());
         }
@@ -151,7 +151,7 @@ fn path_of(expr: &Expr) -> Path {
     }
 }
 
-impl Columns {
+impl StoredColumns {
     fn of(schema: &ArrowSchema) -> Result<Self> {
         let names: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
         let kinds = schema.fields().iter().map(|field| {
@@ -205,7 +205,7 @@ impl Columns {
     }
 
     /// Where the value of a path stands.
-    fn place_of(&self, what: &str, path: &Path) -> Result<Place> {
+    fn place_of(&self, what: &str, path: &Path) -> Result<ValuePlace> {
         let bare = Path { cast: None, ..path.clone() }.to_string();
         let (first, rest) = match path.segments.split_first() {
             Some((Segment::Key(key), rest)) => (key.as_str(), rest),
@@ -227,7 +227,7 @@ impl Columns {
             None if rest.is_empty() => self.kinds[column],
             None => ColumnType::Text,
         };
-        Ok(Place { column, rest: rest.into(), path, kind })
+        Ok(ValuePlace { column, rest: rest.into(), path, kind })
     }
 
     fn kind_of(&self, path: &Path) -> ColumnType {
@@ -240,13 +240,13 @@ impl Columns {
 }
 
 /// A row.
-struct Row<'r> {
-    columns: &'r Columns,
+struct StoredRow<'r> {
+    columns: &'r StoredColumns,
     rows: &'r RecordBatch,
     row: usize,
 }
 
-impl<'r> Row<'r> {
+impl<'r> StoredRow<'r> {
     /// The value of a column as it stands.
     fn stored(&self, at: usize) -> Value<'r> {
         let (column, row) = (self.rows.column(at), self.row);
@@ -268,7 +268,7 @@ impl<'r> Row<'r> {
     }
 
     /// The value at a place.
-    fn at(&self, place: &Place) -> Value<'r> {
+    fn at(&self, place: &ValuePlace) -> Value<'r> {
         let value = self.stored(place.column);
         if place.rest.is_empty() {
             let Some(to) = place.path.cast else {
@@ -330,7 +330,7 @@ fn day_text(day: i32) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-impl Asked for Row<'_> {
+impl AskedOf for StoredRow<'_> {
     fn site(&self) -> Option<&str> {
         self.text("site")
     }

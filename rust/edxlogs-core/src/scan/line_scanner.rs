@@ -16,7 +16,7 @@ use crate::json::quotes::Quotes;
 use crate::json::scanner::Oddities;
 use crate::query::columns::BatchBuilder;
 use crate::query::prefilter::{FoundLine, Prefilter};
-use crate::query::projection::Place;
+use crate::query::projection::EventPlace;
 use crate::query::{Collect, Query};
 use crate::scan::line_hashes::LineHashes;
 use crate::scan::pieces::{Message, Pieces};
@@ -357,7 +357,7 @@ impl<'q> LineScanner<'q> {
         }
         let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let text = mended.flatten().unwrap_or(line.bytes);
-        let mut place = Place { source, line: line.number, item, text, wanted: u64::MAX };
+        let mut place = EventPlace { source, line: line.number, item, text, wanted: u64::MAX };
         place.wanted = self.query.predicate.wanted(event, place);
         if place.wanted == 0 || is_held(self.hashes, &mut self.held, line.bytes)? {
             return Ok(false);
@@ -431,7 +431,7 @@ impl<'q> LineScanner<'q> {
         let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         let matches = |event: &Event<'_>| {
             let (number, text) = (line.number, line.bytes);
-            let place = Place { source, line: number, item: 0, text, wanted: u64::MAX };
+            let place = EventPlace { source, line: number, item: 0, text, wanted: u64::MAX };
             self.query.predicate.matches(event, place)
         };
         let matched = match clean {

@@ -18,12 +18,12 @@ use crate::error::{Error, Result};
 use crate::frame::types::{Hint, Schema};
 
 /// The columns of a schema, as Parquet has them.
-pub struct Columns {
+pub struct ParquetColumns {
     schema: Arc<Schema>,
     parquet: SchemaDescriptor,
 }
 
-impl Columns {
+impl ParquetColumns {
     /// Those of that schema.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Columns {
 }
 
 /// A column of a row group.
-enum Column {
+enum ColumnValues {
     Text(Box<TextColumn>),
     /// Any other: its values as they came.
     Other(Vec<ArrayRef>),
@@ -47,14 +47,14 @@ enum Column {
 
 /// Rows of a row group under way.
 pub struct RowGroup {
-    columns: Arc<Columns>,
-    values: Vec<Column>,
+    columns: Arc<ParquetColumns>,
+    values: Vec<ColumnValues>,
     rows: usize,
 }
 
 impl RowGroup {
     /// One without rows. Pages of plain text end at about `page_bytes`.
-    pub fn new(columns: &Arc<Columns>, page_bytes: usize) -> Self {
+    pub fn new(columns: &Arc<ParquetColumns>, page_bytes: usize) -> Self {
         let pairs = columns.schema.columns().iter().zip(columns.parquet.columns());
         let values = pairs.map(|(column, descr)| {
             let options = TextOptions {
@@ -63,8 +63,10 @@ impl RowGroup {
                 page_bytes,
             };
             match column.column_type.arrow() {
-                DataType::Utf8 => Column::Text(Box::new(TextColumn::new(descr.clone(), options))),
-                _ => Column::Other(Vec::new()),
+                DataType::Utf8 => {
+                    ColumnValues::Text(Box::new(TextColumn::new(descr.clone(), options)))
+                }
+                _ => ColumnValues::Other(Vec::new()),
             }
         });
         Self { columns: Arc::clone(columns), values: values.collect(), rows: 0 }
@@ -78,8 +80,8 @@ impl RowGroup {
     /// Bytes of memory it takes, about; they follow from its rows alone.
     pub fn memory_bytes(&self) -> usize {
         let bytes = self.values.iter().map(|column| match column {
-            Column::Text(text) => text.memory_bytes(),
-            Column::Other(_) => size_of::<i64>() * self.rows,
+            ColumnValues::Text(text) => text.memory_bytes(),
+            ColumnValues::Other(_) => size_of::<i64>() * self.rows,
         });
         bytes.sum()
     }
@@ -87,13 +89,13 @@ impl RowGroup {
     /// Whether no row group should get larger.
     pub fn is_full(&self) -> bool {
         let bytes = self.values.iter().map(|column| match column {
-            Column::Text(text) => text.encoded_bytes(),
-            Column::Other(_) => size_of::<i64>() * self.rows,
+            ColumnValues::Text(text) => text.encoded_bytes(),
+            ColumnValues::Other(_) => size_of::<i64>() * self.rows,
         });
         self.rows >= ROW_GROUP_ROWS || bytes.sum::<usize>() >= ROW_GROUP_BYTES
     }
 
-    pub(super) fn columns(&self) -> &Columns {
+    pub(super) fn columns(&self) -> &ParquetColumns {
         &self.columns
     }
 
@@ -104,10 +106,10 @@ impl RowGroup {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         for (column, array) in self.values.iter_mut().zip(batch.columns()) {
             match column {
-                Column::Text(text) => {
+                ColumnValues::Text(text) => {
                     text.write(array.as_string()).map_err(Error::encode)?;
                 }
-                Column::Other(arrays) => arrays.push(Arc::clone(array)),
+                ColumnValues::Other(arrays) => arrays.push(Arc::clone(array)),
             }
         }
         self.rows += batch.num_rows();
@@ -121,12 +123,12 @@ impl RowGroup {
     pub fn write_rows(&mut self, batches: &[RecordBatch], places: &[(usize, usize)]) -> Result<()> {
         for (at, column) in self.values.iter_mut().enumerate() {
             match column {
-                Column::Text(text) => {
+                ColumnValues::Text(text) => {
                     let arrays: Vec<&StringArray> =
                         batches.iter().map(|batch| batch.column(at).as_string()).collect();
                     text.write_rows(&arrays, places).map_err(Error::encode)?;
                 }
-                Column::Other(chosen) => {
+                ColumnValues::Other(chosen) => {
                     let arrays: Vec<&dyn Array> =
                         batches.iter().map(|batch| &**batch.column(at)).collect();
                     chosen.push(interleave(&arrays, places).map_err(Error::encode)?);
@@ -149,11 +151,11 @@ impl RowGroup {
         let fields = self.columns.schema.arrow().fields().iter();
         for ((column, mut writer), field) in self.values.iter_mut().zip(writers).zip(fields) {
             match column {
-                Column::Text(text) => {
+                ColumnValues::Text(text) => {
                     let (chunk, close) = text.close().map_err(Error::encode)?;
                     out.append_column(&chunk, close).map_err(Error::encode)?;
                 }
-                Column::Other(arrays) => {
+                ColumnValues::Other(arrays) => {
                     for array in arrays.drain(..) {
                         for leaf in compute_leaves(field, &array).map_err(Error::encode)? {
                             writer.write(&leaf).map_err(Error::encode)?;

@@ -38,7 +38,7 @@ const TAILS: [&str; 3] = ["type@", "branch@", "version@"];
 /// The course of a text that is a new-style key from its first byte to its last.
 pub(super) fn new_style<'a>(text: &'a str, namespaces: &[Namespace]) -> Option<Cow<'a, str>> {
     let namespace = namespaces.iter().find(|namespace| text.starts_with(namespace.prefix))?;
-    let course = Course::at_start(&text[namespace.prefix.len()..], namespace)?;
+    let course = CourseBody::at_start(&text[namespace.prefix.len()..], namespace)?;
     (course.rest.is_empty() || course.has_tail()).then(|| course.key(text, namespace))
 }
 
@@ -54,13 +54,13 @@ pub(super) fn library(text: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The course at the start of the body of a new-style key.
-pub(super) struct Course<'a> {
+pub(super) struct CourseBody<'a> {
     body: &'a str,
     pub(super) rest: &'a str,
     pub(super) separator: u8,
 }
 
-impl<'a> Course<'a> {
+impl<'a> CourseBody<'a> {
     pub(super) fn at_start(text: &'a str, namespace: &Namespace) -> Option<Self> {
         let (mut len, separator) = leading_parts(text, NEW_STYLE, 3)?;
         if namespace.course == CCX {
@@ -72,7 +72,7 @@ impl<'a> Course<'a> {
             }
             len += "+ccx@".len() + digits;
         }
-        Some(Course { body: &text[..len], rest: &text[len..], separator })
+        Some(CourseBody { body: &text[..len], rest: &text[len..], separator })
     }
 
     fn has_tail(&self) -> bool {

@@ -26,7 +26,7 @@ fn text(value: &Value) -> Option<Cow<'_, str>> {
     value.as_str().map(Cow::Borrowed)
 }
 
-impl Fields for Sample {
+impl CourseFields for Sample {
     fn context_course_id(&self) -> Option<Cow<'_, str>> {
         text(&self.event["context"]["course_id"])
     }
@@ -203,7 +203,7 @@ fn libraries_only_where_allowed() {
 #[test]
 fn usage_keys() {
     let found = from_usage_key("block-v1%3Aa%2Bb%2Bc%2Btype%40problem%2Bblock%40x").unwrap();
-    assert_eq!(found, Found { key: "course-v1:a+b+c".into(), repaired: true });
+    assert_eq!(found, FoundKey { key: "course-v1:a+b+c".into(), repaired: true });
     for text in [KEY, "a/b/c", "lib-block-v1:a+b+type@c+block@d", "block-v1:a+b", "H1P1"] {
         assert_eq!(from_usage_key(text), None, "{text}");
     }
@@ -333,13 +333,13 @@ proptest! {
     #[test]
     fn a_legal_key_is_itself(key in key()) {
         let found = from_field(&key, false);
-        prop_assert_eq!(found, Some(Found { key: Cow::Borrowed(&*key), repaired: false }));
+        prop_assert_eq!(found, Some(FoundKey { key: Cow::Borrowed(&*key), repaired: false }));
     }
 
     #[test]
     fn a_percent_sign_is_legal_in_slash_keys(key in "[a-z%0-9]{1,5}/[a-z%0-9]{1,5}/[a-z%0-9]{1,5}") {
         let found = from_field(&key, false);
-        prop_assert_eq!(found, Some(Found { key: Cow::Borrowed(&*key), repaired: false }));
+        prop_assert_eq!(found, Some(FoundKey { key: Cow::Borrowed(&*key), repaired: false }));
     }
 
     #[test]
@@ -350,7 +350,7 @@ proptest! {
         if twice {
             text = encode(&text, encoder, upper);
         }
-        prop_assert_eq!(from_field(&text, false), Some(Found { key: key.into(), repaired: true }));
+        prop_assert_eq!(from_field(&text, false), Some(FoundKey { key: key.into(), repaired: true }));
     }
 
     #[test]
@@ -360,7 +360,7 @@ proptest! {
             None => (format!("block-v1:{body}"), format!("course-v1:{body}")),
         };
         let block = format!("{prefix}+type@problem+block@p1");
-        let expected = Some(Found { key: course.into(), repaired: true });
+        let expected = Some(FoundKey { key: course.into(), repaired: true });
         prop_assert_eq!(&from_field(&block, false), &expected);
         prop_assert_eq!(&from_usage_key(&block), &expected);
         let url = format!("/xblock/{block}?show_title=0");

@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter};
 
-use super::key::{CCX, Course, NAMESPACES, NEW_STYLE, SLASH, is_tail, is_word, legal_len};
+use super::key::{CCX, CourseBody, NAMESPACES, NEW_STYLE, SLASH, is_tail, is_word, legal_len};
 use super::percent::{decode, escape};
-use super::{Found, from_field};
+use super::{FoundKey, from_field};
 
 /// The course that an address names: a path, or a URL with host, query and fragment.
 ///
 /// First a new-style key anywhere in the path, as it stands, decoded once, decoded twice; else
 /// the three segments after `/courses/`; else the query's `course_id` or `course_key`. What
 /// copying a link leaves at its end is cut off a new-style key. `data:` URLs name nothing.
-pub fn from_url(url: &str) -> Option<Found<'_>> {
+pub fn from_url(url: &str) -> Option<FoundKey<'_>> {
     let url = url.trim();
     if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
         return None;
@@ -40,7 +40,7 @@ fn path_of(address: &str) -> &str {
     }
 }
 
-fn from_path(path: &str) -> Option<Found<'_>> {
+fn from_path(path: &str) -> Option<FoundKey<'_>> {
     let mut marked = marked_key(path);
     let once = match &marked {
         Some(Marked { cut_at_escape: false, .. }) => None,
@@ -61,13 +61,13 @@ fn from_path(path: &str) -> Option<Found<'_>> {
     slash_key(path, 2).map(found_in_url).or_else(|| {
         decoded()
             .find_map(|(text, decodings)| slash_key(text?, decodings))
-            .map(|key| Found { key: Cow::Owned(key.into_owned()), repaired: true })
+            .map(|key| FoundKey { key: Cow::Owned(key.into_owned()), repaired: true })
     })
 }
 
-fn found_in_url(key: Cow<'_, str>) -> Found<'_> {
+fn found_in_url(key: Cow<'_, str>) -> FoundKey<'_> {
     let repaired = matches!(key, Cow::Owned(_));
-    Found { key, repaired }
+    FoundKey { key, repaired }
 }
 
 /// A new-style key somewhere in a path.
@@ -99,7 +99,7 @@ fn marked_key(path: &str) -> Option<Marked<'_>> {
             continue;
         }
         let body = &path[colon + 1..];
-        if let Some(course) = Course::at_start(body, namespace)
+        if let Some(course) = CourseBody::at_start(body, namespace)
             && let Some(cut_at_escape) = end_in_path(&course)
         {
             let key = course.key(&path[head.len() - namespace.prefix.len()..], namespace);
@@ -111,7 +111,7 @@ fn marked_key(path: &str) -> Option<Marked<'_>> {
 }
 
 /// Whether a course may end where it does in a path, and if so, whether at a percent-escape.
-fn end_in_path(course: &Course) -> Option<bool> {
+fn end_in_path(course: &CourseBody) -> Option<bool> {
     let separator = char::from(course.separator);
     let garbage =
         course.rest.find(|c: char| c == separator || ends_key(c)).unwrap_or(course.rest.len());
@@ -188,7 +188,7 @@ fn slash_part(segment: &str, decodings: usize) -> Option<Cow<'_, str>> {
     part
 }
 
-fn from_query(query: &str) -> Option<Found<'_>> {
+fn from_query(query: &str) -> Option<FoundKey<'_>> {
     let mut values = query.split('&').filter_map(|parameter| {
         parameter.strip_prefix("course_id=").or_else(|| parameter.strip_prefix("course_key="))
     });
@@ -199,8 +199,8 @@ fn from_query(query: &str) -> Option<Found<'_>> {
         [twice, once]
             .into_iter()
             .flatten()
-            .find_map(|value| from_field(&value, false).map(Found::into_owned))
-            .map(|found| Found { repaired: true, ..found })
+            .find_map(|value| from_field(&value, false).map(FoundKey::into_owned))
+            .map(|found| FoundKey { repaired: true, ..found })
             .or_else(|| from_field(text, false))
     })
 }

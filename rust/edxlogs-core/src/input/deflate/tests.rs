@@ -13,7 +13,7 @@ fn decoder(fast: Fast) -> Decoder {
 }
 
 /// Decodes all of `input`, seeing no more of its own output than an engine is promised.
-fn run(engine: &mut impl Engine, input: &[u8], chunk: usize, room: usize) -> (Vec<u8>, Step) {
+fn run(engine: &mut impl Engine, input: &[u8], chunk: usize, room: usize) -> (Vec<u8>, Inflated) {
     let mut output = Vec::new();
     let mut buffer = vec![0xaa; HISTORY + room];
     let (mut at, mut read) = (0, 0);
@@ -31,7 +31,7 @@ fn run(engine: &mut impl Engine, input: &[u8], chunk: usize, room: usize) -> (Ve
         let stuck = step.read + step.written == 0;
         assert!(!stuck || step.state != State::More || given.is_empty(), "no progress");
         if step.state != State::More || stuck {
-            return (output, Step { read, written: 0, state: step.state });
+            return (output, Inflated { read, written: 0, state: step.state });
         }
     }
 }

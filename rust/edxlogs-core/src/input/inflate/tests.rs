@@ -22,10 +22,10 @@ impl Engine for ZlibRs {
         self.0.reset(false);
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Step {
+    fn step(&mut self, input: &[u8], output: &mut [u8], at: usize) -> Inflated {
         let before = (self.0.total_in(), self.0.total_out());
         let status = self.0.decompress(input, &mut output[at..], FlushDecompress::None);
-        Step {
+        Inflated {
             read: (self.0.total_in() - before.0) as usize,
             written: (self.0.total_out() - before.1) as usize,
             state: match status {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::truth::Asked;
+use super::truth::AskedOf;
 use super::{Condition, ConditionKind, Test};
 use crate::frame::types::Value;
 use crate::query::expression::Path;
@@ -12,15 +12,15 @@ use crate::query::projection::Expr;
 
 /// The values of a query's conditions, and the paths of its expressions, and which of them were met.
 #[derive(Debug)]
-pub(super) struct Met {
-    values: Vec<Values>,
+pub(super) struct MetConditions {
+    values: Vec<ConditionValues>,
     /// Whether a kept event held it.
     paths: Vec<(Expr, AtomicBool)>,
 }
 
 /// The values of one condition.
 #[derive(Debug)]
-struct Values {
+struct ConditionValues {
     kind: ConditionKind,
     exact: HashMap<String, Vec<usize>>,
     globs: Vec<(usize, Pattern)>,
@@ -30,7 +30,7 @@ struct Values {
     left: AtomicUsize,
 }
 
-impl Met {
+impl MetConditions {
     /// None of the values of these conditions.
     pub fn of(asked: &[Condition], tests: &[Test]) -> Self {
         let mut paths: Vec<(Expr, AtomicBool)> = Vec::new();
@@ -42,11 +42,11 @@ impl Met {
                 }
             });
         }
-        Self { values: asked.iter().filter_map(Values::of).collect(), paths }
+        Self { values: asked.iter().filter_map(ConditionValues::of).collect(), paths }
     }
 
     /// Notes which values a kept event is of.
-    pub fn note(&self, asked: &impl Asked) {
+    pub fn note(&self, asked: &impl AskedOf) {
         for (path, is_met) in &self.paths {
             if !is_met.load(Ordering::Relaxed) && asked.value(path) != Value::Null {
                 is_met.store(true, Ordering::Relaxed);
@@ -62,7 +62,7 @@ impl Met {
 
     /// Those that were not met, by kind and place.
     pub fn unmet(&self) -> Vec<(ConditionKind, usize)> {
-        let unmet = |values: &Values| -> Vec<_> {
+        let unmet = |values: &ConditionValues| -> Vec<_> {
             let flags = values.met.iter().enumerate();
             let left = flags.filter(|(_, met)| !met.load(Ordering::Relaxed));
             left.map(|(at, _)| (values.kind, at)).collect()
@@ -80,7 +80,7 @@ impl Met {
     }
 }
 
-impl Values {
+impl ConditionValues {
     fn of(condition: &Condition) -> Option<Self> {
         use ConditionKind::{Course, EventType, Site, User};
         let Condition { kind, values, excluded } = condition;
@@ -112,7 +112,7 @@ impl Values {
         Some(new)
     }
 
-    fn note(&self, asked: &impl Asked) {
+    fn note(&self, asked: &impl AskedOf) {
         match self.kind {
             ConditionKind::Course => self.note_text(asked.course()),
             ConditionKind::Site => self.note_text(asked.site()),

@@ -8,10 +8,10 @@ use crate::event::Event;
 use crate::event::fields::Field;
 use crate::frame::types::Value;
 use crate::query::expression::{Comparison, Literal, Number};
-use crate::query::projection::{Expr, Place, parse_number};
+use crate::query::projection::{EventPlace, Expr, parse_number};
 
 /// What conditions are asked of.
-pub(crate) trait Asked {
+pub(crate) trait AskedOf {
     /// The site.
     fn site(&self) -> Option<&str>;
     /// The course.
@@ -37,10 +37,10 @@ pub(crate) trait Asked {
 /// An event of a log.
 pub(crate) struct OfLog<'a, 'e> {
     pub event: &'a Event<'e>,
-    pub place: Place<'a>,
+    pub place: EventPlace<'a>,
 }
 
-impl Asked for OfLog<'_, '_> {
+impl AskedOf for OfLog<'_, '_> {
     fn site(&self) -> Option<&str> {
         self.place.source.site.as_deref()
     }
@@ -88,7 +88,7 @@ impl Asked for OfLog<'_, '_> {
 impl Test {
     /// True, false, or unknown: what an expression compares with null is unknown, and so is its
     /// opposite. An option knows.
-    pub(crate) fn truth(&self, asked: &impl Asked) -> Option<bool> {
+    pub(crate) fn truth(&self, asked: &impl AskedOf) -> Option<bool> {
         Some(match self {
             Self::And(all) => return fold(all, asked, false),
             Self::Or(any) => return fold(any, asked, true),
@@ -146,7 +146,7 @@ impl Test {
 }
 
 /// Joins truths: `decisive` decides alone; unknown wins over the other.
-fn fold(all: &[Test], asked: &impl Asked, decisive: bool) -> Option<bool> {
+fn fold(all: &[Test], asked: &impl AskedOf, decisive: bool) -> Option<bool> {
     let mut result = Some(!decisive);
     for one in all {
         match one.truth(asked) {

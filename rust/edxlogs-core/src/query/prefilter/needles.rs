@@ -44,7 +44,7 @@ pub(super) struct Needles {
 }
 
 /// A text that is compared: its stretches between wildcards, one where there are none.
-type Stretches<'t> = Vec<&'t str>;
+type Literals<'t> = Vec<&'t str>;
 
 /// How the texts of a kind stand in a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,7 +158,7 @@ impl Needles {
 /// The needles of texts of which one must stand in the line; `None` where one of them has none that
 /// is long enough.
 fn of_texts<'t>(
-    texts: impl Iterator<Item = Stretches<'t>>,
+    texts: impl Iterator<Item = Literals<'t>>,
     rank: u8,
     written: Written,
 ) -> Option<Needles> {

@@ -9,7 +9,7 @@ const BLOCK: usize = 64;
 
 /// What a line was found to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Held {
     pub needle: bool,
     pub escape: bool,
     pub percent: bool,
@@ -38,8 +38,8 @@ impl<'n> OnePass<'n> {
     }
 
     /// Calls `line` with the end of each line and what was found in it.
-    pub(super) fn search(&self, batch: &[u8], mut line: impl FnMut(usize, Found)) {
-        let mut found = Found::default();
+    pub(super) fn search(&self, batch: &[u8], mut line: impl FnMut(usize, Held)) {
+        let mut found = Held::default();
         let mut at = 0;
         loop {
             let (block, mut marks) = self.next_block(batch, at);
@@ -119,8 +119,8 @@ impl<'n> OnePass<'n> {
         &self,
         batch: &[u8],
         at: usize,
-        found: &mut Found,
-        line: &mut impl FnMut(usize, Found),
+        found: &mut Held,
+        line: &mut impl FnMut(usize, Held),
     ) {
         let rest = &batch[at..];
         match rest[0] {
