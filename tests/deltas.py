@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +15,37 @@ import pyarrow
 import pytest
 
 import edxlogs
+from datasets import Step
+from edxlogs.store import disk
+
+
+class Killed(BaseException):
+    """What ends a verb as a kill would, but that its process lives on."""
+
+
+def broken_off(verb: Callable[[], object], at: int, aside: Path) -> list[Step]:
+    """Do something that changes the disk, as far as the numbered step; the steps that were done.
+
+    Args:
+        verb: does it.
+        at: number of the step before which it ends; -1: it goes to its end.
+        aside: a new folder, for copies of what steps take away.
+    """
+    steps: list[Step] = []
+    aside.mkdir()
+
+    def watcher(name: str, *paths: Path) -> None:
+        if len(steps) == at:
+            raise Killed
+        saved = None
+        if name in ("rename", "unlink") and paths[-1].exists():
+            saved = aside / str(len(steps))
+            shutil.copy2(paths[-1], saved)
+        steps.append(Step(name, saved, [Path(path).absolute() for path in paths]))
+
+    with suppress(Killed), disk.watch(watcher):
+        verb()
+    return steps
 
 
 def rows_of(folder: Path, version: int | None = None) -> Counter[str]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from edxlogs.database.stream import Tables, TableStream
     from edxlogs.events.stream import BatchStream
+    from edxlogs.publishing import clean, publish
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
@@ -73,6 +74,7 @@ __all__ = [
     "Watcher",
     "__version__",
     "check",
+    "clean",
     "compact",
     "convert",
     "database_tables",
@@ -81,6 +83,7 @@ __all__ = [
     "filter",
     "list",
     "merge",
+    "publish",
     "run",
     "sync",
     "write",
@@ -95,6 +98,8 @@ _HOMES = {
     "TableStream": "edxlogs.database.stream",
     "Tables": "edxlogs.database.stream",
     "Watcher": "edxlogs.watching",
+    "clean": "edxlogs.publishing",
+    "publish": "edxlogs.publishing",
     "__version__": "edxlogs._core",
 }
 

@@ -25,7 +25,7 @@ FLOORS = (
     {"datasets", "events", "database", "mirror"},
     {"delta", "groups"},
     {"jobs"},
-    {"api"},
+    {"api", "publishing"},
     {"cli"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

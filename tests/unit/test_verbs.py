@@ -13,7 +13,7 @@ import pytest
 
 import edxlogs
 import make_package
-from edxlogs import api
+from edxlogs import api, publishing
 from edxlogs.edx.layout import EVENTS_BUCKET
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.events.conditions import NAMES
@@ -357,12 +357,12 @@ def test_keywords_are_those_that_are_read() -> None:
     "verb",
     [
         *("filter", "write", "check", "list", "sync", "run", "convert", "database_tables"),
-        *("dataset", "compact", "merge", "doctor"),
+        *("dataset", "compact", "merge", "doctor", "publish", "clean"),
     ],
 )
 def test_every_verb_says_what_it_takes_and_gives(verb: str) -> None:
     function = getattr(edxlogs, verb)
-    assert function is getattr(api, verb)
+    assert function is getattr(publishing if verb in ("publish", "clean") else api, verb)
     assert verb in edxlogs.__all__
     text = inspect.getdoc(function) or ""
     for section in ("Args:", "Returns:", "Raises:"):

@@ -66,6 +66,8 @@ class Published:
         return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, "tables": tables}
 
     def __str__(self) -> str:
+        if all(one.version < 0 for one in self.tables):
+            return f"{self.folder}: has no rows yet, and is no table"
         new, gone = (sum(getattr(one, of) for one in self.tables) for of in ("added", "removed"))
         what = f"version {self.tables[0].version} of {self.folder}"
         if self.tables[0].name:

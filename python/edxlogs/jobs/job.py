@@ -1,6 +1,6 @@
 """Jobs: what a line of cron needs, in TOML, checked key by key before anything is done; and done.
 
-Packages are fetched, tables converted, datasets brought up to date, in this order.
+Packages are fetched, tables converted, datasets brought up to date, and published, in this order.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 
 from edxlogs import _core, toml
 from edxlogs.account import Outcome
+from edxlogs.delta.publish import Published
+from edxlogs.delta.publish import check as check_publication
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
 from edxlogs.events.conditions import CONDITIONS, ConditionKind
 from edxlogs.formats import DATASET_FORMATS, format_by_ending, of_cells, of_lines
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
-from edxlogs.jobs.dataset import write_datasets
+from edxlogs.jobs.dataset import publish_dataset, write_datasets
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.sync import Synced, SyncSettings, sync
 from edxlogs.s3.client import S3
@@ -28,6 +30,7 @@ from edxlogs.sources.source import STDIN
 from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import now
+from edxlogs.store.store import HOME
 from edxlogs.text import indented, many, shown
 from edxlogs.values import MOST_TOML_BYTES, read_text
 from edxlogs.watching import Watcher
@@ -82,6 +85,7 @@ _DATASET = {
     "target_file_size": _NUMBER,
     "salvage": _FLAG,
     "compact": _FLAG,
+    "publish": _TEXT,
     "overwrite": _FLAG,
     # Sites are those of the job: they choose its sources.
     **{
@@ -115,6 +119,7 @@ _CONVERT = {
     "expand": _TEXTS,
     "unpack": _FLAG,
     "rejects": _TEXT,
+    "publish": _TEXT,
     "overwrite": _FLAG,
 }
 
@@ -128,6 +133,7 @@ class Job:
         sync: fetches data packages, or None.
         conversions: of database packages.
         datasets: brought up to date in one pass; they read the same sources, alike.
+        published: folders of datasets and tables that other engines are told of, and as what.
         reports: folder for the report of each run, or None.
         keep_reports: how many of them stay; None keeps all.
     """
@@ -136,6 +142,7 @@ class Job:
     sync: SyncSettings | None
     conversions: tuple[ConvertSettings, ...]
     datasets: tuple[Settings, ...]
+    published: tuple[tuple[Path, str], ...] = ()
     reports: Path | None = None
     keep_reports: int | None = None
 
@@ -188,6 +195,11 @@ class _JobReader:
                 f'{self._where}: has no sources; add sources = ["logs/"], or a partner'
             )
         outputs = [one["output"] for one in (*self._datasets, *self._conversions)]
+        self._published = tuple(
+            (self._path(one["output"]), _publication(one))
+            for one in (*self._conversions, *self._datasets)
+            if "publish" in one
+        )
         self._refuse_nested([Path(os.path.realpath(folder / output)) for output in outputs])
 
     def job(self, stem: str) -> Job:
@@ -221,6 +233,7 @@ class _JobReader:
             sync,
             tuple(conversions),
             tuple(datasets),
+            self._published,
             None if reports is None else self._path(reports),
             self._job.get("keep_reports"),
         )
@@ -301,6 +314,23 @@ class _JobReader:
                 )
 
 
+def _publication(given: dict[str, Any]) -> str:
+    """What the output of a step is published as, taken from its words.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    kind: str = given.pop("publish")
+    check_publication(kind)
+    form = given.get("format") or format_by_ending(given["output"]) or "parquet"
+    if form != "parquet" or given.get("layout") == "course":
+        raise ConfigError(
+            f"publish: {kind}: is for Parquet, and for tables of layout table; leave format and"
+            " layout out"
+        )
+    return kind
+
+
 def _listed(value: str | Iterable[str] | None) -> list[str]:
     """One value or several as a list."""
     return [] if value is None else [value] if isinstance(value, str) else list(value)
@@ -317,6 +347,7 @@ class JobDone:
         synced: what came of fetching, or None.
         converted: of each conversion that was carried out.
         datasets: with their accounts.
+        published: what other engines were told.
         failed: steps that ended with an error.
     """
 
@@ -326,6 +357,7 @@ class JobDone:
     synced: Synced | None = None
     converted: list[ConvertedTables] = field(default_factory=list)
     datasets: list[DatasetWriter] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     @property
@@ -351,6 +383,7 @@ class JobDone:
             ],
             "conversions": [one.report() for one in self.converted],
             "sync": None if self.synced is None else self.synced.report(),
+            "published": [one.report() for one in self.published],
             "failed": self.failed,
         }
         return {name: value for name, value in document.items() if value not in ([], None)}
@@ -374,6 +407,8 @@ class JobDone:
             done.append(f"{many(rows, 'row')} in {many(len(self.datasets), 'dataset')}")
             if (left := self._sources_left()) > 0:
                 wrong.append(f"{many(left, 'source')} not delivered whole")
+        if self.published:
+            done.append(f"{many(len(self.published), 'dataset')} published")
         ended = "ok" if not wrong else f"FAILED: {', '.join(wrong)}"
         return f"{shown(self.name)}: {', '.join([ended, *done, f'{self.seconds:.1f} s'])}"
 
@@ -423,6 +458,11 @@ def run(job: Job, watcher: Watcher) -> JobDone:
     if job.datasets:
         with step("dataset"):
             done.datasets = write_datasets(job.datasets, watcher)
+    is_only = False  # what was written is there, whatever comes of telling it
+    for folder, kind in job.published:
+        with step(f"publish {shown(folder.name)}"):
+            if (folder / HOME).is_dir():
+                done.published.append(publish_dataset(folder, kind))
     done.seconds = time.monotonic() - start
     if job.reports is not None:
         _write_report(job.reports, job.keep_reports, done)
