@@ -6,7 +6,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
-use edxlogs_core::database::convert::{TableTarget, convert};
+use edxlogs_core::database::convert::{Aside, TableTarget, convert};
 use edxlogs_core::database::{Dialect, Table};
 use edxlogs_core::frame::counts::TableStats;
 use edxlogs_core::frame::source::SourceInfo;
@@ -56,8 +56,8 @@ fn read(text: &[u8], dialect: Dialect) -> (TableStats, Vec<RecordBatch>, bool) {
     let column = |(name, column_type): (&str, _)| Column::new(name, column_type);
     let columns = COLUMNS.map(column).to_vec();
     let (derived, renamed) = (Vec::new(), Vec::new());
-    let (has_course, has_day, courses) = (false, true, None);
-    let table = Table { dialect, columns, derived, has_course, has_day, renamed, courses };
+    let (has_course, day_in_folder, courses) = (false, false, None);
+    let table = Table { dialect, columns, derived, has_course, day_in_folder, renamed, courses };
     let mut batches = Vec::new();
     let mut take = |batch| {
         batches.push(batch);
@@ -71,7 +71,7 @@ fn read(text: &[u8], dialect: Dialect) -> (TableStats, Vec<RecordBatch>, bool) {
         TableTarget::Batches(&mut take),
         1,
         &Control::default(),
-        None,
+        Aside::default(),
     );
     (stats, batches, result.is_ok())
 }

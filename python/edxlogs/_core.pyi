@@ -421,7 +421,8 @@ class Table:
             from, and the keys that lead there.
         has_course: whether a column `course_id` says the course of the file, where it is known, in
             place of the table's own if it has one.
-        has_day: whether a column `snapshot_date` says the day of the snapshot.
+        day_in_folder: whether the column of the day of the snapshot is called `package_date`, not
+            `snapshot_date`, since files are in folders that are called by that.
         courses: ids or globs, or those of names of files: rows of other courses are counted and
             left, of a file of several courses; None: all are wanted.
 
@@ -437,7 +438,7 @@ class Table:
         derived: Sequence[tuple[str, str, str, Sequence[str]]] = ...,
         *,
         has_course: bool = False,
-        has_day: bool = True,
+        day_in_folder: bool = False,
         courses: Sequence[str] | None = None,
     ) -> Table: ...
     @property
@@ -486,7 +487,7 @@ class OraJoin:
 def convert(
     input: str | PathLike[str] | int | _Readable,  # noqa: A002
     table: Table,
-    target: str | PathLike[str] | BatchWriter | OraTarget,
+    target: str | PathLike[str] | BatchWriter | OraTarget | None,
     *,
     format_name: str = "parquet",
     package: str,
@@ -499,13 +500,15 @@ def convert(
     metadata: Sequence[tuple[str, str]] = ...,
     threads: int = 1,
     control: Control,
+    text_sum: TextSum | None = None,
 ) -> tuple[dict[str, Any], BaseException | None]:
     """Read one file of a database package to its end, with the interpreter released.
 
     Args:
         input: a path, a descriptor that stays the caller's, or a file object.
         table: whose rows it holds.
-        target: path of a new file of mode 0600, the writer of a stream, or of a join.
+        target: path of a new file of mode 0600, the writer of a stream, or of a join; None where
+            rows are only counted.
         format_name: one of `formats.DATASET_FORMATS`; of cells perhaps with `SAFE`.
         package: base name of the package, for its rows.
         member: name of the file in the package, likewise.
@@ -517,6 +520,7 @@ def convert(
         metadata: for the footer of Parquet.
         threads: that read and encode; never changes the answer.
         control: stops it, and counts its bytes.
+        text_sum: is told the text.
 
     Returns:
         The counts (see `table_account.Counts`), and what ended it early or None.

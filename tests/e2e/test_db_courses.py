@@ -128,3 +128,11 @@ def test_nothing_delivered_is_no_success(tmp_path: Path) -> None:
     assert (done.code, found) == (1, set())
     assert "nothing was converted" in done.stderr
     assert "1 failed at their export" in done.stderr
+    # No folder is left, but one that was there, or that has to know whose report it is.
+    (tmp_path / "there").mkdir()
+    for folder, words in (("new/below", ()), ("there", ()), ("of-report", ("--report", "r.json"))):
+        for _ in range(2):
+            done = run("db", "convert", NAME, "-o", folder, *words, cwd=tmp_path)
+            assert done.code == 1
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []

@@ -179,7 +179,7 @@ def test_a_research_package_is_converted(tmp_path: Path) -> None:
         done = convert(path, tmp_path, "--gnupg-home", home, "--overwrite", "-o", tmp_path / "b")
         assert done.code == 1
         assert len(done.told) == 1
-        assert list((tmp_path / "b").iterdir()) == []
+        assert not (tmp_path / "b").exists()
 
 
 def test_a_forum_is_of_the_site_in_its_name(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_like_packages_with_a_file_in_common(tmp_path: Path) -> None:
     for _ in range(2):
         done = run("db", "convert", *places, "-o", "out", "-q", "--report", "r", cwd=tmp_path)
         assert done.code == 0, done.stderr
-        assert json.loads((tmp_path / "r").read_bytes())["total"]["rows_written"] == 4
+        assert json.loads((tmp_path / "r").read_bytes())["total"]["rows_written"] == 2
         (tmp_path / "r").unlink()
         ids = {
             name: sorted(
@@ -316,7 +316,7 @@ def test_like_packages_with_a_file_in_common(tmp_path: Path) -> None:
             )
             for name in ("wiki_article", "auth_user")
         }
-        assert ids == {"wiki_article": [1, 1], "auth_user": [1, 2]}
+        assert ids == {"wiki_article": [1], "auth_user": [2]}  # one snapshot: the last one counts
 
 
 def test_a_file_moves_when_its_course_is_known(tmp_path: Path) -> None:

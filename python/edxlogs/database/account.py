@@ -1,16 +1,28 @@
-"""What became of every file of a package, and of every row in it."""
+"""Files of packages on their way, and what became of each and of every row in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import datetime
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+import orjson
+
+from edxlogs import _core
 from edxlogs.account import Counts, Entry, Ledger, Outcome, tallies
-from edxlogs.edx.members import MemberName
+from edxlogs.edx.members import Key, MemberName
+from edxlogs.edx.tables import Table
 from edxlogs.errors import InternalError
 from edxlogs.sources.reading import Reading
+from edxlogs.store.manifest import DataFile
 from edxlogs.text import many, shown
+
+if TYPE_CHECKING:
+    from edxlogs.database.package import DatabasePackage, Member
+    from edxlogs.database.tars import TarPackage
 
 _NAME_COURSE = "; name its course in a file for --known-courses, and run again"
 SHOWN = 20  # lines of one kind
@@ -213,6 +225,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
             f" {of[Outcome.WITHHELD]:,} withheld, {of[Outcome.LEFT]:,} left,"
             f" {of[Outcome.FAILED]:,} failed at their export, {of[Outcome.UNKNOWN]:,} unknown"
             f"{f', {of[Outcome.OLDER]:,} older' if of[Outcome.OLDER] else ''}"
+            f"{f', {of[Outcome.COPY]:,} copies' if of[Outcome.COPY] else ''}"
         )
         yield self._bytes(seconds)
         yield (
@@ -230,3 +243,129 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         yield from self.stays[:SHOWN]
         if (more := len(self.stays) - SHOWN) > 0:
             yield f"{many(more, 'more table')} stay as they were; --report names them"
+
+
+def key_of(*parts: object) -> str:
+    """A name for a file of a package, and for what was asked of it."""
+    return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
+
+
+@dataclass(slots=True)
+class KnownFile:
+    """What an earlier run has done of a file.
+
+    Attributes:
+        number: of the input.
+        file: its rows, in their place or ready for it.
+        account: as that run had it.
+        courses: that its rows tell, with how many are of each.
+        text: length and CRC-32 of its text, where there was a copy of it.
+    """
+
+    number: int
+    file: DataFile
+    account: MemberAccount
+    courses: dict[str, int]
+    text: Sequence[int] | None = None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether its file has its place."""
+        return self.file.holds_rows
+
+    @property
+    def output(self) -> str:
+        """Place of its file, as accounts have it."""
+        return self.file.path.removesuffix("/")
+
+
+@dataclass(slots=True)
+class Task:
+    """Rows on their way to a file: those of a file of a package, or what follows from them.
+
+    Attributes:
+        name: the key of its input; hidden files are called by it.
+        table: whose rows.
+        key: what its name says of the course, which files of one course share.
+        file_stem: of the name it will get.
+        account: what became of it.
+        read: reads it with so many threads; what became of it.
+        size: bytes in the package.
+        courses: that its rows tell, with how many are of each.
+        rows: its hidden file, or folder; None: it was not read.
+        rejects: the hidden file of rejected rows, which is there if there are any.
+        known: what an earlier run has done of it.
+        origin: the file, where it can be looked for what is beside it.
+        day: of the snapshot.
+        release: tells its package from others.
+        sum: is told its text, where there may be a copy of it.
+    """
+
+    name: str
+    table: Table
+    key: Key
+    file_stem: str
+    account: MemberAccount
+    read: Callable[[int], list[MemberAccount]] = lambda _: []
+    size: int = 0
+    courses: dict[str, int] = field(default_factory=dict)
+    rows: Path | None = None
+    rejects: Path | None = None
+    known: KnownFile | None = None
+    origin: tuple[DatabasePackage, Member] | None = None
+    day: datetime.date | None = None
+    release: str = ""
+    sum: _core.TextSum | None = None
+
+    @property
+    def text(self) -> list[int] | None:
+        """Length and CRC-32 of its text; None where nobody asked for them."""
+        if self.known is not None:
+            return None if self.known.text is None else list(self.known.text)
+        return None if self.sum is None else list(self.sum.total)
+
+    def forget(self) -> None:
+        """Have it read, whatever an earlier run has done of it."""
+        if self.known is not None:
+            self.known, self.account.earlier, self.account.status = None, False, Outcome.LEFT
+            self.account.counts, self.account.warnings = RowCounts(), []
+
+    @property
+    def is_published(self) -> bool:
+        """Whether an earlier run has done it, and its file has its place."""
+        return self.known is not None and self.known.is_published
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it is of a folder, which may hold another file of that name the next time."""
+        return self.origin is not None and not self.origin[0].is_zip
+
+    @property
+    def output(self) -> str:
+        """Place of its file, known when its course is; that of unpacked content is a folder's."""
+        assert self.account.output is not None
+        return f"{self.account.output}/" if self.table.is_content else self.account.output
+
+
+@dataclass(slots=True)
+class Release:
+    """A tar of a package that is read.
+
+    Attributes:
+        package: it.
+        identity: what tells it from others and from other releases of it.
+        tasks: its files, as they came by.
+        is_whole: whether it was read to its end, and passed its checks.
+    """
+
+    package: TarPackage
+    identity: tuple[object, ...]
+    tasks: list[Task] = field(default_factory=list)
+    is_whole: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is whole, and so is every file of it."""
+        return self.is_whole and all(
+            one.account.status is not Outcome.WITHHELD for one in self.tasks
+        )

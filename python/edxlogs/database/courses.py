@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, partial
 
+from edxlogs.account import Outcome
+from edxlogs.database.account import RowCounts, Task
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
 from edxlogs.database.tars import PassingFile
@@ -262,7 +264,7 @@ class Courses:
     Args:
         reader: looks into files.
         packages: all that are read.
-        choice: whose known and exact course ids exist.
+        choice: which courses are wanted; those of them that are known or exact ids exist.
         workers: files looked into at once.
     """
 
@@ -276,6 +278,7 @@ class Courses:
         self._reader = reader
         self._packages = packages
         self._workers = workers
+        self._choice = choice
         self._stems = Stems([*choice.exact_courses, *choice.known_courses])
 
     def course(self, key: Key) -> str | None:
@@ -314,6 +317,24 @@ class Courses:
             course = course_in_head(table, head, name.stem, is_whole=len(head) < size)
             if course is not None:
                 self.tell(name.key, course)
+
+    def name(self, tasks: Sequence[Task]) -> None:
+        """Say of each file that was read which course it is of; leave those of no wanted one."""
+        for task in tasks:
+            if task.table.is_of_course:
+                task.account.course = course_of(task.courses, task.key[0])
+                if task.account.course is not None:
+                    self.tell(task.key, task.account.course)
+        for task in tasks:
+            account, known = task.account, task.known if task.is_published else None
+            if known is not None:
+                account.course = known.account.course
+            if task.table.is_of_course:
+                account.course = account.course or self.course(task.key)
+                if self._choice.wants_course(account.course, task.key[0]):
+                    account.warn_of_course()
+                else:
+                    account.status, account.counts = Outcome.LEFT, RowCounts()
 
     def _look(self, beside: Sequence[File]) -> None:
         """Look into one file after the other, then deeper into each that has more."""

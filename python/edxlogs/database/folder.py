@@ -13,26 +13,19 @@ from inside a package.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
 from edxlogs import _core
-from edxlogs.database.account import MemberAccount
-from edxlogs.database.package import DatabasePackage, Member
-from edxlogs.database.tars import TarPackage
-from edxlogs.edx.members import Key
-from edxlogs.edx.tables import Table
+from edxlogs.database.account import KnownFile, MemberAccount, Release, Task
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.formats import ending_of
 from edxlogs.stops import put_off
@@ -47,106 +40,9 @@ HOLDS = "tables of packages"
 _NAME_BYTES = 200  # of the 255 that file systems allow
 
 
-def key_of(*parts: object) -> str:
-    """A name for a file of a package, and for what was asked of it."""
-    return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
-
-
-@dataclass(slots=True)
-class KnownFile:
-    """What an earlier run has done of a file.
-
-    Attributes:
-        number: of the input.
-        file: its rows, in their place or ready for it.
-        account: as that run had it.
-        courses: that its rows tell, with how many are of each.
-    """
-
-    number: int
-    file: DataFile
-    account: MemberAccount
-    courses: dict[str, int]
-
-    @property
-    def is_published(self) -> bool:
-        """Whether its file has its place."""
-        return self.file.holds_rows
-
-    @property
-    def output(self) -> str:
-        """Place of its file, as accounts have it."""
-        return self.file.path.removesuffix("/")
-
-
-@dataclass(slots=True)
-class Task:
-    """Rows on their way to a file: those of a file of a package, or what follows from them.
-
-    Attributes:
-        name: the key of its input; hidden files are called by it.
-        table: whose rows.
-        key: what its name says of the course, which files of one course share.
-        file_stem: of the name it will get.
-        account: what became of it.
-        read: reads it with so many threads; what became of it.
-        size: bytes in the package.
-        courses: that its rows tell, with how many are of each.
-        rows: its hidden file, or folder; None: it was not read.
-        rejects: the hidden file of rejected rows, which is there if there are any.
-        known: what an earlier run has done of it.
-        origin: the file, where it can be looked for what is beside it.
-        day: of the snapshot.
-        release: tells its package from others.
-    """
-
-    name: str
-    table: Table
-    key: Key
-    file_stem: str
-    account: MemberAccount
-    read: Callable[[int], list[MemberAccount]] = lambda _: []
-    size: int = 0
-    courses: dict[str, int] = field(default_factory=dict)
-    rows: Path | None = None
-    rejects: Path | None = None
-    known: KnownFile | None = None
-    origin: tuple[DatabasePackage, Member] | None = None
-    day: datetime.date | None = None
-    release: str = ""
-
-    @property
-    def is_published(self) -> bool:
-        """Whether an earlier run has done it, and its file has its place."""
-        return self.known is not None and self.known.is_published
-
-    @property
-    def is_loose(self) -> bool:
-        """Whether it is of a folder, which may hold another file of that name the next time."""
-        return self.origin is not None and not self.origin[0].is_zip
-
-    @property
-    def output(self) -> str:
-        """Place of its file, known when its course is; that of unpacked content is a folder's."""
-        assert self.account.output is not None
-        return f"{self.account.output}/" if self.table.is_content else self.account.output
-
-
-@dataclass(slots=True)
-class Release:
-    """A tar of a package that is read.
-
-    Attributes:
-        package: it.
-        identity: what tells it from others and from other releases of it.
-        tasks: its files, as they came by.
-        is_whole: whether it was read to its end, and passed its checks.
-    """
-
-    package: TarPackage
-    identity: tuple[object, ...]
-    tasks: list[Task] = field(default_factory=list)
-    is_whole: bool = False
+def day_folder(day: object) -> str:
+    """The folder of a day's snapshots, where all are kept."""
+    return f"{DAY}={day or NO_VALUE}"
 
 
 class TableFolder:
@@ -220,7 +116,7 @@ class TableFolder:
             course = _core.course_folder(task.account.course, encodes_case=ignores_case)
             folders.insert(0 if self.course_first else 1, course)
         if self.keep_all:
-            folders.append(f"{DAY}={task.day or NO_VALUE}")
+            folders.append(day_folder(task.day))
         first = "/".join([*folders, f"{_safe(task.file_stem)}{ending}"])
         path = first
         # Places stay taken: the search goes on where that for the last of them ended.
@@ -230,6 +126,19 @@ class TableFolder:
             path = "/".join([*folders, f"{_safe(f'{task.file_stem}-{number}')}{ending}"])
         self._numbers[first] = number
         return path
+
+    def place_all(self, tasks: Sequence[Task], format_name: str) -> None:
+        """Say where the rows of each of some tasks go, now that their courses are known."""
+        there = (task.known for task in tasks if task.is_published)
+        taken = {known.output for known in there if known is not None}
+        for task in tasks:
+            account, known = task.account, task.known if task.is_published else None
+            # What was joined with others stays where it is.
+            if known and (account.course == known.account.course or len(known.file.runs) > 1):
+                account.output = known.output
+            else:
+                account.output = self.place(task, format_name, taken)
+            taken.add(account.output or "")
 
     def refuse(self, path: str, name: str, gone: Collection[int] = ()) -> None:
         """Refuse a place where there is something that is not of the input of that name.
@@ -273,7 +182,7 @@ class TableFolder:
             return None
         if not is_there(place_of(self.store.folder, file), file, one):
             return None
-        return KnownFile(one.number, file, account, one.account["courses"])
+        return KnownFile(one.number, file, account, one.account["courses"], one.account.get("text"))
 
     def rejects(self, number: int) -> Path | None:
         """Where the rejected rows of an input are, if there are any."""
@@ -396,6 +305,7 @@ class TableFolder:
             "courses": task.courses,
             "path": path,
             "release": task.release,
+            "text": task.text,
             "modified": _state_of(self.store.new / _staged(number))[1],
         }
         identity = Identity(task.name, task.size)

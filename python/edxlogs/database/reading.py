@@ -29,7 +29,7 @@ from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, StoredStream, read_up_to
 from edxlogs.sources.source import Packing, inflated, packing_of
 
-Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget
+Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget | None
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def core_table(
     *,
     expand: bool = False,
     has_course: bool = False,
-    has_day: bool = True,
+    day_in_folder: bool = False,
     courses: tuple[str, ...] = (),
 ) -> _core.Table:
     """A table as the core takes it.
@@ -47,7 +47,7 @@ def core_table(
         name: of the table.
         expand: whether it has the columns that are taken out of its JSON.
         has_course: whether a column says the course.
-        has_day: whether a column says the day of the snapshot.
+        day_in_folder: whether files are in folders of the days of their snapshots.
         courses: whose rows are wanted of a file of several; none means all.
     """
     table = joined_table() if name == JOINED else tables()[name]
@@ -59,7 +59,7 @@ def core_table(
         table.renamed,
         derived,
         has_course=has_course,
-        has_day=has_day,
+        day_in_folder=day_in_folder,
         courses=courses or None,
     )
 
@@ -248,10 +248,10 @@ _TABLES = (
 )
 
 
-def ora_files(package: DatabasePackage) -> dict[Key, list[Member]]:
+def ora_files(members: Iterable[Member]) -> dict[Key, list[Member]]:
     """The files that are joined, by course, of those courses that have submissions."""
     groups: dict[Key, list[Member]] = {}
-    for member in package.members:
+    for member in members:
         if member.table is not None and member.table.name in _TABLES:
             groups.setdefault(member.name.key, []).append(member)
     return {key: its for key, its in groups.items() if _submissions(its) is not None}
@@ -270,7 +270,7 @@ def join_ora(
     format_name: str,
     account: MemberAccount,
     *,
-    has_day: bool,
+    day_in_folder: bool,
 ) -> None:
     """Read the files of one course once more, and write their join to a new file.
 
@@ -292,7 +292,7 @@ def join_ora(
             return
     count = join.write(
         target,
-        core_table(JOINED, has_day=has_day),
+        core_table(JOINED, day_in_folder=day_in_folder),
         format_name=format_name,
         package=package.name,
         member=submissions.path,

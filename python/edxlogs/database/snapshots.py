@@ -1,28 +1,32 @@
-"""Weekly snapshots: the newest is the table.
+"""Weekly snapshots: the newest is the table. And copies: each table is there once.
 
 Of a table of one course and site the file of the newest package counts, if it is good; where that
 package lacks it, that of the one before. Courses are told for sure when all was read. Before that,
 names tell which files need not be read: those that have a newer one of the same course, site and
-table wait, and are read only if it turns out to be bad.
+table wait, and are read only if it turns out to be bad. Where each snapshot is kept, the same holds
+of those of one day.
+
+A package may hold one table twice, as `X.sql` and `X.sql.gz`. Both are read, and one is delivered.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
 from edxlogs.account import Outcome
-from edxlogs.database.account import MemberAccount, RowCounts
+from edxlogs.database.account import MemberAccount, RowCounts, Task
 from edxlogs.database.courses import TableChoice
-from edxlogs.database.folder import Task, is_there, replaced_inputs
-from edxlogs.database.tars import is_of_research
-from edxlogs.edx.members import describe_member
+from edxlogs.database.folder import day_folder, is_there, replaced_inputs
+from edxlogs.database.tars import is_of_research, stem_of
+from edxlogs.edx.members import MemberName, describe_member, plain_name
 from edxlogs.edx.packages import SNAPSHOTS, Package, PackageKind, describe_folder, describe_key
-from edxlogs.edx.tables import tables
+from edxlogs.edx.tables import JOINED, tables
 from edxlogs.formats import format_by_ending
 from edxlogs.store.manifest import Segment, now
 from edxlogs.store.segments import REPLACED
@@ -46,6 +50,7 @@ class Snapshot:
         release: tells packages from each other, whatever their days.
         order: of the packages of a run; a later one counts where days are the same.
         courses: that alone are in it, of a file of several; none means all.
+        kept: what keeps it apart from other snapshots of its unit; None: nothing does.
     """
 
     by_name: Unit
@@ -54,6 +59,12 @@ class Snapshot:
     release: Hashable
     order: int
     courses: frozenset[str] = frozenset()
+    kept: Hashable = None
+
+    @property
+    def names(self) -> Unit:
+        """Its unit as far as names tell, of its own day where that is kept."""
+        return (self.by_name, self.kept)
 
     def covers(self, other: Snapshot) -> bool:
         """Whether it has the rows of all courses that another one has."""
@@ -77,8 +88,13 @@ def package_of(account: MemberAccount) -> Package | None:
     return said
 
 
-def snapshot_of(account: MemberAccount, form: str, release: Hashable, order: int) -> Snapshot:
-    """A file as a snapshot, by its account and what it is written as."""
+def snapshot_of(
+    account: MemberAccount, form: str, release: Hashable, order: int, *, keep_all: bool = False
+) -> Snapshot:
+    """A file as a snapshot, by its account and what it is written as.
+
+    With `keep_all` those of each day are units of their own.
+    """
     package = package_of(account)
     stem = describe_member(account.member).stem or ""
     table = tables().get(account.table or "")
@@ -92,7 +108,9 @@ def snapshot_of(account: MemberAccount, form: str, release: Hashable, order: int
     by_course = None if account.course is None else (*what, "course", account.course)
     day = None if package is None else package.day
     courses = frozenset(account.courses)
-    return Snapshot((*what, plain), by_course, day, release, order, courses)
+    # Of those without a day, the names of their packages tell which are the same.
+    kept = (day or stem_of(account.package)) if keep_all else None
+    return Snapshot((*what, plain), by_course, day, release, order, courses, kept)
 
 
 def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[tuple[T, T]]:
@@ -102,7 +120,7 @@ def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[tupl
     units: dict[Unit, list[tuple[T, Snapshot]]] = {}
     for item, one in snapshots:
         unit = one.by_course or known.get(one.by_name) or one.by_name
-        units.setdefault(unit, []).append((item, one))
+        units.setdefault((unit, one.kept), []).append((item, one))
     lost: list[tuple[T, T]] = []
     for its in units.values():
         newest, best = max(its, key=lambda one: one[1].rank)
@@ -131,10 +149,20 @@ class Standing:
     release: str | None
 
 
-def standing(store: Store) -> list[Standing]:
-    """What earlier runs have published, as far as it is there."""
+def standing(store: Store, days: Collection[object] | None = None) -> list[Standing]:
+    """What earlier runs have published, as far as it is there.
+
+    Args:
+        store: where.
+        days: in whose folders alone; None means all.
+    """
     manifest = store.manifest
-    held = (file for file in manifest.files() if file.holds_rows)
+    folders = None if days is None else {day_folder(one) for one in days}
+    held = (
+        file
+        for file in manifest.files()
+        if file.holds_rows and (folders is None or not folders.isdisjoint(file.path.split("/")))
+    )
     files = {number: file for file in held for number, _ in file.runs}
     found = []
     for one in manifest.inputs() if files else ():
@@ -147,14 +175,19 @@ def standing(store: Store) -> list[Standing]:
     return found
 
 
-def drop_older(store: Store) -> None:
-    """Take away what newer snapshots replace, where shards were put together.
+def drop_older(store: Store, *, keep_all: bool) -> None:
+    """Take away what other snapshots replace, where shards were put together.
+
+    Args:
+        store: of what they held.
+        keep_all: whether each day's snapshot is kept.
 
     Raises:
         OutputError: it cannot be written.
     """
     there = standing(store)
-    numbers = {one.number for one, _ in older(there, _standing_snapshot)}
+    lost = older(there, partial(_standing_snapshot, keep_all=keep_all))
+    numbers = {one.number for one, _ in lost}
     if numbers:
         added, removed = store.without(numbers)
         inputs = [one for one in store.manifest.inputs() if one.number in numbers]
@@ -162,9 +195,76 @@ def drop_older(store: Store) -> None:
         store.commit(Segment(now(), inputs=renewed, added=added, removed=removed))
 
 
-def _standing_snapshot(one: Standing) -> Snapshot:
+def _standing_snapshot(one: Standing, *, keep_all: bool) -> Snapshot:
     form = "" if one.path.endswith("/") else format_by_ending(one.path) or ""
-    return snapshot_of(one.account, form, one.release or one.account.package, -1)
+    release = one.release or one.account.package
+    return snapshot_of(one.account, form, release, -1, keep_all=keep_all)
+
+
+def copies(tasks: Iterable[Task]) -> list[list[Task]]:
+    """Files of one package with one name, but for what they are packed in: two or more each."""
+    groups: dict[Hashable, list[Task]] = {}
+    for task in tasks:
+        account, (stem, site) = task.account, task.key
+        if account.table != JOINED and not task.table.is_content:
+            name = copy_name(account.package, account.member, MemberName(task.table, stem, site))
+            groups.setdefault((task.release, name), []).append(task)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def copy_name(package: str, member: str, name: MemberName) -> Hashable:
+    """What files of a package share that are copies of each other."""
+    folder, _, base = member.rpartition("/")
+    return package, name.table and name.table.name, name.key, name.stem or folder, plain_name(base)
+
+
+def newest_copy(group: Sequence[Task]) -> Task:
+    """The one that counts if they differ: in a folder that changed last, else the last one."""
+
+    def age(at: int) -> tuple[int, int]:
+        origin = group[at].origin
+        return origin[1].checksum if origin is not None and group[at].is_loose else 0, at
+
+    return group[max(range(len(group)), key=age)]
+
+
+def compare(group: Sequence[Task]) -> list[MemberAccount]:
+    """Leave one of the copies that were read: the others are no rows of their own.
+
+    Returns:
+        Those that differ from it, as they are withheld.
+    """
+    good = [task for task in group if task.account.status is Outcome.DELIVERED]
+    if len(good) < 2:
+        return []
+    newest = newest_copy(good)
+    # Of those that are the same, one that has its place keeps it.
+    same = [task for task in good if task.text == newest.text]
+    kept = min(same, key=lambda one: (one.known is None, len(one.account.member)))
+    its, told = kept.account, []
+    for task in good:
+        one, is_same = task.account, task.text == kept.text
+        if task is kept:
+            continue
+        if not is_same and one.member == its.member:  # as in a tar that was added to
+            _leave(task)
+            one.warnings.append(f"{one.member}: stands twice in {one.package}: the last one counts")
+            continue
+        leave_copy(one, its, is_same=is_same)
+        told += [one] if one.error is not None else []
+    return told
+
+
+def leave_copy(one: MemberAccount, original: MemberAccount, *, is_same: bool) -> None:
+    """Say of a file that another one of its package is delivered in its place."""
+    if is_same:
+        counts, one.status, one.output = one.counts, Outcome.COPY, None
+        one.counts = RowCounts(bytes_read=counts.bytes_read, bytes_expanded=counts.bytes_expanded)
+        one.warnings.append(f"{one.member}: a copy of {original.member}: delivered once")
+    else:
+        why = f"holds another table than {original.member}, which is delivered as the newer one"
+        what = "take away the one that is wrong, and run again"
+        one.withhold(f"{one.package}: {one.member}: {why}; {what}")
 
 
 class Snapshots:
@@ -173,42 +273,52 @@ class Snapshots:
     Args:
         standing: files of earlier runs, in their places.
         form: what files are written as.
+        keep_all: whether each day's snapshot is kept.
     """
 
-    def __init__(self, standing: Sequence[Standing], form: str) -> None:
+    def __init__(self, standing: Sequence[Standing], form: str, *, keep_all: bool) -> None:
         self._standing = standing
+        self._keep_all = keep_all
         self._form = format_by_ending(f".{form}") or form
         self._orders: dict[str, int] = {}  # of packages, as they are met
+        self._alike: dict[str, list[str]] = {}  # their places, by their releases
         self._loose: set[str] = set()  # releases of folders, whose files may have changed
         self._waiting: list[tuple[list[Task], list[list[Task]]]] = []
 
     def _of(self, one: Task | Standing) -> Snapshot:
         if isinstance(one, Standing):
-            snapshot = _standing_snapshot(one)
+            snapshot = _standing_snapshot(one, keep_all=self._keep_all)
             if one.release in self._loose:
                 return replace(snapshot, release=(snapshot.release, "before"))
             return snapshot
         order = self._orders.setdefault(one.account.package, len(self._orders))
+        # Packages of one name may lie in several folders.
+        alike = self._alike.setdefault(one.release, [])
+        if one.account.package not in alike:
+            alike.append(one.account.package)
+        number = alike.index(one.account.package)
+        release = (one.release, number) if number else one.release
         form = "" if one.table.is_content else self._form
-        return snapshot_of(one.account, form, one.release, order)
+        return snapshot_of(one.account, form, release, order, keep_all=self._keep_all)
 
-    def chosen(self, account: MemberAccount) -> list[str]:
+    def chosen(self, account: MemberAccount, release: str) -> list[str]:
         """Courses whose rows are wanted of a file of several: also those that are there already."""
-        unit = self._unread(account)
-        for one in self._standing:
-            if self._of(one).by_name == unit:
-                if not one.account.courses:
-                    return []
-                account.courses = sorted({*account.courses, *one.account.courses})
-        return account.courses
+        unit, asked = self._unread(account), set(account.courses)
+        there = [one for one in self._standing if self._of(one).names == unit]
+        if not all(one.account.courses for one in there):
+            return []
+        for one in there if all(one.release == release for one in there) else ():
+            if asked.issubset(one.account.courses):  # nothing has to be read anew
+                return one.account.courses
+        return sorted(asked.union(*(one.account.courses for one in there)))
 
     def others(self, task: Task) -> set[int]:
         """Numbers of what is there of other packages, and may make room."""
-        is_loose = task.is_loose
-        return {one.number for one in self._standing if is_loose or one.release != task.release}
+        may_be_own = task.is_loose or task.sum is not None  # of which there is another copy
+        return {one.number for one in self._standing if may_be_own or one.release != task.release}
 
     def _unread(self, account: MemberAccount) -> Unit:
-        return snapshot_of(account, self._form, "", 0).by_name
+        return snapshot_of(account, self._form, "", 0, keep_all=self._keep_all).names
 
     def put_off(self, tasks: Iterable[Task]) -> None:
         """Have those wait that have a newer one, or leave them where it is there already."""
@@ -217,11 +327,11 @@ class Snapshots:
         for standing in self._standing:
             one = self._of(standing)
             if standing.name not in names and one.day is not None:
-                there[one.by_name] = max(one.day, there.get(one.by_name, one.day))
+                there[one.names] = max(one.day, there.get(one.names, one.day))
         units: dict[Unit, list[tuple[Snapshot, Task]]] = {}
         for task in tasks:
             if len(task.key[0] or "") <= _CUT:
-                units.setdefault(self._of(task).by_name, []).append((self._of(task), task))
+                units.setdefault(self._of(task).names, []).append((self._of(task), task))
         for unit, its in units.items():
             its.sort(key=lambda one: one[0].rank, reverse=True)
             releases = [
@@ -250,8 +360,12 @@ class Snapshots:
                 left.append((tried, waiting))
         self._waiting = left
 
-    def settle(self, tasks: Sequence[Task]) -> set[int]:
+    def settle(self, tasks: Sequence[Task], copied: Collection[str]) -> set[int]:
         """Leave those of the delivered files that a newer one replaces.
+
+        Args:
+            tasks: that are delivered.
+            copied: names of files of which another copy is.
 
         Returns:
             Numbers of the inputs that are there and make room.
@@ -259,7 +373,7 @@ class Snapshots:
         names = {task.name for task in tasks}
         self._loose = {task.release for task in tasks if task.is_loose}
         rest = [one for one in self._standing if one.name not in names]
-        gone: set[int] = set()
+        gone = {one.number for one in rest if one.name in copied}
         every: list[Task | Standing] = [*tasks, *rest]
         for one, newest in older(every, self._of):
             if isinstance(one, Standing):

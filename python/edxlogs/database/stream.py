@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
+from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Outcome
@@ -14,7 +16,7 @@ from edxlogs.database.account import Converted, MemberAccount, TableAccount
 from edxlogs.database.courses import Courses, TableChoice, course_of
 from edxlogs.database.package import DatabasePackage, Member, find_packages
 from edxlogs.database.reading import TableReader, core_table
-from edxlogs.database.snapshots import Snapshot, older, snapshot_of
+from edxlogs.database.snapshots import Snapshot, copy_name, leave_copy, older, snapshot_of
 from edxlogs.edx.tables import tables as known_tables
 from edxlogs.errors import EdxlogsError, FormatError, OutputError, StoppedError
 from edxlogs.gpg.process import Gpg
@@ -22,7 +24,17 @@ from edxlogs.s3.client import S3
 from edxlogs.text import table
 from edxlogs.threads import Workers
 
-_File = tuple[DatabasePackage, Member, str | None]
+
+@dataclass(eq=False, slots=True)
+class _File:
+    """A file that is read, its course, and the one that it is a copy of, whose rows are sent."""
+
+    package: DatabasePackage
+    member: Member
+    course: str | None
+    original: _File | None = None
+    sum: _core.TextSum | None = None
+    entry: MemberAccount | None = None
 
 
 def opened(
@@ -47,11 +59,25 @@ def opened(
     return packages
 
 
-def _snapshot(file: _File) -> Snapshot:
-    package, member, course = file
-    account = MemberAccount.begin(package.place, member.path, member.name)
-    account.course = course
-    return snapshot_of(account, "", package.place, 0)
+def _snapshot(file: _File, *, keep_all: bool) -> Snapshot:
+    account = MemberAccount.begin(file.package.place, file.member.path, file.member.name)
+    account.course = file.course
+    return snapshot_of(account, "", file.package.place, 0, keep_all=keep_all)
+
+
+def _without_copies(files: Sequence[_File]) -> list[_File]:
+    """The files, those behind the others that are copies of some of them."""
+    groups: dict[object, list[_File]] = {}
+    for file in files:
+        name = copy_name(file.package.place, file.member.path, file.member.name)
+        groups.setdefault(name, []).append(file)
+    for group in groups.values():
+        package, newest = group[0].package, group[-1]
+        if not package.is_zip:
+            newest = max(group, key=lambda one: one.member.checksum)
+        for one in group if len(group) > 1 else ():
+            one.sum, one.original = _core.TextSum(), None if one is newest else newest
+    return sorted(files, key=lambda one: one.original is not None)
 
 
 class TableStream(ArrowStream):
@@ -93,17 +119,24 @@ class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
 
     def _read(self, number: int) -> tuple[_File, Converted]:
         file, writer = self._files[number], self.writers[number]
-        package, member, course = file
-        options = {"threads": max(1, self._workers // self.count), "course": course}
+        options: dict[str, Any] = {
+            "threads": max(1, self._workers // self.count),
+            "course": file.course,
+        }
+        options["text_sum"] = file.sum
+        target = writer if file.original is None else None
         try:
-            done = self._reader.convert(package, member, self._rows, lambda: writer, options)
+            done = self._reader.convert(
+                file.package, file.member, self._rows, lambda: target, options
+            )
             return file, done
         finally:
             writer.close()
 
     def take(self, read: tuple[_File, Converted]) -> Sequence[MemberAccount]:
         """Enter a file into the account. Rows of one that failed went out, but do not count."""
-        (package, member, course), done = read
+        file, done = read
+        package, member, course = file.package, file.member, file.course
         if isinstance(done.error, StoppedError | OutputError):
             raise done.error
         assert member.table is not None
@@ -121,6 +154,12 @@ class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
         elif entry.is_all_rejected:
             entry.leave_out()
             done.error = FormatError(entry.error or "", entry.label)
+        elif file.original is not None and (original := file.original.entry) is not None:
+            is_same = file.sum and file.original.sum and file.sum.total == file.original.sum.total
+            leave_copy(entry, original, is_same=bool(is_same))
+            if entry.error is not None:
+                done.error = FormatError(entry.error, entry.label)
+        file.entry = entry
         self.error = self.error or done.error
         self.account.members.append(entry)
         return [entry]
@@ -168,11 +207,12 @@ class Tables(Mapping[str, TableStream]):
             assert member.table is not None
             course = courses.course(member.name.key) if member.table.is_of_course else None
             if not member.table.is_of_course or choice.wants_course(course, member.name.stem):
-                found.append((package, member, course))
-        lost = set() if keep_all else {id(file) for file, _ in older(found, _snapshot)}
+                found.append(_File(package, member, course))
+        lost = {id(file) for file, _ in older(found, partial(_snapshot, keep_all=keep_all))}
         for file in found:
-            if id(file) not in lost and file[1].table is not None:
-                self._files.setdefault(file[1].table.name, []).append(file)
+            if id(file) not in lost and file.member.table is not None:
+                self._files.setdefault(file.member.table.name, []).append(file)
+        self._files = {name: _without_copies(files) for name, files in self._files.items()}
 
     def __getitem__(self, name: str) -> TableStream:
         courses = () if known_tables()[name].is_of_course else self._choice.courses

@@ -8,25 +8,33 @@ are read one at a time, by all threads; small ones several at a time, by one thr
 from __future__ import annotations
 
 import datetime
-import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
 from edxlogs import _core
 from edxlogs.account import Outcome
-from edxlogs.database.account import Converted, MemberAccount, RowCounts, TableAccount
+from edxlogs.database.account import (
+    Converted,
+    MemberAccount,
+    Release,
+    RowCounts,
+    TableAccount,
+    Task,
+    key_of,
+)
 from edxlogs.database.courses import (
     Courses,
     Found,
     TableChoice,
     course_of,
 )
-from edxlogs.database.folder import Release, TableFolder, Task, key_of
+from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.database.reading import (
     TableReader,
@@ -35,7 +43,7 @@ from edxlogs.database.reading import (
     ora_files,
     told_of,
 )
-from edxlogs.database.snapshots import Snapshots, package_of, standing
+from edxlogs.database.snapshots import Snapshots, compare, copies, package_of, standing
 from edxlogs.database.tars import PassingFile, TarPackage, unpack, walk
 from edxlogs.edx.members import Key, MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
@@ -83,17 +91,19 @@ class TableTarget(Target[list[MemberAccount]]):
     patience_seconds: ClassVar[float] = 2  # a file that is ready is kept
     _courses: Courses = field(init=False)
     _snapshots: Snapshots = field(init=False)
-    _outputs: set[str] = field(default_factory=set)
     _tasks: list[Task] = field(default_factory=list)
     _tars: list[Release] = field(default_factory=list)
     _keys: set[str] = field(default_factory=set)
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
         self._courses = Courses(self.reader, zips, self.choice, self.workers)
-        there = [] if self.folder.keep_all else standing(self.folder.store)
-        self._snapshots = Snapshots(there, self.format_name.removesuffix(SAFE))
+        # What a tar holds may be of any day.
+        days = {one.day for one in self.packages} if self.folder.keep_all else None
+        there = standing(self.folder.store, days if len(zips) == len(self.packages) else None)
+        form, keep_all = self.format_name.removesuffix(SAFE), self.folder.keep_all
+        self._snapshots = Snapshots(there, form, keep_all=keep_all)
 
     def plan(self) -> int:
         """Decide which files are read; how many bytes they are.
@@ -106,8 +116,11 @@ class TableTarget(Target[list[MemberAccount]]):
                 self._plan(package)
             else:
                 self._plan_tar(package)
-        if not self.folder.keep_all:
-            self._snapshots.put_off(self._tasks)
+        for task in chain.from_iterable(copies(self._tasks)):
+            task.sum = _core.TextSum()
+            if task.text is None:  # it was delivered before there was a copy
+                task.forget()
+        self._snapshots.put_off(self._tasks)
         for task in self._tasks:
             if task.is_published or task.account.status is Outcome.OLDER:
                 continue
@@ -141,7 +154,7 @@ class TableTarget(Target[list[MemberAccount]]):
         self._tasks += [task for task, _ in tasks]
         if self.expand_ora:
             wanted = {task.key for task, _ in tasks}
-            for key, members in ora_files(package).items():
+            for key, members in ora_files(package.members).items():
                 if key in wanted:
                     self._plan_ora(package, key, members)
 
@@ -187,10 +200,10 @@ class TableTarget(Target[list[MemberAccount]]):
         file_stem = f"{stem}-{name.site}" if name.site else stem
         if not table.is_of_course and self.choice.courses:
             account.courses = sorted(self.choice.courses)
-            account.courses = self._snapshots.chosen(account)
+            account.courses = self._snapshots.chosen(account, key_of(*release, day)[:16])
             file_stem += f"-{key_of(*account.courses)[:8]}" if account.courses else ""
         task = Task(f"{next(self._numbers):06}", table, name.key, file_stem, account)
-        task.day, task.release = day, key_of(*release)[:16]
+        task.day, task.release = day, key_of(*release, day)[:16]  # a tar may hold several days
         return task
 
     def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
@@ -202,8 +215,8 @@ class TableTarget(Target[list[MemberAccount]]):
 
         def read(_threads: int) -> list[MemberAccount]:
             task.rows = self.folder.work_path(f"{task.name}-rows")
-            into, has_day = (task.rows, self.format_name), not self.folder.keep_all
-            join_ora(self.reader, package, members, *into, account, has_day=has_day)
+            into, in_folder = (task.rows, self.format_name), self.folder.keep_all
+            join_ora(self.reader, package, members, *into, account, day_in_folder=in_folder)
             return [account]
 
         task.read = read
@@ -257,6 +270,7 @@ class TableTarget(Target[list[MemberAccount]]):
             yield Workers([partial(task.read, 1) for task in small], self.workers)
             tasks = list(self._snapshots.turns())
         yield Workers([partial(self._read_tar, one) for one in self._tars], 1)
+        yield Workers([partial(compare, group) for group in copies(self._tasks)], 1)
         self._courses.probe(
             [
                 task.origin
@@ -277,16 +291,18 @@ class TableTarget(Target[list[MemberAccount]]):
             ConfigError: a file appeared in it.
             InternalError: the account does not add up; nothing is published.
         """
-        self._name_courses()
-        gone: set[int] = set()
+        self._courses.name(self._delivered)
+        good = set(map(id, self._delivered))
+        groups = [group for group in copies(self._tasks) if good.intersection(map(id, group))]
+        copied = {one.name for one in chain.from_iterable(groups)}
+        gone = self._snapshots.settle(self._delivered, copied)
         if not self.folder.keep_all:
-            gone = self._snapshots.settle(self._delivered)
             self.account.stays = self._snapshots.stay(
                 self._delivered, self.account.members, self.choice
             )
-        self._place()
+        self.folder.place_all(self._delivered, self.format_name)
         self.account.check()
-        releases = [(self._package_key(one), one) for one in self._tars if one.is_whole]
+        releases = [(self._package_key(one), one) for one in self._tars if one.is_good]
         ended = {
             "skipped": 0,
             "failed": self.account.failed,
@@ -345,11 +361,12 @@ class TableTarget(Target[list[MemberAccount]]):
             return unpack(text, task.rows, said["label"])
         options = {**said, "format_name": self.format_name, "threads": threads}
         options["metadata"] = [("edxlogs.version", _core.__version__)]
+        options["text_sum"] = task.sum
         if self.folder.keep_rejects:
             task.rejects = options["rejects_path"] = self.folder.work_path(f"{task.name}-rejects")
         courses = tuple(task.account.courses)
-        has_day = not self.folder.keep_all
-        table = core_table(task.table.name, expand=self.expand, has_day=has_day, courses=courses)
+        in_folder, name = self.folder.keep_all, task.table.name
+        table = core_table(name, expand=self.expand, day_in_folder=in_folder, courses=courses)
         done = self.reader.convert_text(text, table, task.rows, options)
         if not task.table.tells_course:
             done.courses = {}
@@ -409,7 +426,7 @@ class TableTarget(Target[list[MemberAccount]]):
             self.account.failed.append(str(done.error))
         accounts = [task.account for task in tasks]
         withheld = [one for one in accounts if one.status is Outcome.WITHHELD]
-        release.is_whole = done.error is None and not withheld
+        release.is_whole = done.error is None
         for one in accounts if done.error is not None else ():
             if one.status is Outcome.DELIVERED:
                 one.withhold(str(done.error))
@@ -430,8 +447,10 @@ class TableTarget(Target[list[MemberAccount]]):
             self._courses.look_into(file, name)
             return task
         self._recall(task, *release.identity, path)
-        if task.known is not None:
+        if task.text is not None:
             return task
+        task.sum = _core.TextSum()  # a copy of it may come by
+        task.forget()
         label = f"{package.place}: {shown(path)}"
         said = {
             "package": package.name,
@@ -445,40 +464,6 @@ class TableTarget(Target[list[MemberAccount]]):
         done.counts.bytes_read = 0  # those of the tar are counted
         self._take(task, done)
         return task
-
-    def _name_courses(self) -> None:
-        """Say of each file which course it is of."""
-        delivered = self._delivered
-        for task in delivered:
-            if task.table.is_of_course:
-                task.account.course = course_of(task.courses, task.key[0])
-                if task.account.course is not None:
-                    self._courses.tell(task.key, task.account.course)
-        for task in delivered:
-            account, known = task.account, task.known if task.is_published else None
-            if known is not None:
-                account.course = known.account.course
-            if task.table.is_of_course:
-                account.course = account.course or self._courses.course(task.key)
-                if not self.choice.wants_course(account.course, task.key[0]):
-                    account.status = Outcome.LEFT
-                    account.counts = RowCounts()
-                    continue
-                account.warn_of_course()
-
-    def _place(self) -> None:
-        """Say where each file goes."""
-        delivered = self._delivered
-        there = (task.known for task in delivered if task.is_published)
-        self._outputs |= {known.output for known in there if known is not None}
-        for task in delivered:
-            account, known = task.account, task.known if task.is_published else None
-            # What was joined with others stays where it is.
-            if known and (account.course == known.account.course or len(known.file.runs) > 1):
-                account.output = known.output
-            else:
-                account.output = self.folder.place(task, self.format_name, self._outputs)
-            self._outputs.add(account.output or "")
 
     @property
     def found(self) -> set[Found]:

@@ -80,7 +80,7 @@ class TarPackage:
     @property
     def stem(self) -> str:
         """Its name without the endings."""
-        return _ENDING.sub("", self.name)
+        return stem_of(self.name)
 
     def is_copy_of(self, other: object) -> bool:
         """Whether another package is the same file, or has the same name, size and checksum.
@@ -96,6 +96,11 @@ class TarPackage:
         with suppress(SourceError):
             return self.checksum() == other.checksum()
         return False
+
+
+def stem_of(name: str) -> str:
+    """The base name of a package without the endings that say what it is packed in."""
+    return _ENDING.sub("", name.rpartition("/")[2].removesuffix(".zip"))
 
 
 def stored_head(place: str, s3: S3) -> bytes:

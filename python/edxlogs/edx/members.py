@@ -24,6 +24,10 @@ _FAILED = ".failed"
 _ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")
 # Names of more than 235 characters are cut, and end in a digest of what they were.
 _DIGEST = re.compile(r"-[0-9a-f]{32}$")
+# What file managers and browsers make of a name when they copy it: edX's hold no spaces.
+_COPIED = re.compile(
+    r"^Copy of (?=.)|(?: - Copy)?(?: copy)?(?: \([0-9]+\)| [0-9]+)?(?=(?:\.[a-z]+)+\Z)"
+)
 _MAIN_SITE = "prod"
 _SITE = re.compile(r"[a-z][a-z0-9-]*")
 _SITES = {**KNOWN_SITES, "prod-edge": "edge", "prod-edx": "prod"}
@@ -100,8 +104,14 @@ def describe_member(path: str, course: str | None = None) -> MemberName:
     return replace(name, stem=name.stem[: len(course)], site=_site(site))
 
 
+def plain_name(path: str) -> str:
+    """The base name of a file without what it is packed in, or a copy of it is marked by."""
+    base = _COPIED.sub("", path.rpartition("/")[2]).removesuffix(".gpg")
+    return base if base.endswith(".tar.gz") else base.removesuffix(".gz")
+
+
 def _describe(path: str) -> MemberName:
-    base = path.rpartition("/")[2].removesuffix(".gpg")
+    base = _COPIED.sub("", path.rpartition("/")[2]).removesuffix(".gpg")
     failed = base.endswith(_FAILED)
     base = base.removesuffix(_FAILED)
     if not base.endswith(".tar.gz"):

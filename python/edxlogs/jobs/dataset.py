@@ -160,10 +160,10 @@ def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
     with Store(output.folder, mode=output.mode) as store:
         inputs = merge(shards, store)
         query = store.manifest.query or {}
-        if "holds" in query and "snapshot_date" not in query["partition_by"]:
+        if "holds" in query:
             from edxlogs.database.snapshots import drop_older
 
-            drop_older(store)
+            drop_older(store, keep_all="snapshot_date" in query["partition_by"])
         done = Merged(_merged(inputs, store))
     if output.report is not None:
         with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:

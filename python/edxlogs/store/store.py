@@ -87,8 +87,10 @@ class Store:
         self._replaces_all = False
         self._over: list[str] = []  # files whose time of grace is over
         self._shared = False  # as long as what is there is not known
+        self._made: list[Path] = []
         if home is None:
             _refuse_foreign(folder, self.name, shared=shared)
+            self._made = [one for one in (folder, *folder.parents) if not one.exists()]
             try:
                 disk.make_folders(folder, disk.folder_mode(self._mode))
             except OSError as error:
@@ -351,10 +353,14 @@ class Store:
     def close(self) -> None:
         """Let others write. May be called twice.
 
-        Of a run that came to nothing, nothing is left in a folder that others share.
+        Of a run that came to nothing, nothing is left in a folder that others share, nor the folder
+        where the run had made it.
         """
         if self._shared and self.manifest.is_empty:
             self.manifest.discard()
+            with suppress(OSError):
+                for folder in self._made:
+                    folder.rmdir()
         self.manifest.close()
 
     def __enter__(self) -> Self:

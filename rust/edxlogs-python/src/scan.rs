@@ -80,7 +80,7 @@ impl LineHashes {
 /// What tells a text from others; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
 pub struct TextSum {
-    inner: Arc<text_sum::TextSum>,
+    pub inner: Arc<text_sum::TextSum>,
 }
 
 #[pymethods]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use edxlogs_core::database::convert::{TableOutput, TableTarget, convert as convert_file};
+use edxlogs_core::database::convert::{Aside, TableOutput, TableTarget, convert as convert_file};
 use edxlogs_core::database::ora;
 use edxlogs_core::database::{self, Derived, Dialect, WantedCourses};
 use edxlogs_core::error::Error;
@@ -19,7 +19,7 @@ use pyo3::types::{IntoPyDict, PyDict};
 
 use crate::errors::{config, to_python};
 use crate::query::{format, known};
-use crate::scan::{Control, named};
+use crate::scan::{Control, TextSum, named};
 use crate::source::Input;
 use crate::stream::{BatchSender, BatchWriter};
 
@@ -33,7 +33,8 @@ pub struct Table {
 impl Table {
     #[new]
     #[pyo3(signature = (
-        dialect, columns, renamed=vec![], derived=vec![], *, has_course=false, has_day=true,
+        dialect, columns, renamed=vec![], derived=vec![], *, has_course=false,
+        day_in_folder=false,
         courses=None,
     ))]
     fn new(
@@ -42,7 +43,7 @@ impl Table {
         renamed: Vec<(String, String)>,
         derived: Vec<(String, String, String, Vec<String>)>,
         has_course: bool,
-        has_day: bool,
+        day_in_folder: bool,
         courses: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let dialect = known("dialect", dialect, Dialect::named)?;
@@ -76,8 +77,15 @@ impl Table {
         }
         let courses = courses.map(|texts| WantedCourses::new(&texts));
         let derived = taken;
-        let table =
-            database::Table { dialect, columns, derived, has_course, has_day, renamed, courses };
+        let table = database::Table {
+            dialect,
+            columns,
+            derived,
+            has_course,
+            day_in_folder,
+            renamed,
+            courses,
+        };
         Ok(Self { inner: Arc::new(table) })
     }
 
@@ -159,6 +167,8 @@ enum Sending {
     File(Box<TableOutput>),
     Stream(BatchSender),
     Join(Arc<Mutex<ora::OraJoin>>, String),
+    /// They are counted alone.
+    Nowhere,
 }
 
 /// Reads one file of a package; the counts, and the exception that ended it early or None.
@@ -166,7 +176,7 @@ enum Sending {
 #[pyo3(signature = (
     input, table, target, *, format_name="parquet", package, member, course=None, site=None,
     day=None, label,
-    rejects_path=None, metadata=vec![], threads=1, control,
+    rejects_path=None, metadata=vec![], threads=1, control, text_sum=None,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one file")]
 pub fn convert<'py>(
@@ -185,10 +195,12 @@ pub fn convert<'py>(
     metadata: Vec<(String, String)>,
     threads: usize,
     control: &Bound<'py, Control>,
+    text_sum: Option<&Bound<'py, TextSum>>,
 ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
     let input = Input::new(input, 0, None)?;
     let table = Arc::clone(&table.get().inner);
     let control = Arc::clone(&control.get().inner);
+    let sum = text_sum.map(|sum| Arc::clone(&sum.get().inner));
     let format = format(format_name)?;
     let source = SourceInfo { name: member, site, day, package: Some(package), course };
     let mut sending = if let Ok(writer) = target.cast::<BatchWriter>() {
@@ -196,6 +208,8 @@ pub fn convert<'py>(
     } else if let Ok(target) = target.cast::<OraTarget>() {
         let target = target.get();
         Sending::Join(Arc::clone(&target.join), target.table.clone())
+    } else if target.is_none() {
+        Sending::Nowhere
     } else {
         let file = create(&target.extract::<PathBuf>()?)?;
         let output =
@@ -203,7 +217,7 @@ pub fn convert<'py>(
         Sending::File(Box::new(output))
     };
     let (stats, error) = input.read(py, &control, label, |input| {
-        let (mut send, mut gather);
+        let (mut send, mut gather, mut count);
         let target = match &mut sending {
             Sending::Join(join, table) => {
                 gather = |batch| {
@@ -212,18 +226,22 @@ pub fn convert<'py>(
                 };
                 TableTarget::Batches(&mut gather)
             }
+            Sending::Nowhere => {
+                count = |_| Ok(());
+                TableTarget::Batches(&mut count)
+            }
             Sending::File(output) => TableTarget::Output(output),
             Sending::Stream(sender) => {
                 send = |batch| sender.rows(Rows::Batch(batch, Beside::default()));
                 TableTarget::Batches(&mut send)
             }
         };
-        let rejects = rejects_path.as_deref();
+        let aside = Aside { rejects: rejects_path.as_deref(), sum: sum.as_deref() };
         let (stats, result) =
-            convert_file(input, &table, &source, target, threads, &control, rejects);
+            convert_file(input, &table, &source, target, threads, &control, aside);
         let finished = result.and_then(|()| match sending {
             Sending::File(output) => output.finish(),
-            Sending::Stream(_) | Sending::Join(..) => Ok(()),
+            Sending::Stream(_) | Sending::Join(..) | Sending::Nowhere => Ok(()),
         });
         (stats, finished)
     });

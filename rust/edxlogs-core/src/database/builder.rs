@@ -57,15 +57,14 @@ impl<'t> TableBuilder<'t> {
             Some(own) => (None, of_file.filter(|_| source.course.is_some()).map(|its| (own, its))),
             None => (of_file, None),
         };
-        let day: Option<ArrayRef> =
-            table.has_day.then(|| Arc::new(Date32Array::from(vec![day; BATCH_ROWS])) as ArrayRef);
+        let day: ArrayRef = Arc::new(Date32Array::from(vec![day; BATCH_ROWS]));
         let place = [repeated(source.site.as_deref()), repeated(source.package.as_deref())];
         let member = repeated(Some(&source.name));
         Self {
             table,
             schema,
             columns: table.columns.iter().map(|c| ColumnBuilder::new(c.column_type)).collect(),
-            place: of_file.into_iter().chain(place).chain(day).chain([member]).collect(),
+            place: of_file.into_iter().chain(place).chain([day, member]).collect(),
             course,
             row: Int64Builder::new(),
             extra: Objects::default(),

@@ -23,6 +23,7 @@ use crate::frame::source::SourceInfo;
 use crate::frame::types::Schema;
 use crate::input::lines::{LineBatch, LineReader};
 use crate::input::relay::{Steps, relay};
+use crate::input::text_sum::TextSum;
 use crate::input::unwrap::unwrap;
 use crate::part::Output;
 use crate::part::spool::RejectedRows;
@@ -124,10 +125,16 @@ struct Done {
     rejects: RejectedRows,
 }
 
-/// Reads a file to its end.
-///
-/// Rejected rows go, in order, to a new file at `rejects`, made if there are any. What comes out does
-/// not depend on `threads`.
+/// What takes more of a file than its rows.
+#[derive(Clone, Copy, Default)]
+pub struct Aside<'a> {
+    /// Place of a new file for rejected rows, made if there are any; they are there in order.
+    pub rejects: Option<&'a Path>,
+    /// Is told the text.
+    pub sum: Option<&'a TextSum>,
+}
+
+/// Reads a file to its end. What comes out does not depend on `threads`.
 ///
 /// # Errors
 /// Beside the counts so far, what ended it early: an error of reading, `Format` for a file that
@@ -139,14 +146,23 @@ pub fn convert(
     target: TableTarget<'_>,
     threads: usize,
     control: &Control,
-    rejects: Option<&Path>,
+    aside: Aside<'_>,
 ) -> (TableStats, Result<()>) {
     let mut stats = TableStats::default();
-    let rejects = RejectsFile { path: rejects, file: None };
+    let rejects = RejectsFile { path: aside.rejects, file: None };
     let mut run = Conversion { table, schema: table.schema(), source, target, control, rejects };
     let mut is_tar = true;
     let result = unwrap(input, &mut |_, _| Ok(None), &mut |_, text| {
         is_tar = false;
+        let mut summed;
+        let text: &mut (dyn Read + Send) = match aside.sum {
+            Some(sum) => {
+                sum.begin();
+                summed = sum.over(text);
+                &mut summed
+            }
+            None => text,
+        };
         match table.dialect {
             Dialect::Csv => run.csv(Box::new(text), &mut stats),
             Dialect::Structure => run.structure(text, &mut stats),

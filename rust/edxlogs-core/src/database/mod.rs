@@ -79,8 +79,9 @@ pub struct Table {
     /// Whether a column says the course of the file, where it is known, in place of the table's own
     /// `course_id` if it has one. Files in a folder of their course need none.
     pub has_course: bool,
-    /// Whether a column says the day of the snapshot. Files in a folder of their day need none.
-    pub has_day: bool,
+    /// Whether files are in folders of the days of their snapshots, `snapshot_date=…`: the column
+    /// that says the day has another name then, as readers of folders take that one for the folder's.
+    pub day_in_folder: bool,
     /// Other headers that stand for a column, with that column's name.
     pub renamed: Vec<(String, String)>,
     /// Whose rows are wanted of a file that holds several courses; `None`: all.
@@ -124,12 +125,12 @@ fn stem_of(course: &str) -> String {
 /// The column of a course, as in events.
 const COURSE_COLUMN: &str = "course_id";
 
-/// The column of the day of the snapshot.
-const DAY_COLUMN: &str = "snapshot_date";
+/// The column of the day of the snapshot, and its name in folders of days.
+const DAY_COLUMNS: [&str; 2] = ["snapshot_date", "package_date"];
 
 /// Columns that follow those of the table: where a row came from, and what found no place. Those
-/// of the course and the day are left out where the folder says them, or the table has them.
-fn place_columns() -> [Column; 8] {
+/// of the course is left out where the folder says it, or the table has it.
+fn place_columns(day_column: &str) -> [Column; 8] {
     let never_null = |column: Column| Column { nullable: false, ..column };
     let text = |name| Column::new(name, ColumnType::Text);
     let row = Column { hint: Hint::Grows, ..Column::new("row", ColumnType::Int64) };
@@ -141,7 +142,7 @@ fn place_columns() -> [Column; 8] {
         text(COURSE_COLUMN),
         text("site"),
         never_null(text("package")),
-        Column::new(DAY_COLUMN, ColumnType::Date),
+        Column::new(day_column, ColumnType::Date),
         never_null(text("member")),
         never_null(row),
         aside("extra"),
@@ -153,8 +154,8 @@ impl Table {
     /// The columns of the output.
     pub fn schema(&self) -> Arc<Schema> {
         let is_told = !self.has_course || self.own_course().is_some();
-        let place = place_columns().into_iter().skip(usize::from(is_told));
-        let place = place.filter(|column| self.has_day || column.name != DAY_COLUMN);
+        let day_column = DAY_COLUMNS[usize::from(self.day_in_folder)];
+        let place = place_columns(day_column).into_iter().skip(usize::from(is_told));
         Schema::new(self.columns.iter().cloned().chain(place).collect())
     }
 
