@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime
 import io
+import random
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.sources.selection import Selection, select
 from edxlogs.sources.source import Source
-from edxlogs.sources.window import Slack, Window
+from edxlogs.sources.window import Slack, Window, of_shard
 from small_logs import lines
 
 
@@ -167,3 +171,65 @@ def test_a_missing_path_is_an_error_at_once(tmp_path: Path) -> None:
         select([tmp_path / "none.log"], Window())
     with pytest.raises(MissingSourceError):
         select(str(tmp_path / "*.log"), Window())
+
+
+def _days(chance: random.Random, count: int, sites: int = 2) -> list[Source]:
+    """Daily files as a partner has them: weeks, terms, and days that stand out."""
+    found = []
+    for number in range(count // sites):
+        date = datetime.date(2013, 1, 1) + datetime.timedelta(days=number)
+        for site in ("prod", "edge", "third")[:sites]:
+            week = 0.5 if date.weekday() > 4 else 1.0
+            size = int(20e6 * week * chance.lognormvariate(0, 0.3))
+            name = f"univx-{site}-events-{date}.log.gz.gpg"
+            found.append(Source(f"logs/{name}", name, size, "univx", site, date))
+    return found
+
+
+@pytest.mark.parametrize("count", [8, 64, 256, 512])
+def test_shards_are_even(count: int) -> None:
+    sources = _days(random.Random(count), 7300)
+    loads = [
+        sum(one.size or 0 for one in of_shard(sources, (number, count)))
+        for number in range(1, count + 1)
+    ]
+    assert sum(loads) == sum(one.size or 0 for one in sources)
+    assert max(loads) <= 1.1 * sum(loads) / count
+
+
+@given(
+    seed=st.integers(0, 1 << 30),
+    count=st.integers(1, 12),
+    days=st.integers(0, 40),
+    later=st.integers(0, 20),
+)
+def test_each_source_is_in_one_shard_and_stays_there(
+    seed: int, count: int, days: int, later: int
+) -> None:
+    chance = random.Random(seed)
+    sources = _days(chance, days + later, 2)
+    names = ["tracking.log", "tracking.log.1", "x.log"]
+    sources += [Source(name, name, chance.choice([None, 0, 5])) for name in names]
+    copies = [replace(one, path=f"copy/{one.name}") for one in chance.sample(sources, 2)]
+    chance.shuffle(sources)
+    sources += copies
+    end = datetime.date(2013, 1, 1) + datetime.timedelta(days=days // 2)
+    before = [one for one in sources if one.date is None or one.date < end]
+    shards = [of_shard(sources, (number, count)) for number in range(1, count + 1)]
+    assert sorted(one.path for shard in shards for one in shard) == sorted(
+        one.path for one in sources
+    )
+    together: dict[tuple[Any, ...], set[int]] = {}
+    for number, shard in enumerate(shards):
+        assert shard == [one for one in sources if one in shard]
+        for one in shard:
+            together.setdefault((one.site, one.date, one.name), set()).add(number)
+    assert all(len(numbers) == 1 for numbers in together.values())
+    for number, shard in enumerate(shards, 1):
+        assert of_shard(before, (number, count)) == [one for one in shard if one in before]
+
+
+def test_more_shards_than_days() -> None:
+    sources = _days(random.Random(0), 4)
+    assert of_shard(sources, (3, 10**17)) == sources[2:3]
+    assert of_shard(sources, (10**17, 10**17)) == []

@@ -30,7 +30,7 @@ from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
 from edxlogs.sources.source import Source
 from edxlogs.sources.transfers import Transfers
-from edxlogs.sources.window import Window, in_shard
+from edxlogs.sources.window import Window, of_shard
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.store.journal import Journal, finished_outputs, is_own
@@ -84,7 +84,7 @@ def select_sources(
         is_known=is_known,
     )
     if shard is not None:
-        selection.sources = [one for one in selection.sources if in_shard(one, shard)]
+        selection.sources = of_shard(selection.sources, shard)
     return selection
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import heapq
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -183,17 +184,33 @@ def is_near(
     return until_us is None or source.day <= until_us // _DAY_US + slack.after_days
 
 
-def in_shard(source: Source, shard: tuple[int, int]) -> bool:
-    """Whether a source is in shard I of N: this follows from its name alone.
+def of_shard(sources: Sequence[Source], shard: tuple[int, int]) -> list[Source]:
+    """The sources of shard I of N, in their order: this follows from the whole list alone.
 
-    All sources of a site and day are in the same one, as they may be copies.
+    All sources of a site and day are in the same one, as they may be copies. Day after day, they go
+    to the shard that has the fewest bytes so far, so shards are even, and days that follow later
+    change nothing for those before. Sources without a day go by their names.
     """
     number, count = shard
-    name = source.name
-    if source.date is not None:
-        name = f"{source.site} {source.date}"
-    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).digest()
-    return int.from_bytes(digest[:8]) % count == number - 1
+    days: dict[tuple[datetime.date, str], list[int]] = {}
+    mine: set[int] = set()
+    for at, source in enumerate(sources):
+        if source.date is not None:
+            days.setdefault((source.date, source.site or ""), []).append(at)
+            continue
+        digest = hashlib.sha256(source.name.encode("utf-8", "backslashreplace")).digest()
+        if int.from_bytes(digest[:8]) % count == number - 1:
+            mine.add(at)
+    # Bytes and number, a heap; more shards than days stay empty.
+    shards = [(0, one) for one in range(1, min(count, len(days)) + 1)]
+    for _, numbers in sorted(days.items()):
+        size, lightest = shards[0]
+        # The size of an empty file still costs its opening.
+        size += sum((sources[at].size or 0) + 1 for at in numbers)
+        heapq.heapreplace(shards, (size, lightest))
+        if lightest == number:
+            mine.update(numbers)
+    return [sources[at] for at in sorted(mine)]
 
 
 def parse_shard(text: str) -> tuple[int, int]:
