@@ -14,7 +14,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, Done, SourceAccount
-from edxlogs.errors import written_to
+from edxlogs.errors import ConfigError, OutputError, written_to
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
@@ -27,6 +27,7 @@ from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
 from edxlogs.stops import goes_on
+from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import Input, Segment
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from edxlogs.datasets.clean import Cleaned
     from edxlogs.datasets.compact import Compacted
     from edxlogs.delta.publish import Published
+
+_DEALT = "dealt"  # in the home of a dataset: see `of_shard`
 
 
 def write_dataset(settings: Settings, watcher: Watcher) -> Written:
@@ -294,6 +297,7 @@ class _Opened:
 
     selection: Selection
     stores: dict[Path, Store]
+    dealt: dict[str, int]
 
     @classmethod
     def of(cls, stack: ExitStack, settings: Sequence[Settings], window: Window) -> _Opened:
@@ -301,14 +305,15 @@ class _Opened:
         there = [one for one in settings if (one.output.folder / HOME).is_dir()]
         stores = {one.output.folder: _open(stack, one) for one in there}
         is_known = partial(_is_unchanged, list(stores.values()))
-        selection = select_sources(settings[0], window, is_known)
+        dealt = {} if settings[0].sources.shard is None else _dealt(settings[0])
+        selection = select_sources(settings[0], window, is_known, dealt)
         folders = tuple(f"{os.path.realpath(one.output.folder)}{os.sep}" for one in settings)
         selection.sources = [
             one
             for one in selection.sources
             if one.remote is not None or not os.path.realpath(one.path).startswith(folders)
         ]
-        return cls(selection, stores)
+        return cls(selection, stores, dealt)
 
     def target(self, stack: ExitStack, settings: Settings, account: Account) -> DatasetWriter:
         """A dataset in a run, made if it is new; its query suits the file system where it is.
@@ -319,10 +324,38 @@ class _Opened:
         output = settings.output
         store = self.stores.get(output.folder) or _open(stack, settings)
         store.claim(settings.asked(), overwrite=output.overwrite)
+        if self.dealt and self.dealt != _dealt(settings):
+            with written_to(store.name):
+                disk.replace(store.home / _DEALT, orjson.dumps(self.dealt), 0o600)
         # Whether names that differ in case alone are one.
         encodes_case = os.path.lexists(store.home / "LOCK")
         form = form_of(settings, encodes_case=encodes_case)
         return DatasetWriter(store, form, account)
+
+
+def _dealt(settings: Settings) -> dict[str, int]:
+    """What was dealt to the shards of a dataset by those of its runs that are done.
+
+    Sizes of new releases must not move what was read already from shard to shard.
+
+    Raises:
+        ConfigError: it was changed by hand, or is damaged.
+        OutputError: it cannot be read.
+    """
+    path = settings.output.folder / HOME / _DEALT
+    try:
+        dealt = orjson.loads(path.read_bytes())
+        return {str(day): int(size) for day, size in dealt.items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise OutputError(
+            f"shard: {shown(str(path))}: {error.strerror}; let edxlogs read it"
+        ) from error
+    except (AttributeError, TypeError, ValueError):
+        raise ConfigError(
+            f"shard: {shown(str(path))}: is damaged; bring back a copy, or make all shards anew"
+        ) from None
 
 
 def _open(stack: ExitStack, settings: Settings) -> Store:

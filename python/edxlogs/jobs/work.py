@@ -71,9 +71,19 @@ class Written(Done):
 
 
 def select_sources(
-    settings: Settings, window: Window, is_known: Callable[[Source], bool] = lambda _: False
+    settings: Settings,
+    window: Window,
+    is_known: Callable[[Source], bool] = lambda _: False,
+    dealt: dict[str, int] | None = None,
 ) -> Selection:
-    """Find the sources that were asked for; those that are known are not opened."""
+    """Find the sources that were asked for; those that are known are not opened.
+
+    Args:
+        settings: ask for them.
+        window: chooses among them.
+        is_known: whether one was read before.
+        dealt: to shards before, as `of_shard` takes it; None: nothing.
+    """
     sources, shard = settings.sources, settings.sources.shard
     selection = select(
         sources.named,
@@ -84,7 +94,7 @@ def select_sources(
         is_known=is_known,
     )
     if shard is not None:
-        selection.sources = of_shard(selection.sources, shard)
+        selection.sources = of_shard(selection.sources, shard, {} if dealt is None else dealt)
     return selection
 
 

@@ -184,32 +184,41 @@ def is_near(
     return until_us is None or source.day <= until_us // _DAY_US + slack.after_days
 
 
-def of_shard(sources: Sequence[Source], shard: tuple[int, int]) -> list[Source]:
+def of_shard(
+    sources: Sequence[Source], shard: tuple[int, int], dealt: dict[str, int]
+) -> list[Source]:
     """The sources of shard I of N, in their order: this follows from the whole list alone.
 
     All sources of a site and day are in the same one, as they may be copies. Day after day, they go
     to the shard that has the fewest bytes so far, so shards are even, and days that follow later
     change nothing for those before. Sources without a day go by their names.
+
+    Args:
+        sources: all of them.
+        shard: its number, and of how many.
+        dealt: bytes of a site and day as they were dealt before, which still count; those that
+            are new are added.
     """
     number, count = shard
-    days: dict[tuple[datetime.date, str], list[int]] = {}
+    days: dict[str, list[int]] = {}
     mine: set[int] = set()
     for at, source in enumerate(sources):
         if source.date is not None:
-            days.setdefault((source.date, source.site or ""), []).append(at)
+            days.setdefault(f"{source.date} {source.site or ''}", []).append(at)
             continue
         digest = hashlib.sha256(source.name.encode("utf-8", "backslashreplace")).digest()
         if int.from_bytes(digest[:8]) % count == number - 1:
             mine.add(at)
+    for day, numbers in days.items():
+        # An empty file still costs its opening.
+        dealt.setdefault(day, sum((sources[at].size or 0) + 1 for at in numbers))
     # Bytes and number, a heap; more shards than days stay empty.
-    shards = [(0, one) for one in range(1, min(count, len(days)) + 1)]
-    for _, numbers in sorted(days.items()):
-        size, lightest = shards[0]
-        # The size of an empty file still costs its opening.
-        size += sum((sources[at].size or 0) + 1 for at in numbers)
-        heapq.heapreplace(shards, (size, lightest))
+    shards = [(0, one) for one in range(1, min(count, len(dealt)) + 1)]
+    for day, size in sorted(dealt.items()):
+        before, lightest = shards[0]
+        heapq.heapreplace(shards, (before + size, lightest))
         if lightest == number:
-            mine.update(numbers)
+            mine.update(days.get(day, ()))
     return [sources[at] for at in sorted(mine)]
 
 
