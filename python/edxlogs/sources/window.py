@@ -9,7 +9,7 @@ import datetime
 import hashlib
 import heapq
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -212,14 +212,21 @@ def of_shard(
     for day, numbers in days.items():
         # An empty file still costs its opening.
         dealt.setdefault(day, sum((sources[at].size or 0) + 1 for at in numbers))
-    # Bytes and number, a heap; more shards than days stay empty.
-    shards = [(0, one) for one in range(1, min(count, len(dealt)) + 1)]
-    for day, size in sorted(dealt.items()):
-        before, lightest = shards[0]
-        heapq.heapreplace(shards, (before + size, lightest))
-        if lightest == number:
+    for day, one in deal(dealt, count).items():
+        if one == number:
             mine.update(days.get(day, ()))
     return [sources[at] for at in sorted(mine)]
+
+
+def deal(sizes: Mapping[str, int], count: int) -> dict[str, int]:
+    """Deal days of so many bytes to so many shards: the number of its shard for each day."""
+    # Bytes and number, a heap; more shards than days stay empty.
+    shards = [(0, number) for number in range(1, min(count, len(sizes)) + 1)]
+    dealt: dict[str, int] = {}
+    for day, size in sorted(sizes.items()):
+        before, dealt[day] = shards[0]
+        heapq.heapreplace(shards, (before + size, dealt[day]))
+    return dealt
 
 
 def parse_shard(text: str) -> tuple[int, int]:
