@@ -20,6 +20,7 @@ from commands import Done, event, run
 from converting import NAME, packed, rows_of
 from edxlogs.edx.tables import tables
 from edxlogs.errors import FormatError
+from s3_server import Server
 
 COURSES = make_package.COURSES[:2]
 DAY = NAME.removesuffix(".zip")
@@ -335,3 +336,45 @@ def test_a_cut_tar_delivers_nothing(texts: Texts, tmp_path: Path) -> None:
     assert done.code == 1
     assert "a.tar: is no tar, or one that is cut off or damaged" in done.stderr
     assert ": 0 delivered, " in done.stderr
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_what_is_in_s3_is_converted_as_it_is_in_folders(
+    texts: Texts, tmp_path: Path, s3_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = zipped(tmp_path, texts)
+    name = make_package.file_name(tables()["auth_user"], COURSES[0], "prod")
+    logs = {"logs/x-prod-events-2014-10-05.log": event(), "logs/README": b"what this is"}
+    objects = {f"in/{DAY}/{path}": text for path, text in texts.items()}
+    objects |= {f"zips/old/{NAME}": (tmp_path / NAME).read_bytes(), "empty/": b""}
+    objects |= {"tables/_edxlogs/head": b"", f"tables/{DAY}/{name}": b"what was written"}
+    s3_server.bucket("univx", objects | logs)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+
+    def converted(place: str, output: str) -> Done:
+        words = ("--format", "csv", "-o", output, "--report", f"{output}.json")
+        return run("db", "convert", place, *words, cwd=tmp_path)
+
+    places = (f"in/{DAY}", "in/", "zips/", "zips/*/*.zip", f"in/{DAY[:5]}*")
+    for at, place in enumerate(places):
+        for _ in range(2):
+            done = converted(f"s3://univx/{place}", f"out{at}")
+            assert done.code == 0, (place, done.stderr)
+            assert values(tmp_path, f"out{at}") == expected
+        assert "earlier" in done.stderr
+    # A table alone finds its course beside it.
+    done = converted(f"s3://univx/in/{DAY}/{name}", "alone")
+    assert done.code == 0, done.stderr
+    alone = values(tmp_path, "alone")
+    assert alone == {("auth_user", COURSES[0]): expected["auth_user", COURSES[0]]}
+    listed = run("db", "list", "s3://univx/in/", "--json", cwd=tmp_path)
+    (package,) = json.loads(listed.stdout)["packages"]
+    assert (package["day"], len(package["files"])) == ("2014-10-05", len(texts))
+    for place in ("logs/", "tables/", "empty/"):
+        done = converted(f"s3://univx/{place}", "none")
+        assert (done.code, len(done.told)) == (1, 1), done.stderr
+        assert f"s3://univx/{place}: holds no package, and no table of one" in done.told[0]
+    for place in ("nothing/", "none.zip", name, "nothing", "no*.zip"):
+        done = converted(f"s3://univx/{place}", "none")
+        assert (done.code, len(done.told)) == (2, 1), done.stderr
+        assert f"s3://univx/{place}: " in done.told[0]

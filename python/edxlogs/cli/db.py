@@ -57,8 +57,8 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
 
     PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched and
     nothing is decrypted, or of a tar (one of the research exchange, too), which is read from end to
-    end; or a folder of packages or tables, or a table. Courses are called as in the names of their
-    files.
+    end; or a folder or prefix of packages or tables, or a table. Courses are called as in the names
+    of their files.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.listing import list_contents
@@ -154,8 +154,8 @@ def convert_command(
     """Write the tables of packages as typed files, one dataset a table, partitioned by course.
 
     PACKAGE is the path or the s3:// URL of a zip or a tar (one of the research exchange, too), or
-    a folder of packages or tables, or a table. Each file in it is decrypted on the way, and its
-    rows appear when it has passed its checks; one that has not is named and left out.
+    a folder or prefix of packages or tables, or a table. Each file in it is decrypted on the way,
+    and its rows appear when it has passed its checks; one that has not is named and left out.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.convert import ConvertSettings, convert

@@ -250,6 +250,26 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
 
 
+@dataclass(frozen=True, slots=True)
+class PackedFile:
+    """A file of a package.
+
+    Attributes:
+        path: its name inside, escaped.
+        name: what its name says.
+        size: its bytes, as they are in the package.
+    """
+
+    path: str
+    name: MemberName
+    size: int
+
+    @property
+    def table(self) -> Table | None:
+        """The table that it holds rows of, unless its export failed."""
+        return None if self.name.failed else self.name.table
+
+
 @dataclass(slots=True)
 class KnownFile:
     """What an earlier run has done of a file.

@@ -11,18 +11,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, partial
 
 from edxlogs.account import Outcome
-from edxlogs.database.account import RowCounts, Task
+from edxlogs.database.account import PackedFile, RowCounts, Task
 from edxlogs.database.package import DatabasePackage, Member
 from edxlogs.database.reading import TableReader
 from edxlogs.database.tars import PassingFile
 from edxlogs.edx.members import Key, MemberName
-from edxlogs.edx.tables import Dialect, Table
+from edxlogs.edx.tables import Dialect, Table, tables
 from edxlogs.globs import is_value_glob, value_matches
 from edxlogs.text import shown
 from edxlogs.threads import Workers
@@ -364,3 +364,51 @@ def _near(asked: str, there: Iterable[str | None]) -> str:
     return ", ".join(
         spelled[one] for one in get_close_matches(min(spellings(asked)), spelled, 3, 0)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The files of one course and site, by the names that they share.
+
+    Attributes:
+        stem: organisation, course and run as the exporter wrote them.
+        site: whose platform.
+        members: its files.
+        missing: tables that other courses of the package have.
+    """
+
+    stem: str
+    site: str | None
+    members: tuple[PackedFile, ...]
+    missing: tuple[str, ...]
+
+
+def courses(members: Iterable[PackedFile]) -> list[Course]:
+    """Group the files of courses by stem and site, in the order of their first files."""
+    groups: dict[tuple[str, str | None], list[PackedFile]] = {}
+    expected: dict[str, None] = {}
+    for member in members:
+        table = member.name.table
+        if table is None or not table.is_of_course or member.name.stem is None:
+            continue
+        groups.setdefault((member.name.stem, member.name.site), []).append(member)
+        if member.table is not None:
+            expected[table.name] = None
+    order = [name for name in tables() if name in expected]
+    found = []
+    for (stem, site), its in groups.items():
+        has = {member.table.name for member in its if member.table is not None}
+        missing = tuple(name for name in order if name not in has)
+        found.append(Course(stem, site, tuple(its), missing))
+    return found
+
+
+def absent(members: Sequence[PackedFile]) -> list[str]:
+    """Tables that no file of the package holds."""
+    there = {member.table.name for member in members if member.table is not None}
+    return [name for name in tables() if name not in there]
+
+
+def unknown(members: Iterable[PackedFile]) -> Iterator[PackedFile]:
+    """Files whose names say no table."""
+    return (member for member in members if member.name.table is None and not member.name.failed)

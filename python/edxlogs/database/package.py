@@ -10,21 +10,31 @@ from __future__ import annotations
 import datetime
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
+from edxlogs.database.account import PackedFile
 from edxlogs.database.tars import TarPackage, open_tar, stored_head
 from edxlogs.edx.members import MemberName, describe_members, is_table
 from edxlogs.edx.names import CUMULATIVE_TAR, is_hidden, is_of_macos, is_recognised
 from edxlogs.edx.packages import describe_folder, describe_key
-from edxlogs.edx.tables import Table, tables
-from edxlogs.errors import ConfigError, EdxlogsError, FormatError, MissingSourceError, SourceError
+from edxlogs.errors import (
+    EdxlogsError,
+    FormatError,
+    MissingObjectError,
+    MissingSourceError,
+    S3Error,
+    SourceError,
+)
 from edxlogs.globs import is_path_glob
 from edxlogs.gpg.input import Readable
-from edxlogs.s3.client import S3, SCHEME, split_url
+from edxlogs.s3.client import S3, SCHEME, S3Object, split_url
+from edxlogs.s3.errors import Reason, trouble
 from edxlogs.sources.local import glob_paths
 from edxlogs.sources.source import (
     SNIFF_BYTES,
@@ -41,28 +51,9 @@ _EPOCH_ORDINAL = 719_163  # of 1970-01-01
 _DATASET = os.path.join("_edxlogs", "head")  # in folders that were written, not delivered
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _ZIP_MAGIC = b"PK"
+_NANOSECONDS = 1_000_000_000
 _ABOVE = 3  # folders above tables that may tell their day, as in `universityx-2014-10-05/ora`
 _LIKE = "UnivX-CS101-2014-auth_user-prod-analytics.sql"
-
-
-@dataclass(frozen=True, slots=True)
-class PackedFile:
-    """A file of a package.
-
-    Attributes:
-        path: its name inside, escaped.
-        name: what its name says.
-        size: its bytes, as they are in the package.
-    """
-
-    path: str
-    name: MemberName
-    size: int
-
-    @property
-    def table(self) -> Table | None:
-        """The table that it holds rows of, unless its export failed."""
-        return None if self.name.failed else self.name.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +191,8 @@ def find_packages(
     """Open packages, and files of some.
 
     Args:
-        places: paths, globs and `s3://` URLs of zips, tars and tables, and local folders, which are
-            searched for all of them; logs of events in them are passed over.
+        places: paths, globs and `s3://` URLs of zips, tars and tables, and folders and prefixes,
+            which are searched for all of them; logs of events in them are passed over.
         s3: where URLs lead.
         fail: is told of what cannot be opened, or is none.
 
@@ -243,9 +234,7 @@ class _PackageSearch:
     def add(self, place: str) -> None:
         """Add what one argument names."""
         if place.startswith(SCHEME):
-            if not (key := split_url(place)[1]) or key.endswith("/"):
-                raise ConfigError(f"package: {shown(place)}: is no object; name the zip itself")
-            self._add_file(place)
+            self._add_url(place)
         elif os.path.isdir(place):
             self._add_folder(place)
         elif is_table(place):
@@ -277,9 +266,68 @@ class _PackageSearch:
                     self._attempt(self._add_file, path)
                 elif not is_recognised(name) and not name.endswith(_TARS):
                     self._take(path, top, is_unknown=True)
+        self._refuse_nothing(before, top)
+
+    def _refuse_nothing(self, before: int, top: str) -> None:
+        """Refuse a place below which nothing was found since so many were."""
         if not any(not isinstance(one, _Tables) or one.has_tables for one in self._found[before:]):
             why = "holds no package, and no table of one; name a zip, a tar, or a folder of tables"
             raise SourceError(f"{shown(top)}: {why}", shown(top))
+
+    def _add_url(self, url: str) -> None:
+        """Add an object, or search a prefix or what a glob matches, as folders are."""
+        from edxlogs.sources.remote import list_url
+
+        bucket, key = split_url(url)
+        name, missing = key.rpartition("/")[2], None
+        if name and not is_path_glob(key):
+            try:
+                if is_table(name):
+                    one = self._s3.object(bucket, key)
+                    self._take_object(one, _folder(one.url)).given.append(one.url)
+                else:
+                    self._add_file(url)
+                return
+            except MissingObjectError as error:
+                missing = error
+        objects, before = list(list_url(self._s3, url)), len(self._found)
+        if not objects:
+            raise missing or trouble(Reason.NO_PREFIX, "cannot open", url)
+        literal = takewhile(lambda part: not is_path_glob(part), key.split("/"))
+        top = f"{SCHEME}{bucket}/{'/'.join(literal)}".rstrip("/")
+        written = [one.key.removesuffix(_DATASET) for one in objects if one.key.endswith(_DATASET)]
+        for one in objects:
+            below = one.url.removeprefix(f"{top}/").split("/")
+            if any(map(is_hidden, below)) or is_of_macos(one.key) or not one.name:
+                continue
+            if one.key.startswith(tuple(written)):
+                continue
+            if is_table(one.name):
+                self._take_object(one, top)
+            elif one.name.endswith(".zip") or _is_tar(one.name):
+                self._attempt(self._add_file, one.url)
+            elif not is_recognised(one.name) and not one.name.endswith(_TARS):
+                self._take_object(one, top, is_unknown=True)
+        self._refuse_nothing(before, url)
+
+    def _take_object(self, one: S3Object, top: str, *, is_unknown: bool = False) -> _Tables:
+        """Add an object to the tables of its package, as a file is added."""
+        parts, place = _folder(one.url).split("/"), top
+        for up in range(min(len(parts) - top.count("/") - 1 + _ABOVE, len(parts) - 3)):
+            if describe_folder(parts[len(parts) - 1 - up]) is not None:
+                place = "/".join(parts[: len(parts) - up])
+                break
+        found = self._tables_of(place, place)
+        found.objects[one.url] = one
+        (found.unknown if is_unknown else found.files)[one.url] = one.url
+        return found
+
+    def _tables_of(self, place: str, key: str) -> _Tables:
+        found = self._tables.get(key)
+        if found is None:
+            found = self._tables[key] = _Tables(place, self._s3)
+            self._found.append(found)
+        return found
 
     def _attempt(self, look: Callable[[str], object], path: str) -> None:
         """Look at a file; what is wrong with it costs no other."""
@@ -303,20 +351,12 @@ class _PackageSearch:
             if describe_folder(name) is not None:
                 place = os.path.normpath(os.path.join(folder, *[".."] * up)) if up else folder
                 break
-        key = os.path.realpath(place)
-        found = self._tables.get(key)
-        if found is None:
-            found = self._tables[key] = _Tables(place)
-            self._found.append(found)
+        found = self._tables_of(place, os.path.realpath(place))
         (found.unknown if is_unknown else found.files).setdefault(os.path.realpath(path), path)
         return found
 
     def _add_file(self, place: str) -> None:
         name = place.rpartition("/")[2]
-        if place.startswith(SCHEME) and is_table(name):
-            raise ConfigError(
-                f"package: {shown(place)}: is a single table; edxlogs sync fetches it"
-            )
         head = stored_head(place, self._s3)
         packing = packing_of(head)
         is_packed = packing is not Packing.PLAIN or name.endswith(_TARS)
@@ -353,6 +393,10 @@ def _no_package(place: str) -> FormatError:
     )
 
 
+def _folder(url: str) -> str:
+    return url.rpartition("/")[0]
+
+
 def _is_tar(name: str) -> bool:
     is_tar = name.removesuffix(".gpg").endswith(_TARS)
     return is_tar and CUMULATIVE_TAR.fullmatch(name) is None
@@ -367,12 +411,15 @@ class _Tables:
         files: by their real paths.
         unknown: other files, likewise.
         given: those of the files that were named themselves.
+        objects: those of the files that are in S3, by their URLs.
     """
 
     place: str
+    s3: S3
     files: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     given: list[str] = field(default_factory=list)
+    objects: dict[str, S3Object] = field(default_factory=dict)
 
     @property
     def has_tables(self) -> bool:
@@ -382,12 +429,13 @@ class _Tables:
         """Them as a package; what stands beside a table that was named is looked into."""
         others: list[str] = []
         for folder in dict.fromkeys(os.path.dirname(path) or "." for path in self.given):
-            with suppress(OSError):  # one may read a file of a folder that one may not list
-                names = sorted(filter(is_table, os.listdir(folder)), key=os.fsencode)
+            with suppress(OSError, S3Error):  # one may read a file of what one may not list
+                names = sorted(filter(is_table, self._names(folder)), key=os.fsencode)
                 others += [os.path.join(folder, name) for name in names if not is_hidden(name)]
-        beside = [one for one in others if os.path.realpath(one) not in self.files]
+        beside = [one for one in others if self._real(one) not in self.files]
         members = self._members([*self.files.values(), *self.unknown.values()])
-        base = os.path.basename(os.path.abspath(self.place))
+        is_remote = self.place.startswith(SCHEME)
+        base = os.path.basename(self.place if is_remote else os.path.abspath(self.place))
         said = describe_folder(base)
         return DatabasePackage(
             shown(self.place),
@@ -400,71 +448,45 @@ class _Tables:
             is_zip=False,
         )
 
+    def _names(self, folder: str) -> list[str]:
+        """What there is in a folder, or directly below a prefix."""
+        if not folder.startswith(SCHEME):
+            return os.listdir(folder)
+        there = self.s3.level(*split_url(f"{folder}/")).objects
+        self.objects |= {one.url: one for one in there}
+        return [one.name for one in there]
+
+    def _real(self, path: str) -> str:
+        return path if path in self.objects else os.path.realpath(path)
+
+    def _found(self, path: str) -> tuple[int, int, Callable[[], Any]] | None:
+        """Bytes of a file, when it was changed, and what opens it; None if it is none."""
+        one = self.objects.get(path)
+        if one is not None:
+            from edxlogs.sources.remote import Remote
+
+            # Two objects of one second have different ETags.
+            seconds, tag = int(one.modified.timestamp()), zlib.crc32(one.etag.encode())
+            return one.size, seconds * _NANOSECONDS + tag % _NANOSECONDS, Remote(self.s3, one).open
+        with suppress(OSError):  # it went since, or is a broken link
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode):
+                return status.st_size, status.st_mtime_ns, partial(open, path, "rb")
+        return None
+
     def _members(self, paths: Sequence[str]) -> list[Member]:
-        regular: list[tuple[str, os.stat_result]] = []
-        for path in paths:
-            with suppress(OSError):  # it went since, or is a broken link
-                status = os.stat(path)
-                if stat.S_ISREG(status.st_mode):
-                    regular.append((path, status))
+        every = ((path, self._found(path)) for path in paths)
+        regular = [(path, found) for path, found in every if found is not None]
         names = describe_members(path for path, _ in regular)
         members = []
-        for (path, status), name in zip(regular, names, strict=True):
+        for (path, (size, changed, opener)), name in zip(regular, names, strict=True):
             inside = os.path.relpath(path, self.place)
+            if path in self.objects:
+                inside = path.removeprefix(f"{self.place}/")
             if name.table is not None and name.stem is None and os.path.dirname(inside):
                 # `CS101/auth_user.sql`: the folder stands for the course.
                 name = replace(name, stem=shown(os.path.dirname(inside)))
-            if os.path.realpath(path) in self.unknown:
+            if self._real(path) in self.unknown:
                 name = MemberName()
-            opener: Callable[[], Any] = partial(open, path, "rb")
-            size, changed = status.st_size, status.st_mtime_ns
             members.append(Member(shown(inside), name, size, size, changed, opener))
         return members
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """The files of one course and site, by the names that they share.
-
-    Attributes:
-        stem: organisation, course and run as the exporter wrote them.
-        site: whose platform.
-        members: its files.
-        missing: tables that other courses of the package have.
-    """
-
-    stem: str
-    site: str | None
-    members: tuple[PackedFile, ...]
-    missing: tuple[str, ...]
-
-
-def courses(members: Iterable[PackedFile]) -> list[Course]:
-    """Group the files of courses by stem and site, in the order of their first files."""
-    groups: dict[tuple[str, str | None], list[PackedFile]] = {}
-    expected: dict[str, None] = {}
-    for member in members:
-        table = member.name.table
-        if table is None or not table.is_of_course or member.name.stem is None:
-            continue
-        groups.setdefault((member.name.stem, member.name.site), []).append(member)
-        if member.table is not None:
-            expected[table.name] = None
-    order = [name for name in tables() if name in expected]
-    found = []
-    for (stem, site), its in groups.items():
-        has = {member.table.name for member in its if member.table is not None}
-        missing = tuple(name for name in order if name not in has)
-        found.append(Course(stem, site, tuple(its), missing))
-    return found
-
-
-def absent(members: Sequence[PackedFile]) -> list[str]:
-    """Tables that no file of the package holds."""
-    there = {member.table.name for member in members if member.table is not None}
-    return [name for name in tables() if name not in there]
-
-
-def unknown(members: Iterable[PackedFile]) -> Iterator[PackedFile]:
-    """Files whose names say no table."""
-    return (member for member in members if member.name.table is None and not member.name.failed)

@@ -12,15 +12,9 @@ from os import PathLike, fspath
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.database.account import Converted
-from edxlogs.database.package import (
-    DatabasePackage,
-    PackedFile,
-    absent,
-    courses,
-    find_packages,
-    unknown,
-)
+from edxlogs.database.account import Converted, PackedFile
+from edxlogs.database.courses import absent, courses, unknown
+from edxlogs.database.package import DatabasePackage, find_packages
 from edxlogs.database.reading import TableReader
 from edxlogs.database.tars import TarPackage, walk
 from edxlogs.edx.layout import Days
