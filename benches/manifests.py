@@ -33,6 +33,7 @@ from typing import Any
 
 from edxlogs.datasets.runs import history_of
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment
+from edxlogs.store.place import Folder
 from edxlogs.store.segments import Runs
 
 ROWS = 7
@@ -70,9 +71,10 @@ def a_night(commit: int, inputs: int, files: int) -> Segment:
 def make(folder: Path, commits: int, inputs: int, files: int, nights: int) -> None:
     """Make the manifest; nothing is waited for until it is on disk."""
     os.fsync = lambda fd: None
-    manifest = Manifest(folder)
-    manifest.lock()
+    manifest = Manifest(Folder(folder.parent))
+    manifest.place.open()
     manifest.load()
+    manifest.tidy()
     joined: list[str] = []
     for commit in range(commits):
         segment = a_night(commit, inputs, files)
@@ -88,11 +90,11 @@ def make(folder: Path, commits: int, inputs: int, files: int, nights: int) -> No
             added = [a_file(course, name, runs, ROWS * read) for course in range(files)]
             manifest.commit(Segment(f"compact-{commit:08}", added=added, removed=joined))
             joined = [file.path for file in added]
-    manifest.close()
+    manifest.place.close()
 
 
 def opened(folder: Path) -> Manifest:
-    manifest = Manifest(folder)
+    manifest = Manifest(Folder(folder.parent))
     manifest.load()
     return manifest
 
@@ -115,13 +117,14 @@ def measure_known(folder: Path, commits: int, inputs: int, *_: int) -> None:
 
 
 def measure_night(folder: Path, commits: int, inputs: int, files: int, _: int) -> None:
-    manifest = Manifest(folder)
-    manifest.lock()
+    manifest = Manifest(Folder(folder.parent))
+    manifest.place.open()
     manifest.load()
+    manifest.tidy()
     assert manifest.newest(key_of(commits * inputs)) is None
     manifest.commit(a_night(commits, inputs, files))
     assert manifest.newest(key_of(commits * inputs)) is not None
-    manifest.close()
+    manifest.place.close()
 
 
 def measure_list(folder: Path, commits: int, inputs: int, files: int, nights: int) -> None:
@@ -135,7 +138,7 @@ def measure_list(folder: Path, commits: int, inputs: int, files: int, nights: in
 
 
 def measure_runs(folder: Path, commits: int, inputs: int, files: int, nights: int) -> None:
-    runs = history_of(folder.parent).runs
+    runs = history_of(Folder(folder.parent)).runs
     assert len(runs) == commits + (commits // nights if nights else 0)
     assert sum(run["rows"] for run in runs) == commits * inputs * files * ROWS
 

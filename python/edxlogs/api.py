@@ -405,9 +405,10 @@ def dataset(folder: OnePath) -> Any:
         ConfigError: the folder is no dataset, or holds lines; or pyarrow is not installed.
         OutputError: its manifest cannot be read.
     """
+    from edxlogs.buckets.place import place_at
     from edxlogs.datasets.reader import dataset
 
-    return dataset(folder)
+    return dataset(place_at(folder))
 
 
 def compact(
@@ -462,7 +463,7 @@ def merge(
 
     place = None if report is None else fspath(report)
     settings = OutputSettings(fspath(output), report=place, overwrite=overwrite, mode=mode)
-    return merge_datasets([Path(shard) for shard in shards], settings)
+    return merge_datasets([fspath(shard) for shard in shards], settings)
 
 
 def doctor(

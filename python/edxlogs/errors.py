@@ -139,6 +139,8 @@ def cannot_write(where: str, error: OSError) -> OutputError:
     """
     if isinstance(error, OutputError) and error.is_placed:
         return error
+    if isinstance(error, S3Error):
+        return OutputError(str(error), error.source)
     number = error.errno
     why = str(error) if number is None else os.strerror(number)
     return OutputError(f"output: {where}: {why}; {_what_to_do(number)}", errno=number)

@@ -22,7 +22,8 @@ from edxlogs.database.tars import open_tar
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError
 from edxlogs.s3.client import S3
-from edxlogs.store.store import HOME, open_manifest
+from edxlogs.store.place import HOME, Folder
+from edxlogs.store.store import open_manifest
 from edxlogs.text import size
 from product import csv_rows, table_rows
 
@@ -347,7 +348,9 @@ def test_a_file_moves_when_its_course_is_known(tmp_path: Path) -> None:
         assert not member["warnings"]
         (tmp_path / "again.json").unlink()
         # As a run leaves it that is killed between the commit and the move.
-        file = open_manifest(tmp_path / "out").file(str(known.relative_to(tmp_path / "out")))
+        file = open_manifest(Folder(tmp_path / "out")).file(
+            str(known.relative_to(tmp_path / "out"))
+        )
         assert file is not None
         known.rename(tmp_path / "out" / HOME / "new" / file.staged)
         known.parent.rmdir()

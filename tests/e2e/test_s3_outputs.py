@@ -13,10 +13,10 @@ import pytest
 import commands
 from commands import Done, events, run, start
 from edxlogs import cli
+from edxlogs.buckets import output as s3_output
+from edxlogs.buckets.output import S3Output
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.s3.client import S3
-from edxlogs.store import s3_file as s3_output
-from edxlogs.store.s3_file import S3Output
 from fault_proxy import Fault, FaultProxy
 from s3_server import ENVIRONMENT, Server
 

@@ -22,6 +22,7 @@ import edxlogs
 from edxlogs.groups import task as tasks
 from edxlogs.groups.task import GroupTask
 from edxlogs.store import inputs
+from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 from hosts import CarelessHosts
 from rotation import nights
@@ -265,7 +266,7 @@ def test_what_others_are_at_stays_and_what_is_old_goes(one_task: GroupTask) -> N
     (new / "try-old-one").mkdir()
     long_ago = time.time() - 3 * 86_400
     os.utime(new / "try-old-one", (long_ago, long_ago))
-    with Store(new.parent.parent):
+    with Store(Folder(new.parent.parent)):
         pass
     left = {path.name for path in new.iterdir()}
     assert left == {"try-abc-def", made.files[0][0].staged.split("/")[0]}

@@ -20,6 +20,7 @@ from deltas import held_by, rows_of
 from edxlogs.delta import log
 from edxlogs.delta.log import DeltaLog
 from edxlogs.store import disk
+from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 from small_logs import lines, write
 
@@ -73,7 +74,9 @@ def test_checkpoints(tmp_path: Path) -> None:
     edxlogs.publish(out)
     assert rows_of(out) == held_by(out) == wanted
     files = DeltaLog(out, "out").files()
-    assert len(files) == len(list(out.glob("event_source=*/*"))) - len(Store(out).retired()[1])
+    assert len(files) == len(list(out.glob("event_source=*/*"))) - len(
+        Store(Folder(out)).retired()[1]
+    )
 
 
 @pytest.mark.usefixtures("often")

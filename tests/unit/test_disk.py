@@ -8,7 +8,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from edxlogs.errors import OutputError
 from edxlogs.mirror.mirror import Mirror
 from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
+from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 
 OWNERS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "dataset": (Store, "_edxlogs/lock"),
-    "tables": (partial(Store, shared=True), "_edxlogs/lock"),
+    "dataset": (lambda folder: Store(Folder(folder)), "_edxlogs/lock"),
+    "tables": (lambda folder: Store(Folder(folder, shared=True)), "_edxlogs/lock"),
     "mirror": (Mirror, "_edxlogs/lock"),
     "file": (OutputFile, "../.out.edxlogs/lock"),
 }

@@ -21,6 +21,7 @@ FLOORS = (
     {"gpg", "s3"},
     {"sources"},
     {"store"},
+    {"buckets"},
     {"salt"},
     {"datasets", "events", "database", "mirror"},
     {"delta", "groups"},

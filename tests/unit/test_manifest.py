@@ -16,6 +16,7 @@ import datasets
 from edxlogs.errors import ConfigError
 from edxlogs.store import checkpoint, disk, manifest
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment
+from edxlogs.store.place import Folder
 from edxlogs.store.segments import Runs
 
 
@@ -29,10 +30,13 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _opened(folder: Path, *, lock: bool = False) -> Manifest:
-    one = Manifest(folder / "_edxlogs")
+    place = Folder(folder)
+    one = Manifest(place)
     if lock:
-        one.lock()
+        place.open()
     one.load()
+    if lock:
+        one.tidy()
     return one
 
 
@@ -134,7 +138,7 @@ def test_it_says_what_was_committed(tmp_path: Path, seed: int) -> None:
         grown.take(segment)
         grown.check(writer)
         if count % 7 == 0:
-            writer.close()
+            writer.place.close()
             writer = _opened(grown.folder, lock=True)
             grown.check(writer)
         if count % 5 == 0:
@@ -144,7 +148,7 @@ def test_it_says_what_was_committed(tmp_path: Path, seed: int) -> None:
             assert set(state["files"]) == set(grown.files)
             runs = {path: list(file.runs) for path, file in grown.files.items()}
             assert {path: file["runs"] for path, file in state["files"].items()} == runs
-    writer.close()
+    writer.place.close()
     assert len(os.listdir(grown.folder / "_edxlogs")) < 10
 
 
@@ -161,7 +165,7 @@ def test_a_reader_keeps_its_state_while_others_write(tmp_path: Path) -> None:
     for _ in range(30):
         writer.commit(more.segment())
     grown.check(reader)
-    writer.close()
+    writer.place.close()
 
 
 def test_killed_at_each_step_of_a_checkpoint(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ def test_killed_at_each_step_of_a_checkpoint(tmp_path: Path) -> None:
             with disk.watch(watcher):
                 writer.commit(segment)
         except KilledError:
-            writer.close()
+            writer.place.close()
             writer = _opened(grown.folder, lock=True)
             if sum(1 for _ in writer.history()) > len(grown.history):
                 grown.take(segment)
@@ -200,7 +204,7 @@ def test_killed_at_each_step_of_a_checkpoint(tmp_path: Path) -> None:
         head = json.loads((grown.folder / "_edxlogs" / "head").read_bytes())
         named = {head["segments"]["name"], *(one["name"] for one in head["checkpoints"])}
         assert {name for name in there if name.startswith(("segments", "checkpoint"))} == named
-    writer.close()
+    writer.place.close()
     assert survived > 0
 
 
@@ -213,7 +217,7 @@ def test_damage_is_found_where_it_is_read(tmp_path: Path, place: str) -> None:
         segment.replaces_all = False
         writer.commit(segment)
         grown.take(segment)
-    writer.close()
+    writer.place.close()
     oldest = sorted((grown.folder / "_edxlogs").glob("checkpoint-*"))[0]
     content = bytearray(oldest.read_bytes())
     content[5 if place == "first block" else -5] ^= 1
@@ -274,7 +278,7 @@ def test_a_night_reads_and_writes_what_it_changes(
         segment = Segment(f"{night:06}", inputs=[Input(night, identity, "delivered", 10, {})])
         segment.added = added
         if night in (40, 1000):
-            writer.close()
+            writer.place.close()
             read = written = 0
             writer = _opened(tmp_path / "out", lock=True)
             assert writer.newest(f"/logs/{night - 30:06}") is not None
@@ -283,7 +287,7 @@ def test_a_night_reads_and_writes_what_it_changes(
             costs.append((read, written))
         else:
             writer.commit(segment)
-    writer.close()
+    writer.place.close()
     (early_read, early_written), (late_read, late_written) = costs
     assert late_written < 2 * early_written
     assert late_read < 16 * early_read

@@ -12,11 +12,11 @@ import pytest
 import edxlogs.s3.client
 import lying_s3
 from edxlogs import cli
+from edxlogs.buckets.output import S3Output
 from edxlogs.errors import OutputError, S3Error
 from edxlogs.s3.client import ANSWER_BYTES, S3
 from edxlogs.s3.errors import Reason
 from edxlogs.s3.reader import S3Reader
-from edxlogs.store.s3_file import S3Output
 from lying_s3 import BUCKET, LyingServer, contents, listing
 
 pytestmark = pytest.mark.usefixtures("s3_environment", "quick_retries")

@@ -21,7 +21,8 @@ from edxlogs.database.reading import TableReader
 from edxlogs.database.target import TableTarget
 from edxlogs.gpg.process import Gpg
 from edxlogs.store import disk
-from edxlogs.store.store import HOME, Store
+from edxlogs.store.place import HOME, Folder
+from edxlogs.store.store import Store
 from edxlogs.targets import fill
 
 COURSES = make_package.COURSES[:2]
@@ -47,7 +48,7 @@ def convert(
 ) -> tuple[TableAccount, int]:
     """The account of a run, and how many bytes it read; into `kept` go its rejected rows."""
     reader = TableReader(Gpg(prompt=False), _core.Control())
-    with Store(target, shared=True) as store:
+    with Store(Folder(target, shared=True)) as store:
         folder = TableFolder(store, keep_rejects=kept is not None)
         packages = [open_package(str(package))]
         tables_in = TableTarget(reader, packages, TableChoice(), folder, **options)

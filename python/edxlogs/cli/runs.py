@@ -24,9 +24,10 @@ def command(folder: Path, *, as_json: bool) -> int:
 
     DIR is a dataset of edxlogs filter --partition-by, or the folder of edxlogs db convert.
     """
+    from edxlogs.buckets.place import place_at
     from edxlogs.datasets.runs import history_of
 
-    history = history_of(folder)
+    history = history_of(place_at(folder))
     if as_json:
         tell_json(history.report())
     else:

@@ -85,6 +85,7 @@ def _of_dataset(key: str) -> set[str]:
 
     from edxlogs.datasets.reader import data_files, values_of
     from edxlogs.errors import EdxlogsError
+    from edxlogs.store.place import Folder
     from edxlogs.store.store import open_manifest
 
     # Click leaves out of its context what stands before an option whose value is yet to come.
@@ -93,7 +94,7 @@ def _of_dataset(key: str) -> set[str]:
     for word in split_arg_string(line)[2:]:
         path = word.partition("=")[2] if word.startswith("--") else word
         with contextlib.suppress(EdxlogsError, OSError, ValueError):
-            files_there = data_files(open_manifest(Path(path))) if path else []
+            files_there = data_files(open_manifest(Folder(Path(path)))) if path else []
             told |= {values_of(file.path).get(key) for file in files_there}
     return {unquote(value) for value in told if value}
 

@@ -32,7 +32,7 @@ from edxlogs.stops import put_off
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
 from edxlogs.store.segments import REPLACED
-from edxlogs.store.store import READY, REJECTS, Store, place_of
+from edxlogs.store.store import READY, REJECTS, Store
 
 DAY, NO_VALUE = "snapshot_date", "__HIVE_DEFAULT_PARTITION__"
 COMMIT_SECONDS = 1.0  # between commits of what is ready
@@ -112,7 +112,7 @@ class TableFolder:
         ending = "" if task.table.is_content else ending_of(format_name)
         folders = [task.table.name]
         if task.table.is_of_course:
-            ignores_case = os.path.lexists(self.store.home / "LOCK")
+            ignores_case = self.store.place.ignores_case
             course = _core.course_folder(task.account.course, encodes_case=ignores_case)
             folders.insert(0 if self.course_first else 1, course)
         if self.keep_all:
@@ -151,7 +151,7 @@ class TableFolder:
         Raises:
             ConfigError: there is.
         """
-        place = self.store.folder / path
+        place = self.store.on_disk.folder / path
         if self._overwrite or not os.path.lexists(place):
             return
         one, file = self.store.manifest.newest(name), self.store.manifest.file(path)
@@ -180,14 +180,14 @@ class TableFolder:
             return None
         if self.keep_rejects and account.counts.rejected and self.rejects(one.number) is None:
             return None
-        if not is_there(place_of(self.store.folder, file), file, one):
+        if not is_there(self.store.place.local(file), file, one):
             return None
         return KnownFile(one.number, file, account, one.account["courses"], one.account.get("text"))
 
     def rejects(self, number: int) -> Path | None:
         """Where the rejected rows of an input are, if there are any."""
         file = self.store.manifest.file(f"{REJECTS}/{number}")
-        return None if file is None else place_of(self.store.folder, file)
+        return None if file is None else self.store.place.local(file)
 
     def all_rejects(self, tasks: Iterable[Task]) -> Iterator[Path]:
         """Files of the rejected rows of what is published, in order."""
@@ -322,7 +322,7 @@ class TableFolder:
         rejects = task.rejects if known is None else self.rejects(known.number)
         made = []
         try:
-            rows = task.rows if known is None else place_of(self.store.folder, known.file)
+            rows = task.rows if known is None else self.store.place.local(known.file)
             assert rows is not None
             sha256 = None if known is None else known.file.sha256
             made.append(

@@ -30,7 +30,7 @@ from edxlogs.edx.tables import JOINED, tables
 from edxlogs.formats import format_by_ending
 from edxlogs.store.manifest import Segment, now
 from edxlogs.store.segments import REPLACED
-from edxlogs.store.store import Store, place_of
+from edxlogs.store.store import Store
 
 _CUT = 100  # letters of names that may have been cut, so that courses share them
 
@@ -169,7 +169,7 @@ def standing(store: Store, days: Collection[object] | None = None) -> list[Stand
         told, file = one.account, files.get(one.number)
         if one.status == REPLACED or file is None or "member" not in told:
             continue
-        if is_there(place_of(store.folder, file), file, one):
+        if is_there(store.place.local(file), file, one):
             account, release = MemberAccount.of(told["member"]), told.get("release")
             found.append(Standing(one.identity.key, one.number, file.path, account, release))
     return found

@@ -18,7 +18,7 @@ from edxlogs.formats import SAFE, STDOUT, format_of, of_cells, of_lines
 from edxlogs.globs import is_value_glob
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import DataFile, Manifest
-from edxlogs.store.store import place_of
+from edxlogs.store.place import Folder, Place
 from edxlogs.text import shown
 from edxlogs.threads import in_worker
 
@@ -33,7 +33,7 @@ class CatSettings:
     """Which rows of a dataset, and where to.
 
     Attributes:
-        folder: of the dataset.
+        place: of the dataset.
         output: path of a file, or `-`.
         format_name: one of `FORMATS`; None: by the ending, else CSV, or the lines as they are.
         conditions: names and values, as `_core.Query` takes them.
@@ -47,7 +47,7 @@ class CatSettings:
         metadata: for the footer of Parquet.
     """
 
-    folder: Path
+    place: Place
     output: str = STDOUT
     format_name: str | None = None
     conditions: Sequence[tuple[str, Sequence[str]]] = ()
@@ -106,14 +106,15 @@ def cat(settings: CatSettings) -> Copied:
         SourceError: a file of the dataset is missing or damaged.
         OutputError: the output cannot be written.
     """
-    folder, target = settings.folder, settings.output
-    _refuse_inside(folder, target)
+    place, target = settings.place, settings.output
+    _refuse_inside(place, target)
     with ExitStack() as stack:
-        root, manifest, files = open_files(folder)
-        _refuse_incomplete(root, manifest, files)
+        manifest, files = open_files(place)
+        if (bad := manifest.place.first_not_whole(files)) is not None:
+            raise _unreadable(f"{manifest.name}: {shown(bad.path)}")
         stored = written_as(manifest, files)
         write = _lines_of if of_lines(stored) else _rows_of
-        copy = write(settings, root, manifest, files)
+        copy = write(settings, manifest, files)
         file = None
         if target != STDOUT:
             file = stack.enter_context(OutputFile(target, overwrite=settings.overwrite))
@@ -126,21 +127,14 @@ def cat(settings: CatSettings) -> Copied:
     return Copied(rows, where)
 
 
-def _refuse_inside(folder: Path, target: str) -> None:
+def _refuse_inside(place: Place, target: str) -> None:
     """An output in the dataset would replace its files, or be one of them for readers."""
-    if target != STDOUT and folder.resolve() in Path(target).resolve().parents:
+    if (
+        isinstance(place, Folder)
+        and target != STDOUT
+        and place.folder.resolve() in Path(target).resolve().parents
+    ):
         raise ConfigError(f"output: {shown(target)}: is inside the dataset; name another place")
-
-
-def _refuse_incomplete(folder: Path, manifest: Manifest, files: Sequence[DataFile]) -> None:
-    """Find out about files that are gone or cut before a row is written."""
-    for file in files:
-        try:
-            is_whole = place_of(folder, file).stat().st_size == file.bytes
-        except OSError:
-            is_whole = False
-        if not is_whole:
-            raise _unreadable(f"{manifest.name}: {shown(file.path)}")
 
 
 def _unreadable(what: str) -> SourceError:
@@ -151,14 +145,14 @@ def _unreadable(what: str) -> SourceError:
 
 
 @contextmanager
-def _reads(folder: Path) -> Iterator[None]:
+def _reads(place: Place) -> Iterator[None]:
     """Name the dataset whose files cannot be read; what readers say may hold its rows."""
     try:
         yield
     except EdxlogsError:
         raise
     except (OSError, ValueError) as error:
-        raise _unreadable(f"{shown(os.fspath(folder))}: a file of it") from error
+        raise _unreadable(f"{place.name}: a file of it") from error
 
 
 def _place_asked(settings: CatSettings) -> str | None:
@@ -172,7 +166,7 @@ def _place_asked(settings: CatSettings) -> str | None:
 
 
 def _lines_of(
-    settings: CatSettings, root: Path, manifest: Manifest, files: Sequence[DataFile]
+    settings: CatSettings, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
     """What writes the lines of a dataset of lines, those that are wanted."""
     stored, form = written_as(manifest, files), settings.form("jsonl")
@@ -197,7 +191,8 @@ def _lines_of(
 
         def copy(descriptor: int) -> None:
             for file in files:
-                _core.copy_lines(place_of(root, file), stored, descriptor)
+                _core.copy_lines(manifest.place.local(file), stored, descriptor)
+                manifest.place.forget()
 
         return copy
     asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
@@ -220,7 +215,7 @@ def _lines_of(
         for file in files:
             site = values_of(file.path).get("site")
             counts, error = _core.scan(
-                os.fspath(place_of(root, file)),
+                os.fspath(manifest.place.local(file)),
                 query,
                 output,
                 name=file.path,
@@ -232,6 +227,7 @@ def _lines_of(
             if error is not None:
                 raise error
             rows += counts["rows"]
+            manifest.place.forget()
         output.finish(sync=settings.output != STDOUT)
         return rows
 
@@ -239,12 +235,12 @@ def _lines_of(
 
 
 def _rows_of(
-    settings: CatSettings, root: Path, manifest: Manifest, files: Sequence[DataFile]
+    settings: CatSettings, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
     """What writes the rows of a dataset of columns, those that are wanted."""
-    folder, form = settings.folder, settings.form("csv")
-    with _reads(folder):
-        events = dataset(folder)
+    place, form = settings.place, settings.form("csv")
+    with _reads(place):
+        events = dataset(place)
     columns = settings.columns
     told = manifest.query or {}
     if columns is None and "partition_by" in told:
@@ -269,7 +265,7 @@ def _rows_of(
     stored = query(scanner.projected_schema)
 
     def write(descriptor: int) -> int:
-        with _reads(folder):
+        with _reads(place):
             return stored.write(scanner.to_reader(), descriptor, form, settings.metadata)
 
     return write

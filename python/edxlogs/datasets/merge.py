@@ -11,12 +11,13 @@ from edxlogs.errors import ConfigError, OutputError
 from edxlogs.globs import value_matches
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, Text, now
+from edxlogs.store.place import Place
 from edxlogs.store.segments import REPLACED
-from edxlogs.store.store import READY, Store, difference, open_manifest, place_of
+from edxlogs.store.store import READY, Store, difference, open_manifest
 from edxlogs.text import shown
 
 
-def merge(shards: Sequence[Path], store: Store) -> list[Input]:
+def merge(shards: Sequence[Place], store: Store) -> list[Input]:
     """Add what shards hold to a dataset, a commit for each; the shards stay as they are.
 
     They are datasets of events, or tables of packages.
@@ -100,7 +101,7 @@ def _name(one: Input) -> str:
     return f"{os.path.basename(member['package'])}: {member['member']} ({member['table']})"
 
 
-def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Segment | None:
+def _segment(shard: Place, manifest: Manifest, store: Store, started: str) -> Segment | None:
     """The commit that brings a shard up to date, its files among the new ones; None if it is.
 
     Raises:
@@ -155,7 +156,7 @@ def _segment(shard: Path, manifest: Manifest, store: Store, started: str) -> Seg
             stay.add(file.path)
         else:
             _refuse_taken(file, known_file, store, manifest, stale.union(numbers.values()))
-            _link(place_of(shard, held), store.new / file.staged)
+            _link(shard.local(held), store.new / file.staged)
             added.append(file)
     if there.query is None:
         return Segment(started, inputs=inputs, added=added)
@@ -172,8 +173,7 @@ def _refuse_taken(
     file: DataFile, known: DataFile | None, store: Store, shard: Manifest, renewed: set[int]
 ) -> None:
     """Refuse a place where there is something that stays: tables are called by their packages."""
-    place = store.folder / file.path
-    stays = os.path.lexists(place) and not store.manifest.is_retired(file.path)
+    stays = store.place.is_taken(file.path) and not store.manifest.is_retired(file.path)
     if known is not None:
         stays = not renewed.issuperset(number for number, _ in known.runs)
     if stays:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -12,8 +10,8 @@ from edxlogs import _core
 from edxlogs.errors import ConfigError
 from edxlogs.formats import SAFE, format_by_ending, of_cells
 from edxlogs.store.manifest import DataFile, Manifest
-from edxlogs.store.store import dataset_above, open_manifest, place_of
-from edxlogs.text import shown
+from edxlogs.store.place import Place
+from edxlogs.store.store import open_manifest
 
 if TYPE_CHECKING:
     import pyarrow.dataset
@@ -23,7 +21,7 @@ NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
 URL_VALUE = "(url)"
 
 
-def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
+def dataset(place: Place) -> pyarrow.dataset.Dataset:
     """Open a dataset that edxlogs wrote, as its manifest has it at this moment.
 
     What is read is the state of one commit, old or new, never some of both. Filters and columns are
@@ -33,32 +31,25 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
     the dataset again.
 
     Args:
-        folder: the dataset; of tables of packages, the folder of one table.
+        place: of the dataset; of tables of packages, of one table.
 
     Returns:
         A `pyarrow.dataset.Dataset` of the columns written, and of `date`, `month`, `year`,
         `course_id` and `snapshot_date` as text, where its folders alone tell them.
 
     Raises:
-        ConfigError: the folder is no dataset, holds several tables or formats, or lines rather than
+        ConfigError: there is no dataset, holds several tables or formats, or lines rather than
             columns, has a name that is not UTF-8, or pyarrow is missing.
         OutputError: its manifest cannot be read.
     """
     try:
         import pyarrow.csv
         import pyarrow.dataset
-        import pyarrow.fs
     except ImportError:
         raise ConfigError(
             "dataset: reading one needs pyarrow; install it (pip install pyarrow)"
         ) from None
-    folder, manifest, files = open_files(Path(folder))
-    try:
-        os.fspath(folder).encode()
-    except UnicodeEncodeError:
-        raise ConfigError(
-            f"dataset: {manifest.name}: pyarrow reads only names in UTF-8; rename the folder"
-        ) from None
+    manifest, files = open_files(place)
     form = written_as(manifest, files)
     if not form:
         raise ConfigError(f"dataset: {manifest.name}: is empty; run edxlogs filter again")
@@ -72,7 +63,7 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         parse = pyarrow.csv.ParseOptions(
             newlines_in_values=True, delimiter="\t" if form.startswith("tsv") else ","
         )
-        columns = _csv_columns(manifest, folder, files, parse)
+        columns = _csv_columns(manifest, files, parse)
         file_format: Any = pyarrow.dataset.CsvFileFormat(
             parse_options=parse,
             convert_options=pyarrow.csv.ConvertOptions(
@@ -86,9 +77,10 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
     elif form in ("parquet", "arrow"):
         formats = pyarrow.dataset.ParquetFileFormat, pyarrow.dataset.IpcFileFormat
         file_format = formats[form == "arrow"]()
+        filesystem, paths = manifest.place.arrow(_of_each_schema(manifest, files))
         each = (
-            pyarrow.dataset.dataset(os.fspath(place_of(folder, file)), format=file_format)
-            for file in _of_each_schema(manifest, files)
+            pyarrow.dataset.dataset(path, format=file_format, filesystem=filesystem)
+            for path in paths
         )
         schema = pyarrow.unify_schemas([one.schema.remove_metadata() for one in each])
     else:
@@ -100,35 +92,32 @@ def dataset(folder: str | os.PathLike[str]) -> pyarrow.dataset.Dataset:
         if key not in schema.names and key in TOLD:
             schema = schema.append(pyarrow.field(key, pyarrow.string()))
     expressions = [_expression(file, manifest, schema.names) for file in files]
+    filesystem, paths = manifest.place.arrow(files)
     return pyarrow.dataset.FileSystemDataset.from_paths(
-        [os.fspath(place_of(folder, file)) for file in files],
+        paths,
         schema=schema,
         format=file_format,
-        filesystem=pyarrow.fs.LocalFileSystem(),
+        filesystem=filesystem,
         partitions=expressions,
     )
 
 
-def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
+def open_files(place: Place) -> tuple[Manifest, list[DataFile]]:
     """Open a dataset, or a folder of one: of tables of packages, that of one table.
 
     Returns:
-        The folder of the dataset, its manifest, and the files with rows that are meant.
+        The manifest of the dataset, and the files with rows that are meant.
 
     Raises:
         ConfigError: it is none, holds several tables, or one in several formats.
         OutputError: its manifest cannot be read.
     """
-    above = dataset_above(folder)
-    if above is None:
-        manifest, root, below = open_manifest(folder), folder, ""
-    else:
-        manifest, root = open_manifest(above), above
-        below = f"{folder.absolute().relative_to(root)}/"
+    root, below = place.above() or (place, "")
+    manifest = open_manifest(root)
     files = data_files(manifest, below)
     if below and not files:
         raise ConfigError(
-            f"dataset: {shown(os.fspath(folder))}: the dataset {manifest.name} has no rows there;"
+            f"dataset: {place.name}: the dataset {manifest.name} has no rows there;"
             " name another folder of it"
         )
     if manifest.query is not None and "format" not in manifest.query:
@@ -144,7 +133,7 @@ def open_files(folder: Path) -> tuple[Path, Manifest, list[DataFile]]:
                 f"dataset: {manifest.name}: its files are of several formats,"
                 f" {' and '.join(sorted(forms))}; convert into a folder for each"
             )
-    return root, manifest, files
+    return manifest, files
 
 
 def table_of(path: str) -> str:
@@ -190,9 +179,7 @@ def written_as(manifest: Manifest, files: Sequence[DataFile]) -> str:
     return named or (files and format_by_ending(files[0].path)) or ""
 
 
-def _csv_columns(
-    manifest: Manifest, folder: Path, files: list[DataFile], parse: Any
-) -> dict[str, Any]:
+def _csv_columns(manifest: Manifest, files: list[DataFile], parse: Any) -> dict[str, Any]:
     """Types of the columns of CSV: those of the default columns; of others, text."""
     import pyarrow.csv
 
@@ -203,8 +190,12 @@ def _csv_columns(
     }
     known = {name: types[kind] for name, kind, *_ in _core.columns()}
     columns: dict[str, Any] = {}
-    for file in _of_each_schema(manifest, files):
-        with pyarrow.csv.open_csv(place_of(folder, file), parse_options=parse) as reader:
+    filesystem, paths = manifest.place.arrow(_of_each_schema(manifest, files))
+    for path in paths:
+        with (
+            filesystem.open_input_stream(path) as stream,
+            pyarrow.csv.open_csv(stream, parse_options=parse) as reader,
+        ):
             columns |= {name: known.get(name, pyarrow.string()) for name in reader.schema.names}
     return columns
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from edxlogs.store.place import Place
 from edxlogs.store.store import HMAC, open_manifest
 from edxlogs.text import table
 
@@ -40,7 +40,7 @@ class History:
     __repr__ = __str__
 
 
-def history_of(folder: Path) -> History:
+def history_of(place: Place) -> History:
     """The runs of a dataset.
 
     Each run tells when it was `started` (UTC), the `sources` it delivered and those it `withheld`,
@@ -48,10 +48,10 @@ def history_of(folder: Path) -> History:
     `done`, `failed` (the rest is delivered), or `stopped` before its end.
 
     Raises:
-        ConfigError: the folder is no dataset, or its manifest cannot be used.
+        ConfigError: there is no dataset, or its manifest cannot be used.
         OutputError: it cannot be read.
     """
-    manifest = open_manifest(folder)
+    manifest = open_manifest(place)
     runs: dict[str, dict[str, Any]] = {}
     for commit in manifest.history():
         new = {"started": commit["run"], **dict.fromkeys(_COUNTS, 0), "ended": "stopped"}

@@ -102,8 +102,8 @@ def publish(store: Store, mode: int) -> Published:
         OutputError: a log cannot be read or written.
     """
     tables = _tables(store)
-    logs = {name: DeltaLog(store.folder / name, _named(store, name)) for name in tables}
-    told = store.publications()
+    logs = {name: DeltaLog(store.on_disk.folder / name, _named(store, name)) for name in tables}
+    told = store.on_disk.publications()
     done = Published(store.name)
     is_told = bool(told) and told[-1][0] == store.manifest.commits
     if not (is_told and all(log.version >= 0 for log in logs.values())):
@@ -124,7 +124,7 @@ def _bring_up(
 ) -> None:
     there, columns = log.files(), Columns(log.name, log.schema)
     new = [file for file in files if there.pop(log_path(file.path), None) != file.sha256]
-    folder = store.folder / table.name
+    folder = store.on_disk.folder / table.name
     footers = [footer_of(file, folder / file.path, log.name) for file in new]
     for footer in footers:
         columns.enter(footer.schema.to_arrow_schema())
@@ -149,7 +149,7 @@ def _bring_up(
 def _sync(store: Store) -> None:
     """Bring all files to disk, under the names that the last commit gave them."""
     try:
-        disk.sync_all(store.home)
+        disk.sync_all(store.on_disk.home)
     except OSError as error:
         raise cannot_write(store.name, error) from error
 
@@ -176,7 +176,7 @@ def _tables(store: Store) -> dict[str, list[DataFile]]:
     if "format" in query:
         return {"": files}
     # One that has lost all its files is told of that, too.
-    before = [place.parent.name for place in store.folder.glob(f"*/{LOG}")]
+    before = [place.parent.name for place in store.on_disk.folder.glob(f"*/{LOG}")]
     tables: dict[str, list[DataFile]] = {name: [] for name in sorted(before)}
     for file in files:
         name = table_of(file.path)

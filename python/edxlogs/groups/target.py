@@ -115,18 +115,21 @@ def look(
         for one, identity in zip(sources, identities, strict=True)
     ]
     lacks = [one.pending(now, identities, dedupe) for one in datasets]
+    read = set[int]().union(*lacks)
     sizes: dict[str, set[int]] = {}  # of logs that rotate, by origin
-    for number in set[int]().union(*lacks):
+    for number in read:
         source = now[number]
         if is_rotated(os.path.basename(source.path)) and source.size:
             sizes.setdefault(source.origin, set()).add(source.size)
+    days = [] if dedupe is None else dedupe.groups
+    compared = {number for day in days if not read.isdisjoint(day) for number in day}
     first: dict[str, int] = {}
     begun: dict[str, dict[tuple[int, int], str]] = {}
     known: list[Known] = []
     for number, (source, identity) in enumerate(zip(now, identities, strict=True)):
         is_first = first.setdefault(source.name, number) == number
         pending = [number in one for one in lacks]
-        held = [path for one in datasets for path in one.hashes(identity)]
+        held = [path for one in datasets if number in compared for path in one.hashes(identity)]
         if not any(pending):
             known.append(Known(identity, pending, held=held))
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -94,8 +93,7 @@ class DatasetWriter:
         return [] if path is None else [path]
 
     def _hashes(self, one: Input) -> Path | None:
-        path = self.store.folder / HASHES / str(one.number)
-        return path if path.exists() else None
+        return self.store.beside(f"{HASHES}/{one.number}")
 
     def deliver(self, group: Sequence[Arrived], make: Maker) -> None:
         """Take what came of a group of sources, in order, and commit it with its files.
@@ -182,7 +180,7 @@ class DatasetWriter:
             return f"{file.folder}/{name}{f'-{file.number}' if file.number else ''}{ending}"
 
         def is_taken() -> bool:
-            return any(os.path.lexists(self.store.folder / path_of(file)) for file in files)
+            return any(self.store.place.is_taken(path_of(file)) for file in files)
 
         # The same text under two names makes the same name; what will be replaced is no matter,
         # unless somebody may still read it.
@@ -222,6 +220,7 @@ class DatasetWriter:
     def rejects(self) -> Iterator[Path]:
         """Files of rejected lines, of all sources in their order, once all are told."""
         for number in self._numbers:
-            path = self.store.folder / REJECTS / str(number)
-            if path.exists():
+            path = self.store.beside(f"{REJECTS}/{number}")
+            if path is not None:
                 yield path
+                self.store.place.forget()

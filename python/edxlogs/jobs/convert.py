@@ -30,6 +30,7 @@ from edxlogs.jobs.settings import Keys, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
+from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
@@ -237,7 +238,8 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     packages = _open(settings, account, watcher)
     start = time.monotonic()
     with ExitStack() as stack:
-        store = stack.enter_context(Store(Path(settings.output), mode=settings.mode, shared=True))
+        output = Folder(Path(settings.output), mode=settings.mode, shared=True)
+        store = stack.enter_context(Store(output))
         named = {"rejects": settings.rejects, "report": settings.report}
         beside = {name: path for name, path in named.items() if path}
         gpg = settings.keys.gpg()

@@ -7,32 +7,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, Done, SourceAccount
-from edxlogs.errors import ConfigError, OutputError, written_to
+from edxlogs.buckets.place import place_at
+from edxlogs.errors import ConfigError, written_to
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
 from edxlogs.groups.cluster import Hosts
 from edxlogs.groups.task import FormSettings
 from edxlogs.groups.writer import DatasetWriter
-from edxlogs.jobs.settings import OutputSettings, Settings
+from edxlogs.jobs.settings import OnePath, OutputSettings, Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
+from edxlogs.s3.client import S3
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
 from edxlogs.stops import goes_on
-from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import Input, Segment
+from edxlogs.store.place import HOME, Place
 from edxlogs.store.segments import REPLACED
-from edxlogs.store.store import HOME, Store, open_manifest
+from edxlogs.store.store import Store, open_manifest
 from edxlogs.text import indented, many, shown
 from edxlogs.watching import Watcher
 
@@ -149,7 +150,9 @@ class Merged(Done):
         return f"{many(account.rows_written, 'row')} of {inputs}"
 
 
-def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
+def merge_datasets(
+    shards: Sequence[OnePath], output: OutputSettings, s3: S3 | None = None
+) -> Merged:
     """Join the datasets of shards to one, or their tables, with manifests and accounts; they stay.
 
     Raises:
@@ -158,10 +161,11 @@ def merge_datasets(shards: Sequence[Path], output: OutputSettings) -> Merged:
     """
     from edxlogs.datasets.merge import merge
 
-    for shard in shards:
-        open_manifest(shard)  # no folder is made for shards that are none
-    with Store(output.folder, mode=output.mode) as store:
-        inputs = merge(shards, store)
+    places = [place_at(shard, s3) for shard in shards]
+    for place in places:
+        open_manifest(place)  # no folder is made for shards that are none
+    with Store(output.place(s3)) as store:
+        inputs = merge(places, store)
         query = store.manifest.query or {}
         if "holds" in query:
             from edxlogs.database.snapshots import drop_older
@@ -193,7 +197,7 @@ def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
     return account
 
 
-def compact_dataset(output: OutputSettings) -> Compacted:
+def compact_dataset(output: OutputSettings, s3: S3 | None = None) -> Compacted:
     """Join the small files of each partition of a dataset.
 
     Raises:
@@ -202,12 +206,13 @@ def compact_dataset(output: OutputSettings) -> Compacted:
     """
     from edxlogs.datasets.compact import compact
 
-    open_manifest(output.folder)  # a folder that is none stays as it is
-    with Store(output.folder, mode=output.mode) as store:
+    place = output.place(s3)
+    open_manifest(place)  # a folder that is none stays as it is
+    with Store(place) as store:
         return compact(store, output.file_bytes)
 
 
-def publish_dataset(folder: Path, kind: str, mode: int = 0o600) -> Published:
+def publish_dataset(folder: OnePath, kind: str, mode: int = 0o600) -> Published:
     """Tell other engines what a dataset holds, as its last commit has it.
 
     Args:
@@ -224,12 +229,13 @@ def publish_dataset(folder: Path, kind: str, mode: int = 0o600) -> Published:
     from edxlogs.delta import publish
 
     publish.check(kind)
-    open_manifest(folder)  # a folder that is none stays as it is
-    with Store(folder, mode=mode) as store:
+    place = place_at(folder, mode=mode)
+    open_manifest(place)  # a folder that is none stays as it is
+    with Store(place) as store:
         return publish.publish(store, mode)
 
 
-def clean_dataset(folder: Path) -> Cleaned:
+def clean_dataset(folder: OnePath, s3: S3 | None = None) -> Cleaned:
     """Remove files that a published dataset has replaced, once their time of grace is over.
 
     Raises:
@@ -238,19 +244,21 @@ def clean_dataset(folder: Path) -> Cleaned:
     """
     from edxlogs.datasets.clean import clean
 
-    open_manifest(folder)
-    with Store(folder) as store:
+    place = place_at(folder, s3)
+    open_manifest(place)
+    with Store(place) as store:
         return clean(store)
 
 
 def cat_dataset(
-    folder: Path,
+    folder: OnePath,
     output: str,
     *,
     format: str | None = None,  # noqa: A002 - the word of the command line
     columns: Sequence[str] | None = None,
     csv_excel_safe: bool = False,
     overwrite: bool = False,
+    s3: S3 | None = None,
     **conditions: Unpack[ConditionWords],
 ) -> Copied:
     """Write the rows of a dataset that match to a file, or to standard output.
@@ -272,7 +280,7 @@ def cat_dataset(
 
     return cat(
         CatSettings(
-            folder,
+            place_at(folder, s3),
             output,
             format,
             values,
@@ -293,27 +301,30 @@ def cat_dataset(
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The sources of datasets, and those datasets that were there already."""
+    """The sources of datasets, where these are, and those that were there already."""
 
     selection: Selection
-    stores: dict[Path, Store]
+    stores: dict[str | None, Store]
+    places: dict[str | None, Place]
     dealt: dict[str, int]
 
     @classmethod
     def of(cls, stack: ExitStack, settings: Sequence[Settings], window: Window) -> _Opened:
         """Find them. What the datasets hold themselves is no source."""
-        there = [one for one in settings if (one.output.folder / HOME).is_dir()]
-        stores = {one.output.folder: _open(stack, one) for one in there}
+        places = {one.output.target: one.output.place(one.reading.s3) for one in settings}
+        stores = {
+            target: stack.enter_context(Store(place))
+            for target, place in places.items()
+            if place.exists
+        }
         is_known = partial(_is_unchanged, list(stores.values()))
-        dealt = {} if settings[0].sources.shard is None else _dealt(settings[0])
+        dealt = {}
+        if settings[0].sources.shard is not None:
+            dealt = _dealt(places[settings[0].output.target])
         selection = select_sources(settings[0], window, is_known, dealt)
-        folders = tuple(f"{os.path.realpath(one.output.folder)}{os.sep}" for one in settings)
-        selection.sources = [
-            one
-            for one in selection.sources
-            if one.remote is not None or not os.path.realpath(one.path).startswith(folders)
-        ]
-        return cls(selection, stores, dealt)
+        own = tuple(place.below for place in places.values())
+        selection.sources = [one for one in selection.sources if not _full(one).startswith(own)]
+        return cls(selection, stores, places, dealt)
 
     def target(self, stack: ExitStack, settings: Settings, account: Account) -> DatasetWriter:
         """A dataset in a run, made if it is new; its query suits the file system where it is.
@@ -322,18 +333,18 @@ class _Opened:
             ConfigError: rows of another query are there.
         """
         output = settings.output
-        store = self.stores.get(output.folder) or _open(stack, settings)
+        store = self.stores.get(output.target)
+        if store is None:
+            store = stack.enter_context(Store(self.places[output.target]))
         store.claim(settings.asked(), overwrite=output.overwrite)
-        if self.dealt and self.dealt != _dealt(settings):
+        if self.dealt and self.dealt != _dealt(store.place):
             with written_to(store.name):
-                disk.replace(store.home / _DEALT, orjson.dumps(self.dealt), 0o600)
-        # Whether names that differ in case alone are one.
-        encodes_case = os.path.lexists(store.home / "LOCK")
-        form = form_of(settings, encodes_case=encodes_case)
+                store.place.write_note(_DEALT, orjson.dumps(self.dealt))
+        form = form_of(settings, encodes_case=store.place.ignores_case)
         return DatasetWriter(store, form, account)
 
 
-def _dealt(settings: Settings) -> dict[str, int]:
+def _dealt(place: Place) -> dict[str, int]:
     """What was dealt to the shards of a dataset by those of its runs that are done.
 
     Sizes of new releases must not move what was read already from shard to shard.
@@ -342,25 +353,19 @@ def _dealt(settings: Settings) -> dict[str, int]:
         ConfigError: it was changed by hand, or is damaged.
         OutputError: it cannot be read.
     """
-    path = settings.output.folder / HOME / _DEALT
     try:
-        dealt = orjson.loads(path.read_bytes())
+        dealt = orjson.loads(place.note(_DEALT) or b"{}")
         return {str(day): int(size) for day, size in dealt.items()}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise OutputError(
-            f"shard: {shown(str(path))}: {error.strerror}; let edxlogs read it"
-        ) from error
     except (AttributeError, TypeError, ValueError):
         raise ConfigError(
-            f"shard: {shown(str(path))}: is damaged; bring back a copy, or make all shards anew"
+            f"shard: {place.name}/{HOME}/{_DEALT}: is damaged; bring back a copy, or make all"
+            " shards anew"
         ) from None
 
 
-def _open(stack: ExitStack, settings: Settings) -> Store:
-    output = settings.output
-    return stack.enter_context(Store(output.folder, mode=output.mode))
+def _full(source: Source) -> str:
+    """Where a source is, without links."""
+    return source.path if source.remote is not None else os.path.realpath(source.path)
 
 
 def form_of(settings: Settings, *, encodes_case: bool) -> FormSettings:

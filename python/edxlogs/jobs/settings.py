@@ -15,6 +15,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 import orjson
 
 from edxlogs import _core, salt
+from edxlogs.buckets.place import place_at
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.dedupe import dedupe_kind
@@ -26,6 +27,7 @@ from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import listed
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
+from edxlogs.store.place import Place
 from edxlogs.store.store import HMAC, TARGET_FILE_BYTES
 from edxlogs.text import shown
 from edxlogs.threads import worker_count
@@ -265,10 +267,9 @@ class OutputSettings:
     compacts: bool = False
     salt_file: Path | None = None
 
-    @property
-    def folder(self) -> Path:
+    def place(self, s3: S3 | None) -> Place:
         """Of a dataset."""
-        return Path(self.target or "")
+        return place_at(self.target or "", s3, self.mode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Account, Done
+from edxlogs.buckets.output import S3Output
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.file_target import FileTarget
@@ -34,7 +35,6 @@ from edxlogs.sources.window import Window, of_shard
 from edxlogs.stops import put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.store.journal import Journal, finished_outputs, is_own
-from edxlogs.store.s3_file import S3Output
 from edxlogs.targets import fill
 from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker

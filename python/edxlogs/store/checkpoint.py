@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -35,11 +35,11 @@ class DamagedError(Exception):
 
 
 class Checkpoint:
-    """One, to read; safe to use while its file is removed by a writer.
+    """One, to read.
 
     Args:
-        path: of the file.
         told: what `write` said of it.
+        read: gives so many of its bytes, from an offset.
 
     Attributes:
         told: that.
@@ -49,20 +49,30 @@ class Checkpoint:
         DamagedError: its index is not as it was written.
     """
 
-    def __init__(self, path: Path, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], read: Callable[[int, int], bytes]) -> None:
         self.told = told
-        self._name = path.name
-        self._file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._file)
+        self._read_bytes = read
         index = self._read(told["index"], told["bytes"] - told["index"], told["sha256"], "index")
         self._blocks: list[list[Any]] = orjson.loads(index)
         self._first = [block[0].encode() for block in self._blocks]
         self._kept: OrderedDict[int, list[bytes]] = OrderedDict()
 
+    @classmethod
+    def of_file(cls, path: Path, told: dict[str, Any]) -> Self:
+        """One in a file; safe to use while that is removed by a writer."""
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            one = cls(told, lambda at, size: os.pread(file, size, at))
+        except BaseException:
+            os.close(file)
+            raise
+        weakref.finalize(one, os.close, file)
+        return one
+
     def _read(self, at: int, size: int, sha256: str, what: str) -> bytes:
-        content = os.pread(self._file, size, at)
+        content = self._read_bytes(at, size)
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise DamagedError(f"{self._name}: {what} does not match its checksum")
+            raise DamagedError(f"{self.told['name']}: {what} does not match its checksum")
         return zlib.decompress(content)
 
     def _lines(self, number: int) -> list[bytes]:

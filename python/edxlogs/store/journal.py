@@ -25,6 +25,7 @@ from edxlogs.store import disk
 from edxlogs.store.file import OutputFile, journal_of
 from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import DataFile, Identity, Input, Manifest, Segment, Text, now
+from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 from edxlogs.text import shown
 
@@ -72,7 +73,7 @@ class Journal:
     def _open(self) -> Store:
         if self._store is None:
             home = self._file.journal
-            self._store = Store(home, home, self._file.name)
+            self._store = Store(Folder(home, home, self._file.name))
             try:
                 self._store.claim(self._query, overwrite=self._overwrite)
             except ConfigError:
@@ -109,7 +110,9 @@ class Journal:
     def hashes(self, one: Input) -> Path | None:
         """Where the hashes of its lines are, if it was compared."""
         file = self._files.get(one.number, {}).get(_HASHES)
-        return None if self._store is None or file is None else self._store.folder / file.path
+        return (
+            None if self._store is None or file is None else self._store.on_disk.folder / file.path
+        )
 
     def find(self, known: Input) -> KeptPart:
         """The part of a source that a run before has finished, as `known` tells."""
@@ -117,7 +120,7 @@ class Journal:
         files = dict(self._files.get(known.number, {}))
         rejects = files.pop(_REJECTS, None)
         files.pop(_HASHES, None)
-        folder = self._store.folder
+        folder = self._store.on_disk.folder
         kept, file = next(iter(files.items()), (None, None))
         path = folder if file is None else folder / file.path
         return KeptPart(
@@ -260,7 +263,8 @@ def finished_outputs(target: str) -> Manifest | None:
     """What knows the files that a run to `target` was giving their names when it ended."""
     if target == STDOUT:
         return None
-    manifest = Manifest(journal_of(Path(target)))
+    home = journal_of(Path(target))
+    manifest = Manifest(Folder(home, home))
     try:
         manifest.load()
     except (ConfigError, OutputError):

@@ -16,21 +16,20 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import os
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, OutputError
-from edxlogs.store import checkpoint, disk
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError
+from edxlogs.store import checkpoint
 from edxlogs.store.checkpoint import Checkpoint, DamagedError, Record, escaped
+from edxlogs.store.place import Place
 from edxlogs.store.segments import (
     DataFile,
     Identity,
@@ -43,7 +42,6 @@ from edxlogs.store.segments import (
     marks_of,
     record_of,
 )
-from edxlogs.text import shown
 
 __all__ = [
     "DataFile",
@@ -63,7 +61,7 @@ CHECKPOINT_COMMITS = 16
 _MERGED = 8  # checkpoints of a level that become one of the next
 _ATTEMPTS = 5  # of a reader, while a writer takes away what it is about to open
 
-_HEAD, _SEGMENTS, _CHECKPOINT = "head", "segments", "checkpoint"
+_SEGMENTS = "segments"
 _START = hashlib.sha256(b"edxlogs manifest").hexdigest()
 
 # What begins the keys of records, in their order.
@@ -74,22 +72,19 @@ _STAYS = (_HISTORY, _OUTPUT, _RETIRED)  # what a commit that replaces all leaves
 
 
 class Manifest:
-    """The manifest in a folder.
+    """The manifest of a dataset.
 
     Args:
-        folder: holds it, and nothing else but what edxlogs puts there.
-        name: what messages call it.
-        mode: permissions of its files, for a new one.
+        place: has its documents.
 
     Attributes:
         next_number: what the next input gets.
         last: the last segment that changes files, if they may not all have their place yet.
     """
 
-    def __init__(self, folder: Path, name: str | None = None, mode: int = 0o600) -> None:
-        self.folder = folder
-        self._mode = mode
-        self.name = shown(os.fspath(folder)) if name is None else name
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.name = place.name
         self.next_number = 0
         self.last: Segment | None = None
         self._head: dict[str, Any] = {
@@ -103,7 +98,6 @@ class Manifest:
         self._order: list[bytes] | None = None  # their keys, sorted
         self._number = 0  # of the next commit
         self._since = 0  # commits since the last checkpoint
-        self._lock = -1
 
     @property
     def commits(self) -> int:
@@ -114,28 +108,6 @@ class Manifest:
     def is_empty(self) -> bool:
         """Whether there was no commit yet."""
         return self._number == 0
-
-    def lock(self) -> None:
-        """Make the folder, and keep other runs from writing to it until this process ends.
-
-        Raises:
-            OutputError: another run has it, or the file system has no locks.
-            ConfigError: the folder is not edxlogs' own.
-        """
-        mode = disk.folder_mode(self._mode)
-        self._lock = disk.claim(self.folder, self.name, "output", mode)
-
-    def close(self) -> None:
-        """Let others write. May be called twice."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
-
-    def discard(self) -> None:
-        """Remove the folder with all that is in it, and let others make it anew."""
-        if self._lock >= 0:
-            disk.release(self._lock, self.folder)
-            self._lock = -1
 
     def load(self) -> None:
         """Read the state of the last commit.
@@ -154,14 +126,10 @@ class Manifest:
                     raise self._unreadable(error) from error
             except OSError as error:
                 raise self._unreadable(error) from error
-        if self._lock >= 0:
-            self._clean()
 
     def _load(self) -> None:
-        try:
-            head = (self.folder / _HEAD).read_bytes()
-        except FileNotFoundError:
-            return  # a crash before the first commit leaves nothing that counts
+        if (head := self.place.head()) is None:
+            return
         try:
             known = orjson.loads(head)
             if (form := known.get("format", 1)) == FORMAT:
@@ -174,10 +142,9 @@ class Manifest:
             raise self._damaged("its head cannot be read") from None
         if form != FORMAT:
             raise self._of_another_form(form)
-        with open(self.folder / name, "rb") as file:
-            content = file.read(end)
+        content = self.place.segments(name, end)
         try:
-            self._checkpoints = [Checkpoint(self.folder / one["name"], one) for one in checkpoints]
+            self._checkpoints = [self.place.checkpoint(one) for one in checkpoints]
         except DamagedError as error:
             raise self._damaged(str(error)) from None
         digest, read = start, 0
@@ -204,6 +171,8 @@ class Manifest:
         )
 
     def _unreadable(self, error: OSError) -> OutputError:
+        if isinstance(error, EdxlogsError):
+            return OutputError(str(error), error.source)
         return OutputError(
             f"manifest: {self.name}: {error.strerror}; let edxlogs read its folder _edxlogs, or"
             " bring back a copy of it"
@@ -215,13 +184,10 @@ class Manifest:
             " copy, or make the dataset anew in another folder"
         )
 
-    def _clean(self) -> None:
-        """Remove what a commit that was broken off has left."""
-        kept = {self._head["segments"]["name"], *(one.told["name"] for one in self._checkpoints)}
-        for path in self.folder.iterdir():
-            stem = path.name.partition("-")[0]
-            if stem in (_SEGMENTS, _CHECKPOINT) and path.name not in kept:
-                disk.unlink(path)
+    def tidy(self) -> None:
+        """Remove what a commit that was broken off has left; for who writes to it."""
+        checkpoints = (one.told["name"] for one in self._checkpoints)
+        self.place.tidy([self._head["segments"]["name"], *checkpoints])
 
     def _begin(self, number: int) -> None:
         """Begin with no segment; the next one has that number."""
@@ -421,9 +387,6 @@ class Manifest:
         document = segment.document()
         digest = _chain(told["sha256"], document)
         line = digest.encode() + b" " + document + b"\n"
-        path = self.folder / told["name"]
-        disk.append(path, told["bytes"], line)
-        os.chmod(path, self._mode)
         next_number = max([self.next_number, *(one.number + 1 for one in segment.inputs)])
         head = {
             "format": FORMAT,
@@ -434,7 +397,7 @@ class Manifest:
             "checkpoints": checkpoints,
         }
         content = orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE)
-        disk.replace(self.folder / _HEAD, content, self._mode)
+        self.place.commit(self._number, told["name"], told["bytes"], line, content)
         self._head, self.next_number = head, next_number
         if renews:
             self._renew()
@@ -460,19 +423,18 @@ class Manifest:
                 for key, value in checkpoint.merge([self._fresh_records(), *older])
                 if (value or keeps_removed) and (not replaces_all or key[:1] in _STAYS)
             )
-            path = self.folder / f"{_CHECKPOINT}-{self._number:08}"
-            told = checkpoint.write(path, records, self._mode, _marks)
+            told = self.place.write_checkpoint(self._number, records, _marks)
         return [{**told, "level": level}, *there[merged:]]
 
     def _renew(self) -> None:
         """Go over to the checkpoints that the head tells; what they replace goes."""
         there = {one.told["name"]: one for one in self._checkpoints}
         self._checkpoints = [
-            there.get(one["name"]) or Checkpoint(self.folder / one["name"], one)
+            there.get(one["name"]) or self.place.checkpoint(one)
             for one in self._head["checkpoints"]
         ]
         self._begin(self._number)
-        self._clean()
+        self.tidy()
 
 
 def _marks(record: Record) -> tuple[int, int] | None:

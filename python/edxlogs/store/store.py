@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import os
-import stat
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -31,17 +29,16 @@ from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.formats import ending_of, format_by_ending
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Manifest, Segment, now
+from edxlogs.store.place import HOME as HOME
+from edxlogs.store.place import Folder, Place
 from edxlogs.text import shown
 from edxlogs.threads import in_worker
 
-HOME = "_edxlogs"
 REJECTS = f"{HOME}/rejects"
 HASHES = f"{HOME}/hashes"
 READY = f"{HOME}/ready"  # tables that have no place yet
-PUBLISHED = "published"  # in the home of the manifest: where others read the files by a list
 EVENTS = "a dataset of events"
 HMAC = "hmac"  # in a query: of the values that are shown nowhere
-_NEW = "new"
 # What begins the names of folders among the new files where others put theirs: an attempt at a
 # task, and one that is done.
 TRY = "try-"
@@ -53,63 +50,54 @@ GRACE = datetime.timedelta(days=7)  # of files that went where others may still 
 
 
 class Store:
-    """A folder of files with a manifest, open for writing.
+    """A dataset, open for writing.
 
     As a context manager it lets others write at its end.
 
     Args:
-        folder: of the files.
-        home: of the manifest and of new files; None: the one in `folder`.
-        name: as messages call it.
-        mode: permissions of the files; who may read a file may enter its folders.
-        shared: whether the folder may hold files of others.
+        place: where it is.
 
     Raises:
-        ConfigError: the folder holds other files, or its manifest cannot be used.
+        ConfigError: something else is there, or its manifest cannot be used.
         OutputError: it cannot be written, or another run writes to it.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        home: Path | None = None,
-        name: str | None = None,
-        mode: int = 0o600,
-        *,
-        shared: bool = False,
-    ) -> None:
-        self.folder = folder
-        self._mode = mode
-        self.name = shown(os.fspath(folder)) if name is None else name
-        self.home = folder / HOME if home is None else home
-        self.new = self.home / _NEW
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.name = place.name
+        self.new = place.new
         self.query: dict[str, Any] = {}
         self._replaces_all = False
         self._over: list[str] = []  # files whose time of grace is over
-        self._shared = False  # as long as what is there is not known
-        self._made: list[Path] = []
-        if home is None:
-            _refuse_foreign(folder, self.name, shared=shared)
-            self._made = [one for one in (folder, *folder.parents) if not one.exists()]
-            try:
-                disk.make_folders(folder, disk.folder_mode(self._mode))
-            except OSError as error:
-                raise cannot_write(self.name, error) from error
-        self.manifest = Manifest(self.home, self.name, mode)
-        self.manifest.lock()
+        self.manifest = Manifest(place)
+        place.open()
         try:
             self.manifest.load()
+            self.manifest.tidy()
             disk.make_folder(self.new)
             self._carry_out(self.manifest.last)
             self._clean()
             self._over = self.retired()[0]
         except OSError as error:
-            self.close()
+            place.close()
             raise cannot_write(self.name, error) from error
         except BaseException:
-            self.close()
+            place.close()
             raise
-        self._shared = shared
+
+    @property
+    def on_disk(self) -> Folder:
+        """Its place, a folder on disk.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        if not isinstance(self.place, Folder):
+            raise ConfigError(
+                f"dataset: {self.name}: this is done to datasets in local folders only; copy it to"
+                " one"
+            )
+        return self.place
 
     def claim(self, query: dict[str, Any], *, overwrite: bool) -> None:
         """Say what the rows of this run are.
@@ -145,10 +133,8 @@ class Store:
         segment.keeps_removed = self.keeps_removed and bool(segment.removed)
         segment.cleaned = [path for path in self._over if path not in segment.removed]
         try:
-            for file in segment.added:
-                self._give_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
-            if segment.changes_files or self.manifest.is_due:
-                disk.sync_all(self.home)
+            synced = segment.changes_files or self.manifest.is_due
+            segment.added = self.place.bring(segment.added, self._names, synced=synced)
             self.manifest.commit(segment)
             self._replaces_all, self._over = False, []
             self._carry_out(segment)
@@ -163,26 +149,11 @@ class Store:
     @property
     def keeps_removed(self) -> bool:
         """Whether files that go stay for a time of grace, as others may still read them."""
-        return (self.home / PUBLISHED).exists()
+        return self.place.keeps_removed
 
-    def publications(self) -> list[tuple[int, str]]:
-        """How many commits others were told of, and when: the oldest first.
-
-        Raises:
-            ConfigError: what is kept of it is damaged.
-            OutputError: it cannot be read.
-        """
-        try:
-            told = orjson.loads((self.home / PUBLISHED).read_bytes())
-            return [(int(number), str(moment)) for number, moment in told]
-        except FileNotFoundError:
-            return []
-        except (TypeError, ValueError):
-            raise ConfigError(
-                f"dataset: {self.name}: {HOME}/{PUBLISHED} is damaged; remove it, and publish again"
-            ) from None
-        except OSError as error:
-            raise cannot_write(self.name, error) from error
+    def _names(self, path: str) -> bool:
+        """Whether the manifest knows a path: of a file that is there, or was and is kept."""
+        return self.manifest.file(path) is not None or self.manifest.is_retired(path)
 
     def enter_publication(self) -> None:
         """Keep that others were told of all commits, now.
@@ -190,10 +161,10 @@ class Store:
         Raises:
             OutputError: it cannot be written.
         """
-        there = self.publications()
+        there = self.on_disk.publications()
         begin = sum(moment <= _grace_began() for _, moment in there) - 1
         kept = [*there[max(0, begin) :], (self.manifest.commits, now())]
-        self._write_publications(kept)
+        self.on_disk.write_publications(kept)
 
     def begin_publications(self) -> None:
         """Keep from now on what goes, as others will be told of what there is.
@@ -202,62 +173,27 @@ class Store:
             OutputError: it cannot be written.
         """
         if not self.keeps_removed:
-            self._write_publications([])
-
-    def _write_publications(self, told: Sequence[tuple[int, str]]) -> None:
-        try:
-            disk.replace(self.home / PUBLISHED, orjson.dumps(told), 0o600)
-        except OSError as error:
-            raise cannot_write(self.name, error) from error
+            self.on_disk.write_publications([])
 
     def retired(self) -> tuple[list[str], list[str]]:
-        """Files that went and were kept: those whose time of grace is over, and those that wait."""
+        """Files that went and were kept: those whose time of grace is over, and those that wait.
+
+        Raises:
+            ConfigError: what is kept of publications is damaged.
+            OutputError: it cannot be read.
+        """
         over: list[str] = []
         wait: list[str] = []
-        told = [number for number, moment in self.publications() if moment <= _grace_began()]
+        told = self.place.commits_told(_grace_began()) if self.keeps_removed else None
         for path, number in self.manifest.retired():
-            is_over = not self.keeps_removed or number < max(told, default=0)
-            (over if is_over else wait).append(path)
+            (over if told is None or number < told else wait).append(path)
         return over, wait
 
     def _carry_out(self, segment: Segment | None) -> None:
         """Give the files of a commit their places, as far as they have them not yet."""
-        if segment is None:
-            return
-        for file in segment.added:
-            staged, target = self.new / file.staged, self.folder / file.path
-            if not staged.exists():
-                continue
-            # What is beside the manifest is its owner's alone.
-            mode = disk.folder_mode(self._mode if file.holds_rows else 0o600)
-            disk.make_folders(target.parent, mode, below=self.folder)
-            if target.is_dir() and not target.is_symlink():
-                disk.rename(target, staged.with_name(f"{staged.name}-before"))
-            disk.rename(staged, target)
-        stay = {*segment.retired, *(file.path for file in segment.added)}
-        cleaned = [path for path in segment.cleaned if self.manifest.file(path) is None]
-        for path in (*segment.removed, *cleaned):
-            if path not in stay:
-                disk.remove(self.folder / path)
-                self._remove_empty((self.folder / path).parent)
-
-    def _give_mode(self, path: Path, mode: int) -> None:
-        """Give a new file its mode, or each of a folder."""
-        for folder, _, names in os.walk(path):
-            disk.set_mode(Path(folder), disk.folder_mode(mode))
-            for name in names:
-                disk.set_mode(Path(folder, name), mode)
-        if not path.is_dir():
-            disk.set_mode(path, mode)
-
-    def _remove_empty(self, folder: Path) -> None:
-        """Remove folders that held nothing but files that went."""
-        while folder != self.folder and self.folder in folder.parents:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
+        if segment is not None:
+            cleaned = [path for path in segment.cleaned if self.manifest.file(path) is None]
+            self.place.carry_out(segment, cleaned)
 
     def _clean(self) -> None:
         """Remove what a run that was killed left among the new files.
@@ -314,7 +250,7 @@ class Store:
         Raises:
             OutputError: it cannot be read.
         """
-        place, form = self.folder / file.path, self._format(file.path)
+        place, form = self.place.local(file), self._format(file.path)
         return in_worker(lambda: _core.header(place, form))
 
     def remake(
@@ -336,8 +272,9 @@ class Store:
         name = f"part-{hashlib.sha256(repr(told).encode()).hexdigest()[:20]}"
         folder = pieces[0][0].path.rpartition("/")[0]
         staged = self.new / f"{name}.{hashlib.sha256(folder.encode()).hexdigest()[:20]}"
-        sources = [(self.folder / file.path, list(rows)) for file, rows in pieces]
+        sources = [(self.place.local(file), list(rows)) for file, rows in pieces]
         rows, size, sha256 = in_worker(lambda: _core.rewrite(sources, form, staged))
+        self.place.forget()
         return DataFile(f"{folder}/{name}{ending_of(form)}", staged.name, rows, size, sha256, runs)
 
     def new_file(self, path: str, staged: Path, runs: Sequence[tuple[int, int]]) -> DataFile:
@@ -350,18 +287,28 @@ class Store:
         rows = sum(rows for _, rows in runs)
         return DataFile(path, staged.name, rows, size, sha256, runs)
 
+    def beside(self, path: str) -> Path | None:
+        """A file beside the manifest, to read until the place must forget it; None: there is none.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        file = self.manifest.file(path)
+        try:
+            place = None if file is None else self.place.local(file)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+        return place if place is not None and place.exists() else None
+
     def close(self) -> None:
         """Let others write. May be called twice.
 
         Of a run that came to nothing, nothing is left in a folder that others share, nor the folder
         where the run had made it.
         """
-        if self._shared and self.manifest.is_empty:
-            self.manifest.discard()
-            with suppress(OSError):
-                for folder in self._made:
-                    folder.rmdir()
-        self.manifest.close()
+        if self.manifest.is_empty:
+            self.place.discard()
+        self.place.close()
 
     def __enter__(self) -> Self:
         return self
@@ -386,66 +333,26 @@ def measured(path: Path) -> tuple[int, str]:
         return file.tell(), sha256
 
 
-def open_manifest(folder: Path) -> Manifest:
+def open_manifest(place: Place) -> Manifest:
     """The manifest of a dataset as it stands, to read.
 
     Raises:
         ConfigError: there is none, or it cannot be used.
         OutputError: it cannot be read.
     """
-    name = shown(os.fspath(folder))
-    if not (folder / HOME).is_dir():
-        above = dataset_above(folder) if folder.is_dir() else None
+    if not place.exists:
+        above = place.above()
         if above is not None:
             raise ConfigError(
-                f"dataset: {name}: is a folder of the dataset {shown(os.fspath(above))}; name that"
+                f"dataset: {place.name}: is a folder of the dataset {above[0].name}; name that"
             )
         raise ConfigError(
-            f"dataset: {name}: is none; name a folder that edxlogs filter has written with"
+            f"dataset: {place.name}: is none; name a folder that edxlogs filter has written with"
             " --partition-by, or edxlogs db convert"
         )
-    manifest = Manifest(folder / HOME, name)
+    manifest = Manifest(place)
     manifest.load()
     return manifest
-
-
-def dataset_above(folder: Path) -> Path | None:
-    """The nearest dataset that a folder stands in; None if it is one itself, or in none."""
-    if (folder / HOME).is_dir():
-        return None
-    return next((one for one in folder.absolute().parents if (one / HOME).is_dir()), None)
-
-
-def place_of(folder: Path, file: DataFile) -> Path:
-    """Where a file of the manifest is: its place, or that of new files until it has it."""
-    place, staged = folder / file.path, folder / HOME / _NEW / file.staged
-    if not file.staged:
-        return place
-    # One that was not there yet may have got its place since.
-    return staged if not place.exists() and staged.exists() else place
-
-
-def _refuse_foreign(folder: Path, name: str, *, shared: bool) -> None:
-    """Refuse a folder that holds files, and no manifest of ours."""
-    try:
-        status = os.stat(folder)
-        if not stat.S_ISDIR(status.st_mode):
-            raise ConfigError(f"output: {name}: is no folder; name one for the dataset")
-        entries = set(os.listdir(folder))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise cannot_write(name, error) from error
-    if (folder / HOME / "tables.jsonl").exists():
-        raise ConfigError(
-            f"output: {name}: holds tables of an older form; name a new folder, or remove this one"
-            " to make it anew"
-        )
-    if entries and HOME not in entries and not shared:
-        raise ConfigError(
-            f"output: {name}: holds other files; name a new folder, or an empty one, for the"
-            " dataset"
-        )
 
 
 def difference(there: dict[str, Any], query: dict[str, Any]) -> str:

@@ -1,0 +1,486 @@
+"""Where a dataset is: the documents of its manifest, and its files. Here: in a folder on disk.
+
+`Manifest` says what the documents are, `Store` what is done with the files and when; a place does
+it. What comes of a crash between two of its steps is told there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.store import checkpoint, disk
+from edxlogs.store.checkpoint import Checkpoint, Record
+from edxlogs.store.segments import DataFile, Segment
+from edxlogs.text import shown
+
+HOME = "_edxlogs"
+_PUBLISHED = "published"  # in the home of the manifest: where others read the files by a list
+_NEW = "new"
+_HEAD, _SEGMENTS, _CHECKPOINT = "head", "segments", "checkpoint"
+
+Marks = Callable[[Record], tuple[int, int] | None]
+
+
+class Place(ABC):
+    """Where a dataset is.
+
+    Attributes:
+        name: as messages call it.
+        new: folder of this host where new files are made.
+    """
+
+    name: str
+    new: Path
+
+    @property
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether a dataset is there, though perhaps without a commit."""
+
+    @abstractmethod
+    def above(self) -> tuple[Place, str] | None:
+        """The nearest dataset that this is a part of, and what the paths of that part begin with.
+
+        None: it is a dataset itself, or in none.
+        """
+
+    @property
+    @abstractmethod
+    def below(self) -> str:
+        """What paths or URLs of all that is in it begin with."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Begin to write: find out whether that can be, and make the folder of new files.
+
+        Raises:
+            ConfigError: something else is there.
+            OutputError: it cannot be written, or another run here writes to it.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let others write. May be called twice."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what `open` has made, where nothing came of it, and let others write."""
+
+    @abstractmethod
+    def head(self) -> bytes | None:
+        """The head of the manifest, or None. Raises OSError."""
+
+    @abstractmethod
+    def segments(self, name: str, size: int) -> bytes:
+        """So many bytes of the segments of that name, as the head told it. Raises OSError."""
+
+    @abstractmethod
+    def checkpoint(self, told: dict[str, Any]) -> Checkpoint:
+        """A checkpoint that the head told. Raises OSError, DamagedError."""
+
+    @abstractmethod
+    def write_checkpoint(
+        self, number: int, records: Iterable[Record], marks: Marks
+    ) -> dict[str, Any]:
+        """Write a checkpoint of all commits before that number; what `checkpoint` must be told.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+
+    @abstractmethod
+    def commit(self, number: int, name: str, end: int, line: bytes, head: bytes) -> None:
+        """Add a segment to those of that name, and switch the head: when it returns, it counts.
+
+        Args:
+            number: of the commit.
+            name: of the segments.
+            end: bytes of them that count so far.
+            line: the segment.
+            head: the new one.
+
+        Raises:
+            OSError: it does not count.
+        """
+
+    @abstractmethod
+    def tidy(self, kept: Iterable[str]) -> None:
+        """Remove segments and checkpoints that the head does not tell, where nobody reads them."""
+
+    @abstractmethod
+    def note(self, name: str) -> bytes | None:
+        """What is kept beside the manifest under a name, or None.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+
+    @abstractmethod
+    def write_note(self, name: str, content: bytes) -> None:
+        """Keep something beside the manifest under a name, whatever was there.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+
+    @property
+    @abstractmethod
+    def keeps_removed(self) -> bool:
+        """Whether files that go stay for a time of grace, as others may still read them."""
+
+    @abstractmethod
+    def commits_told(self, before: str) -> int:
+        """How many commits all who read must have been told of by now.
+
+        Args:
+            before: the moment when the time of grace began, as `now` of the manifest has it.
+
+        Raises:
+            ConfigError: what tells it is damaged.
+            OutputError: it cannot be read.
+        """
+
+    @abstractmethod
+    def bring(
+        self, files: Sequence[DataFile], is_named: Callable[[str], bool], *, synced: bool
+    ) -> list[DataFile]:
+        """Bring new files to where a crash does not lose them, before the commit that names them.
+
+        Args:
+            files: of the commit.
+            is_named: whether the manifest knows a path already.
+            synced: whether what commits before have done must be safe by now, too.
+
+        Returns:
+            The files, with the paths that they get.
+
+        Raises:
+            OSError: they cannot be.
+        """
+
+    @abstractmethod
+    def carry_out(self, segment: Segment, cleaned: Iterable[str]) -> None:
+        """Do what a commit says, as far as it is not done yet: files get their places, others go.
+
+        Args:
+            segment: of it.
+            cleaned: paths of files that had gone, and may be removed now.
+
+        Raises:
+            OSError: it cannot be done.
+        """
+
+    @property
+    @abstractmethod
+    def ignores_case(self) -> bool:
+        """Whether it takes names that differ in case alone for one; asked once it is open."""
+
+    @abstractmethod
+    def is_taken(self, path: str) -> bool:
+        """Whether something that would be lost is at the path of a new file."""
+
+    @abstractmethod
+    def local(self, file: DataFile) -> Path:
+        """A file of the manifest on this host, to be read until `forget`. Raises OSError."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Files that `local` gave are not read any more."""
+
+    @abstractmethod
+    def arrow(self, files: Sequence[DataFile]) -> tuple[Any, list[str]]:
+        """A file system of pyarrow's, and the paths of files in it.
+
+        Raises:
+            ConfigError: it cannot read them.
+        """
+
+    @abstractmethod
+    def first_not_whole(self, files: Sequence[DataFile]) -> DataFile | None:
+        """The first file that is not there with its size; None: all are. Raises OSError."""
+
+
+class Folder(Place):
+    """A dataset in a folder on disk.
+
+    Args:
+        folder: of the files.
+        home: of the manifest and of new files; None: the one in `folder`.
+        name: as messages call it.
+        mode: permissions of the files; who may read a file may enter its folders.
+        shared: whether the folder may hold files of others.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        home: Path | None = None,
+        name: str | None = None,
+        mode: int = 0o600,
+        *,
+        shared: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.name = shown(os.fspath(folder)) if name is None else name
+        self.home = folder / HOME if home is None else home
+        self.new = self.home / _NEW
+        self._mode = mode
+        self._shared = shared
+        self._lock = -1
+        self._made: list[Path] = []
+
+    @property
+    def exists(self) -> bool:
+        """Whether it has a home."""
+        return self.home.is_dir()
+
+    def above(self) -> tuple[Place, str] | None:
+        """By the folders above it."""
+        if self.exists or not self.folder.is_dir():
+            return None
+        absolute = self.folder.absolute()
+        for one in absolute.parents:
+            if (one / HOME).is_dir():
+                return Folder(one), f"{absolute.relative_to(one)}/"
+        return None
+
+    @property
+    def below(self) -> str:
+        """Without links."""
+        return f"{os.path.realpath(self.folder)}{os.sep}"
+
+    def open(self) -> None:
+        """Lock it, once it is there."""
+        if self.home == self.folder / HOME:
+            self._refuse_foreign()
+            folders = (self.folder, *self.folder.parents)
+            self._made = [one for one in folders if not one.exists()]
+            try:
+                disk.make_folders(self.folder, disk.folder_mode(self._mode))
+            except OSError as error:
+                raise cannot_write(self.name, error) from error
+        mode = disk.folder_mode(self._mode)
+        self._lock = disk.claim(self.home, self.name, "output", mode)
+
+    def _refuse_foreign(self) -> None:
+        """Refuse a folder that holds files, and no manifest of ours."""
+        try:
+            status = os.stat(self.folder)
+            if not stat.S_ISDIR(status.st_mode):
+                raise ConfigError(f"output: {self.name}: is no folder; name one for the dataset")
+            entries = set(os.listdir(self.folder))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+        if (self.home / "tables.jsonl").exists():
+            raise ConfigError(
+                f"output: {self.name}: holds tables of an older form; name a new folder, or remove"
+                " this one to make it anew"
+            )
+        if entries and HOME not in entries and not self._shared:
+            raise ConfigError(
+                f"output: {self.name}: holds other files; name a new folder, or an empty one, for"
+                " the dataset"
+            )
+
+    def close(self) -> None:
+        """Unlock it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def discard(self) -> None:
+        """Remove its home in a folder that others share, and folders that `open` has made."""
+        if self._shared and self._lock >= 0:
+            disk.release(self._lock, self.home)
+            self._lock = -1
+            with suppress(OSError):
+                for folder in self._made:
+                    folder.rmdir()
+
+    def head(self) -> bytes | None:
+        """A small file; a crash before the first commit leaves none."""
+        try:
+            return (self.home / _HEAD).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def segments(self, name: str, size: int) -> bytes:
+        """The beginning of a file."""
+        with open(self.home / name, "rb") as file:
+            return file.read(size)
+
+    def checkpoint(self, told: dict[str, Any]) -> Checkpoint:
+        """A file, which may be removed while it is read."""
+        return Checkpoint.of_file(self.home / told["name"], told)
+
+    def write_checkpoint(
+        self, number: int, records: Iterable[Record], marks: Marks
+    ) -> dict[str, Any]:
+        """A new file."""
+        path = self.home / f"{_CHECKPOINT}-{number:08}"
+        return checkpoint.write(path, records, self._mode, marks)
+
+    def commit(self, number: int, name: str, end: int, line: bytes, head: bytes) -> None:
+        """Append to the segments, and replace the head."""
+        path = self.home / name
+        disk.append(path, end, line)
+        os.chmod(path, self._mode)
+        disk.replace(self.home / _HEAD, head, self._mode)
+
+    def tidy(self, kept: Iterable[str]) -> None:
+        """A commit that was broken off, and one that made a checkpoint, leave such files."""
+        kept = set(kept)
+        for path in self.home.iterdir():
+            stem = path.name.partition("-")[0]
+            if stem in (_SEGMENTS, _CHECKPOINT) and path.name not in kept:
+                disk.unlink(path)
+
+    @property
+    def keeps_removed(self) -> bool:
+        """Where it is published."""
+        return (self.home / _PUBLISHED).exists()
+
+    def commits_told(self, before: str) -> int:
+        """By the publications."""
+        told = (number for number, moment in self.publications() if moment <= before)
+        return max(told, default=0)
+
+    def publications(self) -> list[tuple[int, str]]:
+        """How many commits others were told of, and when: the oldest first.
+
+        Raises:
+            ConfigError: what is kept of it is damaged.
+            OutputError: it cannot be read.
+        """
+        try:
+            told = orjson.loads(self.note(_PUBLISHED) or b"[]")
+            return [(int(number), str(moment)) for number, moment in told]
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"dataset: {self.name}: {HOME}/{_PUBLISHED} is damaged; remove it, and publish"
+                " again"
+            ) from None
+
+    def write_publications(self, told: Sequence[tuple[int, str]]) -> None:
+        """Put those in the place of what is kept of them.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self.write_note(_PUBLISHED, orjson.dumps(told))
+
+    def note(self, name: str) -> bytes | None:
+        """A small file."""
+        try:
+            return (self.home / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """A small file, replaced whole."""
+        try:
+            disk.replace(self.home / name, content, 0o600)
+        except OSError as error:
+            raise cannot_write(self.name, error) from error
+
+    def bring(
+        self, files: Sequence[DataFile], is_named: Callable[[str], bool], *, synced: bool
+    ) -> list[DataFile]:
+        """Sync the file system, with the names that the commit before has given."""
+        for file in files:
+            self._give_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
+        if synced:
+            disk.sync_all(self.home)
+        return list(files)
+
+    def _give_mode(self, path: Path, mode: int) -> None:
+        """Give a new file its mode, or each of a folder."""
+        for folder, _, names in os.walk(path):
+            disk.set_mode(Path(folder), disk.folder_mode(mode))
+            for name in names:
+                disk.set_mode(Path(folder, name), mode)
+        if not path.is_dir():
+            disk.set_mode(path, mode)
+
+    def carry_out(self, segment: Segment, cleaned: Iterable[str]) -> None:
+        """Rename new files into their places, and unlink those that go."""
+        for file in segment.added:
+            staged, target = self.new / file.staged, self.folder / file.path
+            if not staged.exists():
+                continue
+            # What is beside the manifest is its owner's alone.
+            mode = disk.folder_mode(self._mode if file.holds_rows else 0o600)
+            disk.make_folders(target.parent, mode, below=self.folder)
+            if target.is_dir() and not target.is_symlink():
+                disk.rename(target, staged.with_name(f"{staged.name}-before"))
+            disk.rename(staged, target)
+        stay = {*segment.retired, *(file.path for file in segment.added)}
+        for path in (*segment.removed, *cleaned):
+            if path not in stay:
+                disk.remove(self.folder / path)
+                self._remove_empty((self.folder / path).parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove folders that held nothing but files that went."""
+        while folder != self.folder and self.folder in folder.parents:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    @property
+    def ignores_case(self) -> bool:
+        """By the lock, which is there."""
+        return os.path.lexists(self.home / disk.LOCK.upper())
+
+    def is_taken(self, path: str) -> bool:
+        """Whatever it is."""
+        return os.path.lexists(self.folder / path)
+
+    def local(self, file: DataFile) -> Path:
+        """Its place, or that of new files until it has it."""
+        place, staged = self.folder / file.path, self.new / file.staged
+        if not file.staged:
+            return place
+        # One that was not there yet may have got its place since.
+        return staged if not place.exists() and staged.exists() else place
+
+    def forget(self) -> None:
+        """Nothing was copied."""
+
+    def arrow(self, files: Sequence[DataFile]) -> tuple[Any, list[str]]:
+        """The one on disk."""
+        from pyarrow.fs import LocalFileSystem
+
+        try:
+            os.fspath(self.folder).encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"dataset: {self.name}: pyarrow reads only names in UTF-8; rename the folder"
+            ) from None
+        return LocalFileSystem(), [os.fspath(self.local(file)) for file in files]
+
+    def first_not_whole(self, files: Sequence[DataFile]) -> DataFile | None:
+        """By their status."""
+        for file in files:
+            try:
+                is_whole = self.local(file).stat().st_size == file.bytes
+            except OSError:
+                is_whole = False
+            if not is_whole:
+                return file
+        return None
