@@ -228,15 +228,31 @@ def test_what_is_odd_in_a_folder_costs_itself_alone(texts: Texts, tmp_path: Path
     assert "y-auth_user-prod-analytics.sql: is no file; store it in one" in done.told[0]
 
 
-def test_assessments_in_a_tar_are_not_joined(texts: Texts, tmp_path: Path) -> None:
-    (tmp_path / "a.tar.gz").write_bytes(packed(*texts.items()))
-    done = convert(tmp_path, "a.tar.gz", "-o", "out", "--expand", "ora", "--table", "auth_user")
-    assert done.code == 0
-    assert "a.tar.gz: of a tar, open response assessments are not joined; unpack it" in done.stderr
+@pytest.mark.parametrize("table", ["auth_user", "submissions_submission"])
+def test_assessments_in_a_tar_are_joined_as_those_in_a_zip(
+    texts: Texts, tmp_path: Path, table: str
+) -> None:
+    words = ("--expand", "ora", "--table", table)
+    zipped(tmp_path, texts)
+    assert convert(tmp_path, NAME, "-o", "zip", *words).code == 0
+    expected = values(tmp_path, "zip")
+    assert {course for name, course in expected if name == "ora_submissions"} == set(COURSES)
+    # In a tar, what is joined may stand in any order, and a copy is no other row.
+    names = sorted(texts, key=lambda name: name.encode()[::-1])
+    files = {f"{DAY}/{name}": texts[name] for name in names}
+    files |= {f"{name}.gz": gzip.compress(text) for name, text in files.items() if "/ora/" in name}
+    (tmp_path / f"{DAY}.tar.gz").write_bytes(packed(*files.items()))
+    for at in range(2):
+        done = convert(tmp_path, f"{DAY}.tar.gz", "-o", "tar", *words)
+        assert done.code == 0, done.stderr
+        assert values(tmp_path, "tar") == expected
+        assert ("earlier" in done.stderr) == bool(at)
+    # Without the word, and with it again.
+    assert convert(tmp_path, f"{DAY}.tar.gz", "-o", "later", "--table", table).code == 0
+    assert convert(tmp_path, f"{DAY}.tar.gz", "-o", "later", *words).code == 0
+    assert values(tmp_path, "later") == expected
     (tmp_path / "b.tar.gz").write_bytes(make_package.research(COURSES[0], 2))
-    done = convert(tmp_path, "b.tar.gz", "-o", "exchange", "--expand", "ora")
-    assert done.code == 0
-    assert "not joined" not in done.stderr
+    assert convert(tmp_path, "b.tar.gz", "-o", "exchange", "--expand", "ora").code == 0
 
 
 def test_a_stream_of_a_tar_is_refused(texts: Texts, tmp_path: Path) -> None:

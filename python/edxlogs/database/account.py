@@ -194,6 +194,11 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
                 by_table.setdefault(member.table or "", []).append(member)
         return {table: self._added(members) for table, members in by_table.items()}
 
+    def begin(self, place: str, path: str, name: MemberName) -> MemberAccount:
+        """Take a file of a package of which nothing is known but its name."""
+        self.members.append(MemberAccount.begin(place, path, name))
+        return self.members[-1]
+
     def enter(self, told: Mapping[str, Any], size: int) -> None:
         """Take what the manifest has of a file, or of a package of so many bytes that was one."""
         if "member" in told:
@@ -248,6 +253,10 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
 def key_of(*parts: object) -> str:
     """A name for a file of a package, and for what was asked of it."""
     return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
+
+
+Group = tuple[datetime.date | None, Key]
+"""The day of a snapshot, and a course in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,12 +384,14 @@ class Release:
         package: it.
         identity: what tells it from others and from other releases of it.
         tasks: its files, as they came by.
+        joined: what is joined of it, by path: day and course, and the table.
         is_whole: whether it was read to its end, and passed its checks.
     """
 
     package: TarPackage
     identity: tuple[object, ...]
     tasks: list[Task] = field(default_factory=list)
+    joined: dict[str, tuple[Group, str]] = field(default_factory=dict)
     is_whole: bool = False
 
     @property
@@ -389,3 +400,17 @@ class Release:
         return self.is_whole and all(
             one.account.status is not Outcome.WITHHELD for one in self.tasks
         )
+
+    def to_join(self) -> dict[str, tuple[Group, str]]:
+        """What is joined of it, of courses that something was delivered of; copies left out."""
+        if not self.is_good:
+            return {}
+        lost = (Outcome.COPY, Outcome.OLDER)
+        good = [one for one in self.tasks if one.account.status is Outcome.DELIVERED]
+        groups = {(one.day, one.key) for one in good}
+        there = {one.account.member for one in self.tasks if one.account.status not in lost}
+        return {
+            path: one
+            for path, one in self.joined.items()
+            if one[0] in groups and shown(path) in there
+        }

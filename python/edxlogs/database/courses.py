@@ -174,6 +174,12 @@ class TableChoice:
             return False
         return not self.sites or name.site in self.sites
 
+    def may_be_of(self, name: MemberName, *, unpack: bool) -> bool:
+        """Whether a file is, or may be: which course it is of may only be known later."""
+        if name.table is None or not self.wants(name) or (name.table.is_content and not unpack):
+            return False
+        return not name.table.is_of_course or self.may_be_wanted(name.stem)
+
     def may_be_wanted(self, stem: str | None) -> bool:
         """Whether one of the courses can be spelled like that; names can be cut."""
         spelled = (stem or "").lower()
@@ -256,6 +262,16 @@ def course_in_head(table: Table, head: bytes, stem: str | None, *, is_whole: boo
 
 
 File = tuple[DatabasePackage, Member]
+
+
+def found_of(tasks: Iterable[Task]) -> set[Found]:
+    """Courses and stems of what was delivered."""
+    found: set[Found] = set()
+    for task in tasks:
+        found.add((task.account.course, task.key[0]))
+        if not task.table.is_of_course:
+            found.update((course, None) for course in task.courses)
+    return found
 
 
 class Courses:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import fields
 from functools import partial
@@ -18,16 +18,18 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Outcome
-from edxlogs.database.account import Converted, MemberAccount, RowCounts
+from edxlogs.database.account import Converted, Group, MemberAccount, RowCounts, Task
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
+from edxlogs.database.tars import TarPackage, walk
 from edxlogs.edx.members import Key
 from edxlogs.edx.tables import JOINED, joined_table, tables
-from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError
+from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError, cannot_write
 from edxlogs.gpg.frame import HEAD_BYTES
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.reading import Reader, StoredStream, read_up_to
 from edxlogs.sources.source import Packing, inflated, packing_of
+from edxlogs.text import shown
 
 Target = str | os.PathLike[str] | _core.BatchWriter | _core.OraTarget | None
 
@@ -62,6 +64,17 @@ def core_table(
         day_in_folder=day_in_folder,
         courses=courses or None,
     )
+
+
+@contextmanager
+def naming(output: str) -> Iterator[None]:
+    """Name an output that cannot be written, where that is not what was read."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except OSError as error:
+        raise cannot_write(output, error) from error
 
 
 def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
@@ -234,7 +247,7 @@ class TableReader(Reader):
 
 
 SUBMISSIONS = "submissions_submission"
-_TABLES = (
+ORA_TABLES = (
     SUBMISSIONS,
     "submissions_studentitem",
     "submissions_score",
@@ -252,14 +265,18 @@ def ora_files(members: Iterable[Member]) -> dict[Key, list[Member]]:
     """The files that are joined, by course, of those courses that have submissions."""
     groups: dict[Key, list[Member]] = {}
     for member in members:
-        if member.table is not None and member.table.name in _TABLES:
+        if member.table is not None and member.table.name in ORA_TABLES:
             groups.setdefault(member.name.key, []).append(member)
-    return {key: its for key, its in groups.items() if _submissions(its) is not None}
+    return {key: its for key, its in groups.items() if any(map(_is_submissions, its))}
 
 
-def _submissions(members: Iterable[Member]) -> Member | None:
-    found = (one for one in members if one.table is not None and one.table.name == SUBMISSIONS)
-    return next(found, None)
+def _is_submissions(member: Member) -> bool:
+    return member.table is not None and member.table.name == SUBMISSIONS
+
+
+def submissions(members: Iterable[Member]) -> Member:
+    """The file of a course that the others are joined to."""
+    return next(filter(_is_submissions, members))
 
 
 def join_ora(
@@ -280,8 +297,6 @@ def join_ora(
     Raises:
         OutputError: the file cannot be written.
     """
-    submissions = _submissions(members)
-    assert submissions is not None
     join = _core.OraJoin()
     for member in members:
         assert member.table is not None
@@ -290,14 +305,84 @@ def join_ora(
         if done.error is not None:
             account.withhold(str(done.error))
             return
+    said = told_of(package, submissions(members))
+    write_join(join, target, format_name, account, said, day_in_folder=day_in_folder)
+
+
+class TarJoins:
+    """The joins of a tar's courses, all held at once.
+
+    Attributes:
+        submissions: path of those of each day and course.
+    """
+
+    def __init__(self, package: TarPackage, files: Mapping[str, tuple[Group, str]]) -> None:
+        self._package = package
+        every = [(group, path) for path, (group, name) in files.items() if name == SUBMISSIONS]
+        self.submissions = dict(every)
+        self._joins = {group: _core.OraJoin() for group in self.submissions}
+        self._files = {path: one for path, one in files.items() if one[0] in self._joins}
+
+    def read(self, reader: TableReader) -> Exception | None:
+        """Read the files once more, as they come by; what is wrong with the tar."""
+        place = self._package.place
+
+        def work(source: Any) -> Converted:
+            for file in walk(source, place):
+                if file.path in self._files:
+                    (group, name), label = self._files[file.path], f"{place}: {shown(file.path)}"
+                    into = core_table(name), self._joins[group].target(name)
+                    said = {"package": self._package.name, "member": file.path, "label": label}
+                    rows = partial(_rows, reader, into, said)
+                    done = reader.read_stored(label, file.opened, rows, again=False)
+                    if done.error is not None:
+                        return done
+            return Converted()
+
+        return reader.read_stored(place, self._package.open, work).error
+
+    def write(self, task: Task, format_name: str, *, day_in_folder: bool) -> None:
+        """Write one of them to the hidden file of a task.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        assert task.rows is not None
+        account, package = task.account, self._package.name
+        said: dict[str, Any] = {"package": package, "member": account.member}
+        said |= {"site": account.site, "day": epoch_day(task.day)}
+        join = self._joins[task.day, task.key]
+        write_join(join, task.rows, format_name, account, said, day_in_folder=day_in_folder)
+
+
+def _rows(
+    reader: TableReader, into: tuple[_core.Table, Target], said: dict[str, Any], text: Any
+) -> Converted:
+    return reader.convert_text(text, *into, said)
+
+
+def write_join(
+    join: _core.OraJoin,
+    target: Path,
+    format_name: str,
+    account: MemberAccount,
+    said: Mapping[str, Any],
+    *,
+    day_in_folder: bool,
+) -> None:
+    """Write what was joined to a new file; the account takes its rows.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     count = join.write(
         target,
         core_table(JOINED, day_in_folder=day_in_folder),
         format_name=format_name,
-        package=package.name,
-        member=submissions.path,
-        site=submissions.name.site,
-        day=epoch_day(package.day),
+        package=said["package"],
+        member=said["member"],
+        site=said["site"],
+        day=said["day"],
         metadata=[("edxlogs.version", _core.__version__)],
     )
     account.status = Outcome.DELIVERED

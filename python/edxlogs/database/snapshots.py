@@ -23,6 +23,7 @@ from edxlogs.account import Outcome
 from edxlogs.database.account import MemberAccount, RowCounts, Task
 from edxlogs.database.courses import TableChoice
 from edxlogs.database.folder import day_folder, is_there, replaced_inputs
+from edxlogs.database.package import Member
 from edxlogs.database.tars import is_of_research, stem_of
 from edxlogs.edx.members import MemberName, describe_member, plain_name
 from edxlogs.edx.packages import SNAPSHOTS, Package, PackageKind, describe_folder, describe_key
@@ -226,6 +227,17 @@ def newest_copy(group: Sequence[Task]) -> Task:
         return origin[1].checksum if origin is not None and group[at].is_loose else 0, at
 
     return group[max(range(len(group)), key=age)]
+
+
+def without_copies(members: Iterable[Member], tasks: Sequence[Task]) -> list[Member]:
+    """Files of a package, of those that are copies of each other the one that counts."""
+    lesser = {
+        one.account.member
+        for group in copies(tasks)
+        for one in group
+        if one is not newest_copy(group)
+    }
+    return [one for one in members if one.path not in lesser]
 
 
 def compare(group: Sequence[Task]) -> list[MemberAccount]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, count
@@ -30,24 +30,34 @@ from edxlogs.database.account import (
 )
 from edxlogs.database.courses import (
     Courses,
-    Found,
     TableChoice,
     course_of,
 )
 from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.database.reading import (
+    ORA_TABLES,
     TableReader,
+    TarJoins,
     core_table,
     join_ora,
+    naming,
     ora_files,
+    submissions,
     told_of,
 )
-from edxlogs.database.snapshots import Snapshots, compare, copies, package_of, standing
+from edxlogs.database.snapshots import (
+    Snapshots,
+    compare,
+    copies,
+    package_of,
+    standing,
+    without_copies,
+)
 from edxlogs.database.tars import PassingFile, TarPackage, unpack, walk
 from edxlogs.edx.members import Key, MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
-from edxlogs.errors import FormatError, SourceError, cannot_write
+from edxlogs.errors import FormatError, SourceError
 from edxlogs.formats import SAFE
 from edxlogs.targets import Target
 from edxlogs.text import shown
@@ -154,15 +164,16 @@ class TableTarget(Target[list[MemberAccount]]):
         self._tasks += [task for task, _ in tasks]
         if self.expand_ora:
             wanted = {task.key for task, _ in tasks}
-            for key, members in ora_files(package.members).items():
+            originals = without_copies(package.members, [task for task, _ in tasks])
+            for key, members in ora_files(originals).items():
                 if key in wanted:
                     self._plan_ora(package, key, members)
 
     def _wanted(self, package: DatabasePackage) -> Iterator[tuple[Task, Member]]:
         for member in package.members:
             table = member.name.table
-            account = self._enter(package.place, member.path, member.name)
-            if table is None or not self._is_wanted(table, member.name):
+            account = self.account.begin(package.place, member.path, member.name)
+            if table is None or not self.choice.may_be_of(member.name, unpack=self.unpack):
                 continue
             release, day = package.release, package.day
             task = self._task(table, member.name, package, account, release, day)
@@ -171,16 +182,6 @@ class TableTarget(Target[list[MemberAccount]]):
             task.origin = package, member
             self._recall(task, *package.release, member.path, member.size, member.checksum)
             yield task, member
-
-    def _enter(self, place: str, path: str, name: MemberName) -> MemberAccount:
-        self.account.members.append(MemberAccount.begin(place, path, name))
-        return self.account.members[-1]
-
-    def _is_wanted(self, table: Table, name: MemberName) -> bool:
-        """Whether a file is, or may be: which course it is of may only be known later."""
-        if not self.choice.wants(name) or (table.is_content and not self.unpack):
-            return False
-        return not table.is_of_course or self.choice.may_be_wanted(name.stem)
 
     def _is_chosen(self, task: Task) -> bool:
         """Whether its course is wanted, as far as that is known; of an organisation, some rows."""
@@ -207,8 +208,11 @@ class TableTarget(Target[list[MemberAccount]]):
         return task
 
     def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
-        name = members[0].name
-        account = MemberAccount(package.place, members[0].path, JOINED, name.site)
+        first = submissions(members)
+        name, account = (
+            first.name,
+            MemberAccount(package.place, first.path, JOINED, first.name.site),
+        )
         self.account.members.append(account)
         release, day = package.release, package.day
         task = self._task(joined_table(), name, package, account, release, day)
@@ -241,6 +245,7 @@ class TableTarget(Target[list[MemberAccount]]):
             if account.status is Outcome.DELIVERED:
                 name = describe_member(account.member, package.stem)
                 table, said = name.table or tables()["course"], package_of(account)
+                table = joined_table() if account.table == JOINED else table
                 day = None if said is None else said.day
                 task = self._task(table, name, package, account, release.identity, day)
                 self._tasks.append(task)
@@ -252,7 +257,7 @@ class TableTarget(Target[list[MemberAccount]]):
 
     def _package_key(self, release: Release) -> str:
         choice = (self.choice.courses, self.choice.tables, self.choice.sites)
-        asked = (choice, self.choice.known_courses, self.unpack, self.expand)
+        asked = (choice, self.choice.known_courses, self.unpack, self.expand, self.expand_ora)
         return key_of("package", *release.identity, *asked, *self._asked(derived=self.expand))
 
     @property
@@ -271,10 +276,12 @@ class TableTarget(Target[list[MemberAccount]]):
             tasks = list(self._snapshots.turns())
         yield Workers([partial(self._read_tar, one) for one in self._tars], 1)
         yield Workers([partial(compare, group) for group in copies(self._tasks)], 1)
+        if self.expand_ora:
+            yield Workers([partial(self._join_tar, one) for one in self._tars], 1)
         self._courses.probe(
             [
                 task.origin
-                for task in self._delivered
+                for task in self.delivered
                 if task.origin and task.table.is_of_course and not course_of(task.courses, None)
             ]
         )
@@ -291,16 +298,16 @@ class TableTarget(Target[list[MemberAccount]]):
             ConfigError: a file appeared in it.
             InternalError: the account does not add up; nothing is published.
         """
-        self._courses.name(self._delivered)
-        good = set(map(id, self._delivered))
+        self._courses.name(self.delivered)
+        good = set(map(id, self.delivered))
         groups = [group for group in copies(self._tasks) if good.intersection(map(id, group))]
         copied = {one.name for one in chain.from_iterable(groups)}
-        gone = self._snapshots.settle(self._delivered, copied)
+        gone = self._snapshots.settle(self.delivered, copied)
         if not self.folder.keep_all:
             self.account.stays = self._snapshots.stay(
-                self._delivered, self.account.members, self.choice
+                self.delivered, self.account.members, self.choice
             )
-        self.folder.place_all(self._delivered, self.format_name)
+        self.folder.place_all(self.delivered, self.format_name)
         self.account.check()
         releases = [(self._package_key(one), one) for one in self._tars if one.is_good]
         ended = {
@@ -309,10 +316,11 @@ class TableTarget(Target[list[MemberAccount]]):
             "whole": self.account.is_whole,
             "outputs": sorted(self.beside),
         }
-        self.folder.publish(self._delivered, releases, gone, ended)
+        self.folder.publish(self.delivered, releases, gone, ended)
 
     @property
-    def _delivered(self) -> list[Task]:
+    def delivered(self) -> list[Task]:
+        """Files whose rows are in the folder, or will be."""
         return [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
 
     def _recall(self, task: Task, *identity: object) -> None:
@@ -349,7 +357,7 @@ class TableTarget(Target[list[MemberAccount]]):
         """Read a file into a hidden one, or into a hidden folder."""
         said = told_of(package, member)
         work = partial(self._convert, task, said, threads)
-        with self._naming_output():
+        with naming(self.folder.name):
             done = self.reader.read_stored(said["label"], lambda: package.open(member), work)
         self._take(task, done)
         return [task.account]
@@ -372,15 +380,6 @@ class TableTarget(Target[list[MemberAccount]]):
             done.courses = {}
         return done
 
-    @contextmanager
-    def _naming_output(self) -> Iterator[None]:
-        try:
-            yield
-        except SourceError:
-            raise
-        except OSError as error:
-            raise cannot_write(self.folder.name, error) from error
-
     def _take(self, task: Task, done: Converted) -> None:
         """Enter what came of a file."""
         account = task.account
@@ -398,7 +397,7 @@ class TableTarget(Target[list[MemberAccount]]):
         elif account.counts.left and not account.counts.rows_written:
             account.status, account.counts = Outcome.LEFT, RowCounts()
         elif task.size >= READY_BYTES and task.rows is not None and task.rows.is_file():
-            with self._naming_output():
+            with naming(self.folder.name):
                 self.folder.add_ready(task, at_once=task.size > LARGE_BYTES)
 
     def _read_tar(self, release: Release) -> list[MemberAccount]:
@@ -412,6 +411,7 @@ class TableTarget(Target[list[MemberAccount]]):
             for task in tasks:
                 self._keys.discard(task.name)
             tasks.clear()
+            release.joined.clear()
             try:
                 for file in walk(source, package.place):
                     tasks.append(self._read_file(release, file))
@@ -419,7 +419,7 @@ class TableTarget(Target[list[MemberAccount]]):
                 return Converted(error=error)
             return Converted()
 
-        with self._naming_output():
+        with naming(self.folder.name):
             done = self.reader.read_stored(package.place, package.open, work)
         self.account.packages[package.place] = done.counts.bytes_read
         if done.error is not None:
@@ -438,12 +438,14 @@ class TableTarget(Target[list[MemberAccount]]):
         package, path = release.package, file.path
         is_events = file.is_events
         name = MemberName() if is_events else describe_member(path, package.stem)
-        account = self._enter(package.place, shown(path), name)
+        account = self.account.begin(package.place, shown(path), name)
         table, day = name.table or tables()["course"], file.day or package.day
         task = self._task(table, name, package, account, release.identity, day)
         if is_events or os.path.basename(path) == METADATA:
             account.status = Outcome.LEFT  # events: logs like any other
-        if name.table is None or not self._is_wanted(name.table, name):
+        if name.table is not None and name.table.name in ORA_TABLES and not name.failed:
+            release.joined[path] = (day, name.key), name.table.name
+        if name.table is None or not self.choice.may_be_of(name, unpack=self.unpack):
             self._courses.look_into(file, name)
             return task
         self._recall(task, *release.identity, path)
@@ -465,15 +467,28 @@ class TableTarget(Target[list[MemberAccount]]):
         self._take(task, done)
         return task
 
-    @property
-    def found(self) -> set[Found]:
-        """Courses and stems of what was delivered."""
-        found: set[Found] = set()
-        for task in self._delivered:
-            found.add((task.account.course, task.key[0]))
-            if not task.table.is_of_course:
-                found.update((course, None) for course in task.courses)
-        return found
+    def _join_tar(self, release: Release) -> list[MemberAccount]:
+        """Join the open response assessments of a tar, which is read once more for them."""
+        package, files = release.package, release.to_join()
+        joins = TarJoins(package, files)
+        left = []
+        for (day, (stem, site)), path in joins.submissions.items():
+            account = MemberAccount(package.place, shown(path), JOINED, site)
+            self.account.members.append(account)
+            name = MemberName(None, stem, site)
+            task = self._task(joined_table(), name, package, account, release.identity, day)
+            self._recall(task, JOINED, *release.identity, path)
+            self._tasks.append(task)
+            release.tasks.append(task)
+            left += [task] if task.known is None else []
+        error = joins.read(self.reader) if left else None
+        for task in left:
+            if error is not None:
+                task.account.withhold(str(error))
+                continue
+            task.rows = self.folder.work_path(f"{task.name}-rows")
+            joins.write(task, self.format_name, day_in_folder=self.folder.keep_all)
+        return [task.account for task in left if error is not None]
 
     def rejects(self) -> Iterator[Path]:
         """Files of the rejected rows of what was read, in the order of the account."""

@@ -15,10 +15,10 @@ from typing import Any, Self
 from edxlogs import _core
 from edxlogs.account import Done, Outcome
 from edxlogs.database.account import SHOWN, TableAccount
-from edxlogs.database.courses import TableChoice
+from edxlogs.database.courses import TableChoice, found_of
 from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, find_packages
-from edxlogs.database.reading import SUBMISSIONS, TableReader
+from edxlogs.database.reading import TableReader
 from edxlogs.database.target import TableTarget
 from edxlogs.database.tars import TarPackage
 from edxlogs.edx.members import describe_member
@@ -277,7 +277,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         delivered = any(one.status is Outcome.DELIVERED for one in account.members)
         names = [describe_member(one.member) for one in account.members]
         is_told = bool(delivered or account.failed or account.of_status(Outcome.WITHHELD))
-        hints = settings.choice.hints(names, target.found, any_left=is_told)
+        hints = settings.choice.hints(names, found_of(target.delivered), any_left=is_told)
         done = ConvertedTables(account, store.name, time.monotonic() - start, hints)
         if "rejects" in files:
             files["rejects"].join(target.rejects())
@@ -290,11 +290,6 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     for member in account.members:
         for warning in member.warnings:
             watcher.warn(warning)
-    tars = {one.place for one in packages if isinstance(one, TarPackage)}
-    with_ora = {one.package for one in account.members if one.table == SUBMISSIONS} & tars
-    for place in sorted(with_ora if "ora" in settings.expand else ()):
-        why = "of a tar, open response assessments are not joined; unpack it, and convert that"
-        watcher.warn(f"{place}: {why}")
     return done
 
 
