@@ -53,6 +53,14 @@ done
 """
 
 
+def rings(memory: Path) -> list[Path]:
+    """The key rings in a runtime folder; the empty files beside them are locks."""
+    found = list(memory.iterdir())
+    locks = [one for one in found if one.name.startswith("edxlogs-gpg-")]
+    assert not any(one.stat().st_size for one in locks)
+    return [one for one in found if one not in locks]
+
+
 @dataclass(frozen=True)
 class Locked:
     """A key ring with a key that has a passphrase, and logs that are encrypted to it."""
@@ -122,7 +130,7 @@ def test_a_run_unlocks_the_key_once(locked: Locked, memory: Path) -> None:
     done = commands.run("filter", *locked.logs, *words, cwd=locked.folder)
     assert (done.code, done.stdout.count(b"\n"), done.stderr) == (0, COUNT, "")
     assert (locked.commands("EXPORT_KEY"), locked.commands("PKDECRYPT")) == (1, 0)
-    assert list(memory.iterdir()) == []
+    assert rings(memory) == []
     # With few files it is not worth a ring.
     done = commands.run("filter", *locked.logs[:2], *words, cwd=locked.folder)
     assert (done.code, done.stdout.count(b"\n")) == (0, 2)
@@ -143,14 +151,14 @@ def test_a_stream_unlocks_once_and_leaves_nothing(locked: Locked, memory: Path) 
     )
     assert sum(batch.num_rows for batch in stream) == COUNT
     assert (locked.commands("EXPORT_KEY"), locked.commands("PKDECRYPT")) == (1, 0)
-    wait_until(lambda: list(memory.iterdir()) == [])
+    wait_until(lambda: rings(memory) == [])
 
 
 def test_the_ring_is_of_no_use_to_others(locked: Locked, memory: Path) -> None:
     gpg = Gpg(home=locked.home, passphrase_file=locked.file)
     gpg.unlock(locked.logs[0].read_bytes, COUNT)
     assert gpg.is_unlocked
-    (ring,) = memory.iterdir()
+    (ring,) = rings(memory)
     assert stat.S_IMODE(ring.stat().st_mode) == 0o700
     (key,) = (ring / "private-keys-v1.d").iterdir()
     content = key.read_bytes()
@@ -169,7 +177,7 @@ def test_the_ring_is_of_no_use_to_others(locked: Locked, memory: Path) -> None:
     assert before == sorted(
         (path.name, path.stat().st_mtime_ns) for path in locked.home.rglob("*.key")
     )
-    assert list(memory.iterdir()) == []
+    assert rings(memory) == []
 
 
 def test_a_run_that_is_killed_leaves_nothing(locked: Locked, memory: Path) -> None:
@@ -186,9 +194,9 @@ time.sleep(60)
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"True\n"
-        assert len(list(memory.iterdir())) == 1
+        assert len(rings(memory)) == 1
         process.send_signal(signal.SIGKILL)
-    wait_until(lambda: list(memory.iterdir()) == [])
+    wait_until(lambda: rings(memory) == [])
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -201,7 +209,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def test_a_ring_that_dies_costs_no_source(locked: Locked, memory: Path) -> None:
     gpg = Gpg(home=locked.home, passphrase_file=locked.file)
     gpg.unlock(locked.logs[0].read_bytes, COUNT)
-    (ring,) = memory.iterdir()
+    (ring,) = rings(memory)
     keys.kill_agents(ring)
     for key in (ring / "private-keys-v1.d").iterdir():
         key.unlink()
@@ -232,7 +240,7 @@ def test_a_wrong_passphrase_is_told_as_before(locked: Locked, memory: Path, wron
     assert done.code == wrong
     told = f"{COUNT} sources failed for one reason"
     assert (told in done.stderr) == ("the passphrase is wrong" in done.stderr) == wrong
-    assert list(memory.iterdir()) == []
+    assert rings(memory) == []
 
 
 def test_a_key_without_a_passphrase_is_used_as_it_is(memory: Path) -> None:
@@ -241,7 +249,7 @@ def test_a_key_without_a_passphrase_is_used_as_it_is(memory: Path) -> None:
         gpg = Gpg(home=home, prompt=False)
         gpg.unlock(lambda: pytest.fail("no key needs it"), 1000)
         assert not gpg.is_unlocked
-    assert list(memory.iterdir()) == []
+    assert rings(memory) == []
 
 
 def test_what_the_agent_was_given_beforehand_unlocks(locked: Locked, memory: Path) -> None:
@@ -297,7 +305,7 @@ def test_the_passphrase_is_asked_for_once_before_the_progress_bar(
     assert locked.asked() == 1
     assert f"{count} row" in shown
     assert 0 <= shown.index("PINENTRY") < shown.index(f"of {count}")
-    assert list(memory.iterdir()) == []
+    assert rings(memory) == []
 
 
 def test_who_refuses_is_not_asked_again(locked: Locked, memory: Path) -> None:
@@ -333,7 +341,7 @@ def test_who_interrupts_the_question_ends_the_run(locked: Locked, memory: Path) 
         wait_until(lambda: locked.asked() == 1)
         process.send_signal(signal.SIGINT)
         assert commands.finish(process).code == 130
-    assert list(memory.iterdir()) == []
+    assert rings(memory) == []
     assert not (locked.folder / "out.csv").exists()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from edxlogs.errors import DecryptError, EdxlogsError
 from edxlogs.gpg.frame import Frame
 from edxlogs.gpg.input import PIPE_BYTES, Feeder, MessageInput, survey
+from edxlogs.gpg.slots import Slot
 from edxlogs.gpg.unlocked import UnlockedKeys
 from edxlogs.gpg.verdict import StatusLines, Verdict, judge
 from edxlogs.threads import needs_thread
@@ -200,4 +201,4 @@ class GpgProcess:
     stdout_fd: int
     status_fd: int
     stderr_fd: int
-    slot: threading.Semaphore  # given back once gpg needs its agent no more
+    slot: Slot  # given back once gpg needs its agent no more

@@ -26,11 +26,11 @@ from edxlogs.gpg.decryption import Decryption, GpgProcess
 from edxlogs.gpg.frame import key_ids
 from edxlogs.gpg.input import PIPE_BYTES, MessageInput, Readable
 from edxlogs.gpg.passphrase import Unlocking, find_terminal, read_passphrase
+from edxlogs.gpg.slots import Slot, Slots
 from edxlogs.gpg.unlocked import UnlockedKeys, unlock
 from edxlogs.threads import needs_thread
 
 OLDEST_GPG = (2, 2, 8)  # the first that refuses a message without integrity protection
-MOST_AT_ONCE = 8  # a stock gpg-agent runs out of secure memory somewhere above 8
 RETRIES = 6
 # What gpg, an agent that it starts, and the agent's pinentry need: nothing else of ours, such as
 # the secrets of AWS. The latter part is what gpg tells an agent of a session.
@@ -44,7 +44,7 @@ _ENVIRONMENT = (
 )
 
 
-_slots: dict[str, threading.Semaphore] = {}
+_slots: dict[str, Slots] = {}
 _slots_lock = threading.Lock()
 
 
@@ -55,9 +55,8 @@ class Gpg:
         warnings: of how the key is kept, one sentence each.
         unlocking: the key ring, and how its keys are unlocked.
 
-    One key ring has one agent, whose secure memory is small: at most min(cores, 8) gpg of this
-    process talk to it at a time. A slot is free again as soon as the session key is had, so a
-    thread may hold any number of open decryptions.
+    One key ring has one agent, whose secure memory is small: see `edxlogs.gpg.slots`. A slot is free
+    again as soon as the session key is had, so a thread may hold any number of open decryptions.
 
     An agent that is out of memory for a moment is told by `Verdict.retry`; the caller opens the
     source again after each of `delays()` (of a stream or a pipe nothing is left to open)::
@@ -107,10 +106,10 @@ class Gpg:
         self._interface: Any = None
         self._secret_keys: dict[str, str] = {}  # keygrips, by long id
         with _slots_lock:
-            at_once = min(os.cpu_count() or 1, MOST_AT_ONCE)
-            self._slot = _slots.setdefault(
-                os.path.realpath(self.folder), threading.Semaphore(at_once)
-            )
+            place = os.path.realpath(self.folder)
+            if place not in _slots:
+                _slots[place] = Slots(self.folder)
+            self._slots = _slots[place]
 
     @property
     def folder(self) -> Path:
@@ -242,18 +241,19 @@ class Gpg:
             unlocked = self._unlocked
             if unlocked is not None and unlocked.key_ids.isdisjoint(key_ids(message.peek())):
                 unlocked = None
-            self._slot.acquire()
+            slot = self._slots.take()
             try:
-                process = self._spawn(message, self.unlocking if unlocked is None else unlocked.own)
+                unlocking = self.unlocking if unlocked is None else unlocked.own
+                process = self._spawn(message, unlocking, slot)
             except BaseException:
-                self._slot.release()
+                slot.release()
                 raise
         except BaseException:
             message.close()
             raise
         return Decryption(self, source_name, message, process, unlocked)
 
-    def _spawn(self, message: MessageInput, unlocking: Unlocking) -> GpgProcess:
+    def _spawn(self, message: MessageInput, unlocking: Unlocking, slot: Slot) -> GpgProcess:
         ours: list[int] = []
         theirs: list[int] = []
 
@@ -302,7 +302,7 @@ class Gpg:
             for fd in theirs:
                 os.close(fd)
         stdin_fd = -1 if message.direct else ours[3]
-        return GpgProcess(child, stdin_fd, ours[0], ours[1], ours[2], self._slot)
+        return GpgProcess(child, stdin_fd, ours[0], ours[1], ours[2], slot)
 
     def _command(self, folder: Path | None) -> list[str]:
         home = ["--homedir", str(folder)] if folder else []

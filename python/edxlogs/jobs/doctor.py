@@ -20,6 +20,7 @@ from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET, check_partner
 from edxlogs.errors import EdxlogsError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
 from edxlogs.gpg.process import Gpg
+from edxlogs.gpg.slots import SECMEM, settings
 from edxlogs.gpg.unlocked import Kept, kept
 from edxlogs.jobs.settings import Keys
 from edxlogs.s3.client import S3
@@ -31,7 +32,6 @@ _YEAR_FILES = 730  # of two sites
 _A_YEAR = f"for the {_YEAR_FILES} files of a year of two sites"
 _QUICK_SECONDS = 0.05  # mostly the start of gpg
 LEAST_FREE_BYTES = 10**9
-_SECMEM = "auto-expand-secmem"
 _HEAD_BYTES = 64 << 10  # holds the keys of a message, however many
 _MOST_KEYS = 100  # looked at for one object that can be read
 
@@ -150,25 +150,16 @@ def _check_gpg(gpg: Gpg) -> Iterator[Check]:
         yield _failed("gpg", error)
         return
     yield Check("gpg", Health.OK, f"version {version}")
-    settings = gpg.folder / "gpg-agent.conf"
-    if _SECMEM in _settings(settings):
-        yield Check("gpg-agent", Health.OK, f"{_SECMEM} is set")
+    place = gpg.folder / "gpg-agent.conf"
+    if SECMEM in settings(place):
+        yield Check("gpg-agent", Health.OK, f"{SECMEM} is set")
     else:
         yield Check(
             "gpg-agent",
             Health.ADVICE,
-            f"with many files at once it may run out of memory; put {_SECMEM} into"
-            f" {shown(str(settings))} and run gpgconf --kill gpg-agent",
+            f"with many files at once it may run out of memory; put {SECMEM} into"
+            f" {shown(str(place))} and run gpgconf --kill gpg-agent",
         )
-
-
-def _settings(path: Path) -> set[str]:
-    """Names of the options in a configuration file of GnuPG."""
-    try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return set()
-    return {words[0].removeprefix("--") for line in lines if (words := line.split())}
 
 
 def _check_sample(gpg: Gpg, sample: str) -> Iterator[Check]:
