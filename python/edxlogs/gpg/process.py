@@ -55,8 +55,9 @@ class Gpg:
         warnings: of how the key is kept, one sentence each.
         unlocking: the key ring, and how its keys are unlocked.
 
-    One key ring has one agent, whose secure memory is small: see `edxlogs.gpg.slots`. A slot is free
-    again as soon as the session key is had, so a thread may hold any number of open decryptions.
+    One key ring has one agent, whose secure memory is small: see `edxlogs.gpg.slots`. A slot is
+    free again as soon as the session key is had, so a thread may hold any number of open
+    decryptions.
 
     An agent that is out of memory for a moment is told by `Verdict.retry`; the caller opens the
     source again after each of `delays()` (of a stream or a pipe nothing is left to open)::

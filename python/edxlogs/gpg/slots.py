@@ -1,7 +1,7 @@
 """How many gpg talk to the agent of a key ring at a time: over all processes of a user on a host.
 
-A stock agent has little secure memory, and says that it has no secret key where it has no room left.
-A slot is a lock on an empty file, which the kernel takes back from a dead process.
+A stock agent has little secure memory, and says that it has no secret key where it has no room. A
+slot is a lock on an empty file, which the kernel takes back from a dead process.
 """
 
 from __future__ import annotations
