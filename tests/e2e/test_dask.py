@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 
 import commands
 import datasets
+import edxlogs
 import keys
 import make_logs
+from edxlogs.jobs.filter import stream
+from edxlogs.jobs.settings import Settings
 
 pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
 
 RECIPIENT = "Data Czar <czar@univx.example>"
@@ -351,3 +358,63 @@ def test_one_file_is_made_here(logs: Path, tmp_path: Path) -> None:
     told = commands.run("filter", logs, "-o", "x.csv", "--dask", "local:1", cwd=tmp_path)
     assert told.code == 2
     assert "dask: is for datasets" in told.told[0]
+
+
+def read(logs: Path, ring: Path, **more: Any) -> Any:
+    """A Dask DataFrame of the logs."""
+    pytest.importorskip("dask.dataframe")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from edxlogs.dask import read
+
+        return read(logs, gnupg_home=ring, **more)
+
+
+def test_a_data_frame(ring: Path, logs: Path, tmp_path: Path) -> None:
+    conditions: dict[str, Any] = {
+        "event_source": "server",
+        "columns": ["time", "a=user_id", "line"],
+    }
+    frame = read(logs, ring, **conditions)
+    assert list(frame.columns) == ["time", "a", "line"]
+    assert str(frame.dtypes["line"]) == "int64[pyarrow]"
+    with edxlogs.filter(logs, gnupg_home=ring, **conditions) as rows:
+        expected = pyarrow.table(rows)
+    with dask.config.set(scheduler="synchronous"):
+        assert frame.npartitions == 1
+        computed = frame.compute()
+        assert pyarrow.Table.from_pandas(computed, preserve_index=False).to_pylist() == (
+            expected.to_pylist()
+        )
+        assert frame["a"].count().compute() == expected.num_rows - expected["a"].null_count
+        assert read(logs, ring, user="nobody").compute().empty
+
+
+def test_columns_that_are_not_used_are_not_read(
+    ring: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = read(logs, ring)
+    asked: list[Any] = []
+
+    def noted(settings: Settings) -> Any:
+        asked.append(settings.columns)
+        return stream(settings)
+
+    monkeypatch.setattr("edxlogs.dask.stream", noted)
+    with dask.config.set(scheduler="synchronous"):
+        frame["event_type"].value_counts().compute()
+    assert asked == [("event_type",)]
+
+
+def test_a_partition_with_a_damaged_source_raises(ring: Path, logs: Path, tmp_path: Path) -> None:
+    path = sorted(logs.iterdir())[0]
+    (tmp_path / path.name).write_bytes(path.read_bytes()[:-40])
+    with dask.config.set(scheduler="synchronous"), pytest.raises(edxlogs.DecryptError):
+        read(tmp_path, ring).compute()
+
+
+def test_what_cannot_be_a_partition(tmp_path: Path, ring: Path) -> None:
+    with pytest.raises(edxlogs.ConfigError, match="is a stream"):
+        read(io.BytesIO(b""), ring)  # type: ignore[arg-type]
+    with pytest.raises(edxlogs.MissingSourceError):
+        read(tmp_path / "missing.log", ring)

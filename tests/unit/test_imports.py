@@ -26,7 +26,7 @@ FLOORS = (
     {"datasets", "events", "database", "mirror"},
     {"delta", "groups"},
     {"jobs"},
-    {"api", "publishing"},
+    {"api", "dask", "publishing"},
     {"cli"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
