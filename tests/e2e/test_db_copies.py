@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import os
+import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,7 @@ def test_a_copy_in_another_packing_is_delivered_once(tmp_path: Path, form: str) 
             assert COPY.format(inside + name, inside + original) in done.told
         assert statuses(tmp_path) == ["copy"] * 5 + ["delivered"] * 3
         assert "3 delivered" in done.stderr
-        assert ", 5 copies" in done.stderr
+        assert ", 5 copied" in done.stderr
         assert ("earlier" in done.stderr) == bool(at)
     if form != "tar":
         stream = edxlogs.database_tables(place)["auth_user"]
@@ -210,16 +212,37 @@ def _known(folder: Path) -> Path:
     return folder / "courses"
 
 
+@pytest.mark.parametrize("form", ["zip", "tar"])
 @pytest.mark.parametrize("kept", ["newest", "all"])
-def test_a_tar_of_two_weeks_holds_two_snapshots(tmp_path: Path, kept: str) -> None:
+def test_an_archive_of_two_weeks_holds_two_snapshots(tmp_path: Path, kept: str, form: str) -> None:
     later = "universityx-2014-10-12"
     files = {f"{FOLDER}/{name}": text for name, text in texts(1).items()}
     files |= {f"{later}/{name}": text for name, text in texts(1, 2).items()}
-    (tmp_path / "both.tar.gz").write_bytes(packed(*files.items()))
+    place = tmp_path / "both.tar.gz"
+    if form == "zip":
+        place = tmp_path / "both.zip"
+        with zipfile.ZipFile(place, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        stream = edxlogs.database_tables(place, snapshots=kept)["auth_user"]
+        assert pa.table(stream)["id"].to_pylist() == ([1, 2] if kept == "newest" else [1, 1, 2])
+    else:
+        place.write_bytes(packed(*files.items()))
     for _ in range(2):
-        done = convert(tmp_path, "both.tar.gz", "--snapshots", kept)
+        done = convert(tmp_path, place, "--snapshots", kept)
         assert done.code == 0, done.stderr
         assert ids(tmp_path) == ([1, 2] if kept == "newest" else [1, 1, 2])
+    day = "snapshot_date" if kept == "newest" else "package_date"
+    assert {row[day] for row in rows(tmp_path, "auth_user")} - {DAY} == {"2014-10-12"}
+
+
+def test_a_package_that_a_browser_has_renamed_is_of_its_day(tmp_path: Path) -> None:
+    pack(tmp_path / FOLDER, texts(1, 2), "zip")
+    shutil.copy(tmp_path / f"{FOLDER}.zip", tmp_path / f"{FOLDER} (1).zip")
+    done = convert(tmp_path, f"{FOLDER}.zip", f"{FOLDER} (1).zip", "--snapshots", "all")
+    assert done.code == 0, done.stderr
+    assert ids(tmp_path) == [1, 2]
+    assert {row["package_date"] for row in rows(tmp_path, "auth_user")} == {DAY}
 
 
 @pytest.mark.parametrize("first", FORMS)

@@ -230,7 +230,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
             f" {of[Outcome.WITHHELD]:,} withheld, {of[Outcome.LEFT]:,} left,"
             f" {of[Outcome.FAILED]:,} failed at their export, {of[Outcome.UNKNOWN]:,} unknown"
             f"{f', {of[Outcome.OLDER]:,} older' if of[Outcome.OLDER] else ''}"
-            f"{f', {of[Outcome.COPY]:,} copies' if of[Outcome.COPY] else ''}"
+            f"{f', {of[Outcome.COPY]:,} copied' if of[Outcome.COPY] else ''}"
         )
         yield self._bytes(seconds)
         yield (

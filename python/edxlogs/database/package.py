@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import Any
 
 from edxlogs.database.account import PackedFile
-from edxlogs.database.tars import TarPackage, open_tar, stored_head
+from edxlogs.database.tars import TarPackage, folder_day, open_tar, stored_head
 from edxlogs.edx.members import MemberName, describe_members, is_table
 from edxlogs.edx.names import CUMULATIVE_TAR, is_hidden, is_of_macos, is_recognised
 from edxlogs.edx.packages import describe_folder, describe_key
@@ -62,11 +62,13 @@ class Member(PackedFile):
 
     Attributes:
         stored_bytes: that it takes.
+        day: of the snapshot.
         checksum: tells one release of it from another: its CRC, or the time of its last change.
         open: begins to read it.
     """
 
     stored_bytes: int
+    day: datetime.date | None
     checksum: int
     open: Callable[[], AbstractContextManager[Readable]] = field(repr=False, compare=False)
 
@@ -174,15 +176,15 @@ def _package(
 ) -> DatabasePackage:
     stored = [one for one in archive.members if not is_of_macos(one.name)]
     names = describe_members(one.name for one in stored)
-    members = tuple(
-        Member(
-            shown(one.name), name, one.size, one.stored_bytes, one.crc, partial(archive.open, one)
-        )
-        for one, name in zip(stored, names, strict=True)
-    )
     said, base = describe_key(place), shown(place.rpartition("/")[2])
     partner, day = (None, None) if said is None else (said.partner, said.day)
-    return DatabasePackage(shown(place), base, partner, day, size, members, identity=identity)
+    members = []
+    for one, name in zip(stored, names, strict=True):
+        path, sizes = shown(one.name), (one.size, one.stored_bytes)
+        its_day = day or folder_day(one.name)
+        members.append(Member(path, name, *sizes, its_day, one.crc, partial(archive.open, one)))
+    files = tuple(members)
+    return DatabasePackage(shown(place), base, partner, day, size, files, identity=identity)
 
 
 def find_packages(
@@ -422,6 +424,12 @@ class _Tables:
     objects: dict[str, S3Object] = field(default_factory=dict)
 
     @property
+    def day(self) -> datetime.date | None:
+        """The day that the name of the folder says."""
+        said = describe_folder(os.path.basename(os.path.abspath(self.place)))
+        return None if said is None else said.day
+
+    @property
     def has_tables(self) -> bool:
         return bool(self.files)
 
@@ -441,7 +449,7 @@ class _Tables:
             shown(self.place),
             shown(base),
             None if said is None else said.partner,
-            None if said is None else said.day,
+            self.day,
             sum(one.size for one in members),
             tuple(members),
             tuple(self._members(beside)),
@@ -488,5 +496,5 @@ class _Tables:
                 name = replace(name, stem=shown(os.path.dirname(inside)))
             if self._real(path) in self.unknown:
                 name = MemberName()
-            members.append(Member(shown(inside), name, size, size, changed, opener))
+            members.append(Member(shown(inside), name, size, size, self.day, changed, opener))
         return members

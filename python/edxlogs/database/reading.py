@@ -21,7 +21,6 @@ from edxlogs.account import Outcome
 from edxlogs.database.account import Converted, Group, MemberAccount, RowCounts, Task
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.database.tars import TarPackage, walk
-from edxlogs.edx.members import Key
 from edxlogs.edx.tables import JOINED, joined_table, tables
 from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError, cannot_write
 from edxlogs.gpg.frame import HEAD_BYTES
@@ -83,7 +82,7 @@ def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
         "package": package.name,
         "member": member.path,
         "site": member.name.site,
-        "day": epoch_day(package.day),
+        "day": epoch_day(member.day),
         "label": f"{package.place}: {member.path}",
     }
 
@@ -261,12 +260,12 @@ ORA_TABLES = (
 )
 
 
-def ora_files(members: Iterable[Member]) -> dict[Key, list[Member]]:
-    """The files that are joined, by course, of those courses that have submissions."""
-    groups: dict[Key, list[Member]] = {}
+def ora_files(members: Iterable[Member]) -> dict[Group, list[Member]]:
+    """The files that are joined, by day and course, of those courses that have submissions."""
+    groups: dict[Group, list[Member]] = {}
     for member in members:
         if member.table is not None and member.table.name in ORA_TABLES:
-            groups.setdefault(member.name.key, []).append(member)
+            groups.setdefault((member.day, member.name.key), []).append(member)
     return {key: its for key, its in groups.items() if any(map(_is_submissions, its))}
 
 

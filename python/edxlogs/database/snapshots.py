@@ -83,7 +83,7 @@ def package_of(account: MemberAccount) -> Package | None:
     said = describe_key(account.package)
     if said is None or said.kind not in (*SNAPSHOTS, PackageKind.RESEARCH):
         said = describe_folder(base)
-    if not base.endswith(".zip"):
+    if said is None or not base.endswith(".zip"):
         folders = map(describe_folder, reversed(account.member.split("/")[:-1]))
         said = next((one for one in folders if one is not None), said)
     return said

@@ -62,7 +62,8 @@ def opened(
 def _snapshot(file: _File, *, keep_all: bool) -> Snapshot:
     account = MemberAccount.begin(file.package.place, file.member.path, file.member.name)
     account.course = file.course
-    return snapshot_of(account, "", file.package.place, 0, keep_all=keep_all)
+    release = file.package.place, file.member.day
+    return snapshot_of(account, "", release, 0, keep_all=keep_all)
 
 
 def _without_copies(files: Sequence[_File]) -> list[_File]:
@@ -70,7 +71,7 @@ def _without_copies(files: Sequence[_File]) -> list[_File]:
     groups: dict[object, list[_File]] = {}
     for file in files:
         name = copy_name(file.package.place, file.member.path, file.member.name)
-        groups.setdefault(name, []).append(file)
+        groups.setdefault((file.member.day, name), []).append(file)
     for group in groups.values():
         package, newest = group[0].package, group[-1]
         if not package.is_zip:

@@ -55,7 +55,7 @@ from edxlogs.database.snapshots import (
     without_copies,
 )
 from edxlogs.database.tars import PassingFile, TarPackage, unpack, walk
-from edxlogs.edx.members import Key, MemberName, describe_member
+from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError
 from edxlogs.formats import SAFE
@@ -110,7 +110,7 @@ class TableTarget(Target[list[MemberAccount]]):
         zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
         self._courses = Courses(self.reader, zips, self.choice, self.workers)
         # What a tar holds may be of any day.
-        days = {one.day for one in self.packages} if self.folder.keep_all else None
+        days = {file.day for one in zips for file in one.members} if self.folder.keep_all else None
         there = standing(self.folder.store, days if len(zips) == len(self.packages) else None)
         form, keep_all = self.format_name.removesuffix(SAFE), self.folder.keep_all
         self._snapshots = Snapshots(there, form, keep_all=keep_all)
@@ -163,11 +163,11 @@ class TableTarget(Target[list[MemberAccount]]):
             tasks = [(task, member) for task, member in tasks if self._is_chosen(task)]
         self._tasks += [task for task, _ in tasks]
         if self.expand_ora:
-            wanted = {task.key for task, _ in tasks}
+            wanted = {(task.day, task.key) for task, _ in tasks}
             originals = without_copies(package.members, [task for task, _ in tasks])
-            for key, members in ora_files(originals).items():
-                if key in wanted:
-                    self._plan_ora(package, key, members)
+            for group, members in ora_files(originals).items():
+                if group in wanted:
+                    self._plan_ora(package, members)
 
     def _wanted(self, package: DatabasePackage) -> Iterator[tuple[Task, Member]]:
         for member in package.members:
@@ -175,7 +175,7 @@ class TableTarget(Target[list[MemberAccount]]):
             account = self.account.begin(package.place, member.path, member.name)
             if table is None or not self.choice.may_be_of(member.name, unpack=self.unpack):
                 continue
-            release, day = package.release, package.day
+            release, day = package.release, member.day
             task = self._task(table, member.name, package, account, release, day)
             task.size = member.stored_bytes
             task.read = partial(self._read_member, task, package, member)
@@ -207,14 +207,14 @@ class TableTarget(Target[list[MemberAccount]]):
         task.day, task.release = day, key_of(*release, day)[:16]  # a tar may hold several days
         return task
 
-    def _plan_ora(self, package: DatabasePackage, key: Key, members: list[Member]) -> None:
+    def _plan_ora(self, package: DatabasePackage, members: list[Member]) -> None:
         first = submissions(members)
         name, account = (
             first.name,
             MemberAccount(package.place, first.path, JOINED, first.name.site),
         )
         self.account.members.append(account)
-        release, day = package.release, package.day
+        release, day = package.release, first.day
         task = self._task(joined_table(), name, package, account, release, day)
 
         def read(_threads: int) -> list[MemberAccount]:

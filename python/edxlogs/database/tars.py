@@ -181,6 +181,12 @@ class PassingFile:
         return _EVENTS.fullmatch(self.path) is not None
 
 
+def folder_day(path: str) -> datetime.date | None:
+    """The day of a snapshot, as the folders say that one of its files is in."""
+    folders = map(describe_folder, reversed(path.split("/")[:-1]))
+    return next((one.day for one in folders if one is not None), None)
+
+
 def is_of_research(path: str) -> bool:
     """Whether a table is one of the research exchange, by its place: users have other ids there."""
     return _STATE.fullmatch(path) is not None
@@ -209,8 +215,7 @@ def walk(source: Any, label: str) -> Iterator[PassingFile]:
                     raise _refuse(label, f"holds {shown(info.name)}, a file with holes")
                 content = archive.extractfile(info) if info.isreg() else None
                 if content is not None and not is_of_macos(info.name):
-                    folders = map(describe_folder, reversed(info.name.split("/")[:-1]))
-                    day = next((one.day for one in folders if one is not None), None)
+                    day = folder_day(info.name)
                     yield PassingFile(info.name, day, info.size, _Content(content, label))
     except _DAMAGE as error:
         if isinstance(error, EdxlogsError):

@@ -95,6 +95,11 @@ def is_rotated(name: str) -> bool:
     return _TURNS.fullmatch(name) is not None or _ROTATED.fullmatch(name) is not None
 
 
+def without_copy_mark(name: str) -> str:
+    """A base name as it was before a file manager or a browser marked it as a copy."""
+    return _COPIED.sub("", name)
+
+
 def describe_name(name: str) -> NameParts:
     """Read organisation, site and day from a name that follows one of edX's patterns.
 
@@ -110,7 +115,7 @@ def describe_name(name: str) -> NameParts:
     per-server names stand in the weekly tars from before October 2014.
     """
     *folders, base = name.split("/")
-    base = _COPIED.sub("", base)
+    base = without_copy_mark(base)
     if match := _DAILY.fullmatch(base):
         org, site = match["org"], match["site"]
         if site in KNOWN_SITES or org.count("_") < 2:

@@ -26,6 +26,7 @@ from edxlogs.edx.names import (
     describe_name,
     is_recognised,
     rotated_log,
+    without_copy_mark,
 )
 from edxlogs.text import shown
 
@@ -92,7 +93,7 @@ def describe_key(key: str) -> Package | None:
     folder, _, base = key.rpartition("/")
     if match := CUMULATIVE_TAR.fullmatch(base):
         return Package(PackageKind.TRACKING, shown(match["org"]), day=day_of(match["date"]))
-    if match := _SNAPSHOT.fullmatch(base):
+    if match := _SNAPSHOT.fullmatch(without_copy_mark(base)):
         org = match["org"].removeprefix(f"{_EMAIL_FOLDER}-")
         is_email = org != match["org"] or folder.rpartition("/")[2] == _EMAIL_FOLDER
         kind = PackageKind.EMAIL if is_email else PackageKind.DATABASE
