@@ -272,7 +272,10 @@ def lone(tmp_path: Path) -> Iterator[Cluster]:
 PRELOAD = "from edxlogs import _core\n_core.__version__ = '0.0.9'\n"
 
 
-@pytest.mark.parametrize("trouble", ["key", "gpg", "version", "edxlogs"])
+@pytest.mark.parametrize(
+    "trouble",
+    ["key", "version", *(pytest.param(one, marks=pytest.mark.slow) for one in ("gpg", "edxlogs"))],
+)
 def test_a_host_that_is_unfit_is_named_and_gets_nothing(
     ring: Path, logs: Path, here: Path, lone: Cluster, tmp_path: Path, trouble: str
 ) -> None:

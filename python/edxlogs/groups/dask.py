@@ -12,11 +12,14 @@ import os
 import queue
 import secrets
 import socket
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from edxlogs import _core
@@ -27,9 +30,11 @@ from edxlogs.sources.source import Packing, packing_of, stored_head
 from edxlogs.store import disk
 from edxlogs.store.store import TRY
 from edxlogs.text import many, shown
+from edxlogs.threads import needs_thread
 
 CONNECT_SECONDS = 10
-_GATHER_SECONDS = 5  # that the first fit worker may take
+_GATHER_SECONDS = 5  # that the first fit worker may take, once one is there
+_START_SECONDS = 30  # that the first worker may take
 _LOST_SECONDS = 60  # that a scheduler may be away
 _LOOK_SECONDS = 2  # between looks at who is there
 _WAIT_SECONDS = 0.2
@@ -37,6 +42,10 @@ _AHEAD = 1  # tasks for each thread, beside the one that it does
 _MOST_TRIES = 3
 _HEAD_BYTES = 1 << 20  # of which gpg gives something, if it can
 _LOCAL = "local:"
+_WORKER = (
+    *(sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--nthreads", "1"),
+    *("--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--death-timeout", "30"),
+)
 
 
 class DaskHosts:
@@ -78,14 +87,7 @@ class DaskHosts:
             count = address.removeprefix(_LOCAL)
             if not (count.isascii() and count.isdigit() and 0 < int(count) <= 1024):
                 raise ConfigError(f"{self._name}: write local:N, such as local:4")
-            cluster = distributed.LocalCluster(
-                n_workers=int(count),
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            )
-            where = {"address": self._stack.enter_context(cluster)}
+            where = {"address": self._start_here(distributed, int(count))}
         elif "://" not in address and (os.sep in address or address.endswith(".json")):
             if not Path(address).is_file():
                 raise ConfigError(
@@ -104,6 +106,32 @@ class DaskHosts:
                 f"{self._name}: {shown(why)}; start dask scheduler there, or name another address"
             ) from None
         return self._stack.enter_context(client)
+
+    def _start_here(self, distributed: Any, count: int) -> str:
+        """Start a scheduler in this process, and workers beside it; its address.
+
+        They are programs of their own: Dask's way to start them would run the caller's once more.
+        """
+        cluster = distributed.LocalCluster(
+            n_workers=0,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+        address: str = self._stack.enter_context(cluster).scheduler_address
+        place = self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        words = [*_WORKER, address, "--local-directory", place]
+        for _ in range(count):
+            with needs_thread():
+                worker = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C in our terminal is ours to handle
+                )
+            self._stack.callback(_end, worker)
+        return address
 
     def _check_versions(self, distributed: Any) -> None:
         """Two versions of Dask do not always understand each other."""
@@ -125,12 +153,13 @@ class DaskHosts:
     def prepare(self, task: GroupTask) -> None:
         """See who is fit; wait a while for those who are not there yet."""
         self._task = task
-        end = time.monotonic() + _GATHER_SECONDS
+        start = time.monotonic()
         while not self._look():
-            if time.monotonic() > end:
+            waited = time.monotonic() - start
+            if waited > _START_SECONDS:
+                raise ConfigError(f"{self._name}: has no workers; start dask worker on some hosts")
+            if self._fit and waited > _GATHER_SECONDS:
                 why = "no worker can do the work, for the reasons above"
-                if not self._fit:
-                    why = "has no workers; start dask worker on some hosts"
                 raise ConfigError(f"{self._name}: {why}")
             time.sleep(_WAIT_SECONDS)
 
@@ -245,6 +274,11 @@ class DaskHosts:
                 " same command: what is done is kept"
             )
         return {}, lost_since or now
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()  # what it has written and not published is nobody's
+    worker.wait()
 
 
 def _named(task: GroupTask) -> str:
