@@ -57,12 +57,16 @@ class Teller:
     def __call__(self, entry: Any) -> None:
         """Take what an input came to, by its `Entry`."""
         self._watcher.one_done()
-        names = ("path", "source", "member", "package", "label")
-        labels = [getattr(entry, name, None) for name in names]
         if entry.error is not None:
             end = "unauthenticated" if getattr(entry, "unauthenticated", False) else entry.status
-            self.fail(f"{entry.error} ({end})", *labels)
-        for warning in entry.warnings if self._warns else ():
+            self.fail(f"{entry.error} ({end})", *_labels(entry))
+        if self._warns:
+            self.warn_of(entry)
+
+    def warn_of(self, entry: Any) -> None:
+        """Take the warnings of an input, by its `Entry`."""
+        labels = _labels(entry)
+        for warning in entry.warnings:
             # What a copy is a copy of is no other reason.
             is_copy = entry.status == "copy" and warning is entry.warnings[-1]
             reason = "copy" if is_copy else _reason(warning, labels)
@@ -86,6 +90,11 @@ class Teller:
                 message = f"{count:,} {self._noun}s{why}, such as {message}"
             (self._watcher.fail if failed else self._watcher.warn)(message)
         self._told = []
+
+
+def _labels(entry: Any) -> list[str | None]:
+    names = ("path", "source", "member", "package", "label")
+    return [getattr(entry, name, None) for name in names]
 
 
 def _reason(message: str, labels: Sequence[str | None]) -> str:

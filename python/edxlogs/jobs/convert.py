@@ -287,9 +287,10 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         with suppress(KeyboardInterrupt), put_off():
             for file in files.values():
                 file.publish()
+    tell = Teller(watcher, "file")
     for member in account.members:
-        for warning in member.warnings:
-            watcher.warn(warning)
+        tell.warn_of(member)
+    tell.tell()
     return done
 
 
