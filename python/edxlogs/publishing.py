@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edxlogs.delta.publish import Published
 
 
-def publish(folder: OnePath, kind: str = "delta", *, mode: int = 0o600) -> Published:
+def publish(folder: OnePath, kind: str = "delta") -> Published:
     """Make a dataset a table that other engines read, or bring that table up to date.
 
     Nothing is rewritten. Files that the dataset replaces from now on stay for seven days.
@@ -20,7 +20,6 @@ def publish(folder: OnePath, kind: str = "delta", *, mode: int = 0o600) -> Publi
     Args:
         folder: of a dataset of Parquet, or of tables that `convert` wrote, each a table then.
         kind: of table: `delta`.
-        mode: permissions of its log.
 
     Returns:
         Published: versions of the tables, and how many files they tell, and tell no more, by this.
@@ -35,7 +34,7 @@ def publish(folder: OnePath, kind: str = "delta", *, mode: int = 0o600) -> Publi
     """
     from edxlogs.jobs.dataset import publish_dataset
 
-    return publish_dataset(Path(folder), kind, mode)
+    return publish_dataset(Path(folder), kind)
 
 
 def clean(folder: OnePath) -> Cleaned:

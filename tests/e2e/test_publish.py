@@ -136,7 +136,12 @@ def test_a_publication_that_was_killed_is_made_good(
     whole = copy("whole")
     steps = broken_off(lambda: edxlogs.publish(whole), -1, tmp_path / "steps")
     last = len(versions(whole))
-    assert [step.name for step in steps].count("link") == 1
+    order = [step.name for step in steps]
+    assert order.count("link") == 1
+    # What the log names is on disk before, and the log itself when it counts.
+    link = order.index("link")
+    assert "sync-all" in order[:link]
+    assert order[link + 1] == "sync-folder"
     for at in range(len(steps)):
         out = copy(str(at))
         done = broken_off(partial(edxlogs.publish, out), at, out.parent / "steps")
@@ -247,6 +252,21 @@ def test_compaction(tmp_path: Path, logs: list[Path]) -> None:
     assert commands.run("clean", out, cwd=tmp_path).code == 0
     assert len(_data(out)) == len(deltas.told(out)) < len(kept)
     assert_tells_the_same(out)
+
+
+def test_who_may_read_the_dataset_may_read_the_table(tmp_path: Path, logs: list[Path]) -> None:
+    out = _filter(tmp_path, logs[0], mode=0o640)
+    _publish(out)
+    for path in sorted((out / "_delta_log").iterdir()):
+        assert path.stat().st_mode & 0o777 == 0o640
+    assert (out / "_delta_log").stat().st_mode & 0o777 == 0o750
+    assert edxlogs.compact(out, mode=0o640).before > 0
+    edxlogs.write(logs[1], out, partition_by=KEYS.split(","), mode=0o640)
+    before = {path: path.stat().st_mode for path in (out / "_edxlogs").iterdir()}
+    _publish(out)
+    _grace_is_over(out)
+    edxlogs.clean(out)
+    assert all(path.stat().st_mode == mode for path, mode in before.items())
 
 
 def test_a_folder_that_is_copied_elsewhere(tmp_path: Path, changed: Path) -> None:
@@ -438,6 +458,47 @@ def test_tables(tmp_path: Path) -> None:
     again = edxlogs.convert(first, out, table="auth_user", snapshots="newest")
     assert again.account.total.rows_written >= 0
     assert rows_of(out / "auth_user", version=0) == before["auth_user"]
+
+
+def test_tables_that_are_written_anew_in_their_places(tmp_path: Path) -> None:
+    place, out = tmp_path / "universityx-2014-10-05.zip", tmp_path / "tables"
+    for seed in (1, 2):
+        make_package.write(place, make_package.members(count=4, seed=seed))
+        edxlogs.convert(place, out, table="auth_user", overwrite=True)
+        edxlogs.publish(out)
+        assert_tells_the_same(out / "auth_user")
+    assert len(deltas.told(out / "auth_user")) == len(_data(out))
+
+
+def test_a_merge_into_it(tmp_path: Path) -> None:
+    logs = [
+        write(tmp_path / f"universityx-{site}-events-2014-10-01.log.gz", lines(9, first=first))
+        for site, first in (("prod", 0), ("edge", 90_000))
+    ]
+    shards = [tmp_path / "a", tmp_path / "b"]
+
+    def merged() -> Path:
+        for log, shard in zip(logs, shards, strict=True):
+            edxlogs.write(log, shard, partition_by="date")
+        edxlogs.merge(shards, tmp_path / "out")
+        return tmp_path / "out"
+
+    out = merged()
+    _publish(out)
+    _publish(shards[0])
+    before = held_by(out)
+    write(logs[0], lines(12, username="somebody else"))
+    assert rows_of(merged()) == before != held_by(out)
+    # What a shard has kept for its own readers is not merged.
+    assert len(_data(shards[0])) == 2
+    _publish(out)
+    assert_tells_the_same(out)
+    # The text of before once more: files as they were, in places that are still read.
+    write(logs[0], lines(9))
+    merged()
+    _publish(out)
+    assert_tells_the_same(out)
+    assert held_by(out) == before
 
 
 def test_tables_by_course_are_no_delta_tables(tmp_path: Path) -> None:

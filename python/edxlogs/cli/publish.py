@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edxlogs.cli.options import json_option, mode_option, quiet_option
+from edxlogs.cli.options import json_option, quiet_option
 from edxlogs.cli.progress import tell, tell_json
 from edxlogs.stops import put_off
 
@@ -20,10 +20,9 @@ Examples:
 @click.command("publish", epilog=EXAMPLES)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--as", "kind", required=True, metavar="KIND", help="What it becomes: delta.")
-@mode_option
 @json_option
 @quiet_option
-def command(folder: Path, kind: str, mode: int, *, as_json: bool, quiet: bool) -> int:
+def command(folder: Path, kind: str, *, as_json: bool, quiet: bool) -> int:
     """Make a dataset a Delta table, over the files that are there.
 
     DIR is a dataset of Parquet, or a folder of tables of edxlogs db convert, of which each becomes
@@ -34,7 +33,7 @@ def command(folder: Path, kind: str, mode: int, *, as_json: bool, quiet: bool) -
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.dataset import publish_dataset
 
-    done = publish_dataset(folder, kind, mode)
+    done = publish_dataset(folder, kind)
     if as_json:
         tell_json(done.report())
     elif not quiet:

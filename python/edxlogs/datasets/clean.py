@@ -49,5 +49,5 @@ def clean(store: Store) -> Cleaned:
     """
     over, wait = store.retired()
     if over:
-        store.commit(Segment(now()))
+        store.commit(Segment(now(), ended={"whole": True}))
     return Cleaned(len(over), len(wait))

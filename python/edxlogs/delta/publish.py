@@ -16,7 +16,7 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.datasets.reader import TOLD, data_files, table_of
 from edxlogs.delta.files import Columns, added, footer_of, log_path
-from edxlogs.delta.log import LOG, DeltaLog
+from edxlogs.delta.log import LOG, Action, DeltaLog
 from edxlogs.errors import ConfigError, cannot_write
 from edxlogs.formats import format_by_ending
 from edxlogs.store import disk
@@ -125,20 +125,17 @@ def _bring_up(
     there, columns = log.files(), Columns(log.name, log.schema)
     new = [file for file in files if there.pop(log_path(file.path), None) != file.sha256]
     folder = store.on_disk.folder / table.name
-    footers = [footer_of(file, folder / file.path, log.name) for file in new]
-    for footer in footers:
+    keys, asked = log.partition_columns, (store.manifest.query or {})["partition_by"]
+    actions: list[Action] = []
+    for file in new:
+        place = folder / file.path
+        footer = footer_of(file, place, log.name)
         columns.enter(footer.schema.to_arrow_schema())
-    asked = (store.manifest.query or {}).get("partition_by", ())
-    keys = log.partition_columns
-    if log.version < 0:
-        keys = [key for key in asked if key in TOLD and not columns.tells(key)]
-        columns.add_keys(keys)
-    bounded = columns.bounded([key for key in asked if key not in keys])
+        if log.version < 0 and not actions:
+            keys = [key for key in asked if key in TOLD and not columns.tells(key)]
+            columns.add_keys(keys)
+        actions.append(added(file, place, footer, keys, columns.bounded(asked)))
     if new or there:
-        actions = [
-            added(file, folder / file.path, footer, keys, bounded)
-            for file, footer in zip(new, footers, strict=True)
-        ]
         staged = store.new / "delta"
         told = actions, list(there), columns.schema(), keys
         log.commit(store.manifest.commits, *told, staged=staged, mode=mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -212,13 +213,12 @@ def compact_dataset(output: OutputSettings, s3: S3 | None = None) -> Compacted:
         return compact(store, output.file_bytes)
 
 
-def publish_dataset(folder: OnePath, kind: str, mode: int = 0o600) -> Published:
+def publish_dataset(folder: OnePath, kind: str) -> Published:
     """Tell other engines what a dataset holds, as its last commit has it.
 
     Args:
         folder: of the dataset.
         kind: of table that they read: `delta`.
-        mode: permissions of its log.
 
     Raises:
         ConfigError: the folder is no dataset, or one that cannot be such a table; or what there is
@@ -229,6 +229,7 @@ def publish_dataset(folder: OnePath, kind: str, mode: int = 0o600) -> Published:
     from edxlogs.delta import publish
 
     publish.check(kind)
+    mode = _mode_of(folder)
     place = place_at(folder, mode=mode)
     open_manifest(place)  # a folder that is none stays as it is
     with Store(place) as store:
@@ -244,10 +245,18 @@ def clean_dataset(folder: OnePath, s3: S3 | None = None) -> Cleaned:
     """
     from edxlogs.datasets.clean import clean
 
-    place = place_at(folder, s3)
+    place = place_at(folder, s3, _mode_of(folder))
     open_manifest(place)
     with Store(place) as store:
         return clean(store)
+
+
+def _mode_of(folder: OnePath) -> int:
+    """Permissions of the manifest in a folder: what comes beside it is to have the same."""
+    try:
+        return stat.S_IMODE(os.stat(os.path.join(folder, HOME, "head")).st_mode)
+    except OSError:
+        return 0o600
 
 
 def cat_dataset(
