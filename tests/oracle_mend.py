@@ -24,6 +24,12 @@ MESSAGE_KEYS = (
 
 BLANK = " \t\r\n\x0b\x0c\x00"
 ASCII_SPACE = " \t\r\n\x0c"
+JOURNALD = "MESSAGE"
+"""Where journald writes text that it cannot print as the numbers of its bytes."""
+_FIRST_PLATFORM_KEY = re.compile(
+    rb'\{"(?:username|event_source|name|event_type|agent|context|session|event|ip|page|'
+    rb'accept_language|referer)"'
+)
 LIFTED_FIELDS = (
     "username",
     "session",
@@ -270,10 +276,21 @@ def read_events(line: bytes, *, max_line_bytes: int = MAX_LINE_BYTES) -> Outcome
     text = line.decode("utf-8", "surrogateescape")
     if not text.strip(BLANK):
         return Outcome("blank")
+    if _FIRST_PLATFORM_KEY.match(line):  # No line of journald's: an array is left as it is.
+        return read_text(text, set(), 0, numbers=False)
     return read_text(text, set(), 0)
 
 
-def read_text(text: str, mends: set[str], envelopes: int) -> Outcome:
+def text_of_numbers(value: str) -> str | None:
+    """The text of an array of bytes, of which those that are not UTF-8 are surrogates."""
+    try:
+        numbers = [int(number) for number in value[1:-1].split(",") if number.strip() != "-0"]
+        return bytes(numbers).decode("utf-8", "surrogateescape")
+    except ValueError:
+        return None
+
+
+def read_text(text: str, mends: set[str], envelopes: int, *, numbers: bool = True) -> Outcome:
     """Read a text that stood in so many envelopes, and needed those mends so far."""
     if not text.strip(BLANK):
         return Outcome("rejected", "no_object")
@@ -282,36 +299,40 @@ def read_text(text: str, mends: set[str], envelopes: int) -> Outcome:
         message = text[head.end() :].strip(ASCII_SPACE)
         if not message:
             return Outcome("rejected", "no_object")
-        return read_text(message, mends | {"envelope"}, envelopes + 1)
+        return read_text(message, mends | {"envelope"}, envelopes + 1, numbers=numbers)
     whole = scan(text, 0) if text else Scan("bad", 0)
     if whole.status == "complete" and whole.end == len(text):
-        return _read_value(text, mends, envelopes)
+        return _read_value(text, mends, envelopes, numbers)
     if whole.status == "deep":
         return Outcome("rejected", "too_deep")
     if "{" not in text:
         return Outcome("rejected", "no_object")
     if _ESCAPED_OBJECT_START.match(text):
-        nested = _read_value(f'"{text}"', mends, envelopes)
+        nested = _read_value(f'"{text}"', mends, envelopes, numbers)
         return nested if nested.kind == "events" else Outcome("rejected", "bad_json")
-    return _read_objects(text, mends, envelopes)
+    return _read_objects(text, mends, envelopes, numbers)
 
 
-def _open(raw: str, mends: set[str], envelopes: int) -> Outcome:
+def _open(raw: str, mends: set[str], envelopes: int, numbers: bool) -> Outcome:
     """The events of an object that is none itself: it may be what a log shipper put around one."""
     reasons: list[Reason | None] = []
     if envelopes < MAX_ENVELOPES:
         own: set[str] = set()
         found = dict(members(_mend_utf8(raw, own)))
-        for value in [found[key] for key in MESSAGE_KEYS if key in found]:
+        for key in [key for key in MESSAGE_KEYS if key in found]:
+            value = found[key]
             text, needed = value, set(own)
             if value.startswith('"'):
                 text, more = strict(value)
                 text, needed = decode(text).strip(ASCII_SPACE), needed | more
+            elif value.startswith("[") and key == JOURNALD and numbers:
+                text = (text_of_numbers(value) or "").strip(ASCII_SPACE)
             elif not value.startswith("{"):
                 continue
             if not text:
                 continue
-            outcome = read_text(text, mends | needed | {"envelope"}, envelopes + 1)
+            needed |= mends | {"envelope"}
+            outcome = read_text(text, needed, envelopes + 1, numbers=numbers)
             if outcome.kind == "events":
                 return outcome
             reasons.append(outcome.reason)
@@ -335,7 +356,7 @@ def _without_padding(text: str, mends: set[str]) -> str:
     return trimmed
 
 
-def _read_value(text: str, mends: set[str], envelopes: int) -> Outcome:
+def _read_value(text: str, mends: set[str], envelopes: int, numbers: bool) -> Outcome:
     """A line that is one JSON value and nothing else."""
     for _ in range(2):
         if not text.startswith('"') or scan(text, 0) != Scan("complete", len(text)):
@@ -363,11 +384,11 @@ def _read_value(text: str, mends: set[str], envelopes: int) -> Outcome:
     if event is None and is_array:
         return Outcome("rejected", "not_an_object")
     if event is None:
-        return _open(text, mends, envelopes)
+        return _open(text, mends, envelopes, numbers)
     return Outcome("events", mends=mends, events=[event])
 
 
-def _read_objects(text: str, mends: set[str], envelopes: int) -> Outcome:
+def _read_objects(text: str, mends: set[str], envelopes: int, numbers: bool) -> Outcome:
     """A line with something before, between or after its objects, or with a torn one."""
     events: list[Event] = []
     failures: set[Reason] = set()
@@ -391,7 +412,7 @@ def _read_objects(text: str, mends: set[str], envelopes: int) -> Outcome:
         clear = not text[loose:at].strip(BLANK) or not text[found.end :].strip(BLANK)
         inside = [event] if event is not None and (clear or _is_surely_event(event)) else []
         if not member and event is None and clear:
-            opened = _open(text[at : found.end], set(), envelopes)
+            opened = _open(text[at : found.end], set(), envelopes, numbers)
             inside, own = opened.events, opened.mends
             if opened.reason is not None:
                 failures.add(opened.reason)

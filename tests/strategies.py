@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -353,7 +353,7 @@ def _wrapped(line: bytes, seed: int, times: int) -> bytes:
     if random.random() < 0.3:
         text, is_object = f"2024-05-01 10:00:00,123 INFO 20 [tracking] logger.py:41 - {text}", False
     for _ in range(times):
-        kind = random.choice(["cri", "docker", "object", "text", "text"])
+        kind = random.choice(["cri", "docker", "object", "text", "text", "numbers"])
         if kind == "cri":
             text, is_object = f"2024-05-01T10:00:00.1Z stderr F {text}", False
             continue
@@ -365,6 +365,9 @@ def _wrapped(line: bytes, seed: int, times: int) -> bytes:
             written = speller.text(text + random.choice(["\n", "\n", ""]))
         elif kind == "object" and is_object:
             key, written = "_source", text
+        elif kind == "numbers":
+            key = "MESSAGE"
+            written = f"[{random.choice([',', ', ']).join(str(byte) for byte in text.encode())}]"
         pairs = [f"{speller.text(name)}: {speller.value(value)}" for name, value in members.items()]
         pairs.insert(random.randint(0, len(pairs)), f"{speller.text(key)}: {written}")
         text, is_object = "{" + ", ".join(pairs) + "}", True
@@ -400,11 +403,44 @@ def _in_pieces(line: bytes, seed: int, count: int) -> list[bytes]:
             ).encode()
             for at, part in enumerate(parts)
         ]
+    if random.random() < 0.5:
+        marked = _marked(parts, random)
+        return [speller.value(piece).encode() for piece in marked]
     parts[-1] += "\n"
     return [
         speller.value({"log": part, "stream": stream, "time": f"2024-05-01T10:00:0{at}Z"}).encode()
         for at, part in enumerate(parts)
     ]
+
+
+def _marked(parts: Sequence[str], random: Random) -> list[dict[str, Any]]:
+    """Pieces as docker's drivers for fluentd and for journald mark them."""
+    names = ["partial_message", "partial_id", "partial_ordinal", "partial_last"]
+    is_journald, is_numbered = random.random() < 0.5, random.random() < 0.7
+    pieces: list[dict[str, Any]] = []
+    # journald has bytes: a character may be cut in two.
+    rest = b""
+    for number, part in enumerate(parts, start=1):
+        is_last = number == len(parts)
+        marks = ["true", "5af1", str(number), "true" if is_last else "false"]
+        if not is_numbered:  # As older ones did.
+            marks = [] if is_last else marks[:1]
+        if is_journald:
+            raw = rest + part.encode()
+            end = len(raw) if is_last else len(raw) - random.randint(0, 1)
+            raw, rest = raw[:end], raw[end:]
+            piece = {"MESSAGE": [*raw], "PRIORITY": "3", "CONTAINER_ID_FULL": "c0ffee"}
+            if random.random() < 0.5 and not rest and len(raw) == len(part.encode()):
+                piece["MESSAGE"] = part
+            keys = [f"CONTAINER_{name.upper()}" for name in names]
+        else:
+            keys, piece = names, {"log": part, "container_name": "/lms", "source": "stderr"}
+        pieces.append(piece | dict(zip(keys, marks, strict=False)))
+    if is_numbered and random.random() < 0.2:
+        pieces.insert(1, pieces[0])  # sent again
+    elif is_numbered and random.random() < 0.3:
+        random.shuffle(pieces)
+    return pieces
 
 
 class LogLine(NamedTuple):

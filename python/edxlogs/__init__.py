@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edxlogs._core import __version__
     from edxlogs.account import Account
     from edxlogs.api import (
+        cat,
         check,
         compact,
         convert,
@@ -73,6 +74,7 @@ __all__ = [
     "Tables",
     "Watcher",
     "__version__",
+    "cat",
     "check",
     "clean",
     "compact",

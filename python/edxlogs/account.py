@@ -377,4 +377,5 @@ class Account(Ledger[SourceAccount, LineCounts]):
         if self.skipped:
             yield f"{many(len(self.skipped), 'source')} skipped by date or site"
         if self.ignored:
-            yield f"{many(len(self.ignored), 'file')} ignored: the name is not recognised"
+            ignored = many(len(self.ignored), "file")
+            yield f"{ignored} ignored: the name is no log's, or edxlogs wrote it"

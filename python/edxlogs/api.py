@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from edxlogs.jobs.settings import (
+    CatWords,
     CheckWords,
+    ChoiceWords,
     ConvertWords,
     EventWords,
     Keys,
@@ -17,15 +19,16 @@ from edxlogs.jobs.settings import (
     OutputWords,
     Settings,
     SomeSources,
-    spelled,
+    TablesWords,
 )
+from edxlogs.keywords import spelled
 from edxlogs.store.store import TARGET_FILE_BYTES
-from edxlogs.threads import worker_count
 from edxlogs.values import Values
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
     from edxlogs.database.stream import Tables
+    from edxlogs.datasets.cat import Copied
     from edxlogs.datasets.compact import Compacted
     from edxlogs.events.stream import BatchStream
     from edxlogs.jobs.convert import ConvertedTables
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from edxlogs.s3.client import S3
 
 
-@spelled(EventWords, by="time")
+@spelled(EventWords, Settings.of, by="time")
 def filter(  # noqa: A001 - the verb of the command line
     sources: SomeSources = (), *, raise_rejects: bool = False, **words: Unpack[EventWords]
 ) -> BatchStream:
@@ -87,7 +90,8 @@ def filter(  # noqa: A001 - the verb of the command line
         threads: sources read at once; 0 means one per core. Never changes the answer.
 
     Returns:
-        BatchStream of (at most 4 MiB or a little over 8,192 rows) x (len(columns)).
+        BatchStream of (at most 4 MiB or a little over 8,192 rows) x (len(columns)). At its end
+            `account.warnings` tell what was asked for and is nowhere.
 
     Raises:
         MissingSourceError: a source does not exist (a FileNotFoundError).
@@ -103,7 +107,7 @@ def filter(  # noqa: A001 - the verb of the command line
     return stream(Settings.of(sources, **words), raise_rejects=raise_rejects)
 
 
-@spelled(OutputWords, by="time")
+@spelled(OutputWords, Settings.of, by="time")
 def write(
     sources: SomeSources,
     output: OnePath,
@@ -152,7 +156,7 @@ def write(
     return write(Settings.of(sources, output, **words), watcher or Watcher())
 
 
-@spelled(CheckWords)
+@spelled(CheckWords, Settings.of)
 def check(
     sources: SomeSources = (), *, watcher: Watcher | None = None, **words: Unpack[CheckWords]
 ) -> Written:
@@ -181,17 +185,14 @@ def check(
     return check(Settings.of(sources, **words), watcher or Watcher())
 
 
+@spelled(ChoiceWords, Settings.of, latest=False)
 def list(  # noqa: A001 - the verb of the command line
     sources: OnePath | Iterable[OnePath] = (),
     *,
-    partner: str | None = None,
-    site: Values = None,
-    days: str | None = None,
-    kind: Values = None,
-    latest: bool = False,
     by: str = "year",
     s3: S3 | None = None,
     watcher: Watcher | None = None,
+    **words: Unpack[ChoiceWords],
 ) -> Listing:
     """Look what data packages are there: how many, how large, of which days, and days missing.
 
@@ -215,40 +216,32 @@ def list(  # noqa: A001 - the verb of the command line
     from edxlogs.jobs.listing import list_packages
     from edxlogs.jobs.sync import choice_of
 
-    choice = choice_of(partner=partner, site=site, days=days, kind=kind, latest=latest)
-    return list_packages(sources, choice, watcher or Watcher(), by=by, s3=s3)
+    return list_packages(sources, choice_of(**words), watcher or Watcher(), by=by, s3=s3)
 
 
+@spelled(ChoiceWords, Settings.of, latest=False)
 def sync(
     folder: OnePath,
     urls: Values = None,
     *,
-    partner: str | None = None,
-    site: Values = None,
-    days: str | None = None,
-    kind: Values = None,
-    latest: bool = False,
     s3: S3 | None = None,
     dry_run: bool = False,
     threads: int = 8,
     mode: int = 0o600,
     watcher: Watcher | None = None,
+    **words: Unpack[ChoiceWords],
 ) -> Synced:
     """Copy data packages that are new or changed into a folder, each whole and verified.
 
     Args:
         folder: keeps the layout of the bucket. Nothing in it is deleted.
         urls: `s3://` URLs of objects or prefixes; none means edX's buckets.
-        partner: whose packages, needed without URLs.
-        site: prod, edge, …; None means all.
-        days: in the names, such as `2014-01-01..2014-12-31`, both included.
-        kind: of package: `events`, `database` and the like; None means all.
-        latest: of the snapshots of an organisation and site, the newest alone.
         s3: server and credentials; None: as the AWS configuration says.
         dry_run: tell what would be fetched, and fetch nothing.
         threads: objects fetched at once, 1 to 64.
         mode: permissions of the files.
         watcher: is told how it goes, in this thread.
+        **words: and partner, needed without URLs, site, days, kind, latest, as for `list`.
 
     Returns:
         Synced: what became of each object, in the order of the listing; `is_whole` tells whether
@@ -260,10 +253,8 @@ def sync(
     """
     from edxlogs.jobs.sync import SyncSettings, sync
 
-    choice: dict[str, Any] = {"partner": partner, "site": site, "days": days, "kind": kind}
     how: dict[str, Any] = {"dry_run": dry_run, "threads": threads, "mode": mode}
-    settings = SyncSettings.of(folder, urls, **choice, latest=latest, s3=s3, **how)
-    return sync(settings, watcher or Watcher())
+    return sync(SyncSettings.of(folder, urls, s3=s3, **how, **words), watcher or Watcher())
 
 
 def run(job: OnePath, *, dask: str | None = None, watcher: Watcher | None = None) -> JobDone:
@@ -286,7 +277,9 @@ def run(job: OnePath, *, dask: str | None = None, watcher: Watcher | None = None
     return run(read_job(Path(job), dask), watcher or Watcher())
 
 
-@spelled(ConvertWords, format="parquet", layout="table", snapshots="newest", unpack=False)
+@spelled(
+    ConvertWords, Settings.of, format="parquet", layout="table", snapshots="newest", unpack=False
+)
 def convert(
     packages: OnePath | Iterable[OnePath],
     output: OnePath,
@@ -315,15 +308,11 @@ def convert(
         expand: `studentmodule` for columns of its state, `ora` for a table that joins those of
             open response assessments.
         unpack: unpack the content of courses, too.
-        gnupg_home: GnuPG's folder; None means the user's own.
-        passphrase_file: holds the passphrase of the secret key; None asks the agent.
-        prompt: whether the agent may ask for a passphrase.
-        s3: server and credentials; None: as the AWS configuration says.
-        threads: 0 means one per core. Never changes the answer.
         rejects: a file for rows that cannot be read.
         report: a file for the account, as JSON.
         overwrite: replace files that are there.
         mode: permissions of the files.
+        **words: and gnupg_home, passphrase_file, prompt, s3 and threads, the keywords of `filter`.
 
     Returns:
         ConvertedTables: with the account of every file and row.
@@ -339,20 +328,8 @@ def convert(
     return convert(ConvertSettings.of(packages, output, **words), watcher or Watcher())
 
 
-def database_tables(
-    packages: OnePath | Iterable[OnePath],
-    *,
-    course: Values = None,
-    site: Values = None,
-    known_courses: Values = None,
-    expand: bool = False,
-    snapshots: str = "newest",
-    gnupg_home: OnePath | None = None,
-    passphrase_file: OnePath | None = None,
-    prompt: bool = False,
-    s3: S3 | None = None,
-    threads: int = 0,
-) -> Tables:
+@spelled(TablesWords, Settings.of, expand=False, snapshots="newest")
+def database_tables(packages: OnePath | Iterable[OnePath], **words: Unpack[TablesWords]) -> Tables:
     """Open database packages, and give their tables as streams of Arrow batches.
 
     The course of files whose rows do not tell it is looked for in others of the course.
@@ -365,11 +342,7 @@ def database_tables(
         known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         snapshots: `newest` of several packages of an organisation, or `all`.
-        gnupg_home: GnuPG's folder; None means the user's own.
-        passphrase_file: holds the passphrase of the secret key; None asks the agent.
-        prompt: whether the agent may ask for a passphrase.
-        s3: where URLs lead; None: as the AWS configuration says.
-        threads: files read at once; 0 means one per core. Never changes the answer.
+        **words: and gnupg_home, passphrase_file, prompt, s3 and threads, the keywords of `filter`.
 
     Returns:
         Tables by name, those alone that a package holds. Rows have the columns that
@@ -382,13 +355,9 @@ def database_tables(
 
     Source: EdX Research Guide, "Data Delivered in Data Packages".
     """
-    from edxlogs.database.stream import Tables, opened
-    from edxlogs.jobs.convert import all_snapshots, table_choice
+    from edxlogs.jobs.convert import open_tables
 
-    keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt)
-    choice = table_choice(course=course, site=site, known_courses=known_courses)
-    kept = {"expand": expand, "keep_all": all_snapshots(snapshots)}
-    return Tables(opened(packages, s3), choice, keys.gpg(), worker_count(threads), **kept)
+    return open_tables(packages, **words)
 
 
 def dataset(folder: OnePath) -> Any:
@@ -409,6 +378,37 @@ def dataset(folder: OnePath) -> Any:
     from edxlogs.datasets.reader import dataset
 
     return dataset(place_at(folder))
+
+
+@spelled(CatWords, Settings.of, by="time")
+def cat(folder: OnePath, output: OnePath, **words: Unpack[CatWords]) -> Copied:
+    """Write the rows of a dataset that match to a file, those of one commit: old or new.
+
+    Conditions are answered by the columns that the dataset holds; what is not wanted is not read,
+    as far as partitions, row groups and columns tell.
+
+    Args:
+        folder: of a dataset, as `write` makes it with `partition_by`, or of a table of `convert`.
+        output: path of a file, or `-` for standard output.
+        days: of the logs that rows are of, by their names, such as `2014-01-01..2014-12-31`.
+        columns: names, or paths with a name (`grade=event.grade`), in output order; None means all.
+        format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …); None: by
+            the ending of the output.
+        csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
+        overwrite: replace a file that is there.
+        **words: and the conditions of `filter`: course, user, since, where and the like.
+
+    Returns:
+        Copied: how many rows, and `warnings` of what was asked for and is nowhere.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or the dataset holds no such column.
+        SourceError: a file of the dataset is missing or damaged.
+        OutputError: the output cannot be written.
+    """
+    from edxlogs.jobs.dataset import cat_dataset
+
+    return cat_dataset(folder, output, **words)
 
 
 def compact(

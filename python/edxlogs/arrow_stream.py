@@ -57,6 +57,9 @@ class StreamTarget(Target[T]):
     def count(self) -> int:
         """Pieces."""
 
+    def close(self) -> None:
+        """Give back what is needed until the account is complete."""
+
 
 class ArrowStream(_core.BatchStream):
     """Batches in the order of the pieces they are read from, several of them at once; read once.
@@ -107,6 +110,8 @@ class ArrowStream(_core.BatchStream):
             error = error or self._target.error
         except BaseException as failure:
             error = failure
+        finally:
+            self._target.close()
         self._error = error
         for writer in writers[:-1]:
             writer.close()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from edxlogs.errors import ConfigError
 from edxlogs.jobs.filter import stream
-from edxlogs.jobs.settings import EventWords, Settings, SomeSources, spelled
+from edxlogs.jobs.settings import EventWords, Settings, SomeSources
 from edxlogs.jobs.work import select_sources
+from edxlogs.keywords import spelled
 from edxlogs.sources.source import Source
 from edxlogs.store.inputs import groups
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PANDAS = "pip install 'edxlogs[arrow,dask]' 'dask[dataframe]'"
 
 
-@spelled(EventWords, by="time")
+@spelled(EventWords, Settings.of, by="time")
 def read(sources: SomeSources = (), **words: Unpack[EventWords]) -> Any:
     """The events that match, as a Dask DataFrame in the order of the sources.
 

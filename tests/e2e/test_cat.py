@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import commands
+import edxlogs
 import make_package
 from small_logs import COURSE, event, real_shaped
 
@@ -228,3 +229,107 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     with path.open("rb") as file:
         rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     return rows
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "tsv.gz"])
+def test_a_dataset_without_rows_has_columns(tmp_path: Path, form: str) -> None:
+    (tmp_path / "in.log").write_bytes(b"")
+    asked = ("--columns", "time,grade=event.grade::float64,who=username")
+    for words in ((), asked):
+        told = ("-o", f"out{len(words)}", "--partition-by", "date", "--format", form, "-q", *words)
+        assert commands.run("filter", "in.log", *told, cwd=tmp_path).code == 0
+        done = commands.run("cat", f"out{len(words)}", cwd=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
+        file = commands.run("filter", "in.log", *words, "--format", "csv", cwd=tmp_path)
+        header = file.stdout.decode().strip()
+        beside = ",site,source,line" if words else ""
+        assert done.stdout.decode() == f"{header}{beside}\n"
+
+
+DAYS = ["2014-10-01..2014-10-01", "2014-10-02..", "..2014-10-02", "2014-10-03..2014-10-03"]
+
+
+@pytest.mark.parametrize("days", DAYS)
+@pytest.mark.parametrize("dataset", ["rows", "csvs"])
+def test_days_are_those_of_the_logs(world: Path, dataset: str, days: str) -> None:
+    done = commands.run("cat", dataset, "--days", days, cwd=world)
+    assert (done.code, done.stderr) == (0, "")
+    wanted = _filtered(world, "csv", "--days", days)
+    assert sorted(done.stdout.split(b"\n")) == sorted(wanted.split(b"\n"))
+    assert len(_records(wanted)) > 3
+    more = ("--days", days, "--event-source", "browser", "--columns", "user_id,time")
+    done = commands.run("cat", dataset, *more, cwd=world)
+    assert _records(done.stdout) == _records(_filtered(world, "csv", *more))
+
+
+def test_days_without_logs_are_told(world: Path) -> None:
+    done = commands.run("cat", "rows", "--days", "2015-01-01..", "--columns", "time", cwd=world)
+    assert (done.code, done.stdout) == (0, b"time\n")
+    assert done.told == [
+        "edxlogs: warning: days: 2015-01-01..: no log of rows is of these days; there are logs of"
+        " 2014-10-01 to 2014-10-03"
+    ]
+    done = commands.run(
+        "cat", "rows", "--course", "no/such/one", "--json", "-o", "n.csv", cwd=world
+    )
+    assert json.loads(done.stdout)["warnings"] == ["rows: no row of it is as asked for"]
+    for words, told in (
+        (("lines", "--days", "2014-10-01.."), "days: lines: holds lines"),
+        (("rows", "--days", "2014-10"), "days: '2014-10': are no days"),
+    ):
+        done = commands.run("cat", *words, cwd=world)
+        assert (done.code, told in done.stderr) == (2, True)
+
+
+def test_a_log_without_a_day_is_of_any(tmp_path: Path) -> None:
+    """As filter reads it; one whose name another text had before is still of its day."""
+    names = ("a.log", "univx-prod-events-2014-10-01.log", "univx-prod-events-2014-10-02.log")
+    for name in names:
+        (tmp_path / name).write_text(json.dumps(event(1, page=name)) + "\n")
+        where = ("-o", "rows", "--partition-by", "site", "-q")
+        assert commands.run("filter", name, *where, cwd=tmp_path).code == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / names[1]).write_text(json.dumps(event(2, page="other")) + "\n")
+    assert commands.run("filter", f"other/{names[1]}", *where, cwd=tmp_path).code == 0
+    words = ("--days", "..2014-10-01", "--columns", "page")
+    done = commands.run("cat", "rows", *words, cwd=tmp_path)
+    assert sorted(done.stdout.split()) == sorted(
+        [b"page", b"a.log", b"univx-prod-events-2014-10-01.log", b"other"]
+    )
+    done = commands.run("cat", "rows", "--columns", "source", cwd=tmp_path)
+    assert sum(b"~" in line for line in done.stdout.split()) == 1
+
+
+def test_python_writes_what_the_command_writes(world: Path) -> None:
+    given: dict[str, Any] = {
+        "course": COURSE,
+        "days": "2014-10-01..",
+        "where": "user_id is not null",
+    }
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    more = [
+        "--columns",
+        "time,who=username",
+        "--exclude-event-type",
+        "page_close",
+        "-o",
+        "one.csv.gz",
+    ]
+    assert commands.run("cat", "rows", *words, *more, cwd=world).code == 0
+    columns = ["time", "who=username"]
+    copied = edxlogs.cat(
+        world / "rows",
+        world / "two.csv.gz",
+        columns=columns,
+        exclude_event_type={"page_close"},
+        **given,
+    )
+    one, two = ((world / f"{name}.csv.gz").read_bytes() for name in ("one", "two"))
+    assert gzip.decompress(one) == gzip.decompress(two)
+    assert copied.rows == len(gzip.decompress(one).splitlines()) - 1 > 10
+    assert (copied.is_whole, copied.warnings) == (True, [])
+    assert copied.report()["rows"] == copied.rows
+    assert str(copied).endswith("two.csv.gz")
+    for wrong in ({"format": "xml"}, {"since": "never"}, {"columns": ["a..b"]}, {}):
+        with pytest.raises(edxlogs.ConfigError):
+            edxlogs.cat(world / "rows", world / "two.csv.gz", **wrong)

@@ -18,6 +18,7 @@ import pytest
 import commands
 import datasets
 import edxlogs
+import make_package
 import product
 from datasets import Step, assert_whole, by_place
 from small_logs import COURSE, expected, lines, plain, real_shaped, without_site, write
@@ -222,7 +223,7 @@ def test_cat_leaves_the_dataset_alone(tmp_path: Path, logs: list[Path]) -> None:
     for target in (path, out / "_edxlogs" / "more.csv"):
         done = commands.run("cat", "out", "-o", target, "--overwrite", cwd=tmp_path)
         assert done.code == 2
-        assert done.told[0].endswith("is inside the dataset; name another place")
+        assert done.told[0].endswith(f"is inside the dataset {out}; name a place outside of it")
     assert datasets.files(out) == before
 
 
@@ -280,3 +281,43 @@ def test_a_full_disk_names_the_output(tmp_path: Path, logs: list[Path]) -> None:
         assert told.startswith(f"edxlogs: output: {name}: File too large")
         assert "; make room, " in told
     assert not (tmp_path / "rows.csv").exists()
+
+
+def test_no_dataset_is_in_another(tmp_path: Path) -> None:
+    (tmp_path / "in.log").write_bytes(lines(3))
+    package = "universityx-2014-10-05.zip"
+    contents = make_package.members(make_package.COURSES[:1], count=5)
+    make_package.write(tmp_path / package, contents)
+    rows = ("filter", "in.log", "--partition-by", "date", "-q")
+    assert commands.run(*rows, "-o", "held/rows", cwd=tmp_path).code == 0
+    (tmp_path / "link").symlink_to("held/rows")
+    before = datasets.files(tmp_path / "held/rows")
+    for words in (
+        (*rows, "-o", "held/rows/more"),
+        (*rows, "-o", "link/a/b"),
+        ("filter", "in.log", "-o", "held/rows/one.csv"),
+        ("filter", "in.log", "-o", "link/one.csv"),
+        ("filter", "in.log", "-o", "one.csv", "--report", "held/rows/account.json"),
+        ("filter", "in.log", "-o", "one.csv", "--rejects", "held/rows/date=2014-10-01/bad.txt"),
+        ("cat", "held/rows", "-o", "link/one.csv"),
+        ("db", "convert", package, "-o", "held/rows/tables"),
+        ("merge", "held/rows", "-o", "held/rows/merged"),
+    ):
+        done = commands.run(*words, cwd=tmp_path)
+        assert (done.code, len(done.told)) == (2, 1), (words, done.stderr)
+        assert f"is inside the dataset {tmp_path}/held/rows; name a place outside" in done.stderr
+    for words in ((*rows, "-o", "held"), ("db", "convert", package, "-o", "held")):
+        done = commands.run(*words, cwd=tmp_path)
+        assert (done.code, len(done.told)) == (2, 1), (words, done.stderr)
+    assert "output: held: holds the dataset rows; name a folder beside it" in done.stderr
+    done = commands.run(*rows, "-o", "new", "--report", "new/account.json", cwd=tmp_path)
+    assert (done.code, "are no part of the dataset" in done.stderr) == (2, True)
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "held/_edxlogs").exists()
+    assert datasets.files(tmp_path / "held/rows") == before
+    (tmp_path / "job.toml").write_text(
+        'sources = ["in.log"]\nreports = "out/reports"\n'
+        '[[dataset]]\noutput = "out"\npartition_by = ["date"]\n'
+    )
+    done = commands.run("run", "job.toml", cwd=tmp_path)
+    assert (done.code, "reports: are inside an output" in done.stderr) == (2, True)

@@ -91,6 +91,91 @@ def test_pieces_are_joined_and_counted(tmp_path: Path) -> None:
     assert "2 pieces of messages joined" in run("check", "in.log", cwd=tmp_path).stderr
 
 
+def fluentd(text: str, number: int, last: bool, **other: str) -> bytes:
+    """A piece as docker's driver for fluentd marks it."""
+    names = {"container_id": "c0ffee", "container_name": "/lms", "source": "stderr"}
+    marks = {"partial_message": "true", "partial_id": "5af1", "partial_ordinal": str(number)}
+    record = names | {"log": text} | marks | {"partial_last": str(last).lower()} | other
+    return json.dumps(record).encode() + b"\n"
+
+
+def test_pieces_that_docker_numbers_are_joined(tmp_path: Path) -> None:
+    course = "course-v1:UniX+CS101+2024"
+    inside = HEAD + text_of(username="cy", context={"course_id": course})
+    at = inside.index("CS101") + 2  # what is looked for is cut in two
+    cut = [inside[:at], inside[at : at + 9], inside[at + 9 :]]
+    pieces = [fluentd(text, number, number == 3) for number, text in enumerate(cut, start=1)]
+    other = fluentd(inside, 1, True, partial_id="6be2")
+    with_head = [b"2024-05-01T10:00:00+00:00\tdocker.lms\t" + piece for piece in pieces]
+    for lines in ([*pieces[:2], other, pieces[2]], pieces[::-1], with_head):
+        (tmp_path / "in.log").write_bytes(events(200) + b"".join(lines))
+        rows = columns(tmp_path, "--course", course)
+        assert rows[0] == ["201", "0", "cy"]
+        assert len(rows) == len(lines) - 2
+        total = counts(tmp_path)
+        assert (total["joined"], total["kept"], total["rejected"]) == (2, len(lines), 0)
+    # One that was sent again, and what was joined before, with the marks of its first piece.
+    whole = fluentd(inside, 1, False, partial_id="7cf3")
+    again = [pieces[0], *pieces[:2], whole, pieces[1], pieces[2]]
+    (tmp_path / "in.log").write_bytes(b"".join(again))
+    assert [row[0] for row in columns(tmp_path)] == ["1", "4"]
+    assert counts(tmp_path)["joined"] == 4
+    for lost in range(3):
+        rest = [piece for number, piece in enumerate(pieces) if number != lost]
+        (tmp_path / "in.log").write_bytes(b"".join(rest) + event(1))
+        assert [row[0] for row in columns(tmp_path)] == ["3"]
+        assert counts(tmp_path)["reasons"] == {"piece": 2}
+
+
+def test_pieces_of_older_docker_drivers_are_joined(tmp_path: Path) -> None:
+    inside = text_of(username="cy")
+    names = {"source": "stderr", "container_name": "/lms", "container_id": "c0ffee"}
+    cut = [{"partial_message": "true", "log": inside[:40]}, {"log": inside[40:]}]
+    other = {"log": "a line", "source": "stdout", "container_name": "/lms"}
+    lines = [names | cut[0], other, names | cut[1], names | {"log": inside}]
+    (tmp_path / "in.log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [row[0] for row in columns(tmp_path)] == ["1", "4"]
+    assert counts(tmp_path)["joined"] == 1
+
+
+def journald(text: bytes, **other: str) -> bytes:
+    record = {"PRIORITY": "3", "MESSAGE": list(text), "_COMM": "gunicorn"} | other
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def test_text_that_journald_writes_as_numbers_is_read(tmp_path: Path) -> None:
+    course = "course-v1:UniX+CS101+2024"
+    inside = text_of(username="zo\u00eb", context={"course_id": course}).encode()
+    line = journald(b"\x1b[32m" + HEAD.encode() + inside)
+    (tmp_path / "in.log").write_bytes(events(5_000) + line + events(10))
+    assert columns(tmp_path, "--course", course) == [["5001", "0", "zo\u00eb"]]
+    assert counts(tmp_path)["parsed"] < 200
+    assert counts(tmp_path)["mends"] == {"envelope": 1, "prefix": 1}
+    spelled = line.replace(b'"MESSAGE":[', b'"M\\u0045SSAGE" : [ ')
+    torn = journald(inside.replace(b'"username": "zo', b'"username": "\xff'))
+    none = journald(b"a line") + line.replace(b"[27,", b"[277,") + line.replace(b"[27,", b"[2.7,")
+    (tmp_path / "in.log").write_bytes(events(200) + spelled + none + torn)
+    assert [row[0] for row in columns(tmp_path, "--course", course)] == ["201", "205"]
+    assert counts(tmp_path)["mends"] == {"envelope": 2, "prefix": 1, "utf8": 1}
+    (tmp_path / "in.log").write_bytes(line)
+    done = run("filter", "in.log", cwd=tmp_path)
+    assert done.stdout == inside + b"\n"
+
+
+def test_pieces_in_journald_are_joined_byte_by_byte(tmp_path: Path) -> None:
+    inside = json.dumps(json.loads(text_of(username="zo\u00eb")), ensure_ascii=False).encode()
+    at = inside.index("\u00eb".encode()) + 1  # within a character
+    marks = {"CONTAINER_PARTIAL_MESSAGE": "true", "CONTAINER_PARTIAL_ID": "5af1"}
+    first = journald(inside[:at], **marks, CONTAINER_PARTIAL_ORDINAL="1")
+    del marks["CONTAINER_PARTIAL_MESSAGE"]
+    last = journald(
+        inside[at:], **marks, CONTAINER_PARTIAL_ORDINAL="2", CONTAINER_PARTIAL_LAST="true"
+    )
+    (tmp_path / "in.log").write_bytes(first + last)
+    assert columns(tmp_path) == [["1", "0", "zo\u00eb"]]
+    assert counts(tmp_path)["mends"] == {"envelope": 1}
+
+
 def test_a_piece_without_the_others_is_a_reject(tmp_path: Path) -> None:
     inside = text_of()
     half = len(inside) // 2

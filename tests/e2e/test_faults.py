@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import commands
 import datasets
 import faults
+import make_package
 from commands import event, events, hidden, pack, report
 from datasets import assert_whole
 from faults import BROKEN, DENIED, FULL, NO_LOCKS, NO_RENAMES, UNREADABLE, Fault
@@ -193,3 +195,70 @@ def test_a_file_system_that_lacks_something(
     assert done.code == 1
     (told,) = done.told
     assert told.endswith("; name a place on a file system that has locks and renames")
+
+
+JOB = """
+name = "{name}"
+sources = ["{logs}"]
+reports = "{name}/reports"
+[[convert]]
+packages = "{package}"
+output = "{name}/tables"
+[[dataset]]
+output = "{name}/rows"
+partition_by = ["course_id"]
+[[dataset]]
+output = "{name}/lines"
+partition_by = ["date"]
+format = "jsonl"
+"""
+
+
+def _job_state(cwd: Path) -> dict[str, Any]:
+    """What nights leave, but for times."""
+    for name in ("rows", "lines", "tables"):
+        assert_whole(cwd / name)
+    return {name: datasets.files(cwd / name) for name in ("rows", "lines", "tables")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_on_a_disk_that_fails(tmp_path: Path, library: Path, logs: Path, kind: str) -> None:
+    contents = make_package.members(make_package.COURSES[:2], count=5)
+    package = make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+
+    def night(name: str, at: int = -1) -> tuple[commands.Done, int]:
+        cwd = tmp_path / name
+        cwd.mkdir(exist_ok=True)
+        job = tmp_path / f"{name}.toml"
+        job.write_text(JOB.format(logs=logs, package=package, name=name))
+        return faults.run(library, KINDS[kind], at, cwd, "run", job, cwd=cwd)
+
+    done, calls = night("undisturbed")
+    assert done.code == 0, done.stderr
+    wanted = _job_state(tmp_path / "undisturbed")
+    points = {0, 1, calls // 8, calls // 4, calls // 2, calls * 3 // 4, calls - 8, calls - 1}
+    for at in sorted(points):
+        name = str(at)
+        done, _ = night(name, at)
+        # What fails behind the last commit (to remove what is no more needed) may pass.
+        assert done.code in (0, 1), done.stderr
+        if done.code == 1:
+            *told, last = done.stderr.splitlines()
+            if last.startswith(f"{name}: "):
+                assert last.startswith(f"{name}: FAILED: "), done.stderr
+                assert told, done.stderr
+            else:  # no folder for the reports: nothing was begun
+                told = [last]
+                assert last.startswith("edxlogs: reports: "), done.stderr
+                assert not (tmp_path / name / "rows").exists()
+            for line in told:
+                assert line.startswith("edxlogs: "), done.stderr
+                assert line.count(": ") >= 3, done.stderr
+                assert ";" in line, done.stderr
+        for path in (tmp_path / name / "reports").glob("*"):
+            if path.suffix == ".json":
+                assert json.loads(path.read_bytes())["job"] == name
+        again, _ = night(name)
+        assert again.code == 0, again.stderr
+        assert again.stderr.startswith(f"{name}: ok, ")
+        assert _job_state(tmp_path / name) == wanted

@@ -305,3 +305,121 @@ def test_a_shard_out_of_range(cwd: Path, shard: str) -> None:
     assert done.code == 2
     assert "with I from 1 to N" in done.stderr
     assert not (cwd / "out").exists()
+
+
+def test_shards_without_a_source_are_merged(cwd: Path) -> None:
+    """Many shards, few files."""
+    names = [f"shard-{number}" for number in range(1, 21)]
+    for number, name in enumerate(names, 1):
+        shard = ("--shard", f"{number}/20", "-o", name, "--partition-by", "course_id", "-q")
+        assert commands.run("filter", "in", *shard, cwd=cwd).code == 0
+    idle = [name for name in names if not datasets.manifest(cwd / name)["inputs"]]
+    assert len(idle) >= 16
+    assert commands.run("merge", *names, "-o", "all", cwd=cwd).code == 0
+    _assert_as_one_run(cwd, "all")
+    # Nothing at all is a dataset, too, and one whose part was not run is none.
+    assert commands.run("merge", *idle, "-o", "none", cwd=cwd).code == 0
+    assert len(_lines(cwd, "none")) == 1  # the header
+    (cwd / "not-run" / "_edxlogs").mkdir(parents=True)
+    done = commands.run("merge", *names, "not-run", "-o", "more", cwd=cwd)
+    assert (done.code, "not-run: its part was not run" in done.stderr) == (2, True)
+    assert not (cwd / "more").exists()
+
+
+def test_a_merge_that_is_refused_leaves_nothing(cwd: Path) -> None:
+    names = _shards(cwd, 2)
+    assert commands.run("merge", names[1], "-o", "all", "-q", cwd=cwd).code == 0
+    # What the dataset has read since is told when the first shard would be there.
+    added = write(cwd / "in" / "universityx-prod-events-2014-12-24.log.gz", lines(40, first=900))
+    _shards(cwd, 2)
+    assert commands.run("merge", names[1], "-o", "all", "-q", cwd=cwd).code == 0
+    for path in sorted((cwd / "in").iterdir()):
+        os.utime(path, (2_000_000_000, 2_000_000_000))
+    write(added, lines(10, first=500))
+    late = [path for path in (cwd / "in").iterdir() if str(path) in _keys(cwd / names[1])]
+    told = ("-o", "all", "--partition-by", "course_id", "-q")
+    for path in late:
+        write(path, lines(7))
+        assert commands.run("filter", f"in/{path.name}", *told, cwd=cwd).code == 0
+    before = datasets.files(cwd / "all")
+    done = commands.run("merge", *names, "-o", "all", cwd=cwd)
+    assert (done.code, "holds a later release" in done.stderr) == (2, True)
+    assert datasets.files(cwd / "all") == before
+    (cwd / "mine").mkdir()
+    for output in ("new", "mine"):
+        done = commands.run("merge", *names, names[0], "-o", output, cwd=cwd)
+        assert (done.code, "name shards of different inputs" in done.stderr) == (2, True)
+    assert not (cwd / "new").exists()
+    assert list((cwd / "mine").iterdir()) == []
+
+
+def _keys(folder: Path) -> set[str]:
+    return set(datasets.manifest(folder)["inputs"])
+
+
+def test_a_log_that_grew_and_was_renamed_is_told(cwd: Path) -> None:
+    shutil.rmtree(cwd / "in")
+    (cwd / "in").mkdir()
+    live = cwd / "in" / "tracking.log"
+    live.write_bytes(lines(8))
+    for name, number in (("one", 1), ("two", 2)):
+        shard = ("--shard", f"{number}/2", "-o", name, "--partition-by", "date", "-q")
+        assert commands.run("filter", "in", *shard, cwd=cwd).code == 0
+    holder, other = ("one", "two") if _keys(cwd / "one") else ("two", "one")
+    assert commands.run("merge", "one", "two", "-o", "all", "-q", cwd=cwd).code == 0
+    # The next night it has grown, and has a name of the other shard.
+    number = {"one": 1, "two": 2}[other]
+    live.write_bytes(lines(12))
+    for name in (f"tracking.log.{at}" for at in range(1, 50)):
+        live = live.rename(live.with_name(name))
+        shard = ("--shard", f"{number}/2", "-o", other, "--partition-by", "date", "-q")
+        assert commands.run("filter", "in", *shard, cwd=cwd).code == 0
+        if _keys(cwd / other):
+            break
+    for shards, output in ((("one", "two"), "new"), ((other,), "all")):
+        done = commands.run("merge", *shards, "-o", output, cwd=cwd)
+        assert (done.code, "has grown from" in done.stderr) == (2, True), done.stderr
+        assert "without --shard" in done.stderr
+    assert holder in done.stderr or "all" in done.stderr
+    # Logs that have their lengths alone in common are others.
+    live.write_bytes(lines(12, first=700))
+    shard = ("--shard", f"{number}/2", "-o", "third", "--partition-by", "date", "-q")
+    assert commands.run("filter", "in", *shard, cwd=cwd).code == 0
+    assert commands.run("merge", holder, "third", "-o", "new", cwd=cwd).code == 0
+
+
+def test_what_edxlogs_wrote_among_the_sources_is_not_read(cwd: Path) -> None:
+    job = """
+name = "nightly"
+sources = ["in"]
+reports = "in/reports"
+[[dataset]]
+output = "in/rows"
+partition_by = ["date"]
+format = "jsonl"
+"""
+    (cwd / "job.toml").write_text(job)
+    assert commands.run("run", "job.toml", cwd=cwd).code == 0
+    held = _lines(cwd, "in/rows")
+    done = commands.run("filter", "in", "-o", "in/other", "--partition-by", "date", cwd=cwd)
+    assert done.code == 0
+    report_words = ("--report", "in/account.json", "-o", "one.jsonl")
+    assert commands.run("filter", "in", *report_words, cwd=cwd).code == 0
+    for _ in range(2):  # the nights after it
+        done = commands.run("run", "job.toml", "--json", cwd=cwd)
+        assert done.code == 0
+        assert json.loads(done.stdout)["datasets"][0]["read"] == 0
+        assert _lines(cwd, "in/rows") == held
+    for sources in ("in", "in/*"):
+        done = commands.run(
+            "filter", sources, "--format", "jsonl", "--json", "-o", "x", "--overwrite", cwd=cwd
+        )
+        assert done.code == 0
+        told = json.loads(done.stdout)
+        assert (cwd / "x").read_bytes() == (cwd / "one.jsonl").read_bytes()
+        ignored = {Path(path).name for path in told["ignored"]}
+        assert {"rows", "other", "account.json"} <= ignored
+    # What is named is read, and a report is called so.
+    assert sorted(commands.run("filter", "in/rows", cwd=cwd).stdout.splitlines()) == held
+    done = commands.run("filter", "in/account.json", cwd=cwd)
+    assert (done.code, "is a report of edxlogs, not a log" in done.stderr) == (1, True)

@@ -93,6 +93,10 @@ assert_type(edxlogs.sync("packages", partner="universityx").counts, dict[str, in
 assert_type(edxlogs.convert("a.zip", "tables", table="auth_user").account.total.rows_written, int)
 assert_type(edxlogs.run(Path("job.toml")).is_whole, bool)
 assert_type(edxlogs.compact("events").joined, int)
+assert_type(
+    edxlogs.cat("events", Path("a.csv"), days="2014-10-01..", course=["a/b/c"]).rows, int | None
+)
+assert_type(edxlogs.cat("events", "-", format="jsonl", columns=["time"]).warnings, list[str])
 assert_type(edxlogs.clean(Path("events")).removed, int)
 assert_type(edxlogs.publish("events").tables[0].version, int)
 assert_type(edxlogs.merge(["a", Path("b")], "c").account.rows_written, int)

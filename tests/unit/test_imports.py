@@ -13,7 +13,18 @@ import edxlogs
 HOME = Path(edxlogs.__file__).parent
 # What stands on a floor may import what stands on a lower one, and its own folder.
 FLOORS = (
-    {"errors", "formats", "globs", "text", "threads", "stops", "toml", "values", "watching"},
+    {
+        "errors",
+        "formats",
+        "globs",
+        "keywords",
+        "text",
+        "threads",
+        "stops",
+        "toml",
+        "values",
+        "watching",
+    },
     {"account"},
     {"targets"},
     {"arrow_stream"},

@@ -208,3 +208,34 @@ def test_a_zip_is_sent_to_where_it_is_converted(tmp_path: Path) -> None:
     assert "universityx-2014-10-05.zip: is a zip archive; " in one
     assert "edxlogs db convert" in one
     assert (tmp_path / "out.csv").read_bytes().count(b"\n") == 4
+
+
+def test_a_stream_tells_what_is_nowhere_as_a_file_does(logs: Path, tmp_path: Path) -> None:
+    other = COURSE.replace("T1", "T2")
+    several: list[dict[str, Any]] = [
+        {"course": [COURSE, other]},
+        {"course": other},
+        {"course": other, "event_type": "problem_chek"},
+        {"where": "evnet.attempts = 1"},
+        {"days": "2024-01-01.."},
+        {},
+    ]
+    for number, asked in enumerate(several):
+        stream = edxlogs.filter(logs, **asked)
+        for _ in stream:
+            pass
+        written = edxlogs.write(logs, tmp_path / f"{number}.csv", **asked)
+        assert stream.account.warnings == [*written.hints, *written.account.warnings]
+        assert bool(stream.account.warnings) == bool(asked)
+        assert stream.verified
+
+
+def test_where_rows_were_kept_a_stream_reads_nothing_again(
+    logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(LineReader, "first_bytes", lambda *told: read.extend(told))
+    stream = edxlogs.filter(logs, course=[COURSE, "a/b/c"], where="event_type is not null")
+    assert sum(batch.num_rows for batch in stream) > 0
+    assert stream.account.warnings == ["course: a/b/c: no kept event is of it"]
+    assert read == []

@@ -19,7 +19,7 @@ from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.events.conditions import NAMES
 from edxlogs.jobs.convert import ConvertSettings
 from edxlogs.jobs.job import read_job
-from edxlogs.jobs.settings import ConvertWords, OutputWords, Settings
+from edxlogs.jobs.settings import ChoiceWords, ConvertWords, OutputWords, Settings
 from edxlogs.jobs.sync import SyncSettings
 from s3_server import Server
 from small_logs import expected, lines, plain, real_shaped, without_site, write
@@ -357,7 +357,7 @@ def test_keywords_are_those_that_are_read() -> None:
     "verb",
     [
         *("filter", "write", "check", "list", "sync", "run", "convert", "database_tables"),
-        *("dataset", "compact", "merge", "doctor", "publish", "clean"),
+        *("dataset", "cat", "compact", "merge", "doctor", "publish", "clean"),
     ],
 )
 def test_every_verb_says_what_it_takes_and_gives(verb: str) -> None:
@@ -371,7 +371,8 @@ def test_every_verb_says_what_it_takes_and_gives(verb: str) -> None:
         is_of_filter = (
             verb in ("write", "check") and "as for `filter`" in text
         ) or "of `filter`" in text
-        assert f"{name}:" in text or is_of_filter, name
+        is_of_list = verb == "sync" and name in ChoiceWords.__annotations__
+        assert f"{name}:" in text or is_of_filter or is_of_list, name
 
 
 def test_doctor_prints_a_line_a_check(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import click
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
     ColumnNames,
+    days_option,
     format_option,
     json_option,
     row_options,
     site_option,
 )
-from edxlogs.cli.progress import tell_json
+from edxlogs.cli.progress import tell, tell_json
 from edxlogs.cli.values import columns as column_names
 from edxlogs.cli.values import files
 from edxlogs.formats import STDOUT
@@ -32,6 +33,7 @@ Examples:
 @click.command("cat", cls=Grouped, epilog=EXAMPLES)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @site_option
+@days_option
 @row_options
 @click.option(
     "--columns",
@@ -66,6 +68,8 @@ def command(folder: Path, *, output: str, as_json: bool, **options: Any) -> int:
             "--json goes to standard output, as the rows do: name a file with -o"
         )
     copied = cat_dataset(folder, output, **options)
+    for warning in copied.warnings:
+        tell(f"edxlogs: warning: {warning}")
     if as_json:
         tell_json(copied.report())
     return 0

@@ -274,13 +274,14 @@ def partner_of(
     return partner
 
 
+days_option = click.option(
+    "--days",
+    metavar="FIRST..LAST",
+    help="Days of the sources by their names, both included.",
+)
 layout_options = together(
     click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),
     site_option,
-    click.option(
-        "--days",
-        metavar="FIRST..LAST",
-        help="Days of the sources by their names, both included.",
-    ),
+    days_option,
 )
 """A choice among what edX delivers to a partner, and among files by their names."""

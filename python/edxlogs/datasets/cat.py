@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from edxlogs import _core
 from edxlogs.datasets.reader import dataset, open_files, values_of, written_as
+from edxlogs.edx.layout import Days
+from edxlogs.edx.names import describe_name
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, written_to
 from edxlogs.formats import SAFE, STDOUT, format_of, of_cells, of_lines
 from edxlogs.globs import is_value_glob
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import DataFile, Manifest
-from edxlogs.store.place import Folder, Place
-from edxlogs.text import shown
+from edxlogs.store.place import Place
+from edxlogs.text import many, shown
 from edxlogs.threads import in_worker
 
 SCHEMA_VERSION = 1
+_TOLD_APART = re.compile(r"~[0-9a-f]{8}\Z")  # ends a name that another text had before
 _PLACE = re.compile(r"""(?<![.\w"\]])(line|line_item|source)\b(?!["\w(])""")
 _PUSHED = {"courses": ("course_id",), "sites": ("site",), "event_types": ("event_type", "name")}
 """Conditions of exact values that leave out whole files, and the columns that they mean."""
@@ -37,6 +40,7 @@ class CatSettings:
         output: path of a file, or `-`.
         format_name: one of `FORMATS`; None: by the ending, else CSV, or the lines as they are.
         conditions: names and values, as `_core.Query` takes them.
+        days: of the logs by their names; None means all.
         since: first instant, microseconds since 1970 UTC; None for no start.
         until: instant that follows the last one; None for no end.
         by_received_at: whether these are times of receipt.
@@ -51,6 +55,7 @@ class CatSettings:
     output: str = STDOUT
     format_name: str | None = None
     conditions: Sequence[tuple[str, Sequence[str]]] = ()
+    days: Days | None = None
     since: int | None = None
     until: int | None = None
     by_received_at: bool = False
@@ -63,7 +68,8 @@ class CatSettings:
     @property
     def has_conditions(self) -> bool:
         """Whether not all rows are meant."""
-        return bool(self.conditions) or (self.since, self.until) != (None, None)
+        others = (self.days, self.since, self.until)
+        return bool(self.conditions) or any(one is not None for one in others)
 
     def form(self, default: str) -> str:
         """The format of the output.
@@ -80,22 +86,35 @@ class CatSettings:
         return f"{form}{SAFE}" if self.csv_excel_safe else form
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Copied:
     """What `cat` has written.
 
     Attributes:
         rows: how many; None for lines that were copied as they are.
         output: where to, as messages call it.
+        warnings: what was asked for and is nowhere.
     """
 
     rows: int | None
     output: str
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was wanted is written: else an error was raised."""
+        return True
 
     def report(self) -> dict[str, Any]:
         """It as a JSON document."""
-        told = {"output": self.output, "rows": self.rows}
+        told = {"output": self.output, "rows": self.rows, "warnings": self.warnings}
         return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **told}
+
+    def __str__(self) -> str:
+        rows = "all lines" if self.rows is None else many(self.rows, "row")
+        return "\n".join([*self.warnings, f"{rows} to {self.output}"])
+
+    __repr__ = __str__
 
 
 def cat(settings: CatSettings) -> Copied:
@@ -107,12 +126,12 @@ def cat(settings: CatSettings) -> Copied:
         OutputError: the output cannot be written.
     """
     place, target = settings.place, settings.output
-    _refuse_inside(place, target)
     with ExitStack() as stack:
         manifest, files = open_files(place)
         if (bad := manifest.place.first_not_whole(files)) is not None:
             raise _unreadable(f"{manifest.name}: {shown(bad.path)}")
         stored = written_as(manifest, files)
+        warnings = _absent_days(settings, manifest)
         write = _lines_of if of_lines(stored) else _rows_of
         copy = write(settings, manifest, files)
         file = None
@@ -124,17 +143,28 @@ def cat(settings: CatSettings) -> Copied:
             rows = in_worker(lambda: copy(descriptor))
         if file is not None:
             file.publish()
-    return Copied(rows, where)
+    if rows == 0 and settings.has_conditions and not warnings:
+        warnings.append(f"{manifest.name}: no row of it is as asked for")
+    return Copied(rows, where, warnings)
 
 
-def _refuse_inside(place: Place, target: str) -> None:
-    """An output in the dataset would replace its files, or be one of them for readers."""
-    if (
-        isinstance(place, Folder)
-        and target != STDOUT
-        and place.folder.resolve() in Path(target).resolve().parents
-    ):
-        raise ConfigError(f"output: {shown(target)}: is inside the dataset; name another place")
+def _logs(manifest: Manifest) -> dict[str, datetime.date | None]:
+    """The names that rows show of the logs of a dataset, each with the day that it tells."""
+    names = {one.name for one in manifest.inputs() if one.name is not None}
+    return {name: describe_name(_TOLD_APART.sub("", name)).date for name in names}
+
+
+def _absent_days(settings: CatSettings, manifest: Manifest) -> list[str]:
+    """Tell which days there are, where none of them is wanted."""
+    if settings.days is None:
+        return []
+    there = [day for day in _logs(manifest).values() if day is not None]
+    if not there or any(day in settings.days for day in there):
+        return []
+    return [
+        f"days: {settings.days}: no log of {manifest.name} is of these days; there are logs of"
+        f" {min(there)} to {max(there)}"
+    ]
 
 
 def _unreadable(what: str) -> SourceError:
@@ -201,7 +231,8 @@ def _lines_of(
             f"site: {manifest.name}: holds lines, which do not tell their site; filter the logs"
             " by it"
         )
-    if (name := _place_asked(settings)) is not None:
+    name = _place_asked(settings) if settings.days is None else "days"
+    if name is not None:
         raise ConfigError(
             f"{name}: {manifest.name}: holds lines, which do not tell where they stood; filter the"
             " logs by it"
@@ -261,7 +292,8 @@ def _rows_of(
         )
 
     needed = query(events.schema).needed
-    scanner = events.scanner(columns=needed, filter=_pushed(settings, events.schema))
+    wanted = _pushed(settings, events.schema) & _of_days(settings, manifest, events.schema)
+    scanner = events.scanner(columns=needed, filter=wanted)
     stored = query(scanner.projected_schema)
 
     def write(descriptor: int) -> int:
@@ -269,6 +301,28 @@ def _rows_of(
             return stored.write(scanner.to_reader(), descriptor, form, settings.metadata)
 
     return write
+
+
+def _of_days(settings: CatSettings, manifest: Manifest, schema: Any) -> Any:
+    """What holds for the rows of logs of the days that are wanted, and of those without a day.
+
+    Raises:
+        ConfigError: rows do not tell their log.
+    """
+    import pyarrow
+    from pyarrow.dataset import field as column
+    from pyarrow.dataset import scalar
+
+    if settings.days is None:
+        return scalar(True)
+    if "source" not in schema.names:
+        raise ConfigError(
+            f"days: {manifest.name}: its rows do not tell the log that they are of; ask for"
+            " --since and --until"
+        )
+    both = _logs(manifest).items()
+    names = [name for name, day in both if day in settings.days]
+    return column("source").isin(pyarrow.array(names, pyarrow.string()))
 
 
 def _quoted(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edxlogs.errors import ConfigError, OutputError
@@ -18,7 +18,7 @@ from edxlogs.text import shown
 
 
 def merge(shards: Sequence[Place], store: Store) -> list[Input]:
-    """Add what shards hold to a dataset, a commit for each; the shards stay as they are.
+    """Add what shards hold to a dataset, in one commit; the shards stay as they are.
 
     They are datasets of events, or tables of packages.
 
@@ -36,34 +36,33 @@ def merge(shards: Sequence[Place], store: Store) -> list[Input]:
     manifests = [open_manifest(shard) for shard in shards]
     for manifest in manifests:
         if manifest.query is None:
-            raise ConfigError(f"merge: {manifest.name}: is empty; run its part first")
+            raise ConfigError(f"merge: {manifest.name}: its part was not run; run it first")
         if any(manifest.files(f"{READY}/")):
             raise ConfigError(
                 f"merge: {manifest.name}: its conversion was stopped before its end; run it again"
                 " first"
             )
-        if manifests[0].query is not None and manifest.query != manifests[0].query:
+        if manifest.query != manifests[0].query:
+            assert manifests[0].query is not None
             raise ConfigError(
                 f"merge: {manifest.name}: holds the rows of another query than"
                 f" {manifests[0].name}; merge shards of one query."
                 f" {difference(manifests[0].query, manifest.query)}"
             )
     _refuse_twice(manifests)
-    started = now()
+    _refuse_same_text(manifests, store.manifest)
     if manifests[0].query is not None:
         store.claim(manifests[0].query, overwrite=False)
-    merged: list[Input] = []
+    joined = _Joined(store)
     for shard, manifest in zip(shards, manifests, strict=True):
-        merged += manifest.inputs()
-        if (segment := _segment(shard, manifest, store, started)) is not None:
-            store.commit(segment)
-    return merged
+        joined.add(shard, manifest)
+    joined.commit()
+    return [one for manifest in manifests for one in manifest.inputs()]
 
 
 def _refuse_twice(manifests: Sequence[Manifest]) -> None:
     """Refuse an input that two shards hold: its rows would be there twice."""
     held: dict[str, list[tuple[Manifest, Input]]] = {}
-    texts: dict[Text, tuple[Manifest, Input]] = {}
     for manifest in manifests:
         for one in manifest.inputs():
             if one.status == REPLACED:
@@ -76,14 +75,40 @@ def _refuse_twice(manifests: Sequence[Manifest]) -> None:
                         " name shards of different inputs"
                     )
             others.append((manifest, one))
-            if one.holds_text and one.text is not None and one.text.length:
-                other, its = texts.setdefault(one.text, (manifest, one))
-                if other is not manifest:
-                    raise ConfigError(
-                        f"merge: {_name(one)} in {manifest.name}: holds the same text as"
-                        f" {_name(its)} in {other.name}; read copies, and logs that rotation"
-                        " renames, without --shard"
-                    )
+
+
+def _refuse_same_text(manifests: Sequence[Manifest], there: Manifest) -> None:
+    """Refuse a text that two shards hold, or a shard and the dataset: as a copy, or grown since.
+
+    Of texts that may have grown, beginnings are compared: the longest one that both have.
+    """
+    held = [(manifest, one) for manifest in manifests for one in manifest.inputs()]
+    keys = {one.identity.key for _, one in held}
+    held += [(there, one) for one in there.inputs() if one.identity.key not in keys]
+    texts: dict[Text, tuple[Manifest, Input]] = {}
+    begun: dict[Text, list[tuple[Manifest, Input]]] = {}
+    held = [(of, one) for of, one in held if one.holds_text and one.text and one.text.length]
+    for manifest, one in held:
+        assert one.text is not None
+        other, its = texts.setdefault(one.text, (manifest, one))
+        if other is not manifest:
+            raise _same_text("holds the same text as", manifest, one, other, its)
+        if one.heads:
+            begun.setdefault(Text(one.text.origin, *one.heads[-1]), []).append((manifest, one))
+    for manifest, one in held:
+        assert one.text is not None
+        for head in one.heads:
+            for other, its in begun.get(Text(one.text.origin, *head), ()):
+                assert its.text is not None
+                if other is not manifest and its.text.length < one.text.length:
+                    raise _same_text("has grown from", manifest, one, other, its)
+
+
+def _same_text(how: str, of: Manifest, one: Input, other: Manifest, its: Input) -> ConfigError:
+    return ConfigError(
+        f"merge: {_name(one)} in {of.name}: {how} {_name(its)} in {other.name}; read copies, and"
+        " logs that rotation renames, without --shard"
+    )
 
 
 def _share_rows(one: Input, other: Input) -> bool:
@@ -101,86 +126,112 @@ def _name(one: Input) -> str:
     return f"{os.path.basename(member['package'])}: {member['member']} ({member['table']})"
 
 
-def _segment(shard: Place, manifest: Manifest, store: Store, started: str) -> Segment | None:
-    """The commit that brings a shard up to date, its files among the new ones; None if it is.
+@dataclass
+class _Joined:
+    """The commit that brings a dataset up to date with shards, in the making.
 
-    Raises:
-        ConfigError: the dataset itself has read an input of the shard since.
+    Nothing is linked before all of it is known, and nothing is there until it is committed.
     """
-    there = store.manifest
-    first = there.next_number
-    numbers: dict[int, int] = {}  # of the shard's inputs, here
-    stale: set[int] = set()
-    new: list[Input] = []
-    for one in manifest.inputs():
-        known = there.newest(one.identity.key)
-        if known is not None and _here_as(known, one) == one:
-            numbers[one.number] = known.number
-            continue
-        if one.status == REPLACED:
-            if known is None:
+
+    store: Store
+    started: str = field(default_factory=now)
+    inputs: dict[str, Input] = field(default_factory=dict)  # by key
+    renewed: set[int] = field(default_factory=set)  # those that are there, of the shards
+    stay: set[str] = field(default_factory=set)  # files that are there
+    added: dict[str, tuple[DataFile, Place, DataFile]] = field(default_factory=dict)  # and whence
+
+    def add(self, shard: Place, manifest: Manifest) -> None:
+        """Add what a shard holds, as far as it is new.
+
+        Raises:
+            ConfigError: the dataset itself has read an input of the shard since, or has others in
+                the places of its files.
+        """
+        there = self.store.manifest
+        numbers: dict[int, int] = {}  # of the shard's inputs, here
+        new: list[Input] = []
+        for one in manifest.inputs():
+            key = one.identity.key
+            known = self.inputs.get(key) or there.newest(key)
+            if known is not None and _here_as(known, one) == one:
+                numbers[one.number] = known.number
                 continue
-        elif known is not None and known.is_done and not one.is_done:
-            continue  # what the dataset has read itself is more than what the shard withheld
-        if known is not None and (known.identity.time or 0) > (one.identity.time or 0):
-            raise ConfigError(
-                f"merge: {_name(one)}: {store.name} holds a later release of it than"
-                f" {manifest.name}; merge into a new folder"
-            )
+            if one.status == REPLACED:
+                if known is None:
+                    continue
+            elif known is not None and known.is_done and not one.is_done:
+                continue  # what the dataset has read itself is more than what the shard withheld
+            is_of_another = key in self.inputs and known is not None and known.status != REPLACED
+            if known is not None and (known.identity.time or 0) > (one.identity.time or 0):
+                raise ConfigError(
+                    f"merge: {_name(one)}: {self.store.name} holds a later release of it than"
+                    f" {manifest.name}; merge into a new folder"
+                )
+            if is_of_another:
+                raise ConfigError(
+                    f"merge: {_name(one)}: is in another shard and in {manifest.name}; name shards"
+                    " of different inputs"
+                )
+            if known is not None:
+                self.renewed.add(known.number)
+            numbers[one.number] = there.next_number + len(self.inputs) + len(new)
+            new.append(one)
+        if not new:
+            return
+        self.renewed |= set(numbers.values())
+        # A number that another one has taken the place of may still stand in what was compared.
+        for one in new:
+            compared = [numbers[other] for other in one.compared if other in numbers]
+            own = replace(one, number=numbers[one.number], root=None, compared=compared)
+            self.inputs[one.identity.key] = own
+        for held in manifest.files():
+            # Of its own: the files of the commit before may still have their place to get.
+            staged = f"merged-{there.next_number}-{len(self.added)}"
+            file = _here(held, numbers, staged=staged)
+            known_file = there.file(file.path)
+            if known_file is not None and (known_file.sha256, known_file.runs) == (
+                file.sha256,
+                file.runs,
+            ):
+                self.stay.add(file.path)
+            else:
+                self._refuse_taken(file, known_file, manifest)
+                self.added[file.path] = file, shard, held
+
+    def _refuse_taken(self, file: DataFile, known: DataFile | None, shard: Manifest) -> None:
+        """Refuse a place where something stays: tables are called by their packages."""
+        there = self.store
+        stays = there.place.is_taken(file.path) and not there.manifest.is_retired(file.path)
         if known is not None:
-            stale.add(known.number)
-        numbers[one.number] = first + len(new)
-        new.append(one)
-    if not new:
-        return None
-    # A number that another one has taken the place of may still stand in what was compared.
-    inputs = [
-        replace(
-            one,
-            number=first + at,
-            root=None,
-            compared=[numbers[other] for other in one.compared if other in numbers],
-        )
-        for at, one in enumerate(new)
-    ]
-    added: list[DataFile] = []
-    stay: set[str] = set()
-    for at, held in enumerate(manifest.files()):
-        # Of its own: the files of the commit before may still have their place to get.
-        file = _here(held, numbers, staged=f"merged-{first}-{at}")
-        known_file = there.file(file.path)
-        if known_file is not None and (known_file.sha256, known_file.runs) == (
-            file.sha256,
-            file.runs,
-        ):
-            stay.add(file.path)
-        else:
-            _refuse_taken(file, known_file, store, manifest, stale.union(numbers.values()))
+            stays = not self.renewed.issuperset(number for number, _ in known.runs)
+        if stays or file.path in self.added:
+            where = "exists, and" if stays else "comes from another shard, and"
+            raise ConfigError(
+                f"merge: {self.store.name}/{file.path.rstrip('/')}: {where} is of another input"
+                f" than in {shard.name}; merge into a new folder"
+            )
+
+    def commit(self) -> None:
+        """Link the files, and commit them.
+
+        Raises:
+            OutputError: a shard cannot be read, or the dataset not be written.
+        """
+        store = self.store
+        is_new = store.manifest.query is None
+        if not self.inputs and not is_new:
+            return
+        for file, shard, held in self.added.values():
             _link(shard.local(held), store.new / file.staged)
-            added.append(file)
-    if there.query is None:
-        return Segment(started, inputs=inputs, added=added)
-    remade, removed = store.without(stale | set(numbers.values()), stay)
-    return Segment(started, inputs=inputs, added=[*remade, *added], removed=removed)
+        added = [file for file, *_ in self.added.values()]
+        remade, removed = ([], []) if is_new else store.without(self.renewed, self.stay)
+        inputs = [*self.inputs.values()]
+        store.commit(Segment(self.started, inputs=inputs, added=[*remade, *added], removed=removed))
 
 
 def _here_as(known: Input, one: Input) -> Input:
     """What the dataset has of an input, with the numbers that a shard gives."""
     return replace(known, number=one.number, compared=one.compared, root=one.root)
-
-
-def _refuse_taken(
-    file: DataFile, known: DataFile | None, store: Store, shard: Manifest, renewed: set[int]
-) -> None:
-    """Refuse a place where there is something that stays: tables are called by their packages."""
-    stays = store.place.is_taken(file.path) and not store.manifest.is_retired(file.path)
-    if known is not None:
-        stays = not renewed.issuperset(number for number, _ in known.runs)
-    if stays:
-        raise ConfigError(
-            f"merge: {store.name}/{file.path.rstrip('/')}: exists, and is of another input than in"
-            f" {shard.name}; merge into a new folder"
-        )
 
 
 def _here(file: DataFile, numbers: dict[int, int], *, staged: str) -> DataFile:

@@ -59,6 +59,8 @@ def dataset(place: Place) -> pyarrow.dataset.Dataset:
             " Polars, or convert to another format"
         )
     keys = [] if manifest.query is None else manifest.query["partition_by"]
+    if not files and (of_cells(form) or form in ("parquet", "arrow")):
+        return pyarrow.dataset.dataset(_schema_asked(manifest).empty_table())
     if of_cells(form):
         parse = pyarrow.csv.ParseOptions(
             newlines_in_values=True, delimiter="\t" if form.startswith("tsv") else ","
@@ -177,6 +179,15 @@ def written_as(manifest: Manifest, files: Sequence[DataFile]) -> str:
     """What the rows are written as; empty if there was no commit yet, or there is no row."""
     named: str | None = (manifest.query or {}).get("format")
     return named or (files and format_by_ending(files[0].path)) or ""
+
+
+def _schema_asked(manifest: Manifest) -> pyarrow.Schema:
+    """The columns of a dataset of events that has no row yet, as its query asks for them."""
+    import pyarrow
+
+    query = _core.Query(columns=(manifest.query or {}).get("columns"))
+    stream = _core.BatchStream(query, _core.Control())
+    return pyarrow.RecordBatchReader.from_stream(stream).schema
 
 
 def _csv_columns(manifest: Manifest, files: list[DataFile], parse: Any) -> dict[str, Any]:

@@ -30,11 +30,18 @@ def kind_of(head: bytes) -> str:
         return f"is {wide} text; iconv -f {wide} -t UTF-8 FILE > NEW makes it readable"
     if text.startswith(b"[") and b"{" in text[:1024]:
         return "is one JSON array, not an event a line; jq -c '.[]' FILE > NEW makes it a log"
+    if is_report(text):
+        return "is a report of edxlogs, not a log; leave it out"
     if is_pretty_printed(text):
         return f"holds events that stand on several lines, not one event a line{_LF_JQ}"
     if _is_binary(head):
         return "is neither text nor gzip nor OpenPGP; fetch it again"
     return "holds no event in its first lines; head -n 1 FILE shows one"
+
+
+def is_report(head: bytes) -> bool:
+    """Whether a file begins as the reports of edxlogs do, and what `--json` writes."""
+    return re.match(rb'\s*\{\s*"schema_version": ?[0-9]+,\s*"version": ?"', head) is not None
 
 
 def is_pretty_printed(text: bytes) -> bool:

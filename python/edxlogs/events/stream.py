@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,9 @@ from edxlogs.account import Account, SourceAccount
 from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget
 from edxlogs.errors import FormatError, ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, remarks
+from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader, Sink
+from edxlogs.events.suggestions import nowhere, suggest
 from edxlogs.events.target import EventTarget, Read, account_of
 from edxlogs.sources.selection import Selection
 from edxlogs.threads import Workers
@@ -35,7 +37,12 @@ class BatchStream(ArrowStream):
 
     @classmethod
     def over(
-        cls, reader: LineReader, selection: Selection, workers: int, dedupe: str | None
+        cls,
+        reader: LineReader,
+        selection: Selection,
+        workers: int,
+        dedupe: str | None,
+        conditions: Conditions,
     ) -> Self:
         """A stream of what a selection holds.
 
@@ -44,9 +51,11 @@ class BatchStream(ArrowStream):
             selection: the sources, and the account.
             workers: sources read at once.
             dedupe: which lines are compared, as `Dedupe` takes it, or None.
+            conditions: of the query, for warnings of what is nowhere.
         """
         sources, account = selection.sources, selection.account
         target = _EventStreamTarget(reader, sources, workers, account)
+        target.selection, target.conditions = selection, conditions
         if dedupe is not None:
             account.warnings += remarks(sources)
             folder = target.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -58,6 +67,8 @@ class BatchStream(ArrowStream):
 
 @dataclass
 class _EventStreamTarget(EventTarget, StreamTarget[Read]):
+    selection: Selection = field(default_factory=Selection)
+    conditions: Conditions = field(default_factory=Conditions)
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     least_threads = 2
@@ -92,8 +103,24 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
             self.dedupe.done(read.number)
         return entry
 
+    def finish(self) -> None:
+        """Complete the account, with what was asked for and is nowhere.
+
+        A stretch of the sources is read for that, but not where something was kept.
+        """
+        super().finish()
+        reader, selection, conditions = self.reader, self.selection, self.conditions
+        rows, warnings = self.account.total.rows, self.account.warnings
+        if rows == 0 and conditions.shown():
+            warnings += suggest(reader, selection, conditions)
+        told = conditions, reader.query, reader.query.unmet(), rows
+        warnings += nowhere(reader, selection, self.read_now, *told)
+
+    def close(self) -> None:
+        """End what decrypts."""
+        self.reader.gpg.close()
+
     def stop(self) -> None:
         super().stop()
-        self.reader.gpg.close()
         if self.folder is not None:
             self.folder.cleanup()

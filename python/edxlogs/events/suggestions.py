@@ -32,6 +32,34 @@ Path = tuple[str, ...]
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
 
 
+def nowhere(
+    reader: LineReader,
+    selection: Selection,
+    read: Sequence[Source],
+    conditions: Conditions,
+    query: _core.Query,
+    found: Sequence[tuple[str, int]],
+    rows: int,
+) -> list[str]:
+    """Warn of what was asked for and is nowhere; a sample is read only where that may be so.
+
+    Args:
+        reader: of the run.
+        selection: its sources.
+        read: those that it has read.
+        conditions: what was asked for.
+        query: that was made of it.
+        found: values of conditions that nothing kept is of, as `_core.Query.unmet` tells them.
+        rows: that were kept.
+    """
+    warnings = absent_days(selection, conditions)
+    if conditions.asked.get("where"):
+        warnings += near_fields(reader, read, query, rows)
+    if 0 < len(read) == len(selection.sources):
+        warnings += unmet(reader, selection, conditions, found, rows)
+    return warnings
+
+
 def suggest(reader: LineReader, selection: Selection, conditions: Conditions) -> list[str]:
     """Name what a sample of the sources holds that is nearest to what was asked for.
 

@@ -15,6 +15,7 @@ from edxlogs.groups.reading import GroupTarget, Known, make_files
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.sources.source import Source
 from edxlogs.store.inputs import groups, identify
+from edxlogs.store.segments import HEAD_LENGTHS, may_move
 from edxlogs.threads import Workers, in_worker
 
 MOST_AHEAD = 32  # sources, so that a run keeps few files open
@@ -139,6 +140,8 @@ def look(
             for one in reversed(datasets):
                 begun[origin] |= one.inputs.begun(origin)
         lengths = {*(length for length, _ in begun[origin]), *sizes.get(origin, ())}
+        if may_move(origin):  # by these, `merge` knows what has grown in another shard
+            lengths.update(HEAD_LENGTHS)
         keeps_name = is_first and all(
             one.inputs.may_name(source.name, identity)
             for one, lacked in zip(datasets, pending, strict=True)

@@ -139,7 +139,8 @@ class DatasetWriter:
             number, rows = inputs.next_number(commit), account.counts.rows
             told = account.status, rows, asdict(account), list(compared)
             name = None if text is None else arrived.source.name
-            one = Input(number, replace(identity, key=key), *told, name, text, root)
+            heads = [] if text is None else text.heads(arrived.beginnings)
+            one = Input(number, replace(identity, key=key), *told, name, text, root, heads)
             inputs.put(commit, identity, one, () if text is None else arrived.beginnings)
 
         if account.status in (Outcome.WITHHELD, Outcome.NO_LOG):

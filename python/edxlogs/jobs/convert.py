@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from edxlogs import _core
 from edxlogs.account import Done, Outcome
@@ -26,7 +26,7 @@ from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.formats import FORMATS, SAFE, format_of, of_cells
-from edxlogs.jobs.settings import Keys, OnePath
+from edxlogs.jobs.settings import Keys, KeyWords, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
@@ -37,6 +37,9 @@ from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
 from edxlogs.watching import Teller, Watcher, followed
+
+if TYPE_CHECKING:
+    from edxlogs.database.stream import Tables
 
 LAYOUTS = ("table", "course")
 EXPANSIONS = ("studentmodule", "ora")
@@ -169,6 +172,33 @@ def table_choice(
         sites=tuple(KNOWN_SITES.get(one, one) for one in values("site", site)),
         known_courses=tuple(values("known-courses", known_courses)),
     )
+
+
+def open_tables(
+    packages: OnePath | Iterable[OnePath],
+    *,
+    course: Values = None,
+    site: Values = None,
+    known_courses: Values = None,
+    expand: bool = False,
+    snapshots: str = "newest",
+    s3: S3 | None = None,
+    threads: int = 0,
+    **keys: Unpack[KeyWords],
+) -> Tables:
+    """Open database packages, for their tables as streams.
+
+    Raises:
+        FormatError: a package is no zip, or must not be trusted.
+        SourceError: a package cannot be opened.
+        ConfigError: a value cannot be used.
+    """
+    from edxlogs.database.stream import Tables, opened
+
+    choice = table_choice(course=course, site=site, known_courses=known_courses)
+    gpg, workers = Keys.of(**keys).gpg(), worker_count(threads)
+    kept = {"expand": expand, "keep_all": all_snapshots(snapshots)}
+    return Tables(opened(packages, s3), choice, gpg, workers, **kept)
 
 
 def all_snapshots(word: str) -> bool:

@@ -19,6 +19,7 @@ from edxlogs.errors import ConfigError, written_to
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
+from edxlogs.formats import checked
 from edxlogs.groups.cluster import Hosts
 from edxlogs.groups.task import FormSettings
 from edxlogs.groups.writer import DatasetWriter
@@ -36,6 +37,7 @@ from edxlogs.store.place import HOME, Place
 from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import Store, open_manifest
 from edxlogs.text import indented, many, shown
+from edxlogs.values import Values, texts
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
             work.read_into([target], hosts)
         if rejects is not None:
             rejects.join(target.rejects())
-        if target.commits or not owns:
+        if target.commits or not owns or _is_idle(target, settings):
             _end(target, beside)
         told = f"{many(account.rows_written, 'row')} in {shown(output.target or '')}: "
         sources = len(found.selection.sources)
@@ -166,7 +168,12 @@ def merge_datasets(
     for place in places:
         open_manifest(place)  # no folder is made for shards that are none
     with Store(output.place(s3)) as store:
-        inputs = merge(places, store)
+        try:
+            inputs = merge(places, store)
+        except ConfigError:
+            if store.manifest.is_empty:
+                store.place.discard(is_refused=True)
+            raise
         query = store.manifest.query or {}
         if "holds" in query:
             from edxlogs.database.snapshots import drop_older
@@ -261,10 +268,11 @@ def _mode_of(folder: OnePath) -> int:
 
 def cat_dataset(
     folder: OnePath,
-    output: str,
+    output: OnePath,
     *,
     format: str | None = None,  # noqa: A002 - the word of the command line
-    columns: Sequence[str] | None = None,
+    columns: Values = None,
+    days: str | None = None,
     csv_excel_safe: bool = False,
     overwrite: bool = False,
     s3: S3 | None = None,
@@ -279,7 +287,8 @@ def cat_dataset(
     """
     from edxlogs.datasets.cat import CatSettings, cat
 
-    asked = Conditions.of(**conditions)
+    checked("format", format)
+    asked = Conditions.of(days=days, **conditions)
     keywords = asked.keywords()
     values = [(name, one) for name, one in keywords.items() if isinstance(one, list) and one]
 
@@ -290,14 +299,15 @@ def cat_dataset(
     return cat(
         CatSettings(
             place_at(folder, s3),
-            output,
+            os.fspath(output),
             format,
             values,
+            asked.window.days,
             keywords["since"],
             keywords["until"],
             by_received_at=keywords["by_received_at"],
             lines=lines,
-            columns=columns,
+            columns=None if columns is None else texts("columns", columns),
             csv_excel_safe=csv_excel_safe,
             overwrite=overwrite,
             metadata=[
@@ -420,6 +430,11 @@ def _end(target: DatasetWriter, beside: set[str]) -> None:
     left = {"skipped": len(account.skipped), "failed": account.failed}
     ended = {**left, "whole": account.is_whole, "outputs": sorted(beside)}
     target.store.commit(Segment(target.started, ended=ended))
+
+
+def _is_idle(target: DatasetWriter, settings: Settings) -> bool:
+    """Whether it is the new dataset of a shard that had nothing to do: it can be merged, too."""
+    return settings.sources.shard is not None and target.store.manifest.query is None
 
 
 def _read_of(target: DatasetWriter, sources: int) -> str:

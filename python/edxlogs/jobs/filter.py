@@ -95,7 +95,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     transfers = Transfers(selection.sources, control)
     reader = LineReader(query, reading.keys.gpg(), control, window, transfers)
     selection.account.warnings += reader.gpg.warnings
-    return BatchStream.over(reader, selection, reading.workers, reading.dedupe)
+    return BatchStream.over(reader, selection, reading.workers, reading.dedupe, settings.conditions)
 
 
 def check(settings: Settings, watcher: Watcher) -> Written:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from edxlogs import _core, toml
 from edxlogs.account import Outcome
 from edxlogs.delta.publish import Published
 from edxlogs.delta.publish import check as check_publication
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write
 from edxlogs.events.conditions import CONDITIONS, ConditionKind
 from edxlogs.formats import DATASET_FORMATS, format_by_ending, of_cells, of_lines
 from edxlogs.groups.writer import DatasetWriter
@@ -32,7 +32,7 @@ from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import now
 from edxlogs.store.store import HOME
 from edxlogs.text import indented, many, shown
-from edxlogs.values import MOST_TOML_BYTES, read_text
+from edxlogs.values import MOST_TOML_BYTES, read_text, texts
 from edxlogs.watching import Watcher
 
 SCHEMA_VERSION = 1
@@ -200,7 +200,13 @@ class _JobReader:
             for one in (*self._conversions, *self._datasets)
             if "publish" in one
         )
-        self._refuse_nested([Path(os.path.realpath(folder / output)) for output in outputs])
+        places = [Path(os.path.realpath(folder / output)) for output in outputs]
+        self._refuse_nested(places)
+        reports = Path(os.path.realpath(folder / self._job.get("reports", "")))
+        if any(output in (reports, *reports.parents) for output in places):
+            raise ConfigError(
+                f"{self._where}: reports: are inside an output; name a folder beside it"
+            )
 
     def job(self, stem: str) -> Job:
         """The job; all that it asks for is checked."""
@@ -214,7 +220,7 @@ class _JobReader:
         threads = self._job.get("threads", 0)
         conversions = [
             ConvertSettings.of(
-                [self._place(place) for place in _listed(one.pop("packages"))],
+                [self._place(place) for place in texts("packages", one.pop("packages"))],
                 self._path(one.pop("output")),
                 **self._with_paths(one, "rejects"),
                 **keys,
@@ -253,7 +259,7 @@ class _JobReader:
                 'csv_excel_safe: is for CSV, TSV; leave it out, or choose format = "csv"'
             )
         reading = {key: value for key, value in self._job.items() if key in _READING}
-        sources = [self._place(place) for place in _listed(self._job.get("sources"))]
+        sources = [self._place(place) for place in texts("sources", self._job.get("sources"))]
         output = self._path(given.pop("output"))
         compacts = given.pop("compact", True)
         words = {**reading, **self._with_paths(given), **keys}
@@ -329,11 +335,6 @@ def _publication(given: dict[str, Any]) -> str:
             " layout out"
         )
     return kind
-
-
-def _listed(value: str | Iterable[str] | None) -> list[str]:
-    """One value or several as a list."""
-    return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
 @dataclass(repr=False)
@@ -432,7 +433,7 @@ def run(job: Job, watcher: Watcher) -> JobDone:
     is not there, they tell themselves. The only step of a job raises its error.
 
     Raises:
-        EdxlogsError: the only step failed, or the report cannot be written.
+        EdxlogsError: the only step failed, or there can be no folder for the report.
     """
     if job.reports is not None:
         _make_folder(job.reports)
@@ -465,7 +466,11 @@ def run(job: Job, watcher: Watcher) -> JobDone:
                 done.published.append(publish_dataset(folder, kind))
     done.seconds = time.monotonic() - start
     if job.reports is not None:
-        _write_report(job.reports, job.keep_reports, done)
+        try:
+            _write_report(job.reports, job.keep_reports, done)
+        except EdxlogsError as error:  # the last line still tells what came of the steps
+            watcher.fail(str(error))
+            done.failed.append("report failed")
     return done
 
 
@@ -485,5 +490,8 @@ def _write_report(folder: Path, most: int | None, done: JobDone) -> None:
         file.write(indented(done.report()) + b"\n")
         file.publish()
     ours = sorted(folder.glob("edxlogs-????-??-??T*Z.json"))
-    for old in ours[: -most if most else 0]:
-        disk.unlink(old)
+    try:
+        for old in ours[: -most if most else 0]:
+            disk.unlink(old)
+    except OSError as error:
+        raise cannot_write(shown(os.fspath(folder)), error) from error

@@ -6,11 +6,11 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import orjson
 
@@ -33,7 +33,6 @@ from edxlogs.text import shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
 
-F = TypeVar("F", bound=Callable[..., Any])
 OnePath = str | PathLike[str]
 OneSource = OnePath | Readable | Source
 SomeSources = OneSource | Iterable[OneSource]
@@ -88,6 +87,38 @@ class CheckWords(KeyWords, FileWords, total=False):
     threads: int
 
 
+class ChoiceWords(TypedDict, total=False):
+    """Which data packages are meant."""
+
+    partner: str | None
+    site: Values
+    days: str | None
+    kind: Values
+    latest: bool
+
+
+class CatWords(ConditionWords, total=False):
+    """Which rows of a dataset, and how they are written."""
+
+    days: str | None
+    columns: Values
+    format: str | None
+    csv_excel_safe: bool
+    overwrite: bool
+
+
+class TablesWords(KeyWords, total=False):
+    """Which tables of database packages are streamed, and how they are read."""
+
+    course: Values
+    site: Values
+    known_courses: Values
+    expand: bool
+    snapshots: str
+    s3: S3 | None
+    threads: int
+
+
 class ConvertWords(KeyWords, FileWords, total=False):
     """What of database packages is converted, and how."""
 
@@ -119,34 +150,6 @@ class OutputWords(EventWords, FileWords, total=False):
     shard: str | None
     dask: str | None
     salt_file: OnePath | None
-
-
-def spelled(words: type, **defaults: object) -> Callable[[F], F]:
-    """Show people and tools the keywords of a function that takes those of a `TypedDict`.
-
-    Their defaults are those given, else those of `Settings.of`, else None.
-    """
-    import inspect  # the command line shows nothing of it
-
-    def spell(function: F) -> F:
-        signature = inspect.signature(function)
-        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        read = inspect.signature(Settings.of).parameters
-        known = {**{name: one.default for name, one in read.items()}, **defaults}
-        more = [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=known.get(name),
-                annotation=getattr(kind, "__forward_arg__", kind),
-            )
-            for name, kind in words.__annotations__.items()
-        ]
-        spelled_out = signature.replace(parameters=[*own, *more])
-        function.__signature__ = spelled_out  # type: ignore[attr-defined]
-        return function
-
-    return spell
 
 
 @dataclass(frozen=True, slots=True)

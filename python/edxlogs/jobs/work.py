@@ -20,7 +20,7 @@ from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader
-from edxlogs.events.suggestions import absent_days, near_fields, suggest, unmet
+from edxlogs.events.suggestions import nowhere, suggest
 from edxlogs.events.target import EventTarget
 from edxlogs.formats import STDOUT
 from edxlogs.groups.cluster import ClusterTarget, Hosts
@@ -120,6 +120,11 @@ def refuse_same(settings: Settings, selection: Selection) -> None:
             raise ConfigError(
                 f"{option}: {shown(path)}: is written to local files only; name a file"
             )
+    if output.partition_by and any(Path(named[0]) in Path(one).parents for one in named[1:]):
+        raise ConfigError(
+            f"output: {shown(target)}: the rejects and the report are no part of the dataset; name"
+            " places outside of it"
+        )
     if target == STDOUT:
         _refuse_stdout(selection)
 
@@ -296,13 +301,8 @@ class Work:
             missing: values of conditions that nothing kept is of, as `_core.Query.unmet` tells
                 them.
         """
-        rows, selection = account.total.rows, self._selection
-        warnings = absent_days(selection, conditions)
-        if conditions.asked.get("where"):
-            read = self._read_now
-            warnings += in_worker(lambda: near_fields(self.reader, read, query, rows))
-        if 0 < len(self._read_now) == len(selection.sources):
-            warnings += in_worker(lambda: unmet(self.reader, selection, conditions, missing, rows))
+        told = self._read_now, conditions, query, missing, account.total.rows
+        warnings = in_worker(lambda: nowhere(self.reader, self._selection, *told))
         account.warnings += warnings
         for warning in warnings:
             self._watcher.warn(warning)

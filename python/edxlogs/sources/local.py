@@ -1,7 +1,7 @@
 """What local arguments name: files, folders, globs and standard input, as sources.
 
-Nothing here opens a file to look into it. Paths stay as the system gave them, undecodable bytes as
-surrogates.
+Nothing here opens a file to look into it, but for what may be a report of our own. Paths stay as
+the system gave them, undecodable bytes as surrogates.
 """
 
 from __future__ import annotations
@@ -13,13 +13,23 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from edxlogs.edx.foreign import is_report
 from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.globs import is_path_glob, name_matches
-from edxlogs.sources.source import STDIN, STDIN_PATH, FoundSources, Source, cannot_open, row_name
+from edxlogs.sources.source import (
+    STDIN,
+    STDIN_PATH,
+    FoundSources,
+    Source,
+    cannot_open,
+    is_dataset,
+    row_name,
+)
 from edxlogs.text import shown
 
 _Key = tuple[int, int] | str
+_REPORT_BYTES = 256  # tell one
 
 
 def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = False) -> FoundSources:
@@ -28,7 +38,8 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
     An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
     folders); an existing path is always taken literally. Folders are searched to the bottom,
     through links, for recognised names; names that begin with a dot, and `_edxlogs`, are passed
-    over in silence. What a file holds is not looked at, and a tar is one source.
+    over in silence, and what edxlogs wrote itself is ignored: datasets and reports. What a file
+    holds is not looked at, and a tar is one source.
 
     Args:
         arguments: what to look for.
@@ -131,8 +142,8 @@ class _LocalSearch:
         listing = _Named()
         for path, status in matches:
             if stat.S_ISDIR(status.st_mode):
-                self._search_folder(path, status, listing)
-            elif stat.S_ISREG(status.st_mode):
+                self._search_folder(path, status, listing, is_named=path == argument)
+            elif stat.S_ISREG(status.st_mode) and (path == argument or not _is_report(path)):
                 listing.files[path] = status
             else:
                 listing.ignored.append(path)
@@ -160,7 +171,9 @@ class _LocalSearch:
             self._failed.add(path)
             self.found.failed.append(cannot_open(path, error))
 
-    def _search_folder(self, top: str, top_status: os.stat_result, listing: _Named) -> None:
+    def _search_folder(
+        self, top: str, top_status: os.stat_result, listing: _Named, *, is_named: bool
+    ) -> None:
         pending = [(top, top_status)]
         while pending:
             folder, status = pending.pop()
@@ -175,6 +188,9 @@ class _LocalSearch:
                     self._warn_same("folder", folder, listing.folders[key])
                 continue
             listing.folders[key] = folder
+            if is_dataset(folder) and not (is_named and folder == top):
+                listing.ignored.append(folder)
+                continue
             try:
                 names = _list_folder(folder)
             except OSError as error:
@@ -204,7 +220,8 @@ class _LocalSearch:
             return []
         if stat.S_ISDIR(status.st_mode):
             return [(path, status)]
-        if stat.S_ISREG(status.st_mode) and is_recognised(name):
+        is_file = stat.S_ISREG(status.st_mode) and is_recognised(name)
+        if is_file and not _is_report(path):
             listing.files[path] = status
         else:
             listing.ignored.append(path)
@@ -237,6 +254,17 @@ class _LocalSearch:
 
     def _warn_same(self, what: str, path: str, first: str) -> None:
         self.found.warnings.append(f"{shown(path)}: the same {what} as {shown(first)}: read once")
+
+
+def _is_report(path: str) -> bool:
+    """Whether a file is an account that edxlogs wrote."""
+    if not path.endswith(".json"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return is_report(file.read(_REPORT_BYTES))
+    except OSError:
+        return False  # its reader says why
 
 
 def _stat_stdin() -> os.stat_result:

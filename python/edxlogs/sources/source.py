@@ -263,6 +263,11 @@ def whole_lines(source: Source, length: int) -> int:
     return 0
 
 
+def is_dataset(folder: str | os.PathLike[str]) -> bool:
+    """Tell whether edxlogs wrote what is in a folder; a mirror of buckets has other records."""
+    return os.path.exists(os.path.join(folder, "_edxlogs", "head"))
+
+
 def packing_of(head: bytes) -> Packing:
     """Tell what a source is by its first 64 KiB, or more, or by all of a shorter one."""
     # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,

@@ -16,7 +16,7 @@ from typing import Self
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, cannot_write
-from edxlogs.sources.source import Source
+from edxlogs.sources.source import Source, is_dataset
 from edxlogs.stops import put_off
 from edxlogs.store import disk
 from edxlogs.text import shown
@@ -24,14 +24,32 @@ from edxlogs.text import shown
 _JOURNAL = "journal"
 
 
+def refuse_inside(place: Path, name: str) -> None:
+    """Refuse a place in a dataset: readers would take what is there for a part of it.
+
+    Raises:
+        ConfigError: it is in one.
+    """
+    above: Iterable[Path] = ()
+    with suppress(ValueError):  # a name that is none is told by who opens it
+        above = Path(os.path.realpath(place)).parents
+    for folder in above:
+        if is_dataset(folder):
+            raise ConfigError(
+                f"output: {name}: is inside the dataset {shown(os.fspath(folder))}; name a place"
+                " outside of it"
+            )
+
+
 def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
     """Refuse a target that must not be written.
 
     Raises:
-        ConfigError: it exists, is an input, or is no file.
+        ConfigError: it exists, is an input, is no file, or would be among those of a dataset.
         OutputError: it cannot be examined.
     """
     name = shown(os.fspath(target))
+    refuse_inside(target, name)
     try:
         status = os.stat(target)
     except FileNotFoundError:

@@ -17,8 +17,10 @@ from typing import Any
 import orjson
 
 from edxlogs.errors import ConfigError, cannot_write
+from edxlogs.sources.source import is_dataset
 from edxlogs.store import checkpoint, disk
 from edxlogs.store.checkpoint import Checkpoint, Record
+from edxlogs.store.file import refuse_inside
 from edxlogs.store.segments import DataFile, Segment
 from edxlogs.text import shown
 
@@ -72,7 +74,7 @@ class Place(ABC):
         """Let others write. May be called twice."""
 
     @abstractmethod
-    def discard(self) -> None:
+    def discard(self, *, is_refused: bool = False) -> None:
         """Remove what `open` has made, where nothing came of it, and let others write."""
 
     @abstractmethod
@@ -272,7 +274,9 @@ class Folder(Place):
         self._lock = disk.claim(self.home, self.name, "output", mode)
 
     def _refuse_foreign(self) -> None:
-        """Refuse a folder that holds files, and no manifest of ours."""
+        """Refuse a folder that holds files, and no manifest of ours, or is in another dataset."""
+        if not is_dataset(self.folder):
+            refuse_inside(self.folder, self.name)
         try:
             status = os.stat(self.folder)
             if not stat.S_ISDIR(status.st_mode):
@@ -287,6 +291,14 @@ class Folder(Place):
                 f"output: {self.name}: holds tables of an older form; name a new folder, or remove"
                 " this one to make it anew"
             )
+        inside = (
+            [] if HOME in entries else [one for one in entries if is_dataset(self.folder / one)]
+        )
+        if inside:
+            raise ConfigError(
+                f"output: {self.name}: holds the dataset {shown(min(inside))}; name a folder beside"
+                " it"
+            )
         if entries and HOME not in entries and not self._shared:
             raise ConfigError(
                 f"output: {self.name}: holds other files; name a new folder, or an empty one, for"
@@ -299,9 +311,9 @@ class Folder(Place):
             os.close(self._lock)
             self._lock = -1
 
-    def discard(self) -> None:
+    def discard(self, *, is_refused: bool = False) -> None:
         """Remove its home in a folder that others share, and folders that `open` has made."""
-        if self._shared and self._lock >= 0:
+        if (self._shared or is_refused) and self._lock >= 0:
             disk.release(self._lock, self.home)
             self._lock = -1
             with suppress(OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, overload
 
@@ -11,6 +11,8 @@ import orjson
 Run = tuple[int, int]
 REPLACED = "replaced"  # the status of an input whose rows have made room for others
 COPY = "copy"  # and of one whose text another input holds
+HEAD_LENGTHS = tuple(1 << power for power in range(8, 40))
+"""Of beginnings that are kept of texts whose names tell no day: they may grow, and be renamed."""
 _NOT_DONE = ("withheld", "no_log")  # and of those that the next run reads again
 
 
@@ -47,6 +49,16 @@ class Text:
     length: int
     crc32: int
 
+    def heads(self, beginnings: Iterable[tuple[int, int]]) -> list[list[int]]:
+        """Those of its beginnings that are kept."""
+        kept = HEAD_LENGTHS if may_move(self.origin) else ()
+        return [[length, crc32] for length, crc32 in beginnings if length in kept]
+
+
+def may_move(origin: str) -> bool:
+    """Whether texts of an origin may grow and get another name: those of one day do not."""
+    return origin.endswith("/")
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -63,6 +75,7 @@ class Input:
         name: that its rows show, or None if they show none.
         text: what tells its text, or None where it is not known by that.
         root: number of the input as which its text began, before it grew; None: its own.
+        heads: length and CRC-32 of beginnings of its text, of `HEAD_LENGTHS`.
     """
 
     number: int
@@ -74,6 +87,7 @@ class Input:
     name: str | None = None
     text: Text | None = None
     root: int | None = None
+    heads: list[list[int]] = field(default_factory=list)
 
     @property
     def first_number(self) -> int:

@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 
-use crate::event::envelope::{CriLine, MAX_ENVELOPES, Message, Piece, messages, time_at};
+use crate::event::envelope::{CriLine, MAX_ENVELOPES, Message, may_be_shipped, messages, time_at};
 use crate::event::fields::Fields;
+use crate::event::piece::Piece;
 use crate::frame::counts::{Mend, MendSet, Reason, ReasonSet};
 use crate::json::path::Segment;
 use crate::json::scanner::{Fault, Kind, Oddities};
@@ -47,19 +48,21 @@ pub enum Outcome {
 /// Reads the events of a line that the scanner did not take as it stands. `time_from` leads to a
 /// time in the envelopes around them.
 pub fn mend(line: &[u8], time_from: Option<&[Segment]>) -> Outcome {
-    mend_around(line, Around { time_from, ..Around::default() })
+    let numbers = line.first() != Some(&b'{') || may_be_shipped(line);
+    mend_around(line, Around { numbers, time_from, ..Around::default() })
 }
 
 /// The same of a message that stood in so many envelopes.
 pub(crate) fn mend_inside(message: &[u8], envelopes: usize) -> Outcome {
-    mend_around(message, Around { envelopes, ..Around::default() })
+    mend_around(message, Around { numbers: true, envelopes, ..Around::default() })
 }
 
 /// The same of one whose pieces were joined.
 pub(crate) fn mend_joined(piece: &Piece, time_from: Option<&[Segment]>) -> Outcome {
     let Piece { mut mends, depth, time, .. } = *piece;
     mends.insert(Mend::Envelope);
-    let around = Around { mends, envelopes: depth, time_from, time, ..Around::default() };
+    let numbers = true;
+    let around = Around { mends, numbers, envelopes: depth, time_from, time, ..Around::default() };
     mend_around(&piece.text, around)
 }
 
@@ -95,6 +98,8 @@ fn mend_around(line: &[u8], mut around: Around<'_>) -> Outcome {
 #[derive(Clone, Copy, Default)]
 struct Around<'p> {
     mends: MendSet,
+    /// Whether text may stand as the numbers of its bytes: no needle is found in them.
+    numbers: bool,
     /// How often it was decoded already, and how many envelopes are around it.
     decoded: usize,
     envelopes: usize,
@@ -232,7 +237,8 @@ fn read_objects(text: &str, around: Around<'_>) -> Result<Vec<Mended>, Failure> 
                 } else {
                     reasons.insert(Reason::NotAnEvent);
                     let may = clear && around.envelopes < MAX_ENVELOPES;
-                    let mut messages = may.then(|| messages(candidate.text)).into_iter().flatten();
+                    let mut messages =
+                        may.then(|| messages(candidate.text, around.numbers)).into_iter().flatten();
                     messages.find_map(|message| {
                         hollow = true;
                         let inside = candidate.open(&message, around);
@@ -335,7 +341,12 @@ impl<'a> Candidate<'a> {
         let time = around.time_from.and_then(|path| time_at(self.text, path));
         let mut inside = around.envelope(time);
         inside.mends = inside.mends.union(mends_of(message.odd));
-        read(&message.text, inside)
+        match mend_around(&message.bytes, inside) {
+            Outcome::Blank => Err(Reason::NoObject.into()),
+            Outcome::Events(events) => Ok(events),
+            Outcome::Rejected(reason) => Err(reason.into()),
+            Outcome::Hollow(reason) => Err(Failure { reason, hollow: true }),
+        }
     }
 
     fn mended(self, around: Around<'_>) -> Mended {

@@ -8,6 +8,7 @@ pub mod fields;
 pub mod mend;
 pub mod paths;
 mod payload;
+pub(crate) mod piece;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

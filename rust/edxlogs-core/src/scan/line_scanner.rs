@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::event::envelope::Piece;
 use crate::event::fields::Fields;
 use crate::event::mend::{Mended, Outcome, is_broken_event, mend, mend_joined, shape_mends};
+use crate::event::piece::Piece;
 use crate::frame::counts::{Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
@@ -99,8 +99,8 @@ struct Line<'b> {
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(asked: Asked<'q>, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
         let Asked { query, hashes, .. } = asked;
-        let prefilter =
-            if query.check_full { Prefilter::default() } else { query.predicate.prefilter() };
+        let parses_all = query.check_full || reads_rejects;
+        let prefilter = if parses_all { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
         Self {
             query,

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::envelope::{Piece, may_be_piece};
+use crate::event::envelope::{may_be_shipped, may_hold_numbers};
+use crate::event::piece::{Piece, may_be_piece};
 use crate::input::lines::LineBatch;
 use crate::json::path::Segment;
 use crate::query::prefilter::FoundLine;
@@ -15,8 +16,14 @@ const MOST_SPOILED: usize = 1024;
 /// The pieces of one message, in order, or those of which the rest is missing.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
-    /// The first piece, with the text of all.
+    /// The first piece; with the text of all, once it is whole.
     pub piece: Piece,
+    /// Numbers and texts of the others.
+    others: Vec<(Option<u64>, Vec<u8>)>,
+    /// Those of all, where pieces have numbers: one that was sent again counts once.
+    numbers: BTreeSet<u64>,
+    /// The number of the last piece, once it has come.
+    last: Option<u64>,
     /// Number, offset, and where its bytes end, of each line.
     pub lines: Vec<(u64, u64, usize)>,
     /// The lines, each ended by LF.
@@ -42,15 +49,39 @@ impl Message {
     }
 
     fn push(&mut self, piece: Piece, line: (u64, u64), bytes: &[u8]) {
+        if piece.is_last {
+            self.last = piece.ordinal;
+        }
+        self.numbers.extend(piece.ordinal);
         if self.lines.is_empty() {
             self.piece = piece;
         } else {
-            self.piece.text.extend_from_slice(&piece.text);
             self.piece.mends = self.piece.mends.union(piece.mends);
+            self.others.push((piece.ordinal, piece.text));
         }
         self.bytes.extend_from_slice(bytes);
         self.lines.push((line.0, line.1, self.bytes.len()));
         self.bytes.push(b'\n');
+    }
+
+    /// Whether its last piece is the one that came last. Pieces with numbers come in any order.
+    fn has_ended(&self, is_last: bool) -> bool {
+        match self.piece.ordinal {
+            Some(_) => self.last.is_some_and(|last| self.numbers.len() as u64 >= last),
+            None => is_last,
+        }
+    }
+
+    /// Joins the texts of the pieces, if all are there.
+    fn join(&mut self) {
+        let first = (self.piece.ordinal, std::mem::take(&mut self.piece.text));
+        let mut texts = vec![first];
+        texts.append(&mut self.others);
+        texts.sort_by_key(|text| text.0);
+        texts.dedup_by(|a, b| a.0.is_some() && a == b);
+        self.is_whole =
+            texts.iter().zip(1..).all(|((number, _), at)| number.is_none_or(|n| n == at));
+        self.piece.text = texts.into_iter().flat_map(|text| text.1).collect();
     }
 }
 
@@ -65,7 +96,7 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Marks the lines of a batch that are pieces. Puts the messages that end in it, or are given up,
+    /// Marks the lines of a batch that are pieces, and those that no needle can tell. Puts the messages that end in it, or are given up,
     /// in `messages`, each with the line of the batch where it stands: that of its first piece, if that
     /// is in the batch. Open messages are at most `limit` bytes of lines.
     pub(crate) fn take(
@@ -77,9 +108,14 @@ impl Pieces {
         found: &mut [FoundLine],
         messages: &mut Vec<(usize, Message)>,
     ) {
-        let mut start = 0;
+        let mut end = 0;
         for (at, line) in found.iter_mut().enumerate() {
+            let start = std::mem::replace(&mut end, line.end + 1);
             let bytes = &batch.bytes()[start..line.end];
+            if !may_be_shipped(bytes) {
+                continue;
+            }
+            line.nominated |= may_hold_numbers(bytes);
             if may_be_piece(bytes)
                 && bytes.len() <= limit
                 && let Some(piece) = Piece::read(bytes, time_from)
@@ -87,7 +123,6 @@ impl Pieces {
                 let place = (first_line + at as u64, batch.offset + start as u64);
                 line.is_piece = self.put(piece, at, place, bytes, limit, messages);
             }
-            start = line.end + 1;
         }
         // The next batch counts its lines anew.
         self.open.values_mut().for_each(|message| message.begins = None);
@@ -106,7 +141,7 @@ impl Pieces {
     ) -> bool {
         let is_known =
             self.open.contains_key(&piece.stream) || self.spoiled.contains(&piece.stream);
-        if is_known && piece.is_whole() {
+        if is_known && piece.ordinal.is_none() && piece.is_whole() {
             // The end of the message before it is missing.
             self.spoiled.remove(&piece.stream);
             if let Some(message) = self.close(&piece.stream) {
@@ -119,13 +154,16 @@ impl Pieces {
             let is_open = !message.lines.is_empty();
             message.begins = message.begins.or((!is_open).then_some(at));
             message.push(piece, place, bytes);
-            if is_open && has_room && !is_last {
+            let has_ended = message.has_ended(is_last);
+            if is_open && has_room && !has_ended {
                 self.bytes += message.bytes.len();
                 self.open.insert(stream, message);
                 return true;
             }
-            message.is_whole = is_open && has_room;
-            if is_last {
+            if is_open && has_room {
+                message.join();
+            }
+            if has_ended || is_last {
                 self.spoiled.remove(&stream);
             } else {
                 self.spoil(stream);
