@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edxlogs.jobs.settings import OnePath
@@ -34,7 +33,7 @@ def publish(folder: OnePath, kind: str = "delta") -> Published:
     """
     from edxlogs.jobs.dataset import publish_dataset
 
-    return publish_dataset(Path(folder), kind)
+    return publish_dataset(folder, kind)
 
 
 def clean(folder: OnePath) -> Cleaned:
@@ -52,4 +51,4 @@ def clean(folder: OnePath) -> Cleaned:
     """
     from edxlogs.jobs.dataset import clean_dataset
 
-    return clean_dataset(Path(folder))
+    return clean_dataset(folder)

@@ -148,6 +148,7 @@ def test_a_publication_that_was_killed_is_made_good(
         if loses_power:
             lose_power(done)
         there = (out / "_delta_log" / f"{last - 1:020}.json").exists()
+        assert not there or (out / "_edxlogs" / "published").exists()
         if there or not is_first:
             assert rows_of(out) == (wanted if there else before), steps[at]
         edxlogs.publish(out)
@@ -417,10 +418,12 @@ def test_a_job_publishes(tmp_path: Path) -> None:
     [
         ('publish = "iceberg"\n', "publish: iceberg: is not known; use delta"),
         ('publish = "delta"\nformat = "csv"\n', "publish: delta: is for Parquet"),
+        ('publish = "delta"\noutput = "s3://bucket/events"\n', "publish: delta: is for local"),
     ],
 )
 def test_a_job_that_cannot_publish(tmp_path: Path, more: str, told: str) -> None:
-    path = _a_job(tmp_path, '[[dataset]]\noutput = "events"\npartition_by = "date"\n', more)
+    place = "" if "output" in more else 'output = "events"\n'
+    path = _a_job(tmp_path, '[[dataset]]\npartition_by = "date"\n', place, more)
     with pytest.raises(edxlogs.ConfigError, match=told):
         edxlogs.run(path)
 
@@ -499,6 +502,11 @@ def test_a_merge_into_it(tmp_path: Path) -> None:
     _publish(out)
     assert_tells_the_same(out)
     assert held_by(out) == before
+    # What has come back is not what went.
+    _grace_is_over(out)
+    assert edxlogs.clean(out).removed > 0
+    assert_tells_the_same(out)
+    assert len(deltas.told(out)) == len(_data(out))
 
 
 def test_tables_by_course_are_no_delta_tables(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from deltas import held_by, rows_of
 from edxlogs.delta import log
 from edxlogs.delta.log import DeltaLog
 from edxlogs.store import disk
+from edxlogs.store.manifest import Segment, now
 from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 from small_logs import lines, write
@@ -154,6 +156,27 @@ def test_two_at_once(tmp_path: Path) -> None:
     assert all("Traceback" not in one for one in told)
     assert len(list((out / "_delta_log").glob("*.json"))) == 2
     assert rows_of(out) == held_by(out)
+
+
+def test_a_file_that_has_come_back_stays(tmp_path: Path) -> None:
+    out = _grown(tmp_path, 1)
+    with Store(Folder(out)) as store:
+        (file,) = (file for file in store.manifest.files() if file.holds_rows)
+        content = (out / file.path).read_bytes()
+        store.commit(Segment(now(), removed=[file.path]))
+        assert (out / file.path).read_bytes() == content
+        (store.new / "again").write_bytes(content)
+        store.commit(Segment(now(), added=[replace(file, staged="again")]))
+    edxlogs.publish(out)
+    place = out / "_edxlogs" / "published"
+    told = [[number, "2001-01-01"] for number, _ in json.loads(place.read_bytes())]
+    place.write_text(json.dumps(told))
+    assert edxlogs.clean(out).removed == 0
+    assert (out / file.path).read_bytes() == content
+    # It may go as often as it comes.
+    with Store(Folder(out)) as store:
+        store.commit(Segment(now(), removed=[file.path]))
+        assert store.retired() == ([], [file.path])
 
 
 @pytest.mark.usefixtures("often")

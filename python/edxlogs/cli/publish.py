@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from edxlogs.cli.options import json_option, quiet_option
@@ -18,11 +16,11 @@ Examples:
 
 
 @click.command("publish", epilog=EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path())
 @click.option("--as", "kind", required=True, metavar="KIND", help="What it becomes: delta.")
 @json_option
 @quiet_option
-def command(folder: Path, kind: str, *, as_json: bool, quiet: bool) -> int:
+def command(folder: str, kind: str, *, as_json: bool, quiet: bool) -> int:
     """Make a dataset a Delta table, over the files that are there.
 
     DIR is a dataset of Parquet, or a folder of tables of edxlogs db convert, of which each becomes

@@ -48,6 +48,8 @@ def clean(store: Store) -> Cleaned:
         OutputError: it cannot be written.
     """
     over, wait = store.retired()
+    # One that has come back since is there to stay.
+    gone, waiting = (sum(store.manifest.file(path) is None for path in one) for one in (over, wait))
     if over:
         store.commit(Segment(now(), ended={"whole": True}))
-    return Cleaned(len(over), len(wait))
+    return Cleaned(gone, waiting)

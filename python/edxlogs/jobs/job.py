@@ -25,7 +25,7 @@ from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
 from edxlogs.jobs.dataset import publish_dataset, write_datasets
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.sync import Synced, SyncSettings, sync
-from edxlogs.s3.client import S3
+from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.source import STDIN
 from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
@@ -328,6 +328,8 @@ def _publication(given: dict[str, Any]) -> str:
     """
     kind: str = given.pop("publish")
     check_publication(kind)
+    if given["output"].startswith(SCHEME):
+        raise ConfigError(f"publish: {kind}: is for local folders; name one, and copy it")
     form = given.get("format") or format_by_ending(given["output"]) or "parquet"
     if form != "parquet" or given.get("layout") == "course":
         raise ConfigError(
