@@ -61,4 +61,9 @@ def test_what_is_of_the_whole_folder_names_it(lines: Path, command: str) -> None
 def test_a_table_that_is_not_there_is_told(lines: Path) -> None:
     done = commands.run("cat", "out/auth_usr", cwd=lines)
     assert done.code == 2
-    assert f"out/auth_usr: the dataset {lines / 'out'} has no rows there" in done.stderr
+    assert "out/auth_usr: is none; name a folder that edxlogs filter has written" in done.stderr
+    (lines / "out" / "none").mkdir()
+    done = commands.run("cat", "out/none", cwd=lines)
+    (lines / "out" / "none").rmdir()
+    assert done.code == 2
+    assert f"out/none: the dataset {lines / 'out'} has no rows there" in done.stderr
