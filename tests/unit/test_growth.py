@@ -33,13 +33,13 @@ def counting(
 
 
 def test_files_of_one_table_and_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each gets a number of its own in its name, which was looked for from 1 on."""
+    """Rows tell the course: each gets a number of its own, which was looked for from 1 on."""
     count = 40
     package = tmp_path / "universityx-2014-10-05.zip"
     with zipfile.ZipFile(package, "w") as archive:
         for number in range(count):
             row = f"{number}\t2\tcourse-v1:X+C+2014"
-            archive.writestr(f"{number}/X-C-2014-{TABLE}", f"id\tuser_id\tcourse_id\n{row}\n")
+            archive.writestr(f"X-C-{number}-{TABLE}", f"id\tuser_id\tcourse_id\n{row}\n")
     calls: Counter[str] = Counter()
     counting(monkeypatch, folder, "_safe", calls)
     out = tmp_path / "out"
