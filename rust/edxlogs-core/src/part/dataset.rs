@@ -91,9 +91,9 @@ impl Dataset {
             self.memory += bytes;
         }
         let at = self.parts.len();
-        for (partition, pieces) in part.partitions {
+        for (partition, portions) in part.partitions {
             let all = self.partitions.entry(partition).or_default();
-            all.extend(pieces.into_iter().map(|piece| (at, piece)));
+            all.extend(portions.into_iter().map(|portion| (at, portion)));
         }
         self.parts.push((input, part.hidden));
         Ok(())
@@ -111,19 +111,22 @@ impl Dataset {
         file_bytes: u64,
         threads: usize,
     ) -> Result<Vec<MadeFile>> {
-        let mut tasks: Vec<(String, &Vec<(usize, Portion)>)> =
-            self.partitions.iter().map(|(&at, pieces)| (self.numbers.folder(at), pieces)).collect();
+        let mut tasks: Vec<(String, &Vec<(usize, Portion)>)> = self
+            .partitions
+            .iter()
+            .map(|(&at, portions)| (self.numbers.folder(at), portions))
+            .collect();
         tasks.sort_by(|one, other| one.0.cmp(&other.0));
         let next = AtomicUsize::new(0);
         let made = Mutex::new(Vec::new());
         let work = || -> Result<()> {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some((name, pieces)) = tasks.get(at) else {
+                let Some((name, portions)) = tasks.get(at) else {
                     return Ok(());
                 };
                 let stem = folder.join(format!("{prefix}.{at}"));
-                let files = self.write(&stem, name, pieces, file_bytes)?;
+                let files = self.write(&stem, name, portions, file_bytes)?;
                 made.lock().unwrap_or_else(PoisonError::into_inner).extend(files);
             }
         };
@@ -150,12 +153,12 @@ impl Dataset {
         &self,
         stem: &Path,
         folder: &str,
-        pieces: &[(usize, Portion)],
+        portions: &[(usize, Portion)],
         file_bytes: u64,
     ) -> Result<Vec<MadeFile>> {
         let mut made = Vec::new();
         let mut open: Option<OpenFile> = None;
-        for (part, piece) in pieces {
+        for (part, portion) in portions {
             let (input, hidden) = &self.parts[*part];
             let mut file = match open.take() {
                 Some(file) => file,
@@ -166,7 +169,7 @@ impl Dataset {
                     OpenFile::create(path, self.format, &self.schema, &self.metadata)?
                 }
             };
-            file.append(*input, hidden, piece)?;
+            file.append(*input, hidden, portion)?;
             if file.bytes()? >= file_bytes {
                 made.push(file.finish(folder, made.len())?);
             } else {
@@ -202,14 +205,14 @@ impl OpenFile {
         Ok(Self { path, file, output, rows: 0, runs: Vec::new() })
     }
 
-    fn append(&mut self, input: u32, hidden: &HiddenFile, piece: &Portion) -> Result<()> {
-        let rows = piece.rows();
+    fn append(&mut self, input: u32, hidden: &HiddenFile, portion: &Portion) -> Result<()> {
+        let rows = portion.rows();
         self.rows += rows;
         match self.runs.last_mut() {
             Some((last, count)) if *last == input => *count += rows,
             _ => self.runs.push((input, rows)),
         }
-        self.output.piece(hidden, piece)
+        self.output.portion(hidden, portion)
     }
 
     /// What has reached the file so far; of Parquet and gzip, the last buffer is missing.

@@ -89,8 +89,8 @@ impl Part {
 
     /// Bytes of memory it takes, about.
     pub fn memory_bytes(&self) -> usize {
-        let pieces = self.partitions.values().flatten();
-        pieces.map(Portion::memory_bytes).sum::<usize>() + self.rejects.memory_bytes()
+        let portions = self.partitions.values().flatten();
+        portions.map(Portion::memory_bytes).sum::<usize>() + self.rejects.memory_bytes()
     }
 
     /// Moves what is in memory to the hidden file, if there is a place for it, without encoding it.
@@ -101,8 +101,8 @@ impl Part {
         if !self.hidden.has_place() {
             return Ok(());
         }
-        for piece in self.partitions.values_mut().flatten() {
-            *piece = match &*piece {
+        for portion in self.partitions.values_mut().flatten() {
+            *portion = match &*portion {
                 Portion::Batch(batch) => {
                     hide_batches(&mut self.hidden, std::slice::from_ref(batch))?
                 }
@@ -125,8 +125,8 @@ impl Part {
     /// Those of writing; `Internal` for a part without a place for a hidden file.
     pub fn keep(&mut self, target: &Path) -> Result<Option<Form>> {
         self.spill()?;
-        let pieces: Vec<&Portion> = self.partitions.values().flatten().collect();
-        match pieces.first() {
+        let portions: Vec<&Portion> = self.partitions.values().flatten().collect();
+        match portions.first() {
             None if !self.is_outgrown => Ok(None),
             Some(&&Portion::Hidden { form, .. }) if self.partitions.len() == 1 => {
                 self.hidden.keep(target).map_err(Error::encode)?;
@@ -166,8 +166,8 @@ impl Part {
         Self { partitions: BTreeMap::new(), hidden, rejects, is_outgrown: false }
     }
 
-    fn push(&mut self, partition: u32, piece: Portion) {
-        self.partitions.entry(partition).or_default().push(piece);
+    fn push(&mut self, partition: u32, portion: Portion) {
+        self.partitions.entry(partition).or_default().push(portion);
     }
 }
 

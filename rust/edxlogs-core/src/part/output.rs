@@ -86,15 +86,15 @@ impl Output {
         if part.is_outgrown() {
             return Err(Error::internal("an outgrown part was appended"));
         }
-        for piece in std::mem::take(&mut part.partitions).into_values().flatten() {
-            self.piece(&part.hidden, &piece)?;
+        for portion in std::mem::take(&mut part.partitions).into_values().flatten() {
+            self.portion(&part.hidden, &portion)?;
         }
         Ok(())
     }
 
     /// Appends rows of a part that has that hidden file.
-    pub(super) fn piece(&mut self, hidden: &HiddenFile, piece: &Portion) -> Result<()> {
-        let (form, mut stretch) = match piece {
+    pub(super) fn portion(&mut self, hidden: &HiddenFile, portion: &Portion) -> Result<()> {
+        let (form, mut stretch) = match portion {
             Portion::Batch(batch) => return self.batch(batch.clone()),
             Portion::Text { text, .. } => return self.lines(text),
             Portion::Hidden { form, offset, length, .. } => {

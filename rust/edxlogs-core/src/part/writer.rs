@@ -152,8 +152,8 @@ impl PartWriter {
             self.deal_out(if self.is_small { usize::MAX } else { GROUP_ROWS })?;
             self.end_groups(0)?;
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
-                let pieces = waiting.batches.into_iter().map(Portion::Batch);
-                self.part.partitions.entry(partition).or_default().extend(pieces);
+                let portions = waiting.batches.into_iter().map(Portion::Batch);
+                self.part.partitions.entry(partition).or_default().extend(portions);
             }
         }
         for batch in self.batches {
@@ -297,8 +297,8 @@ impl PartWriter {
         if let Some(group) = self.groups.remove(&partition) {
             let rows = group.rows() as u64;
             let hidden = &mut self.part.hidden;
-            let piece = hide(hidden, Form::Parquet, rows, |out| write_group(group, out))?;
-            self.part.push(partition, piece);
+            let portion = hide(hidden, Form::Parquet, rows, |out| write_group(group, out))?;
+            self.part.push(partition, portion);
         }
         Ok(())
     }
@@ -329,16 +329,16 @@ impl PartWriter {
         self.end_groups(least_bytes)?;
         if self.waiting_bytes > self.most / 2 {
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
-                let piece = hide_batches(&mut self.part.hidden, &waiting.batches)?;
-                self.part.push(partition, piece);
+                let portion = hide_batches(&mut self.part.hidden, &waiting.batches)?;
+                self.part.push(partition, portion);
             }
             self.waiting_bytes = 0;
         }
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
-            let piece = hide(&mut self.part.hidden, Form::Bytes, rows, |out| {
+            let portion = hide(&mut self.part.hidden, Form::Bytes, rows, |out| {
                 out.write_all(&text).map_err(Error::encode)
             })?;
-            self.part.push(partition, piece);
+            self.part.push(partition, portion);
             self.gathered = 0;
         }
         Ok(())
