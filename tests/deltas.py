@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import polars
 import pyarrow
 import pytest
 
@@ -92,4 +93,7 @@ def assert_tells_the_same(folder: Path) -> None:
     """Fail unless the table holds the rows of the dataset, in files that are there."""
     for path, action in told(folder).items():
         assert (folder / path).stat().st_size == action["size"]
-    assert rows_of(folder) == held_by(folder)
+    wanted = held_by(folder)
+    assert rows_of(folder) == wanted
+    counted = polars.scan_delta(folder).select(polars.len()).collect().item()
+    assert counted == sum(wanted.values())
