@@ -6,6 +6,7 @@ import datetime
 import gzip
 import io
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,7 @@ import keys
 import make_logs
 from edxlogs.jobs.filter import stream
 from edxlogs.jobs.settings import Settings
+from small_logs import real_shaped
 
 pytest.importorskip("distributed")
 dask = pytest.importorskip("dask")
@@ -244,6 +246,43 @@ def test_a_client_that_is_killed_goes_on(
     done = run(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
     assert done.code == 0
     assert_same(here, out)
+
+
+@pytest.mark.slow
+def test_fifty_random_kills(ring: Path, tmp_path: Path) -> None:
+    """Workers, schedulers and clients die over a job of 300 inputs, until there were fifty."""
+    chance = random.Random(50)
+    (tmp_path / "logs").mkdir()
+    real_shaped(tmp_path / "logs", days=300, megabytes=0.03)
+    logs = tmp_path / "logs"
+    assert run(ring, logs, tmp_path / "here", cwd=tmp_path).code == 0
+    kills = rounds = 0
+    while kills < 50:
+        rounds += 1
+        out = tmp_path / f"there-{rounds}"
+        with cluster_in(tmp_path / f"cluster-{rounds}", 2) as cluster:
+            process = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=chance.uniform(0.1, 1.5))
+                    assert process.returncode == 0
+                    break
+                kills += 1
+                victim = chance.choice(["worker", "worker", "scheduler", "client"])
+                if victim == "client":
+                    process.kill()
+                    process.communicate()
+                    process = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+                elif victim == "worker":
+                    chance.choice(cluster.workers[-2:]).kill()
+                    cluster.add_worker()
+                else:
+                    assert cluster.scheduler is not None
+                    cluster.scheduler.kill()
+                    cluster.scheduler.wait()
+                    cluster.start_scheduler()
+                    cluster.add_worker()
+        assert_same(tmp_path / "here", out)
 
 
 def _start(ring: Path, logs: Path, out: Path, *more: str, cwd: Path) -> subprocess.Popen[bytes]:
