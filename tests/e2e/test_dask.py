@@ -8,6 +8,7 @@ import io
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -229,6 +230,22 @@ def test_workers_and_scheduler_that_are_killed(
         cluster.scheduler.wait()
         cluster.start_scheduler()
         cluster.add_worker()
+        stderr = process.communicate(timeout=120)[1].decode()
+        assert process.returncode == 0, stderr
+    assert_same(here, out)
+
+
+def test_a_worker_that_never_answers(
+    ring: Path, logs: Path, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = "from edxlogs.groups import dask\ndask.LATE_SECONDS = 1.0\n"
+    *words, text = commands.EAGER
+    monkeypatch.setattr(commands, "EAGER", (*words, hasty + text))
+    with cluster_in(tmp_path / "cluster", 2) as cluster:
+        out = tmp_path / "out"
+        process = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+        _wait_for_commits(out, process)
+        cluster.workers[0].send_signal(signal.SIGSTOP)
         stderr = process.communicate(timeout=120)[1].decode()
         assert process.returncode == 0, stderr
     assert_same(here, out)

@@ -15,9 +15,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -35,6 +36,7 @@ from edxlogs.threads import needs_thread
 CONNECT_SECONDS = 10
 _GATHER_SECONDS = 5  # that the first fit worker may take, once one is there
 _START_SECONDS = 30  # that the first worker may take
+LATE_SECONDS = 60.0  # before a task runs a second time
 _LOST_SECONDS = 60  # that a scheduler may be away
 _LOOK_SECONDS = 2  # between looks at who is there
 _WAIT_SECONDS = 0.2
@@ -46,6 +48,34 @@ _WORKER = (
     *(sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--nthreads", "1"),
     *("--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--death-timeout", "30"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A task that was sent.
+
+    Attributes:
+        number: of it.
+        future: of its result.
+        since: when it was sent, in seconds of the monotonic clock.
+    """
+
+    number: int
+    future: Any
+    since: float
+
+    def told(self) -> bytes | tuple[str, str] | BaseException | None:
+        """What came of it, once it has ended: what `do_recorded` gives, or what Dask raises.
+
+        None: it was lost with its scheduler. The scheduler may forget it.
+        """
+        told: bytes | tuple[str, str] | BaseException | None = None
+        if self.future.status == "finished":
+            told = self.future.result()
+        elif self.future.status == "error":
+            told = self.future.exception()
+        self.future.release()
+        return told
 
 
 class DaskHosts:
@@ -201,48 +231,75 @@ class DaskHosts:
         return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
 
     def do(self, tasks: Sequence[GroupTask]) -> Iterator[tuple[int, Made]]:
-        """Have tasks done, the largest first; a task that a host cannot do goes to another one."""
+        """Have tasks done, the largest first; a task that a host cannot do goes to another one.
+
+        Once all have begun, one that takes far longer than the others runs a second time elsewhere:
+        its worker may never answer.
+        """
         waiting = deque(sorted(range(len(tasks)), key=lambda number: -tasks[number].size))
-        running: dict[str, tuple[int, Any]] = {}  # by key
+        running: dict[str, _Running] = {}  # by key
         tried: dict[int, set[str]] = {}  # workers that could not
-        fit, lost_since = self._look(), None
+        left = set(waiting)
+        fit, lost_since, longest = self._look(), None, 0.0
+
+        def submit(number: int, able: Sequence[str]) -> None:
+            key = f"{_named(tasks[number])}-{secrets.token_hex(4)}"
+            words = {"key": key, "pure": False, "workers": able or list(fit)}
+            future = self._client.submit(do_recorded, tasks[number], **words)
+            running[key] = _Running(number, future, time.monotonic())
+            future.add_done_callback(self._done.put)
+
         try:
-            while waiting or running:
+            while left:
                 while waiting and len(running) < sum(fit.values()) * (1 + _AHEAD):
                     number = waiting.popleft()
-                    able = [one for one in fit if one not in tried.get(number, ())]
-                    key = f"{_named(tasks[number])}-{secrets.token_hex(4)}"
-                    future = self._client.submit(
-                        do_recorded, tasks[number], key=key, pure=False, workers=able or list(fit)
-                    )
-                    future.add_done_callback(self._done.put)
-                    running[key] = number, future
+                    submit(number, [one for one in fit if one not in tried.get(number, ())])
                 try:
                     future = self._done.get(timeout=_WAIT_SECONDS)
                 except queue.Empty:
                     if time.monotonic() - self._looked > _LOOK_SECONDS:
                         fit, lost_since = self._see(fit, lost_since)
+                        if not waiting:
+                            for number, able in self._late(running, fit, longest):
+                                submit(number, able)
                     continue
-                if future.key not in running:
+                if (one := running.pop(future.key, None)) is None or one.number not in left:
                     continue
-                number, _ = running.pop(future.key)
-                status = future.status
-                told: Any = None
-                if status in ("finished", "error"):
-                    told = future.result() if status == "finished" else future.exception()
-                future.release()
+                told = one.told()
                 if isinstance(told, bytes):
-                    yield number, Made.of(told, tasks[number])
+                    longest = max(longest, time.monotonic() - one.since)
+                    left.remove(one.number)
+                    yield one.number, Made.of(told, tasks[one.number])
                 elif isinstance(told, BaseException):
                     raise EdxlogsError(_of_exception(told))
                 else:  # without words, it was lost with its scheduler
                     if told is not None:
-                        self._try_another(told, tried.setdefault(number, set()), len(fit))
-                    waiting.appendleft(number)
+                        self._try_another(told, tried.setdefault(one.number, set()), len(fit))
+                    waiting.appendleft(one.number)
         finally:
-            for _, future in running.values():
+            for one in running.values():
                 with suppress(Exception):
-                    future.release()
+                    one.future.release()
+
+    def _late(
+        self, running: Mapping[str, _Running], fit: Mapping[str, int], longest: float
+    ) -> list[tuple[int, list[str]]]:
+        """Tasks that have run too long, once, and the workers that they do not run on."""
+        now, count = time.monotonic(), Counter(one.number for one in running.values())
+        late = {
+            key: one.number
+            for key, one in running.items()
+            if now - one.since > max(LATE_SECONDS, 4 * longest) and count[one.number] == 1
+        }
+        if not late:
+            return []
+        doing = self._client.processing()
+        found = []
+        for key, number in late.items():
+            able = [one for one in fit if key not in doing.get(one, ())]
+            if able:
+                found.append((number, able))
+        return found
 
     def _try_another(self, told: tuple[str, str], tried: set[str], fit: int) -> None:
         """Tell which worker could not do a task; an OutputError if it was tried often enough."""
