@@ -281,8 +281,8 @@ def test_fifty_random_kills(ring: Path, tmp_path: Path) -> None:
             process = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
             while True:
                 with suppress(subprocess.TimeoutExpired):
-                    process.communicate(timeout=chance.uniform(0.1, 1.5))
-                    assert process.returncode == 0
+                    told = process.communicate(timeout=chance.uniform(0.1, 1.5))[1]
+                    assert process.returncode == 0, told.decode()
                     break
                 kills += 1
                 victim = chance.choice(["worker", "worker", "scheduler", "client"])
