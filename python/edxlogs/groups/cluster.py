@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from edxlogs import _core
 from edxlogs.account import Account, SourceAccount
 from edxlogs.errors import SourceError
 from edxlogs.events.dedupe import Dedupe
+from edxlogs.groups.hosts import HostCrew, Hosts
 from edxlogs.groups.reading import Arrived, GroupFile
 from edxlogs.groups.target import look, told_as_copy
 from edxlogs.groups.task import GroupTask, Made, recorded
@@ -24,52 +24,6 @@ from edxlogs.store.inputs import groups
 from edxlogs.store.manifest import Identity
 from edxlogs.targets import Crew, Target
 from edxlogs.threads import in_worker
-
-
-class Hosts(Protocol):
-    """Those who do tasks."""
-
-    def prepare(self, task: GroupTask) -> None:
-        """See who can do tasks of the kind of this one; who cannot gets none.
-
-        Raises:
-            ConfigError: nobody can.
-        """
-
-    def do(self, tasks: Sequence[GroupTask]) -> Iterator[tuple[int, Made]]:
-        """Have tasks done, the largest first; the numbers of those that are done, and what came.
-
-        Raises:
-            EdxlogsError: one cannot be done.
-        """
-
-
-@dataclass
-class _Tasks:
-    """Tasks that hosts do; what comes of them is given in their order."""
-
-    hosts: Hosts
-    tasks: Sequence[GroupTask]
-    on_done: Callable[[Made], None]
-
-    def start(self) -> Iterator[Made]:
-        """Begin."""
-        done: dict[int, Made] = {}
-        for number, task in enumerate(self.tasks):
-            if (made := recorded(task)) is not None:
-                done[number] = made
-                self.on_done(made)
-        left = [number for number in range(len(self.tasks)) if number not in done]
-        found = self.hosts.do([self.tasks[number] for number in left]) if left else iter(())
-        for number in range(len(self.tasks)):
-            while number not in done:
-                at, made = next(found)
-                done[left[at]] = made
-                self.on_done(made)
-            yield done.pop(number)
-
-    def stop(self, patience_seconds: float = 0.0) -> None:
-        """Hosts end by themselves what they have begun: it is of use to the next run."""
 
 
 @dataclass
@@ -119,9 +73,8 @@ class ClusterTarget(Target[Made]):
         """Find out what the datasets lack, and who can read it."""
         self._tasks = in_worker(lambda: list(self._plan()))
         if self._tasks:
-            if not all(recorded(task) for task in self._tasks):
-                self.hosts.prepare(self._tasks[0])
-            yield _Tasks(self.hosts, self._tasks, self._count)
+            before = partial(_recorded, self._tasks)
+            yield HostCrew(self.hosts, self._tasks, before, self._count)
 
     def _plan(self) -> Iterator[GroupTask]:
         """The tasks, in their order."""
@@ -201,6 +154,10 @@ class ClusterTarget(Target[Made]):
                 disk.remove(left)
         for one in self.datasets:
             one.tell_all(self._identities)
+
+
+def _recorded(tasks: Sequence[GroupTask], number: int) -> Made | None:
+    return recorded(tasks[number])
 
 
 def _check_same(before: Sequence[Arrived], now: Sequence[Arrived]) -> None:

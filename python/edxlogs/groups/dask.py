@@ -6,7 +6,6 @@ its result comes, so that a worker that dies takes nothing with it but what it w
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import queue
@@ -21,17 +20,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError
-from edxlogs.gpg.process import Gpg
-from edxlogs.groups.task import GroupTask, Made, do
-from edxlogs.sources.source import Packing, packing_of, stored_head
+from edxlogs.groups.hosts import HostTask
 from edxlogs.store import disk
 from edxlogs.store.store import TRY
 from edxlogs.text import many, shown
 from edxlogs.threads import needs_thread
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10
 _GATHER_SECONDS = 5  # that the first fit worker may take, once one is there
@@ -42,7 +41,6 @@ _LOOK_SECONDS = 2  # between looks at who is there
 _WAIT_SECONDS = 0.2
 _AHEAD = 1  # tasks for each thread, beside the one that it does
 _MOST_TRIES = 3
-_HEAD_BYTES = 1 << 20  # of which gpg gives something, if it can
 _LOCAL = "local:"
 _WORKER = (
     *(sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--nthreads", "1"),
@@ -64,12 +62,12 @@ class _Running:
     future: Any
     since: float
 
-    def told(self) -> bytes | tuple[str, str] | BaseException | None:
-        """What came of it, once it has ended: what `do_recorded` gives, or what Dask raises.
+    def told(self) -> Any:
+        """What came of it, once it has ended: what `run` gives, or what Dask raises.
 
         None: it was lost with its scheduler. The scheduler may forget it.
         """
-        told: bytes | tuple[str, str] | BaseException | None = None
+        told: Any = None
         if self.future.status == "finished":
             told = self.future.result()
         elif self.future.status == "error":
@@ -94,7 +92,7 @@ class DaskHosts:
         self._warn = warn
         self._stack = ExitStack()
         self._fit: dict[str, bool] = {}  # workers that were looked at
-        self._task: GroupTask | None = None
+        self._task: HostTask[Any] | None = None
         self._looked = 0.0
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
@@ -180,7 +178,7 @@ class DaskHosts:
         with suppress(Exception):
             self._stack.close()
 
-    def prepare(self, task: GroupTask) -> None:
+    def prepare(self, task: HostTask[Any]) -> None:
         """See who is fit; wait a while for those who are not there yet."""
         self._task = task
         start = time.monotonic()
@@ -230,7 +228,7 @@ class DaskHosts:
         self._looked = time.monotonic()
         return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
 
-    def do(self, tasks: Sequence[GroupTask]) -> Iterator[tuple[int, Made]]:
+    def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
         """Have tasks done, the largest first; a task that a host cannot do goes to another one.
 
         Once all have begun, one that takes far longer than the others runs a second time elsewhere:
@@ -243,9 +241,9 @@ class DaskHosts:
         fit, lost_since, longest = self._look(), None, 0.0
 
         def submit(number: int, able: Sequence[str]) -> None:
-            key = f"{_named(tasks[number])}-{secrets.token_hex(4)}"
+            key = f"{tasks[number].label}-{secrets.token_hex(4)}"
             words = {"key": key, "pure": False, "workers": able or list(fit)}
-            future = self._client.submit(do_recorded, tasks[number], **words)
+            future = self._client.submit(run, tasks[number], **words)
             running[key] = _Running(number, future, time.monotonic())
             future.add_done_callback(self._done.put)
 
@@ -266,16 +264,17 @@ class DaskHosts:
                 if (one := running.pop(future.key, None)) is None or one.number not in left:
                     continue
                 told = one.told()
-                if isinstance(told, bytes):
-                    longest = max(longest, time.monotonic() - one.since)
-                    left.remove(one.number)
-                    yield one.number, Made.of(told, tasks[one.number])
-                elif isinstance(told, BaseException):
+                if isinstance(told, BaseException):
                     raise EdxlogsError(_of_exception(told))
-                else:  # without words, it was lost with its scheduler
+                if told is None or isinstance(told, _Unable):
+                    # Without words, it was lost with its scheduler.
                     if told is not None:
                         self._try_another(told, tried.setdefault(one.number, set()), len(fit))
                     waiting.appendleft(one.number)
+                    continue
+                longest = max(longest, time.monotonic() - one.since)
+                left.remove(one.number)
+                yield one.number, told
         finally:
             for one in running.values():
                 with suppress(Exception):
@@ -301,13 +300,12 @@ class DaskHosts:
                 found.append((number, able))
         return found
 
-    def _try_another(self, told: tuple[str, str], tried: set[str], fit: int) -> None:
+    def _try_another(self, told: _Unable, tried: set[str], fit: int) -> None:
         """Tell which worker could not do a task; an OutputError if it was tried often enough."""
-        worker, why = told
-        tried.add(worker)
+        tried.add(told.worker)
         if len(tried) >= min(_MOST_TRIES, fit):
-            raise OutputError(why)
-        self._warn(f"dask: worker at {shown(worker)}: {why}; another one tries")
+            raise OutputError(told.why)
+        self._warn(f"dask: worker at {shown(told.worker)}: {told.why}; another one tries")
 
     def _see(
         self, fit: dict[str, int], lost_since: float | None
@@ -338,14 +336,6 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
-def _named(task: GroupTask) -> str:
-    """What Dask's dashboard calls a task."""
-    read = [
-        one.name for one, known in zip(task.sources, task.known, strict=True) if any(known.pending)
-    ]
-    return read[0] if len(read) == 1 else f"{read[0]} and {many(len(read) - 1, 'other')}"
-
-
 def _of_exception(error: object) -> str:
     """A failure that Dask tells, in a few words."""
     if isinstance(error, ImportError) or "ModuleNotFoundError" in str(error):
@@ -358,16 +348,20 @@ def _of_exception(error: object) -> str:
     return shown(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def do_recorded(task: GroupTask) -> bytes | tuple[str, str]:
-    """Do a task on a worker.
+@dataclass(frozen=True, slots=True)
+class _Unable:
+    """That a worker could not do a task, and why."""
 
-    Returns:
-        Its record; or the worker, and why it cannot do it.
-    """
+    worker: str
+    why: str
+
+
+def run(task: HostTask[T]) -> T | _Unable:
+    """Do a task, on a worker."""
     try:
-        return do(task).document()
+        return task.run()
     except EdxlogsError as error:
-        return _own_address(), str(error)
+        return _Unable(_own_address(), str(error))
 
 
 def _own_address() -> str:
@@ -380,7 +374,7 @@ def _own_address() -> str:
     return address
 
 
-def why_unfit(version: str, task: GroupTask, token: str) -> str | None:
+def why_unfit(version: str, task: HostTask[Any], token: str) -> str | None:
     """Why a worker cannot do tasks such as this one; asked on the worker. None: it can.
 
     Args:
@@ -399,20 +393,7 @@ def why_unfit(version: str, task: GroupTask, token: str) -> str | None:
         disk.remove(inner)
     except OSError as error:
         return f"{shown(str(place))}: {error.strerror}; let it write there"
-    both = zip(task.sources, task.known, strict=True)
-    source = next(one for one, known in both if any(known.pending))
     try:
-        head = stored_head(source, _HEAD_BYTES)
-        if packing_of(head) is not Packing.OPENPGP:
-            return None
-        gpg = Gpg(home=task.gnupg_home, passphrase_file=task.passphrase_file, prompt=False)
-        try:
-            with gpg.open(source.label, io.BytesIO(head)) as decryption:
-                if os.read(decryption.stdout_fd, 1):
-                    return None
-                failure = decryption.verdict().error
-                return None if failure is None else str(failure)
-        finally:
-            gpg.close()
+        return task.why_unreadable()
     except (EdxlogsError, OSError) as error:
         return str(error)

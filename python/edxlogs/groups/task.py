@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,14 +27,15 @@ from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.target import Read
 from edxlogs.gpg.process import Gpg
+from edxlogs.groups.hosts import why_unreadable
 from edxlogs.groups.reading import Arrived, Form, GroupFile, GroupTarget, Known, make_files
-from edxlogs.sources.source import Source
+from edxlogs.sources.source import Source, stored_head
 from edxlogs.sources.window import Window
 from edxlogs.store import disk
 from edxlogs.store.manifest import Identity, Text
 from edxlogs.store.store import TASK, TRY
 from edxlogs.targets import fill
-from edxlogs.text import shown
+from edxlogs.text import many, shown
 
 _RECORD = "record.json"
 
@@ -108,6 +109,31 @@ class GroupTask:
         """Bytes of the sources that are read, as they are stored."""
         both = zip(self.sources, self.known, strict=True)
         return sum(source.size or 0 for source, known in both if any(known.pending))
+
+    @property
+    def label(self) -> str:
+        """What a dashboard calls it: its sources."""
+        both = zip(self.sources, self.known, strict=True)
+        read = [one.name for one, known in both if any(known.pending)]
+        return read[0] if len(read) == 1 else f"{read[0]} and {many(len(read) - 1, 'other')}"
+
+    def gpg(self) -> Gpg:
+        """What decrypts where it is done.
+
+        Raises:
+            ConfigError: there is no such key ring, or the passphrase cannot be read.
+        """
+        return Gpg(home=self.gnupg_home, passphrase_file=self.passphrase_file, prompt=False)
+
+    def why_unreadable(self) -> str | None:
+        """Why its first source cannot be read here; None: it can."""
+        both = zip(self.sources, self.known, strict=True)
+        source = next(one for one, known in both if any(known.pending))
+        return why_unreadable(source.label, partial(stored_head, source), self.gpg)
+
+    def run(self) -> Made:
+        """Do it."""
+        return do(self)
 
     def left(self) -> Iterator[Path]:
         """What attempts at it have left, published or not."""
@@ -242,7 +268,7 @@ def do(task: GroupTask, threads: int = 1) -> Made:
         forms = [one.form(new) for one, new in zip(task.forms, tries, strict=True)]
         queries = [one.query for one in forms]
         query = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
-        gpg = Gpg(home=task.gnupg_home, passphrase_file=task.passphrase_file, prompt=False)
+        gpg = task.gpg()
         try:
             reader = LineReader(query, gpg, _core.Control(), task.window)
             target = _TaskTarget(reader, task.sources, threads, forms=forms, known=task.known)

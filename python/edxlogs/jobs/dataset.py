@@ -20,7 +20,7 @@ from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
 from edxlogs.formats import checked
-from edxlogs.groups.cluster import Hosts
+from edxlogs.groups.hosts import Hosts
 from edxlogs.groups.task import FormSettings
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.settings import OnePath, OutputSettings, Settings

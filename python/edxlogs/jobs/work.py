@@ -23,7 +23,8 @@ from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import nowhere, suggest
 from edxlogs.events.target import EventTarget
 from edxlogs.formats import STDOUT
-from edxlogs.groups.cluster import ClusterTarget, Hosts
+from edxlogs.groups.cluster import ClusterTarget
+from edxlogs.groups.hosts import Hosts
 from edxlogs.groups.target import DatasetTarget
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.settings import OutputSettings, Settings
