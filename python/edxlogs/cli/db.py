@@ -11,6 +11,7 @@ from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
     account_options,
     choice,
+    dask_option,
     prompt_options,
     s3_options,
     several,
@@ -141,6 +142,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
 )
 @prompt_options
 @s3_options
+@dask_option
 @threads_option
 @account_options
 def convert_command(

@@ -122,8 +122,8 @@ threads_option = click.option(
 dask_option = click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Datasets: let a Dask cluster read: the address of its scheduler, a scheduler file, or"
-    " local:N for N processes here.",
+    help="Datasets and tables: let a Dask cluster read: the address of its scheduler, a scheduler"
+    " file, or local:N for N processes here.",
 )
 report_option = click.option(
     "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."

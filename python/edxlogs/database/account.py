@@ -365,6 +365,11 @@ class Task:
         return self.known is not None and self.known.is_published
 
     @property
+    def may_go(self) -> bool:
+        """Whether another host can read it: it is not compared with copies, nor a join."""
+        return self.origin is not None and self.sum is None
+
+    @property
     def is_loose(self) -> bool:
         """Whether it is of a folder, which may hold another file of that name the next time."""
         return self.origin is not None and not self.origin[0].is_zip

@@ -150,12 +150,8 @@ def open_package(place: str, s3: S3 | None = None) -> DatabasePackage:
     try:
         with open(place, "rb") as file:
             status = os.fstat(file.fileno())
-            archive = ZipArchive(
-                shown(place),
-                file,
-                lambda offset, length: FileRange(place, offset, length),
-                check_headers=True,
-            )
+            opener = partial(FileRange, os.path.abspath(place))
+            archive = ZipArchive(shown(place), file, opener, check_headers=True)
     except OSError as error:
         raise cannot_open(place, error) from error
     return _package(place, archive, status.st_size, (status.st_dev, status.st_ino))
@@ -479,7 +475,11 @@ class _Tables:
         with suppress(OSError):  # it went since, or is a broken link
             status = os.stat(path)
             if stat.S_ISREG(status.st_mode):
-                return status.st_size, status.st_mtime_ns, partial(open, path, "rb")
+                return (
+                    status.st_size,
+                    status.st_mtime_ns,
+                    partial(open, os.path.abspath(path), "rb"),
+                )
         return None
 
     def _members(self, paths: Sequence[str]) -> list[Member]:

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.database.account import Converted, Group, MemberAccount, RowCounts, Task
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
-from edxlogs.database.tars import TarPackage, walk
+from edxlogs.database.tars import TarPackage, unpack, walk
 from edxlogs.edx.tables import JOINED, joined_table, tables
 from edxlogs.errors import DecryptError, EdxlogsError, OutputError, SourceError, cannot_write
 from edxlogs.gpg.frame import HEAD_BYTES
@@ -85,6 +85,72 @@ def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
         "day": epoch_day(member.day),
         "label": f"{package.place}: {member.path}",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How the text of a file becomes rows; fit to be sent.
+
+    Attributes:
+        said: what `told_of` says of the file.
+        table: the name of the table.
+        format_name: one of `FORMATS`, of cells perhaps with `SAFE`.
+        expand: whether the table has further columns.
+        day_in_folder: whether the day of the snapshot is a folder.
+        courses: whose rows alone are wanted; none means all.
+        tells_course: whether rows tell the course that the file is of.
+        is_content: whether it is unpacked.
+    """
+
+    said: dict[str, Any]
+    table: str
+    format_name: str
+    expand: bool
+    day_in_folder: bool
+    courses: tuple[str, ...]
+    tells_course: bool
+    is_content: bool
+
+    def convert(
+        self,
+        reader: TableReader,
+        text: Any,
+        rows: Path,
+        rejects: Path | None,
+        *,
+        threads: int,
+        text_sum: _core.TextSum | None,
+    ) -> Converted:
+        """Convert a text into a file, or unpack it into a folder.
+
+        Args:
+            reader: converts.
+            text: a descriptor or an object with `read`.
+            rows: the file or folder, new.
+            rejects: file for rows that cannot be read, which is made if there are any, or None.
+            threads: at work at once.
+            text_sum: is told the text, or None.
+
+        Raises:
+            OutputError: the rows cannot be written.
+        """
+        if self.is_content:
+            return unpack(text, rows, self.said["label"])
+        options = {**self.said, "format_name": self.format_name, "threads": threads}
+        options["metadata"] = [("edxlogs.version", _core.__version__)]
+        options["text_sum"] = text_sum
+        if rejects is not None:
+            options["rejects_path"] = rejects
+        table = core_table(
+            self.table,
+            expand=self.expand,
+            day_in_folder=self.day_in_folder,
+            courses=self.courses,
+        )
+        done = reader.convert_text(text, table, rows, options)
+        if not self.tells_course:
+            done.courses = {}
+        return done
 
 
 class TableReader(Reader):
@@ -204,6 +270,11 @@ class TableReader(Reader):
         done.counts.bytes_read = bytes_read
         return done
 
+    def count_bytes(self, size: int) -> None:
+        """Let others know that so many bytes of packages were read elsewhere."""
+        with self._lock:
+            self.bytes_read += size
+
     def _counted(self, label: str, reader: Readable) -> Callable[[int], bytes]:
         """Reads, and lets others know how much was read."""
 
@@ -216,8 +287,7 @@ class TableReader(Reader):
                 why = f"cannot read: {label}: {error.strerror}"
                 why += "; look at the disk, or fetch it again"
                 raise SourceError(why, label, errno=error.errno) from error
-            with self._lock:
-                self.bytes_read += len(data)
+            self.count_bytes(len(data))
             return data
 
         return read

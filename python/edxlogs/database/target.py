@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,18 +28,14 @@ from edxlogs.database.account import (
     Task,
     key_of,
 )
-from edxlogs.database.courses import (
-    Courses,
-    TableChoice,
-    course_of,
-)
+from edxlogs.database.courses import Courses, TableChoice, course_of
 from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import DatabasePackage, Member, epoch_day
 from edxlogs.database.reading import (
     ORA_TABLES,
+    Conversion,
     TableReader,
     TarJoins,
-    core_table,
     join_ora,
     naming,
     ora_files,
@@ -54,12 +50,12 @@ from edxlogs.database.snapshots import (
     standing,
     without_copies,
 )
-from edxlogs.database.tars import PassingFile, TarPackage, unpack, walk
+from edxlogs.database.tars import PassingFile, TarPackage, walk
 from edxlogs.edx.members import MemberName, describe_member
 from edxlogs.edx.tables import JOINED, Table, joined_table, tables
 from edxlogs.errors import FormatError, SourceError
 from edxlogs.formats import SAFE
-from edxlogs.targets import Target
+from edxlogs.targets import Crew, Target
 from edxlogs.text import shown
 from edxlogs.threads import Workers, in_worker
 
@@ -84,6 +80,7 @@ class TableTarget(Target[list[MemberAccount]]):
         expand_ora: whether the tables of open response assessments are joined, too.
         unpack: whether the content of courses is unpacked, too.
         beside: absolute paths of the files that are written beside the folder.
+        elsewhere: who reads files by themselves; None: this process does.
         account: adds up after the run.
     """
 
@@ -97,6 +94,7 @@ class TableTarget(Target[list[MemberAccount]]):
     expand_ora: bool = False
     unpack: bool = False
     beside: frozenset[str] = frozenset()
+    elsewhere: Callable[[Sequence[Task]], Crew[list[MemberAccount]]] | None = None
     account: TableAccount = field(default_factory=TableAccount)
     patience_seconds: ClassVar[float] = 2  # a file that is ready is kept
     _courses: Courses = field(init=False)
@@ -265,10 +263,14 @@ class TableTarget(Target[list[MemberAccount]]):
         """What stops the reader."""
         return self.reader.control
 
-    def begin(self) -> Iterator[Workers[list[MemberAccount]]]:
+    def begin(self) -> Iterator[Crew[list[MemberAccount]]]:
         """Large files one after the other, small ones at once; then those that waited, and tars."""
         tasks = self._to_read
         while tasks:
+            if self.elsewhere is not None:
+                if sent := [task for task in tasks if task.may_go]:
+                    yield self.elsewhere(sent)
+                tasks = [task for task in tasks if not task.may_go]
             large = [task for task in tasks if task.size > LARGE_BYTES]
             small = [task for task in tasks if task.size <= LARGE_BYTES]
             yield Workers([partial(task.read, self.workers) for task in large], 1)
@@ -359,28 +361,25 @@ class TableTarget(Target[list[MemberAccount]]):
         work = partial(self._convert, task, said, threads)
         with naming(self.folder.name):
             done = self.reader.read_stored(said["label"], lambda: package.open(member), work)
-        self._take(task, done)
+        self.enter(task, done)
         return [task.account]
+
+    def conversion(self, task: Task, said: dict[str, Any]) -> Conversion:
+        """How the text of a file becomes rows, with what is said of the file."""
+        table, courses = task.table, tuple(task.account.courses)
+        how = self.format_name, self.expand, self.folder.keep_all
+        return Conversion(said, table.name, *how, courses, table.tells_course, table.is_content)
 
     def _convert(self, task: Task, said: dict[str, Any], threads: int, text: Any) -> Converted:
         """Convert the text of a file into a hidden one, or unpack it into a hidden folder."""
         task.rows = self.folder.work_path(f"{task.name}-rows")
-        if task.table.is_content:
-            return unpack(text, task.rows, said["label"])
-        options = {**said, "format_name": self.format_name, "threads": threads}
-        options["metadata"] = [("edxlogs.version", _core.__version__)]
-        options["text_sum"] = task.sum
-        if self.folder.keep_rejects:
-            task.rejects = options["rejects_path"] = self.folder.work_path(f"{task.name}-rejects")
-        courses = tuple(task.account.courses)
-        in_folder, name = self.folder.keep_all, task.table.name
-        table = core_table(name, expand=self.expand, day_in_folder=in_folder, courses=courses)
-        done = self.reader.convert_text(text, table, task.rows, options)
-        if not task.table.tells_course:
-            done.courses = {}
-        return done
+        if self.folder.keep_rejects and not task.table.is_content:
+            task.rejects = self.folder.work_path(f"{task.name}-rejects")
+        conversion, rows = self.conversion(task, said), task.rows
+        more: dict[str, Any] = {"threads": threads, "text_sum": task.sum}
+        return conversion.convert(self.reader, text, rows, task.rejects, **more)
 
-    def _take(self, task: Task, done: Converted) -> None:
+    def enter(self, task: Task, done: Converted) -> None:
         """Enter what came of a file."""
         account = task.account
         task.courses = done.courses
@@ -464,7 +463,7 @@ class TableTarget(Target[list[MemberAccount]]):
         work = partial(self._convert, task, said, self.workers)
         done = self.reader.read_stored(label, file.opened, work, again=False)
         done.counts.bytes_read = 0  # those of the tar are counted
-        self._take(task, done)
+        self.enter(task, done)
         return task
 
     def _join_tar(self, release: Release) -> list[MemberAccount]:

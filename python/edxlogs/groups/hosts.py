@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.source import Packing, packing_of
+from edxlogs.watching import Watcher
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -129,3 +131,16 @@ def why_unreadable(label: str, head: Callable[[int], bytes], gpg: Callable[[], G
             return None if failure is None else str(failure)
     finally:
         keys.close()
+
+
+def hosts_of(stack: ExitStack, address: str | None, watcher: Watcher) -> Hosts | None:
+    """The hosts of a cluster, until the stack is closed; None if no address asks for them.
+
+    Raises:
+        ConfigError: they are not there.
+    """
+    if address is None:
+        return None
+    from edxlogs.groups.dask import DaskHosts
+
+    return stack.enter_context(DaskHosts(address, watcher.warn))

@@ -26,6 +26,8 @@ from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.formats import FORMATS, SAFE, format_of, of_cells
+from edxlogs.groups.hosts import hosts_of
+from edxlogs.groups.tables import MemberCrew
 from edxlogs.jobs.settings import Keys, KeyWords, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import goes_on, put_off
@@ -62,6 +64,7 @@ class ConvertSettings:
         keys: decrypt.
         s3: server and credentials; None: as the AWS configuration says.
         workers: threads.
+        dask: cluster whose hosts read; None: this process reads.
         rejects: path of a file for rows that cannot be read, or None.
         report: path of a file for the account, or None.
         overwrite: whether files that are there may be replaced.
@@ -79,6 +82,7 @@ class ConvertSettings:
     keys: Keys = field(default_factory=Keys)
     s3: S3 | None = None
     workers: int = 1
+    dask: str | None = None
     rejects: str | None = None
     report: str | None = None
     overwrite: bool = False
@@ -105,6 +109,7 @@ class ConvertSettings:
         prompt: bool = False,
         s3: S3 | None = None,
         threads: int = 0,
+        dask: str | None = None,
         rejects: OnePath | None = None,
         report: OnePath | None = None,
         overwrite: bool = False,
@@ -147,6 +152,7 @@ class ConvertSettings:
             keys=Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt),
             s3=s3,
             workers=worker_count(threads),
+            dask=dask,
             rejects=None if rejects is None else fspath(rejects),
             report=None if report is None else fspath(report),
             overwrite=overwrite,
@@ -268,6 +274,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     packages = _open(settings, account, watcher)
     start = time.monotonic()
     with ExitStack() as stack:
+        hosts = hosts_of(stack, settings.dask, watcher)
         output = Folder(Path(settings.output), mode=settings.mode, shared=True)
         store = stack.enter_context(Store(output))
         named = {"rejects": settings.rejects, "report": settings.report}
@@ -296,6 +303,9 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             beside=frozenset(map(os.path.abspath, beside.values())),
             account=account,
         )
+        if hosts is not None:
+            home, passphrase = settings.keys.home, settings.keys.passphrase_file
+            target.elsewhere = lambda tasks: MemberCrew(hosts, target, tasks, home, passphrase)
         # What its runs wrote beside the folder is theirs to write anew.
         overwrite = settings.overwrite or target.wrote_beside
         files = {

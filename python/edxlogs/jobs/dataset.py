@@ -20,7 +20,7 @@ from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.events.suggestions import near_columns
 from edxlogs.formats import checked
-from edxlogs.groups.hosts import Hosts
+from edxlogs.groups.hosts import hosts_of
 from edxlogs.groups.task import FormSettings
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.settings import OnePath, OutputSettings, Settings
@@ -62,7 +62,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
     settings.query()  # what cannot be used is told before a folder is made
     output = settings.output
     with ExitStack() as stack:
-        hosts = _hosts(stack, settings, watcher)
+        hosts = hosts_of(stack, settings.reading.dask, watcher)
         found = _Opened.of(stack, [settings], settings.conditions.window)
         refuse_same(settings, found.selection)
         account = found.selection.account
@@ -108,7 +108,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
     of_all = settings[0].conditions.window
     window = Window(of_all.sites, days=of_all.days)
     with ExitStack() as stack:
-        hosts = _hosts(stack, settings[0], watcher)
+        hosts = hosts_of(stack, settings[0].reading.dask, watcher)
         found = _Opened.of(stack, settings, window)
         account = found.selection.account
         targets = [found.target(stack, one, _copy(account)) for one in settings]
@@ -127,19 +127,6 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
 
                     compact_grown(target.store, target.grown, one.output.file_bytes)
     return targets
-
-
-def _hosts(stack: ExitStack, settings: Settings, watcher: Watcher) -> Hosts | None:
-    """The hosts that read for a run, if it asks for some; None: this process reads.
-
-    Raises:
-        ConfigError: they are not there.
-    """
-    if (address := settings.reading.dask) is None:
-        return None
-    from edxlogs.groups.dask import DaskHosts
-
-    return stack.enter_context(DaskHosts(address, watcher.warn))
 
 
 class Merged(Done):

@@ -226,6 +226,7 @@ class _JobReader:
                 **keys,
                 s3=s3,
                 threads=threads,
+                dask=self._job.get("dask"),
             )
             for one in self._conversions
         ]

@@ -133,6 +133,7 @@ class ConvertWords(KeyWords, FileWords, total=False):
     expand: Values
     unpack: bool
     s3: S3 | None
+    dask: str | None
     threads: int
 
 

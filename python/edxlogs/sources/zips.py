@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from edxlogs import _core
 from edxlogs.errors import EdxlogsError, FormatError
@@ -106,6 +106,10 @@ class ZipArchive:
             for member in self.members:
                 file.seek(member._offset)
                 self._check_header(member, file.read(_LOCAL_BYTES), file.read)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What reads a member where it is sent; the others stay."""
+        return {**self.__dict__, "members": ()}
 
     def _directory(self, file: BinaryIO) -> tuple[list[zipfile.ZipInfo], int]:
         bounded = _SmallReads(file)
