@@ -93,8 +93,7 @@ Examples:
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Read the Ith of N parts of the sources, told by their names; edxlogs merge joins the"
-    " datasets of such a job.",
+    help="Read the Ith of N parts of the sources; edxlogs merge joins them.",
 )
 @click.option(
     "--rejects",
@@ -117,8 +116,7 @@ Examples:
     "--salt-file",
     metavar="FILE",
     shell_complete=files,
-    help="Salt by which values of --user and --where are known again; shards need one and the"
-    " same.  [default: one of your own]",
+    help="Salt for --user and --where; shards need the same.  [default: your own]",
 )
 @choice(
     "--check",

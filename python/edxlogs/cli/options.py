@@ -122,8 +122,7 @@ threads_option = click.option(
 dask_option = click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Datasets and tables: let a Dask cluster read: the address of its scheduler, a scheduler"
-    " file, or local:N for N processes here.",
+    help="Scheduler (or its file) of a Dask cluster that reads; local:N: here.",
 )
 report_option = click.option(
     "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."
