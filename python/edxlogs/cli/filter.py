@@ -93,7 +93,7 @@ Examples:
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Read the Ith of N parts of the sources; edxlogs merge joins them.",
+    help="Read the Ith of N parts; edxlogs merge joins them.",
 )
 @click.option(
     "--rejects",
@@ -116,7 +116,7 @@ Examples:
     "--salt-file",
     metavar="FILE",
     shell_complete=files,
-    help="Salt for --user and --where; shards need the same.  [default: your own]",
+    help="Salt for --user, --where; shards need the same.",
 )
 @choice(
     "--check",

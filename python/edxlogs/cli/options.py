@@ -122,7 +122,7 @@ threads_option = click.option(
 dask_option = click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Scheduler (or its file) of a Dask cluster that reads; local:N: here.",
+    help="Scheduler, or its file, of a Dask cluster; or local:N.",
 )
 report_option = click.option(
     "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."
