@@ -51,19 +51,19 @@ class Cluster:
         self.port = _free_port()
         self.known = 0
 
-    def start(self, count: int) -> Cluster:
+    def start(self, count: int, *options: str) -> Cluster:
         """Start the scheduler and so many workers."""
-        self.start_scheduler()
+        self.start_scheduler(*options)
         for _ in range(count):
             self.add_worker()
         return self
 
-    def start_scheduler(self) -> None:
+    def start_scheduler(self, *options: str) -> None:
         """Start the scheduler, always at the same address."""
         self.address = f"tcp://127.0.0.1:{self.port}"
         where = ("--host", "127.0.0.1", "--port", str(self.port))
         file = ("--scheduler-file", str(self.file))
-        self.scheduler = self._run("dask_scheduler", *where, *file, "--no-dashboard")
+        self.scheduler = self._run("dask_scheduler", *where, *file, "--no-dashboard", *options)
 
     def add_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a worker of one thread."""
@@ -101,12 +101,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def cluster_in(folder: Path, count: int) -> Iterator[Cluster]:
-    """A cluster with so many workers."""
+def cluster_in(folder: Path, count: int, *options: str) -> Iterator[Cluster]:
+    """A cluster with so many workers; the options are its scheduler's."""
     folder.mkdir(exist_ok=True)
     cluster = Cluster(folder)
     try:
-        yield cluster.start(count)
+        yield cluster.start(count, *options)
     finally:
         cluster.stop()
 
@@ -373,6 +373,38 @@ def test_a_host_that_is_unfit_is_named_and_gets_nothing(
 def _own(logs: Path, out: Path, cluster: Cluster) -> list[Any]:
     """A run by which each host uses its own key ring."""
     return ["filter", logs, "-o", out, *KEYS, "--no-prompt", "--dask", cluster.address]
+
+
+def test_each_host_has_an_agent_of_its_own_and_the_command_needs_no_key(
+    ring: Path, logs: Path, here: Path, lone: Cluster, tmp_path: Path
+) -> None:
+    with keys.home() as one, keys.home() as other, keys.home() as empty:
+        secret = keys.gpg(ring, "--export-secret-keys")
+        for home in (one, other):
+            keys.gpg(home, "--import", data=secret)
+            lone.add_worker(GNUPGHOME=str(home))
+        out = tmp_path / "out"
+        done = commands.run(*_own(logs, out, lone), cwd=tmp_path, GNUPGHOME=str(empty))
+    assert (done.code, done.told) == (0, [])
+    rows = sum(file["rows"] for file in datasets.manifest(out)["files"].values())
+    held = datasets.manifest(here)["files"].items()
+    assert rows == sum(file["rows"] for path, file in held if not path.startswith("_edxlogs/"))
+
+
+def test_a_scheduler_of_another_version(logs: Path, tmp_path: Path) -> None:
+    preload = tmp_path / "preload.py"
+    preload.write_text(
+        "from distributed import versions\n"
+        "own = versions.version\n"
+        "versions.version = lambda name: '2024.1.0' if name == 'distributed' else own(name)\n"
+        "versions._version_cached.cache_clear()\n"
+    )
+    with cluster_in(tmp_path / "cluster", 0, "--preload", str(preload)) as cluster:
+        done = commands.run(*_own(logs, tmp_path / "out", cluster), cwd=tmp_path)
+    assert done.code == 2
+    assert len(done.told) == 1
+    assert "its scheduler has distributed 2024.1.0, and here is" in done.told[0]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_host_that_does_not_share_the_folder(
