@@ -1,0 +1,13 @@
+"""Tables of what learners did: which events each is the home of, and what its columns hold.
+
+A definition is a TOML file beside this module, one for each table; `homes.toml` says where each
+type of event belongs. They are read here, and checked; nothing here reads events.
+"""
+
+from __future__ import annotations
+
+from edxlogs.edx.event_tables.definition import EventTable, Kind
+from edxlogs.edx.event_tables.homes import Home, Homes, homes
+from edxlogs.edx.event_tables.reading import event_tables, read_table
+
+__all__ = ["EventTable", "Home", "Homes", "Kind", "event_tables", "homes", "read_table"]

@@ -1,0 +1,278 @@
+"""What a table of events is, as its definition says it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edxlogs.edx.event_tables.paths import Path
+
+
+class Kind(enum.StrEnum):
+    """How the rows of a table belong to events."""
+
+    HOME = "home"
+    """One row for each event that the table is the home of."""
+    CHILDREN = "children"
+    """None, one or several rows for an event of another table."""
+
+
+TYPES = ("string", "int64", "float64", "bool", "timestamp")
+ROLES = ("person id", "username", "e-mail", "address", "free text")
+FLAGS = {
+    "broken_payload": "the payload cannot be decoded",
+    "cut512": "the payload is cut at 512 characters",
+    "bad_utf8": "bytes of a form are no UTF-8",
+    "out_of_range": "a number is outside the range of its column",
+    "naive_time": "a time has no zone",
+    "name_disagrees": "name leads to another table than event_type",
+    "possible_double": "the platform may have written the act twice",
+    "no_block": "the act needs a block, and none was found",
+    "subject_by_name": "only a username names the person that the event is about",
+    "truncated": "the platform says that it cut a text",
+    "seek_from_unknown": "where a seek began is not known",
+    "many_settings": "several settings were changed at once",
+    "worker": "username, ip and session of an event of the server are empty",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """How values become those of a column.
+
+    Attributes:
+        about: what it reads, and when the value is null.
+        types: of columns that it can fill; the first is meant where none is said.
+        fields: the columns that it fills, each with its type, where these are several: `{}` stands
+            for the name of the column. Empty: one, of the column's own name.
+        reads_paths: whether it takes values from paths; others take the event or the row as such.
+        only_children: whether it stands in tables of children alone.
+    """
+
+    about: str
+    types: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...] = ()
+    reads_paths: bool = True
+    only_children: bool = False
+
+
+_BLOCK = tuple((f"{{}}_{part}", "string") for part in ("key", "type", "id", "from"))
+_INPUT = (("input_id", "string"), ("part", "int64"), ("input", "int64"))
+
+DECODERS: Mapping[str, Decoder] = {
+    "text": Decoder("text bare, anything else as compact JSON text", ("string",)),
+    "only text": Decoder("text; anything else is null", ("string",)),
+    "json": Decoder("any value as compact JSON text", ("string",)),
+    "lines": Decoder(
+        "text; of a list its texts, or `text` of its objects, a line each", ("string",)
+    ),
+    "number": Decoder("a number, or text that is wholly one", ("float64", "int64")),
+    "bool": Decoder("true and false, as text too, 1 and 0", ("bool",)),
+    "time": Decoder("RFC 3339, or as Python shows a datetime", ("timestamp",)),
+    "length": Decoder("how many items a list has; null for anything else", ("int64",)),
+    "is set": Decoder("whether a key of an object is there and not null", ("bool",)),
+    "block id": Decoder("the key of a block, of several joined by `/` the first", (), _BLOCK),
+    "second key": Decoder("the second of two keys of blocks joined by `/`", ("string",)),
+    "url path": Decoder("the path of an address", ("string",)),
+    "inputs": Decoder("how many inputs an object has", ("int64",)),
+    "correct inputs": Decoder("how many inputs of a correct_map are correct", ("int64",)),
+    "partial inputs": Decoder("how many inputs of a correct_map are partly so", ("int64",)),
+    "form inputs": Decoder("how many inputs the payload's form has", ("int64",), (), False),
+    "player": Decoder("mobile if a value is, else browser", ("string",)),
+    "dotted name": Decoder("whether a name begins with edx.", ("bool",)),
+    "by other": Decoder("whether the subject is not the actor", ("bool",), (), False),
+    "input id": Decoder("the key of the row, as that of an input", (), _INPUT, False, True),
+    "found in": Decoder(
+        "the marks of the rows' places that hold the key", ("string",), (), False, True
+    ),
+}
+
+
+class Paths(NamedTuple):
+    """Where a column's value is looked for.
+
+    Attributes:
+        otherwise: the paths for acts of which nothing else is said; the first that gives a value
+            decides.
+        by_action: for an act, the paths that hold instead.
+    """
+
+    otherwise: tuple[Path, ...]
+    by_action: Mapping[str, tuple[Path, ...]]
+
+    def of(self, action: str) -> tuple[Path, ...]:
+        """The paths for an act, in order."""
+        return self.by_action.get(action, self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, or some that one value fills.
+
+    Attributes:
+        name: of the column, or what their names begin with.
+        type: of the column; empty for several.
+        about: what it holds.
+        decoder: name of how values are read.
+        paths: where they stand.
+        unit: of its numbers, such as `s`.
+        role: what it tells of a person; empty for nothing.
+        minimum: the least number; a lesser one is null, and flagged.
+        maximum: the greatest number.
+        nulls: values that stand for none.
+        needs: a column without whose value this one is null, too.
+        unequal_to: a column whose equal value makes this one null, and flags it
+            `seek_from_unknown`.
+        required: acts that need a value; without one they are flagged `no_block`.
+        from_form: whether a form's first input stands for the value where no path gives one.
+    """
+
+    name: str
+    type: str
+    about: str
+    decoder: str
+    paths: Paths
+    unit: str = ""
+    role: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    nulls: tuple[str | float, ...] = ()
+    needs: str = ""
+    unequal_to: str = ""
+    required: tuple[str, ...] = ()
+    from_form: bool = False
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of what it fills in the table, in order."""
+        its = DECODERS[self.decoder].fields
+        return tuple((name.format(self.name), of) for name, of in its) or ((self.name, self.type),)
+
+
+class Action(NamedTuple):
+    """How an act is spelled.
+
+    Attributes:
+        name: of the act, in the table.
+        types: the event types that mean it.
+        source: the `event_source` that it has; empty for any that has no rule of its own.
+        has: a field of the event that must be there; such a rule goes before the others.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    source: str = ""
+    has: Path | None = None
+
+
+class Rows(NamedTuple):
+    """Where the rows of a table of children stand: each key, once, of all these places.
+
+    Attributes:
+        path: to the key, or item, that a row is.
+        mark: what stands for the place in a column of decoder `found in`.
+    """
+
+    path: Path
+    mark: str
+
+
+class Window(NamedTuple):
+    """Acts that get a flag between two days.
+
+    Attributes:
+        flag: its name.
+        actions: the acts.
+        since: the first day, as `2013-07-15`; empty for any.
+        until: the first day that has it no longer.
+    """
+
+    flag: str
+    actions: tuple[str, ...]
+    since: str
+    until: str
+
+
+SUBJECT = (("subject_user_id", "int64"), ("subject_username", "string"))
+"""The columns that say whom an event is about: every home table has them, empty if need be."""
+
+_OF_EVENT = (
+    ("time", "timestamp"),
+    ("received_at", "timestamp"),
+    ("site", "string"),
+    ("org_id", "string"),
+    ("course_id", "string"),
+    ("course_source", "string"),
+    ("user_id", "int64"),
+    ("username", "string"),
+    ("session", "string"),
+    ("ip", "string"),
+    ("agent", "string"),
+    ("event_source", "string"),
+    ("event_type", "string"),
+    ("name", "string"),
+    ("action", "string"),
+)
+_KEY = (("source", "string"), ("line", "int64"), ("line_item", "int64"))
+SPINE: Mapping[Kind, tuple[tuple[str, str], ...]] = {
+    Kind.HOME: (*_OF_EVENT, *SUBJECT, ("flags", "string"), *_KEY),
+    Kind.CHILDREN: (
+        ("site", "string"),
+        ("time", "timestamp"),
+        ("course_id", "string"),
+        ("user_id", "int64"),
+        ("username", "string"),
+        ("action", "string"),
+        ("subject_user_id", "int64"),
+        ("block_key", "string"),
+        ("block_id", "string"),
+        *_KEY,
+    ),
+}
+"""The first columns of every table, each with its type."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTable:
+    """A table of events.
+
+    Attributes:
+        name: of the table.
+        about: what it is for.
+        kind: how its rows belong to events.
+        actions: how acts are spelled; of a table of children, those of its parent that have rows.
+        columns: its own ones, in order. `subject_user_id` and `subject_username` fill the spine.
+        windows: acts that are flagged for when they happened.
+        parent: of a table of children, the table whose events have them; else empty.
+        rows: of a table of children, where they stand, in the order in which keys are looked for.
+        without: endings of keys that are no rows.
+    """
+
+    name: str
+    about: str
+    kind: Kind
+    actions: tuple[Action, ...]
+    columns: tuple[Column, ...]
+    windows: tuple[Window, ...] = ()
+    parent: str = ""
+    rows: tuple[Rows, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of every column, in order, those of the spine first."""
+        own = (field for column in self.columns for field in column.fields)
+        return (*SPINE[self.kind], *(field for field in own if field not in SUBJECT))
+
+    def action(self, spelling: str, source: str | None) -> str:
+        """The act that a spelling means, but for rules that ask for a field.
+
+        Args:
+            spelling: an event type that the table is the home of.
+            source: `event_source` of the event.
+        """
+        meant = [one for one in self.actions if spelling in one.types and one.has is None]
+        own = [one.name for one in meant if one.source == (source or "")]
+        return (own or [one.name for one in meant if not one.source] or [meant[0].name])[0]

@@ -1,0 +1,72 @@
+"""Paths into an event, as `--where` takes them, and with `*` for what a row of children stands for.
+
+`event.old_time` leads into the payload, `context.module.usage_key` into the context; a path of one
+key names a field or column of the event itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from edxlogs import _core
+from edxlogs.text import shown
+
+_STEP = re.compile(
+    r"""(?:^|\.)(?:(?P<key>[A-Za-z_][\w-]*)|"(?P<quoted>(?:[^"]|"")*)"|(?P<each>\*))"""
+    r"""|\[(?P<item>[0-9]{1,9})\]""",
+    re.ASCII,
+)
+_BESIDE = ("synthesized", "label", "augmented")  # top-level keys that are no columns
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where a value stands in an event.
+
+    Attributes:
+        text: as it was written.
+        steps: keys and numbers of items; None, at most once, stands for each of them.
+    """
+
+    text: str
+    steps: tuple[str | int | None, ...]
+
+    @property
+    def row(self) -> tuple[str | int | None, ...] | None:
+        """The steps up to and with the one that stands for each; None without one."""
+        return self.steps[: self.steps.index(None) + 1] if None in self.steps else None
+
+
+def parse_path(text: str) -> Path:
+    """Parse a path.
+
+    Raises:
+        ValueError: it is none; the message says why, without naming it.
+    """
+    steps: list[str | int | None] = []
+    at = 0
+    while at < len(text):
+        if not (step := _STEP.match(text, at)):
+            raise ValueError(f"no path from {shown(text[at:])} on; write it as in event.answers[0]")
+        if step["item"] is not None:
+            steps.append(int(step["item"]))
+        elif step["quoted"] is not None:
+            steps.append(step["quoted"].replace('""', '"'))
+        else:
+            steps.append(step["key"])
+        at = step.end()
+    if not steps or text[0] in ".[":
+        raise ValueError("a path starts with a field of the event, as in event.grade")
+    fields = [*(name for name, *_ in _core.columns()), *_BESIDE]
+    first = "*" if steps[0] is None else str(steps[0])
+    if first not in fields:
+        near = difflib.get_close_matches(first, fields, 1)
+        raise ValueError(
+            f"{shown(first)} is no field of an event; "
+            + (f"did you mean {near[0]}?" if near else "the payload is event")
+        )
+    if steps.count(None) > 1:
+        raise ValueError("* stands twice in it")
+    return Path(text, tuple(steps))

@@ -1,0 +1,562 @@
+"""Definitions of tables of events: where each type belongs, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edxlogs.edx import event_tables as definitions
+from edxlogs.edx.categories import categories
+from edxlogs.edx.event_tables import EventTable, Kind, event_tables, homes, read_table
+from edxlogs.edx.event_tables.definition import DECODERS, SPINE
+from edxlogs.edx.event_tables.homes import read_homes
+from edxlogs.edx.event_tables.paths import parse_path
+from edxlogs.errors import ConfigError
+
+FOLDER = Path(definitions.__file__).parent
+REFERENCE = Path(
+    os.environ.get("EDXLOGS_REFERENCE")
+    or Path(__file__).resolve().parents[3] / "shared" / "reference"
+)
+HOMES = {
+    "problem_events": ["problem_check", "show_answer", "edx.problem.completed"],
+    "video_events": ["play_video", "edx.video.seeked", "edx.video.bumper.played", "skip_video"],
+    "forum_events": ["edx.forum.searched", "edx.forum.comment.unreported"],
+    "enrollment_events": ["edx.course.enrollment.upgrade_clicked"],
+    "navigation_events": ["seq_goto", "page_close", "edx.bi.app.navigation.screen"],
+    "requests": [],
+    "ora_events": ["openassessmentblock.remove_uploaded_file", "oe_hide_problem"],
+    "grade_events": ["edx.grades.subsection.score_overridden", "edx.course.grade.now_failed"],
+    "completion_events": ["edx.done.toggled"],
+    "exam_events": ["edx.special_exam.proctored.option-presented"],
+    "certificate_events": ["edx.certificate.created", "edx.badge.assertion.shared"],
+    "group_events": ["edx.team.learner_deleted", "xmodule.partitions.assigned_user_to_partition"],
+    "content_events": ["edx.itembankblock.content.removed", "xblock.split_test.child_render"],
+    "block_events": ["xblock.launch_request", "recommender_upvote", "oppia.exploration.loaded"],
+    "study_events": ["edx.course.bookmark.added", "site_search", "edx.course.tool.accessed"],
+    "textbook_events": ["book", "textbook.pdf.page.scrolled"],
+    "account_events": ["edx.user.settings.change_initiated"],
+    "staff_events": ["dump-grades", "edx.course.index.published"],
+    "other_events": ["grade", "progress", "get_client_configuration"],
+}
+
+
+def test_every_type_of_the_categories_has_one_home() -> None:
+    types = {one for its in categories().values() for one in its} - {"/*"}
+    assert set(homes().of) == types
+    assert set(homes().of.values()) == set(HOMES) - {"requests"}
+    assert sum(len(homes().types(table)) for table in homes().tables) == len(types)
+
+
+def test_there_are_nineteen_homes_and_each_has_its_types() -> None:
+    assert homes().tables == tuple(HOMES)
+    for table, types in HOMES.items():
+        for one in types:
+            assert homes().of[one] == table, one
+
+
+def test_the_homes_are_those_of_the_page() -> None:
+    page = REFERENCE.parent / "event-tables.md"
+    if not page.is_file():
+        pytest.skip("no page of event tables: set EDXLOGS_REFERENCE")
+    section = page.read_text("utf-8").split("\n## 2. ")[1].split("\n## ")[0]
+    called = {"item bank": "item_bank", "LTI": "lti"}
+    searches = {"site_search", "site_search_jump"}  # 6.15 has them, section 2 does not say so
+    expected = dict.fromkeys(searches, "study_events")
+    found = set()
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 2 or not cells[0].split(" ")[0].endswith(("_events", "requests")):
+            continue
+        table = cells[0].split(" ")[0]
+        found.add(table)
+        for named in cells[1].split(", "):
+            types = categories().get(called.get(named, named), (named.strip("`"),))
+            for one in types if table != "other_events" else categories()["undocumented"]:
+                expected.setdefault(one, table)
+    assert found == set(HOMES)
+    expected.pop("/*")
+    assert dict(homes().of) == expected
+
+
+@pytest.mark.parametrize(
+    ("event_type", "name", "expected"),
+    [
+        ("play_video", "edx.video.played", ("video_events", "play_video", False)),
+        (
+            "",
+            "edx.ui.lms.jump_nav.selected",
+            ("navigation_events", "edx.ui.lms.jump_nav.selected", False),
+        ),
+        (None, None, ("other_events", None, False)),
+        ("mine", "yours", ("other_events", None, False)),
+        ("mine", "/path", ("other_events", None, False)),
+        ("/courses/x", "/courses/x", ("requests", None, False)),
+        ("/courses/x", "problem_check", ("problem_events", "problem_check", False)),
+        ("seq_next", "problem_check", ("navigation_events", "seq_next", True)),
+        ("seq_next", "/courses/x", ("navigation_events", "seq_next", False)),
+        ("grade", "book", ("other_events", "grade", True)),
+        ("Seq_next", None, ("other_events", None, False)),
+    ],
+)
+def test_the_type_decides_then_the_name(
+    event_type: str | None, name: str | None, expected: tuple[str, str | None, bool]
+) -> None:
+    assert homes().home(event_type, name) == expected
+
+
+KNOWN = {"video": ("play", "pause"), "implicit": ("/*",), "odd": ("x",)}
+BOTH = '[requests]\ncategories = ["implicit"]\n[other_events]\ncategories = ["odd"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (BOTH, "homes.toml: play of category video has no home"),
+        (BOTH + '[a]\ncategories = ["video"]\ntypes = ["plya"]', "homes.toml: plya: no such"),
+        (BOTH + '[a]\ncategories = ["vidoe"]', "homes.toml: vidoe: no such category"),
+        (
+            BOTH + '[a]\ncategories = ["video"]\n[b]\ncategories = ["video"]',
+            "homes.toml: b: video belongs to a already",
+        ),
+        (
+            BOTH + '[a]\ntypes = ["play", "pause"]\n[b]\ntypes = ["play"]',
+            "homes.toml: b: play belongs to a already",
+        ),
+        (BOTH + '[a]\ncategory = ["video"]', "homes.toml: a: category: is no key of a home; did"),
+        (BOTH + "a = 1", "homes.toml: other_events: a: is no key of a home"),
+        ("a = 1\n" + BOTH, "homes.toml: a: must be a table"),
+        ('[a]\ncategories = ["video", "implicit", "odd"]', "homes.toml: requests is missing"),
+        ("[a", "homes.toml: "),
+    ],
+)
+def test_wrong_homes_are_told_with_their_place(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(why)}"):
+        read_homes("homes.toml", text, KNOWN)
+
+
+def test_a_type_that_is_named_leaves_the_home_of_its_category() -> None:
+    text = BOTH + '[a]\ncategories = ["video"]\n[b]\ntypes = ["pause"]'
+    assert read_homes("", text, KNOWN).of == {"play": "a", "pause": "b", "x": "other_events"}
+
+
+def test_the_project_has_these_tables_with_columns() -> None:
+    assert set(event_tables()) == {
+        "enrollment_events",
+        "navigation_events",
+        "problem_events",
+        "problem_inputs",
+        "video_events",
+    }
+    files = {path.stem for path in FOLDER.glob("*.toml")} - {"homes"}
+    assert set(event_tables()) == files
+
+
+@pytest.mark.parametrize("table", event_tables().values(), ids=lambda table: table.name)
+def test_each_table_holds_together(table: EventTable) -> None:
+    names = [name for name, _ in table.schema]
+    assert len(names) == len(set(names))
+    assert table.schema[: len(SPINE[table.kind])] == SPINE[table.kind]
+    if table.kind is Kind.HOME:
+        told = {one for action in table.actions for one in action.types}
+        assert told == set(homes().types(table.name))
+    else:
+        assert table.parent in event_tables()
+    for column in table.columns:
+        assert column.about.endswith((".", "?")), column.name
+        assert column.about[0].isupper() or column.about[0] == "`", column.name
+    assert table.about.endswith(".")
+
+
+def test_every_decoder_is_used() -> None:
+    used = {column.decoder for table in event_tables().values() for column in table.columns}
+    # Tables that are to come read times.
+    assert set(DECODERS) - used == {"time"}
+
+
+def test_an_act_follows_from_the_spelling_and_the_source() -> None:
+    problem = event_tables()["problem_events"]
+    assert problem.action("problem_check", "server") == "check"
+    assert problem.action("problem_check", None) == "check"
+    assert problem.action("problem_check", "browser") == "form_check"
+    assert problem.action("problem_reset", "server") == "form_reset"
+    enrollment = event_tables()["enrollment_events"]
+    assert enrollment.action("edx.course.enrollment.activated", "server") == "activate"
+    rules = [one for one in enrollment.actions if one.has]
+    assert [rule.name for rule in rules] == ["synthesized"]
+    assert set(rules[0].types) == set(homes().types("enrollment_events"))
+
+
+def test_paths_differ_by_act() -> None:
+    columns = {column.name: column for column in event_tables()["video_events"].columns}
+    position = columns["position"].paths
+    assert [path.text for path in position.of("play")] == [
+        "event.currentTime",
+        "event.current_time",
+    ]
+    assert position.of("seek")[0].text == "event.old_time"
+    assert columns["position_to"].paths.of("play") == ()
+    assert [name for name, _ in columns["block"].fields] == [
+        "block_key",
+        "block_type",
+        "block_id",
+        "block_from",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("event.old_time", ("event", "old_time")),
+        ('event."a ""b"".c"[10].d', ("event", 'a "b".c', 10, "d")),
+        ("event.answers.*", ("event", "answers", None)),
+        ('event."*"', ("event", "*")),
+        ("event_type", ("event_type",)),
+        ("event.a-b.in", ("event", "a-b", "in")),
+        ("synthesized", ("synthesized",)),
+    ],
+)
+def test_paths_are_those_of_where(text: str, steps: tuple[str | int | None, ...]) -> None:
+    assert parse_path(text).steps == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "starts with a field"),
+        ("evnt.grade", "evnt is no field of an event; did you mean event?"),
+        ("[0]", "starts with a field"),
+        (".event", "starts with a field"),
+        ("*", r"\* is no field"),
+        ("event.", r"no path from \. on"),
+        ("event..a", r"no path from \.\.a on"),
+        ("event.a b", "no path from  b on"),
+        ('event."a', r'no path from \."a on'),
+        ('event"a"', "no path from"),
+        ("event.1a", "no path from"),
+        ("event[x]", "no path from"),
+        ("event.é", "no path from"),
+        ("event.*.*", "stands twice"),
+        ("event.a::int64", "no path from ::int64 on"),
+    ],
+)
+def test_a_wrong_path_is_told_why(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_path(text)
+
+
+HOME = """\
+name = "other_events"
+about = "What else there is."
+kind = "home"
+actions = [
+    { action = "one", types = ["site_search"] },
+    { action = "two", types = ["site_search"], source = "browser" },
+    { action = "two", types = ["grade"] },
+]
+[[columns]]
+name = "first"
+type = "float64"
+about = "The first."
+decoder = "number"
+paths = ["event.first"]
+when = { one = ["event.other"] }
+"""
+TYPES = dataclasses.replace(homes(), of={"site_search": "other_events", "grade": "other_events"})
+SECOND = '[[columns]]\nname = "second"\nabout = "It."\n'
+CHILDREN = """\
+name = "parts"
+about = "Its parts."
+kind = "children"
+parent = "other_events"
+actions = ["one"]
+[[rows]]
+path = "event.parts.*"
+mark = "p"
+[[columns]]
+name = "first"
+type = "string"
+about = "The first."
+decoder = "text"
+paths = ["event.parts.*.first"]
+"""
+
+
+def test_the_smallest_definitions_are_read() -> None:
+    home = read_table("mine.toml", HOME, TYPES)
+    assert [name for name, _ in home.schema][-1] == "first"
+    children = read_table("mine.toml", CHILDREN, TYPES, {"other_events": home})
+    assert children.actions == home.actions[:1]
+    assert children.schema[-1] == ("first", "string")
+
+
+def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_table("mine.toml", text, TYPES, parents)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('name = "other_events"\n', "", "mine.toml: name is missing"),
+        (
+            'about = "What',
+            'abuot = "What',
+            "mine.toml: abuot: is no key of it; did you mean about?",
+        ),
+        ('"home"', '"hmoe"', "mine.toml: kind: must be one of home, children"),
+        ('"home"', "[]", "mine.toml: kind: must be one of home, children"),
+        ('"home"', '"home"\nwithout = ["_x"]', "mine.toml: other_events: without: only tables of"),
+        ('"other_events"', '"my_events"', "mine.toml: my_events: name: no event type has its home"),
+        ("actions = [", "actions = [1,", "mine.toml: other_events: actions, number 1: must be a"),
+        (
+            '["grade"]',
+            '["grdae"]',
+            "mine.toml: other_events: actions, number 3: grdae: the table is",
+        ),
+        (
+            '["grade"]',
+            '["grade", "site_search"]',
+            "mine.toml: other_events: actions: site_search means two of them",
+        ),
+        (
+            '    { action = "two", types = ["grade"] },\n',
+            "",
+            "mine.toml: other_events: actions: grade: no",
+        ),
+        (
+            'source = "browser"',
+            'source = ""',
+            "mine.toml: other_events: actions, number 2: source: must",
+        ),
+        (
+            'source = "browser"',
+            'has = "a b"',
+            "mine.toml: other_events: actions, number 2: path a b: no",
+        ),
+        ('"first"', '"First"', "mine.toml: other_events: column First: name: must be a name"),
+        ('name = "first"\n', "", "mine.toml: other_events: column number 1: name is missing"),
+        (
+            'name = "first"',
+            'name = "time"',
+            "mine.toml: other_events: column time: time is a column that",
+        ),
+        (
+            'name = "first"',
+            'name = "subject_user_id"',
+            "mine.toml: other_events: column subject_user_id: must be int64",
+        ),
+        (
+            '"float64"',
+            '"float"',
+            "mine.toml: other_events: column first: type: must be one of string",
+        ),
+        (
+            '"float64"',
+            '"string"',
+            "mine.toml: other_events: column first: type: number gives float64",
+        ),
+        (
+            'type = "float64"\n',
+            "",
+            "mine.toml: other_events: column first: type: number gives float64",
+        ),
+        (
+            '"number"',
+            '"nubmer"',
+            "mine.toml: other_events: column first: decoder: nubmer is unknown; try number",
+        ),
+        (
+            'decoder = "number"',
+            "decoder = 1",
+            "mine.toml: other_events: column first: decoder: must be",
+        ),
+        (
+            '["event.first"]',
+            '["event.first."]',
+            "mine.toml: other_events: column first: path event.first.: no path from . on",
+        ),
+        (
+            '["event.first"]',
+            '["evnt.first"]',
+            "mine.toml: other_events: column first: path evnt.first: evnt is no field of",
+        ),
+        (
+            '["event.first"]',
+            '["event.*"]',
+            "mine.toml: other_events: column first: path event.*: * is of no place of rows",
+        ),
+        (
+            '["event.first"]',
+            '["event.a", "event.a"]',
+            "mine.toml: other_events: column first: path event.a is there twice",
+        ),
+        (
+            "one = [",
+            "won = [",
+            "mine.toml: other_events: column first: when: won is no action of the",
+        ),
+        (
+            '["event.other"]',
+            "1",
+            "mine.toml: other_events: column first: when: one: must be a list",
+        ),
+        (
+            'paths = ["event.first"]\nwhen = { one = ["event.other"] }\n',
+            "",
+            "mine.toml: other_events: column first: paths are missing",
+        ),
+        ("[[columns]]", "[columns]", "mine.toml: columns: must be a list of tables"),
+    ],
+)
+def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str) -> None:
+    assert HOME.count(old) >= 1
+    message = said(HOME.replace(old, new, 1))
+    assert message.startswith(why)
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("min = 2\nmax = 1\n", "column first: min is greater than max"),
+        ("min = true\n", "column first: min: must be a number"),
+        ("min = nan\n", "column first: min: must be a number"),
+        ('role = "nmae"\n', "column first: role: must be one of person id"),
+        ('needs = "third"\n', "column first: needs: third is no other column"),
+        ('unequal_to = "first"\n', "column first: unequal_to: first is no other column"),
+        ("required = true\n", "column first: required: only the decoder block id has one"),
+        ("nulls = [[]]\n", "column first: nulls: must be a list of texts and numbers"),
+        (
+            SECOND.replace("second", "first")
+            + 'type = "bool"\ndecoder = "bool"\npaths = ["event"]\n',
+            "column first: first is there twice",
+        ),
+        (SECOND + 'decoder = "input id"\n', "column second: decoder: input id is for tables of"),
+        (
+            SECOND + 'decoder = "block id"\ntype = "string"\npaths = ["event.a"]\n',
+            "column second: type: block id fills columns of its own types",
+        ),
+        (
+            SECOND + 'decoder = "block id"\nrole = "address"\npaths = ["event.a"]\n',
+            "column second: role: block id fills several columns",
+        ),
+        (
+            SECOND + 'decoder = "block id"\nrequired = ["too"]\npaths = ["event.a"]\n',
+            "column second: required: too is no action of the table; did you mean two?",
+        ),
+        (
+            SECOND + 'decoder = "form inputs"\ntype = "int64"\npaths = ["event.a"]\n',
+            "column second: its decoder reads no paths",
+        ),
+        (
+            '[[windows]]\nflag = "double"\nactions = ["one"]\nsince = 2015-09-01\n',
+            "windows, number 1: flag: must be one of broken_payload",
+        ),
+        (
+            '[[windows]]\nflag = "worker"\nactions = ["three"]\nsince = 2015-09-01\n',
+            "windows, number 1: three is no action",
+        ),
+        (
+            '[[windows]]\nflag = "worker"\nactions = ["one"]\n',
+            "windows, number 1: must begin, or end",
+        ),
+        (
+            '[[windows]]\nflag = "worker"\nactions = ["one"]\nsince = "2015-09-01"\n',
+            "windows, number 1: since: must be a day",
+        ),
+        (
+            '[[windows]]\nflag = "worker"\nactions = ["one"]\n'
+            "since = 2015-09-01\nuntil = 2015-09-01\n",
+            "windows, number 1: must begin, or end",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_column_or_window_is_told(more: str, why: str) -> None:
+    assert said(HOME + more).startswith(f"mine.toml: other_events: {why}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('parent = "other_events"\n', "", "parent is missing"),
+        ('"other_events"', '"others"', "parent: others is no table that is known"),
+        ('["one"]', '["oen"]', "actions: oen is no action of the table; did you mean one?"),
+        ('["one"]', "[{ action = 1 }]", "actions: must be a list of those of other_events"),
+        ('"event.parts.*"', '"event.parts"', "rows, number 1: path event.parts: must end in *"),
+        (
+            '"event.parts.*"',
+            '"event.parts.*.a"',
+            "rows, number 1: path event.parts.*.a: must end in *",
+        ),
+        ('mark = "p"', 'mark = "pp"', "rows, number 1: mark: must be a letter"),
+        (
+            "[[columns]]",
+            '[[rows]]\npath = "event.b.*"\nmark = "p"\n[[columns]]',
+            "rows, number 2: path or",
+        ),
+        (
+            '"event.parts.*.first"',
+            '"event.part.*.first"',
+            "column first: path event.part.*.first: * is",
+        ),
+        ('name = "first"', 'name = "block_id"', "column block_id: block_id is a column that every"),
+    ],
+)
+def test_wrong_tables_of_children_are_told(old: str, new: str, why: str) -> None:
+    parents = {"other_events": read_table("", HOME, TYPES)}
+    assert CHILDREN.count(old) >= 1
+    assert said(CHILDREN.replace(old, new, 1), parents).startswith(f"mine.toml: parts: {why}")
+
+
+VALUES = [
+    "1",
+    "-0.5",
+    "nan",
+    "true",
+    '""',
+    '"a\\tb"',
+    "[]",
+    "[[]]",
+    "[1]",
+    "{}",
+    "{a=1}",
+    "2015-09-01",
+    "2015-09-01T00:00:00",
+    '["event.a"]',
+    '"\\u0000"',
+    '"event.*"',
+    '["\\ud7ff"]',
+    "999999999999999999999999999",
+]
+
+
+def told(text: str) -> str:
+    """What is said of a definition; nothing if it is right."""
+    try:
+        read_table("mine.toml", text, homes(), event_tables())
+    except ConfigError as error:
+        return str(error)
+    return "mine.toml: "
+
+
+@given(st.data())
+def test_no_value_in_any_place_is_more_than_one_sentence(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["problem_events", "problem_inputs", "video_events"]))
+    lines = (FOLDER / f"{name}.toml").read_text().splitlines()
+    places = [
+        at for at, line in enumerate(lines) if re.fullmatch(r"\w+ = .*[^\[{\"]|\w+ = .*\"", line)
+    ]
+    at = data.draw(st.sampled_from(places))
+    lines[at] = lines[at].partition(" = ")[0] + " = " + data.draw(st.sampled_from(VALUES))
+    message = told("\n".join(lines))
+    assert message.startswith("mine.toml: ")
+    assert "\n" not in message
