@@ -1,0 +1,664 @@
+"""Tables of events once more in plain Python: which an event belongs to, and what its row holds.
+
+It never imports edxlogs, and knows nothing of the definitions: spellings and keys stand here as the
+platform writes them. It decodes the tables of `TABLES`, and says of every event where it belongs.
+`decode` gives the columns that follow those of `oracle.row`.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+import oracle
+from oracle_course import context_of
+
+CATEGORIES = Path(__file__).parents[1] / "python" / "edxlogs" / "edx" / "categories.tsv"
+
+VIDEO = {
+    "load": "load_video edx.video.loaded",
+    "play": "play_video edx.video.played",
+    "pause": "pause_video edx.video.paused",
+    "stop": "stop_video edx.video.stopped",
+    "seek": "seek_video edx.video.position.changed edx.video.seeked",
+    "speed": "speed_change_video",
+    "complete": "complete_video edx.video.completed",
+    "transcript_show": "show_transcript edx.video.transcript.shown",
+    "transcript_hide": "hide_transcript edx.video.transcript.hidden",
+    "captions_show": "edx.video.closed_captions.shown",
+    "captions_hide": "edx.video.closed_captions.hidden",
+    "menu_show": "video_show_cc_menu edx.video.language_menu.shown",
+    "menu_hide": "video_hide_cc_menu edx.video.language_menu.hidden",
+    "skip": "skip_video",
+    "skip_forever": "do_not_show_again_video",
+    "auto_advance": "auto_advance_change_video",
+    "bumper_load": "edx.video.bumper.loaded",
+    "bumper_play": "edx.video.bumper.played",
+    "bumper_stop": "edx.video.bumper.stopped",
+    "bumper_skip": "edx.video.bumper.skipped",
+    "bumper_dismiss": "edx.video.bumper.dismissed",
+    "bumper_transcript_show": "edx.video.bumper.transcript.shown",
+    "bumper_transcript_hide": "edx.video.bumper.transcript.hidden",
+    "bumper_menu_show": "edx.video.bumper.transcript.menu.shown",
+    "bumper_menu_hide": "edx.video.bumper.transcript.menu.hidden",
+}
+PROBLEM = {
+    "check": "problem_check save_problem_check",
+    "check_fail": "problem_check_fail save_problem_check_fail",
+    "save": "save_problem_success",
+    "save_fail": "save_problem_fail",
+    "form_save": "problem_save",
+    "reset": "reset_problem",
+    "reset_fail": "reset_problem_fail",
+    "form_reset": "problem_reset",
+    "rescore": "problem_rescore",
+    "rescore_fail": "problem_rescore_fail",
+    "answer_shown": "showanswer show_answer",
+    "answer_button": "problem_show",
+    "graded_page": "problem_graded",
+    "hint": "edx.problem.hint.demandhint_displayed",
+    "hint_feedback": "edx.problem.hint.feedback_displayed",
+    "completed": "edx.problem.completed",
+}
+ENROLLMENT = {
+    "activate": "edx.course.enrollment.activated",
+    "deactivate": "edx.course.enrollment.deactivated",
+    "mode_change": "edx.course.enrollment.mode_changed",
+    "upgrade_click": "edx.course.enrollment.upgrade.clicked edx.course.enrollment.upgrade_clicked",
+    "upgrade_done": "edx.course.enrollment.upgrade.succeeded",
+    "reverify_started": "edx.course.enrollment.reverify.started",
+    "reverify_submitted": "edx.course.enrollment.reverify.submitted",
+    "reverify_reviewed": "edx.course.enrollment.reverify.reviewed",
+    "synthesized": "edx.course.enrollment.validated",
+}
+NAVIGATION = {
+    "next": "seq_next edx.ui.lms.sequence.next_selected",
+    "previous": "seq_prev edx.ui.lms.sequence.previous_selected",
+    "goto": "seq_goto edx.ui.lms.sequence.tab_selected",
+    "jump": "edx.ui.lms.jump_nav.selected",
+    "outline": "edx.ui.lms.outline.selected edx.ui.lms.sequence.outline.selected",
+    "link": "edx.ui.lms.link_clicked",
+    "close": "page_close",
+    "screen": "edx.bi.app.navigation.screen",
+}
+ELSEWHERE = {
+    "forum_events": "forum",
+    "ora_events": "ora ora_legacy",
+    "grade_events": "grades",
+    "completion_events": "completion",
+    "exam_events": "exams",
+    "certificate_events": "certificates badges",
+    "group_events": "cohorts teams",
+    "content_events": "library item_bank",
+    "block_events": "drag_and_drop polls peer_instruction problem_builder third_party lti"
+    " recommender",
+    "study_events": "bookmarks notes course_tools search",
+    "textbook_events": "textbook",
+    "account_events": "account",
+    "staff_events": "instructor studio",
+    "other_events": "undocumented",
+}
+ALONE = {
+    "xmodule.partitions.assigned_user_to_partition": "group_events",
+    "xblock.split_test.child_render": "content_events",
+    "site_search": "study_events",
+    "site_search_jump": "study_events",
+}
+FLAGS = re.findall(
+    r"\w+",
+    "broken_payload cut512 bad_utf8 out_of_range naive_time name_disagrees possible_double no_block"
+    " subject_by_name truncated seek_from_unknown many_settings worker",
+)
+BLOCK_TYPES = re.findall(
+    r"\w+",
+    "about annotatable chapter combinedopenended conditional course course_info discussion html"
+    " imageannotation library_content lti openassessment peergrading poll_question problem"
+    " randomize sequential split_test static_tab survey textannotation vertical video videoalpha"
+    " videoannotation word_cloud",
+)
+HELPERS = ("_dynamath", "_comment", "_comment_value")
+
+
+@dataclass
+class Decoded:
+    """What an event becomes.
+
+    Attributes:
+        table: its home.
+        row: action, subject, flags, and the columns of the table; None if it is not of `TABLES`.
+        children: rows of tables of children, with the columns of their own.
+    """
+
+    table: str
+    row: dict[str, Any] | None = None
+    children: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+def _spellings(actions: Mapping[str, str]) -> dict[str, str]:
+    return {one: action for action, types in actions.items() for one in types.split()}
+
+
+@functools.cache
+def _homes() -> dict[str, str]:
+    """Table by type: of the tables that are decoded by what stands above, of others by category."""
+    homes = dict(ALONE)
+    for table, (actions, _) in TABLES.items():
+        homes.update(dict.fromkeys(_spellings(actions), table))
+    of_category = {one: table for table, those in ELSEWHERE.items() for one in those.split()}
+    with CATEGORIES.open(encoding="utf-8", newline="") as lines:
+        told = (line for line in lines if not line.startswith("#"))
+        for known in csv.DictReader(told, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if elsewhere := of_category.get(known["category"]):
+                homes.setdefault(known["name"], elsewhere)
+                homes.setdefault(known["alias"], elsewhere)
+    homes.pop("", None)
+    return homes
+
+
+def home(event_type: str | None, name: str | None) -> tuple[str, str | None, bool]:
+    """Table, the spelling that decides, and whether the other one leads elsewhere."""
+    homes = _homes()
+    by_type, by_name = homes.get(event_type or ""), homes.get(name or "")
+    if by_type:
+        return by_type, event_type, by_name is not None and by_name != by_type
+    if by_name:
+        return by_name, name, False
+    return ("requests" if (event_type or "").startswith("/") else "other_events"), None, False
+
+
+class Form(dict[str, Any]):
+    """A decoded form: text, or a list, by key."""
+
+
+def _form(text: str, flags: set[str]) -> Form:
+    def decoded(piece: str) -> str:
+        raw = unquote_to_bytes(piece.replace("+", " "))
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            flags.add("bad_utf8")
+            return raw.decode("utf-8", "replace")
+
+    form = Form()
+    for piece in text.split("&"):
+        if not piece:
+            continue
+        key, _, value = piece.partition("=")
+        name, told = decoded(key).removeprefix("input_"), decoded(value)
+        if name.endswith("[]"):
+            name = name.removesuffix("[]")
+            there = form.setdefault(name, [])
+            form[name] = [*(there if isinstance(there, list) else [there]), told]
+            continue
+        name = name.removesuffix("{}")
+        if name in form:
+            there = form[name]
+            form[name] = [*(there if isinstance(there, list) else [there]), told]
+        else:
+            form[name] = told
+    return form
+
+
+def payload_of(raw: Any, flags: set[str]) -> Any:
+    """The payload: an object, a list or a form; empty where there is none or it is broken."""
+    value = raw
+    for _ in range(2):
+        if not isinstance(value, str):
+            break
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            break
+    if value is None or value == "":
+        return {}
+    if isinstance(value, dict | list):
+        return value
+    # Text that begins as JSON and is none was cut; no form begins so.
+    if isinstance(value, str) and "=" in value and value.lstrip()[:1] not in {"{", "[", '"'}:
+        return _form(value, flags)
+    flags.add("broken_payload")
+    return {}
+
+
+def at(value: Any, path: str) -> Any:
+    """What stands at a path of keys, joined by dots; None if nothing does."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def first(decoder: Callable[[Any], Any], *values: Any) -> Any:
+    """The first of some values that the decoder does not take for none."""
+    return next((one for one in map(decoder, values) if one is not None), None)
+
+
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+
+
+def number(value: Any) -> float | int | None:
+    """A finite number, or text that is wholly one."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        try:
+            value = int(value)
+        except ValueError:
+            value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def boolean(value: Any) -> bool | None:
+    """A truth value, as text too; 1 and 0."""
+    known = {"true": True, "True": True, "false": False, "False": False}
+    if isinstance(value, str):
+        return known.get(value)
+    return bool(value) if isinstance(value, int | float) and value in {0, 1} else None
+
+
+def compact(value: Any) -> str:
+    """A value as compact JSON text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def text(value: Any) -> str | None:
+    """Text bare, anything else as JSON text."""
+    return value if value is None or isinstance(value, str) else compact(value)
+
+
+def only_text(value: Any) -> str | None:
+    """Text, and nothing else."""
+    return value if isinstance(value, str) else None
+
+
+class Row:
+    """One event on its way into a row: its columns, its payload, and the flags so far."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self.event = event
+        self.columns = oracle.row(event)
+        self.flags: set[str] = set()
+        self.payload = payload_of(event.get("event"), self.flags)
+        self.context = context_of(event)
+        self.spelling = ""
+        self.action = ""
+
+    def of(self, decoder: Callable[[Any], Any], *paths: str) -> Any:
+        """The first value of the payload, at these paths, that the decoder reads."""
+        return first(decoder, *(at(self.payload, path) for path in paths))
+
+    def of_context(self, decoder: Callable[[Any], Any], *paths: str) -> Any:
+        """As `of`, in the context."""
+        return first(decoder, *(at(self.context, path) for path in paths))
+
+    def within(self, low: float, high: float) -> Callable[[Any], float | None]:
+        """A decoder of float64 that takes what is outside for none, and flags it."""
+
+        def decode(value: Any) -> float | None:
+            found = number(value)
+            if found is not None and not low <= found <= high:
+                self.flags.add("out_of_range")
+                return None
+            try:
+                return None if found is None else float(found)
+            except OverflowError:
+                self.flags.add("out_of_range")
+                return None
+
+        return decode
+
+    @property
+    def real(self) -> Callable[[Any], float | None]:
+        return self.within(-math.inf, math.inf)
+
+    def whole(self, low: int = -(2**63)) -> Callable[[Any], int | None]:
+        """A decoder of int64."""
+
+        def decode(value: Any) -> int | None:
+            found = number(value)
+            if found is None:
+                return None
+            if found != int(found) or not low <= found < 2**63:
+                self.flags.add("out_of_range")
+                return None
+            return int(found)
+
+        return decode
+
+    def block(self, *paths: str, form: bool = False, required: bool = True) -> dict[str, Any]:
+        """The four columns of a block, from the payload, its form, the context or an address."""
+        found = next(((path, key) for path in paths if (key := self.of(text, path))), None)
+        if found is None and form and (inputs := list(_inputs(self.form()))):
+            found = ("input_id", _problem_of(inputs[0]))
+        if found is None and (key := self.of_context(text, "module.usage_key")):
+            found = ("context.module.usage_key", key)
+        if found is None:
+            for path, value in (
+                ("context.path", self.columns["path"]),
+                ("event_type", self.columns["event_type"]),
+            ):
+                if found is None and (key := usage_key_in(value or "")):
+                    found = (path, key)
+        block_key = _joined_keys(found[1])[0] if found else None
+        block_type, block_id, is_guess = block_of(block_key or "", self.columns["course_id"])
+        if is_guess or (required and block_id is None):
+            self.flags.add("no_block")
+        return {
+            "block_key": block_key,
+            "block_type": block_type,
+            "block_id": block_id,
+            "block_from": found[0] if found else None,
+        }
+
+    def form(self) -> Form:
+        """The form of a browser's event."""
+        value = self.payload
+        if isinstance(value, list):
+            value = value[0] if value and isinstance(value[0], str) else ""
+        elif isinstance(value, dict) and not isinstance(value, Form):
+            value = value.get("answers")
+        if isinstance(value, Form):
+            return value
+        return _form(value, self.flags) if isinstance(value, str) and "=" in value else Form()
+
+    def done(
+        self, own: dict[str, Any], user_id: Any = None, username: Any = None
+    ) -> dict[str, Any]:
+        """The row with what every table has."""
+        if user_id is None and username is not None:
+            self.flags.add("subject_by_name")
+        who = [self.columns[name] for name in ("username", "ip", "session")]
+        if self.columns["event_source"] == "server" and not any(who):
+            self.flags.add("worker")
+        return {
+            "action": self.action,
+            "subject_user_id": user_id,
+            "subject_username": username,
+            "flags": " ".join(flag for flag in FLAGS if flag in self.flags) or None,
+            **own,
+        }
+
+    def is_between(self, since: str, until: str) -> bool:
+        """Whether it happened in these days, the last one not among them."""
+        time = self.columns["time"]
+        return time is not None and (
+            (oracle.microseconds(f"{since}T00:00:00") or 0)
+            <= time
+            < (oracle.microseconds(f"{until}T00:00:00") or 0)
+        )
+
+
+_USAGE = re.compile(r"(?:ccx-)?block-v1:.+?\+type@([^+@]+)\+block@(.+)", re.DOTALL)
+_SLASHES = re.compile(r"i4x://[^/]+/[^/]+/([^/]+)/([^/@]+)(?:@.*)?", re.DOTALL)
+
+
+def _joined_keys(key: str) -> list[str]:
+    return re.split(r"/(?=(?:ccx-)?block-v1:|i4x:)", key.strip(), maxsplit=1)
+
+
+def block_of(key: str, course_id: str | None) -> tuple[str | None, str | None, bool]:
+    """Type and id of a block in any of the forms of its key, and whether that is a guess."""
+    key = re.split(r"[\n\r]", key.strip())[0].strip()
+    if "%" in key:
+        key = unquote(key)
+    if key.startswith("i4x:;_"):
+        key = key.replace(";_", "/")
+    for form in (_USAGE, _SLASHES):
+        if found := form.fullmatch(key):
+            return found[1], found[2], False
+    if not key.startswith("i4x-"):
+        return None, key or None, False
+    parts = re.split(r"[/+]", (course_id or "").partition(":")[2] or course_id or "")
+    if len(parts) > 2:
+        prefix = "i4x-" + "".join(re.sub(r"[^\w-]", "_", part) + "-" for part in parts[:2])
+        if key.startswith(prefix):
+            block_type, _, block_id = key.removeprefix(prefix).partition("-")
+            return block_type or None, block_id or None, False
+    words = key.split("-")
+    named = [at for at, word in enumerate(words[1:-1], 1) if word in BLOCK_TYPES]
+    if not named:
+        return None, None, True
+    return words[named[0]], "-".join(words[named[0] + 1 :]), len(named) > 1
+
+
+def usage_key_in(address: str) -> str | None:
+    """The first key of a block in an address, as it stands there."""
+    for written in (address, unquote(address)):
+        for form in (
+            r"(?:ccx-)?block-v1:[^/?#]+?\+type@[^/?#+@]+\+block@[^/?#]+",
+            r"i4x:;_;_[^/?#]+",
+            r"i4x://[^/?#]+/[^/?#]+/[^/?#]+/[^/?#]+",
+        ):
+            if found := re.search(form, written):
+                return found[0]
+    return None
+
+
+def _is_input(key: str) -> bool:
+    return not key.endswith(HELPERS)
+
+
+def _inputs(value: Any) -> list[str]:
+    return [key for key in value if _is_input(key)] if isinstance(value, dict) else []
+
+
+_INPUT_ID = re.compile(r"(.+)_([0-9]+)_([0-9]+)", re.DOTALL | re.ASCII)
+
+
+def _problem_of(input_id: str) -> str:
+    found = _INPUT_ID.fullmatch(input_id)
+    return found[1] if found else input_id
+
+
+def _video(row: Row) -> Decoded:
+    is_seek = row.action == "seek"
+    seconds = row.within(0, 36_000)
+    starts = (*(["old_time"] if is_seek else []), "currentTime", "current_time")
+    position = row.of(seconds, *starts)
+    position_to = row.of(seconds, "new_time") if is_seek else None
+    if position is not None and position == position_to:
+        position = None
+        row.flags.add("seek_from_unknown")
+    if row.action in {"menu_show", "menu_hide"} and row.is_between("2015-09-01", "2016-05-06"):
+        row.flags.add("possible_double")
+    code = row.of(text, "code")
+    is_app = row.columns["event_source"] == "mobile" or code == "mobile"
+    own = {
+        **row.block("id", "module_id", "host_component_id"),
+        "code": code,
+        "position": position,
+        "position_to": position_to,
+        "seek_kind": row.of(text, "type") if is_seek else None,
+        "skip_interval": row.of(row.real, "requested_skip_interval"),
+        "duration": row.of(row.real, "duration") or None,
+        "speed_from": row.of(row.real, "old_speed"),
+        "speed_to": row.of(row.real, "speed" if row.action == "play" else "new_speed"),
+        "language": row.of(text, "language"),
+        "enabled": row.of(boolean, "enabled") if row.action == "auto_advance" else None,
+        "bumper_id": row.of(text, "bumper_id"),
+        "player": "mobile" if is_app else "browser",
+        "app_name": row.of_context(text, "application.name", "client.app.name"),
+        "app_version": row.of_context(text, "application.version", "client.app.version"),
+        "os": row.of_context(text, "client.os.name"),
+    }
+    return Decoded("video_events", row.done(own))
+
+
+def _enrollment(row: Row) -> Decoded:
+    if row.event.get("synthesized") is not None:
+        row.action = "synthesized"
+    user_id, username = row.of(row.whole(), "user_id"), row.of(text, "username")
+    if row.action == "upgrade_click":
+        user_id = row.columns["user_id"] if user_id is None else user_id
+        username = row.columns["username"] if username is None else username
+    actor = row.columns["user_id"]
+    upgrades = row.action.startswith("upgrade_")
+    own = {
+        "mode": row.of_context(text, "mode") if upgrades else row.of(text, "mode"),
+        "payload_course_id": row.of(text, "course_id"),
+        "by_other": None if user_id is None or actor is None else user_id != actor,
+        "command": row.of_context(text, "command"),
+        "location": row.of_context(text, "location"),
+    }
+    return Decoded("enrollment_events", row.done(own, user_id, username))
+
+
+def _navigation(row: Row) -> Decoded:
+    moves = row.action in {"next", "previous", "goto", "jump"}
+    keys = _joined_keys(row.of(text, "id") or "")
+    is_dotted = (row.columns["event_type"] or "").startswith("edx.")
+    page = urlsplit(row.columns["page"] or "") if "://" in (row.columns["page"] or "") else None
+    own = {
+        **row.block("id", required=moves),
+        "target_key": keys[1] if row.action == "jump" and len(keys) > 1 else None,
+        "from_key": row.of(text, "current_id"),
+        "tab_from": row.of(row.whole(), "old", "current_tab"),
+        "tab_to": row.of(row.whole(), "new", "target_tab"),
+        "tab_count": row.of(row.whole(), "tab_count"),
+        "crosses": is_dotted if row.action in {"next", "previous"} else None,
+        "widget_placement": row.of(text, "widget_placement"),
+        "target_name": row.of(text, "target_name"),
+        "current_url": row.of(text, "current_url"),
+        "target_url": row.of(text, "target_url", "url"),
+        "link_kind": row.of(text, "event_type") if row.action == "link" else None,
+        "page_path": (page.path or None) if page else None,
+        "screen_name": row.of(text, "screen_name") if row.action == "screen" else None,
+    }
+    return Decoded("navigation_events", row.done(own, None, row.of(text, "username")))
+
+
+def _correctness(value: Any) -> str | None:
+    return only_text(at(value, "correctness")) if isinstance(value, dict) else only_text(value)
+
+
+def _lines(value: Any) -> str | None:
+    if isinstance(value, list):
+        told = [only_text(one) or only_text(at(one, "text")) for one in value]
+        return "\n".join(one for one in told if one is not None) or None
+    return only_text(value)
+
+
+def _problem(row: Row) -> Decoded:
+    if row.spelling == "problem_check" and row.columns["event_source"] == "browser":
+        row.action = "form_check"
+    action = row.action
+    if action == "check" and row.is_between("0001-01-01", "2013-07-15"):
+        row.flags.add("possible_double")
+    grades = {
+        "rescore": ("new_score", "new_total"),
+        "completed": ("weighted_earned", "weighted_possible"),
+    }.get(action, ("grade", "max_grade"))
+    max_grade = row.of(row.real, grades[1])
+    grade = row.of(row.real, grades[0])
+    judged = row.of(lambda value: value if isinstance(value, dict) else None, "correct_map")
+    verdicts = (
+        [_correctness(judged[key]) for key in _inputs(judged)] if judged is not None else None
+    )
+    before = "old_state" if action in {"reset", "reset_fail"} else "state"
+    is_form = action in {"form_check", "form_save", "form_reset", "graded_page"}
+    is_rescore = action == "rescore"
+    own = {
+        **row.block("problem_id", "module_id", "problem", form=is_form),
+        "module_name": row.of_context(text, "module.display_name"),
+        "original_usage_key": row.of_context(text, "module.original_usage_key"),
+        "original_usage_version": row.of_context(text, "module.original_usage_version"),
+        "attempts": row.of(row.whole(1), "attempts"),
+        "grade": None if max_grade is None else grade,
+        "max_grade": max_grade,
+        "old_grade": row.of(row.real, "orig_score") if is_rescore else None,
+        "old_max_grade": row.of(row.real, "orig_total") if is_rescore else None,
+        "success": row.of(text, "success"),
+        "n_inputs": None if verdicts is None else len(verdicts),
+        "n_correct": None if verdicts is None else verdicts.count("correct"),
+        "n_partial": None if verdicts is None else verdicts.count("partially-correct"),
+        "failure": row.of(text, "failure"),
+        "seed": row.of(row.whole(), "new_state.seed" if action == "reset" else "state.seed"),
+        "state_done": row.of(boolean, f"{before}.done"),
+        "state_attempts": row.of(row.whole(), f"{before}.attempts"),
+        "task_id": row.of(text, "task_id"),
+        "hint_index": row.of(row.whole(), "hint_index"),
+        "hint_len": row.of(row.whole(), "hint_len"),
+        "hint_text": row.of(_lines, "hint_text", "hints"),
+        "hint_label": row.of(text, "hint_label"),
+        "trigger_type": row.of(text, "trigger_type"),
+        "question_type": row.of(text, "question_type"),
+        "hint_input_id": row.of(text, "problem_part_id"),
+        "hint_correctness": row.of(text, "correctness") if action == "hint_feedback" else None,
+        "n_form_inputs": len(_inputs(row.form())) if is_form else None,
+    }
+    user_id = row.of(row.whole(), "user_id") if action == "completed" else None
+    username = row.of(text, "student") if action.startswith("rescore") else None
+    with_inputs = action in {"check", "check_fail", "save", "save_fail", "rescore"}
+    children = _problem_inputs(row) if with_inputs else []
+    return Decoded("problem_events", row.done(own, user_id, username), {"problem_inputs": children})
+
+
+def _problem_inputs(row: Row) -> list[dict[str, Any]]:
+    maps = [at(row.payload, name) for name in ("answers", "correct_map", "submission")]
+    answers, judged, submission = (one if isinstance(one, dict) else {} for one in maps)
+    rows = []
+    for key in dict.fromkeys([*_inputs(answers), *_inputs(judged), *_inputs(submission)]):
+        numbers = _INPUT_ID.fullmatch(key)
+        answer, verdict, told = answers.get(key), judged.get(key), submission.get(key)
+        words = ("response_type", "input_type", "question", "group_label")
+        permutation = at(told, "permutation")
+        rows.append(
+            {
+                "input_id": key,
+                "part": row.whole()(numbers[2]) if numbers else None,
+                "input": row.whole()(numbers[3]) if numbers else None,
+                "answer": text(answer),
+                "n_choices": len(answer) if isinstance(answer, list) else None,
+                "answer_text": text(at(told, "answer")),
+                "correctness": _correctness(verdict),
+                "npoints": row.real(at(verdict, "npoints")),
+                **{name: text(at(told, name)) or None for name in words},
+                "variant": text(at(told, "variant")),
+                "permutation": None if permutation is None else compact(permutation),
+                "hint": text(at(verdict, "hint")),
+                "hintmode": text(at(verdict, "hintmode")),
+                "queued": at(verdict, "queuestate") is not None
+                if isinstance(verdict, dict)
+                else None,
+                "answervariable": text(at(verdict, "answervariable")),
+                "found_in": "".join(
+                    mark
+                    for mark, its in (("a", answers), ("m", judged), ("S", submission))
+                    if key in its
+                ),
+            }
+        )
+    return rows
+
+
+TABLES: dict[str, tuple[Mapping[str, str], Callable[[Row], Decoded]]] = {
+    "problem_events": (PROBLEM, _problem),
+    "video_events": (VIDEO, _video),
+    "enrollment_events": (ENROLLMENT, _enrollment),
+    "navigation_events": (NAVIGATION, _navigation),
+}
+
+
+def decode(event: Mapping[str, Any]) -> Decoded:
+    """What one event becomes.
+
+    Args:
+        event: as `oracle.read_events` gives it, or any mapping.
+    """
+    row = Row(event)
+    table, spelling, disagrees = home(row.columns["event_type"], row.columns["name"])
+    if table not in TABLES:
+        return Decoded(table)
+    if disagrees:
+        row.flags.add("name_disagrees")
+    actions, decoder = TABLES[table]
+    row.spelling = spelling or ""
+    row.action = _spellings(actions)[row.spelling]
+    return decoder(row)
