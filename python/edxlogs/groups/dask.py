@@ -217,6 +217,8 @@ class DaskHosts:
             problems: dict[str, list[str]] = {}
             for one in new:
                 why = told.get(one)
+                if isinstance(why, OSError):
+                    continue  # it is gone, or will be asked again
                 self._fit[one] = why is None
                 if why is not None:
                     host = shown(str(workers[one].get("host") or one))
