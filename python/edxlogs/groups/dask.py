@@ -6,6 +6,7 @@ its result comes, so that a worker that dies takes nothing with it but what it w
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import queue
@@ -36,11 +37,13 @@ CONNECT_SECONDS = 10
 _GATHER_SECONDS = 5  # that the first fit worker may take, once one is there
 _START_SECONDS = 30  # that the first worker may take
 LATE_SECONDS = 60.0  # before a task runs a second time
+_FETCH_SECONDS = 30  # that a result may take to come
 _LOST_SECONDS = 60  # that a scheduler may be away
 _LOOK_SECONDS = 2  # between looks at who is there
 _WAIT_SECONDS = 0.2
 _AHEAD = 1  # tasks for each thread, beside the one that it does
 _MOST_TRIES = 3
+_LOST = (OSError, RuntimeError, asyncio.CancelledError)  # of calls while a scheduler is away
 _LOCAL = "local:"
 _WORKER = (
     *(sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--nthreads", "1"),
@@ -68,11 +71,12 @@ class _Running:
         None: it was lost with its scheduler. The scheduler may forget it.
         """
         told: Any = None
-        if self.future.status == "finished":
-            told = self.future.result()
-        elif self.future.status == "error":
-            told = self.future.exception()
-        self.future.release()
+        with suppress(*_LOST):
+            if self.future.status == "finished":
+                told = self.future.result(timeout=_FETCH_SECONDS)
+            elif self.future.status == "error":
+                told = self.future.exception(timeout=_FETCH_SECONDS)
+            self.future.release()
         return told
 
 
@@ -101,7 +105,7 @@ class DaskHosts:
             raise ConfigError(
                 "dask: is not installed; install it with pip install 'edxlogs[dask]'"
             ) from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        _be_silent()
         try:
             self._client = self._connect(distributed, address)
             self._check_versions(distributed)
@@ -197,6 +201,15 @@ class DaskHosts:
         return workers
 
     def _look(self) -> dict[str, int]:
+        """The fit workers that are there now, with their threads; none while nobody answers."""
+        try:
+            return self._ask()
+        except (*_LOST, TypeError):  # what Dask makes of an answer that does not come
+            return {}
+        finally:
+            self._looked = time.monotonic()
+
+    def _ask(self) -> dict[str, int]:
         """The fit workers that are there now, with their threads; new ones are asked."""
         workers, task = self._workers(), self._task
         assert task is not None
@@ -227,7 +240,6 @@ class DaskHosts:
             for text, hosts in problems.items():
                 alike = f" (and {many(len(hosts) - 1, 'other')})" if len(hosts) > 1 else ""
                 self._warn(f"dask: worker at {hosts[0]}{alike}: {text}; it gets no tasks")
-        self._looked = time.monotonic()
         return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
 
     def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
@@ -258,7 +270,7 @@ class DaskHosts:
                     future = self._done.get(timeout=_WAIT_SECONDS)
                 except queue.Empty:
                     if time.monotonic() - self._looked > _LOOK_SECONDS:
-                        fit, lost_since = self._see(fit, lost_since)
+                        fit, lost_since = self._see(lost_since)
                         if not waiting:
                             for number, able in self._late(running, fit, longest):
                                 submit(number, able)
@@ -294,7 +306,10 @@ class DaskHosts:
         }
         if not late:
             return []
-        doing = self._client.processing()
+        try:
+            doing = self._client.processing()
+        except _LOST:
+            return []
         found = []
         for key, number in late.items():
             able = [one for one in fit if key not in doing.get(one, ())]
@@ -309,20 +324,13 @@ class DaskHosts:
             raise OutputError(told.why)
         self._warn(f"dask: worker at {shown(told.worker)}: {told.why}; another one tries")
 
-    def _see(
-        self, fit: dict[str, int], lost_since: float | None
-    ) -> tuple[dict[str, int], float | None]:
+    def _see(self, lost_since: float | None) -> tuple[dict[str, int], float | None]:
         """See who is there; a scheduler may be away for a while.
 
         Raises:
             EdxlogsError: it is away too long, or nobody is left.
         """
-        now = time.monotonic()
-        try:
-            fit = self._look()
-        except Exception:
-            self._looked = now
-            fit = {}
+        now, fit = time.monotonic(), self._look()
         if fit:
             return fit, None
         if lost_since is not None and now - lost_since > _LOST_SECONDS:
@@ -336,6 +344,15 @@ class DaskHosts:
 def _end(worker: subprocess.Popen[bytes]) -> None:
     worker.kill()  # what it has written and not published is nobody's
     worker.wait()
+
+
+def _be_silent() -> None:
+    """Let Dask write nothing to the terminal: what matters is told in a sentence."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.setLevel(logging.CRITICAL + 1)
 
 
 def _of_exception(error: object) -> str:
