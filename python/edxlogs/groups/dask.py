@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write
 from edxlogs.groups.hosts import HostTask
 from edxlogs.store import disk
 from edxlogs.store.store import TRY
@@ -197,14 +197,16 @@ class DaskHosts:
 
     def _workers(self) -> dict[str, Any]:
         """What the scheduler knows of its workers."""
-        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
         return workers
 
     def _look(self) -> dict[str, int]:
         """The fit workers that are there now, with their threads; none while nobody answers."""
         try:
             return self._ask()
-        except (*_LOST, TypeError):  # what Dask makes of an answer that does not come
+        except EdxlogsError:
+            raise
+        except (Exception, asyncio.CancelledError):  # Dask raises many things where nobody answers
             return {}
         finally:
             self._looked = time.monotonic()
@@ -215,7 +217,10 @@ class DaskHosts:
         assert task is not None
         if new := [one for one in workers if one not in self._fit]:
             token = task.places[0] / f"{TRY}{secrets.token_hex(8)}"
-            disk.make_folder(token)
+            try:
+                disk.make_folder(token)
+            except OSError as error:
+                raise cannot_write(shown(str(token.parent)), error) from error
             try:
                 told = self._client.run(
                     why_unfit,
