@@ -95,7 +95,9 @@ class DaskHosts:
         self._name = f"dask: {shown(address)}"
         self._warn = warn
         self._stack = ExitStack()
+        self._mark = secrets.token_hex(8)
         self._fit: dict[str, bool] = {}  # workers that were looked at
+        self._asked: dict[str, Any] = {}  # futures of what those say that are looked at
         self._task: HostTask[Any] | None = None
         self._looked = 0.0
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -212,40 +214,50 @@ class DaskHosts:
             self._looked = time.monotonic()
 
     def _ask(self) -> dict[str, int]:
-        """The fit workers that are there now, with their threads; new ones are asked."""
+        """The fit workers that are there now, with their threads; new ones are asked.
+
+        Nobody waits for an answer: a worker may never give one.
+        """
         workers, task = self._workers(), self._task
         assert task is not None
-        if new := [one for one in workers if one not in self._fit]:
-            token = task.places[0] / f"{TRY}{secrets.token_hex(8)}"
+        for one in workers:
+            if one not in self._fit and one not in self._asked:
+                words = {"key": f"look-{secrets.token_hex(8)}", "pure": False, "workers": [one]}
+                asked = _core.__version__, task, self._token(task).name
+                self._asked[one] = self._client.submit(why_unfit, *asked, **words)
+        problems: dict[str, list[str]] = {}
+        for one, future in list(self._asked.items()):
+            if one in workers and future.status == "pending":
+                continue
+            del self._asked[one]
+            if one not in workers or future.status not in ("finished", "error"):
+                continue  # it is gone, or will be asked again
+            failure = future.exception(timeout=_FETCH_SECONDS)
+            why = (
+                future.result(timeout=_FETCH_SECONDS) if failure is None else _of_exception(failure)
+            )
+            self._fit[one] = why is None
+            if why is not None:
+                problems.setdefault(why, []).append(shown(str(workers[one].get("host") or one)))
+        for why, hosts in problems.items():
+            alike = f" (and {many(len(hosts) - 1, 'other')})" if len(hosts) > 1 else ""
+            self._warn(f"dask: worker at {hosts[0]}{alike}: {why}; it gets no tasks")
+        return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
+
+    def _token(self, task: HostTask[Any]) -> Path:
+        """A folder among the new files that workers must see, until the end.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        token = task.places[0] / f"{TRY}{self._mark}"
+        if not token.exists():
             try:
                 disk.make_folder(token)
             except OSError as error:
                 raise cannot_write(shown(str(token.parent)), error) from error
-            try:
-                told = self._client.run(
-                    why_unfit,
-                    _core.__version__,
-                    task,
-                    token.name,
-                    workers=new,
-                    on_error="return",
-                )
-            finally:
-                disk.remove(token)
-            problems: dict[str, list[str]] = {}
-            for one in new:
-                why = told.get(one)
-                if isinstance(why, OSError):
-                    continue  # it is gone, or will be asked again
-                self._fit[one] = why is None
-                if why is not None:
-                    host = shown(str(workers[one].get("host") or one))
-                    text = why if isinstance(why, str) else _of_exception(why)
-                    problems.setdefault(text, []).append(host)
-            for text, hosts in problems.items():
-                alike = f" (and {many(len(hosts) - 1, 'other')})" if len(hosts) > 1 else ""
-                self._warn(f"dask: worker at {hosts[0]}{alike}: {text}; it gets no tasks")
-        return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
+            self._stack.callback(disk.remove, token)
+        return token
 
     def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
         """Have tasks done, the largest first; a task that a host cannot do goes to another one.
