@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -431,6 +432,8 @@ def test_a_host_that_does_not_share_the_folder(
         ("tcp://127.0.0.1:1", "nobody answers"),
         ("127.0.0.1", "start dask scheduler there"),
         ("nonsense://x", "start dask scheduler there"),
+        ("tls://127.0.0.1:1", "no certificates are configured"),
+        ("nowhere/scheduler.json", "no such file"),
     ],
 )
 def test_an_address_that_is_none(
@@ -443,6 +446,40 @@ def test_an_address_that_is_none(
     assert len(told.told) == 1
     assert words in told.told[0]
     assert not out.exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b'{"address": 5}', b"\xff\xfe", b"[" * 9999])
+def test_a_file_that_is_no_scheduler_file(logs: Path, tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "file.json").write_bytes(text)
+    out = tmp_path / "out"
+    told = commands.run("filter", logs, "-o", out, *KEYS, "--dask", "file.json", cwd=tmp_path)
+    assert told.code == 2
+    assert len(told.told) == 1
+    assert "file.json: is no scheduler file; start dask scheduler" in told.told[0]
+    assert not out.exists()
+
+
+def test_a_scheduler_file_may_come_late(
+    logs: Path, ring: Path, tmp_path: Path, lone: Cluster
+) -> None:
+    """As in a job that starts scheduler, workers and command one after the other."""
+    lone.add_worker(GNUPGHOME=str(ring))
+    text = lone.file.read_bytes()
+    file = tmp_path / "late.json"
+
+    def write() -> None:
+        time.sleep(3)
+        file.write_bytes(text[:9])
+        time.sleep(0.5)
+        file.write_bytes(text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    words = ("filter", logs, "-o", tmp_path / "out", *KEYS, "--dask", file)
+    told = commands.run(*words, cwd=tmp_path, GNUPGHOME=str(ring))
+    writer.join()
+    assert told.code == 0, told.told
+    assert datasets.files(tmp_path / "out")
 
 
 def test_one_file_is_made_here(logs: Path, tmp_path: Path) -> None:

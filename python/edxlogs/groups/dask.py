@@ -7,6 +7,7 @@ its result comes, so that a worker that dies takes nothing with it but what it w
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import queue
@@ -33,7 +34,7 @@ from edxlogs.threads import needs_thread
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10  # that a scheduler may take to answer, or to write its file
 _GATHER_SECONDS = 5  # that the first fit worker may take, once one is there
 _START_SECONDS = 30  # that the first worker may take
 LATE_SECONDS = 60.0  # before a task runs a second time
@@ -123,11 +124,7 @@ class DaskHosts:
                 raise ConfigError(f"{self._name}: write local:N, such as local:4")
             where = {"address": self._start_here(distributed, int(count))}
         elif "://" not in address and (os.sep in address or address.endswith(".json")):
-            if not Path(address).is_file():
-                raise ConfigError(
-                    f"{self._name}: no such file; start dask scheduler --scheduler-file with it"
-                )
-            where = {"scheduler_file": address}
+            where = {"address": self._read_address(Path(address))}
         else:
             where = {"address": address}
         try:
@@ -136,10 +133,38 @@ class DaskHosts:
             )
         except (OSError, ValueError, TypeError) as error:  # a TimeoutError is an OSError
             why = "nobody answers" if isinstance(error, OSError) else str(error)
+            if "ssl_context" in why:
+                raise ConfigError(
+                    f"{self._name}: no certificates are configured; set"
+                    " DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its like, as docs/cluster.md tells"
+                ) from None
             raise ConfigError(
                 f"{self._name}: {shown(why)}; start dask scheduler there, or name another address"
             ) from None
         return self._stack.enter_context(client)
+
+    def _read_address(self, file: Path) -> str:
+        """What a scheduler file tells; wait for a scheduler that was started just before."""
+        until = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                told = json.loads(file.read_bytes())
+                if isinstance(told, dict) and isinstance(address := told.get("address"), str):
+                    return address
+                why = "is no scheduler file"
+            except FileNotFoundError:
+                why = "no such file"
+            except OSError as error:
+                raise ConfigError(f"{self._name}: {error.strerror}") from None
+            except (ValueError, RecursionError):
+                why = "is no scheduler file"
+            if why != "no such file":  # or its scheduler is writing it
+                until = min(until, time.monotonic() + 1)
+            if time.monotonic() >= until or not file.parent.is_dir():
+                raise ConfigError(
+                    f"{self._name}: {why}; start dask scheduler --scheduler-file with it"
+                )
+            time.sleep(_WAIT_SECONDS)
 
     def _start_here(self, distributed: Any, count: int) -> str:
         """Start a scheduler in this process, and workers beside it; its address.
