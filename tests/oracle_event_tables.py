@@ -89,12 +89,30 @@ NAVIGATION = {
     "close": "page_close",
     "screen": "edx.bi.app.navigation.screen",
 }
+FORUM = {
+    "create": "edx.forum.thread.created edx.forum.response.created edx.forum.comment.created",
+    "edit": "edx.forum.thread.edited edx.forum.response.edited edx.forum.comment.edited",
+    "delete": "edx.forum.thread.deleted edx.forum.response.deleted edx.forum.comment.deleted",
+    "report": "edx.forum.thread.reported edx.forum.response.reported edx.forum.comment.reported",
+    "unreport": "edx.forum.thread.unreported edx.forum.response.unreported"
+    " edx.forum.comment.unreported",
+    "view": "edx.forum.thread.viewed",
+    "vote": "edx.forum.thread.voted edx.forum.response.voted",
+    "search": "edx.forum.searched",
+}
+GRADE = {
+    "submitted": "edx.grades.problem.submitted",
+    "rescored": "edx.grades.problem.rescored",
+    "overridden": "edx.grades.problem.score_overridden edx.grades.subsection.score_overridden",
+    "state_deleted": "edx.grades.problem.state_deleted",
+    "calculated": "edx.grades.subsection.grade_calculated edx.grades.course.grade_calculated",
+    "passed_first": "edx.course.grade.passed.first_time",
+    "now_passed": "edx.course.grade.now_passed",
+    "now_failed": "edx.course.grade.now_failed",
+}
+COMPLETION = {"block": "edx.completion.block_completion.changed", "done": "edx.done.toggled"}
 ELSEWHERE = {
-    "forum_events": "forum",
     "ora_events": "ora ora_legacy",
-    "grade_events": "grades",
-    "completion_events": "completion",
-    "exam_events": "exams",
     "certificate_events": "certificates badges",
     "group_events": "cohorts teams",
     "content_events": "library item_bank",
@@ -106,6 +124,31 @@ ELSEWHERE = {
     "staff_events": "instructor studio",
     "other_events": "undocumented",
 }
+_ATTEMPT = "created deleted started submitted ready_to_submit"
+_PRACTICE = f"{_ATTEMPT} download_software_clicked error ready_to_start"
+_EXAMS = {
+    "timed": _ATTEMPT,
+    "practice": _PRACTICE,
+    "proctored": f"{_PRACTICE} declined rejected review_received verified",
+}
+
+
+def _exams() -> dict[str, str]:
+    """What follows the kind of exam in a name is the act."""
+    acts: dict[str, list[str]] = {}
+    for kind, attempts in _EXAMS.items():
+        start = f"edx.special_exam.{kind}"
+        for word in attempts.split():
+            acts.setdefault(f"attempt_{word}", []).append(f"{start}.attempt.{word}")
+        for word in ("created", "deleted"):
+            acts.setdefault(f"allowance_{word}", []).append(f"{start}.allowance.{word}")
+        for word in ("created", "updated"):
+            acts.setdefault(f"exam_{word}", []).append(f"{start}.{word}")
+    acts["option_presented"] = ["edx.special_exam.proctored.option-presented"]
+    return {act: " ".join(types) for act, types in acts.items()}
+
+
+EXAM = _exams()
 ALONE = {
     "xmodule.partitions.assigned_user_to_partition": "group_events",
     "xblock.split_test.child_render": "content_events",
@@ -263,6 +306,11 @@ def boolean(value: Any) -> bool | None:
     return bool(value) if isinstance(value, int | float) and value in {0, 1} else None
 
 
+def holds(value: Any) -> bool:
+    """Whether there is a value, and it is not false."""
+    return value is not None and value is not False
+
+
 def compact(value: Any) -> str:
     """A value as compact JSON text."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -271,6 +319,11 @@ def compact(value: Any) -> str:
 def text(value: Any) -> str | None:
     """Text bare, anything else as JSON text."""
     return value if value is None or isinstance(value, str) else compact(value)
+
+
+def as_json(value: Any) -> str | None:
+    """Any value but null as JSON text."""
+    return None if value is None else compact(value)
 
 
 def only_text(value: Any) -> str | None:
@@ -331,6 +384,16 @@ class Row:
             return int(found)
 
         return decode
+
+    def instant(self, value: Any) -> int | None:
+        """A time as microseconds, from RFC 3339 or as Python shows it, in quotes or not."""
+        written = value.strip().strip("\"'").strip() if isinstance(value, str) else ""
+        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:", written, re.ASCII):
+            return None
+        time = oracle.microseconds(written)
+        if time is not None and not re.search(r"(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$", written, re.I):
+            self.flags.add("naive_time")
+        return time
 
     def block(self, *paths: str, form: bool = False, required: bool = True) -> dict[str, Any]:
         """The four columns of a block, from the payload, its form, the context or an address."""
@@ -492,7 +555,7 @@ def _video(row: Row) -> Decoded:
 
 
 def _enrollment(row: Row) -> Decoded:
-    if row.event.get("synthesized") is not None:
+    if holds(row.event.get("synthesized")):
         row.action = "synthesized"
     user_id, username = row.of(row.whole(), "user_id"), row.of(text, "username")
     if row.action == "upgrade_click":
@@ -608,7 +671,6 @@ def _problem_inputs(row: Row) -> list[dict[str, Any]]:
         numbers = _INPUT_ID.fullmatch(key)
         answer, verdict, told = answers.get(key), judged.get(key), submission.get(key)
         words = ("response_type", "input_type", "question", "group_label")
-        permutation = at(told, "permutation")
         rows.append(
             {
                 "input_id": key,
@@ -621,7 +683,7 @@ def _problem_inputs(row: Row) -> list[dict[str, Any]]:
                 "npoints": row.real(at(verdict, "npoints")),
                 **{name: text(at(told, name)) or None for name in words},
                 "variant": text(at(told, "variant")),
-                "permutation": None if permutation is None else compact(permutation),
+                "permutation": as_json(at(told, "permutation")),
                 "hint": text(at(verdict, "hint")),
                 "hintmode": text(at(verdict, "hintmode")),
                 "queued": at(verdict, "queuestate") is not None
@@ -638,11 +700,134 @@ def _problem_inputs(row: Row) -> list[dict[str, Any]]:
     return rows
 
 
+def _forum(row: Row) -> Decoded:
+    kind = None if row.action == "search" else row.spelling.split(".")[2]
+    cut = {name: row.of(boolean, name) for name in ("title_truncated", "truncated")}
+    if any(cut.values()):
+        row.flags.add("truncated")
+    body = row.of(only_text, "body")
+    own = {
+        "kind": kind,
+        "post_id": row.of(text, "id"),
+        "thread_id": row.of(text, "id" if kind == "thread" else "discussion.id"),
+        "response_id": row.of(text, "id" if kind == "response" else "response.id"),
+        "commentable_id": row.of(text, "commentable_id"),
+        "category_id": row.of(text, "category_id"),
+        "category_name": row.of(text, "category_name"),
+        "team_id": row.of(text, "team_id"),
+        "group_id": row.of(row.whole(), "group_id"),
+        "thread_type": row.of(text, "thread_type"),
+        "anonymous": row.of(boolean, "anonymous"),
+        "anonymous_to_peers": row.of(boolean, "anonymous_to_peers"),
+        "title": row.of(text, "title"),
+        "title_truncated": cut["title_truncated"],
+        "body": row.of(text, "body"),
+        "body_truncated": cut["truncated"],
+        "body_chars": None if body is None else len(body),
+        "followed": row.of(boolean, "options.followed"),
+        "undo_vote": row.of(boolean, "undo_vote"),
+        "vote_value": row.of(text, "vote_value"),
+        "own_content": row.of(boolean, "own_content"),
+        "reported_status_cleared": row.of(boolean, "reported_status_cleared"),
+        "from_mfe_sidebar": row.of(boolean, "from_mfe_sidebar"),
+        "edit_reason": row.of(text, "edit_reason"),
+        "course_roles": row.of(as_json, "user_course_roles"),
+        "forum_roles": row.of(as_json, "user_forums_roles"),
+        "query": row.of(text, "query"),
+        "page": row.of(row.whole(), "page"),
+        "total_results": row.of(row.whole(), "total_results"),
+        "corrected_text": row.of(text, "corrected_text"),
+        "url": row.of(text, "url"),
+    }
+    return Decoded("forum_events", row.done(own, None, row.of(text, "target_username")))
+
+
+def _grade(row: Row) -> Decoded:
+    level = row.spelling.split(".")[2] if row.spelling.startswith("edx.grades.") else "course"
+    is_problem = row.spelling.endswith("problem.score_overridden")
+    if is_problem and holds(at(row.payload, "override_deleted")):
+        row.action = "override_deleted"
+    starts = ("new_weighted_", "weighted_total_", "weighted_")
+    share = row.within(0, 1)
+    edited = [f"{of}_edited_{how}" for of in ("subtree", "course") for how in ("timestamp", "on")]
+    own = {
+        "level": level,
+        **row.block("problem_id", "block_id", required=level != "course"),
+        "earned": row.of(row.real, *(f"{start}earned" for start in starts)),
+        "possible": row.of(row.real, *(f"{start}possible" for start in starts)),
+        "graded_earned": row.of(row.real, "weighted_graded_earned"),
+        "graded_possible": row.of(row.real, "weighted_graded_possible"),
+        "weight": row.of(row.real, "weight"),
+        "percent": row.of(share, "percent_grade", "percent"),
+        "letter_grade": row.of(text, "letter_grade") or None,
+        "instructor_id": row.of(row.whole(), "instructor_id"),
+        "only_if_higher": row.of(boolean, "only_if_higher"),
+        "override_deleted": row.of(boolean, "override_deleted"),
+        "transaction_id": row.of(text, "event_transaction_id"),
+        "transaction_type": row.of(text, "event_transaction_type"),
+        "first_attempted": row.of(row.instant, "first_attempted"),
+        "edited_at": row.of(row.instant, *edited),
+        "course_version": row.of(text, "course_version"),
+        "grading_policy_hash": row.of(text, "grading_policy_hash"),
+        "visible_blocks_hash": row.of(text, "visible_blocks_hash"),
+    }
+    return Decoded("grade_events", row.done(own, row.of(row.whole(), "user_id")))
+
+
+def _completion(row: Row) -> Decoded:
+    if row.action == "done" and row.columns["event_source"] == "browser":
+        row.flags.add("possible_double")
+    own = {
+        **row.block("block_id"),
+        "context_key": row.of(text, "context_key"),
+        "completion": row.of(row.within(0, 1), "completion"),
+        "is_new": row.of(boolean, "is_new"),
+        "done": row.of(boolean, "done"),
+    }
+    return Decoded("completion_events", row.done(own, row.of(row.whole(), "user_id")))
+
+
+def _exam_kind(name: Any) -> str | None:
+    words = name.split(".") if isinstance(name, str) else []
+    return next((word for word in words if word in _EXAMS), None)
+
+
+def _exam(row: Row) -> Decoded:
+    user_id = row.of(row.whole(), "attempt_user_id", "allowance_user_id")
+    own = {
+        "exam_kind": first(_exam_kind, row.columns["name"], row.columns["event_type"]),
+        "exam_id": row.of(row.whole(), "exam_id"),
+        "exam_name": row.of(text, "exam_name"),
+        **row.block("exam_content_id"),
+        "default_minutes": row.of(row.whole(), "exam_default_time_limit_mins"),
+        "allowed_minutes": row.of(row.whole(), "attempt_allowed_time_limit_mins"),
+        "is_active": row.of(boolean, "exam_is_active"),
+        "is_practice": row.of(boolean, "exam_is_practice_exam"),
+        "is_proctored": row.of(boolean, "exam_is_proctored"),
+        "attempt_id": row.of(row.whole(), "attempt_id"),
+        "attempt_code": row.of(text, "attempt_code"),
+        "attempt_status": row.of(text, "attempt_status"),
+        "started_at": row.of(row.instant, "attempt_started_at"),
+        "completed_at": row.of(row.instant, "attempt_completed_at"),
+        "elapsed_s": row.of(row.real, "attempt_event_elapsed_time_secs"),
+        "allowance_key": row.of(text, "allowance_key"),
+        "allowance_value": row.of(text, "allowance_value"),
+        "review_status": row.of(text, "review_status"),
+        "review_video_url": row.of(text, "review_video_url"),
+        "review_attempt_code": row.of(text, "review_attempt_code"),
+    }
+    return Decoded("exam_events", row.done(own, user_id))
+
+
 TABLES: dict[str, tuple[Mapping[str, str], Callable[[Row], Decoded]]] = {
     "problem_events": (PROBLEM, _problem),
     "video_events": (VIDEO, _video),
     "enrollment_events": (ENROLLMENT, _enrollment),
     "navigation_events": (NAVIGATION, _navigation),
+    "forum_events": (FORUM, _forum),
+    "grade_events": (GRADE, _grade),
+    "completion_events": (COMPLETION, _completion),
+    "exam_events": (EXAM, _exam),
 }
 
 

@@ -149,7 +149,11 @@ def test_a_type_that_is_named_leaves_the_home_of_its_category() -> None:
 
 def test_the_project_has_these_tables_with_columns() -> None:
     assert set(event_tables()) == {
+        "completion_events",
         "enrollment_events",
+        "exam_events",
+        "forum_events",
+        "grade_events",
         "navigation_events",
         "problem_events",
         "problem_inputs",
@@ -177,21 +181,33 @@ def test_each_table_holds_together(table: EventTable) -> None:
 
 def test_every_decoder_is_used() -> None:
     used = {column.decoder for table in event_tables().values() for column in table.columns}
-    # Tables that are to come read times.
-    assert set(DECODERS) - used == {"time"}
+    assert set(DECODERS) == used
 
 
 def test_an_act_follows_from_the_spelling_and_the_source() -> None:
     problem = event_tables()["problem_events"]
-    assert problem.action("problem_check", "server") == "check"
-    assert problem.action("problem_check", None) == "check"
-    assert problem.action("problem_check", "browser") == "form_check"
-    assert problem.action("problem_reset", "server") == "form_reset"
+    assert problem.action("problem_check", "server").name == "check"
+    assert problem.action("problem_check", None).name == "check"
+    assert problem.action("problem_check", "browser").name == "form_check"
+    assert problem.action("problem_reset", "server").name == "form_reset"
     enrollment = event_tables()["enrollment_events"]
-    assert enrollment.action("edx.course.enrollment.activated", "server") == "activate"
+    assert enrollment.action("edx.course.enrollment.activated", "server").name == "activate"
     rules = [one for one in enrollment.actions if one.has]
     assert [rule.name for rule in rules] == ["synthesized"]
     assert set(rules[0].types) == set(homes().types("enrollment_events"))
+
+
+def test_a_spelling_tells_the_kind_and_the_kind_tells_the_path() -> None:
+    table = event_tables()["forum_events"]
+    act = table.action("edx.forum.response.edited", "server")
+    assert (act.name, act.kind) == ("edit", "response")
+    columns = {column.name: column for column in table.columns}
+    assert [path.text for path in columns["thread_id"].paths.of(act.name, act.kind)] == [
+        "event.discussion.id"
+    ]
+    assert [path.text for path in columns["response_id"].paths.of(act.name, act.kind)] == [
+        "event.id"
+    ]
 
 
 def test_paths_differ_by_act() -> None:
@@ -454,6 +470,11 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
             "column second: required: too is no action of the table; did you mean two?",
         ),
         (
+            SECOND + 'decoder = "kind"\ntype = "string"\n',
+            "column second: decoder: kind: no action has a kind",
+        ),
+        ('flag = "truncated"\n', "column first: flag: only the decoder bool has one"),
+        (
             SECOND + 'decoder = "form inputs"\ntype = "int64"\npaths = ["event.a"]\n',
             "column second: its decoder reads no paths",
         ),
@@ -467,7 +488,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ),
         (
             '[[windows]]\nflag = "worker"\nactions = ["one"]\n',
-            "windows, number 1: must begin, or end",
+            "windows, number 1: must begin, end",
         ),
         (
             '[[windows]]\nflag = "worker"\nactions = ["one"]\nsince = "2015-09-01"\n',
@@ -476,7 +497,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         (
             '[[windows]]\nflag = "worker"\nactions = ["one"]\n'
             "since = 2015-09-01\nuntil = 2015-09-01\n",
-            "windows, number 1: must begin, or end",
+            "windows, number 1: must begin, end",
         ),
     ],
 )

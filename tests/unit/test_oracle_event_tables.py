@@ -31,12 +31,7 @@ FILES = {
     "L": "event-routing-backends-logshape.jsonl",
     "G": "research-guide.jsonl",
 }
-OWN = {
-    "problem_events": tables.PROBLEM,
-    "video_events": tables.VIDEO,
-    "enrollment_events": tables.ENROLLMENT,
-    "navigation_events": tables.NAVIGATION,
-}
+OWN = {name: actions for name, (actions, _) in tables.TABLES.items()}
 
 
 def event(event_type: str, payload: Any, source: str = "server", **others: Any) -> dict[str, Any]:
@@ -84,10 +79,10 @@ def test_definitions_spell_the_acts_as_the_oracle_does() -> None:
     for name, actions in OWN.items():
         for action, types in actions.items():
             for one in types.split():
-                assert event_tables()[name].action(one, "mobile") == action
+                assert event_tables()[name].action(one, "mobile").name == action
                 for source in ("server", "browser", "task"):
                     made = row_of(one, {}, source)["action"]
-                    assert event_tables()[name].action(one, source) == made
+                    assert event_tables()[name].action(one, source).name == made
 
 
 def test_homes_are_those_of_the_oracle() -> None:
@@ -294,6 +289,37 @@ def test_synthetic_form_check_and_check() -> None:
          {"tab_from": 2, "tab_to": 2, "crosses": None, "block_type": "sequential"}),
         ("seq_next", {"id": "s", "old": 1.5, "new": "2"}, "browser",
          {"tab_from": None, "tab_to": 2, "crosses": False, "flags": "out_of_range"}),
+        ("edx.forum.response.reported",
+         {"id": "r", "discussion": {"id": "t"}, "body": "ab", "truncated": True,
+          "target_username": "bob"}, "server",
+         {"action": "report", "kind": "response", "thread_id": "t", "response_id": "r",
+          "post_id": "r", "body_chars": 2, "flags": "subject_by_name truncated"}),
+        ("edx.forum.searched", {"query": "q", "page": "2", "total_results": 0}, "server",
+         {"kind": None, "page": 2, "total_results": 0, "thread_id": None, "flags": None}),
+        ("edx.grades.problem.rescored",
+         {"problem_id": "p", "new_weighted_earned": 1, "new_weighted_possible": None,
+          "instructor_id": "None", "only_if_higher": "None", "user_id": 4}, "server",
+         {"level": "problem", "earned": 1.0, "possible": None, "instructor_id": None,
+          "only_if_higher": None, "flags": None}),
+        ("edx.grades.subsection.score_overridden", {"block_id": "s", "override_deleted": True},
+         "server", {"level": "subsection", "action": "overridden", "override_deleted": True}),
+        ("edx.grades.problem.score_overridden", {"problem_id": "p", "override_deleted": True},
+         "server", {"level": "problem", "action": "override_deleted"}),
+        ("edx.grades.course.grade_calculated",
+         {"percent": "1.5", "letter_grade": "", "course_edited_on": "\"2015-01-02 03:04:05\"",
+          "user_id": "9"}, "server",
+         {"percent": None, "letter_grade": None, "edited_at": 1_420_167_845_000_000,
+          "block_id": None, "flags": "out_of_range naive_time"}),
+        ("edx.grades.subsection.grade_calculated",
+         {"block_id": "s", "first_attempted": "None",
+          "subtree_edited_on": "2015-01-02 03:04:05.5+01:00"}, "server",
+         {"first_attempted": None, "edited_at": 1_420_164_245_500_000, "flags": None}),
+        ("edx.done.toggled", {"done": True}, "browser",
+         {"action": "done", "done": True, "flags": "possible_double no_block"}),
+        ("edx.special_exam.proctored.allowance.created",
+         {"exam_content_id": "s", "allowance_user_id": 5, "allowance_value": 30}, "server",
+         {"exam_kind": "proctored", "action": "allowance_created", "subject_user_id": 5,
+          "allowance_value": "30"}),
         ("page_close", "", "browser", {"action": "close", "block_id": None, "flags": None}),
         ("edx.ui.lms.link_clicked", {"event_type": "x", "url": "/y"}, "browser",
          {"action": "link", "link_kind": "x", "target_url": "/y"}),
@@ -373,6 +399,21 @@ EXAMPLES: dict[str, dict[str, Any]] = {
              "block_type": "sequential", "tab_from": 1, "tab_to": 2},
     "G15": {"action": "previous", "tab_from": 2, "tab_to": 1, "crosses": False},
     "G16": {"action": "previous", "tab_from": 1, "tab_to": None, "crosses": True},
+    "P891": {"action": "create", "kind": "thread", "title": "This is a post!", "followed": True,
+             "forum_roles": '["Student"]', "commentable_id": "cba3e4cd91d0466b9ac50926e495b76f"},
+    "P893": {"action": "create", "kind": "comment", "thread_id": "553024d156c02c8f55000001",
+             "response_id": "553024e056c02c3a14000004", "post_id": "553024e956c02c265f000006",
+             "body_chars": 13},
+    "P1248": {"action": "vote", "kind": "thread", "vote_value": "up", "subject_username": "staff"},
+    "L34": {"level": "subsection", "action": "calculated", "subject_user_id": 4, "earned": 3,
+            "possible": 3, "graded_earned": 3, "graded_possible": 3, "flags": "worker"},
+    "L29": {"level": "course", "action": "calculated", "subject_user_id": 3, "percent": 1.0,
+            "letter_grade": "Pass", "transaction_type": "edx.grades.problem.submitted"},
+    "L2": {"action": "block", "subject_user_id": 4, "completion": 1.0, "is_new": False,
+           "block_id": "7c54b16c8ed34f9f8772015178c7a175"},
+    "L39": {"exam_kind": "practice", "action": "attempt_submitted", "attempt_id": 1,
+            "subject_user_id": 3, "allowed_minutes": 60, "elapsed_s": 1368.7657},
+    "L38": {"exam_kind": "practice", "action": "attempt_created", "started_at": None},
     "G22": {"action": "jump", "block_id": "simulations",
             "target_key": "block-v1:edX+DemoX+Demo_Course+type@vertical"
             "+block@d0d804e8863c4a95a659c04d8a2b2bc0"},

@@ -84,6 +84,9 @@ DECODERS: Mapping[str, Decoder] = {
     "dotted name": Decoder("whether a name begins with edx.", ("bool",)),
     "by other": Decoder("whether the subject is not the actor", ("bool",), (), False),
     "input id": Decoder("the key of the row, as that of an input", (), _INPUT, False, True),
+    "kind": Decoder("the kind that the spelling of the act says", ("string",), (), False),
+    "exam kind": Decoder("the word proctored, practice or timed in a name", ("string",)),
+    "chars": Decoder("how many characters a text has", ("int64",)),
     "found in": Decoder(
         "the marks of the rows' places that hold the key", ("string",), (), False, True
     ),
@@ -96,15 +99,15 @@ class Paths(NamedTuple):
     Attributes:
         otherwise: the paths for acts of which nothing else is said; the first that gives a value
             decides.
-        by_action: for an act, the paths that hold instead.
+        instead: by act, or by kind, the paths that hold then.
     """
 
     otherwise: tuple[Path, ...]
-    by_action: Mapping[str, tuple[Path, ...]]
+    instead: Mapping[str, tuple[Path, ...]]
 
-    def of(self, action: str) -> tuple[Path, ...]:
-        """The paths for an act, in order."""
-        return self.by_action.get(action, self.otherwise)
+    def of(self, action: str, kind: str = "") -> tuple[Path, ...]:
+        """The paths for an act of a kind, in order."""
+        return self.instead.get(action, self.instead.get(kind, self.otherwise))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ class Column:
         needs: a column without whose value this one is null, too.
         unequal_to: a column whose equal value makes this one null, and flags it
             `seek_from_unknown`.
-        required: acts that need a value; without one they are flagged `no_block`.
+        required: acts, or kinds, that need a value; without one they are flagged `no_block`.
+        flag: what is flagged where the column is true.
         from_form: whether a form's first input stands for the value where no path gives one.
     """
 
@@ -142,6 +146,7 @@ class Column:
     needs: str = ""
     unequal_to: str = ""
     required: tuple[str, ...] = ()
+    flag: str = ""
     from_form: bool = False
 
     @property
@@ -158,13 +163,15 @@ class Action(NamedTuple):
         name: of the act, in the table.
         types: the event types that mean it.
         source: the `event_source` that it has; empty for any that has no rule of its own.
-        has: a field of the event that must be there; such a rule goes before the others.
+        has: where a value must stand, neither null nor false; such a rule goes before the others.
+        kind: what the types say besides, for a column of decoder `kind`.
     """
 
     name: str
     types: tuple[str, ...]
     source: str = ""
     has: Path | None = None
+    kind: str = ""
 
 
 class Rows(NamedTuple):
@@ -180,19 +187,21 @@ class Rows(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Acts that get a flag between two days.
+    """Acts that get a flag: those between two days, or of a source.
 
     Attributes:
         flag: its name.
         actions: the acts.
         since: the first day, as `2013-07-15`; empty for any.
         until: the first day that has it no longer.
+        source: the `event_source` that they have; empty for any.
     """
 
     flag: str
     actions: tuple[str, ...]
-    since: str
-    until: str
+    since: str = ""
+    until: str = ""
+    source: str = ""
 
 
 SUBJECT = (("subject_user_id", "int64"), ("subject_username", "string"))
@@ -266,13 +275,13 @@ class EventTable:
         own = (field for column in self.columns for field in column.fields)
         return (*SPINE[self.kind], *(field for field in own if field not in SUBJECT))
 
-    def action(self, spelling: str, source: str | None) -> str:
-        """The act that a spelling means, but for rules that ask for a field.
+    def action(self, spelling: str, source: str | None) -> Action:
+        """What a spelling means, but for rules that ask for a value.
 
         Args:
             spelling: an event type that the table is the home of.
             source: `event_source` of the event.
         """
         meant = [one for one in self.actions if spelling in one.types and one.has is None]
-        own = [one.name for one in meant if one.source == (source or "")]
-        return (own or [one.name for one in meant if not one.source] or [meant[0].name])[0]
+        own = [one for one in meant if one.source and one.source == source]
+        return (own or [one for one in meant if not one.source] or meant)[0]

@@ -112,6 +112,7 @@ _OF_ACTION = {
     "types": _some("event types"),
     "source": toml.Value("must be a source, such as browser", _name),
     "has": toml.Value("must be a path", toml.text),
+    "kind": _NAMED,
 }
 _OF_ROWS = {
     "path": toml.Value("must be a path", toml.text),
@@ -137,15 +138,23 @@ _OF_COLUMN = {
     "nulls": toml.Value("must be a list of texts and numbers", _nulls),
     "needs": _NAMED,
     "unequal_to": _NAMED,
-    "required": toml.Value("must be true, or a list of actions", _needed),
+    "required": toml.Value("must be true, or a list of actions or kinds", _needed),
+    "flag": _one_of(FLAGS),
     "from_form": _FLAG,
 }
-_OF_DECODER = {"min": "number", "max": "number", "required": "block id", "from_form": "block id"}
+_OF_DECODER = {
+    "min": "number",
+    "max": "number",
+    "required": "block id",
+    "from_form": "block id",
+    "flag": "bool",
+}
 _OF_WINDOW = {
     "flag": _one_of(FLAGS),
     "actions": _some("actions"),
     "since": _DAY,
     "until": _DAY,
+    "source": toml.Value("must be a source, such as browser", _name),
 }
 
 
@@ -162,6 +171,10 @@ def _checked(
         if key not in values:
             raise ConfigError(f"{where}: {key} is missing")
     return values
+
+
+def _names(actions: Iterable[Action]) -> list[str]:
+    return list(dict.fromkeys(one.name for one in actions))
 
 
 class _Reader:
@@ -206,7 +219,13 @@ class _Reader:
                 raise self.wrong(place, "must be a table with action and types")
             values = _checked(f"{self.where}: {place}", table, _OF_ACTION, ("action", "types"))
             has = self.path(place, values["has"]) if "has" in values else None
-            action = Action(values["action"], tuple(values["types"]), values.get("source", ""), has)
+            action = Action(
+                values["action"],
+                tuple(values["types"]),
+                values.get("source", ""),
+                has,
+                values.get("kind", ""),
+            )
             for one in action.types:
                 if one not in types:
                     raise self.wrong(place, f"{shown(one)}: the table is no home of this type")
@@ -215,13 +234,16 @@ class _Reader:
         for one, source, has in meant:
             if meant.count((one, source, has)) > 1:
                 raise self.wrong("actions", f"{shown(one)} means two of them")
+        both = {one.name for one in actions} & {one.kind for one in actions}
+        if both:
+            raise self.wrong("actions", f"{min(both)} is the name of an action and of a kind")
         told = {one for one, _, has in meant if has is None}
         if missing := [one for one in types if one not in told]:
             raise self.wrong("actions", f"{shown(missing[0])}: no action is of this type")
         return tuple(actions)
 
     def columns(
-        self, tables: Sequence[Mapping[str, Any]], actions: Sequence[str]
+        self, tables: Sequence[Mapping[str, Any]], actions: Sequence[Action]
     ) -> tuple[Column, ...]:
         columns = [self.column(number, one, actions) for number, one in enumerate(tables, 1)]
         spine = {name for name, _ in SPINE[self.kind]} - {name for name, _ in SUBJECT}
@@ -244,7 +266,9 @@ class _Reader:
                     raise self.wrong(f"column {column.name}", f"{key}: {other} is no other column")
         return tuple(columns)
 
-    def column(self, number: int, table: Mapping[str, Any], actions: Sequence[str]) -> Column:
+    def column(self, number: int, table: Mapping[str, Any], its: Sequence[Action]) -> Column:
+        actions = _names(its)
+        kinds = [kind for kind in dict.fromkeys(one.kind for one in its) if kind]
         name = table.get("name")
         place = f"column {shown(name)}" if isinstance(name, str) else f"column number {number}"
         needed = ("name", "about", "decoder")
@@ -261,6 +285,8 @@ class _Reader:
         if decoder.reads_paths != ("paths" in values or "when" in values):
             why = "paths are missing" if decoder.reads_paths else "its decoder reads no paths"
             raise self.wrong(place, why)
+        if values["decoder"] == "kind" and not kinds:
+            raise self.wrong(place, "decoder: kind: no action has a kind")
         for key, one in _OF_DECODER.items():
             if key in values and values["decoder"] != one:
                 raise self.wrong(place, f"{key}: only the decoder {one} has one")
@@ -276,7 +302,7 @@ class _Reader:
             type=of,
             about=values["about"],
             decoder=values["decoder"],
-            paths=self.paths(place, values, actions),
+            paths=self.paths(place, values, [*actions, *kinds]),
             unit=values.get("unit", ""),
             role=values.get("role", ""),
             minimum=values.get("min"),
@@ -284,24 +310,25 @@ class _Reader:
             nulls=values.get("nulls", ()),
             needs=values.get("needs", ""),
             unequal_to=values.get("unequal_to", ""),
-            required=self.known(f"{place}: required", named, actions),
+            required=self.known(f"{place}: required", named, [*actions, *kinds]),
+            flag=values.get("flag", ""),
             from_form=values.get("from_form", False),
         )
 
-    def paths(self, place: str, values: Mapping[str, Any], actions: Sequence[str]) -> Paths:
-        by_action = {}
-        for action, texts in values.get("when", {}).items():
-            self.known(f"{place}: when", (action,), actions)
+    def paths(self, place: str, values: Mapping[str, Any], known: Sequence[str]) -> Paths:
+        instead = {}
+        for one, texts in values.get("when", {}).items():
+            self.known(f"{place}: when", (one,), known)
             listed = toml.several(texts)
             if listed is None:
-                raise self.wrong(f"{place}: when: {action}", "must be a list of paths")
-            by_action[action] = tuple(self.path(place, text) for text in listed)
+                raise self.wrong(f"{place}: when: {one}", "must be a list of paths")
+            instead[one] = tuple(self.path(place, text) for text in listed)
         otherwise = tuple(self.path(place, text) for text in values.get("paths", ()))
-        for paths in (otherwise, *by_action.values()):
+        for paths in (otherwise, *instead.values()):
             for path in paths:
                 if paths.count(path) > 1:
                     raise self.wrong(place, f"path {shown(path.text)} is there twice")
-        return Paths(otherwise, by_action)
+        return Paths(otherwise, instead)
 
     def known(self, place: str, named: tuple[str, ...], actions: Sequence[str]) -> tuple[str, ...]:
         for one in named:
@@ -320,9 +347,12 @@ class _Reader:
             values = _checked(f"{self.where}: {place}", table, _OF_WINDOW, ("flag", "actions"))
             named = self.known(place, tuple(values["actions"]), actions)
             since, until = values.get("since", ""), values.get("until", "")
-            if not (since or until) or (since and until and since >= until):
-                raise self.wrong(place, "must begin, or end, and begin before it ends")
-            windows.append(Window(values["flag"], named, since, until))
+            source = values.get("source", "")
+            if not (since or until or source) or (since and until and since >= until):
+                raise self.wrong(
+                    place, "must begin, end or have a source, and begin before its end"
+                )
+            windows.append(Window(values["flag"], named, since, until, source))
         return tuple(windows)
 
 
@@ -369,14 +399,13 @@ def read_table(
             raise ConfigError(f"{where}: actions: must be a list of those of {parent.name}")
         reader.known("actions", tuple(named), [one.name for one in parent.actions])
         actions = tuple(one for one in parent.actions if one.name in named)
-    names = list(dict.fromkeys(one.name for one in actions))
     return EventTable(
         name=values["name"],
         about=values["about"],
         kind=kind,
         actions=actions,
-        columns=reader.columns(values["columns"], names),
-        windows=reader.windows(values.get("windows", ()), names),
+        columns=reader.columns(values["columns"], actions),
+        windows=reader.windows(values.get("windows", ()), _names(actions)),
         parent=values.get("parent", ""),
         rows=rows,
         without=tuple(values.get("without", ())),
