@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import gzip
 import io
 import os
@@ -480,6 +481,23 @@ def test_a_scheduler_file_may_come_late(
     writer.join()
     assert told.code == 0, told.told
     assert datasets.files(tmp_path / "out")
+
+
+def test_a_worker_names_the_folder_that_is_full() -> None:
+    from edxlogs.groups.dask import run
+
+    class Full:
+        places = (Path("/shared/events/_edxlogs/new"),)
+
+        def run(self) -> None:
+            raise edxlogs.OutputError("cannot be written", errno=errno.ENOSPC, is_placed=False)
+
+    full: Any = Full()
+    told: Any = run(full)
+    assert told.why == (
+        "output: /shared/events/_edxlogs/new: No space left on device; make room, or name another"
+        " place, and run again"
+    )
 
 
 def test_one_file_is_made_here(logs: Path, tmp_path: Path) -> None:

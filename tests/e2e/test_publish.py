@@ -461,6 +461,22 @@ def test_tables(tmp_path: Path) -> None:
     assert rows_of(out / "auth_user", version=0) == before["auth_user"]
 
 
+def test_tables_of_all_snapshots(tmp_path: Path) -> None:
+    polars = pytest.importorskip("polars")
+    out = tmp_path / "tables"
+    for day in ("05", "12"):
+        place = tmp_path / f"universityx-2014-10-{day}.zip"
+        make_package.write(place, make_package.members(count=4))
+        edxlogs.convert(place, out, table=["auth_user", "forum"], snapshots="all")
+    edxlogs.publish(out)
+    for name in ("auth_user", "forum"):  # without and with a course_id of its own
+        wanted = edxlogs.dataset(out / name).count_rows()
+        assert sum(rows_of(out / name).values()) == wanted > 0
+        frame = polars.scan_delta(out / name, use_pyarrow=True).collect()
+        assert frame.height == wanted
+        assert {str(day) for day in frame["snapshot_date"]} == {"2014-10-05", "2014-10-12"}
+
+
 def test_tables_that_are_written_anew_in_their_places(tmp_path: Path) -> None:
     place, out = tmp_path / "universityx-2014-10-05.zip", tmp_path / "tables"
     for seed in (1, 2):

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write, written_to
 from edxlogs.groups.hosts import HostTask
 from edxlogs.store import disk
 from edxlogs.store.store import TRY
@@ -420,7 +420,8 @@ class _Unable:
 def run(task: HostTask[T]) -> T | _Unable:
     """Do a task, on a worker."""
     try:
-        return task.run()
+        with written_to(shown(", ".join(map(str, task.places)))):
+            return task.run()
     except EdxlogsError as error:
         return _Unable(_own_address(), str(error))
 
