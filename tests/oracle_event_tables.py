@@ -111,15 +111,69 @@ GRADE = {
     "now_failed": "edx.course.grade.now_failed",
 }
 COMPLETION = {"block": "edx.completion.block_completion.changed", "done": "edx.done.toggled"}
+CERTIFICATE = {
+    "created": "edx.certificate.created",
+    "revoked": "edx.certificate.revoked",
+    "shared": "edx.certificate.shared",
+    "visited": "edx.certificate.evidence_visited",
+    "generation_enabled": "edx.certificate.generation.enabled",
+    "generation_disabled": "edx.certificate.generation.disabled",
+    "badge_created": "edx.badge.assertion.created",
+    "badge_shared": "edx.badge.assertion.shared",
+    "badge_visited": "edx.badge.assertion.evidence_visited",
+}
+GROUP = {
+    "created": "edx.cohort.created edx.team.created",
+    "user_added": "edx.cohort.user_added",
+    "user_removed": "edx.cohort.user_removed",
+    "creation_requested": "edx.cohort.creation_requested",
+    "user_add_requested": "edx.cohort.user_add_requested",
+    "deleted": "edx.team.deleted",
+    "changed": "edx.team.changed edx.team.team_changed",
+    "activity": "edx.team.activity_updated",
+    "learner_added": "edx.team.learner_added",
+    "learner_removed": "edx.team.learner_removed edx.team.learner_deleted",
+    "page_viewed": "edx.team.page_viewed",
+    "searched": "edx.team.searched",
+    "assigned": "xmodule.partitions.assigned_user_to_partition",
+}
+STUDY = {
+    "added": "edx.bookmark.added edx.course.bookmark.added edx.course.student_notes.added",
+    "removed": "edx.bookmark.removed edx.course.bookmark.removed",
+    "accessed": "edx.bookmark.accessed edx.course.bookmark.accessed edx.course.tool.accessed",
+    "listed": "edx.bookmark.listed edx.course.bookmark.listed",
+    "edited": "edx.course.student_notes.edited",
+    "deleted": "edx.course.student_notes.deleted",
+    "viewed": "edx.course.student_notes.viewed",
+    "page_viewed": "edx.course.student_notes.notes_page_viewed",
+    "searched": "edx.course.student_notes.searched",
+    "used_unit_link": "edx.course.student_notes.used_unit_link",
+    "initiated": "edx.course_discovery.search.initiated",
+    "displayed": "edx.course_discovery.search.results_displayed",
+    "site_search": "site_search",
+    "site_search_jump": "site_search_jump",
+}
+TEXTBOOK = {
+    "turn": "book",
+    "thumbnails_toggled": "textbook.pdf.thumbnails.toggled",
+    "thumbnail_navigated": "textbook.pdf.thumbnail.navigated",
+    "outline_toggled": "textbook.pdf.outline.toggled",
+    "chapter_navigated": "textbook.pdf.chapter.navigated",
+    "page_navigated": "textbook.pdf.page.navigated",
+    "zoom_buttons": "textbook.pdf.zoom.buttons.changed",
+    "zoom_menu": "textbook.pdf.zoom.menu.changed",
+    "scaled": "textbook.pdf.display.scaled",
+    "scrolled": "textbook.pdf.page.scrolled",
+    "search": "textbook.pdf.search.executed",
+    "search_next": "textbook.pdf.search.navigatednext",
+    "highlight_toggled": "textbook.pdf.search.highlight.toggled",
+    "case_toggled": "textbook.pdf.searchcasesensitivity.toggled",
+}
 ELSEWHERE = {
     "ora_events": "ora ora_legacy",
-    "certificate_events": "certificates badges",
-    "group_events": "cohorts teams",
     "content_events": "library item_bank",
     "block_events": "drag_and_drop polls peer_instruction problem_builder third_party lti"
     " recommender",
-    "study_events": "bookmarks notes course_tools search",
-    "textbook_events": "textbook",
     "account_events": "account",
     "staff_events": "instructor studio",
     "other_events": "undocumented",
@@ -150,10 +204,7 @@ def _exams() -> dict[str, str]:
 
 EXAM = _exams()
 ALONE = {
-    "xmodule.partitions.assigned_user_to_partition": "group_events",
     "xblock.split_test.child_render": "content_events",
-    "site_search": "study_events",
-    "site_search_jump": "study_events",
 }
 FLAGS = re.findall(
     r"\w+",
@@ -307,8 +358,8 @@ def boolean(value: Any) -> bool | None:
 
 
 def holds(value: Any) -> bool:
-    """Whether there is a value, and it is not false."""
-    return value is not None and value is not False
+    """Whether there is a value, neither false nor an empty list."""
+    return value is not None and value is not False and value != []
 
 
 def compact(value: Any) -> str:
@@ -409,7 +460,7 @@ class Row:
             ):
                 if found is None and (key := usage_key_in(value or "")):
                     found = (path, key)
-        block_key = _joined_keys(found[1])[0] if found else None
+        block_key = _joined_keys(_of_owner(found[1])[1])[0] if found else None
         block_type, block_id, is_guess = block_of(block_key or "", self.columns["course_id"])
         if is_guess or (required and block_id is None):
             self.flags.add("no_block")
@@ -460,6 +511,12 @@ class Row:
 
 _USAGE = re.compile(r"(?:ccx-)?block-v1:.+?\+type@([^+@]+)\+block@(.+)", re.DOTALL)
 _SLASHES = re.compile(r"i4x://[^/]+/[^/]+/([^/]+)/([^/@]+)(?:@.*)?", re.DOTALL)
+
+
+def _of_owner(key: str) -> tuple[str | None, str]:
+    """The username before the comma, and the key after it, of a bookmark's id."""
+    owned = re.fullmatch(r"([^,]*),((?:ccx-)?block-v1:.*|i4x:.*)", key.strip(), re.DOTALL)
+    return (owned[1] or None, owned[2]) if owned else (None, key)
 
 
 def _joined_keys(key: str) -> list[str]:
@@ -819,6 +876,94 @@ def _exam(row: Row) -> Decoded:
     return Decoded("exam_events", row.done(own, user_id))
 
 
+def _certificate(row: Row) -> Decoded:
+    same = ("certificate_id", "certificate_url", "enrollment_mode", "generation_mode")
+    also = "social_network source_url assertion_id assertion_image_url assertion_json_url issuer"
+    own = {
+        **{name: row.of(text, name) for name in same},
+        "revoke_source": row.of(text, "source") if row.action == "revoked" else None,
+        **{name: row.of(text, name) for name in also.split()},
+    }
+    return Decoded("certificate_events", row.done(own, row.of(row.whole(), "user_id")))
+
+
+def _group(row: Row) -> Decoded:
+    kind = {"cohort": "cohort", "team": "team"}.get(row.spelling.split(".")[1], "partition")
+    is_change = row.action == "changed"
+    if is_change and holds(at(row.payload, "truncated")):
+        row.flags.add("truncated")
+    of = {"partition": "group"}.get(kind, kind)
+    own = {
+        "group_kind": kind,
+        "group_id": row.of(text, f"{of}_id"),
+        "group_name": row.of(text, "cohort_name" if kind == "cohort" else "group_name"),
+        "previous_group_id": row.of(text, "previous_cohort_id"),
+        "previous_group_name": row.of(text, "previous_cohort_name"),
+        "partition_id": row.of(text, "partition_id"),
+        "partition_name": row.of(text, "partition_name"),
+        "method": row.of(text, "add_method", "remove_method"),
+        "field": row.of(text, "field"),
+        "old": row.of(text, "old") if is_change else None,
+        "new": row.of(text, "new") if is_change else None,
+        "topic_id": row.of(text, "topic_id"),
+        "page_name": row.of(text, "page_name"),
+        "search_text": row.of(text, "search_text"),
+        "n_results": row.of(row.whole(), "number_of_results"),
+    }
+    return Decoded("group_events", row.done(own, row.of(row.whole(), "user_id")))
+
+
+def _study(row: Row) -> Decoded:
+    words = {"bookmark": "bookmark", "student_notes": "note", "tool": "tool"}
+    kind = next((words[one] for one in row.spelling.split(".") if one in words), "search")
+    of_block = {"added", "removed", "edited", "deleted", "used_unit_link"}
+    if row.action in {"added", "edited", "deleted"} and holds(at(row.payload, "truncated")):
+        row.flags.add("truncated")
+    notes = at(row.payload, "notes")
+    own = {
+        "study_kind": kind,
+        **row.block("component_usage_id", "bookmark_id", required=row.action in of_block),
+        "component_type": row.of(text, "component_type"),
+        "list_type": row.of(text, "list_type"),
+        "n_listed": row.of(row.whole(), "bookmarks_count"),
+        "page_number": row.of(row.whole(), "page_number"),
+        "page_size": row.of(row.whole(), "page_size"),
+        "note_id": row.of(text, "note_id"),
+        "note_text": row.of(text, "note_text"),
+        "highlighted": row.of(text, "highlighted_content"),
+        "tags": row.of(as_json, "tags"),
+        "old_note_text": row.of(text, "old_note_text"),
+        "old_tags": row.of(as_json, "old_tags"),
+        "view": row.of(text, "view"),
+        "n_notes": len(notes) if isinstance(notes, list) else None,
+        "search_text": row.of(text, "search_string", "search_term"),
+        "n_results": row.of(row.whole(), "number_of_results", "results_count"),
+        "tool_name": row.of(text, "tool_name"),
+    }
+    owner = row.of(lambda value: _of_owner(text(value) or "")[0], "bookmark_id")
+    return Decoded("study_events", row.done(own, None, owner))
+
+
+def _textbook(row: Row) -> Decoded:
+    own = {
+        "book_file": row.of(text, "chapter"),
+        "page": row.of(row.whole(), "page"),
+        "page_from": row.of(row.whole(), "old"),
+        "page_to": row.of(row.whole(), "new"),
+        "turn_kind": row.of(text, "type"),
+        "direction": row.of(text, "direction"),
+        "amount": row.of(text, "amount"),
+        "query": row.of(text, "query"),
+        "status": row.of(text, "status"),
+        "case_sensitive": row.of(boolean, "caseSensitive"),
+        "highlight_all": row.of(boolean, "highlightAll"),
+        "find_previous": row.of(boolean, "findprevious"),
+        "thumbnail_title": row.of(text, "thumbnail_title"),
+        "chapter_title": row.of(text, "chapter_title"),
+    }
+    return Decoded("textbook_events", row.done(own))
+
+
 TABLES: dict[str, tuple[Mapping[str, str], Callable[[Row], Decoded]]] = {
     "problem_events": (PROBLEM, _problem),
     "video_events": (VIDEO, _video),
@@ -828,6 +973,10 @@ TABLES: dict[str, tuple[Mapping[str, str], Callable[[Row], Decoded]]] = {
     "grade_events": (GRADE, _grade),
     "completion_events": (COMPLETION, _completion),
     "exam_events": (EXAM, _exam),
+    "certificate_events": (CERTIFICATE, _certificate),
+    "group_events": (GROUP, _group),
+    "study_events": (STUDY, _study),
+    "textbook_events": (TEXTBOOK, _textbook),
 }
 
 

@@ -149,14 +149,18 @@ def test_a_type_that_is_named_leaves_the_home_of_its_category() -> None:
 
 def test_the_project_has_these_tables_with_columns() -> None:
     assert set(event_tables()) == {
+        "certificate_events",
         "completion_events",
         "enrollment_events",
         "exam_events",
         "forum_events",
         "grade_events",
+        "group_events",
         "navigation_events",
         "problem_events",
         "problem_inputs",
+        "study_events",
+        "textbook_events",
         "video_events",
     }
     files = {path.stem for path in FOLDER.glob("*.toml")} - {"homes"}
@@ -479,29 +483,29 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
             "column second: its decoder reads no paths",
         ),
         (
-            '[[windows]]\nflag = "double"\nactions = ["one"]\nsince = 2015-09-01\n',
-            "windows, number 1: flag: must be one of broken_payload",
+            '[[flags]]\nflag = "double"\nactions = ["one"]\nsince = 2015-09-01\n',
+            "flags, number 1: flag: must be one of broken_payload",
         ),
         (
-            '[[windows]]\nflag = "worker"\nactions = ["three"]\nsince = 2015-09-01\n',
-            "windows, number 1: three is no action",
+            '[[flags]]\nflag = "worker"\nactions = ["three"]\nsince = 2015-09-01\n',
+            "flags, number 1: three is no action",
         ),
         (
-            '[[windows]]\nflag = "worker"\nactions = ["one"]\n',
-            "windows, number 1: must begin, end",
+            '[[flags]]\nflag = "worker"\nactions = ["one"]\n',
+            "flags, number 1: must say when",
         ),
         (
-            '[[windows]]\nflag = "worker"\nactions = ["one"]\nsince = "2015-09-01"\n',
-            "windows, number 1: since: must be a day",
+            '[[flags]]\nflag = "worker"\nactions = ["one"]\nsince = "2015-09-01"\n',
+            "flags, number 1: since: must be a day",
         ),
         (
-            '[[windows]]\nflag = "worker"\nactions = ["one"]\n'
+            '[[flags]]\nflag = "worker"\nactions = ["one"]\n'
             "since = 2015-09-01\nuntil = 2015-09-01\n",
-            "windows, number 1: must begin, end",
+            "flags, number 1: must say when",
         ),
     ],
 )
-def test_what_is_wrong_in_a_column_or_window_is_told(more: str, why: str) -> None:
+def test_what_is_wrong_in_a_column_or_flag_is_told(more: str, why: str) -> None:
     assert said(HOME + more).startswith(f"mine.toml: other_events: {why}")
 
 

@@ -62,6 +62,7 @@ _BLOCK = tuple((f"{{}}_{part}", "string") for part in ("key", "type", "id", "fro
 _INPUT = (("input_id", "string"), ("part", "int64"), ("input", "int64"))
 
 DECODERS: Mapping[str, Decoder] = {
+    "owner": Decoder("the username before the comma of a bookmark's id", ("string",)),
     "text": Decoder("text bare, anything else as compact JSON text", ("string",)),
     "only text": Decoder("text; anything else is null", ("string",)),
     "json": Decoder("any value as compact JSON text", ("string",)),
@@ -73,7 +74,11 @@ DECODERS: Mapping[str, Decoder] = {
     "time": Decoder("RFC 3339, or as Python shows a datetime", ("timestamp",)),
     "length": Decoder("how many items a list has; null for anything else", ("int64",)),
     "is set": Decoder("whether a key of an object is there and not null", ("bool",)),
-    "block id": Decoder("the key of a block, of several joined by `/` the first", (), _BLOCK),
+    "block id": Decoder(
+        "the key of a block: of several joined by `/` the first; after a username and comma",
+        (),
+        _BLOCK,
+    ),
     "second key": Decoder("the second of two keys of blocks joined by `/`", ("string",)),
     "url path": Decoder("the path of an address", ("string",)),
     "inputs": Decoder("how many inputs an object has", ("int64",)),
@@ -163,7 +168,8 @@ class Action(NamedTuple):
         name: of the act, in the table.
         types: the event types that mean it.
         source: the `event_source` that it has; empty for any that has no rule of its own.
-        has: where a value must stand, neither null nor false; such a rule goes before the others.
+        has: where a value must stand, neither null, nor false, nor an empty list; such a rule goes
+            before the others.
         kind: what the types say besides, for a column of decoder `kind`.
     """
 
@@ -186,8 +192,8 @@ class Rows(NamedTuple):
     mark: str
 
 
-class Window(NamedTuple):
-    """Acts that get a flag: those between two days, or of a source.
+class FlagRule(NamedTuple):
+    """Acts that get a flag: where all that is said of them holds.
 
     Attributes:
         flag: its name.
@@ -195,6 +201,7 @@ class Window(NamedTuple):
         since: the first day, as `2013-07-15`; empty for any.
         until: the first day that has it no longer.
         source: the `event_source` that they have; empty for any.
+        has: where a value must stand, neither null, nor false, nor an empty list.
     """
 
     flag: str
@@ -202,6 +209,7 @@ class Window(NamedTuple):
     since: str = ""
     until: str = ""
     source: str = ""
+    has: Path | None = None
 
 
 SUBJECT = (("subject_user_id", "int64"), ("subject_username", "string"))
@@ -253,7 +261,7 @@ class EventTable:
         kind: how its rows belong to events.
         actions: how acts are spelled; of a table of children, those of its parent that have rows.
         columns: its own ones, in order. `subject_user_id` and `subject_username` fill the spine.
-        windows: acts that are flagged for when they happened.
+        flags: which acts are flagged, besides what decoders flag.
         parent: of a table of children, the table whose events have them; else empty.
         rows: of a table of children, where they stand, in the order in which keys are looked for.
         without: endings of keys that are no rows.
@@ -264,7 +272,7 @@ class EventTable:
     kind: Kind
     actions: tuple[Action, ...]
     columns: tuple[Column, ...]
-    windows: tuple[Window, ...] = ()
+    flags: tuple[FlagRule, ...] = ()
     parent: str = ""
     rows: tuple[Rows, ...] = ()
     without: tuple[str, ...] = ()

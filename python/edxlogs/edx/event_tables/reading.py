@@ -22,10 +22,10 @@ from edxlogs.edx.event_tables.definition import (
     Action,
     Column,
     EventTable,
+    FlagRule,
     Kind,
     Paths,
     Rows,
-    Window,
 )
 from edxlogs.edx.event_tables.homes import Homes, homes
 from edxlogs.edx.event_tables.paths import Path, parse_path
@@ -105,7 +105,7 @@ _OF_TABLE = {
         "must be a list", lambda value: value if value and isinstance(value, list) else None
     ),
     "columns": _LISTED,
-    "windows": _LISTED,
+    "flags": _LISTED,
 }
 _OF_ACTION = {
     "action": _NAMED,
@@ -149,11 +149,12 @@ _OF_DECODER = {
     "from_form": "block id",
     "flag": "bool",
 }
-_OF_WINDOW = {
+_OF_FLAG = {
     "flag": _one_of(FLAGS),
     "actions": _some("actions"),
     "since": _DAY,
     "until": _DAY,
+    "has": toml.Value("must be a path", toml.text),
     "source": toml.Value("must be a source, such as browser", _name),
 }
 
@@ -338,22 +339,21 @@ class _Reader:
                 raise self.wrong(place, f"{shown(one)} is no action of the table{hint}")
         return named
 
-    def windows(
+    def flags(
         self, tables: Sequence[Mapping[str, Any]], actions: Sequence[str]
-    ) -> tuple[Window, ...]:
-        windows = []
+    ) -> tuple[FlagRule, ...]:
+        rules = []
         for number, table in enumerate(tables, 1):
-            place = f"windows, number {number}"
-            values = _checked(f"{self.where}: {place}", table, _OF_WINDOW, ("flag", "actions"))
+            place = f"flags, number {number}"
+            values = _checked(f"{self.where}: {place}", table, _OF_FLAG, ("flag", "actions"))
             named = self.known(place, tuple(values["actions"]), actions)
             since, until = values.get("since", ""), values.get("until", "")
             source = values.get("source", "")
-            if not (since or until or source) or (since and until and since >= until):
-                raise self.wrong(
-                    place, "must begin, end or have a source, and begin before its end"
-                )
-            windows.append(Window(values["flag"], named, since, until, source))
-        return tuple(windows)
+            has = self.path(place, values["has"]) if "has" in values else None
+            if not (since or until or source or has) or (since and until and since >= until):
+                raise self.wrong(place, "must say when, or of which source, or what it has")
+            rules.append(FlagRule(values["flag"], named, since, until, source, has))
+        return tuple(rules)
 
 
 def read_table(
@@ -405,7 +405,7 @@ def read_table(
         kind=kind,
         actions=actions,
         columns=reader.columns(values["columns"], actions),
-        windows=reader.windows(values.get("windows", ()), _names(actions)),
+        flags=reader.flags(values.get("flags", ()), _names(actions)),
         parent=values.get("parent", ""),
         rows=rows,
         without=tuple(values.get("without", ())),
