@@ -31,24 +31,22 @@ if TYPE_CHECKING:
     from edxlogs.api import (
         cat,
         check,
-        compact,
         convert,
         database_tables,
         dataset,
         doctor,
         filter,  # noqa: A004 - the verbs of the command line
         list,  # noqa: A004
-        merge,
         run,
         sync,
         write,
     )
     from edxlogs.database.stream import Tables, TableStream
     from edxlogs.events.stream import BatchStream
-    from edxlogs.publishing import clean, publish
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
+    from edxlogs.upkeep import clean, compact, merge, publish
     from edxlogs.watching import Watcher
 
 __all__ = [
@@ -100,8 +98,10 @@ _HOMES = {
     "TableStream": "edxlogs.database.stream",
     "Tables": "edxlogs.database.stream",
     "Watcher": "edxlogs.watching",
-    "clean": "edxlogs.publishing",
-    "publish": "edxlogs.publishing",
+    "clean": "edxlogs.upkeep",
+    "compact": "edxlogs.upkeep",
+    "merge": "edxlogs.upkeep",
+    "publish": "edxlogs.upkeep",
     "__version__": "edxlogs._core",
 }
 

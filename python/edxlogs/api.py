@@ -15,24 +15,20 @@ from edxlogs.jobs.settings import (
     EventWords,
     Keys,
     OnePath,
-    OutputSettings,
     OutputWords,
     Settings,
     SomeSources,
     TablesWords,
 )
 from edxlogs.keywords import spelled
-from edxlogs.store.store import TARGET_FILE_BYTES
 from edxlogs.values import Values
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
     from edxlogs.database.stream import Tables
     from edxlogs.datasets.cat import Copied
-    from edxlogs.datasets.compact import Compacted
     from edxlogs.events.stream import BatchStream
     from edxlogs.jobs.convert import ConvertedTables
-    from edxlogs.jobs.dataset import Merged
     from edxlogs.jobs.doctor import Examination
     from edxlogs.jobs.job import JobDone
     from edxlogs.jobs.listing import Listing
@@ -294,7 +290,7 @@ def convert(
     Args:
         packages: paths, globs or `s3://` URLs of zips and tars (of the research exchange, too),
             folders with any of these or of tables, and tables.
-        output: folder of the tables.
+        output: folder of the tables, or the `s3://` URL of a prefix.
         watcher: is told how it goes, in this thread.
         course: course ids or globs, or names as `db list` shows them; None means all. `@FILE`
             stands for the lines of a file.
@@ -360,11 +356,12 @@ def database_tables(packages: OnePath | Iterable[OnePath], **words: Unpack[Table
     return open_tables(packages, **words)
 
 
-def dataset(folder: OnePath) -> Any:
+def dataset(folder: OnePath, *, s3: S3 | None = None) -> Any:
     """Open a dataset as its manifest has it now.
 
     Args:
-        folder: of a dataset, as `write` makes it with `partition_by`.
+        folder: of a dataset, as `write` makes it with `partition_by`, or the `s3://` URL of one.
+        s3: server and credentials; None: as the AWS configuration says.
 
     Returns:
         pyarrow.dataset.Dataset: of the rows of one commit; filters and columns are pushed down.
@@ -377,7 +374,7 @@ def dataset(folder: OnePath) -> Any:
     from edxlogs.buckets.place import place_at
     from edxlogs.datasets.reader import dataset
 
-    return dataset(place_at(folder))
+    return dataset(place_at(folder, s3))
 
 
 @spelled(CatWords, Settings.of, by="time")
@@ -396,6 +393,7 @@ def cat(folder: OnePath, output: OnePath, **words: Unpack[CatWords]) -> Copied:
             the ending of the output.
         csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
         overwrite: replace a file that is there.
+        s3: server and credentials; None: as the AWS configuration says.
         **words: and the conditions of `filter`: course, user, since, where and the like.
 
     Returns:
@@ -409,61 +407,6 @@ def cat(folder: OnePath, output: OnePath, **words: Unpack[CatWords]) -> Copied:
     from edxlogs.jobs.dataset import cat_dataset
 
     return cat_dataset(folder, output, **words)
-
-
-def compact(
-    folder: OnePath, *, target_file_size: int | None = None, mode: int = 0o600
-) -> Compacted:
-    """Join the small files of each partition of a dataset. Rows and their order stay.
-
-    Args:
-        folder: of the dataset.
-        target_file_size: about how many bytes a file may get; 128 MiB unless told.
-        mode: permissions of the files written.
-
-    Returns:
-        Compacted: how many files there were, were joined, and are.
-
-    Raises:
-        ConfigError: the folder is no dataset, or an empty one.
-        OutputError: it cannot be written. What was joined stays.
-    """
-    from edxlogs.jobs.dataset import compact_dataset
-
-    size = target_file_size or TARGET_FILE_BYTES
-    return compact_dataset(OutputSettings(fspath(folder), file_bytes=size, mode=mode))
-
-
-def merge(
-    shards: Iterable[OnePath],
-    output: OnePath,
-    *,
-    report: OnePath | None = None,
-    overwrite: bool = False,
-    mode: int = 0o600,
-) -> Merged:
-    """Join the datasets of shards to one, or their tables, with manifests and accounts. They stay.
-
-    Args:
-        shards: folders of datasets of one query, or of tables, without an input in common.
-        output: folder of the dataset; what it has already is passed over.
-        report: a file for the account, as JSON.
-        overwrite: replace a report that is there.
-        mode: permissions of the files written.
-
-    Returns:
-        Merged: with the account of all inputs, in the order of the shards.
-
-    Raises:
-        ConfigError: they are none, hold different rows, or the same input twice, or a conversion
-            was stopped.
-        OutputError: one cannot be read, or the dataset not be written.
-    """
-    from edxlogs.jobs.dataset import merge_datasets
-
-    place = None if report is None else fspath(report)
-    settings = OutputSettings(fspath(output), report=place, overwrite=overwrite, mode=mode)
-    return merge_datasets([fspath(shard) for shard in shards], settings)
 
 
 def doctor(
@@ -480,7 +423,7 @@ def doctor(
     Args:
         partner: folder in edX's buckets; None: the buckets' tops are looked at.
         sample: an encrypted file whose key must be at hand.
-        folders: where data will be written.
+        folders: where data will be written; an `s3://` URL is a place for a dataset.
         gnupg_home: GnuPG's folder; None means the user's own.
         passphrase_file: holds the passphrase of the secret key; nothing asks for one.
         s3: server and credentials; None: as the AWS configuration says.

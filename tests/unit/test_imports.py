@@ -37,7 +37,7 @@ FLOORS = (
     {"datasets", "events", "database", "mirror"},
     {"delta", "groups"},
     {"jobs"},
-    {"api", "dask", "publishing"},
+    {"api", "dask", "upkeep"},
     {"cli"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

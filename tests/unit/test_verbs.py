@@ -13,7 +13,7 @@ import pytest
 
 import edxlogs
 import make_package
-from edxlogs import api, publishing
+from edxlogs import api, upkeep
 from edxlogs.edx.layout import EVENTS_BUCKET
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.events.conditions import NAMES
@@ -362,7 +362,7 @@ def test_keywords_are_those_that_are_read() -> None:
 )
 def test_every_verb_says_what_it_takes_and_gives(verb: str) -> None:
     function = getattr(edxlogs, verb)
-    assert function is getattr(publishing if verb in ("publish", "clean") else api, verb)
+    assert function is getattr(upkeep if hasattr(upkeep, verb) else api, verb)
     assert verb in edxlogs.__all__
     text = inspect.getdoc(function) or ""
     for section in ("Args:", "Returns:", "Raises:"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,9 @@ from edxlogs.cli.options import (
     format_option,
     json_option,
     row_options,
+    s3_options,
     site_option,
+    words_of,
 )
 from edxlogs.cli.progress import tell, tell_json
 from edxlogs.cli.values import columns as column_names
@@ -31,7 +32,7 @@ Examples:
 
 
 @click.command("cat", cls=Grouped, epilog=EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path())
 @site_option
 @days_option
 @row_options
@@ -53,13 +54,15 @@ Examples:
 @format_option
 @click.option("--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@s3_options
 @json_option
-def command(folder: Path, *, output: str, as_json: bool, **options: Any) -> int:
+def command(folder: str, *, output: str, as_json: bool, **options: Any) -> int:
     """Write the rows of a dataset, those of one commit: old or new, never some of both.
 
-    DIR is a dataset of edxlogs filter --partition-by, or a table of edxlogs db convert. Conditions
-    are those of edxlogs filter, answered by the columns that the dataset holds; partitions, row
-    groups and columns that are not wanted are not read. A dataset of JSON Lines gives its lines.
+    DIR is a dataset of edxlogs filter --partition-by, a folder or an s3:// URL, or a table of
+    edxlogs db convert. Conditions are those of edxlogs filter, answered by the columns that the
+    dataset holds; partitions, row groups and columns that are not wanted are not read. A dataset of
+    JSON Lines gives its lines.
     """
     from edxlogs.jobs.dataset import cat_dataset
 
@@ -67,7 +70,7 @@ def command(folder: Path, *, output: str, as_json: bool, **options: Any) -> int:
         raise click.UsageError(
             "--json goes to standard output, as the rows do: name a file with -o"
         )
-    copied = cat_dataset(folder, output, **options)
+    copied = cat_dataset(folder, output, **words_of(options))
     for warning in copied.warnings:
         tell(f"edxlogs: warning: {warning}")
     if as_json:

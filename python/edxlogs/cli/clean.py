@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from edxlogs.cli.options import json_option, quiet_option
+from edxlogs.cli.options import json_option, quiet_option, s3_of, s3_options
 from edxlogs.cli.progress import tell, tell_json
 from edxlogs.stops import put_off
 
@@ -17,18 +17,20 @@ Examples:
 
 
 @click.command("clean", epilog=EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path())
+@s3_options
 @json_option
 @quiet_option
-def command(folder: Path, *, as_json: bool, quiet: bool) -> int:
+def command(folder: str, *, as_json: bool, quiet: bool, **s3: Any) -> int:
     """Remove files that a published dataset has replaced, seven days after its table told of it.
 
-    Each run that writes to the dataset does so, too.
+    Each run that writes to the dataset does so, too. DIR may be the s3:// URL of a dataset: then
+    files go seven days after they were replaced, and so does what came of no commit.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.dataset import clean_dataset
 
-    done = clean_dataset(folder)
+    done = clean_dataset(folder, s3_of(s3))
     if as_json:
         tell_json(done.report())
     elif not quiet:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from edxlogs.cli.options import Bytes, json_option, mode_option, quiet_option
+from edxlogs.cli.options import Bytes, json_option, mode_option, quiet_option, s3_of, s3_options
 from edxlogs.cli.progress import tell, tell_json
 from edxlogs.stops import put_off
 
@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command("compact", epilog=EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path())
 @click.option(
     "--target-file-size",
     type=Bytes(),
@@ -26,10 +26,11 @@ Examples:
     help="About how large a file may get.  [default: 128MiB]",
 )
 @mode_option
+@s3_options
 @json_option
 @quiet_option
 def command(
-    folder: Path, target_file_size: int | None, mode: int, *, as_json: bool, quiet: bool
+    folder: str, target_file_size: int | None, mode: int, *, as_json: bool, quiet: bool, **s3: Any
 ) -> int:
     """Join the small files of a dataset that grew by days.
 
@@ -43,7 +44,7 @@ def command(
         from edxlogs.store.store import TARGET_FILE_BYTES
 
     size = target_file_size or TARGET_FILE_BYTES
-    done = compact_dataset(OutputSettings(str(folder), file_bytes=size, mode=mode))
+    done = compact_dataset(OutputSettings(folder, file_bytes=size, mode=mode), s3_of(s3))
     if as_json:
         tell_json(done.report())
     elif not quiet:

@@ -83,7 +83,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     required=True,
     metavar="FOLDER",
     shell_complete=files,
-    help="Folder for the tables.",
+    help="Folder for the tables, or s3:// URL of a prefix.",
 )
 @choice("--format", *FORMATS, default="parquet", help="What the tables are written as.")
 @click.option("--csv-excel-safe", is_flag=True, help="Make cells harmless that spreadsheets run.")

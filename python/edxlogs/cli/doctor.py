@@ -27,7 +27,7 @@ Examples:
     "folders",
     metavar="FOLDER",
     multiple=True,
-    help="Folder to be written to: is there room?",
+    help="Folder, or s3:// prefix of a dataset, to be written to: can it be?",
 )
 @click.option("--partner", metavar="NAME", help="The partner's folder in edX's buckets.")
 @key_options

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from edxlogs.cli.options import json_option, mode_option, quiet_option, report_option
+from edxlogs.cli.options import (
+    json_option,
+    mode_option,
+    quiet_option,
+    report_option,
+    s3_of,
+    s3_options,
+)
 from edxlogs.cli.progress import Shown
 from edxlogs.stops import put_off
 
@@ -19,26 +26,24 @@ Examples:
 
 
 @click.command("merge", epilog=EXAMPLES)
-@click.argument(
-    "shards", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@click.option(
-    "-o", "--output", "folder", required=True, metavar="DIR", type=click.Path(path_type=Path)
-)
+@click.argument("shards", metavar="DIR...", nargs=-1, required=True, type=click.Path())
+@click.option("-o", "--output", "folder", required=True, metavar="DIR", type=click.Path())
 @report_option
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
 @mode_option
+@s3_options
 @json_option
 @quiet_option
 def command(
-    shards: tuple[Path, ...],
-    folder: Path,
+    shards: tuple[str, ...],
+    folder: str,
     report: str | None,
     mode: int,
     *,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    **s3: Any,
 ) -> int:
     """Join the datasets of shards to one, or their tables, with manifests and accounts.
 
@@ -49,5 +54,5 @@ def command(
         from edxlogs.jobs.dataset import merge_datasets
         from edxlogs.jobs.settings import OutputSettings
 
-    output = OutputSettings(str(folder), report=report, overwrite=overwrite, mode=mode)
-    return Shown(quiet=quiet, as_json=as_json).close(merge_datasets(shards, output))
+    output = OutputSettings(folder, report=report, overwrite=overwrite, mode=mode)
+    return Shown(quiet=quiet, as_json=as_json).close(merge_datasets(shards, output, s3_of(s3)))

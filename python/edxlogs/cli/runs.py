@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from edxlogs.cli.options import json_option
+from edxlogs.cli.options import json_option, s3_of, s3_options
 from edxlogs.cli.progress import tell_json
 
 EXAMPLES = """\b
@@ -17,17 +17,19 @@ Examples:
 
 
 @click.command("runs", epilog=EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path())
+@s3_options
 @json_option
-def command(folder: Path, *, as_json: bool) -> int:
+def command(folder: str, *, as_json: bool, **s3: Any) -> int:
     """Show the runs that made a dataset, as its manifest has them.
 
-    DIR is a dataset of edxlogs filter --partition-by, or the folder of edxlogs db convert.
+    DIR is a dataset of edxlogs filter --partition-by, a folder or an s3:// URL, or the folder of
+    edxlogs db convert.
     """
     from edxlogs.buckets.place import place_at
     from edxlogs.datasets.runs import history_of
 
-    history = history_of(place_at(folder))
+    history = history_of(place_at(folder, s3_of(s3)))
     if as_json:
         tell_json(history.report())
     else:

@@ -14,8 +14,6 @@ from inside a package.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,6 +29,7 @@ from edxlogs.formats import ending_of
 from edxlogs.stops import put_off
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Identity, Input, Segment, now
+from edxlogs.store.place import Place
 from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import READY, REJECTS, Store
 
@@ -121,11 +120,17 @@ class TableFolder:
         path = first
         # Places stay taken: the search goes on where that for the last of them ended.
         number = self._numbers.get(first, 1)
-        while path in taken or self.store.manifest.is_retired(path):
+        while path in taken or self._is_kept(path):
             number += 1
             path = "/".join([*folders, f"{_safe(f'{task.file_stem}-{number}')}{ending}"])
         self._numbers[first] = number
         return path
+
+    def _is_kept(self, path: str) -> bool:
+        """Whether somebody may still read what is at a place, though it makes room."""
+        manifest = self.store.manifest
+        stays = not self.store.place.puts_over and manifest.file(path) is not None
+        return stays or manifest.is_retired(path)
 
     def place_all(self, tasks: Sequence[Task], format_name: str) -> None:
         """Say where the rows of each of some tasks go, now that their courses are known."""
@@ -151,8 +156,8 @@ class TableFolder:
         Raises:
             ConfigError: there is.
         """
-        place = self.store.on_disk.folder / path
-        if self._overwrite or not os.path.lexists(place):
+        place = self.store.place
+        if self._overwrite or not place.is_taken(path):
             return
         one, file = self.store.manifest.newest(name), self.store.manifest.file(path)
         if file is not None and gone and all(number in gone for number, _ in file.runs):
@@ -178,9 +183,10 @@ class TableFolder:
         account = MemberAccount.of(one.account["member"])
         if file is None or (file.holds_rows and self._overwrite):
             return None
-        if self.keep_rejects and account.counts.rejected and self.rejects(one.number) is None:
+        rejects = manifest.file(f"{REJECTS}/{one.number}")
+        if self.keep_rejects and account.counts.rejected and rejects is None:
             return None
-        if not is_there(self.store.place.local(file), file, one):
+        if not is_there(self.store.place, file, one):
             return None
         return KnownFile(one.number, file, account, one.account["courses"], one.account.get("text"))
 
@@ -306,7 +312,7 @@ class TableFolder:
             "path": path,
             "release": task.release,
             "text": task.text,
-            "modified": _state_of(self.store.new / _staged(number))[1],
+            "modified": disk.state_of(self.store.new / _staged(number))[1],
         }
         identity = Identity(task.name, task.size)
         written = task.account.counts.rows_written
@@ -332,6 +338,8 @@ class TableFolder:
                 place = f"{REJECTS}/{number}"
                 staged = f"{_staged(number)}-rejects"
                 made.append(self._file(place, rejects, staged, (number, counts.rejected)))
+            if known is not None:
+                self.store.place.forget([known.file])
         except OSError as error:
             raise cannot_write(self.name, error) from error
         return made
@@ -348,7 +356,7 @@ class TableFolder:
             disk.link_or_copy(source, target)
         if sha256 is None and not target.is_dir():
             return self.store.new_file(path, target, [run])
-        return DataFile(path, staged, run[1], _state_of(target)[0], sha256 or "", [run])
+        return DataFile(path, staged, run[1], disk.state_of(target)[0], sha256 or "", [run])
 
 
 def replaced_inputs(inputs: Iterable[Input], first: int) -> list[Input]:
@@ -367,26 +375,14 @@ def _is_of(file: DataFile, one: Input) -> bool:
     return [number for number, _ in file.runs] == [one.number]
 
 
-def is_there(place: Path, file: DataFile, one: Input) -> bool:
+def is_there(place: Place, file: DataFile, one: Input) -> bool:
     """Whether a file is as it was published."""
-    try:
-        size, modified = _state_of(place)
-    except OSError:
+    if (state := place.state(file)) is None:
         return False
+    size, modified = state
     # One that was made of several by compacting has a time of its own.
-    return size == file.bytes and (not _is_of(file, one) or modified == one.account["modified"])
-
-
-def _state_of(path: Path) -> tuple[int, int]:
-    """Bytes of a file, or of those in a folder, and the latest time of modification of a file.
-
-    The time is in nanoseconds; folders have another after they were renamed on some systems.
-    """
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        return status.st_size, status.st_mtime_ns
-    inside = [_state_of(one) for one in path.iterdir()]
-    return sum(size for size, _ in inside), max((modified for _, modified in inside), default=0)
+    is_own = modified is not None and _is_of(file, one)
+    return size == file.bytes and (not is_own or modified == one.account["modified"])
 
 
 def _safe(text: str) -> str:

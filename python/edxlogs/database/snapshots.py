@@ -170,7 +170,7 @@ def standing(store: Store, days: Collection[object] | None = None) -> list[Stand
         told, file = one.account, files.get(one.number)
         if one.status == REPLACED or file is None or "member" not in told:
             continue
-        if is_there(store.place.local(file), file, one):
+        if is_there(store.place, file, one):
             account, release = MemberAccount.of(told["member"]), told.get("release")
             found.append(Standing(one.identity.key, one.number, file.path, account, release))
     return found

@@ -222,7 +222,7 @@ def _lines_of(
         def copy(descriptor: int) -> None:
             for file in files:
                 _core.copy_lines(manifest.place.local(file), stored, descriptor)
-                manifest.place.forget()
+                manifest.place.forget([file])
 
         return copy
     asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
@@ -258,7 +258,7 @@ def _lines_of(
             if error is not None:
                 raise error
             rows += counts["rows"]
-            manifest.place.forget()
+            manifest.place.forget([file])
         output.finish(sync=settings.output != STDOUT)
         return rows
 

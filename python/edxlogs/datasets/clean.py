@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edxlogs import _core
+from edxlogs.buckets.place import Bucket
+from edxlogs.buckets.sweep import unnamed
 from edxlogs.store.manifest import Segment, now
 from edxlogs.store.store import GRACE, Store
 from edxlogs.text import many
@@ -50,6 +52,10 @@ def clean(store: Store) -> Cleaned:
     over, wait = store.retired()
     # One that has come back since is there to stay.
     gone, waiting = (sum(store.manifest.file(path) is None for path in one) for one in (over, wait))
-    if over:
+    place = store.place
+    left = unnamed(place, store.manifest) if isinstance(place, Bucket) else []
+    if over or left:
         store.commit(Segment(now(), ended={"whole": True}))
-    return Cleaned(gone, waiting)
+    if isinstance(place, Bucket):
+        place.delete(left)
+    return Cleaned(gone + len(left), waiting)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edxlogs.errors import ConfigError, OutputError
+from edxlogs.errors import ConfigError, OutputError, S3Error
 from edxlogs.globs import value_matches
 from edxlogs.store import disk
 from edxlogs.store.manifest import DataFile, Input, Manifest, Segment, Text, now
@@ -222,7 +222,7 @@ class _Joined:
         if not self.inputs and not is_new:
             return
         for file, shard, held in self.added.values():
-            _link(shard.local(held), store.new / file.staged)
+            _link(shard, held, store.new / file.staged)
         added = [file for file, *_ in self.added.values()]
         remade, removed = ([], []) if is_new else store.without(self.renewed, self.stay)
         inputs = [*self.inputs.values()]
@@ -243,11 +243,14 @@ def _here(file: DataFile, numbers: dict[int, int], *, staged: str) -> DataFile:
     return replace(file, path=path, staged=staged, runs=runs)
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(shard: Place, file: DataFile, target: Path) -> None:
     try:
-        disk.link_or_copy(source, target)
+        disk.link_or_copy(shard.local(file), target)
+        shard.forget([file])
+    except S3Error as error:
+        raise OutputError(f"merge: {error}", error.source) from None
     except OSError as error:
         raise OutputError(
-            f"merge: {shown(os.fspath(source))}: cannot be copied: {error.strerror}; mend that, and"
-            " run again"
+            f"merge: {shard.name}/{shown(file.path)}: cannot be copied: {error.strerror}; mend"
+            " that, and run again"
         ) from error

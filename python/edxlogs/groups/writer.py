@@ -224,4 +224,3 @@ class DatasetWriter:
             path = self.store.beside(f"{REJECTS}/{number}")
             if path is not None:
                 yield path
-                self.store.place.forget()

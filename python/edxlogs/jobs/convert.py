@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from edxlogs import _core
 from edxlogs.account import Done, Outcome
+from edxlogs.buckets.place import place_at
 from edxlogs.database.account import SHOWN, TableAccount
 from edxlogs.database.courses import TableChoice, found_of
 from edxlogs.database.folder import TableFolder
@@ -32,7 +32,6 @@ from edxlogs.jobs.settings import Keys, KeyWords, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
-from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
 from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
@@ -121,8 +120,10 @@ class ConvertSettings:
             ConfigError: a value cannot be used.
         """
         target = fspath(output)
-        if target.startswith(SCHEME):
-            raise ConfigError(f"output: {shown(target)}: tables go to a local folder; name one")
+        if target.startswith(SCHEME) and unpack:
+            raise ConfigError(
+                "unpack: is for local folders; leave it out, or name one for the output"
+            )
         expansions = texts("expand", expand)
         for what, words, known in (
             ("format", [format], FORMATS),
@@ -275,7 +276,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
     start = time.monotonic()
     with ExitStack() as stack:
         hosts = hosts_of(stack, settings.dask, watcher)
-        output = Folder(Path(settings.output), mode=settings.mode, shared=True)
+        output = place_at(settings.output, settings.s3, settings.mode, shared=True)
         store = stack.enter_context(Store(output))
         named = {"rejects": settings.rejects, "report": settings.report}
         beside = {name: path for name, path in named.items() if path}

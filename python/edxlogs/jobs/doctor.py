@@ -1,6 +1,7 @@
 """What a computer needs before its first unattended run, and whether it has it.
 
-Nothing is changed, and nothing asks: a key that would need a passphrase typed in is told as such.
+Nothing is changed but for a probe in a bucket, which goes; nothing asks: a key that would need a
+passphrase typed in is told as such.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
+from edxlogs.buckets.place import Bucket
+from edxlogs.buckets.requests import probe
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET, check_partner
 from edxlogs.errors import EdxlogsError
 from edxlogs.gpg.frame import HEAD_BYTES, looks_like_openpgp
@@ -23,7 +26,7 @@ from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.slots import SECMEM, settings
 from edxlogs.gpg.unlocked import Kept, kept
 from edxlogs.jobs.settings import Keys
-from edxlogs.s3.client import S3
+from edxlogs.s3.client import S3, SCHEME
 from edxlogs.s3.errors import Reason
 from edxlogs.text import duration, shown, size, table
 
@@ -125,7 +128,7 @@ def examine(
         s3: the server and the credentials.
         partner: folder in edX's buckets; None: the buckets' tops are looked at.
         sample: an encrypted file whose key must be at hand, or None.
-        folders: where data will be written.
+        folders: where data will be written; an `s3://` URL is a place for a dataset.
     """
     yield from _check_gpg(gpg)
     if sample is not None:
@@ -136,7 +139,10 @@ def examine(
         yield from _check_bucket(s3, EVENTS_BUCKET, f"{partner}/" if partner else "")
         yield from _check_bucket(s3, PACKAGES_BUCKET, f"{partner}-" if partner else "")
     for folder in folders:
-        yield _check_folder(folder)
+        if folder.startswith(SCHEME):
+            yield from _check_place(s3, folder)
+        else:
+            yield _check_folder(folder)
 
 
 def _failed(name: str, error: Exception) -> Check:
@@ -312,6 +318,21 @@ def _check_read(s3: S3, bucket: str, key: str) -> Check:
         return _failed("read", error)
     answer["Body"].close()
     return Check("read", Health.OK, f"s3://{bucket}/{shown(key)}")
+
+
+def _check_place(s3: S3, url: str) -> Iterator[Check]:
+    """Whether a dataset can be below a prefix: a probe is written, twice, and deleted."""
+    name = shown(url)
+    try:
+        place = Bucket(url, s3)
+        place.exists  # noqa: B018 - it asks
+        if (warning := s3.warning(place.bucket)) is not None:
+            yield Check("connection", Health.ADVICE, warning)
+        probe(s3, place.bucket, place.home)
+    except EdxlogsError as error:
+        yield _failed("dataset", error)
+        return
+    yield Check("dataset", Health.OK, f"{name}: can be written, and honours conditions")
 
 
 def _check_folder(folder: str) -> Check:

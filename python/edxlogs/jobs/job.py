@@ -200,7 +200,7 @@ class _JobReader:
             for one in (*self._conversions, *self._datasets)
             if "publish" in one
         )
-        places = [Path(os.path.realpath(folder / output)) for output in outputs]
+        places = [Path(os.path.realpath(self._place(output))) for output in outputs]
         self._refuse_nested(places)
         reports = Path(os.path.realpath(folder / self._job.get("reports", "")))
         if any(output in (reports, *reports.parents) for output in places):
@@ -221,7 +221,7 @@ class _JobReader:
         conversions = [
             ConvertSettings.of(
                 [self._place(place) for place in texts("packages", one.pop("packages"))],
-                self._path(one.pop("output")),
+                self._place(one.pop("output")),
                 **self._with_paths(one, "rejects"),
                 **keys,
                 s3=s3,
@@ -261,7 +261,7 @@ class _JobReader:
             )
         reading = {key: value for key, value in self._job.items() if key in _READING}
         sources = [self._place(place) for place in texts("sources", self._job.get("sources"))]
-        output = self._path(given.pop("output"))
+        output = self._place(given.pop("output"))
         compacts = given.pop("compact", True)
         words = {**reading, **self._with_paths(given), **keys}
         if "salt_file" in self._job:

@@ -23,13 +23,12 @@ from edxlogs.events.query import Conditions, make_query
 from edxlogs.formats import DATASET_FORMATS, SAFE, STDOUT, checked, format_of, of_cells, of_lines
 from edxlogs.gpg.input import Readable
 from edxlogs.gpg.process import Gpg
-from edxlogs.s3.client import S3, SCHEME
+from edxlogs.s3.client import S3
 from edxlogs.sources.selection import listed
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
 from edxlogs.store.place import Place
 from edxlogs.store.store import HMAC, TARGET_FILE_BYTES
-from edxlogs.text import shown
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
 
@@ -105,6 +104,7 @@ class CatWords(ConditionWords, total=False):
     format: str | None
     csv_excel_safe: bool
     overwrite: bool
+    s3: S3 | None
 
 
 class TablesWords(KeyWords, total=False):
@@ -465,10 +465,6 @@ def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
         return "parquet" if target is None else format_of(target, named)
     if target in (None, STDOUT):
         raise ConfigError("partition-by: a dataset is a folder; name one with -o")
-    if target is not None and target.startswith(SCHEME):
-        raise ConfigError(
-            f"output: {shown(target)}: datasets are written to local folders; name one, and copy it"
-        )
     form = format_of(target or "", named, "parquet")
     if form not in DATASET_FORMATS:
         raise ConfigError(f"format: {form}: is none of datasets; use {', '.join(DATASET_FORMATS)}")

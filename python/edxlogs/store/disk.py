@@ -45,7 +45,8 @@ def watch(watcher: _Watcher) -> Iterator[None]:
         _watcher = before
 
 
-def _step(name: str, *places: _Place, at: int | None = None) -> None:
+def step(name: str, *places: _Place, at: int | None = None) -> None:
+    """Tell who watches what is about to be done, and to which places: paths, or URLs."""
     if _watcher is not None:
         _watcher(name, *(_seen(place, at) for place in places))
 
@@ -73,7 +74,7 @@ def make_folder(place: _Place, mode: int = 0o700, *, at: int | None = None) -> N
     try:
         status = os.stat(place, dir_fd=at, follow_symlinks=at is None)
     except FileNotFoundError:
-        _step("make-folder", place, at=at)
+        step("make-folder", place, at=at)
         with suppress(FileExistsError):
             os.mkdir(place, 0o700, dir_fd=at)
         status = os.stat(place, dir_fd=at, follow_symlinks=at is None)
@@ -105,26 +106,48 @@ def _widen(place: _Place, mode: int, at: int | None = None) -> None:
     has = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or has | mode == has:
         return
-    _step("set-mode", place, at=at)
+    step("set-mode", place, at=at)
     os.chmod(place, has | mode, dir_fd=at)
 
 
 def set_mode(file: Path | int, mode: int) -> None:
     """Give a file, which may be open, its mode, whatever it has."""
     if stat.S_IMODE(os.stat(file).st_mode) != mode:
-        _step("set-mode", _named(file))
+        step("set-mode", _named(file))
         os.chmod(file, mode)
+
+
+def set_modes(path: Path, mode: int) -> None:
+    """Give a file its mode, or each in a folder."""
+    for folder, _, names in os.walk(path):
+        set_mode(Path(folder), folder_mode(mode))
+        for name in names:
+            set_mode(Path(folder, name), mode)
+    if not path.is_dir():
+        set_mode(path, mode)
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """Bytes of a file, or of those in a folder, and the latest time of modification of a file.
+
+    The time is in nanoseconds; folders have another after they were renamed on some systems.
+    """
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
+    inside = [state_of(one) for one in path.iterdir()]
+    return sum(size for size, _ in inside), max((modified for _, modified in inside), default=0)
 
 
 def set_time(file: Path | int, modified_ns: int) -> None:
     """Say when a file, which may be open, was modified: nanoseconds since 1970."""
-    _step("set-time", _named(file))
+    step("set-time", _named(file))
     os.utime(file, ns=(modified_ns, modified_ns))
 
 
 def cut(descriptor: int, size: int) -> None:
     """Leave of an open file its first bytes."""
-    _step("cut", _named(descriptor))
+    step("cut", _named(descriptor))
     os.ftruncate(descriptor, size)
 
 
@@ -138,7 +161,7 @@ def make_file(place: _Place, *, at: int | None = None) -> int:
     Raises:
         OSError: it cannot be made; FileExistsError: it is there.
     """
-    _step("make", place, at=at)
+    step("make", place, at=at)
     return _open(place, at, os.O_EXCL)
 
 
@@ -148,7 +171,7 @@ def open_file(place: _Place, *, at: int | None = None, appends: bool = False) ->
     Raises:
         OSError: it cannot be opened or made.
     """
-    _step("open", place, at=at)
+    step("open", place, at=at)
     return _open(place, at, os.O_APPEND if appends else 0)
 
 
@@ -274,14 +297,14 @@ def append(path: Path, end: int, content: bytes) -> None:
 
     What stood there or beyond is gone: a crash left it.
     """
-    _step("append", path)
+    step("append", path)
     descriptor = _open(path)
     try:
         os.ftruncate(descriptor, end)
         half = len(content) // 2
         for at, piece in ((end, content[:half]), (end + half, content[half:])):
             write_all(descriptor, piece, at)
-            _step("append-half", path)
+            step("append-half", path)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -303,7 +326,7 @@ def add(descriptor: int, content: bytes) -> None:
 
 def write(path: Path, content: bytes) -> None:
     """Make a file anew, and sync it."""
-    _step("write", path)
+    step("write", path)
     path.unlink(missing_ok=True)
     append(path, 0, content)
 
@@ -326,7 +349,7 @@ def replace_at(name: str, content: bytes, *, at: int, synced: bool) -> None:
     Unless `synced`, a crash of the machine may leave neither.
     """
     new = f"{name}.new"
-    _step("write", new, at=at)
+    step("write", new, at=at)
     descriptor = _open(new, at, os.O_TRUNC)
     try:
         write_all(descriptor, content)
@@ -343,7 +366,7 @@ def rename(
     place: _Place, target: _Place, *, at: int | None = None, target_at: int | None = None
 ) -> None:
     """Give a file its name; what had it before is gone. Its folder is still to be synced."""
-    _step("rename", _seen(place, at), _seen(target, target_at))
+    step("rename", _seen(place, at), _seen(target, target_at))
     os.rename(place, target, src_dir_fd=at, dst_dir_fd=target_at)
 
 
@@ -354,7 +377,7 @@ def name_new(path: Path, target: Path) -> None:
         FileExistsError: there is such a file.
         OSError: it cannot be done.
     """
-    _step("link", path, target)
+    step("link", path, target)
     try:
         os.link(path, target)
     except FileExistsError:
@@ -392,7 +415,7 @@ def link_or_copy(path: Path, target: Path) -> None:
         for one in path.iterdir():
             link_or_copy(one, target / one.name)
         return
-    _step("link", path, target)
+    step("link", path, target)
     try:
         os.link(path, target)
     except OSError as error:
@@ -404,7 +427,7 @@ def link_or_copy(path: Path, target: Path) -> None:
 
 def unlink(place: _Place, *, at: int | None = None) -> None:
     """Remove a file, unless it is gone already."""
-    _step("unlink", place, at=at)
+    step("unlink", place, at=at)
     with suppress(FileNotFoundError):
         os.unlink(place, dir_fd=at)
 
@@ -412,21 +435,31 @@ def unlink(place: _Place, *, at: int | None = None) -> None:
 def remove(path: Path) -> None:
     """Remove a file, or a folder with all that is in it, unless it is gone already."""
     if path.is_dir() and not path.is_symlink():
-        _step("remove", path)
+        step("remove", path)
         shutil.rmtree(path)
     else:
         unlink(path)
 
 
+def remove_empty(folder: Path, below: Path) -> None:
+    """Remove a folder that is empty, and those above it that are then, below another."""
+    while folder != below and below in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
 def sync(descriptor: int) -> None:
     """Wait until the content of an open file, or the names in an open folder, are on disk."""
-    _step("sync", _named(descriptor))
+    step("sync", _named(descriptor))
     os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on disk."""
-    _step("sync-folder", folder)
+    step("sync-folder", folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -436,5 +469,5 @@ def sync_folder(folder: Path) -> None:
 
 def sync_all(folder: Path) -> None:
     """Wait until all that was written below a folder is on disk, contents and names."""
-    _step("sync-all", folder)
+    step("sync-all", folder)
     _core.sync_file_system(folder)

@@ -170,12 +170,13 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def carry_out(self, segment: Segment, cleaned: Iterable[str]) -> None:
+    def carry_out(self, segment: Segment, cleaned: Iterable[str], *, is_own: bool) -> None:
         """Do what a commit says, as far as it is not done yet: files get their places, others go.
 
         Args:
             segment: of it.
             cleaned: paths of files that had gone, and may be removed now.
+            is_own: whether this run has just made it; else one before has, and did not come so far.
 
         Raises:
             OSError: it cannot be done.
@@ -190,12 +191,24 @@ class Place(ABC):
     def is_taken(self, path: str) -> bool:
         """Whether something that would be lost is at the path of a new file."""
 
+    @property
+    @abstractmethod
+    def puts_over(self) -> bool:
+        """Whether a new file may have the path of one that goes by the same commit."""
+
+    @abstractmethod
+    def state(self, file: DataFile) -> tuple[int, int | None] | None:
+        """Bytes of a file, or of those in a folder, and when it was modified, if that tells it.
+
+        None: it is not there. Raises OSError.
+        """
+
     @abstractmethod
     def local(self, file: DataFile) -> Path:
         """A file of the manifest on this host, to be read until `forget`. Raises OSError."""
 
     @abstractmethod
-    def forget(self) -> None:
+    def forget(self, files: Iterable[DataFile]) -> None:
         """Files that `local` gave are not read any more."""
 
     @abstractmethod
@@ -206,9 +219,10 @@ class Place(ABC):
             ConfigError: it cannot read them.
         """
 
-    @abstractmethod
-    def first_not_whole(self, files: Sequence[DataFile]) -> DataFile | None:
+    def first_not_whole(self, files: Iterable[DataFile]) -> DataFile | None:
         """The first file that is not there with its size; None: all are. Raises OSError."""
+        states = ((file, self.state(file)) for file in files)
+        return next((file for file, one in states if one is None or one[0] != file.bytes), None)
 
 
 class Folder(Place):
@@ -413,21 +427,12 @@ class Folder(Place):
     ) -> list[DataFile]:
         """Sync the file system, with the names that the commit before has given."""
         for file in files:
-            self._give_mode(self.new / file.staged, self._mode if file.holds_rows else 0o600)
+            disk.set_modes(self.new / file.staged, self._mode if file.holds_rows else 0o600)
         if synced:
             disk.sync_all(self.home)
         return list(files)
 
-    def _give_mode(self, path: Path, mode: int) -> None:
-        """Give a new file its mode, or each of a folder."""
-        for folder, _, names in os.walk(path):
-            disk.set_mode(Path(folder), disk.folder_mode(mode))
-            for name in names:
-                disk.set_mode(Path(folder, name), mode)
-        if not path.is_dir():
-            disk.set_mode(path, mode)
-
-    def carry_out(self, segment: Segment, cleaned: Iterable[str]) -> None:
+    def carry_out(self, segment: Segment, cleaned: Iterable[str], *, is_own: bool) -> None:
         """Rename new files into their places, and unlink those that go."""
         for file in segment.added:
             staged, target = self.new / file.staged, self.folder / file.path
@@ -443,16 +448,7 @@ class Folder(Place):
         for path in (*segment.removed, *cleaned):
             if path not in stay:
                 disk.remove(self.folder / path)
-                self._remove_empty((self.folder / path).parent)
-
-    def _remove_empty(self, folder: Path) -> None:
-        """Remove folders that held nothing but files that went."""
-        while folder != self.folder and self.folder in folder.parents:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
+                disk.remove_empty((self.folder / path).parent, self.folder)
 
     @property
     def ignores_case(self) -> bool:
@@ -463,6 +459,18 @@ class Folder(Place):
         """Whatever it is."""
         return os.path.lexists(self.folder / path)
 
+    @property
+    def puts_over(self) -> bool:
+        """By a rename."""
+        return True
+
+    def state(self, file: DataFile) -> tuple[int, int | None] | None:
+        """By its status."""
+        try:
+            return disk.state_of(self.local(file))
+        except OSError:
+            return None
+
     def local(self, file: DataFile) -> Path:
         """Its place, or that of new files until it has it."""
         place, staged = self.folder / file.path, self.new / file.staged
@@ -471,7 +479,7 @@ class Folder(Place):
         # One that was not there yet may have got its place since.
         return staged if not place.exists() and staged.exists() else place
 
-    def forget(self) -> None:
+    def forget(self, files: Iterable[DataFile]) -> None:
         """Nothing was copied."""
 
     def arrow(self, files: Sequence[DataFile]) -> tuple[Any, list[str]]:
@@ -485,14 +493,3 @@ class Folder(Place):
                 f"dataset: {self.name}: pyarrow reads only names in UTF-8; rename the folder"
             ) from None
         return LocalFileSystem(), [os.fspath(self.local(file)) for file in files]
-
-    def first_not_whole(self, files: Sequence[DataFile]) -> DataFile | None:
-        """By their status."""
-        for file in files:
-            try:
-                is_whole = self.local(file).stat().st_size == file.bytes
-            except OSError:
-                is_whole = False
-            if not is_whole:
-                return file
-        return None

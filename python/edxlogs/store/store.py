@@ -75,7 +75,7 @@ class Store:
             self.manifest.load()
             self.manifest.tidy()
             disk.make_folder(self.new)
-            self._carry_out(self.manifest.last)
+            self._carry_out(self.manifest.last, is_own=False)
             self._clean()
             self._over = self.retired()[0]
         except OSError as error:
@@ -137,7 +137,7 @@ class Store:
             segment.added = self.place.bring(segment.added, self._names, synced=synced)
             self.manifest.commit(segment)
             self._replaces_all, self._over = False, []
-            self._carry_out(segment)
+            self._carry_out(segment, is_own=True)
         except OSError as error:
             raise cannot_write(self.name, error) from error
 
@@ -189,11 +189,11 @@ class Store:
             (over if told is None or number < told else wait).append(path)
         return over, wait
 
-    def _carry_out(self, segment: Segment | None) -> None:
+    def _carry_out(self, segment: Segment | None, *, is_own: bool) -> None:
         """Give the files of a commit their places, as far as they have them not yet."""
         if segment is not None:
             cleaned = [path for path in segment.cleaned if self.manifest.file(path) is None]
-            self.place.carry_out(segment, cleaned)
+            self.place.carry_out(segment, cleaned, is_own=is_own)
 
     def _clean(self) -> None:
         """Remove what a run that was killed left among the new files.
@@ -251,7 +251,9 @@ class Store:
             OutputError: it cannot be read.
         """
         place, form = self.place.local(file), self._format(file.path)
-        return in_worker(lambda: _core.header(place, form))
+        header = in_worker(lambda: _core.header(place, form))
+        self.place.forget([file])
+        return header
 
     def remake(
         self,
@@ -274,7 +276,7 @@ class Store:
         staged = self.new / f"{name}.{hashlib.sha256(folder.encode()).hexdigest()[:20]}"
         sources = [(self.place.local(file), list(rows)) for file, rows in pieces]
         rows, size, sha256 = in_worker(lambda: _core.rewrite(sources, form, staged))
-        self.place.forget()
+        self.place.forget(file for file, _ in pieces)
         return DataFile(f"{folder}/{name}{ending_of(form)}", staged.name, rows, size, sha256, runs)
 
     def new_file(self, path: str, staged: Path, runs: Sequence[tuple[int, int]]) -> DataFile:
