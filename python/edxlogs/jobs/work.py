@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edxlogs import _core
 from edxlogs.account import Account, Done
@@ -23,10 +23,6 @@ from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import nowhere, suggest
 from edxlogs.events.target import EventTarget
 from edxlogs.formats import STDOUT
-from edxlogs.groups.cluster import ClusterTarget
-from edxlogs.groups.hosts import Hosts
-from edxlogs.groups.target import DatasetTarget
-from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.settings import OutputSettings, Settings
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection, select
@@ -40,6 +36,11 @@ from edxlogs.targets import fill
 from edxlogs.text import indented, shown
 from edxlogs.threads import in_worker
 from edxlogs.watching import Teller, Watcher, followed
+
+if TYPE_CHECKING:
+    from edxlogs.groups.cluster import ClusterTarget
+    from edxlogs.groups.hosts import Hosts
+    from edxlogs.groups.writer import DatasetWriter
 
 Missing = Sequence[tuple[str, int]]
 
@@ -250,6 +251,9 @@ class Work:
             datasets: take it.
             hosts: read it; None: this process does.
         """
+        from edxlogs.groups.cluster import ClusterTarget  # few runs need them
+        from edxlogs.groups.target import DatasetTarget
+
         sources, reading = self._selection.sources, self._settings.reading
         if hosts is not None:
             window, control = self._settings.conditions.window, self.reader.control
