@@ -13,7 +13,8 @@ from edxlogs.errors import EdxlogsError
 
 T = TypeVar("T")
 
-MOST_AHEAD = 128  # results, so that a run keeps few files open
+_LEAST_AHEAD = 128  # results that may wait for one before them, whose source may be large
+_AHEAD_PER_THREAD = 4
 _MOST_PER_CORE = 4
 PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for a terminal
 
@@ -40,13 +41,19 @@ class Workers(Generic[T]):
     """Threads that work through numbered tasks in order, a bounded number ahead of the reader.
 
     They are daemons: one that waits for a terminal's input must not keep the process alive.
+
+    Args:
+        tasks: in order.
+        count: of the threads.
+        most_ahead: results that may wait; None: some for each thread. One that waits must hold no
+            file open.
     """
 
     def __init__(
-        self, tasks: Sequence[Callable[[], T]], count: int, most_ahead: int = MOST_AHEAD
+        self, tasks: Sequence[Callable[[], T]], count: int, most_ahead: int | None = None
     ) -> None:
         self._tasks = tasks
-        self._most_ahead = most_ahead
+        self._most_ahead = most_ahead or max(_LEAST_AHEAD, _AHEAD_PER_THREAD * count)
         self._results: dict[int, T | BaseException] = {}
         self._changed = threading.Condition()
         self._next = 0

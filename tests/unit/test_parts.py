@@ -394,6 +394,26 @@ def test_members_and_frames_are_whole(logs: list[Path], tmp_path: Path) -> None:
 # --- rejects
 
 
+def test_parts_that_wait_hold_no_file_open(tmp_path: Path) -> None:
+    """Any number may wait for their turn, whatever a process may have open."""
+    path = write(tmp_path / "a.log", lines(MANY) + b"no event\n" * 200_000)
+    query = make_query(Conditions(), collect="columns", keep_rejects=True)
+    before = len(os.listdir("/dev/fd"))
+    parts = []
+    for number in range(3):
+        hidden = tmp_path / f"hidden-{number}"
+        beside = tmp_path / f"rejects-{number}"
+        writer = _core.PartWriter(
+            query, "parquet", path=hidden, rejects_path=beside, memory_bytes=TINY
+        )
+        _, error = _core.scan(str(path), query, writer, name="a.log", control=_core.Control())
+        assert error is None
+        parts.append(writer.finish())
+        assert hidden.exists()
+        assert beside.exists()
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_rejects_beyond_memory(tmp_path: Path) -> None:
     bad = b"".join(b"no event %d " % number + b"x" * 2000 + b"\n" for number in range(1500))
     path = write(tmp_path / "a.log", bad)

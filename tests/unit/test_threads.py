@@ -36,6 +36,21 @@ def test_a_worker_runs_ahead_no_further_than_told(count: int, ahead: int) -> Non
     assert sorted(begun) == list(range(20))
 
 
+def test_every_thread_has_work_while_one_takes_long() -> None:
+    """As where a machine has more cores than results may wait by default."""
+    count, begun, all_begun = 150, list[int](), threading.Event()
+
+    def task(number: int) -> None:
+        begun.append(number)
+        if len(begun) == count:
+            all_begun.set()
+        all_begun.wait(30)
+
+    workers = Workers([partial(task, number) for number in range(count)], count).start()
+    assert all_begun.wait(30)
+    workers.stop()
+
+
 def test_what_a_task_raises_is_raised_in_its_turn() -> None:
     def fail() -> int:
         raise KeyError("task")

@@ -19,7 +19,7 @@ from edxlogs.events.scanning import Scanned, Sink
 from edxlogs.events.target import EventTarget, Read, account_of, copy_of, is_wanted
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import Text
-from edxlogs.threads import MOST_AHEAD, Workers, in_worker
+from edxlogs.threads import Workers, in_worker
 
 if TYPE_CHECKING:
     from edxlogs.store.journal import Journal
@@ -64,7 +64,7 @@ class FileTarget(EventTarget):
         """Few before their turn where parts that wait stay in memory, having no place else."""
         at_once = 1 if self.unverified else self.workers
         stays = self.file is None and not self._is_direct
-        return Workers(tasks, at_once, at_once if stays else MOST_AHEAD)
+        return Workers(tasks, at_once, at_once if stays else None)
 
     def pending(self) -> set[int]:
         """Those that no run before has finished."""

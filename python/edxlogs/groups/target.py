@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -16,9 +16,7 @@ from edxlogs.groups.writer import DatasetWriter
 from edxlogs.sources.source import Source
 from edxlogs.store.inputs import groups, identify
 from edxlogs.store.segments import HEAD_LENGTHS, may_move
-from edxlogs.threads import Workers, in_worker
-
-MOST_AHEAD = 32  # sources, so that a run keeps few files open
+from edxlogs.threads import in_worker
 
 
 @dataclass
@@ -37,10 +35,6 @@ class DatasetTarget(GroupTarget):
 
     def __post_init__(self) -> None:
         self.forms = [one.form for one in self.datasets]
-
-    def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
-        """Few before their turn: each may have a hidden file open."""
-        return Workers(tasks, self.workers, MOST_AHEAD)
 
     def pending(self) -> set[int]:
         """Those that a dataset lacks as they are now.

@@ -47,6 +47,11 @@ impl Spool {
         self.memory.len()
     }
 
+    /// Lets its open file go until it is wanted.
+    pub(super) fn close(&mut self) {
+        self.hidden.close();
+    }
+
     /// Copies everything to `out`.
     ///
     /// # Errors

@@ -163,6 +163,7 @@ impl PartWriter {
             self.part.push(partition, Portion::Text { text, rows });
         }
         self.part.hidden.close();
+        self.part.rejects.close();
         Ok(self.part)
     }
 
