@@ -62,23 +62,35 @@ def run(
         The run, and how many calls could have failed.
     """
     with tempfile.NamedTemporaryFile() as count:
-        count.write(bytes(8))
-        count.flush()
-        environment = {
-            "LD_PRELOAD": os.fspath(library),
-            "FAULT_BELOW": os.path.realpath(below),
-            "FAULT_CALLS": fault.calls,
-            "FAULT_AT": str(at),
-            "FAULT_STAYS": str(int(fault.stays)),
-            "FAULT_ERRNO": str(fault.error),
-            "FAULT_COUNT": count.name,
-        }
+        faulty = environment(library, fault, at, below, Path(count.name))
         begin = "import ctypes; ctypes.CDLL(None).begin_faults()\n"
         done = forked.run(
             [*commands.EAGER[:-1], begin + commands.EAGER[-1], *arguments],
             cwd=cwd,
-            env={**os.environ, **environment},
+            env={**os.environ, **faulty},
             seconds=commands.SECONDS,
         )
         calls = int.from_bytes(Path(count.name).read_bytes(), sys.byteorder)
     return commands.judge(done.returncode, done.stdout, done.stderr), calls
+
+
+def environment(library: Path, fault: Fault, at: int, below: Path, count: Path) -> dict[str, str]:
+    """What a process is started with, for the numbered call below a folder to fail.
+
+    Args:
+        library: made by `build`.
+        fault: what goes wrong.
+        at: the number of the call; none fails for -1.
+        below: the folder.
+        count: a file that gets to hold how many calls there were.
+    """
+    count.write_bytes(bytes(8))
+    return {
+        "LD_PRELOAD": os.fspath(library),
+        "FAULT_BELOW": os.path.realpath(below),
+        "FAULT_CALLS": fault.calls,
+        "FAULT_AT": str(at),
+        "FAULT_STAYS": str(int(fault.stays)),
+        "FAULT_ERRNO": str(fault.error),
+        "FAULT_COUNT": os.fspath(count),
+    }
