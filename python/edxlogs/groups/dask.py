@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar
 
 from edxlogs import _core
 from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write, written_to
-from edxlogs.groups.hosts import HostTask
+from edxlogs.groups.hosts import HostTask, Order
 from edxlogs.store import disk
 from edxlogs.store.store import TRY
 from edxlogs.text import many, shown
@@ -43,12 +43,20 @@ _LOST_SECONDS = 60  # that a scheduler may be away
 _LOOK_SECONDS = 2  # between looks at who is there
 _WAIT_SECONDS = 0.2
 _AHEAD = 1  # tasks for each thread, beside the one that it does
+_LEAST_WINDOW, _WINDOW = 64, 4  # tasks, and for each thread, begun before the first is done
 _MOST_TRIES = 3
+_MOST_LOSSES = 3  # of a task with all workers that it was given to
 _LOST = (OSError, RuntimeError, asyncio.CancelledError)  # of calls while a scheduler is away
 _LOCAL = "local:"
 _WORKER = (
     *(sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--nthreads", "1"),
     *("--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--death-timeout", "30"),
+)
+
+
+_KILLED = (
+    "dask: a task was lost with its worker several times; give workers more memory, and run the"
+    " same command: what is done is kept"
 )
 
 
@@ -60,16 +68,19 @@ class _Running:
         number: of it.
         future: of its result.
         since: when it was sent, in seconds of the monotonic clock.
+        able: workers that it was given to.
     """
 
     number: int
     future: Any
     since: float
+    able: Sequence[str]
 
     def told(self) -> Any:
         """What came of it, once it has ended: what `run` gives, or what Dask raises.
 
-        None: it was lost with its scheduler. The scheduler may forget it.
+        None: it was lost with its scheduler, or with its worker before it was fetched; what was
+        recorded need not be done again. The scheduler may forget it.
         """
         told: Any = None
         with suppress(*_LOST):
@@ -101,6 +112,7 @@ class DaskHosts:
         self._asked: dict[str, Any] = {}  # futures of what those say that are looked at
         self._task: HostTask[Any] | None = None
         self._looked = 0.0
+        self._told: set[tuple[str, str]] = set()  # workers, and what they could not do
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             import distributed
@@ -285,39 +297,42 @@ class DaskHosts:
         return token
 
     def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
-        """Have tasks done, the largest first; a task that a host cannot do goes to another one.
+        """Have tasks done; a task that a host cannot do goes to another one.
 
-        Once all have begun, one that takes far longer than the others runs a second time elsewhere:
-        its worker may never answer.
+        Where there is no other one to begin, one that takes far longer than the others runs a
+        second time elsewhere: its worker may never answer.
         """
-        waiting = deque(sorted(range(len(tasks)), key=lambda number: -tasks[number].size))
+        order = Order([task.size for task in tasks])
         running: dict[str, _Running] = {}  # by key
         tried: dict[int, set[str]] = {}  # workers that could not
-        left = set(waiting)
         fit, lost_since, longest = self._look(), None, 0.0
 
         def submit(number: int, able: Sequence[str]) -> None:
             key = f"{tasks[number].label}-{secrets.token_hex(4)}"
-            words = {"key": key, "pure": False, "workers": able or list(fit)}
-            future = self._client.submit(run, tasks[number], **words)
-            running[key] = _Running(number, future, time.monotonic())
+            able = able or list(fit)
+            future = self._client.submit(run, tasks[number], key=key, pure=False, workers=able)
+            running[key] = _Running(number, future, time.monotonic(), able)
             future.add_done_callback(self._done.put)
 
         try:
-            while left:
-                while waiting and len(running) < sum(fit.values()) * (1 + _AHEAD):
-                    number = waiting.popleft()
+            while order.left:
+                threads = sum(fit.values())
+                window = max(_LEAST_WINDOW, _WINDOW * threads)
+                is_idle = False
+                while len(running) < threads * (1 + _AHEAD):
+                    if is_idle := (number := order.take(window)) is None:
+                        break
                     submit(number, [one for one in fit if one not in tried.get(number, ())])
-                try:
+                future = None
+                with suppress(queue.Empty):
                     future = self._done.get(timeout=_WAIT_SECONDS)
-                except queue.Empty:
-                    if time.monotonic() - self._looked > _LOOK_SECONDS:
-                        fit, lost_since = self._see(lost_since)
-                        if not waiting:
-                            for number, able in self._late(running, fit, longest):
-                                submit(number, able)
-                    continue
-                if (one := running.pop(future.key, None)) is None or one.number not in left:
+                if time.monotonic() - self._looked > _LOOK_SECONDS:
+                    fit, lost_since = self._see(lost_since)
+                    self._take_back(running, fit, order)
+                    for number, able in self._late(running, fit, longest) if is_idle else ():
+                        submit(number, able)
+                one = None if future is None else running.pop(future.key, None)
+                if one is None or one.number not in order.left:
                     continue
                 told = one.told()
                 if isinstance(told, BaseException):
@@ -326,15 +341,35 @@ class DaskHosts:
                     # Without words, it was lost with its scheduler.
                     if told is not None:
                         self._try_another(told, tried.setdefault(one.number, set()), len(fit))
-                    waiting.appendleft(one.number)
+                    order.put_back(one.number)
                     continue
                 longest = max(longest, time.monotonic() - one.since)
-                left.remove(one.number)
+                order.left.remove(one.number)
                 yield one.number, told
         finally:
             for one in running.values():
                 with suppress(Exception):
                     one.future.release()
+
+    def _take_back(
+        self, running: dict[str, _Running], fit: Mapping[str, int], order: Order
+    ) -> None:
+        """Take back tasks whose workers are all gone: Dask would wait for these.
+
+        A worker that is started again is another one.
+
+        Raises:
+            EdxlogsError: that happens to one task again and again.
+        """
+        gone = [key for key, one in running.items() if fit.keys().isdisjoint(one.able)]
+        for key in gone if fit else ():
+            one = running.pop(key)
+            one.future.release()
+            order.losses[one.number] += 1
+            if order.losses[one.number] > _MOST_LOSSES:
+                raise EdxlogsError(_KILLED)
+            if all(other.number != one.number for other in running.values()):
+                order.put_back(one.number)
 
     def _late(
         self, running: Mapping[str, _Running], fit: Mapping[str, int], longest: float
@@ -364,7 +399,9 @@ class DaskHosts:
         tried.add(told.worker)
         if len(tried) >= min(_MOST_TRIES, fit):
             raise OutputError(told.why)
-        self._warn(f"dask: worker at {shown(told.worker)}: {told.why}; another one tries")
+        if (told.worker, told.why) not in self._told:
+            self._told.add((told.worker, told.why))
+            self._warn(f"dask: worker at {shown(told.worker)}: {told.why}; others do its tasks")
 
     def _see(self, lost_since: float | None) -> tuple[dict[str, int], float | None]:
         """See who is there; a scheduler may be away for a while.
@@ -402,10 +439,7 @@ def _of_exception(error: object) -> str:
     if isinstance(error, ImportError) or "ModuleNotFoundError" in str(error):
         return "has no edxlogs that can be used; install the same version there"
     if type(error).__name__ == "KilledWorker":
-        return (
-            "dask: a task was lost with its worker several times; give workers more memory, and run"
-            " the same command: what is done is kept"
-        )
+        return _KILLED
     return shown(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
@@ -424,6 +458,8 @@ def run(task: HostTask[T]) -> T | _Unable:
             return task.run()
     except EdxlogsError as error:
         return _Unable(_own_address(), str(error))
+    except Exception as error:  # sent as it is, it may not arrive
+        return _Unable(_own_address(), _of_exception(error))
 
 
 def _own_address() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -62,7 +64,7 @@ class Hosts(Protocol):
         """
 
     def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
-        """Have tasks done, the largest first; the numbers of those that are done, and what came.
+        """Have tasks done, in some order; the numbers of those that are done, and what came.
 
         Raises:
             EdxlogsError: one cannot be done.
@@ -105,6 +107,42 @@ class HostCrew(Generic[T]):
 
     def stop(self, patience_seconds: float = 0.0) -> None:
         """Hosts end by themselves what they have begun: it is of use to the next run."""
+
+
+class Order:
+    """Tasks that are to be done, and which is next.
+
+    What is done waits for those before it, on disk and in memory. So of those that are near the
+    first one that is not done the largest is next, not of all.
+
+    Attributes:
+        left: numbers of those that are not done.
+        losses: how often each was lost with all workers that it was given to.
+
+    Args:
+        sizes: of the tasks, in the order in which what comes of them is taken.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.left = set(range(len(sizes)))
+        self.losses = Counter[int]()
+        self._sizes = sizes
+        self._waiting = list(range(len(sizes)))
+        self._first = 0
+
+    def take(self, window: int) -> int | None:
+        """The next of so many from the first that is not done; None: none of them waits."""
+        while self._first < len(self._sizes) and self._first not in self.left:
+            self._first += 1
+        near = bisect_left(self._waiting, self._first + window)
+        if near == 0:
+            return None
+        at = max(range(near), key=lambda place: self._sizes[self._waiting[place]])
+        return self._waiting.pop(at)
+
+    def put_back(self, number: int) -> None:
+        """A task that was taken waits again."""
+        insort(self._waiting, number)
 
 
 def why_unreadable(label: str, head: Callable[[int], bytes], gpg: Callable[[], Gpg]) -> str | None:

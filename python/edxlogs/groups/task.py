@@ -21,7 +21,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import SourceAccount
-from edxlogs.errors import cannot_write, written_to
+from edxlogs.errors import cannot_write
 from edxlogs.events.dedupe import Dedupe
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
@@ -264,7 +264,7 @@ def do(task: GroupTask, threads: int = 1) -> Made:
     """
     if (made := recorded(task)) is not None:
         return made
-    with _attempt(task) as tries, written_to(_place(task)):
+    with _attempt(task) as tries:
         forms = [one.form(new) for one, new in zip(task.forms, tries, strict=True)]
         queries = [one.query for one in forms]
         query = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
@@ -308,7 +308,7 @@ def _attempt(task: GroupTask) -> Iterator[list[Path]]:
             for one in tries:
                 disk.make_folder(one)
         except OSError as error:
-            raise cannot_write(_place(task), error) from error
+            raise cannot_write(shown(os.fspath(tries[0].parent)), error) from error
         yield tries
     finally:
         for one in tries:
@@ -332,12 +332,7 @@ def _publish(task: GroupTask, tries: Sequence[Path], made: Made) -> None:
             disk.rename(folder, _published(folder))
             disk.sync_folder(folder.parent)
     except OSError as error:
-        raise cannot_write(_place(task), error) from error
-
-
-def _place(task: GroupTask) -> str:
-    """Where its files go, as messages call it."""
-    return shown(os.fspath(task.places[0]))
+        raise cannot_write(shown(os.fspath(tries[0].parent)), error) from error
 
 
 def _published(attempt: Path) -> Path:
