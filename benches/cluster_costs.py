@@ -66,16 +66,16 @@ def task(place: Path, count: int) -> Costs:
     a run costs however many they are.
     """
     logs = []
-    for name, many in (("few", count // 10), ("many", count)):
+    for name, lines in (("few", count // 10), ("many", count)):
         folder = place / name
         folder.mkdir()
-        for number in range(many):
+        for number in range(lines):
             (folder / f"{number:05}.log").write_bytes(commands.event(number))
         logs.append(folder)
     found: list[list[overhead.Run]] = []
-    with cluster_in(place / "cluster", 1) as one:
-        for folder in (logs[0], *logs):  # the first run is for the imports
-            there = overhead.run(folder, None, folder / "there", cluster=one, group=1)
+    with cluster_in(place / "cluster", 1) as workers:
+        for folder in (logs[0], *logs):  # the first runs are for the imports
+            there = overhead.run(folder, None, folder / "there", cluster=workers, group=1)
             here = overhead.run(folder, None, folder / "here", threads=1, group=1)
             found.append([there, here])
             for out in ("there", "here"):
@@ -145,10 +145,10 @@ def commit(place: Path, before: int, files: int) -> Costs:
 
 
 def record(place: Path) -> Costs:
-    """How many bytes a task and what comes of it are, as they are sent; how much memory it takes."""
+    """How many bytes a task and what comes of it are as they are sent, and in memory."""
     import tracemalloc
 
-    from edxlogs.account import SourceAccount
+    from edxlogs.account import LineCounts, Outcome, SourceAccount
     from edxlogs.groups.reading import Arrived, GroupFile, Known
     from edxlogs.groups.task import GroupTask, Made
     from edxlogs.sources.source import Source
@@ -164,7 +164,9 @@ def record(place: Path) -> Costs:
         Arrived(
             source,
             one.identity,
-            SourceAccount.of({"source": source.name, "path": source.path, "status": "delivered"}),
+            SourceAccount(
+                status=Outcome.DELIVERED, counts=LineCounts(), source=source.name, path=source.path
+            ),
             Text("universityx", 10**8, 10**9),
             [],
             [],
@@ -186,18 +188,17 @@ def record(place: Path) -> Costs:
         for at in range(MANY)
     ]
     accounts = [one.account for one in arrived]
-    document = Made(
-        accounts, [one.identity.key for one in known], [arrived], [files], [[]]
-    ).document()
+    keys_of = [one.identity.key for one in known]
+    came = pickle.dumps(Made(accounts, keys_of, [arrived], [files], [[]]))
     tracemalloc.start()
-    held = Made.of(document, sent)
+    held = pickle.loads(came)
     memory = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert len(held.files[0]) == MANY
     return {
         "files": MANY,
         "task_bytes": len(pickle.dumps(sent)),
-        "record_bytes": len(document),
+        "record_bytes": len(came),
         "memory_bytes": memory,
     }
 
@@ -243,6 +244,7 @@ def _agent(home: Path) -> int:
 
 def listing(place: Path, count: int) -> Costs:
     """What finding the sources costs: a local folder, and pages of S3."""
+    from edxlogs.s3.client import S3
     from edxlogs.sources import local, remote
 
     folder = place / "listed"
@@ -254,7 +256,7 @@ def listing(place: Path, count: int) -> Costs:
     assert len(found.sources) == count
     os.environ.update(ENVIRONMENT)
     with lean_s3.run(count, 0, place / "asked.log") as server:
-        s3 = remote.S3(endpoint_url=server.url)
+        s3 = S3(endpoint_url=server.url)
         remote.list_url(s3, f"s3://{lean_s3.BUCKET}/")
         with timed() as there:
             assert sum(1 for _ in remote.list_url(s3, f"s3://{lean_s3.BUCKET}/")) == count

@@ -20,6 +20,7 @@ from clusters import Cluster, cluster_in
 pytest.importorskip("distributed")
 
 DAYS, LAST = 8, "2014-10-08"
+BY = ("--partition-by", "course_id")
 # Writes alone, so that the host is fit until it has work.
 FULL = faults.Fault("write", errno.ENOSPC, stays=True)
 # As the kernel ends a process that wants too much memory, each time it has a certain source.
@@ -58,7 +59,7 @@ def run(logs: Sequence[Path], out: Path, *more: str) -> commands.Done:
     """Bring a dataset up to date, two inputs a group."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commands, "COMMAND", commands.EAGER)
-        words = ["filter", *logs, "-o", out, "--partition-by", "course_id", *more]
+        words: list[str | Path] = ["filter", *logs, "-o", out, *BY, *more]
         return commands.run(*words, cwd=out.parent, seconds=120)
 
 
