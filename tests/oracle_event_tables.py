@@ -169,11 +169,64 @@ TEXTBOOK = {
     "highlight_toggled": "textbook.pdf.search.highlight.toggled",
     "case_toggled": "textbook.pdf.searchcasesensitivity.toggled",
 }
+_BLOCKS = {
+    "drag_and_drop": {
+        "loaded": "edx.drag_and_drop_v2.loaded",
+        "picked_up": "edx.drag_and_drop_v2.item.picked_up",
+        "dropped": "edx.drag_and_drop_v2.item.dropped",
+        "feedback_opened": "edx.drag_and_drop_v2.feedback.opened",
+        "feedback_closed": "edx.drag_and_drop_v2.feedback.closed",
+    },
+    "poll": {"submitted": "xblock.poll.submitted", "view_results": "xblock.poll.view_results"},
+    "survey": {
+        "submitted": "xblock.survey.submitted",
+        "view_results": "xblock.survey.view_results",
+    },
+    "peer_instruction": {
+        "accessed": "ubc.peer_instruction.accessed",
+        "original_submitted": "ubc.peer_instruction.original_submitted",
+        "revised_submitted": "ubc.peer_instruction.revised_submitted",
+    },
+    "problem_builder": {
+        "loaded": "xblock.problem_builder.loaded",
+        "submitted": "xblock.problem_builder.submitted",
+    },
+    "google": {
+        "displayed": "edx.googlecomponent.calendar.displayed"
+        " edx.googlecomponent.document.displayed",
+    },
+    "oppia": {
+        "loaded": "oppia.exploration.loaded",
+        "completed": "oppia.exploration.completed",
+        "state_changed": "oppia.exploration.state.changed",
+    },
+    "mix": {
+        "loaded": "microsoft.office.mix.loaded",
+        "played": "microsoft.office.mix.played",
+        "paused": "microsoft.office.mix.paused",
+        "stopped": "microsoft.office.mix.stopped",
+        "slide_loaded": "microsoft.office.mix.slide.loaded",
+    },
+    "lti": {"launch": "xblock.launch_request edx.lti.xblock.launch_request"},
+    "recommender": {
+        "add": "add_resource",
+        "delete": "delete_resource",
+        "upvote": "recommender_upvote",
+    },
+}
+_KIND_OF_BLOCK = {
+    one: kind
+    for kind, actions in _BLOCKS.items()
+    for types in actions.values()
+    for one in types.split()
+}
+BLOCK: dict[str, str] = {}
+for _actions in _BLOCKS.values():
+    for _action, _types in _actions.items():
+        BLOCK[_action] = f"{BLOCK.get(_action, '')} {_types}".strip()
 ELSEWHERE = {
     "ora_events": "ora ora_legacy",
     "content_events": "library item_bank",
-    "block_events": "drag_and_drop polls peer_instruction problem_builder third_party lti"
-    " recommender",
     "account_events": "account",
     "staff_events": "instructor studio",
     "other_events": "undocumented",
@@ -964,6 +1017,50 @@ def _textbook(row: Row) -> Decoded:
     return Decoded("textbook_events", row.done(own))
 
 
+def _block(row: Row) -> Decoded:
+    kind = _KIND_OF_BLOCK[row.spelling]
+    cut = row.of(boolean, "truncated")
+    if cut:
+        row.flags.add("truncated")
+    with_block = {"drag_and_drop", "poll", "survey", "peer_instruction", "problem_builder"}
+    own = {
+        "block_kind": kind,
+        **row.block(required=kind in with_block),
+        "module_name": row.of_context(text, "module.display_name"),
+        "truncated": cut,
+        "item_id": row.of(row.whole(), "item_id"),
+        "item": row.of(text, "item"),
+        "target": row.of(text, "input", "location"),
+        "location_id": row.of(text, "location_id"),
+        "is_correct": row.of(boolean, "is_correct"),
+        "is_correct_location": row.of(boolean, "is_correct_location"),
+        "content": row.of(text, "content"),
+        "manually": row.of(boolean, "manually"),
+        "url_name": row.of(text, "url_name"),
+        "choice": row.of(text, "choice"),
+        "choices": row.of(as_json, "choices"),
+        "answer": row.of(text, "submitted_answer" if kind == "problem_builder" else "answer"),
+        "rationale": row.of(text, "rationale"),
+        "attempts": row.of(row.whole(), "num_attempts"),
+        "displayed_in": row.of(text, "displayed_in"),
+        "url": row.of(text, "url"),
+        "exploration_id": row.of(text, "exploration_id"),
+        "exploration_version": row.of(text, "exploration_version"),
+        "state_from": row.of(text, "old_state_name"),
+        "state_to": row.of(text, "new_state_name"),
+        "slide": row.of(row.whole(), "slide", "current_slide"),
+        "position": row.of(row.real, "current_time"),
+        "duration": row.of(row.real, "duration"),
+        "total_slides": row.of(row.whole(), "total_slides"),
+        "lti_version": row.of(text, "lti_version"),
+        "launch_url": row.of(text, "launch_url"),
+        "user_roles": row.of(text, "user_roles"),
+        "resource_id": row.of(text, "resource_id", "id"),
+        "title": row.of(text, "title"),
+    }
+    return Decoded("block_events", row.done(own))
+
+
 TABLES: dict[str, tuple[Mapping[str, str], Callable[[Row], Decoded]]] = {
     "problem_events": (PROBLEM, _problem),
     "video_events": (VIDEO, _video),
@@ -977,6 +1074,7 @@ TABLES: dict[str, tuple[Mapping[str, str], Callable[[Row], Decoded]]] = {
     "group_events": (GROUP, _group),
     "study_events": (STUDY, _study),
     "textbook_events": (TEXTBOOK, _textbook),
+    "block_events": (BLOCK, _block),
 }
 
 

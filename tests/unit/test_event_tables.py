@@ -149,6 +149,7 @@ def test_a_type_that_is_named_leaves_the_home_of_its_category() -> None:
 
 def test_the_project_has_these_tables_with_columns() -> None:
     assert set(event_tables()) == {
+        "block_events",
         "certificate_events",
         "completion_events",
         "enrollment_events",
