@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 import time
 from pathlib import Path
@@ -427,3 +428,14 @@ def test_the_module_is_imported_without_boto() -> None:
     code = "import sys, edxlogs.s3.client, edxlogs.s3.reader; sys.exit('boto3' in sys.modules)"
     assert edxlogs.s3.client.__file__
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_process_that_gets_it_sent_has_one_of_it() -> None:
+    s3 = S3(profile=["czar", "b=weekly"], endpoint_url="http://127.0.0.1:1", requester_pays=True)
+    sent = [pickle.loads(pickle.dumps(s3)) for _ in range(2)]
+    assert sent[0] is sent[1] is pickle.loads(pickle.dumps(sent[0]))
+    assert sent[0] is not s3
+    assert sent[0].payer == s3.payer
+    other = pickle.loads(pickle.dumps(S3(endpoint_url="http://127.0.0.1:1")))
+    assert other is not sent[0]
+    assert other.payer == {}

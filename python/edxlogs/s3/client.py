@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -137,18 +137,12 @@ class S3:
         self.reached = threading.Event()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Settings travel between processes, connections do not."""
-        make = partial(
-            S3,
-            profile=[
-                name if bucket is None else f"{bucket}={name}"
-                for bucket, name in self._profiles.items()
-            ],
-            endpoint_url=self._endpoint_url,
-            region=self._region,
-            requester_pays=bool(self.payer),
+        """Settings travel between processes, connections do not: a process has one for all."""
+        profiles = (
+            name if bucket is None else f"{bucket}={name}"
+            for bucket, name in self._profiles.items()
         )
-        return make, ()
+        return _shared, (tuple(profiles), self._endpoint_url, self._region, bool(self.payer))
 
     def client(self, bucket: str) -> Any:
         """The boto3 client for a bucket, made at the first call; safe to share among threads.
@@ -323,6 +317,18 @@ class S3:
             return None
         host = shown(url.hostname or "")
         return f"{host}: is reached by plain http: all can be read on the way; use https"
+
+
+@lru_cache(maxsize=16)
+def _shared(
+    profiles: tuple[str, ...], endpoint_url: str | None, region: str | None, requester_pays: bool
+) -> S3:
+    return S3(
+        profile=profiles,
+        endpoint_url=endpoint_url,
+        region=region,
+        requester_pays=requester_pays,
+    )
 
 
 @contextmanager
