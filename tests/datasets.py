@@ -30,9 +30,9 @@ from edxlogs import cli
 from edxlogs.store import disk
 from edxlogs.store import inputs
 from edxlogs.store import journal
-from edxlogs.buckets import place
+from edxlogs.buckets import bucket
 journal.BEGIN_SECONDS = journal.COMMIT_SECONDS = 0.0
-place._AT_ONCE = 1  # a step after the other
+bucket._AT_ONCE = 1  # a step after the other
 if sys.argv[4] == "db":
     from edxlogs.database import folder, target
     target.READY_BYTES, folder.COMMIT_SECONDS = 1, 0.0

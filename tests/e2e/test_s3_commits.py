@@ -26,8 +26,8 @@ import edxlogs
 import fault_proxy
 from atomic_s3 import BUCKET, AtomicServer
 from datasets import Step
-from edxlogs.buckets import place as places
-from edxlogs.buckets.place import Bucket
+from edxlogs.buckets import bucket
+from edxlogs.buckets.bucket import Bucket
 from edxlogs.buckets.requests import honours_conditions
 from edxlogs.buckets.sweep import unnamed
 from edxlogs.errors import ConfigError, OutputError, S3Error
@@ -301,7 +301,7 @@ class TestAnswers:
 
     @pytest.fixture(autouse=True)
     def _quick(self, quick_retries: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(places, "_DELAY", 0.001)
+        monkeypatch.setattr(bucket, "_DELAY", 0.001)
         self.writer = _Writer(1, tmp_path / "tmp", monkeypatch)
 
     def _commit(self, server: AtomicServer, fault: FaultProxy, turn: int = 0) -> str:

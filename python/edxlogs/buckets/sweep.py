@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import orjson
 
-from edxlogs.buckets.place import CHECKPOINT, SEGMENTS, Bucket
+from edxlogs.buckets.bucket import CHECKPOINT, SEGMENTS, Bucket
 from edxlogs.buckets.requests import READ, SHA256
 from edxlogs.errors import S3Error, cannot_write
 from edxlogs.s3.errors import Reason

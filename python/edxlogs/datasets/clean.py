@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.buckets.place import Bucket
+from edxlogs.buckets.bucket import Bucket
 from edxlogs.buckets.sweep import unnamed
 from edxlogs.store.manifest import Segment, now
 from edxlogs.store.store import GRACE, Store

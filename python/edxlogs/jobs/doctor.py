@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edxlogs import _core
-from edxlogs.buckets.place import Bucket
+from edxlogs.buckets.bucket import Bucket
 from edxlogs.buckets.requests import probe
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET, check_partner
 from edxlogs.errors import EdxlogsError
