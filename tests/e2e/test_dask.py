@@ -29,7 +29,7 @@ import make_logs
 from clusters import Cluster, cluster_in
 from edxlogs.jobs.filter import stream
 from edxlogs.jobs.settings import Settings
-from small_logs import real_shaped
+from small_logs import lines, real_shaped, write
 
 pytest.importorskip("distributed")
 dask = pytest.importorskip("dask")
@@ -141,6 +141,27 @@ def test_a_job(ring: Path, logs: Path, cluster: Cluster, tmp_path: Path, here: P
     rows = sum(file["rows"] for file in datasets.manifest(tmp_path / "out")["files"].values())
     held = datasets.manifest(here)["files"].items()
     assert rows == sum(file["rows"] for path, file in held if not path.startswith("_edxlogs/"))
+
+
+def test_groups_with_copies_are_made_once_more_while_others_are_read(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    for number in range(24):
+        for host in ("a", "b"):
+            (tmp_path / "logs" / host).mkdir(parents=True, exist_ok=True)
+            day = datetime.date(2014, 10, 1) + datetime.timedelta(days=number)
+            first = number if number % 2 or host == "a" else 100 + number
+            name = f"universityx-prod-events-{day}.log.gz"
+            write(tmp_path / "logs" / host / name, lines(30, first=100 * first))
+    words = ("filter", "logs", "--partition-by", "course_id", "--columns", "source,line,time")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "COMMAND", commands.EAGER)
+        for out, more in (("here", ()), ("there", ("--dask", cluster.address))):
+            done = commands.run(*words, "-o", out, *more, cwd=tmp_path)
+            assert done.code == 0
+            assert any("holds the same text as" in one for one in done.told)
+    datasets.assert_whole(tmp_path / "there")
+    assert datasets.files(tmp_path / "there") == datasets.files(tmp_path / "here")
 
 
 def test_workers_and_scheduler_that_are_killed(

@@ -113,7 +113,6 @@ class DaskHosts:
         self._task: HostTask[Any] | None = None
         self._looked = 0.0
         self._told: set[tuple[str, str]] = set()  # workers, and what they could not do
-        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             import distributed
         except ImportError:
@@ -304,6 +303,7 @@ class DaskHosts:
         """
         order = Order([task.size for task in tasks])
         running: dict[str, _Running] = {}  # by key
+        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()  # futures
         tried: dict[int, set[str]] = {}  # workers that could not
         fit, lost_since, longest = self._look(), None, 0.0
 
@@ -312,7 +312,7 @@ class DaskHosts:
             able = able or list(fit)
             future = self._client.submit(run, tasks[number], key=key, pure=False, workers=able)
             running[key] = _Running(number, future, time.monotonic(), able)
-            future.add_done_callback(self._done.put)
+            future.add_done_callback(ended.put)
 
         try:
             while order.left:
@@ -325,7 +325,7 @@ class DaskHosts:
                     submit(number, [one for one in fit if one not in tried.get(number, ())])
                 future = None
                 with suppress(queue.Empty):
-                    future = self._done.get(timeout=_WAIT_SECONDS)
+                    future = ended.get(timeout=_WAIT_SECONDS)
                 if time.monotonic() - self._looked > _LOOK_SECONDS:
                     fit, lost_since = self._see(lost_since)
                     self._take_back(running, fit, order)
