@@ -23,7 +23,8 @@ Row = dict[str, Any]
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
 # Runs the command, and kills it as SIGKILL does when the numbered step of a publication begins.
-# Notes each step before it is done; of what a step takes away, a copy.
+# Notes each step before it is done; of what a step takes away, a copy. READ_BY_HOSTS names the
+# folder of `hosts`, which then do the reading: their steps are watched as well.
 _DRIVER = """
 import json, os, shutil, signal, sys
 from edxlogs import cli
@@ -37,6 +38,12 @@ if sys.argv[4] == "db":
     from edxlogs.database import folder, target
     target.READY_BYTES, folder.COMMIT_SECONDS = 1, 0.0
 kill_at, inputs.GROUP_INPUTS, trace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if os.environ.get("READ_BY_HOSTS"):
+    import random
+    sys.path.insert(0, os.environ["READ_BY_HOSTS"])
+    from edxlogs.jobs import dataset
+    from hosts import CarelessHosts
+    dataset.hosts_of = lambda *_: CarelessHosts(random.Random(5))
 steps = 0
 def watcher(name, *paths):
     global steps
@@ -102,6 +109,7 @@ def lose_power(steps: list[Step]) -> None:
     )
     for step in reversed(steps[last + 1 :]):
         if step.name == "rename" and step.paths[1].exists():
+            step.paths[0].parent.mkdir(parents=True, exist_ok=True)
             step.paths[1].rename(step.paths[0])
         if step.saved is not None:
             step.paths[-1].parent.mkdir(parents=True, exist_ok=True)

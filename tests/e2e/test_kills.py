@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,30 @@ def test_tables(tmp_path: Path, package: Path, how: Callable[[list[Step]], list[
         return _in_folder(cwd, "out")
 
     _killed(tmp_path, ["db", "convert", package, "-o", "out", "-q", "--threads", "1"], state, how)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_dataset_that_hosts_read(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    how: Callable[[list[Step]], list[int]],
+) -> None:
+    """Hosts and command die together, at each step of either: the next command goes on."""
+    logs = tmp_path_factory.mktemp("logs")
+    real_shaped(logs, days=18, megabytes=0.02)
+
+    def state(cwd: Path) -> Any:
+        for attempt in (cwd / "out" / "_edxlogs" / "new").iterdir():
+            assert attempt.name.startswith(("task-", "try-"))
+            shutil.rmtree(attempt)
+        datasets.assert_whole(cwd / "out")
+        told = datasets.manifest(cwd / "out")
+        files = {path: (one["sha256"], one["runs"]) for path, one in told["files"].items()}
+        return files, told["inputs"], (cwd / "rejects").read_bytes()
+
+    words: Words = ["filter", logs, "-o", "out", "--partition-by", "course_id", "-q"]
+    environment = {"READ_BY_HOSTS": str(Path(__file__).parents[1])}
+    _killed(tmp_path, [*words, "--rejects", "rejects"], state, how, environment)
 
 
 @pytest.mark.parametrize("how", HOW)
