@@ -81,6 +81,7 @@ def _pad(cell: str, width: int, *, right: bool) -> str:
 
 def _width(text: str) -> int:
     """Columns that a terminal needs."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    none = sum(unicodedata.combining(character) != 0 for character in text)
-    return len(text) + wide - none
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        for one in text
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edxlogs.text import GAP, table
@@ -20,6 +20,7 @@ def width(text: str) -> int:
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=5))
+@example([("", "", ""), ("", "", "\u302a")])  # wide by its block, and combining
 def test_every_row_is_as_wide(rows: list[tuple[str, str, str]]) -> None:
     lines = table(rows, right=(2,))
     assert len({width(line) for line in lines}) == 1
