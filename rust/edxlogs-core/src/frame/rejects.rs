@@ -40,8 +40,8 @@ pub struct Rejects {
 struct Rejected {
     line: u64,
     byte: u64,
-    /// Where its bytes end.
-    end: usize,
+    /// Where its bytes end; those of a stretch are never 4 GiB.
+    end: u32,
     reason: Reason,
 }
 
@@ -65,7 +65,8 @@ impl Rejects {
             self.long.push((at, length, sha256));
         }
         self.bytes.extend_from_slice(bytes);
-        self.places.push(Rejected { line, byte, end: self.bytes.len(), reason });
+        let end = self.bytes.len().try_into().unwrap_or(u32::MAX);
+        self.places.push(Rejected { line, byte, end, reason });
     }
 
     /// Whether there are none.
@@ -88,6 +89,7 @@ impl Rejects {
         let mut scratch = Vec::new();
         for (at, &Rejected { line, byte, end, reason }) in self.places.iter().enumerate() {
             source = sources.next_if(|(from, _)| *from == at).map(|(_, s)| s).or(source);
+            let end = end as usize;
             let long = long.next_if(|(its, ..)| *its == at).map(|&(_, length, sha)| (length, sha));
             if let Some(source) = source {
                 scratch.clear();
