@@ -200,23 +200,6 @@ def test_a_worker_that_never_answers(
     assert_same(here, out)
 
 
-def test_two_commands_at_once(
-    ring: Path, logs: Path, here: Path, cluster: Cluster, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    first = _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
-    _wait_for_commits(out, first)
-    first.send_signal(signal.SIGSTOP)
-    second = run(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
-    assert second.code == 1
-    assert "another edxlogs is writing it" in second.told[-1]
-    first.kill()
-    first.communicate()
-    third = run(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
-    assert third.code == 0
-    assert_same(here, out)
-
-
 def test_a_client_that_is_killed_goes_on(
     ring: Path, logs: Path, here: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
