@@ -200,6 +200,25 @@ def test_a_worker_that_never_answers(
     assert_same(here, out)
 
 
+def test_two_commands_at_once(ring: Path, logs: Path, here: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with cluster_in(tmp_path / "cluster", 1) as cluster:
+        cluster.workers[0].send_signal(signal.SIGSTOP)  # the first one waits for it, with the lock
+        with _start(ring, logs, out, "--dask", cluster.address, cwd=tmp_path) as first:
+            for _ in range(600):
+                if list(out.glob("_edxlogs/new/try-*")):
+                    break
+                time.sleep(0.05)
+            second = run(ring, logs, out, cwd=tmp_path)
+            first.kill()
+        assert second.code == 1
+        assert "another edxlogs is writing it" in second.told[-1]
+        cluster.workers[0].send_signal(signal.SIGCONT)
+        third = run(ring, logs, out, "--dask", cluster.address, cwd=tmp_path)
+    assert third.code == 0
+    assert_same(here, out)
+
+
 def test_a_client_that_is_killed_goes_on(
     ring: Path, logs: Path, here: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -343,10 +362,12 @@ def test_each_host_has_an_agent_of_its_own_and_the_command_needs_no_key(
 def test_a_scheduler_of_another_version(logs: Path, tmp_path: Path) -> None:
     preload = tmp_path / "preload.py"
     preload.write_text(
-        "from distributed import versions\n"
-        "own = versions.version\n"
-        "versions.version = lambda name: '2024.1.0' if name == 'distributed' else own(name)\n"
-        "versions._version_cached.cache_clear()\n"
+        "from importlib import metadata\n"
+        "own = metadata.version\n"
+        "def version(name):\n"
+        "    return '2024.1.0' if name == 'distributed' else own(name)\n"
+        "version.__module__, version.__qualname__ = own.__module__, own.__qualname__\n"
+        "metadata.version = version\n"
     )
     with cluster_in(tmp_path / "cluster", 0, "--preload", str(preload)) as cluster:
         done = commands.run(*_own(logs, tmp_path / "out", cluster), cwd=tmp_path)

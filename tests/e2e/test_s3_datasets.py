@@ -282,6 +282,7 @@ class TestWhatIsWrong:
         """As consoles make it."""
         s3_server.client().put_object(Bucket=BUCKET, Key="2014/events/", Body=b"")
         command(work, "filter", "a.log", "-o", URL, *BY_COURSE)
+        assert edxlogs.dataset(URL).count_rows() == 3
 
     def test_a_whole_bucket(self, s3_server: Server, work: Path) -> None:
         command(work, "filter", "a.log", "-o", f"s3://{BUCKET}", *BY_COURSE)

@@ -70,8 +70,14 @@ def test_a_process_that_dies_gives_its_place_back(tmp_path: Path) -> None:
         process = context.Process(target=take_and_die)
         process.start()
         process.join()
-    own = Slots(tmp_path)
-    for slot in (own.take(), own.take()):
+        assert process.exitcode == 9
+    own, taken = Slots(tmp_path), []
+    for _ in range(2):
+        waiter = threading.Thread(target=lambda: taken.append(own.take()), daemon=True)
+        waiter.start()
+        waiter.join(10)
+    assert len(taken) == 2
+    for slot in taken:
         slot.release()
 
 

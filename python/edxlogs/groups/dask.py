@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
@@ -205,8 +206,8 @@ class DaskHosts:
 
     def _check_versions(self, distributed: Any) -> None:
         """Two versions of Dask do not always understand each other."""
-        told = self._client.get_versions(check=False)
-        theirs = told["scheduler"]["packages"]["distributed"]
+        # Of the scheduler alone: a worker may never answer.
+        theirs = self._client.run_on_scheduler(metadata.version, "distributed")
         if theirs != distributed.__version__:
             raise ConfigError(
                 f"{self._name}: its scheduler has distributed {theirs}, and here is"
