@@ -15,7 +15,7 @@ from edxlogs.events.dedupe import Dedupe
 from edxlogs.groups.hosts import HostCrew, Hosts
 from edxlogs.groups.reading import Arrived, GroupFile
 from edxlogs.groups.target import look, told_as_copy
-from edxlogs.groups.task import GroupTask, Made, recorded
+from edxlogs.groups.task import GroupTask, Made, attempts, recorded
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
@@ -73,7 +73,12 @@ class ClusterTarget(Target[Made]):
         """Find out what the datasets lack, and who can read it."""
         self._tasks = in_worker(lambda: list(self._plan()))
         if self._tasks:
-            before = partial(_recorded, self._tasks)
+            there = attempts(self._tasks[0].places)  # one look, however many tasks
+
+            def before(number: int) -> Made | None:
+                task = self._tasks[number]
+                return recorded(task) if task.digest in there else None
+
             yield HostCrew(self.hosts, self._tasks, before, self._count)
 
     def _plan(self) -> Iterator[GroupTask]:
@@ -149,15 +154,12 @@ class ClusterTarget(Target[Made]):
 
     def finish(self) -> None:
         """Complete the accounts. What hosts have done twice goes."""
+        left = attempts(self._tasks[0].places) if self._tasks else {}
         for task in self._tasks:
-            for left in task.left():
-                disk.remove(left)
+            for path in left.get(task.digest, ()):
+                disk.remove(path)
         for one in self.datasets:
             one.tell_all(self._identities)
-
-
-def _recorded(tasks: Sequence[GroupTask], number: int) -> Made | None:
-    return recorded(tasks[number])
 
 
 def _check_same(before: Sequence[Arrived], now: Sequence[Arrived]) -> None:

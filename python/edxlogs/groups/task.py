@@ -48,13 +48,21 @@ class FormSettings:
         conditions: on the events.
         words: the other keywords of `make_query`.
         asked: what tells its rows from others; it names no persons.
-        more: the other attributes of the form, but for the place of new files.
+        format_name: one of `DATASET_FORMATS`, perhaps with `SAFE`.
+        metadata: for the footer of Parquet.
+        salvage: whether the sound part of a damaged source is delivered.
+        keeps_rejects: whether rejected lines are kept.
+        file_bytes: about how large a file may get.
     """
 
     conditions: Conditions
     words: Mapping[str, Any]
     asked: Mapping[str, Any]
-    more: Mapping[str, Any]
+    format_name: str
+    metadata: Sequence[tuple[str, str]]
+    salvage: bool
+    keeps_rejects: bool
+    file_bytes: int
 
     def form(self, new: Path) -> Form:
         """It, with its query, for new files in that folder.
@@ -62,7 +70,16 @@ class FormSettings:
         Raises:
             ConfigError: a condition, a column or an option cannot be used.
         """
-        return Form(make_query(self.conditions, **self.words), new=new, **self.more)
+        query = make_query(self.conditions, **self.words)
+        more = self.salvage, self.keeps_rejects, self.file_bytes
+        return Form(query, self.format_name, self.metadata, new, *more)
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What tells it from others; it names no persons."""
+        asked = orjson.dumps(self.asked, option=orjson.OPT_SORT_KEYS)
+        more = self.salvage, self.keeps_rejects, self.file_bytes
+        return asked, self.format_name, list(self.metadata), *more
 
 
 @dataclass(frozen=True)
@@ -97,10 +114,7 @@ class GroupTask:
             (one.identity, list(one.pending), one.keeps_name, list(one.lengths), list(one.begun))
             for one in self.known
         ]
-        forms = [
-            (orjson.dumps(one.asked, option=orjson.OPT_SORT_KEYS), sorted(one.more.items()))
-            for one in self.forms
-        ]
+        forms = [one.told for one in self.forms]
         told = _core.__version__, forms, sources, known, self.window, self.dedupe
         return hashlib.sha256(repr(told).encode("utf-8", "backslashreplace")).hexdigest()[:24]
 
@@ -137,9 +151,7 @@ class GroupTask:
 
     def left(self) -> Iterator[Path]:
         """What attempts at it have left, published or not."""
-        for place in self.places:
-            yield from place.glob(f"{TASK}{self.digest}-*")
-            yield from place.glob(f"{TRY}{self.digest}-*")
+        yield from attempts(self.places).get(self.digest, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,16 @@ class _TaskTarget(GroupTarget):
         places = [place for place, share in enumerate(shares) if share.part is not None]
         files = make_files(self.forms[at], shares, self._room, self.workers, places, "part")
         return [share.arrived for share in shares], files
+
+
+def attempts(places: Sequence[Path]) -> dict[str, list[Path]]:
+    """What attempts at tasks have left among new files, by the digests of the tasks."""
+    found: dict[str, list[Path]] = {}
+    for place in places:
+        for path in place.iterdir():
+            if path.name.startswith((TASK, TRY)):
+                found.setdefault(path.name.split("-")[1], []).append(path)
+    return found
 
 
 def recorded(task: GroupTask) -> Made | None:

@@ -383,14 +383,16 @@ def form_of(settings: Settings, *, encodes_case: bool) -> FormSettings:
     """
     output = settings.output
     words = {**settings.words(), "check": settings.reading.check, "encodes_case": encodes_case}
-    more = {
-        "format_name": output.format_name,
-        "metadata": settings.metadata(),
-        "salvage": output.salvage,
-        "keeps_rejects": output.rejects is not None,
-        "file_bytes": output.file_bytes,
-    }
-    return FormSettings(settings.conditions, words, settings.asked(), more)
+    return FormSettings(
+        settings.conditions,
+        words,
+        settings.asked(),
+        output.format_name,
+        settings.metadata(),
+        salvage=output.salvage,
+        keeps_rejects=output.rejects is not None,
+        file_bytes=output.file_bytes,
+    )
 
 
 def _copy(account: Account) -> Account:
