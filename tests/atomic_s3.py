@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from listening import listening
 from s3_server import ENVIRONMENT
 
 BUCKET = "a-bucket"
@@ -192,23 +193,8 @@ def run() -> Iterator[AtomicServer]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, *_: Any) -> None:
-            """A client that goes away is no error here."""
-
-    listener = Listener(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{listener.server_address[1]}"
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as server.url:
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()
 
 
 def _listing(objects: dict[str, Stored], query: dict[str, list[str]]) -> bytes:

@@ -14,11 +14,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import commands
+from listening import Listener
 
 BUCKET = "a-bucket"
 BLOCK_BYTES = 1 << 20
@@ -151,13 +152,6 @@ def serve(count: int, size: int, log: Path) -> None:
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
-
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, *_: object) -> None:
-            """A client that goes away is no error here."""
 
     listener = Listener(("127.0.0.1", 0), Handler)
     print(listener.server_address[1], flush=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from listening import listening
 
 BUCKET = "a-bucket"
 
@@ -92,19 +93,5 @@ def run() -> Iterator[LyingServer]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """A client that goes away is no error here."""
-
-    listener = Listener(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{listener.server_address[1]}"
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as server.url:
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()
