@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import zipfile
 from collections.abc import Iterator
@@ -88,6 +90,33 @@ def test_a_folder_of_tables_and_a_damaged_file(tmp_path: Path) -> None:
     both([package], tmp_path)
     (tmp_path / "more").mkdir()
     both([tmp_path / "tables"], tmp_path / "more")
+
+
+def test_a_file_on_a_full_disk_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "universityx-2014-10-05.zip"
+    make_package.write(package, make_package.members(count=5))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    new = tmp_path / "out" / "_edxlogs" / "new"
+    tried = []
+
+    class Full(CarelessHosts):
+        def do(self, tasks: Any) -> Any:
+            with monkeypatch.context() as patch:
+                patch.setattr("edxlogs.store.disk.sync", full)
+                with pytest.raises(edxlogs.OutputError, match="make room"):
+                    tasks[0].run()
+            tried.append(list(new.iterdir()))
+            return super().do(tasks)
+
+    with hosts_for(Full(random.Random(0))):
+        done = edxlogs.convert(package, tmp_path / "out")
+    assert done.is_whole
+    assert tried == [[]]
 
 
 @pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

@@ -87,24 +87,24 @@ class MemberTask:
         rows, rejects = self.places[0] / f"{mark}-rows", self.places[0] / f"{mark}-rejects"
         is_kept = self.keeps_rejects and not self.conversion.is_content
         gpg = self._gpg()
+        reader = TableReader(gpg, _core.Control())
+
+        def work(text: Any) -> Converted:
+            for path in (rows, rejects):  # of a reading that has to be done again
+                disk.remove(path)
+            kept = rejects if is_kept else None
+            return self.conversion.convert(reader, text, rows, kept, threads=1, text_sum=None)
+
         try:
-            reader = TableReader(gpg, _core.Control())
-
-            def work(text: Any) -> Converted:
-                for path in (rows, rejects):  # of a reading that has to be done again
-                    disk.remove(path)
-                kept = rejects if is_kept else None
-                return self.conversion.convert(reader, text, rows, kept, threads=1, text_sum=None)
-
             done = reader.read_stored(self.label, self.open, work)
             for path in (rows, rejects):
                 _sync_all(path)
-        except OSError as error:
-            raise cannot_write(shown(os.fspath(self.places[0])), error) from error
-        except BaseException:
+        except BaseException as error:
             for path in (rows, rejects):
                 with suppress(OSError):
                     disk.remove(path)
+            if isinstance(error, OSError):
+                raise cannot_write(shown(os.fspath(self.places[0])), error) from error
             raise
         finally:
             gpg.close()
