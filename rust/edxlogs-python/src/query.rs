@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use edxlogs_core::encode::{Compression, CsvStyle, Format};
+use edxlogs_core::event::column::COLUMNS;
 use edxlogs_core::frame::types::Role;
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::query::predicate::{
     By, Condition, ConditionKind, Conditions, Predicate, expression_of,
 };
-use edxlogs_core::query::projection::{COLUMNS, Projection};
+use edxlogs_core::query::projection::Projection;
 use edxlogs_core::query::{self, Collect};
 use edxlogs_core::time;
 use pyo3::prelude::*;

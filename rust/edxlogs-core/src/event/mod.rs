@@ -2,6 +2,7 @@
 //! is made an event, how one that was wrapped is opened, and which course an event belongs to.
 
 mod attribution;
+pub mod column;
 pub mod course;
 pub(crate) mod envelope;
 pub mod fields;

@@ -5,9 +5,10 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::event::column::EventPlace;
 use crate::event::fields::Field;
 use crate::frame::builder::{ColumnBuilder, push_text};
-use crate::query::projection::{EventPlace, Expr, Projection};
+use crate::query::projection::{Expr, Projection};
 
 /// Numbers that go beside the rows of a batch, and are not written.
 #[derive(Clone, Debug, Default)]

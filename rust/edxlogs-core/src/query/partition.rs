@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::event::column::{EventColumn, EventPlace};
 use crate::frame::names::names;
 use crate::frame::types::Value;
 use crate::json::text::hex;
-use crate::query::projection::{EventColumn, EventPlace};
 use crate::time;
 
 /// Most partitions of a run.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::event::column::{COLUMNS, EventPlace};
 use crate::frame::names::names;
 use crate::frame::types::ColumnType;
 use crate::json::path::Segment;
@@ -13,7 +14,7 @@ use crate::query::expression::{
 };
 use crate::query::pattern::{Pattern, PatternSet};
 use crate::query::prefilter::Prefilter;
-use crate::query::projection::{COLUMNS, EventPlace, Expr};
+use crate::query::projection::Expr;
 use crate::time;
 
 mod met;

@@ -11,13 +11,14 @@ use arrow_schema::Schema as ArrowSchema;
 use arrow_select::filter::filter_record_batch;
 
 use crate::error::{Error, Result};
+use crate::event::column::COLUMNS;
 use crate::frame::builder::ColumnBuilder;
 use crate::frame::types::{Column, ColumnType, Schema, Value};
 use crate::json::path::{Segment, find};
 use crate::json::text::whole_value;
 use crate::query::expression::Path;
 use crate::query::predicate::{AskedOf, By, ConditionKind, Conditions, Predicate};
-use crate::query::projection::{COLUMNS, Expr, OutputColumn, cast, cast_text};
+use crate::query::projection::{Expr, OutputColumn, cast, cast_text};
 use crate::time;
 
 /// Where the value of a path stands.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::event::column::EventPlace;
 use crate::event::fields::Fields;
 use crate::event::mend::{Mended, Outcome, is_broken_event, mend, mend_joined, shape_mends};
 use crate::event::piece::Piece;
@@ -16,7 +17,6 @@ use crate::json::quotes::Quotes;
 use crate::json::scanner::Oddities;
 use crate::query::columns::BatchBuilder;
 use crate::query::prefilter::{FoundLine, Prefilter};
-use crate::query::projection::EventPlace;
 use crate::query::{Collect, Query};
 use crate::scan::line_hashes::LineHashes;
 use crate::scan::pieces::{Message, Pieces};

@@ -5,10 +5,11 @@ use std::cmp::Ordering;
 
 use super::{By, Test};
 use crate::event::Event;
+use crate::event::column::EventPlace;
 use crate::event::fields::Field;
 use crate::frame::types::Value;
 use crate::query::expression::{Comparison, Literal, Number};
-use crate::query::projection::{EventPlace, Expr, parse_number};
+use crate::query::projection::{Expr, parse_number};
 
 /// What conditions are asked of.
 pub(crate) trait AskedOf {

@@ -15,11 +15,12 @@
 //! - What is compared with null is unknown, and so is its opposite: a path that is compared at all
 //!   leads somewhere, and the line holds its keys.
 
+use crate::event::column::EventColumn;
 use crate::json::path::Segment;
 use crate::query::expression::{Comparison, Like, Literal};
 use crate::query::pattern::{PatternSet, longest_run};
 use crate::query::predicate::Test;
-use crate::query::projection::{EventColumn, Expr};
+use crate::query::projection::Expr;
 
 /// Shortest needle that is worth a search of every byte.
 const MIN_NEEDLE: usize = 4;
