@@ -3,22 +3,24 @@
 //! One stream in one direction, a folder for each stretch of it:
 //!
 //! ```text
-//! input     bytes of a file -> text -> whole lines
-//! query     which lines may match                    (prefilter)
-//! event     where the fields of a line stand         (on json)
-//! query     which events are kept, their columns     (predicate, projection)
-//! scan      joins those stages, for one source
-//! part      the rows of a source, in order, into outputs and datasets   (on encode)
-//! database  the tables of a database package: text -> columns -> outputs
+//! input         bytes of a file -> text -> whole lines
+//! query         which lines may match                    (prefilter)
+//! event         where the fields of a line stand         (on json)
+//! event_tables  what an event becomes in its table
+//! query         which events are kept, their columns     (predicate, projection)
+//! scan          joins those stages, for one source
+//! part          the rows of a source, in order, into outputs and datasets   (on encode)
+//! database      the tables of a database package: text -> columns -> outputs
 //! ```
 //!
 //! A folder uses those before it, never one after it: `error`, `file`, `time`; [`json`]; [`frame`];
-//! [`encode`], [`event`] and [`input`]; [`query`]; [`scan`]; [`part`]; [`database`].
+//! [`encode`], [`event`] and [`input`]; [`event_tables`]; [`query`]; [`scan`]; [`part`]; [`database`].
 
 pub mod database;
 pub mod encode;
 pub mod error;
 pub mod event;
+pub mod event_tables;
 pub mod file;
 pub mod frame;
 pub mod input;

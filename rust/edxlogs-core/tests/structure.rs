@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Those of one line do not use each other.
-const ORDER: [&[&str]; 8] = [
+const ORDER: [&[&str]; 9] = [
     &["error", "file", "time"],
     &["json"],
     &["frame"],
     &["encode", "event", "input"],
+    &["event_tables"],
     &["query"],
     &["scan"],
     &["part"],
