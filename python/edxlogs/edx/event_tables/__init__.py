@@ -7,7 +7,8 @@ type of event belongs. They are read here, and checked; nothing here reads event
 from __future__ import annotations
 
 from edxlogs.edx.event_tables.definition import EventTable, Kind
+from edxlogs.edx.event_tables.document import document
 from edxlogs.edx.event_tables.homes import Home, Homes, homes
 from edxlogs.edx.event_tables.reading import event_tables, read_table
 
-__all__ = ["EventTable", "Home", "Homes", "Kind", "event_tables", "homes", "read_table"]
+__all__ = ["EventTable", "Home", "Homes", "Kind", "document", "event_tables", "homes", "read_table"]

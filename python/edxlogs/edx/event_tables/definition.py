@@ -17,6 +17,8 @@ class Kind(enum.StrEnum):
     """One row for each event that the table is the home of."""
     CHILDREN = "children"
     """None, one or several rows for an event of another table."""
+    APART = "apart"
+    """One row for each event of its types, whichever table is their home."""
 
 
 TYPES = ("string", "int64", "float64", "bool", "timestamp")
@@ -48,18 +50,33 @@ class Decoder:
         fields: the columns that it fills, each with its type, where these are several: `{}` stands
             for the name of the column. Empty: one, of the column's own name.
         reads_paths: whether it takes values from paths; others take the event or the row as such.
-        only_children: whether it stands in tables of children alone.
+        rows: what the rows are of the tables of children that alone have it, `keys` of objects or
+            `items` of lists; empty: any table has it.
     """
 
     about: str
     types: tuple[str, ...]
     fields: tuple[tuple[str, str], ...] = ()
     reads_paths: bool = True
-    only_children: bool = False
+    rows: str = ""
 
 
 _BLOCK = tuple((f"{{}}_{part}", "string") for part in ("key", "type", "id", "from"))
 _INPUT = (("input_id", "string"), ("part", "int64"), ("input", "int64"))
+_REQUEST = (
+    ("path", "string"),
+    ("route", "string"),
+    ("chapter", "string"),
+    ("section", "string"),
+    ("position", "int64"),
+    ("handler", "string"),
+    ("suffix", "string"),
+    ("forum_action", "string"),
+    ("thread_id", "string"),
+    ("comment_id", "string"),
+    ("commentable_id", "string"),
+    ("lookup_name", "string"),
+)
 
 DECODERS: Mapping[str, Decoder] = {
     "owner": Decoder("the username before the comma of a bookmark's id", ("string",)),
@@ -88,13 +105,39 @@ DECODERS: Mapping[str, Decoder] = {
     "player": Decoder("mobile if a value is, else browser", ("string",)),
     "dotted name": Decoder("whether a name begins with edx.", ("bool",)),
     "by other": Decoder("whether the subject is not the actor", ("bool",), (), False),
-    "input id": Decoder("the key of the row, as that of an input", (), _INPUT, False, True),
+    "input id": Decoder("the key of the row, as that of an input", (), _INPUT, False, "keys"),
     "kind": Decoder("the kind that the spelling of the act says", ("string",), (), False),
     "exam kind": Decoder("the word proctored, practice or timed in a name", ("string",)),
     "chars": Decoder("how many characters a text has", ("int64",)),
     "found in": Decoder(
-        "the marks of the rows' places that hold the key", ("string",), (), False, True
+        "the marks of the rows' places that hold the key", ("string",), (), False, "keys"
     ),
+    "row key": Decoder("the key of the row", ("string",), (), False, "keys"),
+    "item number": Decoder("the row's place in its list, from 1", ("int64",), (), False, "items"),
+    "place": Decoder(
+        "the mark of the list that the row stands in", ("string",), (), False, "items"
+    ),
+    "request": Decoder("what the address of a request says", (), _REQUEST, False),
+    "lookup id": Decoder("lookup_name of a request, if it is digits", ("int64",), (), False),
+    "keys": Decoder("the names of an object's keys, at most 32, joined by blanks", ("string",)),
+    "not empty": Decoder(
+        "whether an object, a list or a text holds anything; null for none", ("bool",)
+    ),
+    "first text": Decoder("text, or the first item of a list if it is text", ("string",)),
+    "sum": Decoder(
+        "the sum over a list of the first value that `items` find in each; null without a number",
+        ("float64",),
+    ),
+    "answer": Decoder(
+        "an answer to an open assessment: the text of its part, of several parts JSON text of"
+        " their texts",
+        ("string",),
+    ),
+    "answer parts": Decoder("how many parts such an answer has", ("int64",)),
+    "answer chars": Decoder("how many characters its texts have", ("int64",)),
+    "files": Decoder("how many items a list has; 1 for a text that is not empty", ("int64",)),
+    "payload": Decoder("the payload as JSON text", ("string",), (), False),
+    "payload chars": Decoder("how many characters the payload's text has", ("int64",), (), False),
 }
 
 
@@ -125,6 +168,7 @@ class Column:
         about: what it holds.
         decoder: name of how values are read.
         paths: where they stand.
+        items: of a sum, where the numbers stand in an item of the list.
         unit: of its numbers, such as `s`.
         role: what it tells of a person; empty for nothing.
         minimum: the least number; a lesser one is null, and flagged.
@@ -143,6 +187,7 @@ class Column:
     about: str
     decoder: str
     paths: Paths
+    items: tuple[Path, ...] = ()
     unit: str = ""
     role: str = ""
     minimum: float | None = None
@@ -181,11 +226,14 @@ class Action(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Where the rows of a table of children stand: each key, once, of all these places.
+    """Where the rows of a table of children stand.
+
+    Rows that are keys are each key, once, of all these places; rows that are items are those of one
+    place after the other.
 
     Attributes:
         path: to the key, or item, that a row is.
-        mark: what stands for the place in a column of decoder `found in`.
+        mark: what stands for the place in a column of decoder `found in` or `place`.
     """
 
     path: Path
@@ -233,8 +281,10 @@ _OF_EVENT = (
     ("action", "string"),
 )
 _KEY = (("source", "string"), ("line", "int64"), ("line_item", "int64"))
+_HOME = (*_OF_EVENT, *SUBJECT, ("flags", "string"), *_KEY)
 SPINE: Mapping[Kind, tuple[tuple[str, str], ...]] = {
-    Kind.HOME: (*_OF_EVENT, *SUBJECT, ("flags", "string"), *_KEY),
+    Kind.HOME: _HOME,
+    Kind.APART: _HOME,
     Kind.CHILDREN: (
         ("site", "string"),
         ("time", "timestamp"),
@@ -260,11 +310,13 @@ class EventTable:
         about: what it is for.
         kind: how its rows belong to events.
         actions: how acts are spelled; of a table of children, those of its parent that have rows.
+            Empty: events have none.
         columns: its own ones, in order. `subject_user_id` and `subject_username` fill the spine.
         flags: which acts are flagged, besides what decoders flag.
         parent: of a table of children, the table whose events have them; else empty.
         rows: of a table of children, where they stand, in the order in which keys are looked for.
         without: endings of keys that are no rows.
+        action_is_type: whether each type is an act of its own name.
     """
 
     name: str
@@ -276,12 +328,18 @@ class EventTable:
     parent: str = ""
     rows: tuple[Rows, ...] = ()
     without: tuple[str, ...] = ()
+    action_is_type: bool = False
+
+    @property
+    def spine(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of the first columns, which every table of its kind has."""
+        return SPINE[self.kind]
 
     @property
     def schema(self) -> tuple[tuple[str, str], ...]:
         """Name and type of every column, in order, those of the spine first."""
         own = (field for column in self.columns for field in column.fields)
-        return (*SPINE[self.kind], *(field for field in own if field not in SUBJECT))
+        return (*self.spine, *(field for field in own if field not in SUBJECT))
 
     def action(self, spelling: str, source: str | None) -> Action:
         """What a spelling means, but for rules that ask for a value.

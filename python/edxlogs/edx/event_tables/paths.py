@@ -1,7 +1,8 @@
 """Paths into an event, as `--where` takes them, and with `*` for what a row of children stands for.
 
 `event.old_time` leads into the payload, `context.module.usage_key` into the context; a path of one
-key names a field or column of the event itself.
+key names a field or column of the event itself. In tables of children `*.text` leads into the row,
+and `form.*` to the inputs of a browser's form.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _STEP = re.compile(
     re.ASCII,
 )
 _BESIDE = ("synthesized", "label", "augmented")  # top-level keys that are no columns
+FORM = "form"
+"""The first step of paths to inputs of a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class Path:
         return self.steps[: self.steps.index(None) + 1] if None in self.steps else None
 
 
-def parse_path(text: str) -> Path:
-    """Parse a path.
+def parse_steps(text: str) -> Path:
+    """Parse a path that starts anywhere.
 
     Raises:
         ValueError: it is none; the message says why, without naming it.
@@ -59,14 +62,26 @@ def parse_path(text: str) -> Path:
         at = step.end()
     if not steps or text[0] in ".[":
         raise ValueError("a path starts with a field of the event, as in event.grade")
-    fields = [*(name for name, *_ in _core.columns()), *_BESIDE]
-    first = "*" if steps[0] is None else str(steps[0])
-    if first not in fields:
-        near = difflib.get_close_matches(first, fields, 1)
-        raise ValueError(
-            f"{shown(first)} is no field of an event; "
-            + (f"did you mean {near[0]}?" if near else "the payload is event")
-        )
     if steps.count(None) > 1:
         raise ValueError("* stands twice in it")
     return Path(text, tuple(steps))
+
+
+def parse_path(text: str) -> Path:
+    """Parse a path that starts at the event, or with `*` at a row.
+
+    Raises:
+        ValueError: it is none; the message says why, without naming it.
+    """
+    path = parse_steps(text)
+    first = path.steps[0]
+    if first == FORM and path.steps != (FORM, None):
+        raise ValueError("the inputs of a form are form.*")
+    fields = [*(name for name, *_ in _core.columns()), *_BESIDE]
+    if first not in (None, FORM, *fields):
+        near = difflib.get_close_matches(str(first), fields, 1)
+        raise ValueError(
+            f"{shown(str(first))} is no field of an event; "
+            + (f"did you mean {near[0]}?" if near else "the payload is event")
+        )
+    return path

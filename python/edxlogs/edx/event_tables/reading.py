@@ -27,8 +27,8 @@ from edxlogs.edx.event_tables.definition import (
     Paths,
     Rows,
 )
-from edxlogs.edx.event_tables.homes import Homes, homes
-from edxlogs.edx.event_tables.paths import Path, parse_path
+from edxlogs.edx.event_tables.homes import REQUESTS, Homes, homes
+from edxlogs.edx.event_tables.paths import FORM, Path, parse_path, parse_steps
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
 
@@ -41,6 +41,10 @@ def _words(value: Any) -> str | None:
 
 def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
+
+
+def _mark(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.isascii() and value.isalpha() else None
 
 
 def _one_of(those: Iterable[str]) -> toml.Value:
@@ -102,8 +106,10 @@ _OF_TABLE = {
     "rows": _LISTED,
     "without": _some("endings of keys"),
     "actions": toml.Value(
-        "must be a list", lambda value: value if value and isinstance(value, list) else None
+        "must be a list", lambda value: value if isinstance(value, list) else None
     ),
+    "types": _some("event types"),
+    "action_is_type": toml.Value("must be true", lambda value: value is True or None),
     "columns": _LISTED,
     "flags": _LISTED,
 }
@@ -116,10 +122,7 @@ _OF_ACTION = {
 }
 _OF_ROWS = {
     "path": toml.Value("must be a path", toml.text),
-    "mark": toml.Value(
-        "must be a letter",
-        lambda value: value if isinstance(value, str) and len(value) == 1 else None,
-    ),
+    "mark": toml.Value("must be a letter or a word", _mark),
 }
 _OF_COLUMN = {
     "name": _NAMED,
@@ -127,6 +130,7 @@ _OF_COLUMN = {
     "about": _TEXT,
     "decoder": toml.Value("must be the name of a decoder", _decoder),
     "paths": _some("paths"),
+    "items": _some("paths"),
     "when": toml.Value(
         "must be a table of paths by action",
         lambda value: value if isinstance(value, dict) and value else None,
@@ -148,6 +152,7 @@ _OF_DECODER = {
     "required": "block id",
     "from_form": "block id",
     "flag": "bool",
+    "items": "sum",
 }
 _OF_FLAG = {
     "flag": _one_of(FLAGS),
@@ -185,6 +190,7 @@ class _Reader:
         self.where = where
         self.kind = kind
         self.places = {one.path.row for one in rows}
+        self.marks = [one.mark for one in rows]
 
     def wrong(self, place: str, why: str) -> ConfigError:
         return ConfigError(f"{self.where}: {place}: {why}")
@@ -195,9 +201,9 @@ class _Reader:
         except ValueError as error:
             raise self.wrong(place, f"path {shown(text)}: {error}") from None
         if is_of_rows:
-            if path.row != path.steps:
+            if path.row != path.steps or len(path.steps) == 1:
                 raise self.wrong(place, f"path {shown(text)}: must end in *, which is the row")
-        elif path.row is not None and path.row not in self.places:
+        elif path.row not in {None, *self.places} and not (self.places and path.row == (None,)):
             raise self.wrong(place, f"path {shown(text)}: * is of no place of rows")
         return path
 
@@ -239,6 +245,8 @@ class _Reader:
         if both:
             raise self.wrong("actions", f"{min(both)} is the name of an action and of a kind")
         told = {one for one, _, has in meant if has is None}
+        if not actions:
+            return ()
         if missing := [one for one in types if one not in told]:
             raise self.wrong("actions", f"{shown(missing[0])}: no action is of this type")
         return tuple(actions)
@@ -247,6 +255,8 @@ class _Reader:
         self, tables: Sequence[Mapping[str, Any]], actions: Sequence[Action]
     ) -> tuple[Column, ...]:
         columns = [self.column(number, one, actions) for number, one in enumerate(tables, 1)]
+        if self.kind is Kind.CHILDREN:
+            self.check_rows(columns)
         spine = {name for name, _ in SPINE[self.kind]} - {name for name, _ in SUBJECT}
         if self.kind is Kind.CHILDREN:
             spine |= {name for name, _ in SUBJECT}
@@ -267,6 +277,20 @@ class _Reader:
                     raise self.wrong(f"column {column.name}", f"{key}: {other} is no other column")
         return tuple(columns)
 
+    def check_rows(self, columns: Iterable[Column]) -> None:
+        """Check that columns say what a row is, a key or an item, and say the same."""
+        told = {DECODERS[one.decoder].rows: one for one in columns if DECODERS[one.decoder].rows}
+        if not told:
+            known = ", ".join(name for name, one in DECODERS.items() if one.rows)
+            raise self.wrong("columns", f"one must say which row it is, by a decoder of {known}")
+        if len(told) > 1:
+            one, other = (f"{its.name} of {of}" for of, its in told.items())
+            raise self.wrong("columns", f"rows are keys or items, not both: {one}, {other}")
+        if "items" in told and (FORM, None) in self.places:
+            raise self.wrong("rows", "inputs of a form are keys, and its columns are of items")
+        if any(one.decoder == "found in" for one in columns) and max(map(len, self.marks)) > 1:
+            raise self.wrong("rows", "marks must be letters: a column joins them")
+
     def column(self, number: int, table: Mapping[str, Any], its: Sequence[Action]) -> Column:
         actions = _names(its)
         kinds = [kind for kind in dict.fromkeys(one.kind for one in its) if kind]
@@ -281,11 +305,13 @@ class _Reader:
         if not decoder.fields and of not in decoder.types:
             told = " or ".join(decoder.types)
             raise self.wrong(place, f"type: {values['decoder']} gives {told}")
-        if decoder.only_children and self.kind is not Kind.CHILDREN:
+        if decoder.rows and self.kind is not Kind.CHILDREN:
             raise self.wrong(place, f"decoder: {values['decoder']} is for tables of children")
         if decoder.reads_paths != ("paths" in values or "when" in values):
             why = "paths are missing" if decoder.reads_paths else "its decoder reads no paths"
             raise self.wrong(place, why)
+        if values["decoder"] == "sum" and "items" not in values:
+            raise self.wrong(place, "items is missing: paths to the numbers in an item of the list")
         if values["decoder"] == "kind" and not kinds:
             raise self.wrong(place, "decoder: kind: no action has a kind")
         for key, one in _OF_DECODER.items():
@@ -304,6 +330,7 @@ class _Reader:
             about=values["about"],
             decoder=values["decoder"],
             paths=self.paths(place, values, [*actions, *kinds]),
+            items=self.items(place, values.get("items", ())),
             unit=values.get("unit", ""),
             role=values.get("role", ""),
             minimum=values.get("min"),
@@ -315,6 +342,17 @@ class _Reader:
             flag=values.get("flag", ""),
             from_form=values.get("from_form", False),
         )
+
+    def items(self, place: str, texts: Iterable[str]) -> tuple[Path, ...]:
+        found = []
+        for text in texts:
+            try:
+                found.append(parse_steps(text))
+            except ValueError as error:
+                raise self.wrong(f"{place}: items", f"path {shown(text)}: {error}") from None
+            if found[-1].row is not None or found.count(found[-1]) > 1:
+                raise self.wrong(f"{place}: items", f"path {shown(text)}: leads nowhere new")
+        return tuple(found)
 
     def paths(self, place: str, values: Mapping[str, Any], known: Sequence[str]) -> Paths:
         instead = {}
@@ -356,6 +394,23 @@ class _Reader:
         return tuple(rules)
 
 
+def _types(where: str, values: Mapping[str, Any]) -> list[str]:
+    """The types of a table apart: those that are listed, or those of its actions."""
+    if "types" in values:
+        if "actions" in values:
+            raise ConfigError(f"{where}: types: actions say already which")
+        return list(dict.fromkeys(values["types"]))
+    told = [
+        toml.several(one.get("types")) for one in values.get("actions", ()) if isinstance(one, dict)
+    ]
+    types = list(dict.fromkeys(one for its in told for one in its or ()))
+    if not types:
+        raise ConfigError(
+            f"{where}: types: must be a list of event types, or actions must have some"
+        )
+    return types
+
+
 def read_table(
     where: str, text: str, known: Homes, parents: Mapping[str, EventTable] | None = None
 ) -> EventTable:
@@ -371,22 +426,29 @@ def read_table(
         ConfigError: the definition is wrong; the message names the place and says why.
     """
     values = _checked(
-        where, toml.parse(where, text), _OF_TABLE, ("name", "about", "kind", "actions", "columns")
+        where, toml.parse(where, text), _OF_TABLE, ("name", "about", "kind", "columns")
     )
     where = f"{where}: {values['name']}"
     kind = Kind(values["kind"])
+    if ("actions" in values) is (is_type := values.get("action_is_type", False)):
+        raise ConfigError(f"{where}: actions: there must be a list, or action_is_type = true")
+    if "types" in values and kind is not Kind.APART:
+        raise ConfigError(f"{where}: types: only tables apart list them")
     for key in ("parent", "rows", "without"):
-        if key in values and kind is Kind.HOME:
+        if key in values and kind is not Kind.CHILDREN:
             raise ConfigError(f"{where}: {key}: only tables of children have one")
-    if kind is Kind.HOME:
-        types = known.types(values["name"])
-        if not types:
+    if kind is not Kind.CHILDREN:
+        types = known.types(values["name"]) if kind is Kind.HOME else _types(where, values)
+        if not types and values["name"] != REQUESTS:
             raise ConfigError(f"{where}: name: no event type has its home there")
         reader = _Reader(where, kind)
-        actions = reader.actions(values["actions"], types)
+        if is_type:
+            actions = tuple(Action(one, (one,)) for one in types)
+        else:
+            actions = reader.actions(values["actions"], types)
         rows: tuple[Rows, ...] = ()
     else:
-        for key in ("parent", "rows"):
+        for key in ("parent", "rows", "actions"):
             if key not in values:
                 raise ConfigError(f"{where}: {key} is missing")
         parent = (parents or {}).get(values["parent"])
@@ -409,6 +471,7 @@ def read_table(
         parent=values.get("parent", ""),
         rows=rows,
         without=tuple(values.get("without", ())),
+        action_is_type=is_type,
     )
 
 
