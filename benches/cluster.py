@@ -45,7 +45,8 @@ _DRIVER = """
 import json, resource, sys, time
 started, told, group = float(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 from edxlogs import cli
-from edxlogs.jobs import dataset, filter
+from edxlogs.jobs import filter
+from edxlogs.jobs.datasets import write
 from edxlogs.store import inputs
 inputs.GROUP_INPUTS = group or inputs.GROUP_INPUTS
 connect = 0.0

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from edxlogs.events.stream import BatchStream
     from edxlogs.jobs.convert import ConvertedTables
     from edxlogs.jobs.doctor import Examination
-    from edxlogs.jobs.job import JobDone
     from edxlogs.jobs.listing import Listing
+    from edxlogs.jobs.run import JobDone
     from edxlogs.jobs.sync import Synced
     from edxlogs.jobs.work import Written
     from edxlogs.s3.client import S3
@@ -268,7 +268,8 @@ def run(job: OnePath, *, dask: str | None = None, watcher: Watcher | None = None
         ConfigError: the file cannot be read, or asks for what cannot be used.
         EdxlogsError: the only step of the job failed.
     """
-    from edxlogs.jobs.job import read_job, run
+    from edxlogs.jobs.job import read_job
+    from edxlogs.jobs.run import run
 
     return run(read_job(Path(job), dask), watcher or Watcher())
 
@@ -404,7 +405,7 @@ def cat(folder: OnePath, output: OnePath, **words: Unpack[CatWords]) -> Copied:
         SourceError: a file of the dataset is missing or damaged.
         OutputError: the output cannot be written.
     """
-    from edxlogs.jobs.dataset import cat_dataset
+    from edxlogs.jobs.datasets.verbs import cat_dataset
 
     return cat_dataset(folder, output, **words)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edxlogs.datasets.clean import Cleaned
     from edxlogs.datasets.compact import Compacted
     from edxlogs.delta.publish import Published
-    from edxlogs.jobs.dataset import Merged
+    from edxlogs.jobs.datasets.verbs import Merged
     from edxlogs.s3.client import S3
 
 
@@ -39,7 +39,7 @@ def compact(
         ConfigError: the folder is no dataset, or an empty one.
         OutputError: it cannot be written. What was joined stays.
     """
-    from edxlogs.jobs.dataset import compact_dataset
+    from edxlogs.jobs.datasets.verbs import compact_dataset
 
     size = target_file_size or TARGET_FILE_BYTES
     return compact_dataset(OutputSettings(fspath(folder), file_bytes=size, mode=mode), s3)
@@ -72,7 +72,7 @@ def merge(
             was stopped.
         OutputError: one cannot be read, or the dataset not be written.
     """
-    from edxlogs.jobs.dataset import merge_datasets
+    from edxlogs.jobs.datasets.verbs import merge_datasets
 
     place = None if report is None else fspath(report)
     settings = OutputSettings(fspath(output), report=place, overwrite=overwrite, mode=mode)
@@ -99,7 +99,7 @@ def publish(folder: OnePath, kind: str = "delta") -> Published:
 
     Source: the Delta transaction log protocol.
     """
-    from edxlogs.jobs.dataset import publish_dataset
+    from edxlogs.jobs.datasets.verbs import publish_dataset
 
     return publish_dataset(folder, kind)
 
@@ -119,6 +119,6 @@ def clean(folder: OnePath, *, s3: S3 | None = None) -> Cleaned:
         ConfigError: the folder is no dataset.
         OutputError: it cannot be written, or a run writes to it.
     """
-    from edxlogs.jobs.dataset import clean_dataset
+    from edxlogs.jobs.datasets.verbs import clean_dataset
 
     return clean_dataset(folder, s3)

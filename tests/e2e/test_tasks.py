@@ -34,7 +34,7 @@ def hosts_for(hosts: CarelessHosts | None, group: int = 2) -> Iterator[None]:
     """Let hosts read for whoever writes a dataset; a group is of so many inputs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "GROUP_INPUTS", group)
-        patch.setattr("edxlogs.jobs.dataset.hosts_of", lambda *_: hosts)
+        patch.setattr("edxlogs.jobs.datasets.write.hosts_of", lambda *_: hosts)
         yield
 
 

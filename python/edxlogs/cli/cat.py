@@ -64,7 +64,7 @@ def command(folder: str, *, output: str, as_json: bool, **options: Any) -> int:
     dataset holds; partitions, row groups and columns that are not wanted are not read. A dataset of
     JSON Lines gives its lines.
     """
-    from edxlogs.jobs.dataset import cat_dataset
+    from edxlogs.jobs.datasets.verbs import cat_dataset
 
     if as_json and output == STDOUT:
         raise click.UsageError(

@@ -28,7 +28,7 @@ def command(folder: str, *, as_json: bool, quiet: bool, **s3: Any) -> int:
     files go seven days after they were replaced, and so does what came of no commit.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.dataset import clean_dataset
+        from edxlogs.jobs.datasets.verbs import clean_dataset
 
     done = clean_dataset(folder, s3_of(s3))
     if as_json:

@@ -39,7 +39,7 @@ def command(
     its rows alone.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.dataset import compact_dataset
+        from edxlogs.jobs.datasets.verbs import compact_dataset
         from edxlogs.jobs.settings import OutputSettings
         from edxlogs.store.store import TARGET_FILE_BYTES
 

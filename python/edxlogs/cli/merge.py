@@ -51,7 +51,7 @@ def command(
     that was stopped is run again.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.dataset import merge_datasets
+        from edxlogs.jobs.datasets.verbs import merge_datasets
         from edxlogs.jobs.settings import OutputSettings
 
     output = OutputSettings(folder, report=report, overwrite=overwrite, mode=mode)

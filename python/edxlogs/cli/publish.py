@@ -29,7 +29,7 @@ def command(folder: str, kind: str, *, as_json: bool, quiet: bool) -> int:
     that readers of an older version find them; edxlogs clean removes them then.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.dataset import publish_dataset
+        from edxlogs.jobs.datasets.verbs import publish_dataset
 
     done = publish_dataset(folder, kind)
     if as_json:

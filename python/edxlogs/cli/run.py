@@ -31,7 +31,8 @@ def command(job: Path, *, dask: str | None, quiet: bool, as_json: bool) -> int:
     one sentence how it ended.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
-        from edxlogs.jobs.job import read_job, run
+        from edxlogs.jobs.job import read_job
+        from edxlogs.jobs.run import run
 
     done = run(read_job(job, dask), Shown(quiet=quiet, as_json=as_json))
     if as_json:

@@ -38,7 +38,7 @@ def write(settings: Settings, watcher: Watcher) -> Written:
         OutputError: the output cannot be written.
     """
     if settings.output.partition_by:
-        from edxlogs.jobs.dataset import write_dataset  # few runs need it
+        from edxlogs.jobs.datasets.write import write_dataset  # few runs need it
 
         return write_dataset(settings, watcher)
     output = settings.output

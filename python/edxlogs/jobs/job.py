@@ -1,41 +1,25 @@
-"""Jobs: what a line of cron needs, in TOML, checked key by key before anything is done; and done.
-
-Packages are fetched, tables converted, datasets brought up to date, and published, in this order.
-"""
+"""Job files: what a line of cron needs, in TOML, checked key by key before anything is done."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edxlogs import _core, toml
-from edxlogs.account import Outcome
-from edxlogs.delta.publish import Published
+from edxlogs import toml
 from edxlogs.delta.publish import check as check_publication
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write
+from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import CONDITIONS, ConditionKind
 from edxlogs.formats import DATASET_FORMATS, format_by_ending, of_cells, of_lines
-from edxlogs.groups.writer import DatasetWriter
-from edxlogs.jobs.convert import ConvertedTables, ConvertSettings, convert
-from edxlogs.jobs.dataset import publish_dataset, write_datasets
+from edxlogs.jobs.convert import ConvertSettings
 from edxlogs.jobs.settings import Settings
-from edxlogs.jobs.sync import Synced, SyncSettings, sync
+from edxlogs.jobs.sync import SyncSettings
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.source import STDIN
-from edxlogs.store import disk
-from edxlogs.store.file import OutputFile
-from edxlogs.store.manifest import now
-from edxlogs.store.store import HOME
-from edxlogs.text import indented, many, shown
+from edxlogs.text import shown
 from edxlogs.values import MOST_TOML_BYTES, read_text, texts
-from edxlogs.watching import Watcher
-
-SCHEMA_VERSION = 1
 
 _TEXT = toml.Value("must be text", toml.text)
 _TEXTS = toml.Value("must be text, or a list of it", toml.several)
@@ -338,163 +322,3 @@ def _publication(given: dict[str, Any]) -> str:
             " layout out"
         )
     return kind
-
-
-@dataclass(repr=False)
-class JobDone:
-    """What came of a job. It prints as one sentence, fit for a mail.
-
-    Attributes:
-        name: of the job.
-        started: when it began, UTC.
-        seconds: that it took.
-        synced: what came of fetching, or None.
-        converted: of each conversion that was carried out.
-        datasets: with their accounts.
-        published: what other engines were told.
-        failed: steps that ended with an error.
-    """
-
-    name: str
-    started: str
-    seconds: float = 0.0
-    synced: Synced | None = None
-    converted: list[ConvertedTables] = field(default_factory=list)
-    datasets: list[DatasetWriter] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing failed."""
-        return (
-            not self.failed
-            and (self.synced is None or self.synced.is_whole)
-            and all(one.is_whole for one in self.converted)
-            and all(one.account.is_whole for one in self.datasets)
-        )
-
-    def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "version": _core.__version__,
-            "job": self.name,
-            "started": self.started,
-            "seconds": round(self.seconds, 3),
-            "datasets": [
-                one.account.report(output=one.store.name, read=one.read) for one in self.datasets
-            ],
-            "conversions": [one.report() for one in self.converted],
-            "sync": None if self.synced is None else self.synced.report(),
-            "published": [one.report() for one in self.published],
-            "failed": self.failed,
-        }
-        return {name: value for name, value in document.items() if value not in ([], None)}
-
-    def __str__(self) -> str:
-        done, wrong = [], list(self.failed)
-        if self.synced is not None:
-            done.append(f"{many(self.synced.counts['fetched'], 'object')} fetched")
-            if not self.synced.is_whole:
-                wrong.append("not all was fetched")
-        if self.converted:
-            rows = sum(one.account.total.rows_written for one in self.converted)
-            tables = sum(len(one.account.tables) for one in self.converted)
-            done.append(f"{many(rows, 'row')} in {many(tables, 'table')}")
-            if not all(one.is_whole for one in self.converted):
-                wrong.append("not all tables are whole")
-        if self.datasets:
-            read = max(one.read for one in self.datasets)
-            rows = sum(one.account.rows_written for one in self.datasets)
-            done.append(f"{many(read, 'source')} read")
-            done.append(f"{many(rows, 'row')} in {many(len(self.datasets), 'dataset')}")
-            if (left := self._sources_left()) > 0:
-                wrong.append(f"{many(left, 'source')} not delivered whole")
-        if self.published:
-            done.append(f"{many(len(self.published), 'dataset')} published")
-        ended = "ok" if not wrong else f"FAILED: {', '.join(wrong)}"
-        return f"{shown(self.name)}: {', '.join([ended, *done, f'{self.seconds:.1f} s'])}"
-
-    __repr__ = __str__
-
-    def _sources_left(self) -> int:
-        """Sources that no dataset has whole, each once."""
-        withheld = {
-            source.path
-            for one in self.datasets
-            for source in one.account.sources
-            if source.status not in (Outcome.DELIVERED, Outcome.COPY)
-        }
-        return len(withheld) + len(self.datasets[0].account.failed)
-
-
-def run(job: Job, watcher: Watcher) -> JobDone:
-    """Do the steps of a job, one after the other.
-
-    A step that ends with an error is told, and later ones run all the same: what they need and
-    is not there, they tell themselves. The only step of a job raises its error.
-
-    Raises:
-        EdxlogsError: the only step failed, or there can be no folder for the report.
-    """
-    if job.reports is not None:
-        _make_folder(job.reports)
-    done, start = JobDone(job.name, now()), time.monotonic()
-    is_only = len(job.conversions) + bool(job.datasets) + (job.sync is not None) == 1
-
-    @contextmanager
-    def step(name: str) -> Iterator[None]:
-        try:
-            yield
-        except EdxlogsError as error:
-            if is_only:
-                raise
-            watcher.fail(str(error))
-            done.failed.append(f"{name} failed")
-
-    if job.sync is not None:
-        with step("sync"):
-            done.synced = sync(job.sync, watcher)
-    for number, one in enumerate(job.conversions, 1):
-        with step(f"convert {number}"):
-            done.converted.append(convert(one, watcher))
-    if job.datasets:
-        with step("dataset"):
-            done.datasets = write_datasets(job.datasets, watcher)
-    is_only = False  # what was written is there, whatever comes of telling it
-    for folder, kind in job.published:
-        with step(f"publish {shown(folder.name)}"):
-            if (folder / HOME).is_dir():
-                done.published.append(publish_dataset(folder, kind))
-    done.seconds = time.monotonic() - start
-    if job.reports is not None:
-        try:
-            _write_report(job.reports, job.keep_reports, done)
-        except EdxlogsError as error:  # the last line still tells what came of the steps
-            watcher.fail(str(error))
-            done.failed.append("report failed")
-    return done
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        disk.make_folders(folder)
-    except OSError as error:
-        raise OutputError(
-            f"reports: {shown(os.fspath(folder))}: {error.strerror}; name another folder"
-        ) from error
-
-
-def _write_report(folder: Path, most: int | None, done: JobDone) -> None:
-    """Write the report of this run, and remove those that are too many."""
-    stamp = done.started.replace(":", "").replace("+0000", "Z")
-    with OutputFile(folder / f"edxlogs-{stamp}.json") as file:
-        file.write(indented(done.report()) + b"\n")
-        file.publish()
-    ours = sorted(folder.glob("edxlogs-????-??-??T*Z.json"))
-    try:
-        for old in ours[: -most if most else 0]:
-            disk.unlink(old)
-    except OSError as error:
-        raise cannot_write(shown(os.fspath(folder)), error) from error

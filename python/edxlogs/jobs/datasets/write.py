@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, Done, SourceAccount
-from edxlogs.buckets.place import place_at
+from edxlogs.account import Account
 from edxlogs.errors import ConfigError, written_to
-from edxlogs.events.conditions import ConditionWords
-from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
+from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
-from edxlogs.formats import checked
 from edxlogs.groups.hosts import hosts_of
 from edxlogs.groups.task import FormSettings
 from edxlogs.groups.writer import DatasetWriter
-from edxlogs.jobs.settings import OnePath, OutputSettings, Settings
+from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
-from edxlogs.s3.client import S3
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
 from edxlogs.stops import goes_on
-from edxlogs.store.file import OutputFile
 from edxlogs.store.inputs import identify
-from edxlogs.store.manifest import Input, Segment
+from edxlogs.store.manifest import Segment
 from edxlogs.store.place import HOME, Place
-from edxlogs.store.segments import REPLACED
-from edxlogs.store.store import Store, open_manifest
-from edxlogs.text import indented, many, shown
-from edxlogs.values import Values, texts
+from edxlogs.store.store import Store
+from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
-
-if TYPE_CHECKING:
-    from edxlogs.database.account import TableAccount
-    from edxlogs.datasets.cat import Copied
-    from edxlogs.datasets.clean import Cleaned
-    from edxlogs.datasets.compact import Compacted
-    from edxlogs.delta.publish import Published
 
 _DEALT = "dealt"  # in the home of a dataset: see `of_shard`
 
@@ -127,182 +111,6 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
 
                     compact_grown(target.store, target.grown, one.output.file_bytes)
     return targets
-
-
-class Merged(Done):
-    """What came of merging datasets: the account of all inputs, in the order of the shards."""
-
-    account: Account | TableAccount
-
-    def __str__(self) -> str:
-        account = self.account
-        inputs = many(len(account.entries), account.noun)
-        return f"{many(account.rows_written, 'row')} of {inputs}"
-
-
-def merge_datasets(
-    shards: Sequence[OnePath], output: OutputSettings, s3: S3 | None = None
-) -> Merged:
-    """Join the datasets of shards to one, or their tables, with manifests and accounts; they stay.
-
-    Raises:
-        ConfigError: they are none, hold different rows, or the same input twice.
-        OutputError: one cannot be read, or the dataset not be written.
-    """
-    from edxlogs.datasets.merge import merge
-
-    places = [place_at(shard, s3) for shard in shards]
-    for place in places:
-        open_manifest(place)  # no folder is made for shards that are none
-    with Store(output.place(s3)) as store:
-        try:
-            inputs = merge(places, store)
-        except ConfigError:
-            if store.manifest.is_empty:
-                store.place.discard(is_refused=True)
-            raise
-        query = store.manifest.query or {}
-        if "holds" in query:
-            from edxlogs.database.snapshots import drop_older
-
-            drop_older(store, keep_all="snapshot_date" in query["partition_by"])
-        done = Merged(_merged(inputs, store))
-    if output.report is not None:
-        with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
-            file.write(indented(done.report()) + b"\n")
-            file.publish()
-    return done
-
-
-def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
-    """The account of what shards hold."""
-    account: Account | TableAccount
-    if "holds" in (store.manifest.query or {}):
-        from edxlogs.database.account import TableAccount
-
-        account = TableAccount()
-        for one in inputs:
-            if one.status != REPLACED:
-                account.enter(one.account, one.identity.size)
-    else:
-        account = Account()
-        for one in inputs:
-            account.enter(SourceAccount.of(one.account))
-    account.check()
-    return account
-
-
-def compact_dataset(output: OutputSettings, s3: S3 | None = None) -> Compacted:
-    """Join the small files of each partition of a dataset.
-
-    Raises:
-        ConfigError: the folder is no dataset, or an empty one.
-        OutputError: it cannot be written. What was joined stays.
-    """
-    from edxlogs.datasets.compact import compact
-
-    place = output.place(s3)
-    open_manifest(place)  # a folder that is none stays as it is
-    with Store(place) as store:
-        return compact(store, output.file_bytes)
-
-
-def publish_dataset(folder: OnePath, kind: str) -> Published:
-    """Tell other engines what a dataset holds, as its last commit has it.
-
-    Args:
-        folder: of the dataset.
-        kind: of table that they read: `delta`.
-
-    Raises:
-        ConfigError: the folder is no dataset, or one that cannot be such a table; or what there is
-            of that is damaged, or not ours.
-        SourceError: a file of the dataset is missing or damaged.
-        OutputError: it cannot be written.
-    """
-    from edxlogs.delta import publish
-
-    publish.check(kind)
-    mode = _mode_of(folder)
-    place = place_at(folder, mode=mode)
-    open_manifest(place)  # a folder that is none stays as it is
-    with Store(place) as store:
-        return publish.publish(store, mode)
-
-
-def clean_dataset(folder: OnePath, s3: S3 | None = None) -> Cleaned:
-    """Remove files that a published dataset has replaced, once their time of grace is over.
-
-    Raises:
-        ConfigError: the folder is no dataset.
-        OutputError: it cannot be written.
-    """
-    from edxlogs.datasets.clean import clean
-
-    place = place_at(folder, s3, _mode_of(folder))
-    open_manifest(place)
-    with Store(place) as store:
-        return clean(store)
-
-
-def _mode_of(folder: OnePath) -> int:
-    """Permissions of the manifest in a folder: what comes beside it is to have the same."""
-    try:
-        return stat.S_IMODE(os.stat(os.path.join(folder, HOME, "head")).st_mode)
-    except OSError:
-        return 0o600
-
-
-def cat_dataset(
-    folder: OnePath,
-    output: OnePath,
-    *,
-    format: str | None = None,  # noqa: A002 - the word of the command line
-    columns: Values = None,
-    days: str | None = None,
-    csv_excel_safe: bool = False,
-    overwrite: bool = False,
-    s3: S3 | None = None,
-    **conditions: Unpack[ConditionWords],
-) -> Copied:
-    """Write the rows of a dataset that match to a file, or to standard output.
-
-    Raises:
-        ConfigError: something asked for cannot be used, or the dataset holds no such column.
-        SourceError: a file of the dataset is missing or damaged.
-        OutputError: the output cannot be written.
-    """
-    from edxlogs.datasets.cat import CatSettings, cat
-
-    checked("format", format)
-    asked = Conditions.of(days=days, **conditions)
-    keywords = asked.keywords()
-    values = [(name, one) for name, one in keywords.items() if isinstance(one, list) and one]
-
-    def lines(told: Mapping[str, Any]) -> _core.Query:
-        known = {name: told[name] for name in ("course_from", "time_from") if name in told}
-        return make_query(asked, collect="lines", max_line_bytes=MOST_LINE_BYTES, **known)
-
-    return cat(
-        CatSettings(
-            place_at(folder, s3),
-            os.fspath(output),
-            format,
-            values,
-            asked.window.days,
-            keywords["since"],
-            keywords["until"],
-            by_received_at=keywords["by_received_at"],
-            lines=lines,
-            columns=None if columns is None else texts("columns", columns),
-            csv_excel_safe=csv_excel_safe,
-            overwrite=overwrite,
-            metadata=[
-                ("edxlogs.version", _core.__version__),
-                ("edxlogs.query", orjson.dumps(asked.shown()).decode()),
-            ],
-        )
-    )
 
 
 @dataclass(frozen=True, slots=True)
