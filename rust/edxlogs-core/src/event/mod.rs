@@ -278,7 +278,8 @@ impl<'a> Event<'a> {
         Payload::new(self.text, context).json().map(|text| Cow::Owned(text.into_owned()))
     }
 
-    fn payload_span(&self) -> Span {
+    /// Where the payload stands in the line.
+    pub(crate) fn payload_span(&self) -> Span {
         let usual = self.fields.get(Field::Event);
         if usual.is_present() { usual } else { self.fields.get(Field::Data) }
     }

@@ -418,7 +418,7 @@ impl Nest {
 
 /// Where, from `at` on, the first quote, backslash or control character is, or the text ends.
 #[inline(always)]
-fn plain_end(text: &[u8], at: usize) -> usize {
+pub(crate) fn plain_end(text: &[u8], at: usize) -> usize {
     let mut at = at;
     while let Some(bytes) = text[at..].first_chunk() {
         let stops = stops(bytes);

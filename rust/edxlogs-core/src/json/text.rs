@@ -54,7 +54,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The character after a `\u`, and how many bytes it took; a partner's `\u` is included.
-fn unicode_escape(rest: &[u8]) -> (char, usize) {
+pub(crate) fn unicode_escape(rest: &[u8]) -> (char, usize) {
     let unit = |at: usize| -> Option<u32> {
         let digits = std::str::from_utf8(rest.get(at..at + 4)?).ok()?;
         u32::from_str_radix(digits, 16).ok()

@@ -1,6 +1,46 @@
 //! Keys of blocks, in all forms that logs hold.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use super::form::percent_decoded;
+
+const USAGE: &str = "block-v1:";
+const LOCATION: &str = "i4x://";
+/// The same in the address of a handler, which has no place for `/`.
+const QUOTED: &str = "i4x:;_;_";
+
+/// What ids of HTML are told apart by where the course is not known. Source: the entry points
+/// `xblock.v1` of edx-platform and of what it was in 2012.
+const TYPES: [&str; 27] = [
+    "about",
+    "annotatable",
+    "chapter",
+    "combinedopenended",
+    "conditional",
+    "course",
+    "course_info",
+    "discussion",
+    "html",
+    "imageannotation",
+    "library_content",
+    "lti",
+    "openassessment",
+    "peergrading",
+    "poll_question",
+    "problem",
+    "randomize",
+    "sequential",
+    "split_test",
+    "static_tab",
+    "survey",
+    "textannotation",
+    "vertical",
+    "video",
+    "videoalpha",
+    "videoannotation",
+    "word_cloud",
+];
 
 /// What a key says of its block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,21 +54,162 @@ pub struct Block<'a> {
 }
 
 /// Type and id of a block, from a key in any form; of an HTML id by the course, if that is known.
-pub fn block<'a>(_key: &'a str, _course: Option<&str>) -> Block<'a> {
-    todo!()
+pub fn block<'a>(key: &'a str, course: Option<&str>) -> Block<'a> {
+    let key = key.trim();
+    let key = key.find(['\n', '\r']).map_or(key, |end| key[..end].trim_end());
+    let key = percent_decoded(key, false).0;
+    let key = if key.starts_with("i4x:;_") { Cow::Owned(key.replace(";_", "/")) } else { key };
+    match key {
+        Cow::Borrowed(key) => {
+            let (block_type, id, is_guess) = read(key, course);
+            Block { block_type: block_type.map(Cow::Borrowed), id: id.map(Cow::Borrowed), is_guess }
+        }
+        Cow::Owned(key) => {
+            let (block_type, id, is_guess) = read(&key, course);
+            let own = |part: Option<&str>| part.map(|part| Cow::Owned(part.to_owned()));
+            Block { block_type: own(block_type), id: own(id), is_guess }
+        }
+    }
+}
+
+type Parts<'a> = (Option<&'a str>, Option<&'a str>, bool);
+
+fn read<'a>(key: &'a str, course: Option<&str>) -> Parts<'a> {
+    if let Some((block_type, id)) = usage(key).or_else(|| location(key)) {
+        return (Some(block_type), Some(id), false);
+    }
+    if !key.starts_with("i4x-") {
+        return (None, some(key), false);
+    }
+    let Some(rest) = course.and_then(|course| after_course(key, course)) else {
+        return by_type(key);
+    };
+    let (block_type, id) = rest.split_once('-').unwrap_or((rest, ""));
+    (some(block_type), some(id), false)
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// `block-v1:ORG+COURSE+RUN+type@TYPE+block@ID`, that of a custom course too.
+fn usage(key: &str) -> Option<(&str, &str)> {
+    usage_parts(key.strip_prefix("ccx-").unwrap_or(key).strip_prefix(USAGE)?)
+}
+
+/// Type and id of what stands behind `block-v1:`.
+fn usage_parts(rest: &str) -> Option<(&str, &str)> {
+    const TYPE: &str = "+type@";
+    let course = rest.chars().next()?.len_utf8();
+    rest[course..].match_indices(TYPE).find_map(|(at, _)| {
+        let (block_type, id) = rest[course + at + TYPE.len()..].split_once('+')?;
+        let id = id.strip_prefix("block@")?;
+        let is_one = !block_type.is_empty() && !block_type.contains('@') && !id.is_empty();
+        is_one.then_some((block_type, id))
+    })
+}
+
+/// `i4x://ORG/COURSE/TYPE/ID`, perhaps with `@REVISION`.
+fn location(key: &str) -> Option<(&str, &str)> {
+    let mut parts = key.strip_prefix(LOCATION)?.splitn(4, '/');
+    let mut part = || parts.next().filter(|part| !part.is_empty());
+    let (_, _, block_type, id) = (part()?, part()?, part()?, part()?);
+    let id = id.split_once('@').map_or(id, |(id, _)| id);
+    (!id.is_empty() && !id.contains('/')).then_some((block_type, id))
+}
+
+/// What follows organisation and number of the course in an HTML id, where signs other than letters,
+/// digits, `_` and `-` have become `_`.
+fn after_course<'a>(key: &'a str, course: &str) -> Option<&'a str> {
+    let course = match course.split_once(':') {
+        Some((_, course)) if !course.is_empty() => course,
+        _ => course,
+    };
+    let mut parts = course.split(['/', '+']);
+    let (org, number, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut rest = key.strip_prefix("i4x-")?;
+    for part in [org, number] {
+        for sign in part.chars() {
+            let is_kept = sign.is_alphanumeric() || sign == '-';
+            rest = rest.strip_prefix(if is_kept { sign } else { '_' })?;
+        }
+        rest = rest.strip_prefix('-')?;
+    }
+    Some(rest)
+}
+
+/// An HTML id parted at the first word that is a type: not its first word, and not its last.
+fn by_type(key: &str) -> Parts<'_> {
+    let dashes = key.match_indices('-').map(|(at, _)| at);
+    let mut types = dashes.clone().zip(dashes.skip(1)).filter_map(|(start, end)| {
+        let word = &key[start + 1..end];
+        TYPES.contains(&word).then_some((word, &key[end + 1..]))
+    });
+    match types.next() {
+        Some((block_type, id)) => (Some(block_type), Some(id), types.next().is_some()),
+        None => (None, None, true),
+    }
 }
 
 /// The username before the comma of a bookmark's id, if there is one, and the key after it.
-pub fn owner(_key: &str) -> (Option<&str>, &str) {
-    todo!()
+pub fn owner(key: &str) -> (Option<&str>, &str) {
+    match key.trim().split_once(',') {
+        Some((owner, owned)) if starts_key(owned) => (some(owner), owned),
+        _ => (None, key),
+    }
 }
 
 /// The first of the keys that `/` joins, and what follows it.
-pub fn joined_keys(_key: &str) -> (&str, Option<&str>) {
-    todo!()
+pub fn joined_keys(key: &str) -> (&str, Option<&str>) {
+    let key = key.trim();
+    let mut joints = key.match_indices('/').filter(|&(at, _)| starts_key(&key[at + 1..]));
+    joints.next().map_or((key, None), |(at, _)| (&key[..at], Some(&key[at + 1..])))
+}
+
+fn starts_key(text: &str) -> bool {
+    text.starts_with("i4x:") || text.strip_prefix("ccx-").unwrap_or(text).starts_with(USAGE)
 }
 
 /// The first key of a block in an address, as it stands there; else after percent-decoding.
-pub fn usage_key_in(_address: &str) -> Option<Cow<'_, str>> {
-    todo!()
+pub fn usage_key_in(address: &str) -> Option<Cow<'_, str>> {
+    if let Some(range) = key_range(address) {
+        return Some(Cow::Borrowed(&address[range]));
+    }
+    let decoded = percent_decoded(address, false).0;
+    key_range(&decoded).map(|range| Cow::Owned(decoded[range].to_owned()))
+}
+
+/// Where the first key of a block stands in an address.
+pub(super) fn key_range(address: &str) -> Option<Range<usize>> {
+    const ENDS: [char; 3] = ['/', '?', '#'];
+    let segment_end = |at: usize| address[at..].find(ENDS).map_or(address.len(), |end| at + end);
+    let new = address.match_indices(USAGE).find_map(|(at, _)| {
+        let end = segment_end(at);
+        usage_parts(&address[at + USAGE.len()..end])?;
+        let start = if address[..at].ends_with("ccx-") { at - "ccx-".len() } else { at };
+        Some(start..end)
+    });
+    let quoted = || {
+        address.match_indices(QUOTED).find_map(|(at, _)| {
+            let end = segment_end(at);
+            (end > at + QUOTED.len()).then_some(at..end)
+        })
+    };
+    let old = || {
+        address.match_indices(LOCATION).find_map(|(start, _)| {
+            let mut end = start + LOCATION.len();
+            for part in 0..4 {
+                let from = if part == 0 { end } else { end + 1 };
+                if part > 0 && !address[end..].starts_with('/') {
+                    return None;
+                }
+                end = segment_end(from);
+                if end == from {
+                    return None;
+                }
+            }
+            Some(start..end)
+        })
+    };
+    new.or_else(quoted).or_else(old)
 }
