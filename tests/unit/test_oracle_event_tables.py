@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
-import os
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,20 +13,29 @@ from hypothesis import strategies as st
 import oracle
 import oracle_event_tables as tables
 from edxlogs.edx.event_tables import EventTable, Kind, event_tables, homes
-from edxlogs.edx.event_tables.definition import SPINE, SUBJECT
-from oracle_event_tables import Decoded, block_of, decode, payload_of
+from oracle_event_rows import block_of
+from oracle_event_tables import decode
+from oracle_payloads import payload_of
 
-REFERENCE = Path(
-    os.environ.get("EDXLOGS_REFERENCE")
-    or Path(__file__).resolve().parents[3] / "shared" / "reference"
-)
-FILES = {
-    "P": "edx-analytics-pipeline.jsonl",
-    "R": "event-routing-backends.jsonl",
-    "L": "event-routing-backends-logshape.jsonl",
-    "G": "research-guide.jsonl",
-}
 OWN = {name: actions for name, (actions, _) in tables.TABLES.items()}
+
+
+ONE_OF: dict[str, tuple[str, Any]] = {
+    "problem_inputs": ("problem_check", {"answers": {"a_2_1": "x"}}),
+    "problem_forms": ("problem_reset", {"answers": "input_a_2_1=x"}),
+    "ora_parts": ("openassessmentblock.peer_assess", {"parts": [{"feedback": "x"}]}),
+    "assigned_blocks": ("edx.itembankblock.content.assigned", {"added": [{}]}),
+    "requests": ("/wiki", {"GET": {"q": "x"}}),
+    "other_events": ("grade", {"a": 1}),
+    "account_events": ("edx.user.settings.changed", {"setting": "email", "old": "x", "new": "y"}),
+    "forum_events": ("edx.forum.searched", {"query": "x"}),
+    **{
+        table: (types.split()[0], {})
+        for table, actions in OWN.items()
+        for types in list(actions.values())[:1]
+        if table not in {"account_events", "forum_events"}
+    },
+}
 
 
 def event(event_type: str, payload: Any, source: str = "server", **others: Any) -> dict[str, Any]:
@@ -48,9 +52,7 @@ def event(event_type: str, payload: Any, source: str = "server", **others: Any) 
 
 
 def row_of(event_type: str, payload: Any, source: str = "server", **others: Any) -> dict[str, Any]:
-    row = decode(event(event_type, payload, source, **others)).row
-    assert row is not None
-    return row
+    return decode(event(event_type, payload, source, **others)).row
 
 
 def part(row: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
@@ -63,16 +65,27 @@ def part(row: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("table", event_tables().values(), ids=lambda table: table.name)
 def test_definitions_have_the_columns_of_the_oracle(table: EventTable) -> None:
     names = [name for name, _ in table.schema]
+    made = tables.rows(event(*ONE_OF[table.name]), tables.Place("prod", "a.log", 7, 1))
+    (row,) = made[table.name]
+    assert list(row) == names
+    expected = {"site": "prod", "source": "a.log", "line": 7, "line_item": 1, "username": "ann"}
+    assert part(row, expected) == expected
+    text = [column.name for column in table.columns if column.role == "free text"]
+    assert text == tables.TEXT.get(table.name, "").split()
     if table.kind is Kind.CHILDREN:
-        payload = {"answers": {"a_2_1": "x"}}
-        (row,) = decode(event("problem_check", payload)).children[table.name]
-        assert names[len(SPINE[table.kind]) :] == list(row)
-        return
-    types = next(iter(OWN[table.name].values())).split()
-    row = row_of(types[0], {})
-    own = [name for name in row if name not in dict(SPINE[table.kind])]
-    assert names[len(SPINE[table.kind]) :] == own
-    assert {"action", "flags", *dict(SUBJECT)} <= set(row)
+        assert tables.CHILDREN[table.name] == table.parent
+    else:
+        assert table.name in tables.TABLES
+
+
+def test_columns_of_free_text_may_be_left_out() -> None:
+    place = tables.Place(None, "a.log", 1, 0)
+    for table, one in ONE_OF.items():
+        whole = tables.rows(event(*one), place)
+        bare = tables.rows(event(*one), place, no_text=True)
+        for name, its in whole.items():
+            without = dict.fromkeys(tables.TEXT.get(name, "").split())
+            assert bare[name] == [row | without for row in its], table
 
 
 def test_definitions_spell_the_acts_as_the_oracle_does() -> None:
@@ -213,9 +226,18 @@ def test_synthetic_form_check_and_check() -> None:
         "action": "form_check", "block_id": "a", "block_type": "problem", "block_from": "input_id",
         "block_key": "i4x-Org_x-N-1-problem-a", "n_form_inputs": 2, "n_inputs": None, "flags": None,
     }  # fmt: skip
-    assert form.row is not None
     assert part(form.row, expected) == expected
-    assert form.children == {"problem_inputs": []}
+    assert form.children["problem_inputs"] == []
+    assert form.children["problem_forms"] == [
+        {
+            "input_id": f"i4x-Org_x-N-1-problem-a_{number}_1",
+            "part": number,
+            "input": 1,
+            "answer": answer,
+            "n_choices": choices,
+        }
+        for number, answer, choices in ((2, "1 + é", None), (3, '["b"]', 1))
+    ]
     payload = {
         "problem_id": "i4x://Org.x/N-1/problem/a", "attempts": "2", "grade": 1, "max_grade": 2.0,
         "success": "incorrect", "state": {"seed": 3, "done": None, "attempts": 1},
@@ -230,7 +252,6 @@ def test_synthetic_form_check_and_check() -> None:
         "n_correct": 1, "n_partial": 1, "seed": 3, "state_done": None, "state_attempts": 1,
         "n_form_inputs": None, "block_from": "problem_id",
     }  # fmt: skip
-    assert check.row is not None
     assert part(check.row, expected) == expected
     one, two, three = check.children["problem_inputs"]
     expected = {"input_id": "a_2_1", "part": 2, "input": 1, "answer": '["x","y"]', "n_choices": 2,
@@ -362,6 +383,94 @@ def test_synthetic_form_check_and_check() -> None:
          {"block_kind": "recommender", "action": "add", "resource_id": "r", "title": "t"}),
         ("edx.lti.xblock.launch_request", {"lti_version": "1.3"}, "server",
          {"block_kind": "lti", "action": "launch", "lti_version": "1.3", "flags": None}),
+        ("openassessmentblock.create_submission",
+         {"answer": {"parts": [{"text": "né"}, {"text": "b"}], "file_keys": ["k"]},
+          "attempt_number": 1, "submission_uuid": "u", "created_at": "2014-06-01T12:00:00+00:00",
+          "submitted_at": "2014-06-01T12:00:00"}, "server",
+         {"action": "submit", "answer": '["né","b"]', "n_answer_parts": 2, "answer_chars": 3,
+          "n_files": 1, "attempt_number": 1, "submission_uuid": "u", "n_parts": None,
+          "created_at": 1_401_624_000_000_000, "submitted_at": 1_401_624_000_000_000,
+          "flags": "naive_time no_block"}),
+        ("openassessmentblock.create_submission",
+         {"answer": {"text": "né", "file_upload_key": "k"}}, "server",
+         {"answer": "né", "n_answer_parts": 1, "answer_chars": 2, "n_files": 1}),
+        ("openassessmentblock.save_submission",
+         {"saved_response": '{"parts": [{"text": "a b"}]}'}, "server",
+         {"action": "save", "answer": "a b", "n_answer_parts": 1, "n_files": None}),
+        ("openassessmentblock.save_submission", {"saved_response": "a b"}, "server",
+         {"answer": None, "n_answer_parts": None, "answer_chars": None}),
+        ("openassessmentblock.save_submission", {"saved_response": {"parts": []}}, "server",
+         {"answer": None, "n_answer_parts": 0, "answer_chars": 0}),
+        ("openassessmentblock.save_submission",
+         {"saved_response": {"parts": [{}, {"text": 1}, {"text": "c"}], "file_upload_key": ""}},
+         "server", {"answer": '[null,null,"c"]', "answer_chars": 1, "n_files": None}),
+        ("openassessmentblock.get_peer_submission",
+         {"submission_returned_uuid": "None", "item_id": "i4x://O/C/openassessment/p",
+          "requesting_student_id": "a1"}, "server",
+         {"action": "get_peer", "submission_uuid": None, "block_id": "p", "requester_anon": "a1",
+          "block_from": "item_id", "flags": None}),
+        ("openassessmentblock.get_submission_for_staff_grading",
+         {"submission_returned_uuid": "u", "requesting_staff_id": "s1", "type": "full-grade"},
+         "server", {"action": "get_staff", "submission_uuid": "u", "requester_anon": "s1",
+                    "staff_type": "full-grade", "flags": "no_block"}),
+        ("openassessmentblock.self_assess",
+         {"parts": [{"criterion": {"name": "Ideas", "points possible": 5}, "option": {}}],
+          "rubric": {"contenthash": "h"}, "score_type": "SE", "scorer_id": "a1"}, "server",
+         {"points": None, "points_possible": 5.0, "n_parts": 1, "rubric_hash": "h",
+          "score_type": "SE", "scorer_anon": "a1"}),
+        ("openassessment.student_training_assess_example",
+         {"options_selected": {"Ideas": "Fair"}, "corrections": {"Ideas": "Good"}}, "server",
+         {"action": "training", "options": '{"Ideas":"Fair"}', "corrections": '{"Ideas":"Good"}'}),
+        ("openassessmentblock.submit_feedback_on_assessments",
+         {"feedback_text": "fine", "options": ["a", "b"]}, "server",
+         {"action": "feedback", "feedback": "fine", "options": '["a","b"]'}),
+        ("openassessment.upload_file", {"fileName": "a.pdf", "fileSize": 7, "fileType": "x/y"},
+         "browser", {"action": "upload", "file_name": "a.pdf", "file_size": 7, "file_type": "x/y",
+                     "flags": None}),
+        ("oe_show_problem", {"location": "i4x://O/C/combinedopenended/p"}, "browser",
+         {"action": "legacy_show", "block_id": "p", "block_from": "location", "flags": None}),
+        ("rubric_select", {"value": 2, "location": "p"}, "browser",
+         {"action": "legacy_rubric", "selection": "2"}),
+        ("xblock.split_test.child_render", {"child-id": "i4x://O/C/vertical/v"}, "server",
+         {"bank_kind": "split_test", "action": "split_child", "child_key": "i4x://O/C/vertical/v",
+          "flags": None}),
+        ("edx.itembankblock.content.removed",
+         {"location": "block-v1:O+C+R+type@itembank+block@b", "max_count": 1, "previous_count": 2,
+          "result": [{}], "removed": [{}], "reason": "overlimit"}, "server",
+         {"bank_kind": "itembank", "action": "removed", "block_id": "b", "max_count": 1,
+          "previous_count": 2, "n_result": 1, "n_changed": 1, "reason": "overlimit"}),
+        ("edx.user.settings.changed",
+         {"setting": "email", "old": "a@x.example", "new": "b@x.example", "table": "auth_user",
+          "user_id": "9", "truncated": []}, "server",
+         {"action": "changed", "setting": "email", "old": "a@x.example", "new": "b@x.example",
+          "settings_table": "auth_user", "truncated": False, "subject_user_id": 9, "flags": None}),
+        ("edx.user.settings.changed",
+         {"settings": {"name": {"old_value": "A"}, "year of birth": {}}, "truncated": ["name"]},
+         "server", {"setting": "name year_of_birth", "old": None, "new": None, "truncated": True,
+                    "flags": "truncated many_settings"}),
+        ("reset-student-attempts",
+         {"student": "amy", "problem": "i4x://O/C/problem/p", "old_attempts": "3"}, "server",
+         {"action": "reset-student-attempts", "subject_username": "amy", "block_id": "p",
+          "problem": "i4x://O/C/problem/p", "old_attempts": 3, "flags": "subject_by_name"}),
+        ("add-or-remove-user-group", {"event": "add", "event_name": "staff", "user": "bob"},
+         "server", {"group_action": "add", "group_name": "staff", "subject_username": "bob"}),
+        ("edx.course.index.reindexed", {"indexed_count": 4, "location_id": "x"}, "server",
+         {"indexed_count": 4, "location_id": "x", "flags": None}),
+        ("grade", {"a": [1.0, 1e5]}, "server", {"action": None, "payload": '{"a": [1.0, 100000.0]}'}),
+        ("mine", '{"a":  1}', "server", {"action": None, "payload": '{"a":  1}', "flags": None}),
+        ("mine", "words", "server", {"payload": '"words"', "flags": "broken_payload"}),
+        ("mine", None, "server", {"payload": None, "flags": None}),
+        ("/courses/O/C/R/discussion/forum/search", '{"GET": {"text": ["a b"]}, "POST": {}}',
+         "server", {"route": "discussion", "forum_action": "search", "search_text": "a b",
+                    "get_keys": "text", "post_keys": None, "is_post": False,
+                    "payload_chars": 38, "action": None, "flags": None}),
+        ("/courses/O/C/R/progress/12", {"POST": {'{"a": 1}': [""], "b c": [""]}}, "server",
+         {"lookup_name": "12", "subject_user_id": 12, "post_keys": "{} b_c", "is_post": True,
+          "payload_chars": None, "get_keys": None}),
+        ("/u/amy", '{"POST": "x' + "y" * 501, "server",
+         {"lookup_name": "amy", "subject_user_id": None, "payload_chars": 512, "is_post": None,
+          "flags": "broken_payload cut512"}),
+        ("/u/amy", '{"POST": "x' + "y" * 500, "server", {"flags": "broken_payload"}),
         ("page_close", "", "browser", {"action": "close", "block_id": None, "flags": None}),
         ("edx.ui.lms.link_clicked", {"event_type": "x", "url": "/y"}, "browser",
          {"action": "link", "link_kind": "x", "target_url": "/y"}),
@@ -371,6 +480,67 @@ def test_synthetic_events(
     event_type: str, payload: Any, source: str, expected: dict[str, Any]
 ) -> None:
     assert part(row_of(event_type, payload, source), expected) == expected
+
+
+def test_synthetic_assessment_has_its_parts() -> None:
+    parts = [
+        {"criterion": {"name": "Ideas", "points_possible": 5},
+         "option": {"name": "Good", "points": 3}, "feedback": "fine"},
+        {"criterion": {"name": "Style", "points possible": 5}, "option": None},
+        {"criterion": "Length", "option": "Short"},
+    ]  # fmt: skip
+    made = decode(event("openassessmentblock.peer_assess", {"parts": parts}))
+    expected: dict[str, Any] = {"action": "peer_assess", "points": 3, "points_possible": 10}
+    assert part(made.row, expected) == expected
+    assert made.row["n_parts"] == 3
+    assert [tuple(row.values()) for row in made.children["ora_parts"]] == [
+        (1, "Ideas", 5, "Good", 3, "fine"),
+        (2, "Style", 5, None, None, None),
+        (3, "Length", None, "Short", None, None),
+    ]
+
+
+def test_synthetic_blocks_of_a_library_are_rows_by_their_role() -> None:
+    def block(name: str) -> dict[str, Any]:
+        return {
+            "usage_key": f"block-v1:O+C+R+type@problem+block@{name}",
+            "original_usage_key": f"lib-block-v1:O+L+type@problem+block@{name}",
+            "original_usage_version": "5",
+            "descendants": [],
+        }
+
+    location = "block-v1:O+C+R+type@library_content+block@bank"
+    payload = {"location": location, "result": [block("a"), block("b")], "added": [block("b")]}
+    made = tables.rows(
+        event("edx.librarycontentblock.content.assigned", payload),
+        tables.Place(None, "a.log", 1, 0),
+    )
+    (home,) = made["content_events"]
+    expected = {"bank_kind": "library", "block_id": "bank", "n_result": 2, "n_changed": 1}
+    assert part(home, expected) == expected
+    assert [(row["role"], row["usage_id"]) for row in made["assigned_blocks"]] == [
+        ("result", "a"),
+        ("result", "b"),
+        ("added", "b"),
+    ]
+    for row in made["assigned_blocks"]:
+        expected = {
+            "block_id": "bank",
+            "usage_type": "problem",
+            "n_descendants": 0,
+            "original_usage_version": "5",
+        }
+        assert part(row, expected) == expected
+
+
+def test_numbers_keep_their_spelling_in_json_text() -> None:
+    written = '{"choices": {"b": [1.0, 1e5, 1E-7, -0, 12345678901234567890123], "a": NaN}}'
+    one = event("xblock.survey.submitted", written)
+    expected = '{"b":[1.0,1e5,1E-7,-0,12345678901234567890123],"a":null}'
+    assert decode(one).row["choices"] == expected
+    line = json.dumps(one).replace(json.dumps(written), written)
+    (read,) = oracle.read_events(line.encode()).events
+    assert decode(read).row["choices"] == expected
 
 
 def test_windows_of_doubles() -> None:
@@ -395,176 +565,3 @@ def test_a_synthesized_event_is_called_so() -> None:
 def test_names_that_disagree_are_flagged() -> None:
     row = row_of("play_video", {"id": "v"}, "browser", name="problem_check")
     assert (row["action"], row["flags"]) == ("play", "name_disagrees")
-
-
-# Samples of the reference.
-
-
-@functools.cache
-def samples() -> dict[str, list[list[oracle.Event]]]:
-    folder = REFERENCE / "data" / "events"
-    if not folder.is_dir():
-        pytest.skip("no reference folder: set EDXLOGS_REFERENCE")
-    return {
-        key: [oracle.read_events(line).events for line in (folder / name).read_bytes().split(b"\n")]
-        for key, name in FILES.items()
-    }
-
-
-def decoded() -> Iterator[tuple[oracle.Event, Decoded]]:
-    for lines in samples().values():
-        for its in lines:
-            for one in its:
-                yield one, decode(one)
-
-
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "P150": {"action": "form_check", "block_id": "466bffd122ce457ea3ae34a46f0130fa",
-             "n_form_inputs": 3},
-    "P152": {"action": "check", "attempts": 1, "grade": 3, "max_grade": 3, "success": "correct",
-             "n_inputs": 3, "n_correct": 3},
-    "P303": {"grade": 2, "max_grade": 3, "success": "incorrect"},
-    "P883": {"action": "play", "block_id": "8c0028eb2a724f48a074bc184cd8635f",
-             "block_type": "video", "position": 43.939693, "code": "b7xgknqkQk8", "duration": None},
-    "P921": {"action": "seek", "position": 2.545294, "position_to": 141,
-             "seek_kind": "onSlideSeek"},
-    "L61": {"action": "seek", "position": 194, "position_to": 195, "duration": 195,
-            "seek_kind": None},
-    "L78": {"action": "speed", "position": 3.093662, "speed_from": 1.0, "speed_to": 1.25},
-    "G2": {"action": "play", "position": 0, "player": "mobile",
-           "block_key": "i4x://MITx/4.605x_2/video/8b375e7e9c6d419c92a5cdc32f47d4f2"},
-    "G8": {"action": "bumper_play", "block_from": "host_component_id", "duration": 10},
-    "P24": {"action": "activate", "subject_user_id": 1, "mode": "honor", "by_other": None,
-            "command": "./manage.py create_user"},
-    "L46": {"action": "link", "subject_username": "edx"},
-    "P232": {"action": "goto", "block_id": "93cbaf77d8ea48a78e473367696415e4",
-             "block_type": "sequential", "tab_from": 1, "tab_to": 2},
-    "G15": {"action": "previous", "tab_from": 2, "tab_to": 1, "crosses": False},
-    "G16": {"action": "previous", "tab_from": 1, "tab_to": None, "crosses": True},
-    "P891": {"action": "create", "kind": "thread", "title": "This is a post!", "followed": True,
-             "forum_roles": '["Student"]', "commentable_id": "cba3e4cd91d0466b9ac50926e495b76f"},
-    "P893": {"action": "create", "kind": "comment", "thread_id": "553024d156c02c8f55000001",
-             "response_id": "553024e056c02c3a14000004", "post_id": "553024e956c02c265f000006",
-             "body_chars": 13},
-    "P1248": {"action": "vote", "kind": "thread", "vote_value": "up", "subject_username": "staff"},
-    "L34": {"level": "subsection", "action": "calculated", "subject_user_id": 4, "earned": 3,
-            "possible": 3, "graded_earned": 3, "graded_possible": 3, "flags": "worker"},
-    "L29": {"level": "course", "action": "calculated", "subject_user_id": 3, "percent": 1.0,
-            "letter_grade": "Pass", "transaction_type": "edx.grades.problem.submitted"},
-    "L2": {"action": "block", "subject_user_id": 4, "completion": 1.0, "is_new": False,
-           "block_id": "7c54b16c8ed34f9f8772015178c7a175"},
-    "L39": {"exam_kind": "practice", "action": "attempt_submitted", "attempt_id": 1,
-            "subject_user_id": 3, "allowed_minutes": 60, "elapsed_s": 1368.7657},
-    "L38": {"exam_kind": "practice", "action": "attempt_created", "started_at": None},
-    "P890": {"action": "turn", "turn_kind": "gotopage", "page_from": 5, "page_to": 6,
-             "book_file": "/asset-v1:edX+DemoX+Demo_Course_2015+type@asset+block/Unit_1.pdf"},
-    "G22": {"action": "jump", "block_id": "simulations",
-            "target_key": "block-v1:edX+DemoX+Demo_Course+type@vertical"
-            "+block@d0d804e8863c4a95a659c04d8a2b2bc0"},
-}  # fmt: skip
-
-
-def example(key: str) -> Decoded:
-    (one,) = samples()[key[0]][int(key[1:]) - 1]
-    return decode(one)
-
-
-@pytest.mark.parametrize("key", EXAMPLES)
-def test_worked_examples(key: str) -> None:
-    row = example(key).row
-    assert row is not None
-    assert part(row, EXAMPLES[key]) == EXAMPLES[key]
-
-
-@pytest.mark.parametrize(
-    ("key", "expected"),
-    [
-        ("P152", {"_2_1": {"part": 2, "answer": "3.14", "answer_text": "3.14", "npoints": None,
-                           "correctness": "correct", "response_type": "numericalresponse",
-                           "input_type": "formulaequationinput"},
-                  "_3_1": {"part": 3, "answer": "4500", "correctness": "correct"},
-                  "_4_1": {"part": 4, "answer": "5", "correctness": "correct"}}),
-        ("P303", {"_2_1": {"answer_text": "blue", "response_type": "optionresponse",
-                           "correctness": "correct", "n_choices": None},
-                  "_3_1": {"answer": "choice_1", "answer_text": "a desk",
-                           "response_type": "multiplechoiceresponse", "correctness": "incorrect"},
-                  "_4_1": {"answer": '["choice_0","choice_2"]', "n_choices": 2,
-                           "answer_text": '["a piano","a guitar"]', "correctness": "correct"}}),
-        ("P346", {"_2_1": {"answer": "A*x^2 + sqrt(y)"}}),
-        ("L73", {"_2_1": {"answer": None, "correctness": "incorrect", "found_in": "mS"}}),
-    ],
-)  # fmt: skip
-def test_worked_examples_of_inputs(key: str, expected: dict[str, dict[str, Any]]) -> None:
-    rows = {row["input_id"][-4:]: row for row in example(key).children["problem_inputs"]}
-    assert set(rows) == set(expected)
-    for ending, values in expected.items():
-        assert part(rows[ending], values) == values
-
-
-def test_samples_have_the_payloads_that_were_counted() -> None:
-    kinds: Counter[str] = Counter()
-    for one, _ in decoded():
-        flags: set[str] = set()
-        payload, raw = payload_of(one.get("event"), flags), one.get("event")
-        if flags:
-            assert len(raw or "") == 512
-            kinds["broken"] += 1
-        elif isinstance(payload, tables.Form):
-            kinds["form"] += 1
-        else:
-            kinds["empty" if raw == "" else type(raw).__name__] += 1
-    assert kinds == {
-        "str": 1102, "dict": 369, "form": 100, "empty": 34, "NoneType": 24, "broken": 20,
-    }  # fmt: skip
-
-
-def test_samples_belong_to_tables_of_which_the_requests_are_most() -> None:
-    counts = Counter(its.table for _, its in decoded())
-    assert counts.total() == 1649
-    assert counts["requests"] == 832
-
-
-def test_samples_of_videos_have_a_block_and_no_flag() -> None:
-    videos = [its.row for _, its in decoded() if its.table == "video_events"]
-    assert len(videos) >= 154
-    for row in videos:
-        assert row is not None
-        assert row["action"]
-        assert row["block_id"]
-        assert row["flags"] is None
-
-
-def test_keys_of_inputs_in_samples_have_a_part_and_lead_to_their_problem() -> None:
-    rows = 0
-    for _, its in decoded():
-        for child in its.children.get("problem_inputs", ()):
-            rows += 1
-            assert child["part"] >= 2
-            assert child["input"] >= 1
-            assert its.row is not None
-            problem = tables._INPUT_ID.fullmatch(child["input_id"])
-            assert problem is not None
-            assert problem[1].endswith(its.row["block_id"])
-    assert rows >= 198
-
-
-def test_forms_of_browsers_agree_with_the_checks_of_the_server() -> None:
-    waiting: dict[tuple[str, str], dict[str, Any]] = {}
-    pairs = 0
-    for one, its in decoded():
-        if its.row is None or its.row.get("action") not in {"form_check", "check"}:
-            continue
-        click = (str(one.get("username")), its.row["block_id"])
-        if its.row["action"] == "form_check":
-            form = tables.Row(one).form()
-            waiting[click] = {key: form[key] for key in tables._inputs(form)}
-        elif click in waiting:
-            clicked = waiting.pop(click)
-            answers = {
-                child["input_id"]: child["answer"]
-                for child in its.children["problem_inputs"]
-                if child["answer"] is not None
-            }
-            assert answers == {key: tables.text(value) for key, value in clicked.items()}
-            pairs += 1
-    assert pairs >= 89
