@@ -19,7 +19,6 @@ from oracle_payloads import (
     first_text,
     holds,
     keys,
-    length,
     not_empty,
     only_text,
     text,

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import oracle
-from oracle_payloads import Form, form_of, at, first, loads, number, payload_of, text
+from oracle_payloads import Form, at, first, form_of, loads, number, payload_of, text
 
 FLAGS = re.findall(
     r"\w+",

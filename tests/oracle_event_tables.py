@@ -11,8 +11,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import oracle_acts as acts
 import oracle_activity as activity
+import oracle_acts as acts
 import oracle_learning as learning
 from oracle_event_rows import Decoded, Row
 

@@ -456,7 +456,7 @@ def test_synthetic_form_check_and_check() -> None:
          "server", {"group_action": "add", "group_name": "staff", "subject_username": "bob"}),
         ("edx.course.index.reindexed", {"indexed_count": 4, "location_id": "x"}, "server",
          {"indexed_count": 4, "location_id": "x", "flags": None}),
-        ("grade", {"a": [1.0, 1e5]}, "server", {"action": None, "payload": '{"a": [1.0, 100000.0]}'}),
+        ("grade", {"a": [1.0]}, "server", {"action": None, "payload": '{"a": [1.0]}'}),
         ("mine", '{"a":  1}', "server", {"action": None, "payload": '{"a":  1}', "flags": None}),
         ("mine", "words", "server", {"payload": '"words"', "flags": "broken_payload"}),
         ("mine", None, "server", {"payload": None, "flags": None}),
