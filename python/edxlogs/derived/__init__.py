@@ -1,0 +1,1 @@
+"""Derived tables: what learners did and came to, by SQL over tables of events and of packages."""
