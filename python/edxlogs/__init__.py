@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
-    from edxlogs.upkeep import clean, compact, merge, publish
+    from edxlogs.upkeep import clean, compact, derive, merge, publish
     from edxlogs.watching import Watcher
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "convert",
     "database_tables",
     "dataset",
+    "derive",
     "doctor",
     "filter",
     "list",
@@ -100,6 +101,7 @@ _HOMES = {
     "Watcher": "edxlogs.watching",
     "clean": "edxlogs.upkeep",
     "compact": "edxlogs.upkeep",
+    "derive": "edxlogs.upkeep",
     "merge": "edxlogs.upkeep",
     "publish": "edxlogs.upkeep",
     "__version__": "edxlogs._core",

@@ -35,7 +35,7 @@ FLOORS = (
     {"buckets"},
     {"salt"},
     {"datasets", "events", "database", "mirror"},
-    {"delta", "groups"},
+    {"delta", "derived", "groups"},
     {"jobs"},
     {"api", "dask", "upkeep"},
     {"cli"},

@@ -357,7 +357,7 @@ def test_keywords_are_those_that_are_read() -> None:
     "verb",
     [
         *("filter", "write", "check", "list", "sync", "run", "convert", "database_tables"),
-        *("dataset", "cat", "compact", "merge", "doctor", "publish", "clean"),
+        *("dataset", "cat", "compact", "derive", "merge", "doctor", "publish", "clean"),
     ],
 )
 def test_every_verb_says_what_it_takes_and_gives(verb: str) -> None:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "compact": "Join the small files of a dataset.",
     "completion": "Complete commands, options and values in the shell.",
     "db": "Show and convert database packages: tables of every course.",
+    "derive": "Make tables of what learners did: sessions, videos, problems, grades.",
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
     "help": "Show the help of a command.",
@@ -130,8 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = EXIT_INTERRUPTED
     for stop in STOPS:
         signal.signal(stop, signal.SIG_IGN)  # the status stands, whatever comes now
-    # Python would look for garbage once more: with boto's models that takes 50 ms.
-    gc.freeze()
+    # Python would look for garbage once more: with boto's models that takes 50 ms. DuckDB tells on
+    # standard error of what is not looked at.
+    if "duckdb" not in sys.modules:
+        gc.freeze()
     sys.exit(status)
 
 

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 GROUPS: dict[str, tuple[str, ...]] = {
+    "Which inputs": ("events", "db", "olx"),
     "Which sources": ("partner", "site", "days", "kind", "latest", "slack", "shard"),
     "Which events": (
         *("course", "org", "event_type", "category", "event_source", "user", "where"),
         *("since", "until", "by", "course_from", "time_from"),
     ),
     "Which tables": ("table",),
+    "What they mean": (
+        *("as_of", "tz", "gap", "cap", "min_n", "with_email_domain", "show", "sql_dir"),
+    ),
     "Output": (
         *("output", "format", "columns", "layout", "snapshots", "expand", "unpack", "partition_by"),
         *("target_file_size", "known_courses", "raw", "csv_excel_safe", "rejects", "report"),
@@ -27,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Keys": ("gnupg_home", "passphrase_file", "no_prompt", "salt_file"),
     "S3": ("profile", "endpoint_url", "region", "requester_pays"),
-    "Run": ("dry_run", "threads", "dask", "as_json", "quiet"),
+    "Run": ("dry_run", "memory", "threads", "dask", "as_json", "quiet"),
 }
 """Headings, and the options below each, in the order of help."""
 _NAMES = "course, org, event-type, category, event-source, user or site"

@@ -6,17 +6,25 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import click
 
 from edxlogs.text import indented
 from edxlogs.watching import Watcher
 
-if TYPE_CHECKING:
-    from edxlogs.account import Done
-
 _SECONDS = 0.2
+
+
+class Ended(Protocol):
+    """What came of a run. It prints as a few lines."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing failed."""
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
 
 
 class Shown(Watcher):
@@ -99,7 +107,7 @@ class Shown(Watcher):
         else:
             tell(f"edxlogs: {message}")
 
-    def close(self, done: Done) -> int:
+    def close(self, done: Ended) -> int:
         """Show what came of it, on standard error or as JSON; the exit status."""
         with suppress(KeyboardInterrupt):  # too late to stop
             if self._as_json:

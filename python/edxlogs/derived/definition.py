@@ -267,7 +267,7 @@ class Definitions:
     def needed(self, names: Iterable[str]) -> tuple[Definition, ...]:
         """Some, and all that they need, in the order in which they can be made."""
         wanted = set(names)
-        for one in reversed(self.by_name.values()):
+        for one in reversed([*self.by_name.values()]):
             if one.name in wanted:
                 wanted.update(one.needs)
         return tuple(one for one in self.by_name.values() if one.name in wanted)

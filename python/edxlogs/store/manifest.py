@@ -105,6 +105,12 @@ class Manifest:
         return self._number
 
     @property
+    def sha256(self) -> str:
+        """What tells its state from others: the end of the chain of checksums of all commits."""
+        sha256: str = self._head["segments"]["sha256"]
+        return sha256
+
+    @property
     def is_empty(self) -> bool:
         """Whether there was no commit yet."""
         return self._number == 0

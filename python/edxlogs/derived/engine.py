@@ -1,0 +1,325 @@
+"""Statements over the inputs of a course, carried out by DuckDB; their rows as Parquet."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edxlogs.derived import views
+from edxlogs.derived.definition import (
+    DATABASE,
+    OLX,
+    TYPES,
+    Definition,
+    Kind,
+)
+from edxlogs.derived.inputs import CourseInputs, Files
+from edxlogs.derived.parameters import Parameters
+from edxlogs.derived.views import literal, names, quoted
+from edxlogs.edx import event_tables as events
+from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
+from edxlogs.store import disk
+from edxlogs.text import shown, size
+from edxlogs.threads import in_worker
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROW_GROUP = 122_880  # rows
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+_UNUSABLE = ("BinderException", "CatalogException", "ParserException", "SyntaxException")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that are written.
+
+    Attributes:
+        path: of their file.
+        count: of them.
+    """
+
+    path: Path
+    count: int
+
+
+@dataclass(slots=True)
+class CourseMade:
+    """What came of a course.
+
+    Attributes:
+        tables: by name.
+        left: tables that were not made, each with why.
+        counts: by the name of what counted: words, and how many.
+    """
+
+    tables: dict[str, Rows] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def check_installed() -> None:
+    """Refuse to go on without DuckDB.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import duckdb  # noqa: F401
+    except ImportError:
+        raise ConfigError(
+            "derive: DuckDB is not installed; install it (pip install 'edxlogs[derive]')"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """DuckDB, with what it may take.
+
+    Attributes:
+        memory_bytes: that it may use before it spills.
+        threads: at work.
+        folder: for what it spills, and for new files; it is there.
+        output: what messages call the output.
+    """
+
+    memory_bytes: int
+    threads: int
+    folder: Path
+    output: str
+
+    def make(
+        self,
+        inputs: CourseInputs,
+        definitions: Sequence[Definition],
+        wanted: Collection[str],
+        parameters: Parameters,
+        metadata: Mapping[str, Mapping[str, str]],
+    ) -> CourseMade:
+        """Make tables of a course, and count what its account wants to know.
+
+        Args:
+            inputs: of the course.
+            definitions: of all that is needed, each after those that it needs itself.
+            wanted: names of those whose rows are written or counted.
+            parameters: of the run.
+            metadata: by name, what the files of the tables say of their making.
+
+        Raises:
+            OutputError: the disk is full, or cannot be written.
+            ConfigError: a statement cannot be used.
+            EdxlogsError: something is wrong with the data of this course, or it takes more memory.
+        """
+        with self._connected(inputs) as connection:
+            course = _Course(connection, inputs, parameters, self.folder)
+            try:
+                return in_worker(lambda: course.make(definitions, wanted, metadata))
+            except BaseException:
+                connection.interrupt()
+                raise
+
+    @contextmanager
+    def _connected(self, inputs: CourseInputs) -> Iterator[duckdb.DuckDBPyConnection]:
+        import duckdb
+
+        spill = self.folder / "spill"
+        disk.make_folder(spill)
+        config: dict[str, Any] = {
+            "memory_limit": f"{self.memory_bytes}B",
+            "threads": self.threads,
+            "temp_directory": os.fspath(spill),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        label = shown(inputs.course.id)
+        try:
+            with duckdb.connect(":memory:", config=config) as connection:
+                connection.execute("set TimeZone = 'UTC'")
+                yield connection
+        except duckdb.OutOfMemoryException as error:
+            told = str(error).partition("\n")[0]
+            raise EdxlogsError(
+                f"course: {label}: needs more than --memory {size(self.memory_bytes)}, or more room"
+                f" on the disk to spill; give it more ({shown(told)})"
+            ) from error
+        except duckdb.IOException as error:
+            told = str(error).partition("\n")[0]
+            if any(words in told for words in _FULL):
+                raise cannot_write(self.output, OSError(errno.ENOSPC, told)) from error
+            raise SourceError(
+                f"course: {label}: {shown(told)}; run again, or make that dataset anew"
+            ) from error
+        except duckdb.Error as error:
+            told = str(error).partition("\n")[0]
+            raise EdxlogsError(f"course: {label}: {shown(told)}; please report it") from error
+        finally:
+            disk.remove(spill)
+
+
+class _Course:
+    """The making of a course's tables."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        inputs: CourseInputs,
+        parameters: Parameters,
+        folder: Path,
+    ) -> None:
+        self._connection = connection
+        self._inputs = inputs
+        self._parameters = parameters
+        self._folder = folder
+        self._made: set[str] = set()
+        self._done = CourseMade()
+        self._local: list[Files] = []
+
+    def make(
+        self,
+        definitions: Sequence[Definition],
+        wanted: Collection[str],
+        metadata: Mapping[str, Mapping[str, str]],
+    ) -> CourseMade:
+        """Carry out the statements."""
+        needed = {need for one in definitions for need in one.needs}
+        try:
+            self._prepare({name for one in definitions for name in one.inputs})
+            for one in definitions:
+                lacking = self._lacking(one)
+                if lacking is not None:
+                    self._done.left[one.name] = lacking
+                    self._leave_empty(one)
+                    continue
+                with self._statement(one):
+                    self._carry_out(one, one.name in wanted, one.name in needed, metadata)
+                self._made.add(one.name)
+        finally:
+            for files in self._local:
+                files.forget()
+        return self._done
+
+    def _run(self, statement: str) -> duckdb.DuckDBPyConnection:
+        return self._connection.execute(statement)
+
+    def _prepare(self, wanted: set[str]) -> None:
+        """Make views of the inputs, and set the variables."""
+        inputs, tables = self._inputs, events.event_tables()
+        home = {tables[name].parent or name for name in wanted if name in tables}
+        of_events = home | {one for name in home for one in views.children_of(name)}
+        parameters = self._parameters
+        values = {**parameters.variables(), "as_of": None}
+        where = ""
+        if parameters.as_of is not None:
+            values["as_of"] = parameters.end_of(parameters.as_of)
+            where = f"where time is null or time < {literal(values['as_of'])}"
+        elif inputs.day is not None:
+            values["as_of"] = parameters.end_of(datetime.date.fromisoformat(inputs.day))
+        for name in sorted(wanted | of_events):
+            self._view(name, where if name in tables else "")
+        has = {f"has_{name}": inputs.has(name) for name in sorted(wanted)}
+        has |= {"has_events": inputs.has_events, "has_package": inputs.has_package}
+        self._run(views.variables({**values, **has}))
+        self._leave_copies(sorted(one for one in home if inputs.has(one)), where)
+
+    def _view(self, name: str, where: str) -> None:
+        inputs = self._inputs
+        if name in OLX and inputs.content is not None:
+            self._run(views.content_table(name, inputs.content.rows[name]))
+        elif inputs.has(name):
+            files = inputs.tables[name]
+            self._local.append(files)
+            self._run(views.view(name, inputs.course.id, files.local(), where=where))
+        else:
+            self._run(views.empty_view(name, views.columns_of(name)))
+
+    def _leave_copies(self, home: Sequence[str], where: str) -> None:
+        """Make the views of tables that hold exact copies of rows anew, without those."""
+        if not home:
+            return
+        counts = self._done.counts.setdefault("events", {})
+        for name, count in self._run(views.alike(home)).fetchall():
+            if not count:
+                continue
+            gone, children = f"copies of {name}", views.children_of(name)
+            self._run(f"create temp table {quoted(gone)} as {views.copies(name, children)}")
+            row = self._run(f"select count(*) from {quoted(gone)}").fetchone()
+            if row is None or not row[0]:
+                continue
+            counts[f"exact copies of rows in {name}"] = row[0]
+            for one in (name, *children):
+                self._run(f"drop view {quoted(one)}")
+                self._view(one, f"{views.without(gone)} {where}")
+
+    def _lacking(self, one: Definition) -> str | None:
+        """Why a definition cannot be carried out; None: it can."""
+        for name, is_required in one.inputs.items():
+            if is_required and not self._inputs.has(name):
+                return f"no {name.removeprefix(DATABASE)}"
+        for name, is_required in one.needs.items():
+            if is_required and name not in self._made:
+                return self._done.left[name]
+        return None
+
+    def _leave_empty(self, one: Definition) -> None:
+        """Let those who can do without it find it empty."""
+        if one.kind is not Kind.ACCOUNT:
+            schema = [(column.name, column.type) for column in one.columns]
+            self._run(views.empty_view(one.name, schema))
+
+    def _carry_out(
+        self,
+        one: Definition,
+        is_wanted: bool,
+        is_needed: bool,
+        metadata: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        optional = {f"has_{name}": name in self._made for name in one.needs}
+        if optional:
+            self._run(views.variables(optional))
+        if one.kind is Kind.ACCOUNT:
+            rows = self._run(f"select what, n from ({one.statement}\n) where n > 0").fetchall()
+            self._done.counts[one.name] = dict(rows)
+            return
+        casts = ", ".join(
+            f"{quoted(column.name)}::{TYPES[column.type]} as {quoted(column.name)}"
+            for column in one.columns
+        )
+        query = f"select {casts} from ({one.statement}\n)"
+        if one.kind is Kind.VIEW:
+            self._run(f"create temp view {quoted(one.name)} as {query}")
+            return
+        if one.kind is Kind.STEP or is_needed:
+            self._run(f"create temp table {quoted(one.name)} as {query}")
+            query = f"from {quoted(one.name)}"
+        if one.kind is Kind.TABLE and is_wanted:
+            rest = (column.name for column in one.columns if column.name not in one.order)
+            order = names([*one.order, *rest])
+            path = self._folder / f"{one.name}-rows"
+            disk.remove(path)
+            told = ", ".join(
+                f"{literal(key)}: {literal(value)}" for key, value in metadata[one.name].items()
+            )
+            row = self._run(
+                f"copy ({query} order by {order}) to {literal(path)} (format parquet,"
+                f" compression zstd, row_group_size {ROW_GROUP}, kv_metadata {{{told}}})"
+            ).fetchone()
+            self._done.tables[one.name] = Rows(path, 0 if row is None else row[0])
+
+    @contextmanager
+    def _statement(self, one: Definition) -> Iterator[None]:
+        """Say whose statement cannot be used."""
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as error:
+            told = str(error).partition("\n")[0]
+            if type(error).__name__ in _UNUSABLE:
+                raise ConfigError(f"sql: {one.name}.sql: {shown(told)}") from error
+            raise

@@ -1,0 +1,361 @@
+"""What there is of each course: files of event tables, of tables of packages, and its content.
+
+All is told by manifests, as they stand when a run begins: the state of one commit of each dataset.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from edxlogs.buckets.place import place_at
+from edxlogs.database.account import MemberAccount
+from edxlogs.database.snapshots import package_of
+from edxlogs.datasets.reader import table_of, values_of
+from edxlogs.derived.definition import DATABASE, OLX
+from edxlogs.derived.olx import CourseContent, contents
+from edxlogs.edx.event_tables import event_tables
+from edxlogs.errors import ConfigError
+from edxlogs.formats import format_by_ending
+from edxlogs.globs import value_matches
+from edxlogs.s3.client import S3
+from edxlogs.store.manifest import DataFile, Manifest
+from edxlogs.store.place import Place
+from edxlogs.store.store import open_manifest
+from edxlogs.text import shown
+
+COURSE = "course_id"
+DAY = "snapshot_date"
+PARQUET = "parquet"
+_CUT = "~"  # in the name of a folder that is too long to tell the course
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course of the inputs.
+
+    Attributes:
+        id: as the platform calls it; of a folder whose name is cut, that name until it is read.
+        folder: of its rows, in every dataset: `course_id=…`.
+    """
+
+    id: str
+    folder: str
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only the rows tell the whole id."""
+        return _CUT in self.folder
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of an input that hold a course's rows.
+
+    Attributes:
+        place: of their dataset.
+        files: in the order of their paths.
+    """
+
+    place: Place
+    files: tuple[DataFile, ...]
+
+    def local(self) -> list[Path]:
+        """They on this host, until `forget`. Raises OSError."""
+        return [self.place.local(file) for file in self.files]
+
+    def forget(self) -> None:
+        """They are not read any more."""
+        self.place.forget(self.files)
+
+
+class Package(NamedTuple):
+    """What a file of a table is of.
+
+    Attributes:
+        site: whose platform; empty if that is not known.
+        name: of the package.
+        day: of the snapshot; empty if the package has none.
+    """
+
+    site: str
+    name: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class CourseInputs:
+    """What there is of a course.
+
+    Attributes:
+        course: which.
+        tables: by name of the input, those that are there; without files, with no row.
+        packages: by name of the input, whose files those are.
+        sources: by name of the input, digests of the sources whose events those are.
+        content: what its content tells; None: it is not given.
+    """
+
+    course: Course
+    tables: Mapping[str, Files]
+    packages: Mapping[str, frozenset[Package]]
+    sources: Mapping[str, frozenset[bytes]]
+    content: CourseContent | None
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the course has rows in some table of events."""
+        return any(not name.startswith(DATABASE) for name in self.tables)
+
+    @property
+    def has_package(self) -> bool:
+        """Whether some table of packages is of the course."""
+        return bool(self.packages)
+
+    @property
+    def day(self) -> str | None:
+        """The day of its newest package, such as `2014-10-05`; None: that is not known."""
+        return max((one.day for its in self.packages.values() for one in its), default="") or None
+
+    def has(self, name: str) -> bool:
+        """Whether an input is there, be it without rows."""
+        return name in self.tables or (name in OLX and self.content is not None)
+
+    def told(self, names: Iterable[str]) -> list[Any]:
+        """What tells some inputs from others: the same list, the same rows."""
+        found: list[Any] = []
+        for name in sorted(names):
+            if name in self.tables:
+                files = self.tables[name].files
+                found.append([name, sorted(file.sha256 for file in files)])
+            elif name in OLX and self.content is not None:
+                found.append([name, self.content.sha256])
+        return [self.has_events, self.has_package, *found]
+
+    def origin(self, names: Iterable[str]) -> dict[str, str]:
+        """Where rows that are made of some inputs come from, whatever the order of those.
+
+        Returns:
+            `sources`: a digest of the logs; `packages`: names and days, one behind the other.
+        """
+        names = set(names)
+        logs = {one for name in names for one in self.sources.get(name, ())}
+        packages = {one for name in names for one in self.packages.get(name, ())}
+        found = {}
+        if logs:
+            found["sources"] = hashlib.sha256(b"".join(sorted(logs))).hexdigest()
+        if packages:
+            told = sorted({(one.name, one.day) for one in packages})
+            found["packages"] = ", ".join(f"{name} of {day or 'no day'}" for name, day in told)
+        return found
+
+
+class _Events(NamedTuple):
+    """A table of events, and what tells each of its inputs from others, by number."""
+
+    manifest: Manifest
+    sources: Mapping[int, bytes]
+
+
+class Inputs:
+    """The inputs of a run.
+
+    Args:
+        events: folder or URL of the event tables; None: there are none.
+        database: of the tables of packages; None: there are none.
+        content: folder of the content of courses; None: there is none.
+        until: day of the last snapshot that counts; None: all count.
+        s3: server and credentials.
+
+    Attributes:
+        no_course: rows of event tables that are of no course.
+
+    Raises:
+        ConfigError: one is not there, or is none.
+        OutputError: a manifest cannot be read.
+    """
+
+    def __init__(
+        self,
+        events: str | None,
+        database: str | None,
+        content: Path | None = None,
+        until: datetime.date | None = None,
+        s3: S3 | None = None,
+    ) -> None:
+        self._until = until
+        self._events: dict[str, _Events] = {}
+        self._database: Manifest | None = None
+        self._packages: dict[int, Package] = {}  # of the inputs of the database, by number
+        self._table_folders: dict[str, str] = {}  # of the database, with {} for the course's
+        self._courses: dict[str, None] = {}
+        self._contents: Mapping[str, CourseContent] = {} if content is None else contents(content)
+        self.no_course = 0
+        if events is not None:
+            self._open_events(events, s3)
+        if database is not None:
+            self._open_database(database, s3)
+
+    def _open_events(self, named: str, s3: S3 | None) -> None:
+        for name in event_tables():
+            place = place_at(f"{named.rstrip('/')}/{name}", s3)
+            if not place.exists:
+                continue
+            manifest = open_manifest(place)
+            query = manifest.query or {}
+            if query and query.get("format", PARQUET) != PARQUET:
+                raise ConfigError(
+                    f"events: {manifest.name}: is no Parquet; write the event tables as Parquet"
+                )
+            if query and list(query.get("partition_by", ()))[:1] != [COURSE]:
+                raise ConfigError(
+                    f"events: {manifest.name}: its first partition key is not {COURSE}; write the"
+                    f" event tables with --partition-by {COURSE}"
+                )
+            inputs = (one for one in manifest.inputs() if one.is_done)
+            sources = {one.number: _told(one.text or one.identity) for one in inputs}
+            self._events[name] = _Events(manifest, sources)
+            for file in manifest.files():
+                if file.holds_rows and not self._enter(file) and not event_tables()[name].parent:
+                    self.no_course += file.rows
+        if not self._events:
+            raise ConfigError(
+                f"events: {shown(named)}: holds no event tables; name a folder that edxlogs tables"
+                " has written"
+            )
+
+    def _open_database(self, named: str, s3: S3 | None) -> None:
+        manifest = self._database = open_manifest(place_at(named, s3))
+        for one in manifest.inputs():
+            if "member" in one.account:
+                account = MemberAccount.of(one.account["member"])
+                package = package_of(account)
+                name = account.package.rpartition("/")[2].partition(".")[0]
+                day = "" if package is None else str(package.day or "")
+                self._packages[one.number] = Package(account.site or "", name, day)
+        for file in manifest.files():
+            if not file.holds_rows or file.is_folder:
+                continue
+            table, form = table_of(file.path), format_by_ending(file.path)
+            if form != PARQUET:
+                raise ConfigError(
+                    f"db: {manifest.name}: holds {table} as {form}; convert the packages to Parquet"
+                )
+            is_first = file.path.startswith(f"{COURSE}=")
+            if self._enter(file):
+                self._table_folders[table] = f"{{}}/{table}/" if is_first else f"{table}/{{}}/"
+
+    def _enter(self, file: DataFile) -> bool:
+        """Enter the course of a file; whether it is of one."""
+        value = values_of(file.path).get(COURSE)
+        if value is None:
+            return False
+        self._courses[value] = None
+        return True
+
+    def courses(self, patterns: Sequence[str] = ()) -> list[Course]:
+        """The courses of all inputs, or those of some ids or globs, by their ids."""
+        found = [self._named(value) for value in self._courses]
+        chosen = (
+            one
+            for one in found
+            if not patterns or any(value_matches(one.id, pattern) for pattern in patterns)
+        )
+        return sorted(chosen, key=lambda one: one.id)
+
+    def _named(self, value: str) -> Course:
+        course = Course(unquote(value), f"{COURSE}={value}")
+        if course.is_cut:
+            for files in self._files(course).values():
+                for path in files.local():
+                    if (name := _course_in(path)) is not None:
+                        return Course(name, course.folder)
+        return course
+
+    def _files(self, course: Course) -> dict[str, Files]:
+        found = {}
+        for name, events in self._events.items():
+            there = _held(events.manifest, f"{course.folder}/")
+            found[name] = Files(events.manifest.place, there)
+        if not any(one.files for one in found.values()):
+            found.clear()  # nothing is known of its events
+        if self._database is not None:
+            for table, folder in self._table_folders.items():
+                if there := self._newest(_held(self._database, folder.format(course.folder))):
+                    found[f"{DATABASE}{table}"] = Files(self._database.place, there)
+        return found
+
+    def _packages_of(self, file: DataFile) -> Iterator[Package]:
+        """Whose rows are in a file of the database."""
+        return (self._packages[number] for number, _ in file.runs if number in self._packages)
+
+    def _newest(self, files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
+        """Of the files of a table, those of the newest snapshot of each site."""
+        if not any(f"/{DAY}=" in file.path for file in files):
+            return files  # only the newest was kept
+        until = str(self._until or "9999")
+        newest: dict[str, str] = {}
+        for one in (one for file in files for one in self._packages_of(file)):
+            if newest.get(one.site, "") <= one.day <= until:
+                newest[one.site] = one.day
+        return tuple(
+            file
+            for file in files
+            if any(newest.get(one.site) == one.day for one in self._packages_of(file))
+        )
+
+    def of(self, course: Course) -> CourseInputs:
+        """What there is of a course."""
+        tables = self._files(course)
+        packages, sources = {}, {}
+        for name, its in tables.items():
+            if name.startswith(DATABASE):
+                packages[name] = frozenset(
+                    one for file in its.files for one in self._packages_of(file)
+                )
+                continue
+            known = self._events[name].sources
+            numbers = {number for file in its.files for number, _ in file.runs}
+            sources[name] = frozenset(known[one] for one in numbers if one in known)
+        return CourseInputs(course, tables, packages, sources, self._contents.get(course.id))
+
+    def snapshots(self) -> dict[str, Any]:
+        """What tells the states of the datasets from others that they had or will have."""
+        states = sorted((name, one.manifest.sha256) for name, one in self._events.items())
+        found: dict[str, Any] = {"events": None, "db": None}
+        if states:
+            found["events"] = hashlib.sha256(repr(states).encode()).hexdigest()[:16]
+        if self._database is not None:
+            found["db"] = self._database.sha256[:16]
+        return found
+
+    def is_deduped(self, name: str) -> bool:
+        """Whether lines that stood in several files of a table of events were left out of it."""
+        return bool((self._events[name].manifest.query or {}).get("dedupe"))
+
+
+def _held(manifest: Manifest, folder: str) -> tuple[DataFile, ...]:
+    return tuple(file for file in manifest.files(folder) if file.holds_rows and not file.is_folder)
+
+
+def _told(identity: object) -> bytes:
+    """What tells a source from others; its place is no part of it where its text is known."""
+    return hashlib.sha256(repr(identity).encode()).digest()
+
+
+def _course_in(path: Path) -> str | None:
+    """The course that the first row of a file names."""
+    import duckdb
+
+    try:
+        row = duckdb.connect().execute(
+            f"select {COURSE} from read_parquet($1, hive_partitioning = false) limit 1", [str(path)]
+        )
+        found = row.fetchone()
+    except duckdb.BinderException:  # the table does not have it
+        return None
+    return None if found is None else found[0]

@@ -1,0 +1,289 @@
+"""Where derived tables go: a store whose inputs are courses, a table each.
+
+`{table}/course_id={id}/part-{digest}.parquet`, a file for each table of a course that can be made.
+What a table of a course was made of is known by a digest: of its definition and of all that it
+needs, of parameters, and of the files of its inputs. Where that is as it was, it is not made again;
+else its partition is replaced whole. The name of a file tells its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from edxlogs import _core
+from edxlogs.derived.account import CourseAccount
+from edxlogs.derived.definition import VERSION, Definition, Definitions, Kind
+from edxlogs.derived.engine import CourseMade, Engine
+from edxlogs.derived.inputs import COURSE, CourseInputs
+from edxlogs.derived.parameters import Parameters
+from edxlogs.errors import EdxlogsError, OutputError, cannot_write
+from edxlogs.stops import put_off
+from edxlogs.store.manifest import Identity, Input, Segment, now
+from edxlogs.store.store import Store
+
+HOLDS = "derived tables"
+COMMIT_SECONDS = 30.0  # between commits on the way
+EVENTS = "events"
+"""What counts of a course are called that its inputs alone gave, beside those of definitions."""
+
+
+@dataclass
+class Target:
+    """The tables of a run.
+
+    Attributes:
+        store: takes the files.
+        engine: carries out the statements.
+        definitions: of all tables.
+        wanted: names of the tables that are asked for.
+        parameters: of the run.
+        snapshots: what tells the states of the datasets that are read.
+    """
+
+    store: Store
+    engine: Engine
+    definitions: Definitions
+    wanted: Sequence[str]
+    parameters: Parameters
+    snapshots: dict[str, Any]
+    _segment: Segment = field(init=False)
+    _committed: float = field(default_factory=time.monotonic)
+    _started: str = field(default_factory=now)
+
+    def __post_init__(self) -> None:
+        self._segment = Segment(self._started)
+
+    def claim(self, *, overwrite: bool) -> None:
+        """Say what the tables are.
+
+        Raises:
+            ConfigError: those that are there are of other parameters, and `overwrite` does not say
+                otherwise; or something else is there.
+        """
+        query = {
+            "holds": HOLDS,
+            "partition_by": [COURSE],
+            "parameters": self.parameters.told(),
+            "definitions": self._definitions(),
+            "snapshots": self.snapshots,
+        }
+        there = self.store.manifest.query
+        if there is not None and there.get("holds") == HOLDS:
+            # Other definitions and newer inputs make courses anew, each by itself.
+            moving = ("definitions", "snapshots")
+            same = {**query, **{key: there[key] for key in moving}}
+            self.store.claim(same, overwrite=overwrite)
+        else:
+            self.store.claim(query, overwrite=overwrite)
+        self.store.query = query
+
+    def _definitions(self) -> dict[str, Any]:
+        custom = list(self.definitions.custom)
+        return {"version": VERSION, "sha256": self.definitions.digest(), "custom": custom}
+
+    def make(self, inputs: CourseInputs) -> CourseAccount:
+        """Make the tables of a course, as far as they are not there as they should be.
+
+        Raises:
+            OutputError: the output cannot be written.
+            ConfigError: a statement cannot be used.
+        """
+        account = CourseAccount(inputs.course.id)
+        chosen = self.definitions.needed(self.wanted)
+        names = {one.name for one in chosen}
+        counting = [
+            one
+            for one in self.definitions.by_name.values()
+            if one.kind is Kind.ACCOUNT and names.issuperset(one.needs)
+        ]
+        asked = [one for one in chosen if one.kind is Kind.TABLE and one.name in self.wanted]
+        digests = {one.name: self._digest(one, inputs) for one in (*asked, *counting)}
+        stale = [name for name in digests if not self._is_there(name, inputs, digests[name])]
+        if stale:
+            needed = self.definitions.needed(stale)
+            metadata = {name: self._metadata(name, inputs) for name in stale}
+            try:
+                made = self.engine.make(inputs, needed, stale, self.parameters, metadata)
+            except OutputError:
+                raise
+            except EdxlogsError as error:
+                if isinstance(error, ValueError):
+                    raise
+                account.error = str(error)
+                return account
+            self._enter(inputs, made, digests, stale)
+            account.made = sorted(made.tables)
+        if inputs.content is not None:
+            account.warnings += [f"olx: {one}: cannot be read" for one in inputs.content.odd]
+        self._recall(inputs, digests, account)
+        for one in asked:
+            if one.name not in account.left:
+                self._note_lacking(one, inputs, account)
+        return account
+
+    def _closure(self, name: str) -> tuple[tuple[Definition, ...], set[str]]:
+        """All that a definition needs, itself too, and the inputs of all of those."""
+        needed = self.definitions.needed([name])
+        return needed, {one for definition in needed for one in definition.inputs}
+
+    def _used(self, needed: Iterable[Definition], inputs: CourseInputs) -> dict[str, Any]:
+        """The parameters that some definitions read, and the day that stands for none."""
+        told = {
+            name: value
+            for name, value in self.parameters.told().items()
+            if any(f"getvariable('{name}')" in one.text for one in needed)
+        }
+        if "as_of" in told and told["as_of"] is None:
+            told["as_of"] = inputs.day
+        if self.parameters.as_of is not None:  # which rows there are depends on it
+            told["as_of"] = self.parameters.told()["as_of"]
+        return told
+
+    def _digest(self, one: Definition, inputs: CourseInputs) -> str:
+        """What tells whether a table of a course would be made as it was."""
+        needed, names = self._closure(one.name)
+        told = [
+            _core.__version__,
+            VERSION,
+            self.definitions.digest([one.name]),
+            self._used(needed, inputs),
+            inputs.told(names),
+        ]
+        return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def _metadata(self, name: str, inputs: CourseInputs) -> dict[str, str]:
+        """What the file of a table says of its making: nothing that another order would change."""
+        needed, names = self._closure(name)
+        used = orjson.dumps(self._used(needed, inputs), option=orjson.OPT_SORT_KEYS).decode()
+        is_custom = any(one.name in self.definitions.custom for one in needed)
+        told = {
+            "version": _core.__version__,
+            "table": name,
+            "definitions": str(VERSION),
+            "sql": f"{'custom ' * is_custom}{self.definitions.digest([name])}",
+            "parameters": used,
+            "lacking": " ".join(sorted(one for one in names if not inputs.has(one))),
+            **inputs.origin(names),
+        }
+        return {f"edxlogs.{key}": value for key, value in told.items() if value}
+
+    @staticmethod
+    def _key(name: str, inputs: CourseInputs) -> str:
+        return f"{name} {inputs.course.folder}"
+
+    def _is_there(self, name: str, inputs: CourseInputs, digest: str) -> bool:
+        if self.store.replaces_all:
+            return False
+        known = self.store.manifest.newest(self._key(name, inputs))
+        return known is not None and known.identity.sha256 == digest
+
+    def _note_lacking(self, one: Definition, inputs: CourseInputs, account: CourseAccount) -> None:
+        """Enter the inputs that a table would have, and has not."""
+        for name in self._closure(one.name)[1]:
+            if not inputs.has(name):
+                account.lacking.setdefault(name, []).append(one.name)
+
+    def _enter(
+        self,
+        inputs: CourseInputs,
+        made: CourseMade,
+        digests: dict[str, str],
+        stale: Sequence[str],
+    ) -> None:
+        """Enter what came of a course in the next commit."""
+        segment, manifest = self._segment, self.store.manifest
+        known = manifest.newest(self._key(EVENTS, inputs))
+        counts = {} if known is None else known.account["counts"]
+        told = {**counts, **made.counts.pop(EVENTS, {})}
+        entries: list[tuple[str, str | None, int, dict[str, Any]]] = []
+        entries.append((EVENTS, None, 0, {"counts": told}))
+        for name in stale:
+            rows = made.tables[name].count if name in made.tables else 0
+            account = {"counts": made.counts.get(name, {}), "left": made.left.get(name)}
+            entries.append((name, digests[name], rows, account))
+        for name, digest, rows, account in entries:
+            number = manifest.next_number + len(segment.inputs)
+            identity = Identity(self._key(name, inputs), rows, sha256=digest)
+            is_left = account.get("left") is not None
+            status = "left" if is_left else "delivered"
+            segment.inputs.append(Input(number, identity, status, rows, account))
+            folder = f"{name}/{inputs.course.folder}/"
+            gone = [] if name == EVENTS else [file.path for file in manifest.files(folder)]
+            if name in made.tables:
+                gone = self._add(number, folder, made.tables[name].path, rows, gone)
+            segment.removed += gone
+
+    def _add(
+        self, number: int, folder: str, path: os.PathLike[str], rows: int, gone: list[str]
+    ) -> list[str]:
+        """Add the file of a table; those of its partition that go, of all that are there."""
+        try:
+            staged = self.store.new / f"table-{number}"
+            os.replace(path, staged)
+            file = self.store.new_file("", staged, [(number, rows)])
+        except OSError as error:
+            raise cannot_write(self.store.name, error) from error
+        place = f"{folder}part-{file.sha256[:20]}.parquet"
+        self._segment.added.append(replace(file, path=place))
+        return [one for one in gone if one != place]
+
+    def _recall(
+        self, inputs: CourseInputs, digests: dict[str, str], account: CourseAccount
+    ) -> None:
+        """Enter in an account what is known of the tables of a course, whoever made them."""
+        fresh = {one.identity.key: one for one in self._segment.inputs}
+        for name in (EVENTS, *digests):
+            key = self._key(name, inputs)
+            one = fresh.get(key) or self.store.manifest.newest(key)
+            if one is None:
+                continue
+            for what, count in one.account["counts"].items():
+                account.counts[what] = account.counts.get(what, 0) + count
+            if one.account.get("left") is not None:
+                account.left[name] = one.account["left"]
+            elif name in self.wanted:
+                account.rows[name] = one.rows
+
+    def commit_in_time(self) -> None:
+        """Commit what is ready, if the last commit was a while ago."""
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self._commit()
+
+    def finish(self, failed: Sequence[str], outputs: Sequence[str]) -> None:
+        """Commit what is left, with the last words of the run."""
+        changes = bool(self._segment.inputs) or self.store.replaces_all
+        if changes or self.store.manifest.is_empty or not all(map(self._wrote, outputs)):
+            whole = not failed
+            self._segment.ended = {
+                "skipped": 0,
+                "failed": list(failed),
+                "whole": whole,
+                "outputs": list(outputs),
+            }
+            self._commit()
+
+    def _wrote(self, path: str) -> bool:
+        return self.store.manifest.wrote(path)
+
+    def _commit(self) -> None:
+        if self.store.manifest.query != self.store.query:
+            self._segment.query = self.store.query
+        with put_off():
+            self.store.commit(self._segment)
+        self._segment = Segment(self._started)
+        self._committed = time.monotonic()
+
+    def leave(self) -> bool:
+        """Commit what is ready of a run that is stopped; whether there is anything."""
+        with suppress(EdxlogsError):  # what stopped the run is told
+            if self._segment.inputs:
+                self._commit()
+        return not self.store.manifest.is_empty

@@ -1,0 +1,263 @@
+"""Derived tables of courses, from tables of events and of packages."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from edxlogs.buckets.place import place_at
+from edxlogs.derived.account import Derived
+from edxlogs.derived.definition import Definitions, read_definitions
+from edxlogs.derived.engine import Engine, check_installed
+from edxlogs.derived.inputs import Course, Inputs
+from edxlogs.derived.parameters import Parameters
+from edxlogs.derived.target import Target
+from edxlogs.errors import ConfigError
+from edxlogs.s3.client import S3
+from edxlogs.stops import goes_on, put_off
+from edxlogs.store.file import OutputFile
+from edxlogs.store.store import Store
+from edxlogs.text import indented, many, shown
+from edxlogs.threads import worker_count
+from edxlogs.values import Values, values
+from edxlogs.watching import Watcher, followed
+
+MEMORY_BYTES = 2_000_000_000
+_LEAST_MEMORY = 100_000_000
+OnePath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveSettings:
+    """What is derived, and where to.
+
+    Attributes:
+        output: folder or URL of the tables.
+        events: of the event tables, or None.
+        database: of the tables of packages, or None.
+        tables: names; none means all.
+        courses: ids or globs; none means all.
+        parameters: of the definitions.
+        content: folder of the content of courses, or None.
+        sql_folder: of definitions that stand for, or beside, the package's own; or None.
+        memory_bytes: that DuckDB may use before it spills.
+        threads: of it.
+        s3: server and credentials; None: as the AWS configuration says.
+        report: path of a file for the account, or None.
+        overwrite: whether tables of other parameters may be replaced.
+        mode: permissions of the files.
+    """
+
+    output: str
+    events: str | None = None
+    database: str | None = None
+    tables: tuple[str, ...] = ()
+    courses: tuple[str, ...] = ()
+    parameters: Parameters = field(default_factory=Parameters)
+    content: Path | None = None
+    sql_folder: Path | None = None
+    memory_bytes: int = MEMORY_BYTES
+    threads: int = 1
+    s3: S3 | None = None
+    report: str | None = None
+    overwrite: bool = False
+    mode: int = 0o600
+
+    @classmethod
+    def of(
+        cls,
+        output: OnePath,
+        *,
+        events: OnePath | None = None,
+        db: OnePath | None = None,
+        table: Values = None,
+        course: Values = None,
+        as_of: str | datetime.date | None = None,
+        tz: str = "UTC",
+        gap: float = 30,
+        cap: Sequence[float] | float = (5, 30),
+        min_n: int = 10,
+        olx: OnePath | None = None,
+        with_email_domain: bool = False,
+        memory: int | None = None,
+        sql_dir: OnePath | None = None,
+        s3: S3 | None = None,
+        threads: int = 0,
+        report: OnePath | None = None,
+        overwrite: bool = False,
+        mode: int = 0o600,
+    ) -> Self:
+        """Read what a user asks for.
+
+        Raises:
+            ConfigError: a value cannot be used.
+        """
+        if events is None and db is None:
+            raise ConfigError(
+                "derive: there is nothing to read; name event tables with --events, tables of"
+                " packages with --db, or both"
+            )
+        if memory is not None and memory < _LEAST_MEMORY:
+            raise ConfigError("memory: is too little; give it 100MB or more")
+        if threads < 0:
+            raise ConfigError("threads: must be 0 or more; 0 means one per core")
+        caps = (cap,) if isinstance(cap, int | float) else tuple(cap)
+        if len(caps) not in (1, 2) or any(not 0 < one <= 1440 for one in (*caps, gap)):
+            raise ConfigError(
+                "gap, cap: must be minutes above 0, at most those of a day; cap may be two, of"
+                " clicks and of video and text"
+            )
+        if min_n < 1:
+            raise ConfigError("min-n: must be 1 or more")
+        return cls(
+            fspath(output),
+            events=None if events is None else fspath(events),
+            database=None if db is None else fspath(db),
+            tables=tuple(values("table", table)),
+            courses=tuple(values("course", course)),
+            parameters=Parameters(
+                as_of=_day(as_of),
+                tz=_zone(tz),
+                gap=float(gap),
+                cap=float(caps[0]),
+                cap_long=float(caps[-1]),
+                min_n=min_n,
+                with_email_domain=with_email_domain,
+            ),
+            content=None if olx is None else Path(olx),
+            sql_folder=None if sql_dir is None else Path(sql_dir),
+            memory_bytes=memory or MEMORY_BYTES,
+            threads=worker_count(threads),
+            s3=s3,
+            report=None if report is None else fspath(report),
+            overwrite=overwrite,
+            mode=mode,
+        )
+
+
+def _day(given: str | datetime.date | None) -> datetime.date | None:
+    if given is None or type(given) is datetime.date:
+        return given
+    try:
+        return datetime.date.fromisoformat(str(given))
+    except ValueError:
+        told = shown(str(given))
+        raise ConfigError(f"as-of: {told}: is no day; write it like 2014-10-05") from None
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise ConfigError(
+            f"tz: {shown(name)}: is no time zone; write it like Europe/Berlin"
+        ) from None
+    return name
+
+
+def definition_text(table: str, sql_folder: OnePath | None = None) -> str:
+    """The definition of a table, or of what tables need: its SQL file.
+
+    Args:
+        table: its name.
+        sql_folder: of definitions that stand for the package's own; None: there is none.
+
+    Raises:
+        ConfigError: there is no such table.
+    """
+    definitions = read_definitions(None if sql_folder is None else Path(sql_folder))
+    _check_tables(definitions, [table], list(definitions.by_name))
+    return definitions.by_name[table].text
+
+
+def _check_tables(definitions: Definitions, asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"table: {shown(name)}: is not known; {hint}")
+
+
+def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
+    """Make the derived tables of each course whose inputs have changed, one course at a time.
+
+    Raises:
+        ConfigError: an input is not there, a table or course is not known, a definition cannot be
+            used, DuckDB is not installed, or the output holds tables of other parameters.
+        OutputError: the output cannot be written.
+    """
+    check_installed()
+    start = time.monotonic()
+    definitions = read_definitions(settings.sql_folder)
+    known = [one.name for one in definitions.tables]
+    _check_tables(definitions, settings.tables, known)
+    wanted = settings.tables or known
+    inputs = Inputs(
+        settings.events,
+        settings.database,
+        settings.content,
+        settings.parameters.as_of,
+        settings.s3,
+    )
+    courses = inputs.courses(settings.courses)
+    if not courses:
+        what = ", ".join(map(shown, settings.courses))
+        told = f"course: {what}: the inputs hold no such course" if what else "inputs: are empty"
+        raise ConfigError(f"{told}; look at the folders of the event tables")
+    with ExitStack() as stack:
+        place = place_at(settings.output, settings.s3, settings.mode)
+        store = stack.enter_context(Store(place))
+        engine = Engine(settings.memory_bytes, settings.threads, store.new, store.name)
+        target = Target(store, engine, definitions, wanted, settings.parameters, inputs.snapshots())
+        target.claim(overwrite=settings.overwrite)
+        outputs = [] if settings.report is None else [os.path.abspath(settings.report)]
+        overwrite = settings.overwrite or all(map(store.manifest.wrote, outputs))
+        files = [
+            stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))
+            for path in outputs
+        ]
+        done = Derived(store.name, no_course=inputs.no_course)
+        with goes_on(target.leave):
+            _make(target, inputs, courses, done, watcher)
+            target.finish(done.failed, outputs)
+        done.seconds = time.monotonic() - start
+        with suppress(KeyboardInterrupt), put_off():
+            for file in files:
+                file.write(indented(done.report()) + b"\n")
+                file.publish()
+    return done
+
+
+def _make(
+    target: Target, inputs: Inputs, courses: Sequence[Course], done: Derived, watcher: Watcher
+) -> None:
+    """Make one course after the other."""
+    last = target.parameters.as_of
+    later = 0
+    with followed(watcher, len(courses), 0, lambda: 0):
+        for course in courses:
+            its = inputs.of(course)
+            later += last is not None and its.day is not None and its.day > last.isoformat()
+            account = target.make(its)
+            done.courses.append(account)
+            if account.error is not None:
+                done.failed.append(account.error)
+                watcher.fail(account.error)
+            for warning in account.warnings:
+                watcher.warn(f"{shown(course.id)}: {warning}")
+            target.commit_in_time()
+            watcher.one_done()
+    if later:
+        watcher.warn(
+            f"as-of: the packages of {many(later, 'course')} are newer; convert with --snapshots"
+            " all to have older ones"
+        )

@@ -1,0 +1,189 @@
+"""The inputs of a course as views of DuckDB: what is there, and empty ones of what is not."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edxlogs.derived.definition import DATABASE, OLX, TYPES, schema_of
+from edxlogs.edx.event_tables import event_tables
+
+_SQL_TYPES = {**TYPES, "text": "VARCHAR", "json": "VARCHAR"}
+_OF_FILES = (
+    ("site", "text"),
+    ("package", "text"),
+    ("snapshot_date", "date"),
+    ("member", "text"),
+    ("row", "int64"),
+    ("extra", "text"),
+    ("misfits", "text"),
+)
+_PACKAGE_DAY = ("package_date", "date")  # stands for `snapshot_date` where each snapshot is kept
+_COURSE = "course_id"
+KEY = ("source", "line", "line_item")
+"""What tells the rows of events apart."""
+# Rows that differ in these are no copies of each other; few rows are alike in all of them.
+_MARKS = ("time", "site", "user_id", "username", "session", "event_type", "ip", "agent")
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: Any) -> str:
+    """A value as SQL has it.
+
+    Args:
+        value: None, or a bool, int, float, text, path, date or datetime with a zone.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value!r}::double"
+    text = "'" + str(value).replace("'", "''") + "'"
+    if isinstance(value, datetime.datetime):
+        return f"timestamptz {text}"
+    return f"date {text}" if isinstance(value, datetime.date) else text
+
+
+def names(columns: Iterable[str], prefix: str = "") -> str:
+    """Columns between commas."""
+    return ", ".join(f"{prefix}{quoted(column)}" for column in columns)
+
+
+def empty_view(name: str, schema: Sequence[tuple[str, str]]) -> str:
+    """A view without rows."""
+    nulls = ", ".join(f"null::{_SQL_TYPES[kind]} as {quoted(column)}" for column, kind in schema)
+    return f"create temp view {quoted(name)} as select {nulls} where false"
+
+
+def columns_of(name: str) -> tuple[tuple[str, str], ...]:
+    """Name and type of the columns of an input's view."""
+    schema = schema_of(name)
+    assert schema is not None, name
+    if name.startswith(DATABASE):
+        own = [column for column, _ in schema]
+        more = [one for one in (*_OF_FILES, (_COURSE, "text")) if one[0] not in own]
+        return (*schema, *more)
+    return schema
+
+
+def view(name: str, course: str, paths: Sequence[Path], *, where: str = "") -> str:
+    """The view of an input that is there.
+
+    Args:
+        name: of the input.
+        course: its id, which is that of all rows; a table of packages keeps what it says itself.
+        paths: of its files; without any the view has no rows.
+        where: which rows are left out of it, as SQL that follows `from … as raw`.
+    """
+    columns = columns_of(name)
+    if not paths:
+        return empty_view(name, columns)
+    schema = schema_of(name) or ()
+    is_database = name.startswith(DATABASE)
+    constant = not is_database or _COURSE not in {column for column, _ in schema}
+    read = [one for one in columns if not (constant and one[0] == _COURSE)]
+    told = {_COURSE: literal(course)} if constant else {}
+    if is_database:
+        read.append(_PACKAGE_DAY)
+        told["snapshot_date"] = "coalesce(snapshot_date, package_date)"
+    nulls = ", ".join(f"null::{_SQL_TYPES[kind]} as {quoted(column)}" for column, kind in read)
+    files = ", ".join(literal(os.fspath(path)) for path in paths)
+    chosen = ", ".join(
+        f"{told[column]} as {quoted(column)}" if column in told else quoted(column)
+        for column, _ in columns
+    )
+    # Columns that files of another version lack are null, those that are not known are left.
+    return (
+        f"create temp view {quoted(name)} as select {chosen} from (select {nulls} where false"
+        f" union all by name select * from read_parquet([{files}], hive_partitioning = false,"
+        f" union_by_name = {'true' if len(paths) > 1 else 'false'})) as raw {where}"
+    )
+
+
+def alike(table_names: Iterable[str]) -> str:
+    """How many rows of home tables of events are like another one in all that is looked at first.
+
+    Returns:
+        A statement that gives the name of each table, and the number.
+    """
+    marks = names(_MARKS)
+    return " union all ".join(
+        f"select {literal(name)}, count(*) - count(distinct hash({marks})) from {quoted(name)}"
+        for name in table_names
+    )
+
+
+def copies(name: str, children: Sequence[str]) -> str:
+    """The rows of a home table that are exact copies of another row, children and all.
+
+    Of rows that are copies of each other, the first by source, line and line_item is none.
+
+    Args:
+        name: of the table.
+        children: tables of rows that belong to its rows.
+
+    Returns:
+        A query of their keys.
+    """
+    own = [column for column, _ in columns_of(name) if column not in KEY]
+    marks, key = f"hash({names(_MARKS)})", names(KEY)
+    joins, more = "", ""
+    for child in children:
+        fields = [column for column, _ in columns_of(child) if column not in KEY]
+        row = ", ".join(f"{quoted(column)} := {quoted(column)}" for column in fields)
+        joins += (
+            f" left join (select {key}, list_sort(list(struct_pack({row}))) as"
+            f" {quoted(child)} from {quoted(child)} semi join suspects using ({key})"
+            f" group by all) using ({key})"
+        )
+        more += f", {quoted(child)}"
+    return f"""
+        with suspects as (
+            select * from {quoted(name)} where {marks} in (
+                select {marks} from {quoted(name)} group by all having count(*) > 1
+            )
+        ),
+        ranked as (
+            select {key}, row_number() over (
+                partition by {names(own)}{more} order by {key}
+            ) as nth
+            from suspects{joins}
+        )
+        select {key} from ranked where nth > 1"""
+
+
+def without(copies_table: str) -> str:
+    """What leaves out rows whose keys a table has."""
+    on = " and ".join(f"gone.{one} = raw.{one}" for one in KEY)
+    return f"anti join {quoted(copies_table)} as gone on {on}"
+
+
+def children_of(name: str) -> list[str]:
+    """The tables whose rows belong to those of a home table."""
+    return [one.name for one in event_tables().values() if one.parent == name]
+
+
+def content_table(name: str, rows: Sequence[Sequence[Any]]) -> str:
+    """A table of what the content of a course tells."""
+    schema = OLX[name]
+    if not rows:
+        return empty_view(name, schema)
+    values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+    casts = ", ".join(f"{quoted(one)}::{_SQL_TYPES[kind]} as {quoted(one)}" for one, kind in schema)
+    columns = names(column for column, _ in schema)
+    return (
+        f"create temp table {quoted(name)} as select {casts} from (values {values}) as t({columns})"
+    )
+
+
+def variables(values: Mapping[str, Any]) -> str:
+    """Statements that set what `getvariable` gives."""
+    return ";".join(f"set variable {quoted(name)} = {literal(of)}" for name, of in values.items())
