@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 from typing import Any
 
 import pytest
 
-from edxlogs.edx.event_tables import EventTable, Kind, document, event_tables, homes, read_table
+from edxlogs.edx.event_tables import (
+    EventTable,
+    Kind,
+    document,
+    event_tables,
+    homes,
+    read_user_tables,
+)
 from edxlogs.edx.event_tables.definition import Action, Column, FlagRule, Paths, Rows
 from edxlogs.edx.event_tables.paths import Path
 
 PARTS = """\
 name = "parts"
 about = "Parts of what somebody wrote."
-kind = "apart"
 types = ["grade"]
 action_is_type = true
 [[columns]]
@@ -99,10 +106,20 @@ def silent(value: Any) -> Any:
     return value
 
 
-MINE = read_table("mine.toml", PARTS, homes())
+@pytest.fixture
+def mine(tmp_path: pathlib.Path) -> EventTable:
+    """A table that a user wrote."""
+    path = tmp_path / "mine.toml"
+    path.write_text(PARTS)
+    return read_user_tables([path]).tables["parts"]
 
 
-@pytest.mark.parametrize("one", [*event_tables().values(), MINE], ids=lambda one: one.name)
+def test_a_table_of_a_user_read_back_is_the_table(mine: EventTable) -> None:
+    (told,) = json.loads(document([mine], homes()))["tables"]
+    assert table(told) == silent(mine)
+
+
+@pytest.mark.parametrize("one", event_tables().values(), ids=lambda one: one.name)
 def test_a_table_read_back_is_the_table(one: EventTable) -> None:
     (told,) = json.loads(document([one], homes()))["tables"]
     assert table(told) == silent(one)
@@ -119,8 +136,8 @@ def test_the_document_has_all_tables_in_order_and_all_homes() -> None:
     assert set(told) == {"homes", "tables"}
 
 
-def test_what_the_core_is_told_of_a_column() -> None:
-    (told,) = json.loads(document([MINE], homes()))["tables"]
+def test_what_the_core_is_told_of_a_column(mine: EventTable) -> None:
+    (told,) = json.loads(document([mine], homes()))["tables"]
     assert told["kind"] == "apart"
     assert told["action_is_type"] is True
     assert told["actions"] == [

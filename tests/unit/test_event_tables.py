@@ -55,6 +55,14 @@ def test_every_type_of_the_categories_has_one_home() -> None:
     assert sum(len(homes().types(table)) for table in homes().tables) == len(types)
 
 
+def test_tables_stand_in_the_order_of_their_homes_each_before_its_children() -> None:
+    homes_of = [table.parent or table.name for table in event_tables().values()]
+    assert homes_of == sorted(homes_of, key=homes().tables.index)
+    for table in event_tables().values():
+        names = list(event_tables())
+        assert not table.parent or names.index(table.parent) < names.index(table.name)
+
+
 def test_there_are_nineteen_homes_and_each_has_its_types() -> None:
     assert homes().tables == tuple(HOMES)
     for table, types in HOMES.items():
@@ -332,6 +340,14 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         ),
         ('"home"', '"hmoe"', "mine.toml: kind: must be one of home, children"),
         ('"home"', "[]", "mine.toml: kind: must be one of home, children"),
+        ('"home"', '"apart"', "mine.toml: kind: must be one of home, children"),
+        ('"home"', '"home"\ntypes = ["grade"]', "mine.toml: types: is no key of it"),
+        (
+            '"home"',
+            '"home"\naction_is_type = true',
+            "mine.toml: other_events: actions: there must be a list, or action_is_type = true",
+        ),
+        ('"home"', '"home"\naction_is_type = false', "mine.toml: action_is_type: must be true"),
         ('"home"', '"home"\nwithout = ["_x"]', "mine.toml: other_events: without: only tables of"),
         ('"other_events"', '"my_events"', "mine.toml: my_events: name: no event type has its home"),
         ("actions = [", "actions = [1,", "mine.toml: other_events: actions, number 1: must be a"),
@@ -390,7 +406,7 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '"number"',
             '"nubmer"',
-            "mine.toml: other_events: column first: decoder: nubmer is unknown; try number",
+            "mine.toml: other_events: column first: decoder: nubmer is unknown; did you mean",
         ),
         (
             'decoder = "number"',
@@ -410,17 +426,17 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '["event.first"]',
             '["event.*"]',
-            "mine.toml: other_events: column first: path event.*: * is of no place of rows",
+            "mine.toml: other_events: column first: path event.*: * is for tables of children",
         ),
         (
             '["event.first"]',
             '["*.first"]',
-            "mine.toml: other_events: column first: path *.first: * is of no place of rows",
+            "mine.toml: other_events: column first: path *.first: * is for tables of children",
         ),
         (
             '["event.first"]',
             '["form.*"]',
-            "mine.toml: other_events: column first: path form.*: * is of no place of rows",
+            "mine.toml: other_events: column first: path form.*: * is for tables of children",
         ),
         (
             '["event.first"]',
@@ -539,6 +555,7 @@ def test_what_is_wrong_in_a_column_or_flag_is_told(more: str, why: str) -> None:
     ("old", "new", "why"),
     [
         ('parent = "other_events"\n', "", "parent is missing"),
+        ('"children"', '"children"\naction_is_type = true', "action_is_type: tables of children"),
         ('"other_events"', '"others"', "parent: others is no table that is known"),
         ('["one"]', '["oen"]', "actions: oen is no action of the table; did you mean one?"),
         ('["one"]', "[{ action = 1 }]", "actions: must be a list of those of other_events"),

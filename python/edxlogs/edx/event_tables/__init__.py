@@ -10,5 +10,17 @@ from edxlogs.edx.event_tables.definition import EventTable, Kind
 from edxlogs.edx.event_tables.document import document
 from edxlogs.edx.event_tables.homes import Home, Homes, homes
 from edxlogs.edx.event_tables.reading import event_tables, read_table
+from edxlogs.edx.event_tables.user_tables import UserTables, read_user_tables
 
-__all__ = ["EventTable", "Home", "Homes", "Kind", "document", "event_tables", "homes", "read_table"]
+__all__ = [
+    "EventTable",
+    "Home",
+    "Homes",
+    "Kind",
+    "UserTables",
+    "document",
+    "event_tables",
+    "homes",
+    "read_table",
+    "read_user_tables",
+]

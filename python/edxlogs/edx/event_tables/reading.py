@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import difflib
 import functools
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as File
 from typing import Any
@@ -14,11 +12,8 @@ from typing import Any
 from edxlogs import toml
 from edxlogs.edx.event_tables.definition import (
     DECODERS,
-    FLAGS,
-    ROLES,
     SPINE,
     SUBJECT,
-    TYPES,
     Action,
     Column,
     EventTable,
@@ -28,155 +23,18 @@ from edxlogs.edx.event_tables.definition import (
     Rows,
 )
 from edxlogs.edx.event_tables.homes import REQUESTS, Homes, homes
+from edxlogs.edx.event_tables.keys import (
+    OF_ACTION,
+    OF_COLUMN,
+    OF_DECODER,
+    OF_FLAG,
+    OF_ROWS,
+    OF_TABLE,
+    checked,
+)
 from edxlogs.edx.event_tables.paths import FORM, Path, parse_path, parse_steps
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-
-
-def _words(value: Any) -> str | None:
-    return " ".join(value.split()) or None if isinstance(value, str) else None
-
-
-def _name(value: Any) -> str | None:
-    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
-
-
-def _mark(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.isascii() and value.isalpha() else None
-
-
-def _one_of(those: Iterable[str]) -> toml.Value:
-    known = tuple(those)
-    return toml.Value(
-        f"must be one of {', '.join(known)}", lambda value: value if value in known else None
-    )
-
-
-def _decoder(value: Any) -> str | None:
-    if not isinstance(value, str) or value in DECODERS:
-        return value if isinstance(value, str) else None
-    near = difflib.get_close_matches(value, DECODERS, 1) or list(DECODERS)
-    raise ConfigError(f"decoder: {shown(value)} is unknown; try {', '.join(near)}")
-
-
-def _real(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
-
-
-def _nulls(value: Any) -> tuple[str | float, ...] | None:
-    fits = (
-        isinstance(value, list)
-        and value
-        and all(isinstance(one, str) or _real(one) is not None for one in value)
-    )
-    return tuple(value) if fits else None
-
-
-def _tables(value: Any) -> list[dict[str, Any]] | None:
-    fits = isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
-    return value if fits else None
-
-
-def _needed(value: Any) -> Any:
-    return True if value is True else toml.several(value)
-
-
-def _day(value: Any) -> str | None:
-    return value.isoformat() if type(value) is datetime.date else None
-
-
-def _some(what: str) -> toml.Value:
-    return toml.Value(f"must be a list of {what}", toml.several)
-
-
-_TEXT = toml.Value("must be a text", _words)
-_NAMED = toml.Value("must be a name of small letters, digits and _", _name)
-_LISTED = toml.Value("must be a list of tables", _tables)
-_REAL = toml.Value("must be a number", _real)
-_DAY = toml.Value("must be a day, as 2013-07-15 without quotes", _day)
-_FLAG = toml.Value("must be true or false", toml.flag)
-_OF_TABLE = {
-    "name": _NAMED,
-    "about": _TEXT,
-    "kind": _one_of(Kind),
-    "parent": _NAMED,
-    "rows": _LISTED,
-    "without": _some("endings of keys"),
-    "actions": toml.Value(
-        "must be a list", lambda value: value if isinstance(value, list) else None
-    ),
-    "types": _some("event types"),
-    "action_is_type": toml.Value("must be true", lambda value: value is True or None),
-    "columns": _LISTED,
-    "flags": _LISTED,
-}
-_OF_ACTION = {
-    "action": _NAMED,
-    "types": _some("event types"),
-    "source": toml.Value("must be a source, such as browser", _name),
-    "has": toml.Value("must be a path", toml.text),
-    "kind": _NAMED,
-}
-_OF_ROWS = {
-    "path": toml.Value("must be a path", toml.text),
-    "mark": toml.Value("must be a letter or a word", _mark),
-}
-_OF_COLUMN = {
-    "name": _NAMED,
-    "type": _one_of(TYPES),
-    "about": _TEXT,
-    "decoder": toml.Value("must be the name of a decoder", _decoder),
-    "paths": _some("paths"),
-    "items": _some("paths"),
-    "when": toml.Value(
-        "must be a table of paths by action",
-        lambda value: value if isinstance(value, dict) and value else None,
-    ),
-    "unit": _TEXT,
-    "role": _one_of(ROLES),
-    "min": _REAL,
-    "max": _REAL,
-    "nulls": toml.Value("must be a list of texts and numbers", _nulls),
-    "needs": _NAMED,
-    "unequal_to": _NAMED,
-    "required": toml.Value("must be true, or a list of actions or kinds", _needed),
-    "flag": _one_of(FLAGS),
-    "from_form": _FLAG,
-}
-_OF_DECODER = {
-    "min": "number",
-    "max": "number",
-    "required": "block id",
-    "from_form": "block id",
-    "flag": "bool",
-    "items": "sum",
-}
-_OF_FLAG = {
-    "flag": _one_of(FLAGS),
-    "actions": _some("actions"),
-    "since": _DAY,
-    "until": _DAY,
-    "has": toml.Value("must be a path", toml.text),
-    "source": toml.Value("must be a source, such as browser", _name),
-}
-
-
-def _checked(
-    where: str, table: Mapping[str, Any], known: Mapping[str, toml.Value], needed: Iterable[str]
-) -> dict[str, Any]:
-    """The values of a table, all needed ones among them."""
-    try:
-        values = toml.check(where, table, known, "is no key of it")
-    except ConfigError as error:
-        told = str(error)
-        raise ConfigError(told if told.startswith(where) else f"{where}: {told}") from None
-    for key in needed:
-        if key not in values:
-            raise ConfigError(f"{where}: {key} is missing")
-    return values
 
 
 def _names(actions: Iterable[Action]) -> list[str]:
@@ -203,7 +61,9 @@ class _Reader:
         if is_of_rows:
             if path.row != path.steps or len(path.steps) == 1:
                 raise self.wrong(place, f"path {shown(text)}: must end in *, which is the row")
-        elif path.row not in {None, *self.places} and not (self.places and path.row == (None,)):
+        elif path.row is not None and self.kind is not Kind.CHILDREN:
+            raise self.wrong(place, f"path {shown(text)}: * is for tables of children alone")
+        elif path.row not in {None, (None,), *self.places}:
             raise self.wrong(place, f"path {shown(text)}: * is of no place of rows")
         return path
 
@@ -211,7 +71,7 @@ class _Reader:
         found: list[Rows] = []
         for number, table in enumerate(tables, 1):
             place = f"rows, number {number}"
-            values = _checked(f"{self.where}: {place}", table, _OF_ROWS, ("path", "mark"))
+            values = checked(f"{self.where}: {place}", table, OF_ROWS, ("path", "mark"))
             row = Rows(self.path(place, values["path"], is_of_rows=True), values["mark"])
             if any(row.mark == one.mark or row.path == one.path for one in found):
                 raise self.wrong(place, "path or mark is there twice")
@@ -224,7 +84,7 @@ class _Reader:
             place = f"actions, number {number}"
             if not isinstance(table, dict):
                 raise self.wrong(place, "must be a table with action and types")
-            values = _checked(f"{self.where}: {place}", table, _OF_ACTION, ("action", "types"))
+            values = checked(f"{self.where}: {place}", table, OF_ACTION, ("action", "types"))
             has = self.path(place, values["has"]) if "has" in values else None
             action = Action(
                 values["action"],
@@ -297,7 +157,7 @@ class _Reader:
         name = table.get("name")
         place = f"column {shown(name)}" if isinstance(name, str) else f"column number {number}"
         needed = ("name", "about", "decoder")
-        values = _checked(f"{self.where}: {place}", table, _OF_COLUMN, needed)
+        values = checked(f"{self.where}: {place}", table, OF_COLUMN, needed)
         decoder = DECODERS[values["decoder"]]
         of = values.get("type", "")
         if decoder.fields and of:
@@ -314,7 +174,7 @@ class _Reader:
             raise self.wrong(place, "items is missing: paths to the numbers in an item of the list")
         if values["decoder"] == "kind" and not kinds:
             raise self.wrong(place, "decoder: kind: no action has a kind")
-        for key, one in _OF_DECODER.items():
+        for key, one in OF_DECODER.items():
             if key in values and values["decoder"] != one:
                 raise self.wrong(place, f"{key}: only the decoder {one} has one")
         for key in ("unit", "role", "nulls", "needs", "unequal_to"):
@@ -383,7 +243,7 @@ class _Reader:
         rules = []
         for number, table in enumerate(tables, 1):
             place = f"flags, number {number}"
-            values = _checked(f"{self.where}: {place}", table, _OF_FLAG, ("flag", "actions"))
+            values = checked(f"{self.where}: {place}", table, OF_FLAG, ("flag", "actions"))
             named = self.known(place, tuple(values["actions"]), actions)
             since, until = values.get("since", ""), values.get("until", "")
             source = values.get("source", "")
@@ -394,27 +254,10 @@ class _Reader:
         return tuple(rules)
 
 
-def _types(where: str, values: Mapping[str, Any]) -> list[str]:
-    """The types of a table apart: those that are listed, or those of its actions."""
-    if "types" in values:
-        if "actions" in values:
-            raise ConfigError(f"{where}: types: actions say already which")
-        return list(dict.fromkeys(values["types"]))
-    told = [
-        toml.several(one.get("types")) for one in values.get("actions", ()) if isinstance(one, dict)
-    ]
-    types = list(dict.fromkeys(one for its in told for one in its or ()))
-    if not types:
-        raise ConfigError(
-            f"{where}: types: must be a list of event types, or actions must have some"
-        )
-    return types
-
-
 def read_table(
     where: str, text: str, known: Homes, parents: Mapping[str, EventTable] | None = None
 ) -> EventTable:
-    """Read the definition of a table.
+    """Read the definition of a table of our own.
 
     Args:
         where: as messages call the text.
@@ -425,42 +268,40 @@ def read_table(
     Raises:
         ConfigError: the definition is wrong; the message names the place and says why.
     """
-    values = _checked(
-        where, toml.parse(where, text), _OF_TABLE, ("name", "about", "kind", "columns")
-    )
+    values = checked(where, toml.parse(where, text), OF_TABLE, ("name", "about", "kind", "columns"))
     where = f"{where}: {values['name']}"
-    kind = Kind(values["kind"])
+    if Kind(values["kind"]) is Kind.CHILDREN:
+        return _children(where, values, parents or {})
+    for key in ("parent", "rows", "without"):
+        if key in values:
+            raise ConfigError(f"{where}: {key}: only tables of children have one")
+    types = known.types(values["name"])
+    if not types and values["name"] != REQUESTS:
+        raise ConfigError(f"{where}: name: no event type has its home there")
+    return table_of_types(where, values, Kind.HOME, types)
+
+
+def table_of_types(
+    where: str, values: Mapping[str, Any], kind: Kind, types: Sequence[str]
+) -> EventTable:
+    """A table with a row for each event of its types.
+
+    Args:
+        where: as messages call the definition.
+        values: the definition, with values as they are meant.
+        kind: home or apart.
+        types: of its events.
+
+    Raises:
+        ConfigError: the definition is wrong; the message names the place and says why.
+    """
     if ("actions" in values) is (is_type := values.get("action_is_type", False)):
         raise ConfigError(f"{where}: actions: there must be a list, or action_is_type = true")
-    if "types" in values and kind is not Kind.APART:
-        raise ConfigError(f"{where}: types: only tables apart list them")
-    for key in ("parent", "rows", "without"):
-        if key in values and kind is not Kind.CHILDREN:
-            raise ConfigError(f"{where}: {key}: only tables of children have one")
-    if kind is not Kind.CHILDREN:
-        types = known.types(values["name"]) if kind is Kind.HOME else _types(where, values)
-        if not types and values["name"] != REQUESTS:
-            raise ConfigError(f"{where}: name: no event type has its home there")
-        reader = _Reader(where, kind)
-        if is_type:
-            actions = tuple(Action(one, (one,)) for one in types)
-        else:
-            actions = reader.actions(values["actions"], types)
-        rows: tuple[Rows, ...] = ()
+    reader = _Reader(where, kind)
+    if is_type:
+        actions = tuple(Action(one, (one,)) for one in types)
     else:
-        for key in ("parent", "rows", "actions"):
-            if key not in values:
-                raise ConfigError(f"{where}: {key} is missing")
-        parent = (parents or {}).get(values["parent"])
-        if parent is None:
-            raise ConfigError(f"{where}: parent: {values['parent']} is no table that is known")
-        rows = _Reader(where, kind).rows(values["rows"])
-        reader = _Reader(where, kind, rows)
-        named = toml.several(values["actions"])
-        if named is None:
-            raise ConfigError(f"{where}: actions: must be a list of those of {parent.name}")
-        reader.known("actions", tuple(named), [one.name for one in parent.actions])
-        actions = tuple(one for one in parent.actions if one.name in named)
+        actions = reader.actions(values["actions"], types)
     return EventTable(
         name=values["name"],
         about=values["about"],
@@ -468,16 +309,44 @@ def read_table(
         actions=actions,
         columns=reader.columns(values["columns"], actions),
         flags=reader.flags(values.get("flags", ()), _names(actions)),
-        parent=values.get("parent", ""),
+        action_is_type=is_type,
+    )
+
+
+def _children(
+    where: str, values: Mapping[str, Any], parents: Mapping[str, EventTable]
+) -> EventTable:
+    for key in ("parent", "rows", "actions"):
+        if key not in values:
+            raise ConfigError(f"{where}: {key} is missing")
+    for key in ("flags", "action_is_type"):
+        if key in values:
+            raise ConfigError(f"{where}: {key}: tables of children have none")
+    parent = parents.get(values["parent"])
+    if parent is None:
+        raise ConfigError(f"{where}: parent: {values['parent']} is no table that is known")
+    rows = _Reader(where, Kind.CHILDREN).rows(values["rows"])
+    reader = _Reader(where, Kind.CHILDREN, rows)
+    named = toml.several(values["actions"])
+    if named is None:
+        raise ConfigError(f"{where}: actions: must be a list of those of {parent.name}")
+    reader.known("actions", tuple(named), [one.name for one in parent.actions])
+    actions = tuple(one for one in parent.actions if one.name in named)
+    return EventTable(
+        name=values["name"],
+        about=values["about"],
+        kind=Kind.CHILDREN,
+        actions=actions,
+        columns=reader.columns(values["columns"], actions),
+        parent=parent.name,
         rows=rows,
         without=tuple(values.get("without", ())),
-        action_is_type=is_type,
     )
 
 
 @functools.cache
 def event_tables() -> Mapping[str, EventTable]:
-    """The project's own tables by name, each before its children."""
+    """The project's own tables by name: homes in their order, each with its children behind it."""
     files = sorted(
         set(File(__file__).parent.glob("*.toml")) - {File(__file__).with_name("homes.toml")}
     )
@@ -489,4 +358,5 @@ def event_tables() -> Mapping[str, EventTable]:
         if f"{table.name}.toml" != name:
             raise ConfigError(f"{name}: {table.name}: name: is not that of the file")
         tables[table.name] = table
-    return tables
+    order = homes().tables
+    return dict(sorted(tables.items(), key=lambda one: order.index(one[1].parent or one[0])))
