@@ -31,19 +31,23 @@ OTHER_COURSES = (
 PLAN = (
     ("check_server", 25, 45),
     ("check_browser", 15, 15),
-    ("video", 42, 190),
-    ("sequence", 20, 90),
-    ("page_close", 10, 45),
-    ("handler", 36, 150),
-    ("course_page", 14, 72),
+    ("video", 40, 179),
+    ("sequence", 19, 86),
+    ("page_close", 9, 43),
+    ("handler", 34, 144),
+    ("course_page", 14, 68),
     ("change_enrollment", 2, 8),
-    ("show_answer", 6, 25),
+    ("problem", 6, 25),
     ("graded", 4, 15),
     ("enrollment", 5, 25),
     ("forum", 7, 35),
-    ("book", 4, 15),
+    ("book", 3, 12),
     ("mobile", 8, 35),
     ("certificate", 2, 5),
+    ("grades", 2, 8),
+    ("completion", 2, 8),
+    ("ora", 1, 4),
+    ("rare", 2, 10),
     ("site_page", 0, 30),
 )
 
@@ -81,6 +85,8 @@ MARKS: tuple[tuple[str, bool, int, dict[str, object]], ...] = (
     ("site_page", False, 14, {"anonymous": True}),
 )
 
+# Kinds whose lines all come from a family of acts.
+FAMILY_KINDS = frozenset({"grades", "completion", "ora", "rare"})
 # Kinds whose requests are no course's, so context.course_id is always empty.
 BLANK_KINDS = frozenset({"change_enrollment", "enrollment", "certificate", "site_page"})
 PEOPLE, ACCENTED_PEOPLE, VISITORS = 6_000, 200, 400
@@ -140,6 +146,7 @@ class Course:
     """One course run: its key, the key as URLs spell it, and its blocks."""
 
     key: str
+    org: str
     ids: str
     spellings: tuple[str, str, str, str]
     problems: Busy[Block]
@@ -159,6 +166,13 @@ class Slot:
     spelling: int = RAW
     anonymous: bool = False
     escape: str = ""  # or accent, or ascii
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any event of its kind will do."""
+        is_known = self.known == "context" and self.spelling == RAW
+        is_counted = self.main and self.kind == "check_browser"
+        return is_known and not self.anonymous and self.escape != "accent" and not is_counted
 
 
 class Busy(Generic[T]):
@@ -305,23 +319,28 @@ def problem_texts(part: str, usage_key: str, titles: Sequence[str]) -> tuple[tup
     return tuple(checks), json.dumps(json.dumps([form, page]))
 
 
+def usage_key(course_key: str, kind: str, name: str) -> str:
+    """The key of a block: new-style if the course key has a namespace, else i4x."""
+    namespace, colon, body = course_key.partition(":")
+    if colon:
+        prefix = "ccx-block-v1" if namespace == "ccx-v1" else "block-v1"
+        return f"{prefix}:{body}+type@{kind}+block@{name}"
+    org, number, _run = course_key.split("/")
+    return f"i4x://{org}/{number}/{kind}/{name}"
+
+
 def make_block(rng: random.Random, key: str, kind: str, places: Sequence[str]) -> Block:
-    """Return a block of a course: new-style if the course key has a namespace, else i4x."""
-    namespace, colon, body = key.partition(":")
+    """Return a block of a course."""
     # Old courses name their blocks by hand, new ones by chance.
     name = (
         hex_id(rng)
-        if colon
+        if ":" in key
         else f"{kind[0].upper()}{rng.randint(1, 12)}{kind[1]}{rng.randint(1, 30)}"
     )
-    if colon:
-        prefix = "ccx-block-v1" if namespace == "ccx-v1" else "block-v1"
-        usage = handler = f"{prefix}:{body}+type@{kind}+block@{name}"
-        part = name
-    else:
+    usage = usage_key(key, kind, name)
+    part, handler = name, usage.replace("/", ";_")
+    if ":" not in key:
         org, number, _run = key.split("/")
-        usage = f"i4x://{org}/{number}/{kind}/{name}"
-        handler = usage.replace("/", ";_")
         part = f"i4x-{org}-{number}-{kind}-{name}".replace(".", "_")
     title = f"{rng.choice(TITLES)} {rng.randint(1, 12)}"
     block = Block(
@@ -348,16 +367,25 @@ def make_course(rng: random.Random, key: str) -> Course:
         for kind in ("problem", "video", "sequential")
     )
     ids = f'"org_id": "{org}", "course_id": "{key}"'
-    return Course(key, ids, spellings, problems, videos, sequences)
+    return Course(key, org, ids, spellings, problems, videos, sequences)
+
+
+def more_courses(count: int) -> list[str]:
+    """Return the keys of that many further courses, two of three of them old."""
+    return [
+        f"FurtherX/F{number}x/2013_Fall"
+        if number % 3 == 0
+        else f"course-v1:FurtherX+F{number}+1T2015"
+        for number in range(count)
+    ]
 
 
 def make_deck(rng: random.Random, courses: Sequence[Course]) -> list[Slot]:
     """Return the 1,000 slots whose shares the module promises, in no useful order."""
     main, others = Busy(rng, courses[:1], 1), courses[1:]
+    weights = [*dict(OTHER_COURSES).values(), *[1] * (len(others) - len(OTHER_COURSES))]
     weighted = [
-        course
-        for course, (_, weight) in zip(others, OTHER_COURSES, strict=True)
-        for _ in range(weight)
+        course for course, weight in zip(others, weights, strict=True) for _ in range(weight)
     ]
     rest = Busy(rng, weighted, ACTIVE_COURSES)
     namespaced = Busy(rng, [course for course in weighted if ":" in course.key], 1)
@@ -377,7 +405,8 @@ def make_deck(rng: random.Random, courses: Sequence[Course]) -> list[Slot]:
                 setattr(slot, name, value)
             if slot.spelling != RAW and not of_main:
                 slot.courses = namespaced
-    named = [slot for slot in deck if not slot.anonymous]
+    # Some lines of a family name nobody.
+    named = [slot for slot in deck if not slot.anonymous and slot.kind not in FAMILY_KINDS]
     for n in range(DECK_LINES // 10):
         named[n * len(named) // (DECK_LINES // 10)].escape = "ascii" if n % 10 == 3 else "accent"
     return deck

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import itertools
 import operator
 import random
 from collections.abc import Callable, Iterator
 
+from families import FAMILIES, RARE, Scene, act_at
 from log_cast import (
     ACCENTS,
     ACTIVE_PEOPLE,
@@ -18,16 +18,19 @@ from log_cast import (
     PLAN,
     Block,
     Busy,
+    Slot,
     hex_id,
     make_course,
     make_deck,
     make_people,
+    more_courses,
 )
+from log_frames import HOSTS, Frames
 
 RUN_LINES = 4  # of one kind, unless two kinds meet
 
 # Kinds whose accents stand in a text; in the others they stand in the username.
-TEXT_KINDS = frozenset({"check_server", "show_answer", "forum", "certificate"})
+TEXT_KINDS = frozenset({"check_server", "problem", "forum", "certificate"})
 
 TEXT = (
     "the a of to and in that is it for was on are with they be at one have this from or had by but "
@@ -39,50 +42,48 @@ TEXT = (
     "lecture homework exercise answer question grade deadline video proof integral vector matrix"
 )
 WORDS = TEXT.split()
-HOSTS = {"prod": "courses.learn.example", "edge": "edge.learn.example"}
+# Of lines that are free to be anything of their kind: the family and the share that its acts get.
+ACTS = {
+    "check_server": ("checks", 0.05),
+    "check_browser": ("forms", 0.2),
+    "video": ("video", 0.05),
+    "sequence": ("navigation", 0.05),
+    "handler": ("course_requests", 0.05),
+    "course_page": ("course_requests", 0.1),
+    "problem": ("problem", 0.3),
+    "book": ("textbook", 0.3),
+    "mobile": ("apps", 0.3),
+    "forum": ("forum", 0.4),
+    "site_page": ("site_requests", 0.5),
+}
 NO_REQUEST = '{\\"POST\\": {}, \\"GET\\": {}}'
 
 
-@functools.cache
-def clock() -> list[str]:
-    """Return HH:MM:SS of every second of a day."""
-    return [
-        f"{hour:02d}:{minute:02d}:{second:02d}"
-        for hour in range(24)
-        for minute in range(60)
-        for second in range(60)
-    ]
+class Day(Frames):
+    """One site on one day: a method for each kind of event returns a line as text."""
 
-
-class Day:
-    """One site on one day: a method for each kind of event returns a line as text.
-
-    Key order follows the writers: browser and URL events, explicit server events, mobile events.
-    """
-
-    def __init__(self, seed: int, day: datetime.date, site: str) -> None:
-        """Make the courses, the people and the deck."""
-        self.host = HOSTS.get(site, f"{site}.learn.example")
-        self.rng = random.Random(f"{seed}/{site}/{day.isoformat()}")
-        self.random = self.rng.random
-        self.day = day
-        self.date = day.isoformat()
-        self.clock = clock()
+    def __init__(self, seed: int, day: datetime.date, site: str, courses: int = 0) -> None:
+        """Make the courses, `courses` more than there are names for, the people and the deck."""
+        rng = random.Random(f"{seed}/{site}/{day.isoformat()}")
         # Courses are the same on all sites and days, people on all days of a site.
         course_rng = random.Random(f"{seed}/courses")
-        courses = [make_course(course_rng, key) for key in (MAIN, *dict(OTHER_COURSES))]
-        self.deck = make_deck(self.rng, courses)
+        keys = (MAIN, *dict(OTHER_COURSES), *more_courses(courses))
+        made = [make_course(course_rng, key) for key in keys]
+        deck = make_deck(rng, made)
         casts = make_people(random.Random(f"{seed}/{site}"), site)
         for person in itertools.chain(*casts):
-            person.session = hex_id(self.rng)  # learners log in anew each day
-        # What the line being written is about; `lines` sets them.
-        self.slot, self.course, self.who = self.deck[0], courses[0], casts[0][0]
-        self.people = Busy(self.rng, casts[0], ACTIVE_PEOPLE)
-        self.accented = Busy(self.rng, casts[1], 2)
-        self.visitors = Busy(self.rng, casts[2], 2)
+            person.session = hex_id(rng)  # learners log in anew each day
+        host = HOSTS.get(site, f"{site}.learn.example")
+        super().__init__(rng, Scene(rng, host, day, made[0], casts[0][0]), deck[0])
+        self.deck = deck
+        self.people = Busy(rng, casts[0], ACTIVE_PEOPLE)
+        self.accented = Busy(rng, casts[1], 2)
+        self.visitors = Busy(rng, casts[2], 2)
         self.writers: dict[str, Callable[[], str]] = {
             kind: getattr(self, kind) for kind, _, _ in PLAN
         }
+        self.turns = {name: self._in_turn(name) for name in FAMILIES}
+        self.turns["rare"] = self._in_turn(*RARE)
 
     def lines(self) -> Iterator[str]:
         """Yield lines without end, one shuffled deck after the other.
@@ -95,94 +96,60 @@ class Day:
             runs = [self.deck[n : n + RUN_LINES] for n in range(0, DECK_LINES, RUN_LINES)]
             self.rng.shuffle(runs)
             for slot in itertools.chain.from_iterable(runs):
-                self.slot, self.course = slot, slot.courses.draw()
-                if slot.anonymous:
-                    cast = self.visitors
-                elif slot.escape == "accent" and slot.kind not in TEXT_KINDS:
-                    cast = self.accented
-                else:
-                    cast = self.people
-                self.who = cast.draw()
-                line = self.writers[slot.kind]()
-                if slot.escape == "ascii":
-                    for character in "+<>&":
-                        line = line.replace(character, f"\\u{ord(character):04x}")
-                yield line
+                yield self.line(slot)
 
-    def time(self) -> str:
-        """Return an instant of the day, as the platform writes it."""
-        second, micro = int(self.random() * 86_400), int(self.random() * 1_000_000)
-        return f"{self.date}T{self.clock[second]}.{micro:06d}+00:00"
+    def line(self, slot: Slot) -> str:
+        """Return a line of a slot."""
+        self.slot, self.scene.course = slot, slot.courses.draw()
+        if slot.anonymous:
+            cast = self.visitors
+        elif slot.escape == "accent" and slot.kind not in TEXT_KINDS:
+            cast = self.accented
+        else:
+            cast = self.people
+        self.scene.who = cast.draw()
+        family, share = ACTS.get(slot.kind, ("", 0.0))
+        if (slot.is_plain or slot.kind == "site_page") and self.random() < share:
+            line = self.from_family(family)
+        else:
+            line = self.writers[slot.kind]()
+        if slot.escape == "ascii":
+            for character in "+<>&":
+                line = line.replace(character, f"\\u{ord(character):04x}")
+        return line
+
+    def one_of_each(self) -> Iterator[str]:
+        """Yield a line of every act of every family, of the courses of the deck."""
+        slot = next(slot for slot in self.deck if slot.kind == "rare")
+        for name, family in FAMILIES.items():
+            for place in range(len(list(family(self.scene)))):
+                self.slot, self.scene.course = slot, slot.courses.draw()
+                self.scene.who = self.people.draw()
+                yield self.act(act_at(name, place, self.scene))
+
+    def from_family(self, turn: str) -> str:
+        """Return the line of the act whose turn it is."""
+        return self.act(act_at(*next(self.turns[turn]), self.scene))
+
+    def _in_turn(self, *names: str) -> Iterator[tuple[str, int]]:
+        """Yield acts of families without end: each once, at random, before any comes again."""
+        acts = [
+            (name, place)
+            for name in names
+            for place in range(len(list(FAMILIES[name](self.scene))))
+        ]
+        while True:
+            self.rng.shuffle(acts)
+            yield from acts
 
     def answer(self) -> str:
         """Return what a learner types into a numerical input."""
         return str(int(self.random() * 900) / 4)
 
-    def context(self, path: str, referer: str, more: str = "") -> str:
-        """Return the context member, with the copies of 2014, or nothing if the slot has none."""
-        if self.slot.known == "absent":
-            return ""
-        who = self.who
-        ids = self.course.ids if self.slot.known == "context" else '"org_id": "", "course_id": ""'
-        return (
-            f'"context": {{"username": "{who.name}", "course_user_tags": {{'
-            '"xblock.partition_service.partition_1830051": "group_control"}, '
-            f'{more}"user_id": {who.id}, "ip": "{who.ip}", {ids}, "agent": "{who.agent}", '
-            f'"host": "{self.host}", "session": "{who.session}", "referer": "{referer}", '
-            f'"accept_language": "{who.language}", "path": "{path}"}}, '
-        )
-
-    def page(self, place: str) -> str:
-        """Return the URL of a course page, its key spelled as the slot says."""
-        spelling = self.course.spellings[self.slot.spelling]
-        return f"https://{self.host}/courses/{spelling}/{place}/"
-
-    def browser(self, event_type: str, payload: str, place: str, name: str = "") -> str:
-        """Return a browser event; `payload` is JSON text of a string."""
-        page = self.page(place)
-        named = f'"name": "{name}", ' if name else ""
-        return (
-            f'{{"username": "{self.who.name}", {named}"event_type": "{event_type}", '
-            f'"ip": "{self.who.ip}", "agent": "{self.who.agent}", "host": "{self.host}", '
-            f'"session": "{self.who.session}", "referer": "{page}", '
-            f'"accept_language": "{self.who.language}", "event": {payload}, '
-            f'"event_source": "browser", {self.context("/event", page)}'
-            f'"time": "{self.time()}", "page": "{page}"}}'
-        )
-
-    def server(
-        self, event_type: str, payload: str, path: str, referer: str, block: Block | None = None
-    ) -> str:
-        """Return an explicit server event; `payload` is JSON text of an object."""
-        page = '"x_module"' if block else "null"
-        module = self.module(block) if block else ""
-        return (
-            f'{{"username": "{self.who.name}", "event_source": "server", "name": "{event_type}", '
-            f'"accept_language": "{self.who.language}", "time": "{self.time()}", '
-            f'"agent": "{self.who.agent}", "page": {page}, "host": "{self.host}", "session": "", '
-            f'"referer": "{referer}", {self.context(path, referer, module)}'
-            f'"ip": "{self.who.ip}", "event": {payload}, "event_type": "{event_type}"}}'
-        )
-
-    def implicit(self, path: str, request: str, referer: str) -> str:
-        """Return a URL event; `request` is the escaped JSON of its GET and POST."""
-        return (
-            f'{{"username": "{self.who.name}", "event_type": "{path}", "ip": "{self.who.ip}", '
-            f'"agent": "{self.who.agent}", "host": "{self.host}", "session": "{self.who.session}", '
-            f'"referer": "{referer}", "accept_language": "{self.who.language}", '
-            f'"event": "{request}", "event_source": "server", '
-            f'{self.context(path, referer)}"time": "{self.time()}", "page": null}}'
-        )
-
     def handler_path(self, block: Block, handler: str) -> str:
         """Return the path by which a page asks a block to do something."""
         spelling = self.course.spellings[self.slot.spelling]
         return f"/courses/{spelling}/xblock/{block.handler_key}/handler/xmodule_handler/{handler}"
-
-    def module(self, block: Block) -> str:
-        """Return the module member of a server event's context."""
-        title = block.accented if self.slot.escape == "accent" else block.title
-        return f'"module": {{"display_name": "{title}", "usage_key": "{block.usage_key}"}}, '
 
     def sentence(self, words: int, escape: str) -> str:
         """Return words at random, one of them with an accent if asked."""
@@ -323,7 +290,7 @@ class Day:
         referer = f"https://{self.host}/"
         return self.implicit(path, NO_REQUEST, referer)
 
-    def show_answer(self) -> str:
+    def problem(self) -> str:
         """Return the server's note that an answer was shown."""
         block = self.course.problems.draw()
         payload = f'{{"problem_id": "{block.usage_key}"}}'
@@ -369,46 +336,31 @@ class Day:
         return self.server(f"edx.forum.{kind}.created", payload, path, url)
 
     def mobile(self) -> str:
-        """Return a video event of the app, received today, happened today or days ago."""
+        """Return a video event of the app."""
         kind, name = (
             ("play_video", "edx.video.played"),
             ("pause_video", "edx.video.paused"),
             ("load_video", "edx.video.loaded"),
         )[int(self.random() * 3)]
-        second = int(self.random() * 86_400)
-        chance = self.random()
-        # Most lines are sent at once, some after a night, a few after a journey.
-        longest = 300 if chance < 0.7 else 43_200 if chance < 0.95 else 6 * 86_400
-        received = datetime.datetime.combine(self.day, datetime.time())
-        received += datetime.timedelta(seconds=second, milliseconds=int(self.random() * 1_000))
-        happened = received - datetime.timedelta(seconds=int(self.random() * longest))
-        if chance < 0.35:
-            happened = happened.replace(microsecond=0)
         block = self.course.videos.draw()
-        android = self.random() < 0.6
-        app, agent = (
-            ("edx.mobileapp.android", "Dalvik/1.6.0 (Linux; U; Android 4.4.2; sdk Build/ICS)")
-            if android
-            else ("edx.mobileapp.iOS", "edX/1.0.1 (iPhone; iOS 8.0.2; Scale/2.00)")
+        payload = (
+            f'"{{\\"code\\": \\"mobile\\", \\"id\\": \\"{block.part}\\", '
+            f'\\"currentTime\\": {int(self.random() * 600)}}}"'
         )
-        library = "analytics-android" if android else "analytics-ios"
-        width = (720, 768, 1080)[int(self.random() * 3)]
-        client = (
-            '{"network": {"wifi": true, "carrier": "Carrier", "cellular": false, "bluetooth": '
-            'false}, "locale": "en-US", "app": {"name": "edX", "packageName": "org.edx.mobile", '
-            '"version": "1.0.1", "build": "org.edx.mobile@29", "versionName": "1.0.1"}, '
-            f'"library": {{"version": 203, "name": "{library}", "versionName": "2.0.3"}}, '
-            f'"device": {{"model": "sdk", "type": "phone", "id": "{self.who.session[:16]}"}}, '
-            f'"screen": {{"densityDpi": 320, "scaledDensity": 2, "width": {width}}}}}'
-        )
-        return (
-            f'{{"username": "{self.who.name}", "event_source": "mobile", "name": "{name}", '
-            f'"time": "{happened.isoformat()}+00:00", "agent": "{agent}", '
-            f'"page": "{self.page(block.place)}", "host": "{self.host}", '
-            f'"session": "", "context": {{"component": "videoplayer", '
-            f'"received_at": "{received.isoformat()}+00:00", {self.course.ids}, '
-            f'"user_id": {self.who.id}, "path": "/segmentio/event", '
-            f'"application": {{"name": "{app}", "version": "1.0.1"}}, "client": {client}}}, '
-            f'"ip": "", "event": "{{\\"code\\": \\"mobile\\", \\"id\\": \\"{block.part}\\", '
-            f'\\"currentTime\\": {int(self.random() * 600)}}}", "event_type": "{kind}"}}'
-        )
+        return self.app(kind, name, self.page(block.place), payload)
+
+    def grades(self) -> str:
+        """Return a grade of a problem, a subsection or the course, as they come in turn."""
+        return self.from_family("grades")
+
+    def completion(self) -> str:
+        """Return that a block was done."""
+        return self.from_family("completion")
+
+    def ora(self) -> str:
+        """Return a step of an open response assessment."""
+        return self.from_family("ora")
+
+    def rare(self) -> str:
+        """Return an event of one of the families that have no kind of their own."""
+        return self.from_family("rare")

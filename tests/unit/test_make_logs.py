@@ -11,11 +11,15 @@ import re
 import sys
 import urllib.parse
 import zlib
+from collections import Counter
 from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benches"))
+import oracle_event_tables
+from edxlogs.edx.categories import categories
+
 log_cast = importlib.import_module("log_cast")
 make_logs = importlib.import_module("make_logs")
 
@@ -144,12 +148,59 @@ def test_payload_forms(sample: list[Line]) -> None:
     assert share(sample, len(forms)) == pytest.approx(0.03)
     assert 0.4 <= sum(form.startswith('"') for form in forms) / len(forms) <= 0.6
     assert all("%5B%5D=" in form for form in forms)
+    odd = 0
     for _, event in sample:
         payload = event["event"]
-        explicit = event["event_source"] == "server" and not event["event_type"].startswith("/")
-        assert isinstance(payload, dict if explicit else str)
-        if isinstance(payload, str) and payload and not payload.startswith("input_"):
-            assert isinstance(json.loads(payload), dict | list | str)
+        explicit = event["event_source"] != "browser" and not event["event_type"].startswith("/")
+        expected = dict if explicit and event["event_source"] != "mobile" else str
+        text = payload if isinstance(payload, str) else ""
+        odd += not isinstance(payload, expected) or (expected is str and is_odd(text))
+    assert 0 < share(sample, odd) < 0.01
+
+
+def is_odd(text: str) -> bool:
+    """Whether a payload is neither empty, nor a form, nor JSON text of an object or a list."""
+    if not text or text.startswith("input_"):
+        return False
+    try:
+        value = json.loads(text)
+    except ValueError:
+        assert len(text) == 512
+        return True
+    return not isinstance(value, dict | list) and not value.startswith("input_")
+
+
+def test_every_type_and_every_home_comes(sample: list[Line]) -> None:
+    each = [json.loads(line) for line in make_logs.one_of_each(7, DAY, "prod")]
+    types = {text for event in each for text in (event["event_type"], event.get("name"))}
+    known = {one for types_of in categories().values() for one in types_of} - {"/*"}
+    assert known <= types
+    homes = Counter(
+        oracle_event_tables.home(event["event_type"], event.get("name"))[0] for event in each
+    )
+    assert len(homes) == 19
+    decks = [event for _, event in sample]
+    in_decks = {
+        oracle_event_tables.home(event["event_type"], event.get("name"))[0] for event in decks
+    }
+    assert in_decks == set(homes)
+    of_decks = {text for event in decks for text in (event["event_type"], event.get("name"))}
+    assert len(known - of_decks) < len(known) / 10
+
+
+def test_acts_are_of_the_course_of_their_line(sample: list[Line]) -> None:
+    for line, event in sample:
+        course = event.get("context", {}).get("course_id", "")
+        if course.startswith("course-v1:") and event["event_source"] != "mobile":
+            keys = re.findall(rb"(?<!ccx-)block-v1:([^+]+\+[^+]+\+[^+]+)\+type@", line)
+            assert {key.decode() for key in keys} <= {course.partition(":")[2]}
+
+
+def test_more_courses() -> None:
+    lines = list(make_logs.lines(7, DAY, "prod", 8, courses=500))
+    keys = {json.loads(line).get("context", {}).get("course_id") for line in lines}
+    assert 150 < len(keys) <= 500 + len(log_cast.OTHER_COURSES) + 2
+    assert sum("FurtherX" in (key or "") for key in keys) > 150
 
 
 def test_escapes(sample: list[Line]) -> None:
@@ -160,7 +211,10 @@ def test_escapes(sample: list[Line]) -> None:
 
 
 def test_people(sample: list[Line]) -> None:
-    anonymous = [event for _, event in sample if event["username"] == ""]
+    workers = [e for _, e in sample if e["username"] == "" and e["agent"] == ""]
+    assert all(e["ip"] == "" and e["context"]["path"] == "" for e in workers)
+    assert 0 < share(sample, len(workers)) < 0.01
+    anonymous = [e for _, e in sample if e["username"] == "" and e["agent"]]
     assert share(sample, len(anonymous)) == pytest.approx(0.03)
     ids = {event["context"]["user_id"] for event in anonymous if "context" in event}
     assert ids == {None, ""}
@@ -185,7 +239,7 @@ def test_people_are_the_same_on_all_days_of_a_site() -> None:
     for offset in range(2):
         for line in make_logs.lines(7, DAY + datetime.timedelta(days=offset), "prod", 5):
             event = json.loads(line)
-            if event["username"] and "context" in event:
+            if event["username"] not in {"", "unknown"} and "context" in event:
                 user = event["context"]["user_id"]
                 assert names.setdefault(user, event["username"]) == event["username"]
     assert len(set(names.values())) == len(names)
