@@ -1,0 +1,114 @@
+"""A planted course: its blocks, and its structure as the exporter prints it."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+START = datetime.datetime(2016, 2, 1, tzinfo=datetime.UTC)
+CHAPTERS, SEQUENTIALS, VERTICALS = 2, 2, 2  # of the course, of a chapter, of a sequential
+INPUTS = 2  # of a problem: a choice and a number
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block in the order of the course; its index is its place there."""
+
+    key: str
+    block_id: str
+    kind: str
+    parent: str
+    title: str
+    is_graded: bool
+    children: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    duration: float = 0.0  # of a video, in seconds
+
+    def input_id(self, number: int) -> str:
+        """The id of an input of a problem, from 0."""
+        return f"{self.block_id}_{number + 2}_1"
+
+
+class Course:
+    """A course of 2 chapters, 4 sequentials and 8 verticals, each with a video and a problem.
+
+    The sequentials of the second chapter are graded homework. One vertical has an open response
+    assessment as well.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.org = "PlantedX"
+        self.key = f"course-v1:{self.org}+PL{number}+2016_T1"
+        self.blocks: list[Block] = []
+        root = self._add(None, "course", "course", "A planted course")
+        for chapter in range(CHAPTERS):
+            of_week = self._add(root, "chapter", f"c{chapter}", f"Week {chapter + 1}")
+            for place in range(SEQUENTIALS):
+                name = f"{chapter}{place}"
+                more = {"graded": True, "format": "Homework"} if chapter else {}
+                unit = self._add(of_week, "sequential", f"s{name}", f"Lesson {place + 1}", **more)
+                for vertical in range(VERTICALS):
+                    self._fill(unit, f"{name}{vertical}")
+
+    def _fill(self, unit: Block, name: str) -> None:
+        vertical = self._add(unit, "vertical", f"u{name}", f"Unit {name}")
+        video = self._add(vertical, "video", f"v{name}", f"Video {name}")
+        # A block is frozen, its length follows from its place.
+        object.__setattr__(video, "duration", 100.0 + 20 * len(self.of("video")))
+        self._add(vertical, "problem", f"p{name}", f"Problem {name}", max_attempts=4, weight=2.0)
+        if name == "000":
+            self._add(vertical, "openassessment", f"o{name}", "An essay")
+
+    def _add(self, parent: Block | None, kind: str, name: str, title: str, **more: Any) -> Block:
+        digest = hashlib.md5(f"{self.key}{name}".encode(), usedforsecurity=False).hexdigest()
+        block_id = "course" if parent is None else digest
+        key = f"{self.key.replace('course-', 'block-', 1)}+type@{kind}+block@{block_id}"
+        metadata = {"display_name": title, **more}
+        is_graded = bool(more.get("graded") or (parent and parent.is_graded))
+        block = Block(
+            key, block_id, kind, parent.key if parent else "", title, is_graded, [], metadata
+        )
+        if parent:
+            parent.children.append(key)
+        self.blocks.append(block)
+        return block
+
+    def of(self, kind: str) -> list[Block]:
+        """The blocks of a kind, in order."""
+        return [block for block in self.blocks if block.kind == kind]
+
+    def structure(self) -> bytes:
+        """As the exporter prints it, and an orphan that no block holds."""
+        told: dict[str, Any] = {
+            block.key: {
+                "category": block.kind,
+                "children": block.children,
+                "metadata": block.metadata,
+            }
+            for block in self.blocks
+        }
+        orphan = f"{self.key.replace('course-', 'block-', 1)}+type@html+block@orphan"
+        told[orphan] = {"category": "html", "children": [], "metadata": {}}
+        return json.dumps(told, indent=2).encode()
+
+    def items(self) -> list[dict[str, Any]]:
+        """What `course_items` must say."""
+        return [
+            {
+                "course_id": self.key,
+                "index": index,
+                "block_key": block.key,
+                "block_id": block.block_id,
+                "block_type": block.kind,
+                "display_name": block.title,
+                "parent_key": block.parent or None,
+                "n_children": len(block.children),
+                "is_leaf": not block.children,
+                "graded": block.is_graded,
+                "format": "Homework" if block.is_graded else None,
+            }
+            for index, block in enumerate(self.blocks)
+        ]
