@@ -140,7 +140,7 @@ def _in_course(rest: list[str]) -> dict[str, Any]:
     elif (first == "edxnotes" and more) or (first == "notes" and more[:1] == ["api"]):
         told["route"] = "notes_api"
     elif first == "discussion":
-        told |= _forum(more)
+        told |= {name: value or None for name, value in _forum(more).items()}
     return told
 
 

@@ -213,3 +213,120 @@ pub(super) fn key_range(address: &str) -> Option<Range<usize>> {
     };
     new.or_else(quoted).or_else(old)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parts(key: &str, course: Option<&str>) -> (Option<String>, Option<String>, bool) {
+        let found = block(key, course);
+        let owned = |part: Option<Cow<'_, str>>| part.map(Cow::into_owned);
+        (owned(found.block_type), owned(found.id), found.is_guess)
+    }
+
+    #[test]
+    fn keys_of_all_forms() {
+        let new = Some("course-v1:edX+DemoX+2014");
+        for (key, course, block_type, id, is_guess) in [
+            ("block-v1:edX+D+R+type@problem+block@7c54", None, "problem", "7c54", false),
+            ("ccx-block-v1:e+D+R+ccx@1+type@html+block@a+b", None, "html", "a+b", false),
+            ("block-v1:edX%2BD%2BR%2Btype%40video%2Bblock%408c00", None, "video", "8c00", false),
+            ("i4x://MITx/4.605x_2/video/8b37", None, "video", "8b37", false),
+            ("i4x://MITx/4.605x_2/video/8b37@draft/x", None, "video", "8b37", false),
+            ("i4x:;_;_edX;_DemoX;_problem;_Sample", None, "problem", "Sample", false),
+            ("i4x-edX-DemoX-video-8c00", Some("edX/DemoX/R"), "video", "8c00", false),
+            ("i4x-a_b-c-1-problem-x-y", Some("course-v1:a.b+c-1+R"), "problem", "x-y", false),
+            ("i4x-edX-DemoX-video-8c00\nvideo extra", new, "video", "8c00", false),
+            (" \ti4x://MITx/6/html/a \n", None, "html", "a", false),
+            ("i4x-edX-Other-video-8c00", new, "video", "8c00", false),
+            ("i4x-edX-DemoX-video-8c00", None, "video", "8c00", false),
+            ("i4x-problem-D-video-8c00", None, "problem", "D-video-8c00", true),
+            ("i4x-edX-D-unknown-8c00", None, "", "", true),
+            ("i4x-", None, "", "", true),
+            (
+                "8c0028eb2a724f48a074bc184cd8635f",
+                new,
+                "",
+                "8c0028eb2a724f48a074bc184cd8635f",
+                false,
+            ),
+            ("i4x://MITx/6/html", None, "", "i4x://MITx/6/html", false),
+            ("block-v1:edX+D+R+type@problem", None, "", "block-v1:edX+D+R+type@problem", false),
+            ("", None, "", "", false),
+        ] {
+            let own = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            assert_eq!(parts(key, course), (own(block_type), own(id), is_guess), "{key}");
+        }
+    }
+
+    #[test]
+    fn owners_and_joined_keys() {
+        let key = "block-v1:a+b+c+type@vertical+block@v1";
+        assert_eq!(owner(&format!("amy,{key}")), (Some("amy"), key));
+        assert_eq!(owner(&format!(" ,{key} ")), (None, key));
+        assert_eq!(owner(key), (None, key));
+        assert_eq!(owner("amy,bob"), (None, "amy,bob"));
+        let two = format!("{key}/ccx-{key}");
+        assert_eq!(joined_keys(&two), (key, Some(&two[key.len() + 1..])));
+        let old = "i4x://a/b/sequential/s";
+        assert_eq!(
+            joined_keys(&format!(" {old}/{old}/x")),
+            (old, Some("i4x://a/b/sequential/s/x"))
+        );
+        assert_eq!(joined_keys(old), (old, None));
+    }
+
+    #[test]
+    fn keys_in_addresses() {
+        let key = "block-v1:a+b+c+type@problem+block@p";
+        let quoted = "i4x:;_;_edX;_DemoX;_problem;_p";
+        for (address, found) in [
+            (format!("/courses/course-v1:a+b+c/xblock/{key}/handler/x"), Some(key)),
+            (format!("/xblock/{key}?show=1"), Some(key)),
+            (format!("/courses/edX/DemoX/R/xblock/{quoted}/handler/x"), Some(quoted)),
+            ("/c/jump_to/i4x://a/b/vertical/v/rest".to_owned(), Some("i4x://a/b/vertical/v")),
+            ("/xblock/block-v1:a%2Bb%2Bc%2Btype%40problem%2Bblock%40p".to_owned(), Some(key)),
+            ("/c/block-v1:a+b+c/i4x://a//b/c".to_owned(), None),
+            ("/dashboard".to_owned(), None),
+        ] {
+            assert_eq!(usage_key_in(&address).as_deref(), found, "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_is_the_same_in_every_form(
+            org in "[A-Za-z0-9._~-]{1,6}",
+            number in "[A-Za-z0-9._~-]{1,6}",
+            run in "[A-Za-z0-9_]{1,4}",
+            block_type in "[a-z_]{1,8}",
+            id in "[A-Za-z0-9_]{1,8}(-[a-z]{1,3})?",
+        ) {
+            let html = |text: &str| text.replace(['.', '~'], "_");
+            let course = format!("course-v1:{org}+{number}+{run}");
+            let expected = (Some(block_type.clone()), Some(id.clone()), false);
+            for key in [
+                format!("block-v1:{org}+{number}+{run}+type@{block_type}+block@{id}"),
+                format!("ccx-block-v1:{org}+{number}+{run}+ccx@7+type@{block_type}+block@{id}"),
+                format!("i4x://{org}/{number}/{block_type}/{id}"),
+                format!("i4x://{org}/{number}/{block_type}/{id}@draft"),
+                format!("i4x:;_;_{org};_{number};_{block_type};_{id}"),
+                format!("i4x-{}-{}-{block_type}-{id}", html(&org), html(&number)),
+            ] {
+                for course in [course.clone(), format!("{org}/{number}/{run}")] {
+                    prop_assert_eq!(&parts(&key, Some(&course)), &expected, "{}", key);
+                    let seen = format!(" \n{}\nvideo", key.replace('+', "%2B"));
+                    prop_assert_eq!(&parts(&seen, Some(&course)), &expected, "{}", key);
+                }
+                if !key.starts_with("i4x-") && !key.contains("@draft") {
+                    let address = format!("/courses/{course}/xblock/{key}/handler/h?x={key}");
+                    let found = usage_key_in(&address);
+                    prop_assert_eq!(found.as_deref(), Some(&*key));
+                }
+            }
+            prop_assert_eq!(parts(&id, Some(&course)), (None, Some(id.clone()), false));
+        }
+    }
+}

@@ -68,3 +68,46 @@ fn count(at: At<'_>, without: &[String], is_counted: impl Fn(At<'_>) -> bool) ->
         members(at).iter().filter(of_input).count() as i64
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_tables::decode::tests::{at, words};
+
+    #[test]
+    fn ids_of_inputs() {
+        for (id, problem, part, input) in [
+            ("i4x-edX-D-problem-466b_2_1", "i4x-edX-D-problem-466b", Some(2), Some(1)),
+            ("466b_12_3", "466b", Some(12), Some(3)),
+            ("a_b_2_1", "a_b", Some(2), Some(1)),
+            ("__2_1", "_", Some(2), Some(1)),
+            ("_2_1", "_2_1", None, None),
+            ("2_1", "2_1", None, None),
+            ("a_2", "a_2", None, None),
+            ("a_2_x", "a_2_x", None, None),
+            ("a_٣_1", "a_٣_1", None, None),
+            ("", "", None, None),
+        ] {
+            assert_eq!(problem_of(id), problem);
+            assert_eq!(numbers(id, &mut Flags::default()), (part, input), "{id}");
+        }
+        let mut flags = Flags::default();
+        assert_eq!(numbers("a_99999999999999999999_1", &mut flags), (None, Some(1)));
+        assert_eq!(words(flags), "out_of_range");
+    }
+
+    #[test]
+    fn inputs_are_counted_without_their_helpers() {
+        let without = ["_dynamath", "_comment"].map(str::to_owned);
+        let map = at(r#"{
+            "a_2_1": {"correctness": "correct"}, "a_2_1_dynamath": "",
+            "a_3_1": {"correctness": "partially-correct"}, "a_4_1": "correct",
+            "a_5_1": {"correctness": ["correct"]}, "a_6_1": null, "a_2_1": {"correctness": "incorrect"}
+        }"#);
+        assert_eq!(inputs(map, &without), Some(5));
+        assert_eq!(judged(map, "correct", &without), Some(1));
+        assert_eq!(judged(map, "partially-correct", &without), Some(1));
+        assert_eq!((inputs(at("{}"), &without), inputs(at("[]"), &without)), (Some(0), None));
+        assert!(is_input("a_2_1", &without) && !is_input("a_2_1_comment", &without));
+    }
+}

@@ -87,6 +87,20 @@ fn push_inside(text: &str, mut at: usize, out: &mut String) -> usize {
     }
 }
 
+/// Appends a text as a string, quotes included.
+pub(super) fn push_text(text: &str, out: &mut String) {
+    let mut at = 0;
+    out.push('"');
+    loop {
+        let plain = plain_end(text.as_bytes(), at);
+        out.push_str(&text[at..plain]);
+        let Some(&odd) = text.as_bytes().get(plain) else { break };
+        push_escaped(char::from(odd), out);
+        at = plain + 1;
+    }
+    out.push('"');
+}
+
 fn push_escaped(character: char, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match character {
@@ -104,5 +118,53 @@ fn push_escaped(character: char, out: &mut String) {
             out.push(char::from(HEX[byte & 15]));
         }
         _ => out.push(character),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event_tables::decode::tests::{at, json, written};
+
+    fn compact(text: &str) -> String {
+        let mut out = String::new();
+        push_compact(at(text), &mut out);
+        out
+    }
+
+    #[test]
+    fn compact_json() {
+        for (text, expected) in [
+            (" [ 1 , 2.50,\n1e5 ] ", "[1,2.50,1e5]"),
+            (r#"{"a b" : " c ", "d": [ ]}"#, r#"{"a b":" c ","d":[]}"#),
+            (
+                r#"["\u00e9\/\ud83d\ude00", "\u0022\u005c\u000a\u0001\b\f"]"#,
+                r#"["é/😀","\"\\\n\u0001\b\f"]"#,
+            ),
+            (r#"["\ud83d", NaN, -Infinity, -1, "N"]"#, "[\"\u{fffd}\",null,null,-1,\"N\"]"),
+            ("[\"a\tb\"]", r#"["a\tb"]"#),
+            ("[\"a\u{7f}b\"]", "[\"a\u{7f}b\"]"),
+            (r#""a\u00e9""#, "\"aé\""),
+            ("true", "true"),
+            (" -0.0", "-0.0"),
+        ] {
+            assert_eq!(compact(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn compact_json_is_what_serde_json_writes(value in json(), way in 0u8..4) {
+            prop_assert_eq!(compact(&written(&value, way)), value.to_string());
+        }
+
+        #[test]
+        fn texts_are_what_serde_json_writes(text in any::<String>()) {
+            let mut json = String::new();
+            push_text(&text, &mut json);
+            prop_assert_eq!(json, serde_json::to_string(&text).expect("JSON"));
+        }
     }
 }

@@ -60,3 +60,46 @@ fn is_same(text: &str, one: Span, other: Span) -> bool {
         text[one.start..one.end] == text[other.start..other.end]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event_tables::decode::tests::at;
+
+    #[test]
+    fn only_objects_have_members() {
+        for text in ["{}", "[1]", "null", "\"{}\"", "5"] {
+            assert_eq!(members(at(text)), []);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn duplicate_keys_keep_the_first_place_and_the_last_value(
+            keys in prop::collection::vec(
+                prop::sample::select(vec!["a", "\\u0061", "b", "c", "\\u0062c", "bc", "é"]), 0..40,
+            ),
+        ) {
+            let written: Vec<String> =
+                keys.iter().enumerate().map(|(at, key)| format!("\"{key}\": {at}")).collect();
+            let text = format!("{{{}}}", written.join(", "));
+            let mut expected: Vec<(String, String)> = Vec::new();
+            for (at, key) in keys.iter().enumerate() {
+                let key = serde_json::from_str::<String>(&format!("\"{key}\"")).expect("JSON");
+                match expected.iter_mut().find(|(known, _)| *known == key) {
+                    Some(known) => known.1 = at.to_string(),
+                    None => expected.push((key, at.to_string())),
+                }
+            }
+            let found: Vec<(String, String)> = members(at(&text))
+                .into_iter()
+                .map(|(key, value)| {
+                    (decode(&text, key).into_owned(), text[value.start..value.end].to_owned())
+                })
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -10,6 +10,8 @@ pub mod members;
 pub mod payload;
 pub mod request;
 pub mod scalars;
+#[cfg(test)]
+mod tests;
 
 use crate::frame::names::names;
 use crate::json::path::{Step, find};

@@ -127,3 +127,78 @@ fn inside(text: Cow<'_, str>, string: Span) -> Cow<'_, str> {
         Cow::Owned(text) => Cow::Owned(decode(&text, string).into_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_tables::decode::tests::{at, words};
+
+    fn unpacked(packed: &str) -> (String, String) {
+        let mut flags = Flags::default();
+        let body = Body::new(packed, at(packed).span, &mut flags);
+        (body.root().raw().to_owned(), words(flags))
+    }
+
+    #[test]
+    fn payloads_of_all_kinds() {
+        for (packed, root, flags) in [
+            (r#"{"a": 1}"#, r#"{"a": 1}"#, ""),
+            (r#"["a=1", "x"]"#, r#"["a=1", "x"]"#, ""),
+            (r#""{\"a\": NaN}""#, r#"{"a": NaN}"#, ""),
+            (r#""\"{\\\"a\\\": 1}\"""#, r#"{"a": 1}"#, ""),
+            (r#""\"\\\"{}\\\"\"""#, "", "broken_payload"),
+            (r#""input_a_2_1=x+y&input_a_3_1=%C3%A9""#, r#"{"a_2_1":"x y","a_3_1":"é"}"#, ""),
+            (r#""\"input_a_2_1=x\"""#, r#"{"a_2_1":"x"}"#, ""),
+            (r#""a=%ff""#, "{\"a\":\"\u{fffd}\"}", "bad_utf8"),
+            (r#""{\"a\": \"b=c""#, "", "broken_payload"),
+            (r#"" [\"b=c""#, "", "broken_payload"),
+            ("null", "", ""),
+            (r#""""#, "", ""),
+            (r#""null""#, "", ""),
+            (r#""\"\"""#, "", ""),
+            (r#""NaN""#, "", ""),
+            ("5", "", "broken_payload"),
+            (r#""5""#, "", "broken_payload"),
+            ("true", "", "broken_payload"),
+            (r#""text""#, "", "broken_payload"),
+        ] {
+            assert_eq!(unpacked(packed), (root.to_owned(), flags.to_owned()), "{packed}");
+        }
+        let body = Body::new("", Span::default(), &mut Flags::default());
+        assert!(!body.root().is_some());
+    }
+
+    #[test]
+    fn only_broken_text_of_512_characters_is_cut() {
+        let is_cut = |inside: &str| {
+            let packed = format!("\"{inside}\"");
+            Body::new(&packed, at(&packed).span, &mut Flags::default()).is_cut()
+        };
+        let start = r#"{\"POST\": {\"é\": [\""#;
+        let shown = r#"{"POST": {"é": [""#.chars().count();
+        let with = |chars: usize| format!("{start}{}", "é".repeat(chars - shown));
+        assert!(is_cut(&with(512)));
+        assert!(!is_cut(&with(511)) && !is_cut(&with(513)));
+        assert!(!is_cut(&format!("{}\\\"]}}}}", with(512 - 4))), "whole");
+        assert!(!is_cut(&format!("a={}", "x".repeat(510))), "a form");
+    }
+
+    #[test]
+    fn forms_of_browsers() {
+        for (packed, form) in [
+            (r#""input_a_2_1=x""#, r#"{"a_2_1":"x"}"#),
+            (r#"["input_a_2_1=x", "<div>"]"#, r#"{"a_2_1":"x"}"#),
+            (r#"{"answers": "input_a_2_1[]=x&input_a_2_1[]=y"}"#, r#"{"a_2_1":["x","y"]}"#),
+            (r#""{\"answers\": \"a=\\\"\"}""#, r#"{"a":"\""}"#),
+            (r#"{"answers": {"a": "b=c"}}"#, ""),
+            (r#"[["a=b"]]"#, ""),
+            (r#"{"answers": ""}"#, ""),
+            ("[]", ""),
+            ("null", ""),
+            (r#""broken""#, ""),
+        ] {
+            let body = Body::new(packed, at(packed).span, &mut Flags::default());
+            assert_eq!(body.form(&mut Flags::default()).root().raw(), form, "{packed}");
+        }
+    }
+}

@@ -233,17 +233,14 @@ fn after_course<'w, 'a>(words: &'w [Cow<'a, str>]) -> Option<&'w [Cow<'a, str>]>
 fn handler(path: &str) -> Option<(&str, &str)> {
     const BLOCK: &str = "/xblock/";
     let path = path.trim_end_matches('/');
-    let mut rest = &path[path.find(BLOCK)? + BLOCK.len()..];
-    loop {
-        let (word, after) = rest.split_once('/').unwrap_or((rest, ""));
-        if matches!(word, "handler" | "handler_noauth") {
-            return Some(after.split_once('/').unwrap_or((after, "")));
-        }
-        if after.is_empty() {
-            return None;
-        }
-        rest = after;
-    }
+    let rest = &path[path.find(BLOCK)? + BLOCK.len()..];
+    // The key of a block stands between.
+    rest.match_indices("/handler").filter(|&(at, _)| at > 0).find_map(|(at, word)| {
+        let after = &rest[at + word.len()..];
+        let after = after.strip_prefix("_noauth").unwrap_or(after);
+        let asked = if after.is_empty() { after } else { after.strip_prefix('/')? };
+        Some(asked.split_once('/').unwrap_or((asked, "")))
+    })
 }
 
 /// The name or number of the person whose page is asked for.
@@ -270,4 +267,152 @@ fn some(text: &str) -> Option<&str> {
 
 fn some_of(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes() {
+        for (address, route) in [
+            ("/courses/edX/DemoX/Demo_Course/info", "info"),
+            ("/courses/course-v1:edX+DemoX+R/course/", "course_home"),
+            ("/courses/course-v1:edX+DemoX+R", "course_home"),
+            ("/courses/edX/DemoX/R/about?x=/info", "about"),
+            ("/courses/edX/DemoX/R/course_wiki", "wiki"),
+            ("/wiki/edX.DemoX/", "wiki"),
+            ("/courses/edX/DemoX/R/pdfbook/0/chapter/1/", "pdfbook"),
+            ("/courses/edX/DemoX/R/syllabus", "syllabus"),
+            ("/courses/edX/DemoX/R/jump_to_id/foo", "jump_to"),
+            ("/courses/edX/DemoX/R/instructor/api/list_forum_members", "instructor"),
+            ("/courses/edX/DemoX/R/legacy_instructor_dash", "instructor"),
+            ("/courses/edX/DemoX/R/edxnotes/", "notes"),
+            ("/courses/edX/DemoX/R/edxnotes/search/", "notes_api"),
+            ("/courses/edX/DemoX/R/teams/", "teams"),
+            ("/courses/edX/DemoX/R/nothing", "other"),
+            ("/courses", "other"),
+            ("/xblock/block-v1:a+b+c+type@vertical+block@v", "xblock_view"),
+            ("/api/bookmarks/v1/bookmarks/", "bookmarks_api"),
+            ("/api/mobile/v0.5/my_user_info", "mobile_api"),
+            ("/api/courses/v1/blocks/", "courses_api"),
+            ("/api/edx_proctoring/v1/proctored_exam/attempt", "proctoring_api"),
+            ("/api/v1/annotations/", "notes_api"),
+            ("/api", "other"),
+            ("/change_enrollment", "enroll"),
+            ("/accounts/login", "login"),
+            ("/logout", "logout"),
+            ("/create_account", "register"),
+            ("/dashboard", "dashboard"),
+            ("/event", "event"),
+            ("/i18n.js", "i18n"),
+            ("/jsi18n/", "jsi18n"),
+            ("/heartbeat", "heartbeat"),
+            ("/", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(request(address).route, route, "{address}");
+        }
+        assert_eq!(request("/a/?b#c").path, Some("/a/"));
+        assert_eq!(request("?b").path, None);
+    }
+
+    #[test]
+    fn pages_of_the_courseware() {
+        let course = "/courses/course-v1:edX+DemoX+R/courseware";
+        for (rest, chapter, section, position) in [
+            ("", None, None, None),
+            ("/d8a6/", Some("d8a6"), None, None),
+            ("/d8a6/edx%20introduction/", Some("d8a6"), Some("edx introduction"), None),
+            ("/d8a6/intro/3", Some("d8a6"), Some("intro"), Some(3)),
+            ("/d8a6/intro/last", Some("d8a6"), Some("intro"), None),
+            ("/d8a6/intro/99999999999999999999", Some("d8a6"), Some("intro"), None),
+        ] {
+            let address = format!("{course}{rest}");
+            let found = request(&address);
+            assert_eq!(found.route, "courseware");
+            assert_eq!((found.chapter.as_deref(), found.section.as_deref()), (chapter, section));
+            assert_eq!(found.position, position, "{address}");
+        }
+    }
+
+    #[test]
+    fn handlers() {
+        let new = "/courses/course-v1:a+b+c/xblock/block-v1:a+b+c+type@problem+block@p";
+        let old = "/courses/a/b/c/modx/i4x://a/b/problem/p";
+        for (address, route, handler, suffix) in [
+            (
+                format!("{new}/handler/xmodule_handler/problem_check"),
+                "xblock_handler",
+                Some("xmodule_handler"),
+                Some("problem_check"),
+            ),
+            (
+                format!("{new}/handler_noauth/transcript/translation/en/"),
+                "xblock_handler",
+                Some("transcript"),
+                Some("translation/en"),
+            ),
+            (format!("{new}/handler/submit?x=1"), "xblock_handler", Some("submit"), None),
+            (format!("{new}/handler"), "xblock_handler", None, None),
+            (format!("{new}/handlers/x"), "xblock_view", None, None),
+            (
+                "/preview/xblock/i4x://a/b/video/v/handler/h/s".to_owned(),
+                "xblock_handler",
+                Some("h"),
+                Some("s"),
+            ),
+            ("/courses/a/b/c/xblock/handler/h/s".to_owned(), "xblock_view", None, None),
+            (format!("{old}/problem_check"), "modx", None, Some("problem_check")),
+            (old.to_owned(), "modx", None, None),
+        ] {
+            let found = request(&address);
+            assert_eq!(found.route, route, "{address}");
+            assert_eq!((found.handler.as_deref(), found.suffix.as_deref()), (handler, suffix));
+        }
+    }
+
+    #[test]
+    fn acts_in_the_forum() {
+        for (rest, action, thread, comment, topic) in [
+            ("cba3/threads/create", Some("create"), None, None, Some("cba3")),
+            ("threads/5530/reply", Some("reply"), Some("5530"), None, None),
+            ("comments/5531/reply", Some("reply"), None, Some("5531"), None),
+            ("threads/5530/flagAbuse", Some("flag"), Some("5530"), None, None),
+            ("threads/5530/nothing", None, Some("5530"), None, None),
+            ("threads/5530", None, Some("5530"), None, None),
+            ("comments/5531/endorse/", Some("endorse"), None, Some("5531"), None),
+            ("cba3/follow", Some("follow"), None, None, Some("cba3")),
+            ("forum", Some("list"), None, None, None),
+            ("forum/search", Some("search"), None, None, None),
+            ("forum/users/7", Some("user_profile"), None, None, None),
+            ("forum/users/7/followed", Some("list"), None, None, None),
+            ("forum/cba3/inline", Some("read_inline"), None, None, Some("cba3")),
+            ("forum/cba3/threads/5530", Some("read"), Some("5530"), None, Some("cba3")),
+            ("forum/cba3/threads/5530/x", None, None, None, None),
+            ("", None, None, None, None),
+        ] {
+            let address = format!("/courses/edX/DemoX/R/discussion/{rest}");
+            let found = request(&address);
+            assert_eq!((found.route, found.forum_action), ("discussion", action), "{rest}");
+            let ids = [&found.thread_id, &found.comment_id, &found.commentable_id];
+            assert_eq!(ids.map(|id| id.as_deref()), [thread, comment, topic], "{rest}");
+        }
+    }
+
+    #[test]
+    fn people_that_are_looked_up() {
+        for (address, name) in [
+            ("/u/amy%20b/", Some("amy b")),
+            ("/users/7", Some("7")),
+            ("/courses/course-v1:a+b+c/progress/7/", Some("7")),
+            ("/courses/course-v1:a+b+c/progress", None),
+            ("/certificates/user/7/course/course-v1:a+b+c", Some("7")),
+            ("/courses/a/b/c/discussion/forum/users/7", Some("7")),
+            ("/u", None),
+            ("/dashboard", None),
+        ] {
+            assert_eq!(request(address).lookup_name.as_deref(), name, "{address}");
+        }
+    }
 }

@@ -10,6 +10,9 @@ use crate::json::scanner::{Kind, Scanner};
 use crate::json::text::decode;
 use crate::time;
 
+#[cfg(test)]
+mod tests;
+
 /// Names of keys, at most.
 const MOST_KEYS: usize = 32;
 
@@ -196,18 +199,26 @@ fn is_empty(at: At<'_>) -> bool {
     at.raw()[1..].trim_start().len() == 1
 }
 
-/// The names of the first 32 keys of an object, with a blank between two.
-pub fn keys(at: At<'_>) -> Option<String> {
-    let members = members(at);
-    let names = members.iter().take(MOST_KEYS).map(|&(key, _)| decode(at.text, key));
+/// The names of the first 32 keys of an object, with a blank between two; text as it stands. A blank in
+/// a name is `_`, and a name that is the JSON text of a body is `{}`.
+pub fn keys(at: At<'_>) -> Option<Cow<'_, str>> {
+    if at.span.kind == Kind::String {
+        return only_text(at);
+    }
     let mut words = String::new();
-    for name in names {
-        if !words.is_empty() {
+    for (number, &(key, _)) in members(at).iter().take(MOST_KEYS).enumerate() {
+        if number > 0 {
             words.push(' ');
         }
-        words.push_str(&name);
+        let name = decode(at.text, key);
+        if name.starts_with(['{', '[']) {
+            words.push_str("{}");
+        } else {
+            let is_blank = |sign: char| sign.is_whitespace() || ('\x1c'..='\x1f').contains(&sign);
+            words.extend(name.chars().map(|sign| if is_blank(sign) { '_' } else { sign }));
+        }
     }
-    (!words.is_empty()).then_some(words)
+    (!words.is_empty()).then_some(Cow::Owned(words))
 }
 
 /// Whether an object, list or text holds anything.
@@ -219,9 +230,18 @@ pub fn not_empty(at: At<'_>) -> Option<bool> {
     }
 }
 
-/// Text, or the first item of a list if it is text.
+/// Text, or the first item of a list that is text.
 pub fn first_text(at: At<'_>) -> Option<Cow<'_, str>> {
-    only_text(if at.span.kind == Kind::Array { at.find([Step::Index(0)]) } else { at })
+    if at.span.kind != Kind::Array {
+        return only_text(at);
+    }
+    let mut first = None;
+    for_each(at, |item| {
+        if first.is_none() {
+            first = only_text(item);
+        }
+    });
+    first
 }
 
 /// How many files a list names; one for a text that is not empty.
