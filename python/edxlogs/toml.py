@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,3 +90,17 @@ def number(value: Any) -> int | None:
     """A number from 1 on that any counter holds."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return value if is_number and 1 <= value < 10**18 else None
+
+
+def reals(value: Any) -> list[float] | None:
+    """One number, or a list of some."""
+    listed = value if isinstance(value, list) else [value]
+    are_numbers = all(isinstance(one, int | float) and one is not True for one in listed)
+    return [float(one) for one in listed] if listed and are_numbers else None
+
+
+def day(value: Any) -> str | None:
+    """A day as TOML has it, or as text."""
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value.isoformat()
+    return text(value)

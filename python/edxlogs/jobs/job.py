@@ -10,6 +10,7 @@ from typing import Any
 
 from edxlogs import toml
 from edxlogs.delta.publish import check as check_publication
+from edxlogs.derived.verb import DeriveSettings
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import CONDITIONS, ConditionKind
 from edxlogs.formats import DATASET_FORMATS, format_by_ending, of_cells, of_lines
@@ -25,6 +26,8 @@ _TEXT = toml.Value("must be text", toml.text)
 _TEXTS = toml.Value("must be text, or a list of it", toml.several)
 _NUMBER = toml.Value("must be a number, 1 or more, of at most 18 digits", toml.number)
 _FLAG = toml.Value("must be true or false", toml.flag)
+_DAY = toml.Value("must be a day, such as 2014-10-05", toml.day)
+_MINUTES = toml.Value("must be a number of minutes, or two", toml.reals)
 
 # Of keys, and of S3: of the job, for all its steps.
 _KEYS = {"gnupg_home": _TEXT, "passphrase_file": _TEXT}
@@ -106,6 +109,24 @@ _CONVERT = {
     "publish": _TEXT,
     "overwrite": _FLAG,
 }
+_DERIVE = {
+    "events": _TEXT,
+    "db": _TEXT,
+    "output": _TEXT,
+    "table": _TEXTS,
+    "course": _TEXTS,
+    "as_of": _DAY,
+    "tz": _TEXT,
+    "gap": _MINUTES,
+    "cap": _MINUTES,
+    "min_n": _NUMBER,
+    "olx": _TEXT,
+    "with_email_domain": _FLAG,
+    "memory": _NUMBER,
+    "sql_dir": _TEXT,
+    "publish": _TEXT,
+    "overwrite": _FLAG,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,7 @@ class Job:
         sync: fetches data packages, or None.
         conversions: of database packages.
         datasets: brought up to date in one pass; they read the same sources, alike.
+        derivations: of tables from those of events and of packages.
         published: folders of datasets and tables that other engines are told of, and as what.
         reports: folder for the report of each run, or None.
         keep_reports: how many of them stay; None keeps all.
@@ -126,6 +148,7 @@ class Job:
     sync: SyncSettings | None
     conversions: tuple[ConvertSettings, ...]
     datasets: tuple[Settings, ...]
+    derivations: tuple[DeriveSettings, ...] = ()
     published: tuple[tuple[Path, str], ...] = ()
     reports: Path | None = None
     keep_reports: int | None = None
@@ -160,28 +183,31 @@ class _JobReader:
     def __init__(self, name: str, folder: Path, document: dict[str, Any]) -> None:
         self._folder = folder
         self._where = f"job: {name}"
-        steps = {key: document.pop(key, []) for key in ("dataset", "convert")}
+        steps = {key: document.pop(key, []) for key in ("dataset", "convert", "derive")}
         sync = document.pop("sync", None)
         self._job = self._table("", document, _JOB)
         self._datasets = self._steps(
             "dataset", steps["dataset"], _DATASET, "output", "partition_by"
         )
         self._conversions = self._steps("convert", steps["convert"], _CONVERT, "packages", "output")
+        self._derivations = self._steps("derive", steps["derive"], _DERIVE, "output")
         self._sync = None
         if sync is not None:
             if not isinstance(sync, dict):
                 raise ConfigError(f"{self._where}: sync: is no table; write [sync] above its keys")
             self._sync = self._table("sync", sync, _SYNC, "folder")
-        if not (self._datasets or self._conversions or self._sync):
+        if not (self._datasets or self._conversions or self._derivations or self._sync):
             raise ConfigError(f"{self._where}: asks for nothing; add a [[dataset]] with an output")
         if self._datasets and "sources" not in document and "partner" not in document:
             raise ConfigError(
                 f'{self._where}: has no sources; add sources = ["logs/"], or a partner'
             )
-        outputs = [one["output"] for one in (*self._datasets, *self._conversions)]
+        outputs = [
+            one["output"] for one in (*self._datasets, *self._conversions, *self._derivations)
+        ]
         self._published = tuple(
             (self._path(one["output"]), _publication(one))
-            for one in (*self._conversions, *self._datasets)
+            for one in (*self._conversions, *self._datasets, *self._derivations)
             if "publish" in one
         )
         places = [Path(os.path.realpath(self._place(output))) for output in outputs]
@@ -224,6 +250,7 @@ class _JobReader:
             sync,
             tuple(conversions),
             tuple(datasets),
+            tuple(self._derivation(one, s3, threads) for one in self._derivations),
             self._published,
             None if reports is None else self._path(reports),
             self._job.get("keep_reports"),
@@ -252,6 +279,16 @@ class _JobReader:
             words["salt_file"] = self._path(self._job["salt_file"])
         settings = Settings.of(sources, output, **words, s3=s3)
         return replace(settings, output=replace(settings.output, compacts=compacts))
+
+    def _derivation(self, given: dict[str, Any], s3: S3, threads: int) -> DeriveSettings:
+        places: dict[str, Any] = {
+            name: self._place(given.pop(name)) for name in ("events", "db") if name in given
+        }
+        output = self._place(given.pop("output"))
+        words = self._with_paths(given, "olx", "sql_dir")
+        if "gap" in words:
+            words["gap"] = words["gap"][0]
+        return DeriveSettings.of(output, **places, **words, s3=s3, threads=threads)
 
     def _with_paths(self, given: dict[str, Any], *names: str) -> dict[str, Any]:
         """The words of a step, paths from where this process is."""

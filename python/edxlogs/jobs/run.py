@@ -1,6 +1,7 @@
 """Jobs, done: a report of each run, and one sentence at the end.
 
-Packages are fetched, tables converted, datasets brought up to date, and published, in this order.
+Packages are fetched, tables converted, datasets brought up to date, tables derived of them, and all
+published, in this order.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 from edxlogs import _core
 from edxlogs.account import Outcome
 from edxlogs.delta.publish import Published
+from edxlogs.derived.account import Derived
+from edxlogs.derived.verb import derive
 from edxlogs.errors import EdxlogsError, OutputError, cannot_write
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.convert import ConvertedTables, convert
@@ -44,6 +47,7 @@ class JobDone:
         synced: what came of fetching, or None.
         converted: of each conversion that was carried out.
         datasets: with their accounts.
+        derived: of each derivation that was carried out.
         published: what other engines were told.
         failed: steps that ended with an error.
     """
@@ -54,6 +58,7 @@ class JobDone:
     synced: Synced | None = None
     converted: list[ConvertedTables] = field(default_factory=list)
     datasets: list[DatasetWriter] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -65,6 +70,7 @@ class JobDone:
             and (self.synced is None or self.synced.is_whole)
             and all(one.is_whole for one in self.converted)
             and all(one.account.is_whole for one in self.datasets)
+            and all(one.is_whole for one in self.derived)
         )
 
     def report(self) -> dict[str, Any]:
@@ -80,6 +86,7 @@ class JobDone:
             ],
             "conversions": [one.report() for one in self.converted],
             "sync": None if self.synced is None else self.synced.report(),
+            "derived": [one.report() for one in self.derived],
             "published": [one.report() for one in self.published],
             "failed": self.failed,
         }
@@ -104,6 +111,12 @@ class JobDone:
             done.append(f"{many(rows, 'row')} in {many(len(self.datasets), 'dataset')}")
             if (left := self._sources_left()) > 0:
                 wrong.append(f"{many(left, 'source')} not delivered whole")
+        if self.derived:
+            made = sum(bool(one.made) for its in self.derived for one in its.courses)
+            tables = sum(len(one.rows) for one in self.derived)
+            done.append(f"{many(tables, 'derived table')}, {many(made, 'course')} made anew")
+            if not all(one.is_whole for one in self.derived):
+                wrong.append("not all courses are derived")
         if self.published:
             done.append(f"{many(len(self.published), 'dataset')} published")
         ended = "ok" if not wrong else f"FAILED: {', '.join(wrong)}"
@@ -134,7 +147,8 @@ def run(job: Job, watcher: Watcher) -> JobDone:
     if job.reports is not None:
         _make_folder(job.reports)
     done, start = JobDone(job.name, now()), time.monotonic()
-    is_only = len(job.conversions) + bool(job.datasets) + (job.sync is not None) == 1
+    steps = len(job.conversions) + len(job.derivations) + bool(job.datasets)
+    is_only = steps + (job.sync is not None) == 1
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
@@ -155,6 +169,9 @@ def run(job: Job, watcher: Watcher) -> JobDone:
     if job.datasets:
         with step("dataset"):
             done.datasets = write_datasets(job.datasets, watcher)
+    for number, derivation in enumerate(job.derivations, 1):
+        with step(f"derive {number}"):
+            done.derived.append(derive(derivation, watcher))
     is_only = False  # what was written is there, whatever comes of telling it
     for folder, kind in job.published:
         with step(f"publish {shown(folder.name)}"):
