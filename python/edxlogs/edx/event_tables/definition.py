@@ -24,19 +24,19 @@ class Kind(enum.StrEnum):
 TYPES = ("string", "int64", "float64", "bool", "timestamp")
 ROLES = ("person id", "username", "e-mail", "address", "free text")
 FLAGS = {
-    "broken_payload": "the payload cannot be decoded",
-    "cut512": "the payload is cut at 512 characters",
-    "bad_utf8": "bytes of a form are no UTF-8",
-    "out_of_range": "a number is outside the range of its column",
-    "naive_time": "a time has no zone",
-    "name_disagrees": "name leads to another table than event_type",
-    "possible_double": "the platform may have written the act twice",
-    "no_block": "the act needs a block, and none was found",
-    "subject_by_name": "only a username names the person that the event is about",
-    "truncated": "the platform says that it cut a text",
-    "seek_from_unknown": "where a seek began is not known",
-    "many_settings": "several settings were changed at once",
-    "worker": "username, ip and session of an event of the server are empty",
+    "broken_payload": "The payload cannot be decoded: columns that come from it are null.",
+    "cut512": "The platform cut the payload at 512 characters.",
+    "bad_utf8": "A form holds bytes that are not UTF-8.",
+    "out_of_range": "A number is outside the range of its column, and null.",
+    "naive_time": "A time in the payload has no zone; it is taken for UTC.",
+    "name_disagrees": "`name` belongs to another table than `event_type`, which decides.",
+    "possible_double": "The platform may have written the same act twice.",
+    "no_block": "The act is about a block, but the event does not name it.",
+    "subject_by_name": "The person whom the event is about has a username only, no id.",
+    "truncated": "The platform cut a text.",
+    "seek_from_unknown": "It is not known where a seek began.",
+    "many_settings": "Several settings changed at once; their values are left out.",
+    "worker": "A background worker of the server wrote the event, not a person.",
 }
 
 
@@ -79,65 +79,81 @@ _REQUEST = (
 )
 
 DECODERS: Mapping[str, Decoder] = {
-    "owner": Decoder("the username before the comma of a bookmark's id", ("string",)),
-    "text": Decoder("text bare, anything else as compact JSON text", ("string",)),
+    "owner": Decoder("the username before the comma in the id of a bookmark", ("string",)),
+    "text": Decoder("text as it is; anything else as compact JSON text", ("string",)),
     "only text": Decoder("text; anything else is null", ("string",)),
     "json": Decoder("any value as compact JSON text", ("string",)),
     "lines": Decoder(
-        "text; of a list its texts, or `text` of its objects, a line each", ("string",)
+        "text; of a list its texts, or the `text` of its objects, on lines of their own",
+        ("string",),
     ),
-    "number": Decoder("a number, or text that is wholly one", ("float64", "int64")),
-    "bool": Decoder("true and false, as text too, 1 and 0", ("bool",)),
-    "time": Decoder("RFC 3339, or as Python shows a datetime", ("timestamp",)),
-    "length": Decoder("how many items a list has; null for anything else", ("int64",)),
-    "is set": Decoder("whether a key of an object is there and not null", ("bool",)),
+    "number": Decoder("a number, or text that is a number", ("float64", "int64")),
+    "bool": Decoder("true or false, also as text, or 1 or 0", ("bool",)),
+    "time": Decoder("a time as in RFC 3339, or as Python prints it", ("timestamp",)),
+    "length": Decoder("the number of items of a list; null for anything else", ("int64",)),
+    "is set": Decoder("whether an object has the key, with a value that is not null", ("bool",)),
     "block id": Decoder(
-        "the key of a block: of several joined by `/` the first; after a username and comma",
+        "columns NAME_key, NAME_type, NAME_id and NAME_from; without a value at its paths, the"
+        " block in the context or in the address",
         (),
         _BLOCK,
     ),
-    "second key": Decoder("the second of two keys of blocks joined by `/`", ("string",)),
-    "url path": Decoder("the path of an address", ("string",)),
-    "inputs": Decoder("how many inputs an object has", ("int64",)),
-    "correct inputs": Decoder("how many inputs of a correct_map are correct", ("int64",)),
-    "partial inputs": Decoder("how many inputs of a correct_map are partly so", ("int64",)),
-    "form inputs": Decoder("how many inputs the payload's form has", ("int64",), (), False),
-    "player": Decoder("mobile if a value is, else browser", ("string",)),
-    "dotted name": Decoder("whether a name begins with edx.", ("bool",)),
-    "by other": Decoder("whether the subject is not the actor", ("bool",), (), False),
-    "input id": Decoder("the key of the row, as that of an input", (), _INPUT, False, "keys"),
-    "kind": Decoder("the kind that the spelling of the act says", ("string",), (), False),
-    "exam kind": Decoder("the word proctored, practice or timed in a name", ("string",)),
-    "chars": Decoder("how many characters a text has", ("int64",)),
+    "second key": Decoder("the second of two block keys that `/` joins", ("string",)),
+    "url path": Decoder("the path of a URL", ("string",)),
+    "inputs": Decoder("the number of inputs in an object", ("int64",)),
+    "correct inputs": Decoder("the number of correct inputs in a correct_map", ("int64",)),
+    "partial inputs": Decoder(
+        "the number of partially correct inputs in a correct_map", ("int64",)
+    ),
+    "form inputs": Decoder("the number of inputs in a browser's form", ("int64",), (), False),
+    "player": Decoder("mobile if one of the values is, else browser", ("string",)),
+    "dotted name": Decoder("whether a text begins with `edx.`", ("bool",)),
+    "by other": Decoder(
+        "whether the subject is somebody else than the actor", ("bool",), (), False
+    ),
+    "input id": Decoder("the key of the row, as the id of an input", (), _INPUT, False, "keys"),
+    "kind": Decoder("the `kind` of the action", ("string",), (), False),
+    "exam kind": Decoder("the word proctored, practice or timed in a text with dots", ("string",)),
+    "chars": Decoder("the number of characters in a text", ("int64",)),
     "found in": Decoder(
-        "the marks of the rows' places that hold the key", ("string",), (), False, "keys"
+        "the marks of the places that hold the key", ("string",), (), False, "keys"
     ),
     "row key": Decoder("the key of the row", ("string",), (), False, "keys"),
-    "item number": Decoder("the row's place in its list, from 1", ("int64",), (), False, "items"),
-    "place": Decoder(
-        "the mark of the list that the row stands in", ("string",), (), False, "items"
+    "item number": Decoder(
+        "the number of the row in its list, from 1", ("int64",), (), False, "items"
     ),
-    "request": Decoder("what the address of a request says", (), _REQUEST, False),
-    "lookup id": Decoder("lookup_name of a request, if it is digits", ("int64",), (), False),
-    "keys": Decoder("the names of an object's keys, at most 32, joined by blanks", ("string",)),
+    "place": Decoder("the mark of the list that holds the row", ("string",), (), False, "items"),
+    "request": Decoder(
+        "the columns of `requests` from `path` to `lookup_name`", (), _REQUEST, False
+    ),
+    "lookup id": Decoder(
+        "the `lookup_name` of a request, if it is a number", ("int64",), (), False
+    ),
+    "keys": Decoder(
+        "text; of an object the names of its keys: at most 32, with blanks between, `_` for white"
+        " space inside, and `{}` for a name that is JSON",
+        ("string",),
+    ),
     "not empty": Decoder(
-        "whether an object, a list or a text holds anything; null for none", ("bool",)
+        "whether an object, a list or a text holds anything; null for anything else", ("bool",)
     ),
-    "first text": Decoder("text, or the first item of a list if it is text", ("string",)),
+    "first text": Decoder("text; of a list the first item that is text", ("string",)),
     "sum": Decoder(
-        "the sum over a list of the first value that `items` find in each; null without a number",
+        "the sum over the items of a list; `items` are paths to the number in an item, and the"
+        " first that gives one counts",
         ("float64",),
     ),
     "answer": Decoder(
-        "an answer to an open assessment: the text of its part, of several parts JSON text of"
-        " their texts",
+        "the text of an answer to an open response assessment; of several parts a JSON list",
         ("string",),
     ),
-    "answer parts": Decoder("how many parts such an answer has", ("int64",)),
-    "answer chars": Decoder("how many characters its texts have", ("int64",)),
-    "files": Decoder("how many items a list has; 1 for a text that is not empty", ("int64",)),
-    "payload": Decoder("the payload as JSON text", ("string",), (), False),
-    "payload chars": Decoder("how many characters the payload's text has", ("int64",), (), False),
+    "answer parts": Decoder("the number of parts of such an answer", ("int64",)),
+    "answer chars": Decoder("the number of characters in such an answer", ("int64",)),
+    "files": Decoder("the number of items of a list; 1 for text that is not empty", ("int64",)),
+    "payload": Decoder("the whole payload as JSON text", ("string",), (), False),
+    "payload chars": Decoder(
+        "the number of characters in a payload that is text", ("int64",), (), False
+    ),
 }
 
 
