@@ -150,7 +150,10 @@ def holds(value: Any) -> bool:
 def compact(value: Any) -> str:
     """A value as JSON text without white space, with numbers as they are spelled."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{compact(key)}:{compact(one)}" for key, one in value.items()) + "}"
+        members = []
+        for key, one in value.items():  # a frame a level: payloads are deep
+            members.append(f"{compact(key)}:{compact(one)}")
+        return "{" + ",".join(members) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(compact, value)) + "]"
     if isinstance(value, Whole | Real):
