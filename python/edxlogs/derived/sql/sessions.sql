@@ -1,34 +1,115 @@
 -- table: sessions
--- about: What learners did without a longer break.
--- inputs: video_events problem_events navigation_events
--- order: site, user_id, session_no
+-- about: Sessions of learners: acts in a row, with no longer pause between them than the gap.
+-- inputs: problem_events? video_events? forum_events? navigation_events? requests? ora_events?
+--   block_events? study_events? textbook_events?
+-- needs: event_sources learner_events persons
+-- order: site user_id session_no
 -- columns:
---   site string: `prod` or `edge`.
---   course_id string: Id of the course.
---   user_id int64 [role: person id]: Whose session.
---   session_no int64: Number of the session, from 1.
---   start timestamp: When it began.
---   end timestamp: When it ended.
---   n_events int64: How many events are in it.
-with acts as (
-    select site, course_id, user_id, time from video_events
-    union all select site, course_id, user_id, time from problem_events
-    union all select site, course_id, user_id, time from navigation_events
+--   site string: Site of the learner.
+--   course_id string: The course.
+--   user_id int64 [role: person id]: The learner.
+--   username string [role: username]: Name of the learner.
+--   is_staff bool: Whether the person has a staff role.
+--   session_no int64: Which session of the learner in the course it is, from 1.
+--   start timestamp: Its first act.
+--   end timestamp: Its last act.
+--   duration_s float64 [s]: From the first act to the last; 0 for one act alone.
+--   n_events int64: Acts.
+--   n_video int64: Acts with videos.
+--   n_problem int64: Acts with problems.
+--   n_forum int64: Acts in the forum.
+--   n_ora int64: Acts in open response assessments.
+--   n_text int64: Pages and textbooks read.
+--   n_other int64: Other acts.
+--   first_route string: What the first act was: the route of a request, else the table.
+--   last_route string: What the last act was.
+--   login_sessions int64: How many login sessions it spans.
+--   agents int64: How many browsers and apps it was in.
+--   is_mobile bool: Whether an act was in an app.
+--   ended_by string: What ended it: `close`, the page was closed after it; `gap`, another session
+--     follows; `last`, no other is there.
+with
+-- A page that is closed neither opens nor extends a session: it is looked at for `ended_by` alone.
+steps as (
+    select
+        site, user_id, moment, source_no, line, line_item, kind, route, session, agent, is_mobile,
+        is_activity,
+        max(case when is_activity then moment end) over before as before_at
+    from learner_events
+    where is_activity or (event_table = 'navigation_events' and action = 'close')
+    window before as (
+        partition by site, user_id
+        order by moment, source_no, line, line_item
+        rows between unbounded preceding and 1 preceding
+    )
 ),
-begun as (
-    select *, coalesce(
-        epoch_us(time) - epoch_us(lag(time) over person) > getvariable('gap'), true
-    )::int as begins
-    from acts
-    where user_id is not null and time is not null
-    window person as (partition by site, user_id order by time)
-),
+-- A session begins where the pause is longer than the gap; an event of a moment stands in the
+-- order of its source and line (D6).
 numbered as (
-    select *, sum(begins) over (partition by site, user_id order by time) as session_no
-    from begun
+    select
+        *,
+        row_number() over upto as nth,
+        sum(
+            case
+                when
+                    is_activity
+                    and coalesce(
+                        epoch_us(moment) - epoch_us(before_at) > getvariable('gap'), true
+                    )
+                then 1
+                else 0
+            end
+        ) over upto::bigint as session_no
+    from steps
+    window upto as (
+        partition by site, user_id
+        order by moment, source_no, line, line_item
+        rows between unbounded preceding and current row
+    )
+),
+found as (
+    select
+        site, user_id, session_no,
+        min(moment) filter (where is_activity) as start,
+        max(moment) filter (where is_activity) as "end",
+        max(moment) filter (where not is_activity) as closed_at,
+        count(*) filter (where is_activity) as n_events,
+        count(*) filter (where kind = 'video') as n_video,
+        count(*) filter (where kind = 'problem') as n_problem,
+        count(*) filter (where kind = 'forum') as n_forum,
+        count(*) filter (where kind = 'ora') as n_ora,
+        count(*) filter (where kind = 'text') as n_text,
+        count(*) filter (where kind = 'other') as n_other,
+        arg_min(route, nth) filter (where is_activity) as first_route,
+        arg_max(route, nth) filter (where is_activity) as last_route,
+        count(distinct session) filter (where is_activity and session <> '') as login_sessions,
+        count(distinct agent) filter (where is_activity and agent <> '') as agents,
+        bool_or(is_mobile) filter (where is_activity) as is_mobile
+    from numbered
+    where session_no > 0
+        and (is_activity or epoch_us(moment) - epoch_us(before_at) <= getvariable('gap'))
+    group by all
 )
 select
-    site, course_id, user_id, session_no, min(time) as start, max(time) as "end",
-    count(*) as n_events
-from numbered
-group by all
+    site,
+    getvariable('course_id') as course_id,
+    user_id, username, is_staff, session_no, start, "end",
+    (epoch_us("end") - epoch_us(start)) / 1000000.0::double as duration_s,
+    n_events,
+    case when getvariable('has_video_events') then n_video end as n_video,
+    case when getvariable('has_problem_events') then n_problem end as n_problem,
+    case when getvariable('has_forum_events') or getvariable('has_requests') then n_forum end
+    as n_forum,
+    case when getvariable('has_ora_events') then n_ora end as n_ora,
+    case when getvariable('has_requests') or getvariable('has_textbook_events') then n_text end
+    as n_text,
+    n_other,
+    first_route, last_route, login_sessions, agents, is_mobile,
+    case
+        when closed_at >= "end" then 'close'
+        when lead(session_no) over (partition by site, user_id order by session_no) is null
+        then 'last'
+        else 'gap'
+    end as ended_by
+from found
+join persons using (site, user_id)

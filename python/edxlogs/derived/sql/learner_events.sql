@@ -1,0 +1,247 @@
+-- table: learner_events
+-- as: internal view
+-- about: What learners did: the events of people, each with the person, the moment and the kind of
+--   act that all other definitions count by. Grades, enrolments, certificates, groups, acts of
+--   staff and of accounts are left out: they are written for people who did nothing.
+-- inputs: problem_events? video_events? forum_events? navigation_events? requests? ora_events?
+--   completion_events? exam_events? content_events? block_events? study_events? textbook_events?
+--   other_events? db_auth_user? db_student_courseenrollment?
+-- needs: event_sources
+-- order: source_no line line_item
+-- columns:
+--   site string: Site of the person; user ids of two sites are different people.
+--   user_id int64 [role: person id]: Who acted; found by username in auth_user where the event
+--     tells that alone.
+--   username string [role: username]: The username in the event.
+--   moment timestamp: When: the event's own time, of apps with a wrong clock the time of receipt.
+--   day date: The day of `moment`, in the time zone asked for.
+--   source_no int64: The source, in the order of names.
+--   line int64: The line in it.
+--   line_item int64: The event in the line.
+--   clock bool: Whether the time of receipt stands for a clock that was wrong.
+--   event_table string: The table that the event is of.
+--   action string: The act, in the words of that table.
+--   is_activity bool: Whether it is an act of the learner, counted once.
+--   kind string: Of an act: video, problem, forum, ora, text or other.
+--   route string: The route of a request; of other events the name of their table.
+--   is_mobile bool: Whether an app wrote it.
+--   session string [role: person id]: The login session.
+--   agent string [role: free text]: The browser.
+--   source string: The source.
+--   block_key string: The block, as the event has it.
+--   block_type string: Its type.
+--   block_id string: Its id.
+--   code string: Of a video, its code.
+--   position float64 [s]: Of a video, where the act began.
+--   position_to float64 [s]: Of a video, where a jump ended.
+--   duration float64 [s]: Of a video, how long the player says it is.
+--   speed_to float64 [×]: Of a video, the speed from then on.
+--   player string: Of a video, mobile or browser.
+--   attempts int64: Of a check, the number of the attempt.
+--   success string: Of a check, correct or incorrect.
+--   grade float64 [points]: Of a check, what it gave.
+--   max_grade float64 [points]: Of a check, the most it can give.
+--   seed int64: Of a check, the variant of the problem.
+--   post_kind string: Of the forum, thread, response or comment.
+--   post_id string: Of the forum, the post.
+--   thread_id string: Of the forum, the thread.
+--   undo_vote bool: Of the forum, whether a vote was taken back.
+--   followed bool: Of a thread that was made, whether its author follows it.
+--   forum_action string: Of a request to the forum, what was asked for.
+--   submission_uuid string: Of an open response, the submission.
+--   submitted_at timestamp: Of an open response, when it was handed in.
+with
+-- Identity: a username of a site belongs to one account (D7).
+accounts as not materialized (
+    select coalesce(site, '') as site, username as account, min(id) as account_id
+    from db_auth_user
+    where username <> '' and id is not null
+    group by all
+),
+-- A source whose name tells no site is of the course's site, where its other data tell only one.
+home as not materialized (
+    select case when count(distinct site) = 1 then min(site) end as home_site
+    from (
+        select coalesce(site, '') as site from db_auth_user
+        union all
+        select coalesce(site, '') as site from db_student_courseenrollment
+    )
+),
+-- Late and clock: no device was in a course a day before somebody was first enrolled in it, or
+-- before edX had courses.
+opened as not materialized (
+    select coalesce(min(created), timestamptz '2012-01-01 00:00:00+00') - interval 1 day as opened_at
+    from db_student_courseenrollment
+),
+-- A thread that was read is told by forum_events since the day the platform did so first, and by
+-- requests before: never by both.
+reading as not materialized (
+    select min(time) as views_since from forum_events where action = 'view'
+),
+-- Transcripts that a player shows by itself while it loads a video are no act of the learner.
+shown_at_load as not materialized (
+    select distinct shown.source, shown.line, shown.line_item
+    from video_events as shown
+    join video_events as load
+        on load.user_id is not distinct from shown.user_id
+        and load.username is not distinct from shown.username
+        and load.site is not distinct from shown.site
+        and load.block_id = shown.block_id
+        and load.time between shown.time - interval 5 second and shown.time
+    where shown.action = 'transcript_show' and load.action = 'load'
+),
+acts as not materialized (
+    select
+        'problem_events' as event_table,
+        action in ('check', 'save', 'reset', 'answer_shown', 'hint') as is_activity,
+        'problem' as kind, 'problem' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id,
+        attempts, success, grade, max_grade, seed
+    from problem_events
+    union all by name
+    select
+        'video_events' as event_table,
+        action not in ('load', 'bumper_load') and shown_at_load.source is null as is_activity,
+        'video' as kind, 'video' as route,
+        video_events.source, video_events.line, video_events.line_item, time, received_at, site,
+        user_id, username, event_source, flags, session, agent, action, block_key, block_type,
+        block_id, code, position, position_to, duration, speed_to, player
+    from video_events
+    left join shown_at_load
+        on video_events.action = 'transcript_show'
+        and shown_at_load.source = video_events.source
+        and shown_at_load.line = video_events.line
+        and shown_at_load.line_item = video_events.line_item
+    union all by name
+    select
+        'forum_events' as event_table, true as is_activity, 'forum' as kind, 'forum' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, forum_events.kind as post_kind, post_id, thread_id, undo_vote,
+        followed
+    from forum_events
+    union all by name
+    select
+        'navigation_events' as event_table, action <> 'close' as is_activity,
+        'other' as kind, 'navigation' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id
+    from navigation_events
+    union all by name
+    select
+        'requests' as event_table,
+        case route
+            when 'discussion' then
+                coalesce(forum_action in ('read', 'read_inline'), false)
+                and coalesce(
+                    timezone(getvariable('tz'), time)::date
+                    < timezone(getvariable('tz'), views_since)::date,
+                    true
+                )
+            else route in (
+                'courseware', 'xblock_view', 'course_home', 'info', 'progress', 'wiki', 'pdfbook',
+                'htmlbook', 'book', 'syllabus'
+            )
+        end as is_activity,
+        case
+            when route = 'discussion' then 'forum'
+            when route in ('courseware', 'xblock_view', 'wiki', 'pdfbook', 'htmlbook', 'book')
+            then 'text'
+            else 'other'
+        end as kind,
+        route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id, forum_action, thread_id
+    from requests, reading
+    union all by name
+    select
+        'ora_events' as event_table, true as is_activity, 'ora' as kind, 'ora' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id, submission_uuid, submitted_at
+    from ora_events
+    union all by name
+    select
+        'block_events' as event_table, true as is_activity, 'other' as kind, 'block' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id
+    from block_events
+    union all by name
+    select
+        'study_events' as event_table, true as is_activity, 'other' as kind, 'study' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id
+    from study_events
+    union all by name
+    select
+        'textbook_events' as event_table, true as is_activity, 'text' as kind,
+        'textbook' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action
+    from textbook_events
+    union all by name
+    select
+        'completion_events' as event_table, false as is_activity, 'other' as kind,
+        'completion' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id
+    from completion_events
+    union all by name
+    select
+        'exam_events' as event_table, false as is_activity, 'other' as kind, 'exam' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id
+    from exam_events
+    union all by name
+    select
+        'content_events' as event_table, false as is_activity, 'other' as kind,
+        'content' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action, block_key, block_type, block_id
+    from content_events
+    union all by name
+    select
+        'other_events' as event_table, false as is_activity, 'other' as kind, 'other' as route,
+        source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
+        session, agent, action
+    from other_events
+),
+placed as not materialized (
+    select
+        acts.* replace (coalesce(acts.site, home_site, '') as site),
+        coalesce(
+            event_source = 'mobile'
+            and received_at is not null
+            and (time > received_at + interval 5 minute or time < opened_at),
+            false
+        ) as clock,
+        case when clock then received_at else coalesce(time, received_at) end as moment
+    from acts, home, opened
+)
+select
+    placed.site,
+    coalesce(placed.user_id, account_id) as user_id,
+    placed.username,
+    moment,
+    timezone(getvariable('tz'), moment)::date as day,
+    source_no, line, line_item, clock,
+    event_table, action,
+    coalesce(is_activity, false) as is_activity,
+    case when is_activity then kind end as kind,
+    route,
+    event_source = 'mobile' as is_mobile,
+    session, agent, placed.source,
+    block_key, block_type, block_id,
+    code, position, position_to, duration, speed_to, player,
+    attempts, success, grade, max_grade, seed,
+    post_kind, post_id, thread_id, undo_vote, followed, forum_action,
+    submission_uuid, submitted_at
+from placed
+join event_sources on event_sources.source = placed.source
+left join accounts
+    on placed.user_id is null
+    and accounts.site = placed.site
+    and account = placed.username
+where event_source in ('browser', 'mobile', 'server')
+    and coalesce(placed.user_id, account_id) is not null
+    and not contains(' ' || coalesce(flags, '') || ' ', ' worker ')
+    and moment is not null
