@@ -7,34 +7,26 @@ missing. `make` gives the rows of a table, after all that it needs.
 from __future__ import annotations
 
 import functools
-import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-import edxlogs
-from edxlogs.edx.event_tables import event_tables
-from edxlogs.edx.event_tables.definition import SPINE, Kind
-from edxlogs.edx.tables import joined_table, tables
+from edxlogs.derived.definition import TYPES, Definition, read_definitions
+from edxlogs.derived.views import columns_of
 
-SQL = Path(edxlogs.__file__).parent / "derived" / "sql"
 Row = dict[str, Any]
 Inputs = Mapping[str, Sequence[Row]]
 
-TYPES: Mapping[str, pa.DataType] = {
-    "string": pa.string(),
-    "text": pa.string(),
-    "json": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "date": pa.date32(),
+ARROW: Mapping[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+    "DATE": pa.date32(),
 }
 DEFAULTS: Mapping[str, Any] = {
     "course_id": "course-v1:UniX+CS1+2020",
@@ -45,98 +37,22 @@ DEFAULTS: Mapping[str, Any] = {
     "as_of": None,
     "min_n": 10,
 }
-_OF_PACKAGE = (("site", "string"), ("snapshot_date", "date"), ("course_id", "string"))
-_OLX = {
-    "olx_blocks": (
-        ("block_key", "text"),
-        ("block_id", "text"),
-        ("block_type", "text"),
-        ("video_s", "float64"),
-        ("labels", "text"),
-    ),
-    "olx_policy": (
-        ("assignment_type", "text"),
-        ("short_label", "text"),
-        ("weight", "float64"),
-        ("min_count", "int64"),
-        ("drop_count", "int64"),
-    ),
-    "olx_cutoffs": (("letter", "text"), ("cutoff", "float64")),
-}
-
-
-# Until their definitions have landed.
-_HOME = SPINE[Kind.HOME]
-_BLOCK = [(f"block_{part}", "string") for part in ("key", "type", "id", "from")]
-_PENDING = {
-    "requests": (
-        *_HOME,
-        *_BLOCK,
-        ("path", "string"),
-        ("route", "string"),
-        ("forum_action", "string"),
-        ("thread_id", "string"),
-        ("comment_id", "string"),
-        ("commentable_id", "string"),
-    ),
-    "ora_events": (
-        *_HOME,
-        *_BLOCK,
-        ("submission_uuid", "string"),
-        ("submitted_at", "timestamp"),
-        ("points", "float64"),
-        ("points_possible", "float64"),
-    ),
-    "content_events": (*_HOME, *_BLOCK),
-    "other_events": (*_HOME, ("payload", "string")),
-}
-
-
-class Definition(NamedTuple):
-    """What a file of SQL says of itself: what it makes, each key of its header, its columns."""
-
-    kind: str
-    keys: Mapping[str, str]
-    columns: Sequence[tuple[str, str]]
-    statement: str
-
-    def words(self, key: str) -> list[str]:
-        return [word.rstrip("?!,") for word in self.keys.get(key, "").split()]
 
 
 @functools.cache
-def definition(name: str) -> Definition:
-    text = (SQL / f"{name}.sql").read_text("utf-8")
-    keys: dict[str, str] = {}
-    columns: list[tuple[str, str]] = []
-    key = ""
-    for line in itertools.takewhile(lambda line: line.startswith("--"), text.splitlines()):
-        if found := re.fullmatch(r"-- ([a-z]+):(.*)", line):
-            key = found[1]
-            keys[key] = found[2].strip()
-        elif key == "columns":
-            if found := re.match(r"--   (\w+) (\w+)[^:]*: ", line):
-                columns.append((found[1], found[2]))
-        else:
-            keys[key] += f" {line[2:].strip()}"
-    kind = next(iter(keys))
-    assert keys[kind] == name
-    return Definition(kind, keys, columns, text)
+def definitions() -> Mapping[str, Definition]:
+    return read_definitions().by_name
 
 
 @functools.cache
 def schemas() -> Mapping[str, pa.Schema]:
     """Of every input, its columns as the engine's views have them."""
-    own: dict[str, Iterable[tuple[str, str]]] = {**_OLX, **_PENDING}
-    own |= {name: table.schema for name, table in event_tables().items()}
-    for table in [*tables().values(), joined_table()]:
-        names = {name for name, _ in table.columns}
-        more = [one for one in _OF_PACKAGE if one[0] not in names]
-        own[f"db_{table.name}"] = [*table.columns, *more]
-    return {
-        name: pa.schema([(column, TYPES[of]) for column, of in columns])
-        for name, columns in own.items()
-    }
+    names = {name for one in definitions().values() for name in one.inputs}
+    found = {}
+    for name in sorted(names):
+        kinds = {**TYPES, "text": "VARCHAR", "json": "VARCHAR"}
+        found[name] = pa.schema([(one, ARROW[kinds[of]]) for one, of in columns_of(name)])
+    return found
 
 
 class Course:
@@ -179,17 +95,22 @@ class Course:
     def make(self, name: str) -> list[Row]:
         """The rows of a table, in its order; as the twins write them."""
         self.ready(name)
-        order = ", ".join(f'"{one}"' for one in definition(name).words("order")) or "all"
+        order = ", ".join(f'"{one}"' for one in definitions()[name].order) or "all"
         return plain(self.db.sql(f"from {name} order by {order}").to_arrow_table())
 
     def ready(self, name: str) -> None:
         if name in self.made:
             return
-        one = definition(name)
-        for need in one.words("needs"):
+        one = definitions()[name]
+        for need in one.needs:
             self.ready(need)
+        casts = ", ".join(
+            f'"{column.name}"::{TYPES[column.type]} as "{column.name}"' for column in one.columns
+        )
         # Views are planned once for all that read them: the courses of tests are small.
-        self.db.execute(f"create temp table {name} as {one.statement}")
+        self.db.execute(
+            f"create temp table {name} as select {casts or '*'} from ({one.statement}\n)"
+        )
         self.made.append(name)
 
 

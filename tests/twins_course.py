@@ -10,10 +10,11 @@ from typing import Any
 
 from twins_events import Inputs, Row
 
-OF_BLOCKS = (
-    "problem_events video_events navigation_events requests ora_events completion_events"
-    " exam_events content_events block_events study_events grade_events"
-).split()
+OF_BLOCKS = [
+    f"{name}_events"
+    for name in ("problem", "video", "navigation", "ora", "completion", "exam", "content", "block")
+]
+OF_BLOCKS += ["study_events", "grade_events", "requests"]
 INHERITED = ("format", "graded", "start", "due")
 
 

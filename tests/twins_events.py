@@ -7,7 +7,7 @@ order of all events of one moment.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,13 +17,15 @@ Row = dict[str, Any]
 Inputs = Mapping[str, Sequence[Row]]
 Person = tuple[str, int]
 
-OF_LEARNERS = (
-    "problem video forum navigation ora completion exam content block study textbook other"
-).split()
-"""Tables of events that learners cause, besides requests."""
-ALL_TABLES = [*(f"{name}_events" for name in OF_LEARNERS), "requests"]
+OF_LEARNERS = ("problem", "video", "forum", "navigation", "ora", "completion", "exam", "content")
+ALL_TABLES = [
+    *(f"{name}_events" for name in (*OF_LEARNERS, "block", "study", "textbook", "other")),
+    "requests",
+]
+"""Tables of events that learners cause."""
 PAGES = ("courseware", "xblock_view", "wiki", "pdfbook", "htmlbook", "book")
 OTHER_PAGES = ("course_home", "info", "progress", "syllabus")
+LEARNERS_SOURCES = ("browser", "mobile", "server")
 KINDS = ("video", "problem", "forum", "ora", "text", "other")
 
 
@@ -150,7 +152,7 @@ def learner_events(inputs: Inputs, parameters: Mapping[str, Any]) -> list[Row]:
             source = row.get("event_source")
             if user is None or at is None or "worker" in flags:
                 continue
-            if source not in ("browser", "mobile", "server"):
+            if source not in LEARNERS_SOURCES:
                 continue
             act, kind = judge(table, row)
             word = row.get("route") if table == "requests" else table.removesuffix("_events")
@@ -236,3 +238,27 @@ def head(person: Person, everybody: Mapping[Person, Row], parameters: Mapping[st
 def if_there(inputs: Inputs, tables: str, value: Any) -> Any:
     """A value that one of some tables tells; None where all of them are missing."""
     return value if set(tables.split()) & set(inputs) else None
+
+
+def events_account(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[str, int]:
+    """How many events are left out and why, and how many clocks were wrong."""
+    known = learner_events(inputs, parameters)
+    counts: Counter[str] = Counter(
+        f"wrong clocks in {one['table']}" for one in known if one["clock"]
+    )
+    there = {(one["table"], one["source"], one["line"], one["line_item"]) for one in known}
+    for table in ALL_TABLES:
+        for row in inputs.get(table, ()):
+            if (table, row["source"], row["line"], row["line_item"]) in there:
+                continue
+            source = row.get("event_source")
+            if "worker" in (row.get("flags") or "").split() or source not in LEARNERS_SOURCES:
+                why = "events of no person"
+            elif not (row.get("time") or row.get("received_at")):
+                why = "events without a time"
+            elif row.get("user_id") is None and not row.get("username"):
+                why = "events of visitors"
+            else:
+                why = "events of usernames without an account"
+            counts[f"{why} in {table}"] += 1
+    return dict(counts)

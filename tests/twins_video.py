@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -193,7 +194,7 @@ def unique_us(spans: list[tuple[int, int]]) -> int:
     cuts = sorted({cut for span in spans for cut in span})
     return sum(
         after - cut
-        for cut, after in zip(cuts, cuts[1:], strict=False)
+        for cut, after in itertools.pairwise(cuts)
         if any(start <= cut and after <= end for start, end in spans)
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
 import twins_events
 import twins_time
 from derived_course import DEFAULTS, Course, Inputs, Row, moment, numbered
 from derived_strategies import AMY, rows_of
-from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 SHAPES: list[Row] = [
     {"table": "video_events", "action": ["play", "pause", "load", "transcript_show", "bumper_load"],
@@ -71,6 +72,8 @@ def test_time_is_that_of_the_twins(
     course.give(inputs, parameters)
     everybody = twins_events.persons(inputs, known)
     assert course.make("persons") == [its for _, its in sorted(everybody.items())]
+    counts = {one["what"]: one["n"] for one in course.make("events_account") if one["n"]}
+    assert counts == twins_events.events_account(inputs, known)
     assert course.make("sessions") == twins_time.sessions(inputs, known)
     assert course.make("time_on_task") == twins_time.time_on_task(inputs, known)
     again = {name: data.draw(st.permutations(rows)) for name, rows in inputs.items()}
@@ -82,8 +85,8 @@ def test_time_is_that_of_the_twins(
     acts = [one for one in twins_events.learner_events(inputs, known) if one["act"]]
     assert sum(one["n_events"] for one in sessions) == len(acts)
     for one in times:
-        kinds = [value for name, value in one.items() if name.startswith("time_") and name[5] != "s"]
-        total = sum(round(value * 1_000_000) for value in kinds if value is not None)
+        kinds = [one[f"time_{kind}_s"] or 0 for kind in twins_events.KINDS]
+        total = sum(round(value * 1_000_000) for value in kinds)
         assert total == round(one["time_s"] * 1_000_000)
 
 

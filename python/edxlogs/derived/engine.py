@@ -213,7 +213,7 @@ class _Course:
         home = {tables[name].parent or name for name in wanted if name in tables}
         of_events = home | {one for name in home for one in views.children_of(name)}
         parameters = self._parameters
-        values = {**parameters.variables(), "as_of": None}
+        values = {**parameters.variables(), "course_id": inputs.course.id, "as_of": None}
         where = ""
         if parameters.as_of is not None:
             values["as_of"] = parameters.end_of(parameters.as_of)

@@ -2,7 +2,7 @@
 -- about: The blocks of a course, in the order in which learners meet them: a walk through the
 --   structure, each block before its children. Blocks that no path leads to, such as drafts, stand
 --   without an index.
--- inputs: db_course_structure problem_events? problem_inputs? olx_blocks? olx_policy?
+-- inputs: db_course_structure! problem_events problem_inputs olx_blocks olx_policy
 -- order: site index block_key
 -- columns:
 --   site string: Site of the structure.

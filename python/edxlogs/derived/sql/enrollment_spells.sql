@@ -1,6 +1,6 @@
 -- table: enrollment_spells
 -- about: When learners were enrolled, and in which mode.
--- inputs: enrollment_events? db_student_courseenrollment?
+-- inputs: enrollment_events db_student_courseenrollment
 -- order: site, user_id, spell_no
 -- columns:
 --   site string: `prod` or `edge`.

@@ -2,8 +2,8 @@
 -- as: internal table
 -- about: Which block of the course the keys of events mean: events spell the key of one block in
 --   several ways, whole, as pages wrote it, or its last part alone.
--- inputs: problem_events? video_events? navigation_events? requests? ora_events? completion_events?
---   exam_events? content_events? block_events? study_events? grade_events?
+-- inputs: problem_events video_events navigation_events requests ora_events completion_events
+--   exam_events content_events block_events study_events grade_events
 -- needs: course_items?
 -- order: block_key
 -- columns:

@@ -2,9 +2,9 @@
 -- as: internal table
 -- about: The sources of a course's events, numbered in the order of their names. The order of
 --   events that happened at the same moment is that of source, line, line_item (D6).
--- inputs: problem_events? video_events? forum_events? navigation_events? requests? ora_events?
---   completion_events? exam_events? content_events? block_events? study_events? textbook_events?
---   other_events? enrollment_events? grade_events?
+-- inputs: problem_events video_events forum_events navigation_events requests ora_events
+--   completion_events exam_events content_events block_events study_events textbook_events
+--   other_events enrollment_events grade_events
 -- order: source
 -- columns:
 --   source string: A source.

@@ -3,9 +3,9 @@
 -- about: What learners did: the events of people, each with the person, the moment and the kind of
 --   act that all other definitions count by. Grades, enrolments, certificates, groups, acts of
 --   staff and of accounts are left out: they are written for people who did nothing.
--- inputs: problem_events? video_events? forum_events? navigation_events? requests? ora_events?
---   completion_events? exam_events? content_events? block_events? study_events? textbook_events?
---   other_events? db_auth_user? db_student_courseenrollment?
+-- inputs: problem_events video_events forum_events navigation_events requests ora_events
+--   completion_events exam_events content_events block_events study_events textbook_events
+--   other_events db_auth_user db_student_courseenrollment
 -- needs: event_sources
 -- order: source_no line line_item
 -- columns:

@@ -1,7 +1,7 @@
 -- table: person_video
 -- about: How much of a video a learner watched, and how.
--- inputs: video_events
--- needs: video_viewings event_sources learner_events event_blocks persons course_items?
+-- inputs: video_events!
+-- needs: video_viewings learner_events event_blocks persons
 -- order: site user_id block_id
 -- columns:
 --   site string: Site of the learner.

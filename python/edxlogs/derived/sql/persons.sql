@@ -2,9 +2,9 @@
 -- as: internal table
 -- about: The people of a course: those whom a table of the package names, and those who did
 --   something in it; with their names, and whether they are learners.
--- inputs: db_auth_user? db_student_courseenrollment? db_student_courseaccessrole?
---   db_django_comment_client_role_users?
--- needs: event_sources learner_events
+-- inputs: db_auth_user db_student_courseenrollment db_student_courseaccessrole
+--   db_django_comment_client_role_users
+-- needs: learner_events
 -- order: site user_id
 -- columns:
 --   site string: Site of the person.

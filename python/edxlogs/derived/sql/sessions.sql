@@ -1,8 +1,8 @@
 -- table: sessions
 -- about: Sessions of learners: acts in a row, with no longer pause between them than the gap.
--- inputs: problem_events? video_events? forum_events? navigation_events? requests? ora_events?
---   block_events? study_events? textbook_events?
--- needs: event_sources learner_events persons
+-- inputs: problem_events video_events forum_events navigation_events requests ora_events
+--   block_events study_events textbook_events
+-- needs: learner_events persons
 -- order: site user_id session_no
 -- columns:
 --   site string: Site of the learner.

@@ -1,9 +1,9 @@
 -- table: time_on_task
 -- about: How long learners were at what: the time from each act to the next, of the kind of the
 --   act that it follows, up to a cap.
--- inputs: problem_events? video_events? forum_events? navigation_events? requests? ora_events?
---   block_events? study_events? textbook_events?
--- needs: event_sources learner_events persons
+-- inputs: problem_events video_events forum_events navigation_events requests ora_events
+--   block_events study_events textbook_events
+-- needs: learner_events persons
 -- order: site user_id day
 -- columns:
 --   site string: Site of the learner.

@@ -1,6 +1,6 @@
 -- account: video_account
 -- about: Runs of videos that are no viewings.
--- inputs: video_events?
+-- inputs: video_events
 -- needs: video_runs
 select 'no viewing: ' || dropped as what, count(*) as n
 from video_runs

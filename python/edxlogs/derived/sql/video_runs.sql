@@ -2,8 +2,8 @@
 -- as: internal table
 -- about: Each time that a video began to play, with how that ended, and why it is no viewing where
 --   it is none.
--- inputs: video_events?
--- needs: event_sources learner_events event_blocks course_items?
+-- inputs: video_events
+-- needs: learner_events event_blocks course_items?
 -- order: site user_id block_id start_time source_no line line_item
 -- columns:
 --   site string: Site of the learner.

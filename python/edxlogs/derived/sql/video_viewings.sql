@@ -1,8 +1,8 @@
 -- table: video_viewings
 -- about: Which part of a video a learner watched, from a play to the act that ended it. Seconds are
 --   those of the video; how long it took is `end_time` − `start_time`.
--- inputs: video_events
--- needs: video_runs event_sources learner_events event_blocks persons course_items?
+-- inputs: video_events!
+-- needs: video_runs event_blocks persons
 -- order: site user_id block_id viewing_no
 -- columns:
 --   site string: Site of the learner.
