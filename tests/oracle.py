@@ -214,7 +214,9 @@ def _microseconds_of_text(text: str) -> int | None:
         return None
     offset_seconds = (offset_hours * 60 + offset_minutes) * 60 * (-1 if match[8] == "-" else 1)
     seconds = ((days * 24 + hour) * 60 + minute) * 60 + second - offset_seconds
-    return seconds * 1_000_000 + int(((match[7] or "") + "000000")[:6])
+    micros = seconds * 1_000_000 + int(((match[7] or "") + "000000")[:6])
+    low, high = _MICROSECONDS
+    return micros if low <= micros <= high else None
 
 
 def glob_matches(pattern: str, text: str) -> bool:

@@ -90,10 +90,7 @@ def context_of(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decoded_text(text: str) -> Any:
-    """The value of JSON text with NaN read as null; `...` if the text is no JSON.
-
-    As Python's `json` does by default, it takes a raw control character in a string for an error.
-    """
+    """The value of JSON text with NaN read as null; `...` if the text is no JSON."""
     strict_text = strict_json_text(text)
     return ... if strict_text is None else decode(strict_text)
 
@@ -103,8 +100,7 @@ def strict_json_text(text: str) -> str | None:
     found = scan(text, 0)
     if found != Scan("complete", len(text.rstrip(" \t\r\n"))):
         return None
-    strict_text, mends = strict(text)
-    return None if "control_character" in mends else strict_text
+    return strict(text)[0]
 
 
 def payload_of(event: Mapping[str, Any]) -> dict[str, Any]:
