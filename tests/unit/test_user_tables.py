@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edxlogs.edx.event_tables import Kind, UserTables, event_tables, homes, read_user_tables
 from edxlogs.errors import ConfigError
@@ -204,3 +207,55 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"a\.toml: is not UTF-8; save it as UTF-8"):
         read_user_tables([tmp_path / "a.toml"])
+
+
+VALUES = [
+    *(
+        "1",
+        "-0.5",
+        "nan",
+        "true",
+        '""',
+        '"a\\tb"',
+        "[]",
+        "[[]]",
+        "[1]",
+        "{}",
+        "{ a = 1 }",
+        "2015-09-01",
+    ),
+    *(
+        '["event.a"]',
+        '"\\u0000"',
+        '"event.*"',
+        '["\\ud7ff"]',
+        '"video_events"',
+        '["play_video"]',
+        "[",
+    ),
+]
+LINES = [*TABLE.splitlines(), *LISTED.splitlines()[3:4], "home = true", 'kind = "home"']
+
+
+@given(st.data())
+def test_whatever_stands_in_a_file_is_told_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    lines = list(data.draw(st.sampled_from([TABLE, HOME, LISTED])).splitlines())
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        if data.draw(st.booleans()) and (key := re.match(r"\w+ = ", lines[at])):
+            lines[at] = key[0] + data.draw(st.sampled_from(VALUES))
+        else:
+            lines.insert(at, data.draw(st.sampled_from(LINES)))
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        (table,) = read_user_tables([path]).tables.values()
+    except ConfigError as error:
+        message = str(error)
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+    else:
+        names = [name for name, _ in table.schema]
+        assert len(names) == len(set(names))
