@@ -63,6 +63,7 @@ bench: needs-rust needs-gpg $(VENV)/.wheel-release $(BENCH_VENV)/.tools
 	$(PYTHON) benches/dataset_runs.py
 	$(PYTHON) benches/soak.py
 	$(PYTHON) benches/tables.py
+	$(PYTHON) benches/event_tables.py
 
 # cargo-fuzz needs switches that stable Rust keeps for itself unless told otherwise.
 fuzz: export RUSTC_BOOTSTRAP := 1

@@ -1,4 +1,4 @@
-"""What a command costs: processor time, wall time and resident memory, its children's included."""
+"""What a command costs: processor and wall time, memory, open files, its children's included."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ class Cost:
         memory_bytes: largest sum of resident memory of the process and its descendants, sampled
             every 50 ms, or the peak of one of them if that is more. Shared pages count once a
             process. (ru_maxrss is of no use: it begins with what this process holds.)
+        descriptors: most files, pipes and the like that one of them had open, as sampled.
     """
 
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
+    descriptors: int
 
 
 class CommandError(Exception):
@@ -71,7 +73,8 @@ def run(command: Sequence[str | Path], *, seconds: float = 3600, **environment: 
                 raise CommandError(last)
     except OSError as error:
         raise CommandError(f"{command[0]}: {error.strerror}") from None
-    return Cost(usage.ru_utime + usage.ru_stime, wall, memory.peak_bytes)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, wall, memory.peak_bytes, memory.peak_descriptors)
 
 
 @contextlib.contextmanager
@@ -85,10 +88,10 @@ def _nameless() -> Iterator[int]:
 
 
 class Memory:
-    """Samples the resident memory of a process and its descendants while the block runs."""
+    """Samples memory and open files of a process and its descendants while the block runs."""
 
     def __init__(self, pid: int) -> None:
-        self.peak_bytes = 0
+        self.peak_bytes = self.peak_descriptors = 0
         self._pid = pid
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
@@ -103,7 +106,9 @@ class Memory:
 
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            each = [_resident(pid) for pid in _tree(self._pid)]
+            pids = _tree(self._pid)
+            self.peak_descriptors = max(self.peak_descriptors, *map(_descriptors, pids))
+            each = [_resident(pid) for pid in pids]
             total = sum(now for now, _ in each)
             self.peak_bytes = max(self.peak_bytes, total, *(peak for _, peak in each))
 
@@ -131,6 +136,14 @@ def _command(pid: int) -> bytes:
         return b""
 
 
+def _descriptors(pid: int) -> int:
+    """How many a process has open; none when it has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
 def _resident(pid: int) -> tuple[int, int]:
     """Resident memory of a process now and at most, in bytes; zeros when it has ended."""
     try:
@@ -146,11 +159,12 @@ def _resident(pid: int) -> tuple[int, int]:
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """The median of each figure; of memory, the most."""
+    """The median of each figure; of memory and descriptors, the most."""
     return Cost(
         statistics.median(cost.cpu_seconds for cost in costs),
         statistics.median(cost.wall_seconds for cost in costs),
         max(cost.memory_bytes for cost in costs),
+        max(cost.descriptors for cost in costs),
     )
 
 

@@ -35,6 +35,12 @@ def test_memory_of_this_process_does_not_count() -> None:
     assert 0 < cost.memory_bytes < len(held) / 2
 
 
+def test_open_files_are_those_of_one_process() -> None:
+    script = "import time; held = [open('/dev/null') for _ in range(70)]; time.sleep(0.5)"
+    cost = measure.run(["sh", "-c", f'{sys.executable} -c "{script}"; true'])
+    assert 70 < cost.descriptors < 100
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [
@@ -53,6 +59,6 @@ def test_what_takes_too_long_is_ended() -> None:
         measure.run(["sh", "-c", "sleep 30; true"], seconds=0.3)
 
 
-def test_median_takes_the_most_memory() -> None:
-    costs = [measure.Cost(3, 30, 7), measure.Cost(1, 10, 9), measure.Cost(2, 50, 8)]
-    assert measure.median(costs) == measure.Cost(2, 30, 9)
+def test_median_takes_the_most_memory_and_files() -> None:
+    costs = [measure.Cost(3, 30, 7, 5), measure.Cost(1, 10, 9, 4), measure.Cost(2, 50, 8, 6)]
+    assert measure.median(costs) == measure.Cost(2, 30, 9, 6)
