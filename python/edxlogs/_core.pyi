@@ -8,11 +8,13 @@ from typing_extensions import disjoint_base
 
 __all__ = [
     "DEBUG",
+    "Batch",
     "BatchStream",
     "BatchWriter",
     "Control",
     "Crc",
     "DatasetFiles",
+    "EventTables",
     "LineHashes",
     "OraJoin",
     "OraTarget",
@@ -59,6 +61,9 @@ class Query:
     are not among `known_courses` then count as none, and `encodes_case` is for file systems that
     ignore case.
 
+    With `tables` and `table`, the rows are those of a table of events: of those that the conditions
+    keep, the events that have rows in it. Then there are no `columns`.
+
     Raises:
         ConfigError: an expression, a column or an option cannot be used.
     """
@@ -81,12 +86,14 @@ class Query:
         partition_by: Sequence[str] = ...,
         known_courses: set[str] | None = None,
         encodes_case: bool = False,
+        tables: EventTables | None = None,
+        table: str | None = None,
     ) -> Query: ...
     @staticmethod
     def of_several(queries: Sequence[Query]) -> Query:
         """Join queries of datasets to one, for a scan whose rows a `SeveralWriter` tells apart.
 
-        How lines are read is taken from the first.
+        How lines are read is taken from the first. Tables of events are of one `EventTables`.
 
         Raises:
             ConfigError: there are none, or too many.
@@ -100,6 +107,17 @@ class Query:
         """Tell the paths of expressions that no kept event held, without their casts."""
     @property
     def column_names(self) -> list[str]: ...
+
+@final
+class EventTables:
+    """Tables of events, and the home of each event type.
+
+    Args:
+        document: the definitions, as `edxlogs.edx.event_tables.document` makes it.
+        no_text: whether columns of free text are left null.
+    """
+
+    def __new__(cls, document: bytes, *, no_text: bool = False) -> EventTables: ...
 
 @final
 class LineHashes:
@@ -350,6 +368,17 @@ class StoredQuery:
             OutputError: they cannot be written.
         """
 
+@final
+class Batch:
+    """Rows that Arrow libraries take without a copy, by `__arrow_c_array__`."""
+
+    @property
+    def num_rows(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]: ...
+
 @disjoint_base
 class BatchStream:
     """Batches in the order of the writers, as an Arrow C stream that is read once.
@@ -362,6 +391,11 @@ class BatchStream:
     def __new__(cls, query: Query | Table, control: Control) -> BatchStream: ...
     def writer(self) -> BatchWriter:
         """Make the writer of the next source; all are made before reading begins."""
+    def next_batch(self) -> tuple[int, Batch] | None:
+        """Wait for the next batch; with it the number of its query among several, else 0.
+
+        None after the last. An error of a source is raised in its turn.
+        """
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     @property

@@ -63,7 +63,7 @@ def column(told: dict[str, Any]) -> Column:
         maximum=told["maximum"],
         nulls=tuple(told["nulls"]),
         required=tuple(told["required"]),
-        from_form=told["from_form"],
+        forms=tuple(told["forms"]),
     )
 
 
@@ -169,6 +169,6 @@ def test_what_the_core_is_told_of_a_column(mine: EventTable) -> None:
         "unequal_to": "",
         "required": [],
         "flag": "",
-        "from_form": False,
+        "forms": [],
         "fields": [["points", "float64"]],
     }

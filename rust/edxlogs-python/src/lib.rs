@@ -41,6 +41,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<scan::LineHashes>()?;
     module.add_class::<stored::StoredQuery>()?;
     module.add_class::<scan::TextSum>()?;
+    module.add_class::<query::EventTables>()?;
+    module.add_class::<stream::Batch>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
     module.add_class::<tables::Table>()?;

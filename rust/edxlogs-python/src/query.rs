@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use edxlogs_core::encode::{Compression, CsvStyle, Format};
 use edxlogs_core::event::column::COLUMNS;
+use edxlogs_core::event_tables;
 use edxlogs_core::frame::types::Role;
 use edxlogs_core::query::partition::{MOST_PARTITIONS, PartitionKey, Partitions};
 use edxlogs_core::query::predicate::{
     By, Condition, ConditionKind, Conditions, Predicate, expression_of,
 };
 use edxlogs_core::query::projection::Projection;
+use edxlogs_core::query::tables::TableQuery;
 use edxlogs_core::query::{self, Collect};
 use edxlogs_core::time;
 use pyo3::prelude::*;
@@ -31,7 +33,7 @@ impl Query {
         collect="columns",
         check_full=false, strict=false, course_from_context=false, time_from=None,
         max_line_bytes=None, keep_rejects=false, partition_by=vec![], known_courses=None,
-        encodes_case=false,
+        encodes_case=false, tables=None, table=None,
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords, each an option of its own")]
     fn new(
@@ -50,6 +52,8 @@ impl Query {
         partition_by: Vec<String>,
         known_courses: Option<HashSet<String>>,
         encodes_case: bool,
+        tables: Option<PyRef<'_, EventTables>>,
+        table: Option<&str>,
     ) -> PyResult<Self> {
         let conditions = conditions_of(conditions, since, until, by_received_at)?;
         let keys = partition_by.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
@@ -59,19 +63,29 @@ impl Query {
             Some(names) => Projection::new(&names).map_err(to_python)?,
             None => Projection::default(),
         };
+        let mut told_apart = None;
         if !keys.is_empty() {
             let most = MOST_PARTITIONS;
             let partitions =
                 Partitions::new(keys, known_courses, encodes_case, most).map_err(to_python)?;
+            let partitions = Arc::clone(told_apart.insert(Arc::new(partitions)));
             if collect == Collect::Lines {
                 projection = Projection::of_lines();
             }
-            projection = projection.partitioned(Arc::new(partitions));
+            projection = projection.partitioned(partitions);
             // Lines, too, come with the partition they belong to.
             collect = Collect::Columns;
         }
         let predicate = Predicate::new(&conditions).map_err(to_python)?;
-        let mut query = query::Query::new(predicate, projection, collect);
+        let mut query = match (tables, table) {
+            (Some(tables), Some(name)) => {
+                let tables = Arc::clone(&tables.inner);
+                let number = known("table", name, |name| tables.number(name))?;
+                let table = TableQuery { tables, number, partitions: told_apart, query: 0 };
+                query::Query::of_table(predicate, table)
+            }
+            _ => query::Query::new(predicate, projection, collect),
+        };
         query.check_full = check_full;
         query.strict = strict;
         query.course_from_context = course_from_context;
@@ -102,9 +116,28 @@ impl Query {
 
     #[getter]
     fn column_names(&self) -> Vec<String> {
-        let columns = self.inner.projection.columns().iter();
-        let written = columns.filter(|column| column.is_written());
-        written.map(|column| column.name.clone()).collect()
+        if self.inner.projection.is_of_lines() {
+            return Vec::new();
+        }
+        let schema = self.inner.projection.schema();
+        schema.columns().iter().map(|column| column.name.clone()).collect()
+    }
+}
+
+/// Tables of events, and the home of each event type; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct EventTables {
+    inner: Arc<event_tables::EventTables>,
+}
+
+#[pymethods]
+impl EventTables {
+    #[new]
+    #[pyo3(signature = (document, *, no_text=false))]
+    fn new(document: &[u8], no_text: bool) -> PyResult<Self> {
+        let document = std::str::from_utf8(document).map_err(|_| config("tables: not UTF-8"))?;
+        let inner = event_tables::EventTables::new(document, no_text).map_err(to_python)?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 

@@ -178,6 +178,10 @@ pub fn scan<'py>(
     counts
         .set_item("reasons", named(py, Reason::ALL.iter().map(|r| r.as_str()), &stats.reasons)?)?;
     counts.set_item("mends", named(py, Mend::ALL.iter().map(|m| m.as_str()), &stats.mends)?)?;
+    if let Some(tables) = query.tables.first().map(|table| &table.tables) {
+        let names = (0..tables.len()).map(|number| tables.table(number).name());
+        counts.set_item("homes", named(py, names, &stats.homes)?)?;
+    }
     counts.set_item("odd", named(py, Odd::ALL.iter().map(|o| o.as_str()), &stats.odd)?)?;
     Ok((counts, error))
 }

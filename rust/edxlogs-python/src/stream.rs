@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow_array::ffi::FFI_ArrowSchema;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_array::{Array, RecordBatch, RecordBatchReader, StructArray};
 use arrow_schema::{ArrowError, SchemaRef};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use edxlogs_core::error::{Error, ErrorKind, Result};
@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a source sends: batches, or why the stream ends here.
 enum Sent {
-    Batch(RecordBatch),
+    /// Of the query of that number, where there are several.
+    Batch(usize, RecordBatch),
     Failed(PyErr),
 }
 
@@ -43,7 +44,7 @@ struct Shared {
 impl Shared {
     /// The next batch of the first source that has any; `None` after the last. The interpreter is
     /// released while it waits, whoever calls.
-    fn next(&self) -> std::result::Result<Option<RecordBatch>, ArrowError> {
+    fn next(&self) -> std::result::Result<Option<(usize, RecordBatch)>, ArrowError> {
         loop {
             let front = lock(&self.sources).front().cloned();
             let Some(front) = front else {
@@ -52,7 +53,7 @@ impl Shared {
             };
             let received = Python::attach(|py| py.detach(|| front.recv_timeout(PATIENCE)));
             match received {
-                Ok(Sent::Batch(batch)) => return Ok(Some(batch)),
+                Ok(Sent::Batch(query, batch)) => return Ok(Some((query, batch))),
                 Ok(Sent::Failed(error)) => {
                     return Err(ArrowError::ExternalError(Box::new(error)));
                 }
@@ -139,11 +140,25 @@ impl BatchStream {
         Ok(BatchWriter { sender: Mutex::new(Some(sender)), control })
     }
 
+    /// The next batch, and the number of its query among several; None after the last.
+    fn next_batch(&self, py: Python<'_>) -> PyResult<Option<(usize, Batch)>> {
+        let Some(shared) = self.state.upgrade() else {
+            return Err(config("stream: was read already; call it again"));
+        };
+        let next = py.detach(|| shared.next());
+        match next {
+            Ok(next) => Ok(next.map(|(query, inner)| (query, Batch { inner }))),
+            Err(ArrowError::ExternalError(error)) => Err(match error.downcast::<PyErr>() {
+                Ok(raised) => *raised,
+                Err(other) => to_python(Error::internal(other.to_string())),
+            }),
+            Err(error) => Err(to_python(Error::internal(error.to_string()))),
+        }
+    }
+
     /// The schema alone: DuckDB asks for it before it reads.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = FFI_ArrowSchema::try_from(self.schema.as_ref())
-            .map_err(|error| to_python(Error::internal(error.to_string())))?;
-        PyCapsule::new_with_value(py, schema, c"arrow_schema")
+        schema_capsule(py, &self.schema)
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -172,7 +187,7 @@ impl Iterator for Reader {
     type Item = std::result::Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.shared.next().transpose()
+        self.shared.next().map(|next| next.map(|(_, batch)| batch)).transpose()
     }
 }
 
@@ -180,6 +195,43 @@ impl RecordBatchReader for Reader {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
+}
+
+/// One batch, as Arrow hands it on; described in `_core.pyi`.
+#[pyclass(frozen, module = "edxlogs._core")]
+pub struct Batch {
+    inner: RecordBatch,
+}
+
+#[pymethods]
+impl Batch {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.inner.num_rows()
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, self.inner.schema_ref())
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        let _ = requested_schema;
+        let array = StructArray::from(self.inner.clone());
+        let array = FFI_ArrowArray::new(&array.to_data());
+        let array = PyCapsule::new_with_value(py, array, c"arrow_array")?;
+        Ok((schema_capsule(py, self.inner.schema_ref())?, array))
+    }
+}
+
+fn schema_capsule<'py>(py: Python<'py>, schema: &SchemaRef) -> PyResult<Bound<'py, PyCapsule>> {
+    let schema = FFI_ArrowSchema::try_from(schema.as_ref())
+        .map_err(|error| to_python(Error::internal(error.to_string())))?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
 }
 
 /// Sends the batches of one source; described in `_core.pyi`.
@@ -220,10 +272,15 @@ pub struct BatchSender {
 
 impl Sink for BatchSender {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let (Some(sender), Rows::Batch(batch, _)) = (&self.sender, rows) else {
+        let (query, batch) = match rows {
+            Rows::Batch(batch, _) => (0, batch),
+            Rows::Table(rows) => (rows.query, rows.batch),
+            Rows::Lines(_) => return Ok(()),
+        };
+        let Some(sender) = &self.sender else {
             return Ok(());
         };
-        let mut message = Sent::Batch(batch);
+        let mut message = Sent::Batch(query, batch);
         loop {
             // In turns: a reader may keep the stream and read it no more.
             match sender.send_timeout(message, PATIENCE) {

@@ -195,7 +195,8 @@ class Column:
             `seek_from_unknown`.
         required: acts, or kinds, that need a value; without one they are flagged `no_block`.
         flag: what is flagged where the column is true.
-        from_form: whether a form's first input stands for the value where no path gives one.
+        forms: acts, or kinds, that come with a form. Its first input stands for a block where no path
+            gives one; it is what a column of decoder `form inputs` counts.
     """
 
     name: str
@@ -213,7 +214,7 @@ class Column:
     unequal_to: str = ""
     required: tuple[str, ...] = ()
     flag: str = ""
-    from_form: bool = False
+    forms: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:

@@ -83,7 +83,7 @@ def _column(column: Column) -> dict[str, Any]:
         "unequal_to": column.unequal_to,
         "required": list(column.required),
         "flag": column.flag,
-        "from_form": column.from_form,
+        "forms": list(column.forms),
         "fields": [list(field) for field in column.fields],
     }
 

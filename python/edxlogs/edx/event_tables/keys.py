@@ -137,15 +137,15 @@ OF_COLUMN = {
     "unequal_to": _NAMED,
     "required": toml.Value("must be true, or a list of actions or kinds", _needed),
     "flag": _one_of(FLAGS),
-    "from_form": _FLAG,
+    "forms": toml.Value("must be a list of actions that come with a form", _needed),
 }
 OF_DECODER = {
-    "min": "number",
-    "max": "number",
-    "required": "block id",
-    "from_form": "block id",
-    "flag": "bool",
-    "items": "sum",
+    "min": ("number",),
+    "max": ("number",),
+    "required": ("block id",),
+    "forms": ("block id", "form inputs"),
+    "flag": ("bool",),
+    "items": ("sum",),
 }
 OF_FLAG = {
     "flag": _one_of(FLAGS),

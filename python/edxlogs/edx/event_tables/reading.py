@@ -174,16 +174,18 @@ class _Reader:
             raise self.wrong(place, "items is missing: paths to the numbers in an item of the list")
         if values["decoder"] == "kind" and not kinds:
             raise self.wrong(place, "decoder: kind: no action has a kind")
-        for key, one in OF_DECODER.items():
-            if key in values and values["decoder"] != one:
-                raise self.wrong(place, f"{key}: only the decoder {one} has one")
+        for key, those in OF_DECODER.items():
+            if key in values and values["decoder"] not in those:
+                raise self.wrong(place, f"{key}: only the decoder {' or '.join(those)} has one")
         for key in ("unit", "role", "nulls", "needs", "unequal_to"):
             if key in values and decoder.fields:
                 raise self.wrong(place, f"{key}: {values['decoder']} fills several columns")
         if values.get("min", -math.inf) > values.get("max", math.inf):
             raise self.wrong(place, "min is greater than max")
-        required = values.get("required", ())
-        named = tuple(actions) if required is True else tuple(required)
+        named = {
+            key: tuple(actions) if values.get(key) is True else tuple(values.get(key, ()))
+            for key in ("required", "forms")
+        }
         return Column(
             name=values["name"],
             type=of,
@@ -198,9 +200,9 @@ class _Reader:
             nulls=values.get("nulls", ()),
             needs=values.get("needs", ""),
             unequal_to=values.get("unequal_to", ""),
-            required=self.known(f"{place}: required", named, [*actions, *kinds]),
+            required=self.known(f"{place}: required", named["required"], [*actions, *kinds]),
             flag=values.get("flag", ""),
-            from_form=values.get("from_form", False),
+            forms=self.known(f"{place}: forms", named["forms"], [*actions, *kinds]),
         )
 
     def items(self, place: str, texts: Iterable[str]) -> tuple[Path, ...]:

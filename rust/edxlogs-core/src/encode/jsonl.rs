@@ -10,22 +10,38 @@ use arrow_schema::DataType;
 use crate::json::text::push_json_string;
 use crate::time;
 
+/// What stands before the values of a row.
+pub struct Keys(Vec<Vec<u8>>);
+
 /// Appends the rows, a line each.
 pub fn push_rows(batch: &RecordBatch, out: &mut Vec<u8>) {
-    let schema = batch.schema();
-    let keys: Vec<Vec<u8>> = schema
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(at, field)| {
-            let mut key = vec![if at == 0 { b'{' } else { b',' }];
-            push_json_string(field.name(), &mut key);
-            key.push(b':');
-            key
-        })
-        .collect();
+    let keys = Keys::of(batch);
     for row in 0..batch.num_rows() {
-        for (key, column) in keys.iter().zip(batch.columns()) {
+        keys.push_row(batch, row, out);
+    }
+}
+
+impl Keys {
+    /// Those of the rows of a batch.
+    pub fn of(batch: &RecordBatch) -> Self {
+        let schema = batch.schema();
+        let keys = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(at, field)| {
+                let mut key = vec![if at == 0 { b'{' } else { b',' }];
+                push_json_string(field.name(), &mut key);
+                key.push(b':');
+                key
+            })
+            .collect();
+        Self(keys)
+    }
+
+    /// Appends a row of such a batch.
+    pub fn push_row(&self, batch: &RecordBatch, row: usize, out: &mut Vec<u8>) {
+        for (key, column) in self.0.iter().zip(batch.columns()) {
             out.extend_from_slice(key);
             push_value(column, row, out);
         }

@@ -278,6 +278,17 @@ impl<'a> Event<'a> {
         Payload::new(self.text, context).json().map(|text| Cow::Owned(text.into_owned()))
     }
 
+    /// The payload, decoded once, if it is a string.
+    pub(crate) fn payload_string(&self) -> Option<Cow<'_, str>> {
+        let span = self.payload_span();
+        if span.kind == Kind::String { as_text(self.text, span) } else { None }
+    }
+
+    /// The context, decoded if it is JSON text, and the text that holds it.
+    pub(crate) fn context_value(&self) -> Option<(&str, Span)> {
+        self.behind(Root::Context)
+    }
+
     /// Where the payload stands in the line.
     pub(crate) fn payload_span(&self) -> Span {
         let usual = self.fields.get(Field::Event);

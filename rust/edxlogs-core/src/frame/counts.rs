@@ -206,6 +206,8 @@ sums! {
         mends: [u64; Mend::ALL.len()],
         /// Selected events by oddity.
         odd: [u64; Odd::ALL.len()],
+        /// Selected events by the number of the table that is their home, where tables are asked for.
+        homes: Vec<u64>,
     }
 }
 
@@ -224,6 +226,14 @@ impl Stats {
         add_each(&mut self.reasons, &other.reasons);
         add_each(&mut self.mends, &other.mends);
         add_each(&mut self.odd, &other.odd);
+        self.homes.resize(self.homes.len().max(other.homes.len()), 0);
+        add_each(&mut self.homes, &other.homes);
+    }
+
+    /// Counts an event of a home.
+    pub fn count_home(&mut self, home: usize) {
+        self.homes.resize(self.homes.len().max(home + 1), 0);
+        self.homes[home] += 1;
     }
 }
 

@@ -65,6 +65,26 @@ pub enum Value<'a> {
     Day(i32),
 }
 
+impl Value<'_> {
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The same, whose text is borrowed from it.
+    pub fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Int(number) => Value::Int(*number),
+            Self::Time(micros) => Value::Time(*micros),
+            Self::Float(number) => Value::Float(*number),
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Day(day) => Value::Day(*day),
+        }
+    }
+}
+
 impl<'a> From<Option<Cow<'a, str>>> for Value<'a> {
     fn from(text: Option<Cow<'a, str>>) -> Self {
         text.map_or(Value::Null, Value::Text)

@@ -18,6 +18,7 @@ use crate::encode::{Compression, Encoder, Format, csv, jsonl};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
+use crate::query::tables::TableRows;
 use crate::scan::{BATCH_ROWS, Rows, Sink};
 
 const BUFFER_BYTES: usize = 1024 * 1024;
@@ -272,7 +273,7 @@ impl Output {
 impl Sink for Output {
     fn rows(&mut self, rows: Rows) -> Result<()> {
         match rows {
-            Rows::Batch(batch, _) => self.batch(batch),
+            Rows::Batch(batch, _) | Rows::Table(TableRows { batch, .. }) => self.batch(batch),
             Rows::Lines(lines) => self.lines(&lines),
         }
     }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::query::Query;
 use crate::query::columns::Beside;
+use crate::query::tables::TableRows;
 use crate::scan::{Rows, Sink};
 
 /// Makes the parts of several datasets of what one scan keeps.
@@ -24,8 +25,8 @@ struct DatasetTarget {
     schema: SchemaRef,
     /// Where its columns stand among those of the scan.
     columns: Vec<usize>,
-    /// Where its partitions stand among those of the scan.
-    partitions: usize,
+    /// Where its partitions stand among those of the scan; of a table they come with its rows.
+    partitions: Option<usize>,
     keeps_rejects: bool,
     rows: u64,
     lines: u64,
@@ -58,9 +59,12 @@ impl SeveralWriter {
             });
             let partitions = query.projection.partitions();
             let partitions = partitions.and_then(|own| together.projection.place_of(own));
+            if partitions.is_none() && query.tables.is_empty() {
+                return Err(Error::internal("no partitions"));
+            }
             Ok(DatasetTarget {
                 writer,
-                partitions: partitions.ok_or_else(|| Error::internal("no partitions"))?,
+                partitions,
                 schema: query.projection.schema().arrow().clone(),
                 columns: columns.collect::<Result<_>>()?,
                 keeps_rejects: query.keep_rejects,
@@ -106,7 +110,10 @@ impl DatasetTarget {
     fn rows(&mut self, batch: &RecordBatch, beside: &Beside, bit: u64) -> Result<bool> {
         let mut chosen = BooleanBuilder::with_capacity(batch.num_rows());
         let mut partitions = Vec::new();
-        let numbers = &beside.partitions[self.partitions];
+        let Some(at) = self.partitions else {
+            return Ok(false);
+        };
+        let numbers = &beside.partitions[at];
         for (&(line, wanted), &number) in beside.wanted.iter().zip(numbers) {
             let is_its = wanted & bit != 0;
             chosen.append_value(is_its);
@@ -125,16 +132,33 @@ impl DatasetTarget {
         let own = filter_record_batch(&own, &chosen.finish()).map_err(Error::encode)?;
         self.writer.take(own, partitions)
     }
+
+    /// Takes rows of its table; whether any were dealt out to partitions.
+    fn table(&mut self, rows: TableRows) -> Result<bool> {
+        self.rows += rows.lines.len() as u64;
+        for line in rows.lines {
+            self.lines += u64::from(line != self.last_line);
+            self.last_line = line;
+        }
+        self.writer.take(rows.batch, rows.partitions)
+    }
 }
 
 impl Sink for SeveralWriter {
     fn rows(&mut self, rows: Rows) -> Result<()> {
-        let Rows::Batch(batch, beside) = rows else {
-            return Err(Error::internal("lines of several queries"));
-        };
         let mut dealt = false;
-        for (at, target) in self.targets.iter_mut().enumerate() {
-            dealt |= target.rows(&batch, &beside, 1 << at)?;
+        match rows {
+            Rows::Batch(batch, beside) => {
+                for (at, target) in self.targets.iter_mut().enumerate() {
+                    dealt |= target.rows(&batch, &beside, 1 << at)?;
+                }
+            }
+            Rows::Table(rows) => {
+                let target = self.targets.get_mut(rows.query);
+                let target = target.ok_or_else(|| Error::internal("rows of no query"))?;
+                dealt = target.table(rows)?;
+            }
+            Rows::Lines(_) => return Err(Error::internal("lines of several queries")),
         }
         if dealt { self.make_room() } else { Ok(()) }
     }

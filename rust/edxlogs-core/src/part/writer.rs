@@ -22,7 +22,7 @@ use super::hidden::HiddenFile;
 use super::spool::{SMALL_REJECTS_BYTES, Spool};
 use super::{Form, Part, Portion, hide, hide_batches, used_bytes};
 use crate::encode::parquet::{ParquetColumns, RowGroup, write_group};
-use crate::encode::{Compression, Format, StretchEncoder, csv};
+use crate::encode::{Compression, Format, StretchEncoder, csv, jsonl};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
@@ -70,6 +70,8 @@ pub struct PartWriter {
     /// A large part without partitions, on its way to the hidden file.
     stretch: Option<StretchEncoder<BufWriter<HiddenFile>>>,
     numbers: Option<Arc<Partitions>>,
+    /// Whether its rows are lines as they stood.
+    are_lines: bool,
     columns: Arc<ParquetColumns>,
     /// Of each of the rows of `batches`, the number of its partition.
     partitions: Vec<Vec<u32>>,
@@ -110,6 +112,7 @@ impl PartWriter {
             gathered: 0,
             stretch: None,
             numbers: projection.partitions().cloned(),
+            are_lines: projection.is_of_lines(),
             partitions: Vec::new(),
             enough: memory_bytes / SMALL_SHARE,
             is_small: true,
@@ -181,6 +184,7 @@ impl PartWriter {
             self.gathered += match &rows {
                 Rows::Batch(batch, _) => used_bytes(batch),
                 Rows::Lines(text) => text.len(),
+                Rows::Table(_) => 0,
             };
             if self.gathered > self.most {
                 self.outgrow()?;
@@ -192,6 +196,8 @@ impl PartWriter {
             (Rows::Lines(text), Some(stretch)) => stretch.text(&text)?,
             (Rows::Batch(batch, _), None) => self.batches.push(batch),
             (Rows::Lines(text), None) => self.texts.entry(0).or_default().0.extend(text),
+            // They come with their partitions.
+            (Rows::Table(_), _) => return Err(Error::internal("rows of a table alone")),
         }
         Ok(())
     }
@@ -347,11 +353,13 @@ impl PartWriter {
 
     /// Deals lines, or rows of CSV, out to their partitions.
     fn deal_text(&mut self, rows: &RecordBatch, partitions: &[u32]) {
+        let keys = jsonl::Keys::of(rows);
         for (row, &number) in partitions.iter().enumerate() {
             let (text, count) = self.texts.entry(number).or_default();
             let before = text.len();
             match self.format {
                 Format::Csv(style, _) => csv::push_row(rows, row, style, text),
+                _ if !self.are_lines => keys.push_row(rows, row, text),
                 _ => {
                     text.extend_from_slice(rows.column(0).as_string::<i32>().value(row).as_bytes());
                     text.push(b'\n');
@@ -368,10 +376,12 @@ impl Sink for PartWriter {
         if self.numbers.is_none() {
             return self.rows_of_one(rows);
         }
-        let Rows::Batch(batch, Beside { mut partitions, .. }) = rows else {
-            return Err(Error::internal("lines without their partition"));
+        let (batch, partitions) = match rows {
+            Rows::Batch(batch, Beside { mut partitions, .. }) => (batch, partitions.pop()),
+            Rows::Table(rows) => (rows.batch, Some(rows.partitions)),
+            Rows::Lines(_) => return Err(Error::internal("lines without their partition")),
         };
-        let partitions = partitions.pop().ok_or_else(|| Error::internal("no partitions"))?;
+        let partitions = partitions.ok_or_else(|| Error::internal("no partitions"))?;
         if self.take(batch, partitions)? && self.memory_bytes() > self.most {
             self.make_room()?;
         }

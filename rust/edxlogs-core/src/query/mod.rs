@@ -9,12 +9,14 @@ pub mod predicate;
 pub mod prefilter;
 pub mod projection;
 pub mod stored;
+pub mod tables;
 
 use std::sync::Arc;
 
 use self::expression::parse_path;
 use self::predicate::Predicate;
 use self::projection::Projection;
+use self::tables::TableQuery;
 use crate::error::{Error, Result};
 use crate::event::paths::EventPaths;
 use crate::frame::names::names;
@@ -54,6 +56,10 @@ pub struct Query {
     pub max_line_bytes: usize,
     /// Whether rejected lines are kept.
     pub keep_rejects: bool,
+    /// The tables of events whose rows it asks for.
+    pub tables: Vec<TableQuery>,
+    /// Where some of several queries are for tables of events, the bits of the others.
+    other_queries: u64,
     time_from: Option<Arc<[Segment]>>,
     paths: EventPaths,
 }
@@ -73,10 +79,25 @@ impl Query {
             course_from_context: false,
             max_line_bytes: MAX_LINE_BYTES,
             keep_rejects: false,
+            tables: Vec::new(),
+            other_queries: 0,
             time_from: None,
             paths: EventPaths::default(),
         };
         query.take_time_from(None);
+        query
+    }
+
+    /// A question for the rows of a table of events, told apart as its `partitions` say.
+    pub fn of_table(predicate: Predicate, table: TableQuery) -> Self {
+        let its = table.tables.table(table.number);
+        let mut projection = Projection::of_table(Arc::clone(its.schema()));
+        if let Some(partitions) = &table.partitions {
+            projection = projection.partitioned(Arc::clone(partitions));
+        }
+        let predicate = predicate.of_table(Arc::clone(&table.tables), table.number);
+        let mut query = Self::new(predicate, projection, Collect::Columns);
+        query.tables.push(table);
         query
     }
 
@@ -106,6 +127,11 @@ impl Query {
         self.time_from = path;
     }
 
+    /// Where some of several queries are for tables of events, the bits of the others.
+    pub fn other_queries(&self) -> u64 {
+        self.other_queries
+    }
+
     /// The path where the time of an event is looked for first.
     pub fn time_from(&self) -> Option<&Arc<[Segment]>> {
         self.time_from.as_ref()
@@ -126,6 +152,17 @@ impl Query {
             let why = format!("queries: {}: must be 1 to {MOST_QUERIES}", queries.len());
             return Err(Error::config(why));
         };
+        let mut tables: Vec<TableQuery> = Vec::new();
+        for (at, query) in queries.iter().enumerate() {
+            for table in &query.tables {
+                if tables.iter().any(|other| !Arc::ptr_eq(&other.tables, &table.tables)) {
+                    return Err(Error::internal("tables of different definitions"));
+                }
+                tables.push(TableQuery { query: at, ..table.clone() });
+            }
+        }
+        let others = queries.iter().enumerate().filter(|(_, query)| query.tables.is_empty());
+        let other_queries = others.fold(0, |bits, (at, _)| bits | 1 << at);
         let predicate = Predicate::any(queries.iter().map(|query| &query.predicate));
         let projection = Projection::of_several(&queries);
         let mut query = Self::new(predicate, projection, Collect::Columns);
@@ -136,6 +173,8 @@ impl Query {
             course_from_context: first.course_from_context,
             max_line_bytes: first.max_line_bytes,
             keep_rejects: queries.iter().any(|query| query.keep_rejects),
+            tables,
+            other_queries,
             ..query
         })
     }

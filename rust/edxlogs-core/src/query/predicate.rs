@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::column::{COLUMNS, EventPlace};
+use crate::event_tables::{Candidates, EventTables};
 use crate::frame::names::names;
 use crate::frame::types::ColumnType;
 use crate::json::path::Segment;
@@ -59,7 +60,7 @@ names! {
 }
 
 /// Values of one kind. One of them is enough, but for expressions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// Their kind.
     pub kind: ConditionKind,
@@ -70,7 +71,7 @@ pub struct Condition {
 }
 
 /// Conditions as a user gives them, joined by *and*.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions {
     /// Those that take values.
     pub asked: Vec<Condition>,
@@ -114,10 +115,21 @@ pub(crate) enum Test {
 /// Decides which events are selected.
 #[derive(Debug)]
 pub struct Predicate {
-    /// The test of each query that is asked at once.
-    pub(super) tests: Vec<Arc<Test>>,
-    /// Which values of each query's conditions were met.
-    met: Vec<Arc<MetConditions>>,
+    /// Of each query that is asked at once.
+    asked: Vec<OfQuery>,
+}
+
+/// What one query asks for.
+#[derive(Clone, Debug)]
+struct OfQuery {
+    conditions: Arc<Conditions>,
+    test: Arc<Test>,
+    /// Which values of its conditions were met.
+    met: Arc<MetConditions>,
+    /// The table whose rows it asks for, by its number.
+    table: Option<(Arc<EventTables>, usize)>,
+    /// The first query that has the same conditions.
+    same_as: usize,
 }
 
 impl Predicate {
@@ -145,17 +157,28 @@ impl Predicate {
             all.push(Test::of_values(*kind, values, kind_of)?.negated(*excluded));
         }
         let met = Arc::new(MetConditions::of(&conditions.asked, &all));
-        Ok(Self { tests: vec![Arc::new(Test::And(all))], met: vec![met] })
+        let test = Arc::new(Test::And(all));
+        let conditions = Arc::new(conditions.clone());
+        Ok(Self { asked: vec![OfQuery { conditions, test, met, table: None, same_as: 0 }] })
+    }
+
+    /// The same, but only of what may have rows in a table of events.
+    #[must_use]
+    pub fn of_table(mut self, tables: Arc<EventTables>, number: usize) -> Self {
+        for one in &mut self.asked {
+            one.table = Some((Arc::clone(&tables), number));
+        }
+        self
     }
 
     /// Selects what one of those, which are of one query each, selects.
     pub fn any<'p>(predicates: impl Iterator<Item = &'p Self>) -> Self {
-        let mut all = Self { tests: Vec::new(), met: Vec::new() };
-        for one in predicates {
-            all.tests.extend(one.tests.iter().cloned());
-            all.met.extend(one.met.iter().cloned());
+        let mut asked: Vec<OfQuery> = Vec::new();
+        for one in predicates.flat_map(|one| &one.asked) {
+            let same = asked.iter().position(|other| other.conditions == one.conditions);
+            asked.push(OfQuery { same_as: same.unwrap_or(asked.len()), ..one.clone() });
         }
-        all
+        Self { asked }
     }
 
     /// Whether the event is selected.
@@ -167,24 +190,45 @@ impl Predicate {
     /// none.
     pub fn wanted(&self, event: &Event<'_>, place: EventPlace<'_>) -> u64 {
         let asked = OfLog { event, place };
-        let wants = |test: &Test| test.truth(&asked) == Some(true);
-        match self.tests.as_slice() {
-            [one] => {
-                if wants(one) {
-                    u64::MAX
-                } else {
-                    0
-                }
-            }
-            all => all.iter().enumerate().map(|(at, test)| u64::from(wants(test)) << at).sum(),
+        if let [one] = self.asked.as_slice() {
+            let wants = one.test.truth(&asked) == Some(true)
+                && one.table.as_ref().is_none_or(|(tables, number)| {
+                    tables.may_have(*number, event.event_type(), event.name())
+                });
+            return if wants { u64::MAX } else { 0 };
         }
+        let mut selected = 0;
+        for (at, one) in self.asked.iter().enumerate() {
+            let is_selected = if one.same_as < at {
+                selected >> one.same_as & 1 == 1
+            } else {
+                one.test.truth(&asked) == Some(true)
+            };
+            selected |= u64::from(is_selected) << at;
+        }
+        if selected == 0 { 0 } else { self.with_rows(event, selected) }
+    }
+
+    /// Those of some queries that an event may have rows for.
+    fn with_rows(&self, event: &Event<'_>, selected: u64) -> u64 {
+        let mut wanted = 0;
+        let mut found: Option<Candidates> = None;
+        for (at, one) in self.asked.iter().enumerate() {
+            let may = one.table.as_ref().is_none_or(|(tables, number)| {
+                let found = found
+                    .get_or_insert_with(|| tables.candidates(event.event_type(), event.name()));
+                found.contains(*number)
+            });
+            wanted |= u64::from(may) << at;
+        }
+        wanted & selected
     }
 
     /// Notes of a kept event which values of conditions it is of; `place` tells who wants it.
     pub fn note(&self, event: &Event<'_>, place: EventPlace<'_>) {
-        for (at, met) in self.met.iter().enumerate() {
+        for (at, one) in self.asked.iter().enumerate() {
             if place.wanted >> at & 1 == 1 {
-                met.note(&OfLog { event, place });
+                one.met.note(&OfLog { event, place });
             }
         }
     }
@@ -192,34 +236,43 @@ impl Predicate {
     /// The values of conditions that no kept event was of, by kind and place. What is left out has
     /// none, and no expression.
     pub fn unmet(&self) -> Vec<(ConditionKind, usize)> {
-        self.met.iter().flat_map(|met| met.unmet()).collect()
+        self.asked.iter().flat_map(|one| one.met.unmet()).collect()
     }
 
     /// The paths of expressions that no kept event held, without their casts.
     pub fn unheld(&self) -> Vec<String> {
-        self.met.iter().flat_map(|met| met.unheld()).collect()
+        self.asked.iter().flat_map(|one| one.met.unheld()).collect()
     }
 
     /// Whether one that is asked by a single query is selected.
     pub(super) fn wants(&self, asked: &impl AskedOf) -> bool {
-        self.tests.iter().all(|test| test.truth(asked) == Some(true))
+        self.asked.iter().all(|one| one.test.truth(asked) == Some(true))
     }
 
     /// Looks at all columns and paths that expressions ask for.
     pub(super) fn visit(&self, look: &mut dyn FnMut(&Expr)) {
-        self.tests.iter().for_each(|test| test.visit(look));
+        self.asked.iter().for_each(|one| one.test.visit(look));
     }
 
     /// The paths that it looks up.
     pub(super) fn paths(&self) -> Vec<&Arc<[Segment]>> {
         let mut paths = Vec::new();
-        self.tests.iter().for_each(|test| test.push_paths(&mut paths));
+        self.asked.iter().for_each(|one| one.test.push_paths(&mut paths));
         paths
+    }
+
+    /// The test of each query.
+    #[cfg(test)]
+    pub(super) fn tests(&self) -> impl Iterator<Item = &Test> {
+        self.asked.iter().map(|one| &*one.test)
     }
 
     /// What every selected line must hold.
     pub fn prefilter(&self) -> Prefilter {
-        Prefilter::new(&self.tests)
+        Prefilter::new(self.asked.iter().map(|one| {
+            let table = one.table.as_ref().map(|(tables, number)| tables.table(*number));
+            (&*one.test, table)
+        }))
     }
 }
 

@@ -6,13 +6,13 @@
 //! they hold nothing that JSON must escape, and each level leaves an `\u00` of another one in sight.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
-use self::needles::{KEYS, Needles, is_unreserved, needles, needles_of_any};
+use self::needles::{KEYS, Needles, is_unreserved, needles, needles_of_any, of_table};
 use self::one_pass::{Held, OnePass};
+use crate::event_tables::Table;
 use crate::query::predicate::Test;
 
 mod needles;
@@ -64,9 +64,13 @@ impl Search {
 }
 
 impl Prefilter {
-    /// The prefilter of tests of which a line must pass one.
-    pub(crate) fn new(tests: &[Arc<Test>]) -> Self {
-        let mut needles = needles_of_any(tests.iter().map(|test| needles(test, true)));
+    /// The prefilter of tests of which a line must pass one, and be of the table beside it if one is.
+    pub(crate) fn new<'t>(tests: impl Iterator<Item = (&'t Test, Option<&'t Table>)>) -> Self {
+        let mut needles = needles_of_any(tests.map(|(test, table)| {
+            let mut needles = needles(test, true);
+            needles.extend(table.and_then(of_table));
+            needles
+        }));
         needles.sort_by_key(|needles| needles.rank);
         let groups = needles.into_iter().filter_map(|one| Some((one.rank, Group::new(one)?)));
         let mut groups: Vec<(u8, Group)> = groups.collect();

@@ -205,6 +205,8 @@ pub struct Projection {
     pub(super) partitions: Vec<Partitioned>,
     /// Whether the line and the queries that want it go beside a row.
     pub(super) tells_queries: bool,
+    /// Of rows of a table of events, their columns.
+    of_table: Option<Arc<Schema>>,
 }
 
 impl Default for Projection {
@@ -219,7 +221,7 @@ impl Default for Projection {
 
 impl Projection {
     fn of(columns: Vec<OutputColumn>) -> Self {
-        Self { columns, partitions: Vec::new(), tells_queries: false }
+        Self { columns, partitions: Vec::new(), tells_queries: false, of_table: None }
     }
 
     /// The columns named, in that order.
@@ -250,6 +252,16 @@ impl Projection {
         Self::of(vec![OutputColumn { name: LINE_TEXT.to_owned(), expr: Expr::Line }])
     }
 
+    /// The columns of a table of events.
+    pub fn of_table(schema: Arc<Schema>) -> Self {
+        Self { of_table: Some(schema), ..Self::of(Vec::new()) }
+    }
+
+    /// Whether it is the line alone.
+    pub fn is_of_lines(&self) -> bool {
+        self.columns.iter().any(|column| column.expr == Expr::Line)
+    }
+
     /// The same columns, and beside them the number of the partition.
     #[must_use]
     pub fn partitioned(mut self, partitions: Arc<Partitions>) -> Self {
@@ -267,7 +279,7 @@ impl Projection {
             }
         }
         let mut partitions: Vec<Partitioned> = Vec::new();
-        for (at, query) in queries.iter().enumerate() {
+        for (at, query) in queries.iter().enumerate().filter(|(_, query)| query.tables.is_empty()) {
             let Some(own) = query.projection.partitions() else {
                 continue;
             };
@@ -278,7 +290,7 @@ impl Projection {
                 }
             }
         }
-        Self { columns, partitions, tells_queries: true }
+        Self { columns, partitions, tells_queries: true, of_table: None }
     }
 
     /// What rows are told apart by, if they are.
@@ -291,6 +303,11 @@ impl Projection {
         self.partitions.iter().position(|known| Arc::ptr_eq(&known.partitions, partitions))
     }
 
+    /// Whether it is of several queries, which want some of the rows each.
+    pub fn tells_queries(&self) -> bool {
+        self.tells_queries
+    }
+
     /// The columns.
     pub fn columns(&self) -> &[OutputColumn] {
         &self.columns
@@ -298,6 +315,9 @@ impl Projection {
 
     /// The columns as an output has them. Of paths no more is known than their type.
     pub fn schema(&self) -> Arc<Schema> {
+        if let Some(schema) = &self.of_table {
+            return Arc::clone(schema);
+        }
         let column = |column: &OutputColumn| {
             let (name, column_type) = (column.name.as_str(), column.expr.column_type());
             match &column.expr {

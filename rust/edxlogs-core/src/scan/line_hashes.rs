@@ -317,3 +317,19 @@ impl Read for At {
         Ok(count)
     }
 }
+
+/// Whether a line before this one was the same, if that is asked. A line that holds several events
+/// is looked for once.
+pub(crate) fn is_held(
+    hashes: Option<&LineHashes>,
+    held: &mut Option<bool>,
+    line: &[u8],
+) -> Result<bool> {
+    let Some(hashes) = hashes else {
+        return Ok(false);
+    };
+    match *held {
+        Some(held) => Ok(held),
+        None => Ok(*held.insert(hashes.is_duplicate(line)?)),
+    }
+}

@@ -17,8 +17,9 @@ use crate::json::quotes::Quotes;
 use crate::json::scanner::Oddities;
 use crate::query::columns::BatchBuilder;
 use crate::query::prefilter::{FoundLine, Prefilter};
+use crate::query::tables::TablesBuilder;
 use crate::query::{Collect, Query};
-use crate::scan::line_hashes::LineHashes;
+use crate::scan::line_hashes::{LineHashes, is_held};
 use crate::scan::pieces::{Message, Pieces};
 use crate::scan::{Asked, BATCH_BYTES, BATCH_ROWS, Rows};
 use crate::time::Time;
@@ -39,7 +40,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub stats: Stats,
-    pub rows: Option<Rows>,
+    pub rows: Vec<Rows>,
 }
 
 /// How much is gathered: adds up over batches of lines, so that what is handed on together does
@@ -76,6 +77,7 @@ pub(crate) struct LineScanner<'q> {
     source: Arc<SourceInfo>,
     quotes: Quotes,
     builder: BatchBuilder<'q>,
+    tables: Option<TablesBuilder<'q>>,
     lines: Vec<u8>,
     kept: usize,
     rejects: Rejects,
@@ -112,6 +114,7 @@ impl<'q> LineScanner<'q> {
             source,
             quotes: Quotes::default(),
             builder: BatchBuilder::new(&query.projection),
+            tables: TablesBuilder::new(query),
             lines: Vec::new(),
             kept: 0,
             rejects: Rejects::default(),
@@ -362,24 +365,34 @@ impl<'q> LineScanner<'q> {
         if place.wanted == 0 || is_held(self.hashes, &mut self.held, line.bytes)? {
             return Ok(false);
         }
+        let rows = match self.query.collect {
+            Collect::Columns if let Some(tables) = &mut self.tables => {
+                tables.take_event(event, place, &mut self.builder, &mut self.stats)
+            }
+            Collect::Columns => {
+                self.builder.push(event, place);
+                1
+            }
+            Collect::Lines | Collect::RawLines => {
+                if let Some(text) = mended.unwrap_or(Some(line.bytes)) {
+                    self.lines.extend_from_slice(text);
+                    self.lines.push(b'\n');
+                }
+                1
+            }
+            Collect::Nothing => 1,
+        };
+        if rows == 0 {
+            return Ok(false);
+        }
         self.query.predicate.note(event, place);
-        self.stats.rows += 1;
+        self.stats.rows += rows;
         if let (Some(day), Some(time)) = (source.day, event.time()) {
             let late = day - time.micros.div_euclid(DAY_MICROS);
             if late > 1 {
                 self.stats.late += 1;
                 self.stats.latest_days = self.stats.latest_days.max(late as u64);
             }
-        }
-        match self.query.collect {
-            Collect::Columns => self.builder.push(event, place),
-            Collect::Lines | Collect::RawLines => {
-                if let Some(text) = mended.unwrap_or(Some(line.bytes)) {
-                    self.lines.extend_from_slice(text);
-                    self.lines.push(b'\n');
-                }
-            }
-            Collect::Nothing => {}
         }
         self.kept += 1;
         Ok(true)
@@ -394,8 +407,8 @@ impl<'q> LineScanner<'q> {
     }
 
     fn long_line(&mut self, long: &LongLine, number: u64) {
-        let hashed = Some((long.length, long.sha256));
-        self.push_reject(number, long.offset, Reason::TooLong, &long.head, hashed);
+        let hash = Some((long.length, long.sha256));
+        self.push_reject(number, long.offset, Reason::TooLong, &long.head, hash);
     }
 
     fn push_reject(
@@ -459,7 +472,8 @@ impl<'q> LineScanner<'q> {
 
     /// How much is gathered.
     pub(crate) fn size(&self) -> Size {
-        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() }
+        let of_tables = self.tables.as_ref().map_or(0, TablesBuilder::bytes);
+        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() + of_tables }
     }
 
     /// The rejects since they were last taken.
@@ -469,31 +483,18 @@ impl<'q> LineScanner<'q> {
 
     /// What was gathered since it was last taken.
     pub(crate) fn take(&mut self) -> Result<Gathered> {
-        let rows = match self.query.collect {
-            Collect::Columns if self.builder.rows() > 0 => {
-                let (batch, beside) = self.builder.finish()?;
-                Some(Rows::Batch(batch, beside))
-            }
-            Collect::Lines | Collect::RawLines if !self.lines.is_empty() => {
-                let room = self.lines.len();
-                let lines = std::mem::replace(&mut self.lines, Vec::with_capacity(room));
-                Some(Rows::Lines(lines))
-            }
-            _ => None,
-        };
+        let mut rows = Vec::new();
+        if self.builder.rows() > 0 {
+            rows.push(self.builder.finish().map(|(batch, beside)| Rows::Batch(batch, beside))?);
+        }
+        if !self.lines.is_empty() {
+            let room = Vec::with_capacity(self.lines.len());
+            rows.push(Rows::Lines(std::mem::replace(&mut self.lines, room)));
+        }
+        if let Some(tables) = &mut self.tables {
+            rows.extend(tables.take()?.into_iter().map(Rows::Table));
+        }
         self.kept = 0;
         Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
-    }
-}
-
-/// Whether a line before this one was the same, if that is asked. A line that holds several events
-/// is looked for once.
-fn is_held(hashes: Option<&LineHashes>, held: &mut Option<bool>, line: &[u8]) -> Result<bool> {
-    let Some(hashes) = hashes else {
-        return Ok(false);
-    };
-    match *held {
-        Some(held) => Ok(held),
-        None => Ok(*held.insert(hashes.is_duplicate(line)?)),
     }
 }

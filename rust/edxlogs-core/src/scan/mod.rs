@@ -15,6 +15,7 @@ use crate::frame::rejects::Rejects;
 use crate::input::text_sum::TextSum;
 use crate::query::Query;
 use crate::query::columns::Beside;
+use crate::query::tables::TableRows;
 
 /// Rows are handed on when this many are gathered, …
 pub const BATCH_ROWS: usize = 8192;
@@ -46,6 +47,8 @@ pub enum Rows {
     Batch(RecordBatch, Beside),
     /// Their lines, each ended by LF.
     Lines(Vec<u8>),
+    /// Rows of one of several tables of events.
+    Table(TableRows),
 }
 
 /// Consumes what a scan keeps, in the order of the source.

@@ -1,5 +1,6 @@
 //! Runs the stages over one source, in one thread or in several. What comes out is the same.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,7 @@ use crate::input::relay::{Steps, relay};
 use crate::input::unwrap::{Members, read_error, unwrap};
 use crate::query::Query;
 use crate::query::columns::Beside;
+use crate::query::tables::TableRows;
 use crate::scan::line_hashes::LineHashes;
 use crate::scan::line_scanner::{Gathered, LineScanner, Size};
 use crate::scan::pieces::Pieces;
@@ -153,9 +155,7 @@ fn scan_inline(
             if scanner.size().is_full() || !matches!(read, Ok(true)) {
                 let gathered = scanner.take()?;
                 stats.add(&gathered.stats);
-                if let Some(rows) = gathered.rows {
-                    sink.rows(rows)?;
-                }
+                gathered.rows.into_iter().try_for_each(|rows| sink.rows(rows))?;
             }
         }
         read.map(|_| ()).map_err(read_error)
@@ -238,6 +238,7 @@ impl Portion {
     fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
         let (mut batches, mut beside) = (Vec::new(), Beside::default());
         let mut lines = Vec::new();
+        let mut tables: BTreeMap<usize, Vec<TableRows>> = BTreeMap::new();
         for rows in self.rows {
             match rows {
                 Rows::Batch(batch, its) => {
@@ -246,6 +247,7 @@ impl Portion {
                 }
                 Rows::Lines(more) if lines.is_empty() => lines = more,
                 Rows::Lines(more) => lines.extend_from_slice(&more),
+                Rows::Table(rows) => tables.entry(rows.query).or_default().push(rows),
             }
         }
         if !batches.is_empty() {
@@ -255,6 +257,9 @@ impl Portion {
         }
         if !lines.is_empty() {
             sink.rows(Rows::Lines(lines))?;
+        }
+        for (_, rows) in tables {
+            sink.rows(Rows::Table(TableRows::joined(rows)?))?;
         }
         Ok(())
     }

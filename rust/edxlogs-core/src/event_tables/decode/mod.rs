@@ -59,6 +59,11 @@ impl Flags {
         self.0 |= 1 << flag as u16;
     }
 
+    /// Adds those of another.
+    pub fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
     /// Whether it holds `flag`.
     pub fn contains(self, flag: Flag) -> bool {
         self.0 >> flag as u16 & 1 == 1

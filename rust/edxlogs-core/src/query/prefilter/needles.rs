@@ -16,6 +16,7 @@
 //!   leads somewhere, and the line holds its keys.
 
 use crate::event::column::EventColumn;
+use crate::event_tables::Table;
 use crate::json::path::Segment;
 use crate::query::expression::{Comparison, Like, Literal};
 use crate::query::pattern::{PatternSet, longest_run};
@@ -134,6 +135,12 @@ pub(super) fn needles_of_any(tests: impl Iterator<Item = Vec<Needles>>) -> Vec<N
     let of_rank = |rank| join(&|all| all.iter().find(|needles| needles.rank == rank).cloned());
     let common: Vec<Needles> = ranks.into_iter().filter_map(of_rank).collect();
     if common.is_empty() { join(&|all| all.first().cloned()).into_iter().collect() } else { common }
+}
+
+/// The needles of the types that a table has rows of; nothing where these cannot be listed.
+pub(super) fn of_table(table: &Table) -> Option<Needles> {
+    let types = table.types()?.iter().map(|one| vec![one.as_str()]);
+    of_texts(types, 0, Written::Plain)
 }
 
 impl Needles {
@@ -285,7 +292,7 @@ mod tests {
     fn of(kind: ConditionKind, values: &[&str]) -> Vec<Needles> {
         let conditions = Conditions::default().and(kind, values);
         let predicate = Predicate::new(&conditions).expect("valid");
-        needles_of_any(predicate.tests.iter().map(|test| needles(test, true)))
+        needles_of_any(predicate.tests().map(|test| needles(test, true)))
     }
 
     fn of_where(expression: &str) -> Vec<Needles> {

@@ -1,0 +1,193 @@
+//! Rows of a table to Arrow columns.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+
+use super::Table;
+use super::definition::TableDefinition;
+use super::plan::{ActPlan, column_named};
+use super::row::Row;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::event::column::{EventColumn, EventPlace};
+use crate::event::fields::Field;
+use crate::frame::builder::{ColumnBuilder, push_text};
+use crate::frame::types::{Column, ColumnType, Role, Schema, Value};
+
+/// What stands in a column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cell {
+    /// A default column, and the fields that it copies, if it only copies.
+    Event(EventColumn, Option<(Field, Field)>),
+    Action,
+    SubjectId,
+    SubjectName,
+    Flags,
+    BlockKey,
+    BlockId,
+    /// Of the columns of its own, that of this number.
+    Own(usize),
+}
+
+/// Where own columns stand that the first ones show, or that children copy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OwnPlaces {
+    pub width: usize,
+    pub subject_id: Option<usize>,
+    pub subject_name: Option<usize>,
+    pub block_key: Option<usize>,
+    pub block_id: Option<usize>,
+}
+
+/// What the row of an event and those of its children have in common.
+pub(super) struct Shared<'v> {
+    pub action: Value<'v>,
+    pub subject_id: Value<'v>,
+    pub subject_name: Value<'v>,
+    pub block_key: Value<'v>,
+    pub block_id: Value<'v>,
+    /// Words; empty for none.
+    pub flags: String,
+}
+
+impl<'v> Shared<'v> {
+    pub fn of(table: &Table, act: &'v ActPlan, spelling: Option<&'v str>, row: &Row<'v>) -> Self {
+        let at = |place: Option<usize>| place.map_or(Value::Null, |at| row.values[at].clone());
+        let action = if table.action_is_type { spelling } else { Some(&*act.name) };
+        let action = action.filter(|action| !action.is_empty());
+        Self {
+            action: action.map(Cow::Borrowed).into(),
+            subject_id: at(table.own.subject_id),
+            subject_name: at(table.own.subject_name),
+            block_key: at(table.own.block_key),
+            block_id: at(table.own.block_id),
+            flags: String::new(),
+        }
+    }
+}
+
+/// A row, whole.
+pub struct TableRow<'v, 'e> {
+    pub(super) table: &'v Table,
+    pub(super) event: &'v Event<'e>,
+    pub(super) place: EventPlace<'v>,
+    pub(super) shared: &'v Shared<'v>,
+    pub(super) row: &'v Row<'v>,
+}
+
+/// The columns of a table, what stands in each, and where some of its own are.
+pub(super) fn layout(definition: &TableDefinition) -> (Arc<Schema>, Vec<Cell>, OwnPlaces) {
+    let (mut columns, mut cells) = (Vec::new(), Vec::new());
+    for name in &definition.spine {
+        let plain = |column_type| Column::new(name, column_type);
+        let (cell, column) = match (&**name, column_named(name)) {
+            (_, Some(column)) => (Cell::Event(column, column.copies()), column.definition()),
+            ("subject_user_id", _) => {
+                let role = Some(Role::PersonId);
+                (Cell::SubjectId, Column { role, ..plain(ColumnType::Int64) })
+            }
+            ("subject_username", _) => {
+                let role = Some(Role::Username);
+                (Cell::SubjectName, Column { role, ..plain(ColumnType::Text) })
+            }
+            ("flags", _) => (Cell::Flags, plain(ColumnType::Text)),
+            ("block_key", _) => (Cell::BlockKey, plain(ColumnType::Text)),
+            ("block_id", _) => (Cell::BlockId, plain(ColumnType::Text)),
+            _ => (Cell::Action, plain(ColumnType::Text)),
+        };
+        columns.push(column);
+        cells.push(cell);
+    }
+    let mut own = OwnPlaces::default();
+    for field in definition.columns.iter().flat_map(|column| &column.fields) {
+        let at = own.width;
+        own.width += 1;
+        match &*field.name {
+            "subject_user_id" => own.subject_id = Some(at),
+            "subject_username" => own.subject_name = Some(at),
+            name => {
+                match name {
+                    "block_key" => own.block_key = Some(at),
+                    "block_id" => own.block_id = Some(at),
+                    _ => {}
+                }
+                columns.push(field.clone());
+                cells.push(Cell::Own(at));
+            }
+        }
+    }
+    (Schema::new(columns), cells, own)
+}
+
+/// Gathers the rows of a table, and gives them as a batch.
+pub struct TableBuilder {
+    schema: Arc<Schema>,
+    columns: Vec<ColumnBuilder>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl TableBuilder {
+    /// A builder of the rows of a table.
+    pub fn new(table: &Table) -> Self {
+        let schema = Arc::clone(&table.schema);
+        let columns = schema.columns().iter().map(|c| ColumnBuilder::new(c.column_type)).collect();
+        Self { schema, columns, rows: 0, bytes: 0 }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: &TableRow<'_, '_>) {
+        for (builder, cell) in self.columns.iter_mut().zip(&row.table.cells) {
+            self.bytes += match (cell, builder) {
+                (Cell::Event(_, Some((field, copy))), ColumnBuilder::Text(builder))
+                    if let Some(text) = row.event.plain_text(*field, *copy) =>
+                {
+                    push_text(builder, text)
+                }
+                (cell, builder) => builder.push(row.value(*cell)),
+            };
+        }
+        self.rows += 1;
+    }
+
+    /// Rows gathered.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes gathered, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows gathered as one batch; the builder is empty after.
+    ///
+    /// # Errors
+    /// `Internal`, should the columns not fit each other.
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        (self.rows, self.bytes) = (0, 0);
+        RecordBatch::try_new(self.schema.arrow().clone(), columns)
+            .map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+impl TableRow<'_, '_> {
+    fn value(&self, cell: Cell) -> Value<'_> {
+        let shared = self.shared;
+        match cell {
+            Cell::Event(column, _) => return column.value(self.event, self.place),
+            Cell::Action => &shared.action,
+            Cell::SubjectId => &shared.subject_id,
+            Cell::SubjectName => &shared.subject_name,
+            Cell::BlockKey => &shared.block_key,
+            Cell::BlockId => &shared.block_id,
+            Cell::Own(at) => &self.row.values[at],
+            Cell::Flags if shared.flags.is_empty() => &Value::Null,
+            Cell::Flags => return Value::Text(shared.flags.as_str().into()),
+        }
+        .borrowed()
+    }
+}
