@@ -1,7 +1,8 @@
 """edxlogs filters edX tracking logs at the speed of gunzip, and accounts for every line.
 
 `filter` streams the events that match as Arrow batches; `write` writes them to a file or to a
-partitioned dataset, which `dataset` opens. All that the command line does is here under its name.
+partitioned dataset, which `dataset` opens. `event_tables` and `write_event_tables` make tables of
+them, one typed row for what a learner did. All that the command line does is here under its name.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
         write,
     )
     from edxlogs.database.stream import Tables, TableStream
-    from edxlogs.events.stream import BatchStream
+    from edxlogs.events.stream import BatchStream, EventTableBatches, EventTables
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
+    from edxlogs.tables import event_tables, write_event_tables
     from edxlogs.upkeep import clean, compact, derive, merge, publish
     from edxlogs.watching import Watcher
 
@@ -56,6 +58,8 @@ __all__ = [
     "ConfigError",
     "DecryptError",
     "EdxlogsError",
+    "EventTableBatches",
+    "EventTables",
     "FormatError",
     "InflateError",
     "InternalError",
@@ -81,6 +85,7 @@ __all__ = [
     "dataset",
     "derive",
     "doctor",
+    "event_tables",
     "filter",
     "list",
     "merge",
@@ -88,12 +93,15 @@ __all__ = [
     "run",
     "sync",
     "write",
+    "write_event_tables",
 ]
 
 _HOMES = {
     "S3": "edxlogs.s3.client",
     "Account": "edxlogs.account",
     "BatchStream": "edxlogs.events.stream",
+    "EventTableBatches": "edxlogs.events.stream",
+    "EventTables": "edxlogs.events.stream",
     "Slack": "edxlogs.sources.window",
     "Source": "edxlogs.sources.source",
     "TableStream": "edxlogs.database.stream",
@@ -102,8 +110,10 @@ _HOMES = {
     "clean": "edxlogs.upkeep",
     "compact": "edxlogs.upkeep",
     "derive": "edxlogs.upkeep",
+    "event_tables": "edxlogs.tables",
     "merge": "edxlogs.upkeep",
     "publish": "edxlogs.upkeep",
+    "write_event_tables": "edxlogs.tables",
     "__version__": "edxlogs._core",
 }
 

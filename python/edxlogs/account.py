@@ -108,6 +108,7 @@ class LineCounts(Counts):
         first_events: events in the first 100 lines, broken ones too.
         first_rejects: rejected lines among them.
         lone_braces: rejected lines that are a `{` alone.
+        homes: of tables of events: kept events by the table that is their home.
     """
 
     whole = "lines"
@@ -130,6 +131,7 @@ class LineCounts(Counts):
     trailing_bytes: int = 0
     mends: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
+    homes: dict[str, int] = field(default_factory=dict)
 
     def as_copy(self) -> Self:
         """The counts of a source whose text another one holds: all its lines are there already."""
@@ -270,6 +272,21 @@ class Ledger(ABC, Generic[E, C]):
     def _bytes(self, seconds: float | None) -> str:
         total, took = self.total, "" if seconds is None else f", {seconds:.1f} s"
         return f"{size(total.bytes_read)} read, {size(total.bytes_expanded)} expanded{took}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """What a table of events has.
+
+    Attributes:
+        table: its name.
+        kind: how its rows belong to events: `home`, `children` or `apart`.
+        rows: of all its inputs.
+    """
+
+    table: str
+    kind: str
+    rows: int
 
 
 @dataclass(frozen=True, repr=False)

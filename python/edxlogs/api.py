@@ -372,10 +372,10 @@ def dataset(folder: OnePath, *, s3: S3 | None = None) -> Any:
         ConfigError: the folder is no dataset, or holds lines; or pyarrow is not installed.
         OutputError: its manifest cannot be read.
     """
-    from edxlogs.buckets.place import place_at
+    from edxlogs.buckets.place import dataset_at
     from edxlogs.datasets.reader import dataset
 
-    return dataset(place_at(folder, s3))
+    return dataset(dataset_at(folder, s3))
 
 
 @spelled(CatWords, Settings.of, by="time")

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 from edxlogs import _core
@@ -17,6 +17,7 @@ from edxlogs.targets import Target, fill
 from edxlogs.threads import needs_thread
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 PIECES_AHEAD = 1  # under way beside those that the workers read
 _EXIT_SECONDS = 0.1
@@ -37,6 +38,22 @@ def _stop_feeding() -> None:
     end = time.monotonic() + _EXIT_SECONDS
     for thread in feeding:
         thread.join(max(0.0, end - time.monotonic()))
+
+
+def needs_pyarrow() -> Any:
+    """The library whose batches a loop over a stream gives.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise ConfigError(
+            "stream: iterating needs pyarrow; install it (pip install pyarrow), or hand the"
+            " stream to a library that takes Arrow"
+        ) from None
+    return pyarrow
 
 
 class StreamTarget(Target[T]):
@@ -129,19 +146,23 @@ class ArrowStream(_core.BatchStream):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Start reading; the capsule of an Arrow C stream."""
-        if not self._started:
-            self._started = True
-            # The last one ends the stream, when the account is complete.
-            writers = [self.writer() for _ in range(self._target.count + 1)]
-            capsule = super().__arrow_c_stream__(requested_schema)
-            thread = threading.Thread(
-                target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
-            )
-            with needs_thread():
-                thread.start()
-            _FEEDING[thread] = self._target.control
-            return capsule
-        return super().__arrow_c_stream__(requested_schema)
+        if self._started:
+            return super().__arrow_c_stream__(requested_schema)
+        return self._start(lambda: super(ArrowStream, self).__arrow_c_stream__(requested_schema))
+
+    def _start(self, begin: Callable[[], R]) -> R:
+        """Start reading; what `begin` gives, which is called once there are the writers."""
+        self._started = True
+        # The last one ends the stream, when the account is complete.
+        writers = [self.writer() for _ in range(self._target.count + 1)]
+        begun = begin()
+        thread = threading.Thread(
+            target=self._feed, args=(writers,), name="edxlogs-stream", daemon=True
+        )
+        with needs_thread():
+            thread.start()
+        _FEEDING[thread] = self._target.control
+        return begun
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the batches as `pyarrow.RecordBatch`.
@@ -149,13 +170,7 @@ class ArrowStream(_core.BatchStream):
         Raises:
             EdxlogsError: after the last batch, if a source failed.
         """
-        try:
-            import pyarrow
-        except ImportError:
-            raise ConfigError(
-                "stream: iterating needs pyarrow; install it (pip install pyarrow), or hand the"
-                " stream to a library that takes Arrow"
-            ) from None
+        pyarrow = needs_pyarrow()
         reader = pyarrow.RecordBatchReader.from_stream(self)
         while True:
             error: BaseException | None

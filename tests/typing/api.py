@@ -13,6 +13,8 @@ from edxlogs import (
     BatchStream,
     ConfigError,
     EdxlogsError,
+    EventTableBatches,
+    EventTables,
     MissingSourceError,
     Slack,
     Source,
@@ -91,6 +93,19 @@ edxlogs.check("logs", site="prod", rejects="rejects.txt")
 assert_type(edxlogs.list(["packages", Path("more")], kind=["events"]).failed, list[str])
 assert_type(edxlogs.sync("packages", partner="universityx").counts, dict[str, int])
 assert_type(edxlogs.convert("a.zip", "tables", table="auth_user").account.total.rows_written, int)
+tables = edxlogs.event_tables("logs", tables=["video_events"], course="A/B/C", no_text=True)
+assert_type(tables, EventTables)
+assert_type(tables["video_events"], BatchStream)
+batches = tables.batches()
+assert_type(batches, EventTableBatches)
+assert_type(batches.verified, bool)
+for table, part in batches:
+    assert_type(table, str)
+    rows = part.num_rows
+made = edxlogs.write_event_tables("logs", "out", tables="requests", table_file=Path("mine.toml"))
+assert_type(made.tables[0].rows, int)
+assert_type(made.account, Account)
+edxlogs.write_event_tables("logs", "out", columns=["time"])  # type: ignore[call-arg]
 assert_type(edxlogs.run(Path("job.toml")).is_whole, bool)
 assert_type(edxlogs.compact("events").joined, int)
 assert_type(

@@ -42,7 +42,7 @@ def test_adding_takes_every_field() -> None:
     assert total.reasons == {"not_json": 3, "cut_off": 1}
     assert total.mends == {"bom": 1, "nul": 2}
     for item in fields(LineCounts):
-        if item.name not in ("latest_days", "reasons", "mends", "odd"):
+        if item.name not in ("latest_days", "reasons", "mends", "odd", "homes"):
             assert getattr(total, item.name) == 2 * getattr(counts(), item.name)
 
 

@@ -37,7 +37,7 @@ FLOORS = (
     {"datasets", "events", "database", "mirror"},
     {"delta", "derived", "groups"},
     {"jobs"},
-    {"api", "dask", "upkeep"},
+    {"api", "dask", "tables", "upkeep"},
     {"cli"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

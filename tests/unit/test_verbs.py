@@ -13,11 +13,12 @@ import pytest
 
 import edxlogs
 import make_package
-from edxlogs import api, upkeep
+from edxlogs import api, tables, upkeep
 from edxlogs.edx.layout import EVENTS_BUCKET
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.events.conditions import NAMES
 from edxlogs.jobs.convert import ConvertSettings
+from edxlogs.jobs.datasets.tables import EventTableOutputWords, EventTableSettings
 from edxlogs.jobs.job import read_job
 from edxlogs.jobs.settings import ChoiceWords, ConvertWords, OutputWords, Settings
 from edxlogs.jobs.sync import SyncSettings
@@ -351,6 +352,11 @@ def test_keywords_are_those_that_are_read() -> None:
     assert set(ConvertWords.__annotations__) == converting
     shown = set(inspect.signature(edxlogs.write).parameters)
     assert shown == {"sources", "output", "watcher", *OutputWords.__annotations__}
+    own = set(inspect.signature(EventTableSettings.of).parameters) - {"named", "folder", "words"}
+    others = set(OutputWords.__annotations__) - {"columns", "raw", "unverified"}
+    assert set(EventTableOutputWords.__annotations__) == own | others
+    shown = set(inspect.signature(edxlogs.write_event_tables).parameters)
+    assert shown == {"sources", "folder", "watcher", *EventTableOutputWords.__annotations__}
 
 
 @pytest.mark.parametrize(
@@ -358,11 +364,13 @@ def test_keywords_are_those_that_are_read() -> None:
     [
         *("filter", "write", "check", "list", "sync", "run", "convert", "database_tables"),
         *("dataset", "cat", "compact", "derive", "merge", "doctor", "publish", "clean"),
+        *("event_tables", "write_event_tables"),
     ],
 )
 def test_every_verb_says_what_it_takes_and_gives(verb: str) -> None:
     function = getattr(edxlogs, verb)
-    assert function is getattr(upkeep if hasattr(upkeep, verb) else api, verb)
+    home = next(one for one in (upkeep, tables, api) if hasattr(one, verb))
+    assert function is getattr(home, verb)
     assert verb in edxlogs.__all__
     text = inspect.getdoc(function) or ""
     for section in ("Args:", "Returns:", "Raises:"):

@@ -1,12 +1,16 @@
-"""Where datasets are: what was named, as a place."""
+"""Where datasets are: what was named, as a place; of a folder of tables of events, a place each."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from edxlogs.errors import ConfigError
 from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.source import is_dataset
 from edxlogs.store.place import Folder, Place
+from edxlogs.store.store import open_manifest
+from edxlogs.text import shown
 
 
 def place_at(
@@ -33,3 +37,66 @@ def place_at(
 
         return Bucket(text, s3 or S3())
     return Folder(Path(text), mode=mode, shared=shared)
+
+
+def places_at(
+    named: str | os.PathLike[str], s3: S3 | None = None, mode: int = 0o600
+) -> dict[str, Place]:
+    """The datasets that are meant where one is named, or a folder of tables of events.
+
+    Args:
+        named: as `place_at` takes it, and the two after it.
+        s3: see there.
+        mode: see there.
+
+    Returns:
+        Of tables, their places by name, in the order of their names; of anything else, the place
+        itself under an empty name.
+
+    Raises:
+        ConfigError: the URL names no bucket, or a manifest cannot be used.
+        OutputError: a manifest cannot be read.
+    """
+    place = place_at(named, s3, mode)
+    if place.exists:
+        return {"": place}
+    text = os.fspath(named)
+    inside = ((name, place_at(os.path.join(text, name), s3, mode)) for name in _inside(place))
+    tables = {name: one for name, one in inside if _holds_table(one)}
+    return tables or {"": place}
+
+
+def dataset_at(named: str | os.PathLike[str], s3: S3 | None = None) -> Place:
+    """The place of a dataset that is read.
+
+    Raises:
+        ConfigError: several are there, as tables of events.
+        OutputError: a manifest cannot be read.
+    """
+    places = places_at(named, s3)
+    if "" not in places:
+        name = shown(os.fspath(named)).rstrip("/")
+        raise ConfigError(
+            f"dataset: {name}: holds tables of events; name one, like {name}/{next(iter(places))},"
+            f" of: {', '.join(map(shown, places))}"
+        )
+    return places[""]
+
+
+def _inside(place: Place) -> list[str]:
+    """Names of the folders in one that may be datasets."""
+    if isinstance(place, Folder):
+        try:
+            names = sorted(os.listdir(place.folder))
+        except OSError:
+            return []
+        return [name for name in names if is_dataset(place.folder / name)]
+    from edxlogs.buckets.bucket import Bucket  # few runs need it
+
+    assert isinstance(place, Bucket)
+    level = place.s3.level(place.bucket, place.prefix)
+    return sorted(folder.removeprefix(place.prefix).rstrip("/") for folder in level.folders)
+
+
+def _holds_table(place: Place) -> bool:
+    return place.exists and "table" in (open_manifest(place).query or {})

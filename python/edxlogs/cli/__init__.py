@@ -37,6 +37,7 @@ _COMMANDS = {
     "run": "Bring the datasets of a job file up to date.",
     "runs": "Show the runs that made a dataset.",
     "sync": "Copy data packages from S3 into a local folder.",
+    "tables": "Write the events that match as tables of what learners did.",
 }
 
 

@@ -60,9 +60,9 @@ def command(folder: str, *, output: str, as_json: bool, **options: Any) -> int:
     """Write the rows of a dataset, those of one commit: old or new, never some of both.
 
     DIR is a dataset of edxlogs filter --partition-by, a folder or an s3:// URL, or a table of
-    edxlogs db convert. Conditions are those of edxlogs filter, answered by the columns that the
-    dataset holds; partitions, row groups and columns that are not wanted are not read. A dataset of
-    JSON Lines gives its lines.
+    edxlogs tables or edxlogs db convert. Conditions are those of edxlogs filter, answered by the
+    columns that the dataset holds; partitions, row groups and columns that are not wanted are not
+    read. A dataset of JSON Lines gives its lines.
     """
     from edxlogs.jobs.datasets.verbs import cat_dataset
 

@@ -34,9 +34,9 @@ def command(
 ) -> int:
     """Join the small files of a dataset that grew by days.
 
-    DIR is a dataset of edxlogs filter --partition-by, or the folder of edxlogs db convert. Rows,
-    partitions and what is known of each input stay; a file that is released again still replaces
-    its rows alone.
+    DIR is a dataset of edxlogs filter --partition-by, or the folder of edxlogs db convert or
+    edxlogs tables. Rows, partitions and what is known of each input stay; a file that is released
+    again still replaces its rows alone.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.verbs import compact_dataset

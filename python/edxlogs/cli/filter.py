@@ -8,18 +8,20 @@ import click
 
 from edxlogs.cli.help import Grouped
 from edxlogs.cli.options import (
-    Bytes,
     ColumnNames,
-    choice,
+    attribution_options,
     condition_options,
+    csv_option,
     dask_option,
+    delivery_options,
+    event_words_of,
+    file_size_option,
     format_option,
+    known_courses_option,
     layout_options,
-    partner_of,
     reading_options,
     s3_options,
     sources_argument,
-    words_of,
 )
 from edxlogs.cli.progress import Shown
 from edxlogs.cli.values import columns, files, partition_keys
@@ -41,18 +43,7 @@ Examples:
 @sources_argument
 @layout_options
 @condition_options
-@choice(
-    "--course-from",
-    "all",
-    "context",
-    default="all",
-    help="Where a course is looked for: everywhere, or in the context alone.",
-)
-@click.option(
-    "--time-from",
-    metavar="PATH",
-    help="Where to look for a time first: in the event, then in what a log shipper put around it.",
-)
+@attribution_options
 @click.option(
     "-o",
     "--output",
@@ -76,55 +67,11 @@ Examples:
     help="Write a dataset into the folder -o, parted by course_id, org_id, site, date, month, year,"
     " event_type or event_source, in that order. Run again, it adds what is new.",
 )
-@click.option(
-    "--target-file-size",
-    type=Bytes(),
-    metavar="SIZE",
-    help="With --partition-by: about how large a file may get.  [default: 128MiB]",
-)
-@click.option(
-    "--known-courses",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="With --partition-by: courses that exist, one a line; others count as none.",
-)
+@file_size_option("With --partition-by: about")
+@known_courses_option("With --partition-by: courses")
 @click.option("--raw", is_flag=True, help="JSON Lines: mended lines as they stood, once.")
-@click.option("--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run.")
-@click.option(
-    "--shard",
-    metavar="I/N",
-    help="Read the Ith of N parts; edxlogs merge joins them.",
-)
-@click.option(
-    "--rejects",
-    metavar="FILE",
-    shell_complete=files,
-    help="Write the lines that are no events to FILE.",
-)
-@click.option(
-    "--dedupe",
-    is_flag=True,
-    help="Leave out lines that stand byte for byte in an earlier source of the same site and day.",
-)
-@click.option(
-    "--dedupe-within",
-    is_flag=True,
-    help="As --dedupe, also within a source.",
-)
-@click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source.")
-@click.option(
-    "--salt-file",
-    metavar="FILE",
-    shell_complete=files,
-    help="Salt for --user, --where; shards need the same.",
-)
-@choice(
-    "--check",
-    "fast",
-    "full",
-    default="fast",
-    help="full parses every line; the rows are the same.",
-)
+@csv_option
+@delivery_options
 @click.option(
     "--unverified",
     is_flag=True,
@@ -136,9 +83,6 @@ Examples:
 def command(
     sources: tuple[str, ...],
     *,
-    slack: str | None,
-    partition_by: str | None,
-    known_courses: str | None,
     quiet: bool,
     as_json: bool,
     **options: Any,
@@ -159,13 +103,6 @@ def command(
             "--json goes to standard output, as the rows do: name a file with -o, or write the"
             " account with --report"
         )
-    words = words_of(options)
-    words["partner"] = partner_of(options, sources, needs_days=True)
-    if slack is not None:
-        words["slack"] = slack
-    if partition_by is not None:
-        words["partition_by"] = [key.strip() for key in partition_by.split(",")]
-    if known_courses is not None:
-        words["known_courses"] = f"@{known_courses}"
+    words = event_words_of(options, sources)
     shown = Shown(quiet=quiet, as_json=as_json)
     return shown.close(write(Settings.of(sources, **words), shown))

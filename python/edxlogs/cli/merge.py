@@ -47,8 +47,8 @@ def command(
 ) -> int:
     """Join the datasets of shards to one, or their tables, with manifests and accounts.
 
-    The shards stay as they are; their files are linked, or copied where that cannot be. A merge
-    that was stopped is run again.
+    Of folders of edxlogs tables, each table is joined. The shards stay as they are; their files are
+    linked, or copied where that cannot be. A merge that was stopped is run again.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.verbs import merge_datasets

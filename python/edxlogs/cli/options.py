@@ -241,6 +241,77 @@ s3_options = together(
 """How S3 is reached; `s3_of` takes them."""
 
 
+attribution_options = together(
+    choice(
+        "--course-from",
+        "all",
+        "context",
+        default="all",
+        help="Where a course is looked for: everywhere, or in the context alone.",
+    ),
+    click.option(
+        "--time-from",
+        metavar="PATH",
+        help="Where to look for a time first: in the event, then in what a log shipper put around"
+        " it.",
+    ),
+)
+"""How the course and the time of an event are found."""
+
+csv_option = click.option(
+    "--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run."
+)
+delivery_options = together(
+    click.option(
+        "--shard", metavar="I/N", help="Read the Ith of N parts; edxlogs merge joins them."
+    ),
+    click.option(
+        "--rejects",
+        metavar="FILE",
+        shell_complete=files,
+        help="Write the lines that are no events to FILE.",
+    ),
+    click.option(
+        "--dedupe",
+        is_flag=True,
+        help="Leave out lines that stand byte for byte in an earlier source of the same site and"
+        " day.",
+    ),
+    click.option("--dedupe-within", is_flag=True, help="As --dedupe, also within a source."),
+    click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source."),
+    click.option(
+        "--salt-file",
+        metavar="FILE",
+        shell_complete=files,
+        help="Salt for --user, --where; shards need the same.",
+    ),
+    choice(
+        "--check",
+        "fast",
+        "full",
+        default="fast",
+        help="full parses every line; the rows are the same.",
+    ),
+)
+"""Which lines are delivered."""
+
+
+def file_size_option(told: str) -> Callable[[F], F]:
+    """How large the files of a dataset may get; `told` begins its help."""
+    help_ = f"{told} how large a file may get.  [default: 128MiB]"
+    return click.option("--target-file-size", type=Bytes(), metavar="SIZE", help=help_)
+
+
+def known_courses_option(told: str) -> Callable[[F], F]:
+    """Which courses a dataset has partitions for; `told` begins its help."""
+    return click.option(
+        "--known-courses",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help=f"{told} that exist, one a line; others count as none.",
+    )
+
+
 def s3_of(options: Mapping[str, Any]) -> S3:
     """The S3 of those options."""
     from edxlogs.s3.client import S3
@@ -254,6 +325,19 @@ def words_of(options: Mapping[str, Any]) -> dict[str, Any]:
     if "no_prompt" in words:
         words["prompt"] = not words.pop("no_prompt") and os.isatty(2)
     words["s3"] = s3_of(options)
+    return words
+
+
+def event_words_of(options: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
+    """Options of a verb over logs as keywords of the library."""
+    words = words_of(options)
+    words["partner"] = partner_of(options, sources, needs_days=True)
+    if words["slack"] is None:
+        del words["slack"]
+    if words["partition_by"] is not None:
+        words["partition_by"] = [key.strip() for key in words["partition_by"].split(",")]
+    if words["known_courses"] is not None:
+        words["known_courses"] = f"@{words['known_courses']}"
     return words
 
 

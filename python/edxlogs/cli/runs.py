@@ -24,12 +24,13 @@ def command(folder: str, *, as_json: bool, **s3: Any) -> int:
     """Show the runs that made a dataset, as its manifest has them.
 
     DIR is a dataset of edxlogs filter --partition-by, a folder or an s3:// URL, or the folder of
-    edxlogs db convert.
+    edxlogs db convert, or of edxlogs tables, whose tables are datasets.
     """
-    from edxlogs.buckets.place import place_at
-    from edxlogs.datasets.runs import history_of
+    from edxlogs.buckets.place import places_at
+    from edxlogs.datasets.runs import Histories, history_of
 
-    history = history_of(place_at(folder, s3_of(s3)))
+    found = {table: history_of(one) for table, one in places_at(folder, s3_of(s3)).items()}
+    history = found[""] if "" in found else Histories(found)
     if as_json:
         tell_json(history.report())
     else:

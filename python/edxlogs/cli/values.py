@@ -71,6 +71,12 @@ def _tables() -> Iterable[str]:
     return [*tables(), JOINED]
 
 
+def _event_tables() -> Iterable[str]:
+    from edxlogs.edx.event_tables import event_tables
+
+    return event_tables()
+
+
 def _courses() -> Iterable[str]:
     return _of_dataset("course_id")
 
@@ -102,6 +108,7 @@ def _of_dataset(key: str) -> set[str]:
 columns = _among(_columns, many=True)
 partition_keys = _among(_keys, many=True)
 tables = _among(_tables)
+event_tables = _among(_event_tables, many=True)
 OF_CONDITIONS: dict[str, Completer] = {
     "course": _among(_courses),
     "event_type": _among(_event_types),

@@ -202,10 +202,11 @@ def _lines_of(
     stored, form = written_as(manifest, files), settings.form("jsonl")
     told = manifest.query or {}
     is_partial = settings.columns is not None or settings.has_conditions
-    if "holds" in told and (is_partial or form != "jsonl"):
+    is_table = "holds" in told or "table" in told
+    if is_table and (is_partial or form != "jsonl"):
         raise ConfigError(
             f"dataset: {manifest.name}: holds tables as JSON Lines, which cat gives whole, as"
-            " .jsonl; for columns, conditions and other formats, convert the packages to Parquet"
+            " .jsonl; for columns, conditions and other formats, make the tables as Parquet"
         )
     if settings.columns is not None:
         raise ConfigError(

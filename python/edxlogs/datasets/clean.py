@@ -27,6 +27,10 @@ class Cleaned:
     removed: int
     waiting: int
 
+    def __add__(self, other: Cleaned) -> Cleaned:
+        """What became of the files of both."""
+        return Cleaned(self.removed + other.removed, self.waiting + other.waiting)
+
     def report(self) -> dict[str, Any]:
         """It as a JSON document."""
         counts = {"removed": self.removed, "waiting": self.waiting}

@@ -6,7 +6,7 @@ The new file tells which rows are whose, as the old ones did: a part can still b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -31,16 +31,31 @@ class Compacted:
         before: that there were.
         joined: that became fewer.
         after: that there are.
+        tables: of tables of events, what became of those of each, by name.
     """
 
-    before: int
+    before: int = 0
     joined: int = 0
     after: int = 0
+    tables: dict[str, Compacted] = field(default_factory=dict)
+
+    def add(self, table: str, done: Compacted) -> None:
+        """Take what became of the files of a table; without a name, of all there are."""
+        self.before += done.before
+        self.joined += done.joined
+        self.after += done.after
+        if table:
+            self.tables[table] = done
+
+    def counts(self) -> dict[str, Any]:
+        """It as plain numbers, those of tables below their names."""
+        counts = {"before": self.before, "joined": self.joined, "after": self.after}
+        tables = {name: one.counts() for name, one in self.tables.items()}
+        return {**counts, "tables": tables} if tables else counts
 
     def report(self) -> dict[str, Any]:
         """It as a JSON document."""
-        counts = {"before": self.before, "joined": self.joined, "after": self.after}
-        return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **counts}
+        return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **self.counts()}
 
     def __str__(self) -> str:
         before, joined = many(self.before, "file"), f"{self.joined:,} were joined"
@@ -90,7 +105,7 @@ def compact_grown(store: Store, folders: Iterable[str], file_bytes: int) -> None
         if sum(_is_small(file, file_bytes) for file in files) >= SMALL_FILES
     ]
     groups = (group for files in many_small for group in _joinable(store, files, file_bytes))
-    _join(store, groups, Compacted(0))
+    _join(store, groups, Compacted())
 
 
 def _join(store: Store, groups: Iterable[list[DataFile]], result: Compacted) -> None:

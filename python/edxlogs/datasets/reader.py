@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -87,7 +87,8 @@ def dataset(place: Place) -> pyarrow.dataset.Dataset:
         schema = pyarrow.unify_schemas([one.schema.remove_metadata() for one in each])
     else:
         what = "lines; read them with edxlogs.filter, or edxlogs cat"
-        if "holds" in (manifest.query or {}):
+        told = manifest.query or {}
+        if "holds" in told or "table" in told:
             what = "tables as JSON Lines; read its files, or convert the packages to Parquet"
         raise ConfigError(f"dataset: {manifest.name}: holds {what}")
     for key in keys:
@@ -182,9 +183,22 @@ def written_as(manifest: Manifest, files: Sequence[DataFile]) -> str:
 
 
 def _schema_asked(manifest: Manifest) -> pyarrow.Schema:
-    """The columns of a dataset of events that has no row yet, as its query asks for them."""
+    """The columns of a dataset of events that has no row yet, as its query asks for them.
+
+    Raises:
+        ConfigError: they are those of a table that a user has defined.
+    """
     import pyarrow
 
+    told = manifest.query or {}
+    if "table" in told:
+        if "definition" in told:
+            raise ConfigError(
+                f"dataset: {manifest.name}: has no rows yet, and what its columns are is not known"
+                " before"
+            )
+        types = _types()
+        return pyarrow.schema([(name, types[kind]) for name, kind in _of_table(told)])
     query = _core.Query(columns=(manifest.query or {}).get("columns"))
     stream = _core.BatchStream(query, _core.Control())
     return pyarrow.RecordBatchReader.from_stream(stream).schema
@@ -194,12 +208,9 @@ def _csv_columns(manifest: Manifest, files: list[DataFile], parse: Any) -> dict[
     """Types of the columns of CSV: those of the default columns; of others, text."""
     import pyarrow.csv
 
-    types = {
-        "string": pyarrow.string(),
-        "int64": pyarrow.int64(),
-        "timestamp[us, UTC]": pyarrow.timestamp("us", "UTC"),
-    }
+    types = _types()
     known = {name: types[kind] for name, kind, *_ in _core.columns()}
+    known |= {name: types[kind] for name, kind in _of_table(manifest.query or {})}
     columns: dict[str, Any] = {}
     filesystem, paths = manifest.place.arrow(_of_each_schema(manifest, files))
     for path in paths:
@@ -209,6 +220,31 @@ def _csv_columns(manifest: Manifest, files: list[DataFile], parse: Any) -> dict[
         ):
             columns |= {name: known.get(name, pyarrow.string()) for name in reader.schema.names}
     return columns
+
+
+def _types() -> dict[str, Any]:
+    """The types of columns, by the names that the core and definitions of tables give them."""
+    import pyarrow
+
+    micros = pyarrow.timestamp("us", "UTC")
+    return {
+        "string": pyarrow.string(),
+        "int64": pyarrow.int64(),
+        "float64": pyarrow.float64(),
+        "bool": pyarrow.bool_(),
+        "timestamp": micros,
+        "timestamp[us, UTC]": micros,
+    }
+
+
+def _of_table(query: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """Name and type of the columns of a table of events of our own; of any other dataset, none."""
+    if "table" not in query or "definition" in query:
+        return ()
+    from edxlogs.edx.event_tables import event_tables  # few datasets need them
+
+    table = event_tables().get(query["table"])
+    return () if table is None else table.schema
 
 
 def _of_each_schema(manifest: Manifest, files: list[DataFile]) -> list[DataFile]:

@@ -40,6 +40,27 @@ class History:
     __repr__ = __str__
 
 
+@dataclass(frozen=True, repr=False)
+class Histories:
+    """The runs that made tables of events. It prints as a table for each.
+
+    Attributes:
+        tables: by their names.
+    """
+
+    tables: dict[str, History]
+
+    def report(self) -> dict[str, Any]:
+        """It as a JSON document."""
+        tables = {name: {"query": one.query, "runs": one.runs} for name, one in self.tables.items()}
+        return {"schema_version": SCHEMA_VERSION, "tables": tables}
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{name}\n{one}" for name, one in self.tables.items())
+
+    __repr__ = __str__
+
+
 def history_of(place: Place) -> History:
     """The runs of a dataset.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -15,6 +15,9 @@ from edxlogs.events.conditions import CONDITIONS, NAMES, ConditionKind
 from edxlogs.sources.window import DEFAULT_SLACK, Slack, Window
 from edxlogs.text import shown
 from edxlogs.values import Values, texts, values
+
+if TYPE_CHECKING:
+    from edxlogs.events.tables import AskedTable
 
 MOST_LINE_BYTES = 1 << 30
 _OF_WINDOW = ("site", "exclude_site", "since", "until", "by")
@@ -136,10 +139,12 @@ def make_query(
     partition_by: Sequence[str] = (),
     known_courses: Collection[str] | None = None,
     encodes_case: bool = False,
+    table: AskedTable | None = None,
 ) -> _core.Query:
     """The query of conditions and options.
 
-    The last three are for datasets; see `_core.Query`.
+    The three before the last are for datasets; see `_core.Query`. With a `table`, rows are those of
+    that table of events, and no columns are asked for.
 
     Raises:
         ConfigError: a condition, a column or an option cannot be used.
@@ -168,4 +173,5 @@ def make_query(
         partition_by=partition_by,
         known_courses=None if known_courses is None else set(known_courses),
         encodes_case=encodes_case,
+        **({} if table is None else table.words()),
     )

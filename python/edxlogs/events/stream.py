@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from edxlogs.account import Account, SourceAccount
-from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget
-from edxlogs.errors import FormatError, ParseError, StoppedError
+from edxlogs.arrow_stream import PIECES_AHEAD, ArrowStream, StreamTarget, needs_pyarrow
+from edxlogs.errors import ConfigError, FormatError, ParseError, StoppedError
 from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader, Sink
@@ -63,6 +63,77 @@ class BatchStream(ArrowStream):
             target.dedupe = Dedupe(sources, dedupe, lambda number: place / str(number))
         error = selection.failures[0] if selection.failures else None
         return cls.of(reader.query, target, error)
+
+
+class EventTableBatches(BatchStream):
+    """Batches of several tables of events in one pass, each with the name of its table; read once.
+
+    They come in the order of the sources, as they are read, before the checks of their source are
+    done: see `BatchStream` for what that means, and for `verified` and `close`.
+
+    Attributes:
+        tables: names of the tables.
+    """
+
+    tables: Sequence[str]
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Yield the name of a table and a `pyarrow.RecordBatch` of its rows.
+
+        Raises:
+            EdxlogsError: after the last batch, if a source failed.
+        """
+        pyarrow = needs_pyarrow()
+        if self._started:
+            raise ConfigError("stream: was read already; call batches() again")
+        self._start(lambda: None)
+        while (found := self.next_batch()) is not None:
+            number, batch = found
+            yield self.tables[number], pyarrow.record_batch(batch)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Refuse: Arrow streams are of one table."""
+        raise ConfigError("stream: has rows of several tables; loop over it, or take one table")
+
+
+class EventTables(Mapping[str, BatchStream]):
+    """Tables of events by their names; each look gives a stream of its own, and a pass of its own.
+
+    Args:
+        names: of the tables, in the order of their definitions.
+        opened: makes the stream of a table.
+        together: makes that of all of them.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        opened: Callable[[str], BatchStream],
+        together: Callable[[], EventTableBatches],
+    ) -> None:
+        self._names = tuple(names)
+        self._opened = opened
+        self._together = together
+
+    def batches(self) -> EventTableBatches:
+        """Give the batches of all tables in one pass, each with the name of its table."""
+        return self._together()
+
+    def __getitem__(self, name: str) -> BatchStream:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._opened(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __str__(self) -> str:
+        return "\n".join(self._names)
+
+    __repr__ = __str__
 
 
 @dataclass

@@ -8,13 +8,14 @@ each dataset, with rows numbered by the places of the sources in the group.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edxlogs import _core
 from edxlogs.account import LineCounts, SourceAccount
-from edxlogs.errors import ConfigError, EdxlogsError, cannot_write
+from edxlogs.errors import ConfigError, EdxlogsError, InternalError, cannot_write
 from edxlogs.events.scanning import Scanned, Sink
 from edxlogs.events.target import EventTarget, Read, Room, account_of, is_wanted, told_apart
 from edxlogs.sources.source import Source
@@ -23,6 +24,9 @@ from edxlogs.store.inputs import check_unchanged, with_checksum
 from edxlogs.store.manifest import Identity, Text
 from edxlogs.store.store import HASHES, REJECTS, TARGET_FILE_BYTES, measured
 from edxlogs.threads import in_worker
+
+if TYPE_CHECKING:
+    from edxlogs.events.tables import AskedTable
 
 MEMORY_BYTES = 24 << 20  # for rows of one source, over all datasets
 
@@ -108,6 +112,7 @@ class Form:
         salvage: whether the sound part of a damaged source is delivered.
         keeps_rejects: whether rejected lines are kept.
         file_bytes: about how large a file may get.
+        table: of events, whose rows they hold; None: an event is a row.
     """
 
     query: _core.Query
@@ -117,6 +122,7 @@ class Form:
     salvage: bool = False
     keeps_rejects: bool = False
     file_bytes: int = TARGET_FILE_BYTES
+    table: AskedTable | None = None
 
     def wants(self, scanned: Scanned) -> bool:
         """Whether what came of a source is delivered."""
@@ -297,6 +303,7 @@ class GroupTarget(EventTarget):
             parts = [(scanned.sink.finish(), scanned.counts.rows, scanned.counts.kept)]
         elif isinstance(scanned.sink, _core.SeveralWriter) and self._any_wants(scanned):
             parts = scanned.sink.finish()
+        _check_homes(scanned, zip(parts, self.forms, strict=True))
         lacks = self.known[read.number].pending
         for part, one, is_lacked in zip(parts, self.forms, lacks, strict=True):
             is_wanted_here = part is not None and is_lacked and one.wants(scanned)
@@ -320,7 +327,7 @@ class GroupTarget(EventTarget):
         part, counts = None, read.scanned.counts
         if (kept := read.parts[at]) is not None:
             part, rows, lines = kept
-            counts = _of_share(counts, rows, lines)
+            counts = _of_share(counts, rows, lines, self.forms[at].table)
         scanned = replace(read.scanned, counts=counts)
         arrived = Arrived(
             read.source,
@@ -344,7 +351,35 @@ class GroupTarget(EventTarget):
         return account_of(read.source, read.scanned, delivered=delivered)
 
 
-def _of_share(counts: LineCounts, rows: int, lines: int) -> LineCounts:
-    """The counts of a source for a dataset that takes these rows, of so many lines."""
+def _check_homes(scanned: Scanned, made: Iterable[tuple[_Kept | None, Form]]) -> None:
+    """See that every kept event of a source is a row of the table that is its home, and once.
+
+    Raises:
+        InternalError: it is not.
+    """
+    counts = scanned.counts
+    of_homes = [(one.table.home, part) for part, one in made if one.table is not None]
+    of_homes = [(home, part) for home, part in of_homes if home and part is not None]
+    if of_homes and sum(counts.homes.values()) != counts.rows:
+        raise InternalError(
+            f"{counts.rows} events were kept, and {sum(counts.homes.values())} have a home; please"
+            " report it"
+        )
+    for home, part in of_homes:
+        if part is not None and part[1] != counts.homes.get(home, 0):
+            raise InternalError(
+                f"{home}: {part[1]} rows were made of {counts.homes.get(home, 0)} events; please"
+                " report it"
+            )
+
+
+def _of_share(counts: LineCounts, rows: int, lines: int, table: AskedTable | None) -> LineCounts:
+    """The counts of a source for a dataset that takes these rows, of so many lines.
+
+    Of a table of events, lines are kept as the tables of the run keep them together: each event is
+    in one.
+    """
+    if table is not None:
+        return replace(counts, rows=rows, homes={table.home: rows} if table.home else {})
     dropped = counts.dropped + counts.kept - lines
     return replace(counts, kept=lines, dropped=dropped, rows=rows)

@@ -71,7 +71,7 @@ class FormSettings:
             ConfigError: a condition, a column or an option cannot be used.
         """
         query = make_query(self.conditions, **self.words)
-        more = self.salvage, self.keeps_rejects, self.file_bytes
+        more = self.salvage, self.keeps_rejects, self.file_bytes, self.words.get("table")
         return Form(query, self.format_name, self.metadata, new, *more)
 
     @property

@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edxlogs import _core
 from edxlogs.errors import OutputError, written_to
@@ -24,8 +24,11 @@ from edxlogs.store.file import OutputFile, open_output
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
 
+B = TypeVar("B", bound="BatchStream")
+
 if TYPE_CHECKING:
-    from edxlogs.events.stream import BatchStream
+    from edxlogs.events.stream import BatchStream, EventTables
+    from edxlogs.jobs.datasets.tables import EventTableSettings
 
 
 def write(settings: Settings, watcher: Watcher) -> Written:
@@ -85,7 +88,11 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     """
     from edxlogs.events.stream import BatchStream
 
-    query = settings.query(keeps_rejects=raise_rejects)
+    return _opened(BatchStream, settings, settings.query(keeps_rejects=raise_rejects))
+
+
+def _opened(kind: type[B], settings: Settings, query: _core.Query) -> B:
+    """A stream of that kind, of what a query keeps of the sources."""
     reading, window = settings.reading, settings.conditions.window
     sources = settings.sources
     selection = select(sources.named, window, partner=sources.partner, s3=reading.s3)
@@ -95,7 +102,28 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
     transfers = Transfers(selection.sources, control)
     reader = LineReader(query, reading.keys.gpg(), control, window, transfers)
     selection.account.warnings += reader.gpg.warnings
-    return BatchStream.over(reader, selection, reading.workers, reading.dedupe, settings.conditions)
+    return kind.over(reader, selection, reading.workers, reading.dedupe, settings.conditions)
+
+
+def event_tables(asked: EventTableSettings) -> EventTables:
+    """Tables of the events that match, as streams.
+
+    Raises:
+        ConfigError: something asked for cannot be used.
+    """
+    from edxlogs.events.stream import EventTableBatches, EventTables
+
+    settings = {one.table.name: one for one in asked.each() if one.table is not None}
+    for one in settings.values():
+        one.query()
+
+    def together() -> EventTableBatches:
+        query = _core.Query.of_several([one.query() for one in settings.values()])
+        batches = _opened(EventTableBatches, asked.whole, query)
+        batches.tables = list(settings)
+        return batches
+
+    return EventTables(list(settings), lambda name: stream(settings[name]), together)
 
 
 def check(settings: Settings, watcher: Watcher) -> Written:

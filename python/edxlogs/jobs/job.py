@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edxlogs import toml
 from edxlogs.delta.publish import check as check_publication
@@ -21,6 +21,9 @@ from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.source import STDIN
 from edxlogs.text import shown
 from edxlogs.values import MOST_TOML_BYTES, read_text, texts
+
+if TYPE_CHECKING:
+    from edxlogs.jobs.datasets.tables import EventTableSettings
 
 _TEXT = toml.Value("must be text", toml.text)
 _TEXTS = toml.Value("must be text, or a list of it", toml.several)
@@ -82,6 +85,14 @@ _DATASET = {
         for name in one.names
     },
 }
+# Of tables of events: what datasets have but for columns, and which tables.
+_TABLES = {
+    "table": _TEXTS,
+    "table_file": _TEXTS,
+    "with_forms": _FLAG,
+    "no_text": _FLAG,
+    **{key: value for key, value in _DATASET.items() if key != "columns"},
+}
 _SYNC = {
     "folder": _TEXT,
     "sources": _TEXTS,
@@ -138,6 +149,7 @@ class Job:
         sync: fetches data packages, or None.
         conversions: of database packages.
         datasets: brought up to date in one pass; they read the same sources, alike.
+        tables: folders of tables of events, each brought up to date in a pass of its own.
         derivations: of tables from those of events and of packages.
         published: folders of datasets and tables that other engines are told of, and as what.
         reports: folder for the report of each run, or None.
@@ -148,6 +160,7 @@ class Job:
     sync: SyncSettings | None
     conversions: tuple[ConvertSettings, ...]
     datasets: tuple[Settings, ...]
+    tables: tuple[EventTableSettings, ...] = ()
     derivations: tuple[DeriveSettings, ...] = ()
     published: tuple[tuple[Path, str], ...] = ()
     reports: Path | None = None
@@ -183,12 +196,14 @@ class _JobReader:
     def __init__(self, name: str, folder: Path, document: dict[str, Any]) -> None:
         self._folder = folder
         self._where = f"job: {name}"
-        steps = {key: document.pop(key, []) for key in ("dataset", "convert", "derive")}
+        kinds = ("dataset", "tables", "convert", "derive")
+        steps = {key: document.pop(key, []) for key in kinds}
         sync = document.pop("sync", None)
         self._job = self._table("", document, _JOB)
         self._datasets = self._steps(
             "dataset", steps["dataset"], _DATASET, "output", "partition_by"
         )
+        self._tables = self._steps("tables", steps["tables"], _TABLES, "output")
         self._conversions = self._steps("convert", steps["convert"], _CONVERT, "packages", "output")
         self._derivations = self._steps("derive", steps["derive"], _DERIVE, "output")
         self._sync = None
@@ -196,18 +211,18 @@ class _JobReader:
             if not isinstance(sync, dict):
                 raise ConfigError(f"{self._where}: sync: is no table; write [sync] above its keys")
             self._sync = self._table("sync", sync, _SYNC, "folder")
-        if not (self._datasets or self._conversions or self._derivations or self._sync):
+        of_events = (*self._datasets, *self._tables)
+        if not (of_events or self._conversions or self._derivations or self._sync):
             raise ConfigError(f"{self._where}: asks for nothing; add a [[dataset]] with an output")
-        if self._datasets and "sources" not in document and "partner" not in document:
+        if of_events and "sources" not in document and "partner" not in document:
             raise ConfigError(
                 f'{self._where}: has no sources; add sources = ["logs/"], or a partner'
             )
-        outputs = [
-            one["output"] for one in (*self._datasets, *self._conversions, *self._derivations)
-        ]
+        others = (*self._conversions, *self._derivations)
+        outputs = [one["output"] for one in (*of_events, *others)]
         self._published = tuple(
             (self._path(one["output"]), _publication(one))
-            for one in (*self._conversions, *self._datasets, *self._derivations)
+            for one in (*self._conversions, *of_events, *self._derivations)
             if "publish" in one
         )
         places = [Path(os.path.realpath(self._place(output))) for output in outputs]
@@ -225,7 +240,8 @@ class _JobReader:
             key: self._path(self._job[key]) for key in _KEYS if key in self._job
         }
         datasets = [self._dataset(one, s3, keys) for one in self._datasets]
-        for dataset in datasets:
+        tables = [self._event_tables(one, s3, keys) for one in self._tables]
+        for dataset in (*datasets, *(each for one in tables for each in one.each())):
             dataset.query()
         threads = self._job.get("threads", 0)
         conversions = [
@@ -250,6 +266,7 @@ class _JobReader:
             sync,
             tuple(conversions),
             tuple(datasets),
+            tuple(tables),
             tuple(self._derivation(one, s3, threads) for one in self._derivations),
             self._published,
             None if reports is None else self._path(reports),
@@ -257,28 +274,42 @@ class _JobReader:
         )
 
     def _dataset(self, given: dict[str, Any], s3: S3, keys: Mapping[str, Path]) -> Settings:
-        form = given.get("format", format_by_ending(given["output"]) or "parquet")
-        if form not in DATASET_FORMATS:
-            raise ConfigError(
-                f"format: {shown(form)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
-            )
+        form = _check_format(given)
         if of_lines(form) and "columns" in given:
             raise ConfigError(
                 "columns: JSON Lines are whole lines; choose another format for columns"
             )
-        if given.get("csv_excel_safe") and not of_cells(form):
-            raise ConfigError(
-                'csv_excel_safe: is for CSV, TSV; leave it out, or choose format = "csv"'
-            )
-        reading = {key: value for key, value in self._job.items() if key in _READING}
-        sources = [self._place(place) for place in texts("sources", self._job.get("sources"))]
-        output = self._place(given.pop("output"))
         compacts = given.pop("compact", True)
+        settings = Settings.of(*self._places(given), **self._words(given, keys), s3=s3)
+        return replace(settings, output=replace(settings.output, compacts=compacts))
+
+    def _event_tables(
+        self, given: dict[str, Any], s3: S3, keys: Mapping[str, Path]
+    ) -> EventTableSettings:
+        from edxlogs.jobs.datasets.tables import EventTableSettings  # few jobs need it
+
+        _check_format(given)
+        compacts = given.pop("compact", True)
+        named = given.pop("table", None)
+        files = [self._path(one) for one in texts("table_file", given.pop("table_file", None))]
+        places, words = self._places(given), self._words(given, keys)
+        settings = EventTableSettings.of(*places, tables=named, table_file=files, **words, s3=s3)
+        whole = settings.whole
+        output = replace(whole.output, compacts=compacts)
+        return replace(settings, whole=replace(whole, output=output))
+
+    def _places(self, given: dict[str, Any]) -> tuple[list[str], str]:
+        """The sources of a step, and its output, which is taken from its words."""
+        sources = [self._place(place) for place in texts("sources", self._job.get("sources"))]
+        return sources, self._place(given.pop("output"))
+
+    def _words(self, given: dict[str, Any], keys: Mapping[str, Path]) -> dict[str, Any]:
+        """What is asked of logs: by the job, and by a step."""
+        reading = {key: value for key, value in self._job.items() if key in _READING}
         words = {**reading, **self._with_paths(given), **keys}
         if "salt_file" in self._job:
             words["salt_file"] = self._path(self._job["salt_file"])
-        settings = Settings.of(sources, output, **words, s3=s3)
-        return replace(settings, output=replace(settings.output, compacts=compacts))
+        return words
 
     def _derivation(self, given: dict[str, Any], s3: S3, threads: int) -> DeriveSettings:
         places: dict[str, Any] = {
@@ -340,6 +371,22 @@ class _JobReader:
                     f"{self._where}: {shown(os.fspath(output))}: is inside another output; name a"
                     " folder beside it"
                 )
+
+
+def _check_format(given: Mapping[str, Any]) -> str:
+    """The format of a step's output, one for datasets.
+
+    Raises:
+        ConfigError: there is none of that name, or it is none for datasets.
+    """
+    form: str = given.get("format", format_by_ending(given["output"]) or "parquet")
+    if form not in DATASET_FORMATS:
+        raise ConfigError(
+            f"format: {shown(form)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
+        )
+    if given.get("csv_excel_safe") and not of_cells(form):
+        raise ConfigError('csv_excel_safe: is for CSV, TSV; leave it out, or choose format = "csv"')
+    return form
 
 
 def _publication(given: dict[str, Any]) -> str:

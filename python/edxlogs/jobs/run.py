@@ -16,6 +16,7 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import Outcome
+from edxlogs.buckets.place import places_at
 from edxlogs.delta.publish import Published
 from edxlogs.derived.account import Derived
 from edxlogs.derived.verb import derive
@@ -23,13 +24,13 @@ from edxlogs.errors import EdxlogsError, OutputError, cannot_write
 from edxlogs.groups.writer import DatasetWriter
 from edxlogs.jobs.convert import ConvertedTables, convert
 from edxlogs.jobs.datasets.verbs import publish_dataset
-from edxlogs.jobs.datasets.write import write_datasets
+from edxlogs.jobs.datasets.write import write_datasets, write_event_tables
 from edxlogs.jobs.job import Job
 from edxlogs.jobs.sync import Synced, sync
+from edxlogs.jobs.work import Written
 from edxlogs.store import disk
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import now
-from edxlogs.store.store import HOME
 from edxlogs.text import indented, many, shown
 from edxlogs.watching import Watcher
 
@@ -47,6 +48,7 @@ class JobDone:
         synced: what came of fetching, or None.
         converted: of each conversion that was carried out.
         datasets: with their accounts.
+        tables: of events, those of each folder with their account.
         derived: of each derivation that was carried out.
         published: what other engines were told.
         failed: steps that ended with an error.
@@ -58,6 +60,7 @@ class JobDone:
     synced: Synced | None = None
     converted: list[ConvertedTables] = field(default_factory=list)
     datasets: list[DatasetWriter] = field(default_factory=list)
+    tables: list[Written] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -70,6 +73,7 @@ class JobDone:
             and (self.synced is None or self.synced.is_whole)
             and all(one.is_whole for one in self.converted)
             and all(one.account.is_whole for one in self.datasets)
+            and all(one.is_whole for one in self.tables)
             and all(one.is_whole for one in self.derived)
         )
 
@@ -84,6 +88,7 @@ class JobDone:
             "datasets": [
                 one.account.report(output=one.store.name, read=one.read) for one in self.datasets
             ],
+            "tables": [one.report() for one in self.tables],
             "conversions": [one.report() for one in self.converted],
             "sync": None if self.synced is None else self.synced.report(),
             "derived": [one.report() for one in self.derived],
@@ -109,8 +114,12 @@ class JobDone:
             rows = sum(one.account.rows_written for one in self.datasets)
             done.append(f"{many(read, 'source')} read")
             done.append(f"{many(rows, 'row')} in {many(len(self.datasets), 'dataset')}")
-            if (left := self._sources_left()) > 0:
-                wrong.append(f"{many(left, 'source')} not delivered whole")
+        if self.tables:
+            of_each = [table for one in self.tables for table in one.tables]
+            rows = sum(table.rows for table in of_each)
+            done.append(f"{many(rows, 'row')} in {many(len(of_each), 'table')} of events")
+        if (left := self._sources_left()) > 0:
+            wrong.append(f"{many(left, 'source')} not delivered whole")
         if self.derived:
             made = sum(bool(one.made) for its in self.derived for one in its.courses)
             tables = sum(len(one.rows) for one in self.derived)
@@ -125,14 +134,16 @@ class JobDone:
     __repr__ = __str__
 
     def _sources_left(self) -> int:
-        """Sources that no dataset has whole, each once."""
+        """Sources that a dataset, or a table of events, has not whole, each once."""
+        accounts = [one.account for one in self.datasets]
+        accounts += [one.account for one in self.tables]
         withheld = {
             source.path
-            for one in self.datasets
-            for source in one.account.sources
+            for one in accounts
+            for source in one.sources
             if source.status not in (Outcome.DELIVERED, Outcome.COPY)
         }
-        return len(withheld) + len(self.datasets[0].account.failed)
+        return len(withheld) + max((len(one.failed) for one in accounts), default=0)
 
 
 def run(job: Job, watcher: Watcher) -> JobDone:
@@ -147,7 +158,7 @@ def run(job: Job, watcher: Watcher) -> JobDone:
     if job.reports is not None:
         _make_folder(job.reports)
     done, start = JobDone(job.name, now()), time.monotonic()
-    steps = len(job.conversions) + len(job.derivations) + bool(job.datasets)
+    steps = len(job.conversions) + bool(job.datasets) + len(job.tables) + len(job.derivations)
     is_only = steps + (job.sync is not None) == 1
 
     @contextmanager
@@ -169,13 +180,16 @@ def run(job: Job, watcher: Watcher) -> JobDone:
     if job.datasets:
         with step("dataset"):
             done.datasets = write_datasets(job.datasets, watcher)
+    for number, tables in enumerate(job.tables, 1):
+        with step(f"tables {number}"):
+            done.tables.append(write_event_tables(tables, watcher))
     for number, derivation in enumerate(job.derivations, 1):
         with step(f"derive {number}"):
             done.derived.append(derive(derivation, watcher))
     is_only = False  # what was written is there, whatever comes of telling it
     for folder, kind in job.published:
         with step(f"publish {shown(folder.name)}"):
-            if (folder / HOME).is_dir():
+            if any(place.exists for place in places_at(folder).values()):
                 done.published.append(publish_dataset(folder, kind))
     done.seconds = time.monotonic() - start
     if job.reports is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import orjson
 
@@ -31,6 +31,9 @@ from edxlogs.store.place import Place
 from edxlogs.store.store import HMAC, TARGET_FILE_BYTES
 from edxlogs.threads import worker_count
 from edxlogs.values import Values, texts, values
+
+if TYPE_CHECKING:
+    from edxlogs.events.tables import AskedTable
 
 OnePath = str | PathLike[str]
 OneSource = OnePath | Readable | Source
@@ -56,13 +59,12 @@ class FileWords(TypedDict, total=False):
     mode: int
 
 
-class EventWords(ConditionWords, KeyWords, total=False):
+class ReadingWords(ConditionWords, KeyWords, total=False):
     """Which events are read, and how: what every verb over logs takes."""
 
     partner: str | None
     days: str | None
     slack: Slack | str | None
-    columns: Values
     course_from: str
     time_from: str | None
     check: str
@@ -72,6 +74,12 @@ class EventWords(ConditionWords, KeyWords, total=False):
     max_line_bytes: int | None
     s3: S3 | None
     threads: int
+
+
+class EventWords(ReadingWords, total=False):
+    """Which events, and what of them."""
+
+    columns: Values
 
 
 class CheckWords(KeyWords, FileWords, total=False):
@@ -137,20 +145,25 @@ class ConvertWords(KeyWords, FileWords, total=False):
     threads: int
 
 
-class OutputWords(EventWords, FileWords, total=False):
-    """What is written, beside its place."""
+class DatasetWords(FileWords, total=False):
+    """How datasets are written."""
 
     format: str | None
     partition_by: Values
     known_courses: Values
     target_file_size: int | None
     csv_excel_safe: bool
-    raw: bool
     salvage: bool
-    unverified: bool
     shard: str | None
     dask: str | None
     salt_file: OnePath | None
+
+
+class OutputWords(EventWords, DatasetWords, total=False):
+    """What is written, beside its place."""
+
+    raw: bool
+    unverified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +299,7 @@ class Settings:
         conditions: which rows are kept.
         columns: of them, in their order; None means the default ones.
         output: where they go.
+        table: of events, whose rows are made; None: an event is a row.
     """
 
     sources: Sources
@@ -293,6 +307,7 @@ class Settings:
     conditions: Conditions
     columns: tuple[str, ...] | None
     output: OutputSettings
+    table: AskedTable | None = None
 
     @classmethod
     def of(
@@ -415,6 +430,8 @@ class Settings:
             words["partition_by"] = list(output.partition_by)
             known = output.known_courses
             words["known_courses"] = None if known is None else sorted(known)
+        if self.table is not None:
+            words["table"] = self.table
         return {"columns": None if columns is None else list(columns), **words}
 
     def query(self, *, encodes_case: bool = False, keeps_rejects: bool = False) -> _core.Query:
@@ -444,8 +461,10 @@ class Settings:
             "salvage": self.output.salvage,
             "dedupe": self.reading.dedupe,
         }
-        words = {**self.words(), **more}.items()
-        asked = {name: value for name, value in words if value not in (None, False, "all")}
+        words = {**self.words(), **more}
+        if self.table is not None:
+            words |= self.table.told()
+        asked = {name: value for name, value in words.items() if value not in (None, False, "all")}
         conditions = self.conditions.shown()
         conditions.pop("days", None)  # chooses among the inputs, not among rows
         if hidden := self.conditions.hidden():
@@ -455,7 +474,10 @@ class Settings:
     def metadata(self) -> Sequence[tuple[str, str]]:
         """What the footer of Parquet says of its making."""
         query = orjson.dumps(self.conditions.shown()).decode()
-        return [("edxlogs.version", _core.__version__), ("edxlogs.query", query)]
+        told = [("edxlogs.version", _core.__version__), ("edxlogs.query", query)]
+        if self.table is not None:
+            told += self.table.metadata()
+        return told
 
 
 def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:

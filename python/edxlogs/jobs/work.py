@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from edxlogs import _core
-from edxlogs.account import Account, Done
+from edxlogs.account import Account, Done, TableRows, tallies
 from edxlogs.buckets.output import S3Output
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.dedupe import Dedupe, remarks
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edxlogs.groups.writer import DatasetWriter
 
 Missing = Sequence[tuple[str, int]]
+_TITLES = {"home": "events by table", "children": "rows of their parts", "apart": "rows beside"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +56,7 @@ class Written(Done):
         seconds: that it took.
         hints: what there is instead, where nothing was kept.
         told: what was written where, in a sentence.
+        tables: of events that were written, in the order of their definitions.
     """
 
     account: Account
@@ -62,14 +64,21 @@ class Written(Done):
     seconds: float
     hints: list[str] = field(default_factory=list)
     told: str = ""
+    tables: list[TableRows] = field(default_factory=list)
 
     def report(self, **more: Any) -> dict[str, Any]:
         """The account as a JSON document."""
         query, seconds = self.conditions.shown(), round(self.seconds, 3)
+        if self.tables:
+            more["tables"] = self.tables
         return super().report(query=query, seconds=seconds, hints=self.hints, **more)
 
     def __str__(self) -> str:
-        return "\n".join([*self.account.summary(self.seconds), *self.hints, self.told])
+        rows: dict[str, dict[str, int]] = {}
+        for one in self.tables:
+            rows.setdefault(_TITLES[one.kind], {})[one.table] = one.rows
+        lines = [*self.account.summary(self.seconds), *tallies(rows), *self.hints, self.told]
+        return "\n".join(lines)
 
 
 def select_sources(
@@ -318,6 +327,7 @@ class Work:
         told: str,
         *files: OutputFile | None,
         missing: Missing | None = None,
+        tables: Sequence[TableRows] = (),
     ) -> Written:
         """Publish the files and the report; what came of the run.
 
@@ -326,6 +336,7 @@ class Work:
             told: what was written where, in a sentence.
             files: beside the report.
             missing: as `warn` takes it; None: as the reader's query tells it.
+            tables: of events that were written.
         """
         seconds, conditions = time.monotonic() - self._start, self._settings.conditions
         hints: list[str] = []
@@ -333,7 +344,7 @@ class Work:
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
         query = self.reader.query
         self.warn(account, conditions, query, query.unmet() if missing is None else missing)
-        written = Written(account, conditions, seconds, hints, told)
+        written = Written(account, conditions, seconds, hints, told, list(tables))
         if self._report is not None:
             self._report.write(indented(written.report()) + b"\n")
         made = [file for file in (*files, self._report) if file is not None]

@@ -195,8 +195,8 @@ class Column:
             `seek_from_unknown`.
         required: acts, or kinds, that need a value; without one they are flagged `no_block`.
         flag: what is flagged where the column is true.
-        forms: acts, or kinds, that come with a form. Its first input stands for a block where no path
-            gives one; it is what a column of decoder `form inputs` counts.
+        forms: acts, or kinds, that come with a form. Its first input stands for a block where no
+            path gives one; it is what a column of decoder `form inputs` counts.
     """
 
     name: str

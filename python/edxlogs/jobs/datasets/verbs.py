@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
 from edxlogs import _core
-from edxlogs.account import Account, Done, SourceAccount
-from edxlogs.buckets.place import place_at
+from edxlogs.account import Account, Done, SourceAccount, TableRows
+from edxlogs.buckets.place import dataset_at, place_at, places_at
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
@@ -20,10 +21,10 @@ from edxlogs.jobs.settings import OnePath, OutputSettings
 from edxlogs.s3.client import S3
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import Input
-from edxlogs.store.place import HOME
+from edxlogs.store.place import HOME, Place
 from edxlogs.store.segments import REPLACED
 from edxlogs.store.store import Store, open_manifest
-from edxlogs.text import indented, many
+from edxlogs.text import indented, many, shown
 from edxlogs.values import Values, texts
 
 if TYPE_CHECKING:
@@ -34,14 +35,29 @@ if TYPE_CHECKING:
     from edxlogs.delta.publish import Published
 
 
+@dataclass(frozen=True, repr=False)
 class Merged(Done):
-    """What came of merging datasets: the account of all inputs, in the order of the shards."""
+    """What came of merging datasets: the account of all inputs, in the order of the shards.
+
+    Attributes:
+        tables: of events, by their names.
+    """
 
     account: Account | TableAccount
+    tables: list[TableRows] = field(default_factory=list)
+
+    def report(self, **more: Any) -> dict[str, Any]:
+        """The account as a JSON document."""
+        if self.tables:
+            more["tables"] = self.tables
+        return super().report(**more)
 
     def __str__(self) -> str:
-        account = self.account
+        account, tables = self.account, self.tables
         inputs = many(len(account.entries), account.noun)
+        if tables:
+            rows = many(sum(one.rows for one in tables), "row")
+            return f"{rows} in {many(len(tables), 'table')} of {inputs}"
         return f"{many(account.rows_written, 'row')} of {inputs}"
 
 
@@ -54,12 +70,41 @@ def merge_datasets(
         ConfigError: they are none, hold different rows, or the same input twice.
         OutputError: one cannot be read, or the dataset not be written.
     """
+    from edxlogs.jobs.datasets.tables import joined, rows_by_table
+
+    several = [places_at(shard, s3) for shard in shards]
+    for shard, its in zip(shards, several, strict=True):
+        if its.keys() != several[0].keys():
+            first, one = shown(os.fspath(shards[0])), shown(os.fspath(shard))
+            other = ", ".join(sorted(filter(None, its.keys() ^ several[0].keys())))
+            raise ConfigError(
+                f"merge: {one}: has other tables of events than {first}: only one has {other}; run"
+                " edxlogs tables for both with the same tables"
+            )
+        for place in its.values():
+            open_manifest(place)  # no folder is made for shards that are none
+    accounts: dict[str, Account | TableAccount] = {}
+    for table in several[0]:
+        target = os.path.join(output.target or "", table) if table else output.target
+        place = replace(output, target=target).place(s3)
+        accounts[table] = _merge([its[table] for its in several], place)
+    if "" in accounts:
+        done = Merged(accounts[""])
+    else:
+        events = {name: one for name, one in accounts.items() if isinstance(one, Account)}
+        done = Merged(joined(events), rows_by_table(events))
+    if output.report is not None:
+        with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
+            file.write(indented(done.report()) + b"\n")
+            file.publish()
+    return done
+
+
+def _merge(places: Sequence[Place], place: Place) -> Account | TableAccount:
+    """Join datasets to one; the account of what they hold."""
     from edxlogs.datasets.merge import merge
 
-    places = [place_at(shard, s3) for shard in shards]
-    for place in places:
-        open_manifest(place)  # no folder is made for shards that are none
-    with Store(output.place(s3)) as store:
+    with Store(place) as store:
         try:
             inputs = merge(places, store)
         except ConfigError:
@@ -71,12 +116,7 @@ def merge_datasets(
             from edxlogs.database.snapshots import drop_older
 
             drop_older(store, keep_all="snapshot_date" in query["partition_by"])
-        done = Merged(_merged(inputs, store))
-    if output.report is not None:
-        with OutputFile(output.report, overwrite=output.overwrite, mode=output.mode) as file:
-            file.write(indented(done.report()) + b"\n")
-            file.publish()
-    return done
+        return _merged(inputs, store)
 
 
 def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
@@ -98,25 +138,27 @@ def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
 
 
 def compact_dataset(output: OutputSettings, s3: S3 | None = None) -> Compacted:
-    """Join the small files of each partition of a dataset.
+    """Join the small files of each partition of a dataset, or of each table of events in a folder.
 
     Raises:
         ConfigError: the folder is no dataset, or an empty one.
         OutputError: it cannot be written. What was joined stays.
     """
-    from edxlogs.datasets.compact import compact
+    from edxlogs.datasets.compact import Compacted, compact
 
-    place = output.place(s3)
-    open_manifest(place)  # a folder that is none stays as it is
-    with Store(place) as store:
-        return compact(store, output.file_bytes)
+    done = Compacted()
+    for table, place in places_at(output.target or "", s3, output.mode).items():
+        open_manifest(place)  # a folder that is none stays as it is
+        with Store(place) as store:
+            done.add(table, compact(store, output.file_bytes))
+    return done
 
 
 def publish_dataset(folder: OnePath, kind: str) -> Published:
     """Tell other engines what a dataset holds, as its last commit has it.
 
     Args:
-        folder: of the dataset.
+        folder: of the dataset, or of tables of events.
         kind: of table that they read: `delta`.
 
     Raises:
@@ -128,26 +170,38 @@ def publish_dataset(folder: OnePath, kind: str) -> Published:
     from edxlogs.delta import publish
 
     publish.check(kind)
-    mode = _mode_of(folder)
-    place = place_at(folder, mode=mode)
-    open_manifest(place)  # a folder that is none stays as it is
-    with Store(place) as store:
-        return publish.publish(store, mode)
+    done = publish.Published(shown(os.fspath(folder)))
+    for table in places_at(folder):
+        mode = _mode_of(os.path.join(folder, table))
+        place = place_at(os.path.join(folder, table) if table else folder, mode=mode)
+        open_manifest(place)  # a folder that is none stays as it is
+        with Store(place) as store:
+            told = publish.publish(store, mode).tables
+        done.tables += [replace(one, name=table or one.name) for one in told]
+    return done
 
 
 def clean_dataset(folder: OnePath, s3: S3 | None = None) -> Cleaned:
     """Remove files that a published dataset has replaced, once their time of grace is over.
 
+    Args:
+        folder: of the dataset, or of tables of events.
+        s3: server and credentials.
+
     Raises:
         ConfigError: the folder is no dataset.
         OutputError: it cannot be written.
     """
-    from edxlogs.datasets.clean import clean
+    from edxlogs.datasets.clean import Cleaned, clean
 
-    place = place_at(folder, s3, _mode_of(folder))
-    open_manifest(place)
-    with Store(place) as store:
-        return clean(store)
+    done = Cleaned(0, 0)
+    for table in places_at(folder, s3):
+        named = os.path.join(folder, table) if table else folder
+        place = place_at(named, s3, _mode_of(named))
+        open_manifest(place)
+        with Store(place) as store:
+            done += clean(store)
+    return done
 
 
 def _mode_of(folder: OnePath) -> int:
@@ -190,7 +244,7 @@ def cat_dataset(
 
     return cat(
         CatSettings(
-            place_at(folder, s3),
+            dataset_at(folder, s3),
             os.fspath(output),
             format,
             values,

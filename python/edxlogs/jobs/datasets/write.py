@@ -1,4 +1,4 @@
-"""Events to datasets: one, or several in one pass over the logs."""
+"""Events to datasets: one, several in one pass over the logs, or a folder of tables of events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -30,6 +31,9 @@ from edxlogs.store.place import HOME, Place
 from edxlogs.store.store import Store
 from edxlogs.text import many, shown
 from edxlogs.watching import Watcher
+
+if TYPE_CHECKING:
+    from edxlogs.jobs.datasets.tables import EventTableSettings
 
 _DEALT = "dealt"  # in the home of a dataset: see `of_shard`
 
@@ -66,7 +70,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
             _end(target, beside)
         told = f"{many(account.rows_written, 'row')} in {shown(output.target or '')}: "
         sources = len(found.selection.sources)
-        told += _read_of(target, sources)
+        told += _read_of([target], sources)
         return work.close(target.account, told, rejects, missing=target.unmet)
 
 
@@ -106,11 +110,68 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
                 work.warn(target.account, one.conditions, target.form.query, target.unmet)
                 if target.commits:
                     _end(target, set())
-                if one.output.compacts and target.grown:
-                    from edxlogs.datasets.compact import compact_grown
-
-                    compact_grown(target.store, target.grown, one.output.file_bytes)
+                if one.output.compacts:
+                    _compact(target, one.output.file_bytes)
     return targets
+
+
+def write_event_tables(asked: EventTableSettings, watcher: Watcher) -> Written:
+    """Bring the tables of a folder up to date in one pass: each is a dataset.
+
+    Raises:
+        ConfigError: something asked for cannot be used, or rows of another query are there.
+        MissingSourceError: a source that is named does not exist.
+        SourceError: no source can be searched.
+        OutputError: a table cannot be written. What was committed stays.
+    """
+    from edxlogs.jobs.datasets.tables import joined, rows_by_table  # few runs need them
+
+    whole, output = asked.whole, asked.whole.output
+    for one in asked.each():
+        one.query()
+    with ExitStack() as stack:
+        hosts = hosts_of(stack, whole.reading.dask, watcher)
+        found = _Opened.of(stack, asked.each(), whole.conditions.window)
+        refuse_same(whole, found.selection)
+        settings = asked.each(_keeper(asked, found) if output.rejects else None)
+        found.claim(settings)
+        account = found.selection.account
+        targets = [found.target(stack, one, _copy(account)) for one in settings]
+        beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
+        manifests = [target.store.manifest for target in targets]
+        owns = all(any(one.wrote(path) for one in manifests) for path in beside)
+        queries = [target.form.query for target in targets]
+        together = queries[0] if len(queries) == 1 else _core.Query.of_several(queries)
+        own = replace(whole, output=replace(output, overwrite=output.overwrite or owns))
+        work = Work(stack, together, own, found.selection, watcher)
+        rejects = None if output.rejects is None else work.file(output.rejects)
+        with _goes_on(targets):
+            work.read_into(targets, hosts)
+        if rejects is not None:
+            rejects.join(targets[0].rejects())
+        for target in targets:
+            if target.commits or not owns or _is_idle(target, whole):
+                _end(target, beside)
+            if output.compacts:
+                _compact(target, output.file_bytes)
+        forms = [(target.form.table, target.account) for target in targets]
+        accounts = {table.name: account for table, account in forms if table is not None}
+        tables = rows_by_table(accounts)
+        rows = many(sum(one.rows for one in tables), "row")
+        told = f"{rows} in {many(len(tables), 'table')} of {shown(output.target or '')}: "
+        told += _read_of(targets, len(found.selection.sources))
+        unmet = set(targets[0].unmet).intersection(*(target.unmet for target in targets))
+        return work.close(joined(accounts), told, rejects, missing=sorted(unmet), tables=tables)
+
+
+def _keeper(asked: EventTableSettings, found: _Opened) -> str:
+    """The table that keeps rejected lines, which are those of all: one that has done so before."""
+    places = {one.output.target: one.table for one in asked.each()}
+    tables = {table.name: found.stores.get(target) for target, table in places.items() if table}
+    for name, store in tables.items():
+        if store is not None and (store.manifest.query or {}).get("keep_rejects"):
+            return name
+    return next((name for name, store in tables.items() if store is None), next(iter(tables)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +193,24 @@ class _Opened:
             if place.exists
         }
         is_known = partial(_is_unchanged, list(stores.values()))
-        dealt = {}
+        dealt: dict[str, int] = {}
         if settings[0].sources.shard is not None:
-            dealt = _dealt(places[settings[0].output.target])
+            for place in places.values():
+                dealt |= _dealt(place)
         selection = select_sources(settings[0], window, is_known, dealt)
         own = tuple(place.below for place in places.values())
         selection.sources = [one for one in selection.sources if not _full(one).startswith(own)]
         return cls(selection, stores, places, dealt)
+
+    def claim(self, settings: Sequence[Settings]) -> None:
+        """See that those that are there hold the same rows, before a new one is made.
+
+        Raises:
+            ConfigError: one holds others.
+        """
+        for one in settings:
+            if (store := self.stores.get(one.output.target)) is not None:
+                store.claim(one.asked(), overwrite=one.output.overwrite)
 
     def target(self, stack: ExitStack, settings: Settings, account: Account) -> DatasetWriter:
         """A dataset in a run, made if it is new; its query suits the file system where it is.
@@ -234,10 +306,19 @@ def _is_idle(target: DatasetWriter, settings: Settings) -> bool:
     return settings.sources.shard is not None and target.store.manifest.query is None
 
 
-def _read_of(target: DatasetWriter, sources: int) -> str:
-    """How many sources a run read, and how many were done."""
-    before = sources - target.read
-    told = f"{many(target.read, 'source')} read"
+def _compact(target: DatasetWriter, file_bytes: int) -> None:
+    """Join the small files of partitions that got some."""
+    if target.grown:
+        from edxlogs.datasets.compact import compact_grown  # few runs need it
+
+        compact_grown(target.store, target.grown, file_bytes)
+
+
+def _read_of(targets: Sequence[DatasetWriter], sources: int) -> str:
+    """How many sources a run read, and how many were done for all datasets."""
+    read = max(target.read for target in targets)
+    before = sources - read
+    told = f"{many(read, 'source')} read"
     return told if before == 0 else f"{told}, {before:,} done before"
 
 
