@@ -452,7 +452,7 @@ def test_a_scheduler_file_may_come_late(
 
 
 def test_a_worker_names_the_folder_that_is_full() -> None:
-    from edxlogs.groups.dask import run
+    from edxlogs.groups.workers import run
 
     class Full:
         places = (Path("/shared/events/_edxlogs/new"),)

@@ -10,9 +10,9 @@ import asyncio
 import json
 import logging
 import os
+import pkgutil
 import queue
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -26,8 +26,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
 from edxlogs import _core
-from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write, written_to
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write
 from edxlogs.groups.hosts import HostTask, Order
+from edxlogs.groups.workers import KILLED, Unable, run, told_of, why_unfit
 from edxlogs.store import disk
 from edxlogs.store.store import TRY
 from edxlogs.text import many, shown
@@ -53,12 +54,8 @@ _WORKER = (
     *(sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--nthreads", "1"),
     *("--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--death-timeout", "30"),
 )
-
-
-_KILLED = (
-    "dask: a task was lost with its worker several times; give workers more memory, and run the"
-    " same command: what is done is kept"
-)
+_VERSION = "edxlogs._core:__version__"
+_ASKS_VERSION, _LOOKS = "version-", "look-"  # keys of what workers are asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +256,8 @@ class DaskHosts:
         assert task is not None
         for one in workers:
             if one not in self._fit and one not in self._asked:
-                words = {"key": f"look-{secrets.token_hex(8)}", "pure": False, "workers": [one]}
-                asked = _core.__version__, task, self._token(task).name
-                self._asked[one] = self._client.submit(why_unfit, *asked, **words)
+                # One without edxlogs would die of a task of ours.
+                self._submit(one, pkgutil.resolve_name, _VERSION)
         problems: dict[str, list[str]] = {}
         for one, future in list(self._asked.items()):
             if one in workers and future.status == "pending":
@@ -270,9 +266,12 @@ class DaskHosts:
             if one not in workers or future.status not in ("finished", "error"):
                 continue  # it is gone, or will be asked again
             failure = future.exception(timeout=_FETCH_SECONDS)
-            why = (
-                future.result(timeout=_FETCH_SECONDS) if failure is None else _of_exception(failure)
-            )
+            why = future.result(timeout=_FETCH_SECONDS) if failure is None else told_of(failure)
+            if why == _core.__version__:
+                self._submit(one, why_unfit, task, self._token(task).name)
+                continue
+            if failure is None and why is not None and future.key.startswith(_ASKS_VERSION):
+                why = f"has edxlogs {why}, and here is {_core.__version__}; install the same there"
             self._fit[one] = why is None
             if why is not None:
                 problems.setdefault(why, []).append(shown(str(workers[one].get("host") or one)))
@@ -280,6 +279,12 @@ class DaskHosts:
             alike = f" (and {many(len(hosts) - 1, 'other')})" if len(hosts) > 1 else ""
             self._warn(f"dask: worker at {hosts[0]}{alike}: {why}; it gets no tasks")
         return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
+
+    def _submit(self, worker: str, what: Callable[..., Any], *asked: Any) -> None:
+        """Ask a worker."""
+        mark = _ASKS_VERSION if what is pkgutil.resolve_name else _LOOKS
+        words = {"key": f"{mark}{secrets.token_hex(8)}", "pure": False, "workers": [worker]}
+        self._asked[worker] = self._client.submit(what, *asked, **words)
 
     def _token(self, task: HostTask[Any]) -> Path:
         """A folder among the new files that workers must see, until the end.
@@ -337,8 +342,8 @@ class DaskHosts:
                     continue
                 told = one.told()
                 if isinstance(told, BaseException):
-                    raise EdxlogsError(_of_exception(told))
-                if told is None or isinstance(told, _Unable):
+                    raise EdxlogsError(told_of(told))
+                if told is None or isinstance(told, Unable):
                     # Without words, it was lost with its scheduler.
                     if told is not None:
                         self._try_another(told, tried.setdefault(one.number, set()), len(fit))
@@ -368,7 +373,7 @@ class DaskHosts:
             one.future.release()
             order.losses[one.number] += 1
             if order.losses[one.number] > _MOST_LOSSES:
-                raise EdxlogsError(_KILLED)
+                raise EdxlogsError(KILLED)
             if all(other.number != one.number for other in running.values()):
                 order.put_back(one.number)
 
@@ -395,7 +400,7 @@ class DaskHosts:
                 found.append((number, able))
         return found
 
-    def _try_another(self, told: _Unable, tried: set[str], fit: int) -> None:
+    def _try_another(self, told: Unable, tried: set[str], fit: int) -> None:
         """Tell which worker could not do a task; an OutputError if it was tried often enough."""
         tried.add(told.worker)
         if len(tried) >= min(_MOST_TRIES, fit):
@@ -433,66 +438,3 @@ def _be_silent() -> None:
             logger = logging.getLogger(name)
             logger.handlers.clear()
             logger.setLevel(logging.CRITICAL + 1)
-
-
-def _of_exception(error: object) -> str:
-    """A failure that Dask tells, in a few words."""
-    if isinstance(error, ImportError) or "ModuleNotFoundError" in str(error):
-        return "has no edxlogs that can be used; install the same version there"
-    if type(error).__name__ == "KilledWorker":
-        return _KILLED
-    return shown(f"{type(error).__name__}: {error}".splitlines()[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Unable:
-    """That a worker could not do a task, and why."""
-
-    worker: str
-    why: str
-
-
-def run(task: HostTask[T]) -> T | _Unable:
-    """Do a task, on a worker."""
-    try:
-        with written_to(shown(", ".join(map(str, task.places)))):
-            return task.run()
-    except EdxlogsError as error:
-        return _Unable(_own_address(), str(error))
-    except Exception as error:  # sent as it is, it may not arrive
-        return _Unable(_own_address(), _of_exception(error))
-
-
-def _own_address() -> str:
-    from distributed import get_worker
-
-    try:
-        address: str = get_worker().address
-    except ValueError:
-        return socket.gethostname()
-    return address
-
-
-def why_unfit(version: str, task: HostTask[Any], token: str) -> str | None:
-    """Why a worker cannot do tasks such as this one; asked on the worker. None: it can.
-
-    Args:
-        version: of edxlogs, which it must have.
-        task: one of them.
-        token: a folder among the new files, which it must see.
-    """
-    if _core.__version__ != version:
-        return f"has edxlogs {_core.__version__}, and here is {version}; install the same there"
-    place = task.places[0]
-    if not (place / token).is_dir():
-        return f"does not see {shown(str(place.parent.parent))}; use a folder that all hosts share"
-    try:
-        inner = place / token / secrets.token_hex(8)
-        disk.make_folder(inner)
-        disk.remove(inner)
-    except OSError as error:
-        return f"{shown(str(place))}: {error.strerror}; let it write there"
-    try:
-        return task.why_unreadable()
-    except (EdxlogsError, OSError) as error:
-        return str(error)
