@@ -15,6 +15,7 @@ import pytest
 
 import edxlogs
 from derived import COURSE, Row, at, digests, rows_of, write_database, write_events
+from edxlogs.derived import engine
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
 
@@ -258,6 +259,13 @@ def test_days_after_the_one_asked_for_do_not_count(tmp_path: Path, sql: Path) ->
     ]
 
 
+@pytest.fixture(params=["small", "large"])
+def course_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Courses are made as small ones are, or as large ones."""
+    monkeypatch.setattr(engine, "_SMALL_ROWS", 300_000 if request.param == "small" else 0)
+
+
+@pytest.mark.usefixtures("course_size")
 def test_exact_copies_of_rows_count_once(tmp_path: Path, sql: Path) -> None:
     copies = [EVENTS[0] | {"source": "copy.log", "line": 9}, EVENTS[3] | {"line": 8}]
     others = [EVENTS[0] | {"line": 10, "position": 5.5}]
@@ -285,6 +293,7 @@ select source, line, input_id from problem_events left join problem_inputs
 """
 
 
+@pytest.mark.usefixtures("course_size")
 def test_copies_have_the_same_children(tmp_path: Path, sql: Path) -> None:
     (sql / "inputs_of_checks.sql").write_text(INPUTS)
     checks = [event(1, 0, line, event_type="problem_check", action="check") for line in range(4)]
@@ -307,7 +316,9 @@ def test_copies_have_the_same_children(tmp_path: Path, sql: Path) -> None:
     assert found == [(line, name) for line in (0, 2, 3) for name in sorted(answers[line])]
 
 
-def test_any_order_and_number_of_threads_give_the_same_bytes(tmp_path: Path, sql: Path) -> None:
+def test_any_order_and_number_of_threads_give_the_same_bytes(
+    tmp_path: Path, sql: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = [
         [event(user, seconds, line, source=f"{name}.log") for line, seconds in enumerate((3, 1, 2))]
         for user, name in enumerate("abc")
@@ -320,6 +331,7 @@ def test_any_order_and_number_of_threads_give_the_same_bytes(tmp_path: Path, sql
             write_events(folder / "events", {"video_events": its})
         write_database(folder / "db", {"auth_user": USERS[:: 1 if number % 2 else -1]})
         words = {"events": folder / "events", "db": folder / "db", "threads": number % 3 + 1}
+        monkeypatch.setattr(engine, "_SMALL_ROWS", 300_000 * (number % 2))
         derive(folder, sql, **words)
         found.append(digests(folder / "out"))
     assert found[0]

@@ -15,6 +15,7 @@ import pytest
 import edxlogs
 from derived import COURSE, at, digests, rows_of, write_database, write_events
 from edxlogs import cli
+from edxlogs.derived import verb
 from edxlogs.derived.verb import DeriveSettings, derive
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.watching import Watcher
@@ -68,7 +69,10 @@ class Stopping(Watcher):
         raise KeyboardInterrupt
 
 
-def test_what_is_done_before_a_stop_is_not_done_again(tmp_path: Path) -> None:
+def test_what_is_done_before_a_stop_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "_TOGETHER", 1)
     words: dict[str, Any] = {"sql_dir": sql(tmp_path, counts=COUNTS), "table": "counts"}
     words["events"] = events(tmp_path, "a/b/c", "d/e/f")
     with pytest.raises(ResumableInterrupt):

@@ -26,12 +26,14 @@ from edxlogs.edx import event_tables as events
 from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
 from edxlogs.store import disk
 from edxlogs.text import shown, size
-from edxlogs.threads import in_worker
 
 if TYPE_CHECKING:
     import duckdb
 
 ROW_GROUP = 122_880  # rows
+# Of a course with no more rows, what would be a view is a table: to plan it anew for each statement
+# takes longer than to keep its rows.
+_SMALL_ROWS = 300_000
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _UNUSABLE = ("BinderException", "CatalogException", "ParserException", "SyntaxException")
 
@@ -79,69 +81,89 @@ def check_installed() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """DuckDB, with what it may take.
+class Work:
+    """What is to be made of a course.
 
     Attributes:
+        inputs: of the course.
+        definitions: of all that is needed, each after those that it needs itself.
+        wanted: names of those whose rows are written or counted.
+        metadata: by name, what the files of the tables say of their making.
+        folder: for new files, and what is spilled; it is made, and left with the files.
+    """
+
+    inputs: CourseInputs
+    definitions: Sequence[Definition]
+    wanted: Collection[str]
+    metadata: Mapping[str, Mapping[str, str]]
+    folder: Path
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it takes no more than one thread, and little memory."""
+        tables = self.inputs.tables.values()
+        return sum(file.rows for its in tables for file in its.files) <= _SMALL_ROWS
+
+
+@dataclass(slots=True)
+class Engine:
+    """DuckDB, with what it may take. Several threads may use it at once.
+
+    Attributes:
+        parameters: of all statements.
         memory_bytes: that it may use before it spills.
         threads: at work.
-        folder: for what it spills, and for new files; it is there.
         output: what messages call the output.
     """
 
+    parameters: Parameters
     memory_bytes: int
     threads: int
-    folder: Path
     output: str
+    _connections: set[duckdb.DuckDBPyConnection] = field(default_factory=set)
 
-    def make(
-        self,
-        inputs: CourseInputs,
-        definitions: Sequence[Definition],
-        wanted: Collection[str],
-        parameters: Parameters,
-        metadata: Mapping[str, Mapping[str, str]],
-    ) -> CourseMade:
+    def make(self, work: Work) -> CourseMade:
         """Make tables of a course, and count what its account wants to know.
 
-        Args:
-            inputs: of the course.
-            definitions: of all that is needed, each after those that it needs itself.
-            wanted: names of those whose rows are written or counted.
-            parameters: of the run.
-            metadata: by name, what the files of the tables say of their making.
+        Small ones are made by one thread, so that several can be at once.
 
         Raises:
             OutputError: the disk is full, or cannot be written.
             ConfigError: a statement cannot be used.
             EdxlogsError: something is wrong with the data of this course, or it takes more memory.
         """
-        with self._connected(inputs) as connection:
-            course = _Course(connection, inputs, parameters, self.folder)
-            try:
-                return in_worker(lambda: course.make(definitions, wanted, metadata))
-            except BaseException:
-                connection.interrupt()
-                raise
+        with self._connected(work) as connection:
+            return _Course(connection, work, self.parameters).make()
+
+    def stop(self) -> None:
+        """End the statements under way, with an error."""
+        for connection in list(self._connections):
+            connection.interrupt()
 
     @contextmanager
-    def _connected(self, inputs: CourseInputs) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _connected(self, work: Work) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb
 
-        spill = self.folder / "spill"
+        spill = work.folder / "spill"
+        disk.make_folder(work.folder)
         disk.make_folder(spill)
+        share = self.threads if work.is_small else 1
         config: dict[str, Any] = {
-            "memory_limit": f"{self.memory_bytes}B",
-            "threads": self.threads,
+            "memory_limit": f"{self.memory_bytes // share}B",
+            "threads": self.threads // share,
             "temp_directory": os.fspath(spill),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-        label = shown(inputs.course.id)
+        label = shown(work.inputs.course.id)
         try:
             with duckdb.connect(":memory:", config=config) as connection:
-                connection.execute("set TimeZone = 'UTC'")
-                yield connection
+                self._connections.add(connection)
+                try:
+                    connection.execute("set TimeZone = 'UTC'")
+                    yield connection
+                finally:
+                    self._connections.discard(connection)
         except duckdb.OutOfMemoryException as error:
             told = str(error).partition("\n")[0]
             raise EdxlogsError(
@@ -158,6 +180,8 @@ class Engine:
         except duckdb.Error as error:
             told = str(error).partition("\n")[0]
             raise EdxlogsError(f"course: {label}: {shown(told)}; please report it") from error
+        except OSError as error:
+            raise cannot_write(self.output, error) from error
         finally:
             disk.remove(spill)
 
@@ -168,25 +192,22 @@ class _Course:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        inputs: CourseInputs,
+        work: Work,
         parameters: Parameters,
-        folder: Path,
     ) -> None:
         self._connection = connection
-        self._inputs = inputs
+        self._work = work
+        self._inputs = work.inputs
         self._parameters = parameters
-        self._folder = folder
+        self._is_small = work.is_small
         self._made: set[str] = set()
+        self._kept: set[str] = set()  # inputs that are tables
         self._done = CourseMade()
         self._local: list[Files] = []
 
-    def make(
-        self,
-        definitions: Sequence[Definition],
-        wanted: Collection[str],
-        metadata: Mapping[str, Mapping[str, str]],
-    ) -> CourseMade:
+    def make(self) -> CourseMade:
         """Carry out the statements."""
+        definitions = self._work.definitions
         needed = {need for one in definitions for need in one.needs}
         try:
             self._prepare({name for one in definitions for name in one.inputs})
@@ -197,7 +218,7 @@ class _Course:
                     self._leave_empty(one)
                     continue
                 with self._statement(one):
-                    self._carry_out(one, one.name in wanted, one.name in needed, metadata)
+                    self._carry_out(one, is_needed=one.name in needed)
                 self._made.add(one.name)
         finally:
             for files in self._local:
@@ -234,7 +255,10 @@ class _Course:
         elif inputs.has(name):
             files = inputs.tables[name]
             self._local.append(files)
-            self._run(views.view(name, inputs.course.id, files.local(), where=where))
+            paths, kept = files.local(), self._is_small and bool(files.files)
+            if kept:
+                self._kept.add(name)
+            self._run(views.view(name, inputs.course.id, paths, where=where, kept=kept))
         else:
             self._run(views.empty_view(name, views.columns_of(name)))
 
@@ -253,7 +277,7 @@ class _Course:
                 continue
             counts[f"exact copies of rows in {name}"] = row[0]
             for one in (name, *children):
-                self._run(f"drop view {quoted(one)}")
+                self._run(f"drop {'table' if one in self._kept else 'view'} {quoted(one)}")
                 self._view(one, f"{views.without(gone)} {where}")
 
     def _lacking(self, one: Definition) -> str | None:
@@ -272,13 +296,7 @@ class _Course:
             schema = [(column.name, column.type) for column in one.columns]
             self._run(views.empty_view(one.name, schema))
 
-    def _carry_out(
-        self,
-        one: Definition,
-        is_wanted: bool,
-        is_needed: bool,
-        metadata: Mapping[str, Mapping[str, str]],
-    ) -> None:
+    def _carry_out(self, one: Definition, *, is_needed: bool) -> None:
         optional = {f"has_{name}": name in self._made for name in one.needs}
         if optional:
             self._run(views.variables(optional))
@@ -291,19 +309,19 @@ class _Course:
             for column in one.columns
         )
         query = f"select {casts} from ({one.statement}\n)"
-        if one.kind is Kind.VIEW:
+        if one.kind is Kind.VIEW and not self._is_small:
             self._run(f"create temp view {quoted(one.name)} as {query}")
             return
-        if one.kind is Kind.STEP or is_needed:
+        if one.kind is not Kind.TABLE or is_needed:
             self._run(f"create temp table {quoted(one.name)} as {query}")
             query = f"from {quoted(one.name)}"
-        if one.kind is Kind.TABLE and is_wanted:
+        if one.kind is Kind.TABLE and one.name in self._work.wanted:
             rest = (column.name for column in one.columns if column.name not in one.order)
             order = names([*one.order, *rest])
-            path = self._folder / f"{one.name}-rows"
-            disk.remove(path)
+            path = self._work.folder / one.name
             told = ", ".join(
-                f"{literal(key)}: {literal(value)}" for key, value in metadata[one.name].items()
+                f"{literal(key)}: {literal(value)}"
+                for key, value in self._work.metadata[one.name].items()
             )
             row = self._run(
                 f"copy ({query} order by {order}) to {literal(path)} (format parquet,"

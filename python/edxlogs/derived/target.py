@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,18 +22,32 @@ import orjson
 from edxlogs import _core
 from edxlogs.derived.account import CourseAccount
 from edxlogs.derived.definition import VERSION, Definition, Definitions, Kind
-from edxlogs.derived.engine import CourseMade, Engine
+from edxlogs.derived.engine import CourseMade, Engine, Work
 from edxlogs.derived.inputs import COURSE, CourseInputs
 from edxlogs.derived.parameters import Parameters
-from edxlogs.errors import EdxlogsError, OutputError, cannot_write
+from edxlogs.errors import ConfigError, EdxlogsError, OutputError, cannot_write
 from edxlogs.stops import put_off
+from edxlogs.store import disk
 from edxlogs.store.manifest import Identity, Input, Segment, now
 from edxlogs.store.store import Store
+from edxlogs.threads import Workers
 
 HOLDS = "derived tables"
 COMMIT_SECONDS = 30.0  # between commits on the way
 EVENTS = "events"
 """What counts of a course are called that its inputs alone gave, beside those of definitions."""
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is to be made of a course, and what came of it."""
+
+    inputs: CourseInputs
+    asked: Sequence[Definition]
+    digests: Mapping[str, str]  # of tables and counts, by name
+    work: Work | None = None
+    made: list[str] = field(default_factory=list)
+    error: str | None = None
 
 
 @dataclass
@@ -89,14 +104,30 @@ class Target:
         custom = list(self.definitions.custom)
         return {"version": VERSION, "sha256": self.definitions.digest(), "custom": custom}
 
-    def make(self, inputs: CourseInputs) -> CourseAccount:
-        """Make the tables of a course, as far as they are not there as they should be.
+    def make(self, courses: Sequence[CourseInputs]) -> list[CourseAccount]:
+        """Make the tables of some courses, as far as they are not there as they should be.
+
+        Small ones are made at once, one a thread; others one after the other. What is ready is
+        committed now and then.
+
+        Returns:
+            What became of each, in their order.
 
         Raises:
             OutputError: the output cannot be written.
             ConfigError: a statement cannot be used.
         """
-        account = CourseAccount(inputs.course.id)
+        plans = [self._plan(inputs, number) for number, inputs in enumerate(courses)]
+        stale = [plan for plan in plans if plan.work is not None]
+        small = [plan for plan in stale if plan.work is not None and plan.work.is_small]
+        self._carry_out(small, self.engine.threads)
+        for plan in stale:
+            if plan not in small:
+                self._carry_out([plan], 1)
+        return [self._account(plan) for plan in plans]
+
+    def _plan(self, inputs: CourseInputs, number: int) -> _Plan:
+        """What is to be made of a course."""
         chosen = self.definitions.needed(self.wanted)
         names = {one.name for one in chosen}
         counting = [
@@ -107,24 +138,47 @@ class Target:
         asked = [one for one in chosen if one.kind is Kind.TABLE and one.name in self.wanted]
         digests = {one.name: self._digest(one, inputs) for one in (*asked, *counting)}
         stale = [name for name in digests if not self._is_there(name, inputs, digests[name])]
+        plan = _Plan(inputs, asked, digests)
         if stale:
-            needed = self.definitions.needed(stale)
-            metadata = {name: self._metadata(name, inputs) for name in stale}
+            plan.work = Work(
+                inputs,
+                self.definitions.needed(stale),
+                stale,
+                {name: self._metadata(name, inputs) for name in stale},
+                self.store.new / f"course-{number}",
+            )
+        return plan
+
+    def _carry_out(self, plans: Sequence[_Plan], threads: int) -> None:
+        """Do the work of some plans, and enter what came of it."""
+        works = [plan.work for plan in plans if plan.work is not None]
+        with Workers([partial(self.engine.make, one) for one in works], threads) as workers:
             try:
-                made = self.engine.make(inputs, needed, stale, self.parameters, metadata)
-            except OutputError:
+                for plan, work in zip(plans, works, strict=True):
+                    try:
+                        made = workers.take()
+                    except (OutputError, ConfigError):
+                        raise
+                    except EdxlogsError as error:
+                        plan.error = str(error)
+                    else:
+                        plan.made = sorted(made.tables)
+                        self._enter(work, made, plan.digests)
+                    disk.remove(work.folder)
+                    self._commit_in_time()
+            except BaseException:
+                self.engine.stop()
                 raise
-            except EdxlogsError as error:
-                if isinstance(error, ValueError):
-                    raise
-                account.error = str(error)
-                return account
-            self._enter(inputs, made, digests, stale)
-            account.made = sorted(made.tables)
+
+    def _account(self, plan: _Plan) -> CourseAccount:
+        """What became of a course."""
+        inputs = plan.inputs
+        account = CourseAccount(inputs.course.id, made=plan.made, error=plan.error)
         if inputs.content is not None:
             account.warnings += [f"olx: {one}: cannot be read" for one in inputs.content.odd]
-        self._recall(inputs, digests, account)
-        for one in asked:
+        if plan.error is None:
+            self._recall(inputs, plan.digests, account)
+        for one in plan.asked:
             if one.name not in account.left:
                 self._note_lacking(one, inputs, account)
         return account
@@ -191,21 +245,15 @@ class Target:
             if not inputs.has(name):
                 account.lacking.setdefault(name, []).append(one.name)
 
-    def _enter(
-        self,
-        inputs: CourseInputs,
-        made: CourseMade,
-        digests: dict[str, str],
-        stale: Sequence[str],
-    ) -> None:
+    def _enter(self, work: Work, made: CourseMade, digests: Mapping[str, str]) -> None:
         """Enter what came of a course in the next commit."""
-        segment, manifest = self._segment, self.store.manifest
+        segment, manifest, inputs = self._segment, self.store.manifest, work.inputs
         known = manifest.newest(self._key(EVENTS, inputs))
         counts = {} if known is None else known.account["counts"]
         told = {**counts, **made.counts.pop(EVENTS, {})}
         entries: list[tuple[str, str | None, int, dict[str, Any]]] = []
         entries.append((EVENTS, None, 0, {"counts": told}))
-        for name in stale:
+        for name in work.wanted:
             rows = made.tables[name].count if name in made.tables else 0
             account = {"counts": made.counts.get(name, {}), "left": made.left.get(name)}
             entries.append((name, digests[name], rows, account))
@@ -236,7 +284,7 @@ class Target:
         return [one for one in gone if one != place]
 
     def _recall(
-        self, inputs: CourseInputs, digests: dict[str, str], account: CourseAccount
+        self, inputs: CourseInputs, digests: Mapping[str, str], account: CourseAccount
     ) -> None:
         """Enter in an account what is known of the tables of a course, whoever made them."""
         fresh = {one.identity.key: one for one in self._segment.inputs}
@@ -252,7 +300,7 @@ class Target:
             elif name in self.wanted:
                 account.rows[name] = one.rows
 
-    def commit_in_time(self) -> None:
+    def _commit_in_time(self) -> None:
         """Commit what is ready, if the last commit was a while ago."""
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._commit()

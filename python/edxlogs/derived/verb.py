@@ -33,6 +33,7 @@ from edxlogs.watching import Watcher, followed
 
 MEMORY_BYTES = 2_000_000_000
 _LEAST_MEMORY = 100_000_000
+_TOGETHER = 32  # courses that are looked at before any of them is made
 OnePath = str | PathLike[str]
 
 
@@ -216,7 +217,7 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
     with ExitStack() as stack:
         place = place_at(settings.output, settings.s3, settings.mode)
         store = stack.enter_context(Store(place))
-        engine = Engine(settings.memory_bytes, settings.threads, store.new, store.name)
+        engine = Engine(settings.parameters, settings.memory_bytes, settings.threads, store.name)
         target = Target(store, engine, definitions, wanted, settings.parameters, inputs.snapshots())
         target.claim(overwrite=settings.overwrite)
         outputs = [] if settings.report is None else [os.path.abspath(settings.report)]
@@ -240,22 +241,22 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
 def _make(
     target: Target, inputs: Inputs, courses: Sequence[Course], done: Derived, watcher: Watcher
 ) -> None:
-    """Make one course after the other."""
+    """Make one group of courses after the other."""
     last = target.parameters.as_of
     later = 0
     with followed(watcher, len(courses), 0, lambda: 0):
-        for course in courses:
-            its = inputs.of(course)
-            later += last is not None and its.day is not None and its.day > last.isoformat()
-            account = target.make(its)
-            done.courses.append(account)
-            if account.error is not None:
-                done.failed.append(account.error)
-                watcher.fail(account.error)
-            for warning in account.warnings:
-                watcher.warn(f"{shown(course.id)}: {warning}")
-            target.commit_in_time()
-            watcher.one_done()
+        for begin in range(0, len(courses), _TOGETHER):
+            group = [inputs.of(course) for course in courses[begin : begin + _TOGETHER]]
+            if last is not None:
+                later += sum((one.day or "") > last.isoformat() for one in group)
+            for account in target.make(group):
+                done.courses.append(account)
+                if account.error is not None:
+                    done.failed.append(account.error)
+                    watcher.fail(account.error)
+                for warning in account.warnings:
+                    watcher.warn(f"{shown(account.course)}: {warning}")
+                watcher.one_done()
     if later:
         watcher.warn(
             f"as-of: the packages of {many(later, 'course')} are newer; convert with --snapshots"

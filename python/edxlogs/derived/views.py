@@ -74,7 +74,9 @@ def columns_of(name: str) -> tuple[tuple[str, str], ...]:
     return schema
 
 
-def view(name: str, course: str, paths: Sequence[Path], *, where: str = "") -> str:
+def view(
+    name: str, course: str, paths: Sequence[Path], *, where: str = "", kept: bool = False
+) -> str:
     """The view of an input that is there.
 
     Args:
@@ -82,6 +84,7 @@ def view(name: str, course: str, paths: Sequence[Path], *, where: str = "") -> s
         course: its id, which is that of all rows; a table of packages keeps what it says itself.
         paths: of its files; without any the view has no rows.
         where: which rows are left out of it, as SQL that follows `from … as raw`.
+        kept: whether its rows are read at once, into a table.
     """
     columns = columns_of(name)
     if not paths:
@@ -102,7 +105,8 @@ def view(name: str, course: str, paths: Sequence[Path], *, where: str = "") -> s
     )
     # Columns that files of another version lack are null, those that are not known are left.
     return (
-        f"create temp view {quoted(name)} as select {chosen} from (select {nulls} where false"
+        f"create temp {'table' if kept else 'view'} {quoted(name)} as select {chosen} from"
+        f" (select {nulls} where false"
         f" union all by name select * from read_parquet([{files}], hive_partitioning = false,"
         f" union_by_name = {'true' if len(paths) > 1 else 'false'})) as raw {where}"
     )
