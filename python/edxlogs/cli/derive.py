@@ -21,8 +21,8 @@ from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
-  edxlogs derive --events events/ --db tables/ -o derived/
-  edxlogs derive --events events/ -o derived/ --table sessions --table time_on_task
+  edxlogs derive --events event_tables/ --db tables/ -o derived/
+  edxlogs derive --events event_tables/ -o derived/ --table sessions
   edxlogs derive --show sessions
 """
 
