@@ -6,8 +6,8 @@
 #   make test-slow  the long ones
 #   make lint       formats, lints, types, docs of the code
 #   make bench      speed beside igzip and the peers; takes long
-#   make fuzz       the scanner, the gzip reader and the tables against others, a minute each, or
-#                   SECONDS=… each
+#   make fuzz       the scanner, the gzip reader, the tables and the decoders against others, a minute
+#                   each, or SECONDS=… each
 #   make docs       pages that follow from the code
 #   make clean      remove all that was made
 #

@@ -2,6 +2,8 @@
 //! something where cargo-fuzz is not at hand. `make fuzz` runs them for longer, and guided.
 #![allow(clippy::expect_used, missing_docs)]
 
+#[path = "../../../fuzz/src/decoders.rs"]
+mod decoders;
 #[path = "../../../fuzz/src/gzip.rs"]
 mod gzip;
 #[path = "../../../fuzz/src/scanner.rs"]
@@ -14,6 +16,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+const VALUES: &str = include_str!("../../../tests/data/decoders.txt");
 const SEEDS: &[u8] = include_bytes!("../../../tests/data/malformed.log");
 const LONGEST_SEED: usize = 8192;
 
@@ -90,4 +93,11 @@ fn tables_are_what_they_are_byte_by_byte() {
     // Each in each dialect.
     let rows = (0..5).flat_map(|dialect| rows.map(|row| [&[dialect], row.as_bytes()].concat()));
     run(&rows.collect::<Vec<_>>(), 1000, tables::check);
+}
+
+#[test]
+fn decoders_keep_their_laws() {
+    let values: Vec<Vec<u8>> = VALUES.lines().map(|line| line.as_bytes().to_vec()).collect();
+    run(&values, 3000, decoders::check);
+    run(&lines(), 200, decoders::check);
 }

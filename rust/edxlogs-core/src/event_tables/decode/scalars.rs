@@ -215,7 +215,12 @@ pub fn keys(at: At<'_>) -> Option<Cow<'_, str>> {
             words.push_str("{}");
         } else {
             let is_blank = |sign: char| sign.is_whitespace() || ('\x1c'..='\x1f').contains(&sign);
-            words.extend(name.chars().map(|sign| if is_blank(sign) { '_' } else { sign }));
+            for (number, piece) in name.split(is_blank).enumerate() {
+                if number > 0 {
+                    words.push('_');
+                }
+                words.push_str(piece);
+            }
         }
     }
     (!words.is_empty()).then_some(Cow::Owned(words))
