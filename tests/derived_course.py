@@ -67,6 +67,7 @@ class Course:
         self.told: dict[str, Any] = {}
         self.given: list[str] = []
         self.made: list[str] = []
+        self.lacking: set[str] = set()
 
     def give(self, inputs: Inputs, parameters: Mapping[str, Any] | None = None) -> None:
         """Take rows in place of those before; `parameters` replace what is the default."""
@@ -74,9 +75,7 @@ class Course:
         asked = {**DEFAULTS, **(parameters or {})}
         asked |= {f"has_{name}": name in inputs for name in schemas()}
         for name, value in asked.items():
-            if name not in self.told or self.told[name] != value:
-                self.db.execute(f"set variable {name} = $1", [value])
-        self.told = asked
+            self.set(name, value)
         for name, schema in schemas().items():
             if name in inputs:
                 rows = [{one: row.get(one) for one in schema.names} for row in inputs[name]]
@@ -87,10 +86,16 @@ class Course:
 
     def clear(self) -> None:
         for name in self.made:
-            self.db.execute(f"drop table {name}")
+            self.db.execute(f"drop table if exists {name}")
         for name in self.given:
             self.db.unregister(name)
-        self.made, self.given = [], []
+        self.made, self.given, self.lacking = [], [], set()
+
+    def set(self, name: str, value: Any) -> None:
+        """Set what `getvariable` gives."""
+        if name not in self.told or self.told[name] != value:
+            self.db.execute(f"set variable {name} = $1", [value])
+            self.told[name] = value
 
     def make(self, name: str) -> list[Row]:
         """The rows of a table, in its order; as the twins write them."""
@@ -104,14 +109,21 @@ class Course:
         one = definitions()[name]
         for need in one.needs:
             self.ready(need)
-        casts = ", ".join(
-            f'"{column.name}"::{TYPES[column.type]} as "{column.name}"' for column in one.columns
-        )
+            self.set(f"has_{need}", need not in self.lacking)
+        self.made.append(name)
+        columns = [(column.name, TYPES[column.type]) for column in one.columns]
+        needed = {name for name, is_needed in one.inputs.items() if is_needed}
+        needed |= {need for need, is_needed in one.needs.items() if is_needed}
+        if needed - set(self.given) - (set(self.made) - self.lacking):
+            self.lacking.add(name)
+            empty = ", ".join(f'null::{kind} as "{column}"' for column, kind in columns)
+            self.db.execute(f"create temp table {name} as select {empty} where false")
+            return
+        casts = ", ".join(f'"{column}"::{kind} as "{column}"' for column, kind in columns)
         # Views are planned once for all that read them: the courses of tests are small.
         self.db.execute(
             f"create temp table {name} as select {casts or '*'} from ({one.statement}\n)"
         )
-        self.made.append(name)
 
 
 def plain(table: pa.Table) -> list[Row]:
@@ -126,6 +138,14 @@ def plain(table: pa.Table) -> list[Row]:
             if isinstance(value, datetime):
                 row[name] = value.astimezone(UTC)
     return rows
+
+
+def same(made: Sequence[Row], twin: Sequence[Row]) -> None:
+    """Rows are those of the twin; else only what differs is told."""
+    for row, other in zip(made, twin, strict=False):
+        told = {name: (row.get(name), other.get(name)) for name in {**row, **other}}
+        assert {name: its for name, its in told.items() if its[0] != its[1]} == {}
+    assert len(made) == len(twin), (made[len(twin) :], twin[len(made) :])
 
 
 DAY_ONE = datetime(2020, 3, 2, 9, 0, tzinfo=UTC)

@@ -25,6 +25,14 @@ ALL_TABLES = [
 """Tables of events that learners cause."""
 PAGES = ("courseware", "xblock_view", "wiki", "pdfbook", "htmlbook", "book")
 OTHER_PAGES = ("course_home", "info", "progress", "syllabus")
+NAMING = {
+    "db_student_courseenrollment": "user_id",
+    "db_courseware_studentmodule": "student_id",
+    "db_certificates_generatedcertificate": "user_id",
+    "db_grades_persistentcoursegrade": "user_id",
+    "db_forum": "author_id",
+}
+"""Tables of packages that name people, and where."""
 LEARNERS_SOURCES = ("browser", "mobile", "server")
 KINDS = ("video", "problem", "forum", "ora", "text", "other")
 
@@ -195,16 +203,17 @@ def persons(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[Person, Row]:
     for row in inputs.get("db_django_comment_client_role_users", ()):
         forum[(row.get("site") or "", row["user_id"])].add(row["name"])
     events = by_person(learner_events(inputs, parameters))
-    enrolled = {
-        (row.get("site") or "", row["user_id"])
-        for row in inputs.get("db_student_courseenrollment", ())
-        if row.get("user_id") is not None
-    }
+    named = set()
+    for table, column in NAMING.items():
+        for row in inputs.get(table, ()):
+            told = row.get(column)
+            if told is not None and str(told).isdigit():
+                named.add((row.get("site") or "", int(told)))
     is_known = bool(
         {"db_student_courseaccessrole", "db_django_comment_client_role_users"} & set(inputs)
     )
     found = {}
-    for person in {*names, *roles, *forum, *events, *enrolled}:
+    for person in {*names, *roles, *forum, *events, *named}:
         last = [one["username"] for one in events.get(person, ()) if one.get("username")]
         staff = person in roles or bool(forum.get(person, set()) - {"Student"})
         if person in names:

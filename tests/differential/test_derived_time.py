@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import twins_events
 import twins_time
-from derived_course import DEFAULTS, Course, Inputs, Row, moment, numbered
+from derived_course import DEFAULTS, Course, Inputs, Row, moment, numbered, same
 from derived_strategies import AMY, rows_of
 
 SHAPES: list[Row] = [
@@ -71,11 +71,11 @@ def test_time_is_that_of_the_twins(
     known = {**DEFAULTS, **parameters}
     course.give(inputs, parameters)
     everybody = twins_events.persons(inputs, known)
-    assert course.make("persons") == [its for _, its in sorted(everybody.items())]
+    same(course.make("persons"), [its for _, its in sorted(everybody.items())])
     counts = {one["what"]: one["n"] for one in course.make("events_account") if one["n"]}
     assert counts == twins_events.events_account(inputs, known)
-    assert course.make("sessions") == twins_time.sessions(inputs, known)
-    assert course.make("time_on_task") == twins_time.time_on_task(inputs, known)
+    same(course.make("sessions"), twins_time.sessions(inputs, known))
+    same(course.make("time_on_task"), twins_time.time_on_task(inputs, known))
     again = {name: data.draw(st.permutations(rows)) for name, rows in inputs.items()}
     sessions, times = course.make("sessions"), course.make("time_on_task")
     course.give(again, parameters)

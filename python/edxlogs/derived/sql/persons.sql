@@ -3,7 +3,8 @@
 -- about: The people of a course: those whom a table of the package names, and those who did
 --   something in it; with their names, and whether they are learners.
 -- inputs: db_auth_user db_student_courseenrollment db_student_courseaccessrole
---   db_django_comment_client_role_users
+--   db_django_comment_client_role_users db_courseware_studentmodule
+--   db_certificates_generatedcertificate db_grades_persistentcoursegrade db_forum
 -- needs: learner_events
 -- order: site user_id
 -- columns:
@@ -52,10 +53,11 @@ everybody as (
     union select site, user_id from strangers
     union select site, user_id from access
     union select site, user_id from forum
-    union
-    select coalesce(site, ''), user_id
-    from db_student_courseenrollment
-    where user_id is not null
+    union select coalesce(site, ''), user_id from db_student_courseenrollment
+    union select coalesce(site, ''), student_id from db_courseware_studentmodule
+    union select coalesce(site, ''), user_id from db_certificates_generatedcertificate
+    union select coalesce(site, ''), user_id from db_grades_persistentcoursegrade
+    union select coalesce(site, ''), try_cast(author_id as bigint) from db_forum
 )
 select
     site, user_id,
@@ -75,3 +77,4 @@ left join accounts using (site, user_id)
 left join strangers using (site, user_id)
 left join access using (site, user_id)
 left join forum using (site, user_id)
+where user_id is not null

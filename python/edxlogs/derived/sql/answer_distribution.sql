@@ -1,0 +1,82 @@
+-- table: answer_distribution
+-- about: Which answers were given how often. Answers of choices, numbers, words and formulas stand
+--   as they are, others by their correctness alone. Staff is not counted. Answers of fewer learners
+--   than `min_n` stand together as `(other)`.
+-- inputs: problem_events! problem_inputs!
+-- needs: problem_attempts course_items?
+-- order: site block_id input_id variant answer answer_text correctness
+-- columns:
+--   site string: Site of the learners.
+--   course_id string: The course.
+--   block_key string: Usage key of the problem.
+--   block_id string: The problem.
+--   display_name string: Title of the problem.
+--   input_id string: The input.
+--   response_type string: Such as `choiceresponse`.
+--   variant string: Which variant of a random problem it is.
+--   answer string [role: free text]: The answer, as it was sent; null where nothing was answered,
+--     and where answers are told by their correctness.
+--   answer_text string [role: free text]: The answer, as learners saw it.
+--   correctness string: As it was judged last; null of `(other)`.
+--   n_learners int64: Learners who gave it; null of `(other)`.
+--   n_first int64: How often it was a learner's first answer.
+--   n_last int64: How often it was a learner's last answer.
+--   n_all int64: How often it was given.
+with
+-- Older checks do not tell the type of a response: newer ones of the input do.
+types as (
+    select site, block_id, input_id, max(response_type) as response_type
+    from problem_attempts
+    group by all
+),
+told as (
+    select
+        site, user_id, block_key, block_id, input_id, types.response_type, variant, time,
+        attempt_rank, correctness, is_first, is_last,
+        types.response_type in (
+            'choiceresponse', 'multiplechoiceresponse', 'optionresponse', 'numericalresponse',
+            'stringresponse', 'formularesponse'
+        ) as is_told,
+        case when is_told then answer end as answer,
+        case when is_told then answer_text end as answer_text,
+        case when coalesce(is_told, false) then null else correctness end as judged
+    from problem_attempts
+    join types using (site, block_id, input_id)
+    where is_staff is not true
+),
+cells as (
+    select
+        site, block_id, input_id, response_type, variant, answer, answer_text, judged,
+        min(block_key) as block_key,
+        arg_max(correctness, row(time, user_id, attempt_rank)) as correctness,
+        count(distinct user_id) as n_learners,
+        count(*) filter (where is_first) as n_first,
+        count(*) filter (where is_last) as n_last,
+        count(*) as n_all
+    from told
+    group by all
+),
+merged as (
+    select
+        site, block_id, input_id, response_type, variant,
+        min(block_key) as block_key,
+        case when is_rare then '(other)' else answer end as answer,
+        case when not is_rare then answer_text end as answer_text,
+        case when not is_rare then correctness end as correctness,
+        case when not is_rare then n_learners end as n_learners,
+        sum(n_first)::bigint as n_first, sum(n_last)::bigint as n_last, sum(n_all)::bigint as n_all
+    from (select *, n_learners < getvariable('min_n') as is_rare from cells)
+    group by all
+)
+select
+    site,
+    getvariable('course_id') as course_id,
+    merged.block_key, block_id, display_name, input_id, response_type, variant, answer,
+    answer_text, correctness, n_learners, n_first, n_last, n_all
+from merged
+left join (
+    select block_id, min(display_name) as display_name
+    from course_items
+    where block_type = 'problem'
+    group by all
+) using (block_id)

@@ -1,0 +1,90 @@
+-- table: problem_states
+-- as: internal table
+-- about: What the package holds of problems and learners: a row for each input that the state
+--   tells, or one without an input where it tells none.
+-- inputs: db_courseware_studentmodule
+-- needs: course_items?
+-- order: site user_id block_id input_id
+-- columns:
+--   site string: Site of the learner.
+--   user_id int64 [role: person id]: The learner.
+--   block_key string: Usage key of the problem.
+--   block_id string: The problem.
+--   input_id string: The input.
+--   correctness string: Of the last answer.
+--   points float64 [points]: What it gave.
+--   attempts int64: How many attempts there were.
+--   grade float64 [points]: What the problem gave, not weighted.
+--   max_grade float64 [points]: The most it can give.
+--   created timestamp: When the learner first saw it.
+--   modified timestamp: When the row changed last.
+--   state_bad bool: Whether the state cannot be read.
+with
+rows_of_problems as (
+    select
+        coalesce(site, '') as site,
+        student_id as user_id,
+        module_id as block_key,
+        case
+            when contains(module_id, '+block@') then regexp_extract(module_id, '\+block@(.*)$', 1)
+            else regexp_extract(module_id, '^i4x://[^/]*/[^/]*/[^/]*/([^@]*)', 1)
+        end as block_id,
+        case when is_object then state end as state,
+        -- The converter keeps what is no JSON in `misfits`.
+        not is_object and (
+            coalesce(state, '') <> ''
+            or coalesce(case when json_valid(misfits) then misfits ->> 'state' end, '') <> ''
+        ) as state_bad,
+        grade, max_grade, created, modified
+    from (
+        select
+            *,
+            coalesce(case when json_valid(state) then json_type(state) end = 'OBJECT', false)
+            as is_object
+        from db_courseware_studentmodule
+    )
+    where module_type = 'problem' and student_id is not null
+),
+parsed as (
+    select
+        * exclude (state),
+        try_cast(state ->> 'attempts' as bigint) as attempts,
+        -- Old rows have the correctness itself where newer ones have an object.
+        map_entries(from_json(state -> 'correct_map', '"MAP(VARCHAR, JSON)"')) as inputs
+    from rows_of_problems
+),
+told as (
+    select * exclude (inputs), unnest(inputs) as entry from parsed
+    union all by name
+    select * exclude (inputs) from parsed where coalesce(len(inputs), 0) = 0
+),
+read as (
+    select
+        * exclude (entry),
+        entry.key as input_id,
+        case
+            when json_type(entry.value) = 'VARCHAR' then entry.value ->> '$'
+            else entry.value ->> 'correctness'
+        end as correctness,
+        case
+            when json_type(entry.value) = 'OBJECT'
+            then try_cast(entry.value ->> 'npoints' as double)
+        end as npoints,
+        case
+            when json_type(entry.value) = 'OBJECT'
+            then coalesce(json_type(entry.value -> 'queuestate') <> 'NULL', false)
+        end as queued
+    from told
+    where entry is null
+        or not regexp_matches(entry.key, '(_dynamath|_comment|_comment_value)$')
+)
+select
+    site, user_id, block_key, block_id, input_id, correctness,
+    case
+        when queued then null
+        when npoints is not null then npoints
+        when correctness = 'correct' then 1
+        when correctness = 'incorrect' then 0
+    end as points,
+    attempts, grade, max_grade, created, modified, state_bad
+from read
