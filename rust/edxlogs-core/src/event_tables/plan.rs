@@ -66,6 +66,8 @@ pub(super) struct ColumnPlan {
     pub is_required: bool,
     pub flag: Option<Flag>,
     pub has_form: bool,
+    /// Whether a path begins at a row of children.
+    pub is_of_row: bool,
 }
 
 /// When an act gets a flag.
@@ -174,7 +176,9 @@ impl ActPlan {
         if is_null {
             return None;
         }
-        if column.decoder == Decoder::BlockId {
+        let is_of_row =
+            sources.iter().any(|source| matches!(source, Source::Row(_) | Source::Place(..)));
+        if column.decoder == Decoder::BlockId && !is_of_row {
             let path = ["context", "module", "usage_key"];
             let path: PathSteps =
                 path.iter().map(|&key| Step::At(Segment::Key(key.to_owned()))).collect();
@@ -200,6 +204,7 @@ impl ActPlan {
             is_required,
             flag: column.flag,
             has_form,
+            is_of_row,
         })
     }
 

@@ -304,7 +304,7 @@ impl<'v, 'e> View<'v, 'e> {
     }
 
     /// The four columns of a block: its key is at a path, in the form, in the context, or in an
-    /// address.
+    /// address. Of a row of children that has a block of its own, nothing but the row tells it.
     fn fill_block<'s>(
         &'s self,
         column: &ColumnPlan,
@@ -320,7 +320,7 @@ impl<'v, 'e> View<'v, 'e> {
         };
         let key_of = |source| key_of(source).filter(|key| !key.is_empty());
         let mut sources = column.sources.iter().zip(&column.names);
-        let of_context = sources.next_back();
+        let of_context = if column.is_of_row { None } else { sources.next_back() };
         let mut key = sources.find_map(|(source, name)| Some((key_of(source)?, &**name)));
         if key.is_none() && column.has_form {
             key = self.first_input(without).map(|id| (Cow::Owned(id), "input_id"));
@@ -328,7 +328,7 @@ impl<'v, 'e> View<'v, 'e> {
         if key.is_none() {
             key = of_context.and_then(|(source, name)| Some((key_of(source)?, &**name)));
         }
-        if key.is_none() {
+        if key.is_none() && !column.is_of_row {
             let places =
                 [(EventColumn::Path, "context.path"), (EventColumn::EventType, "event_type")];
             key = places.into_iter().find_map(|(column, name)| {
