@@ -9,26 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import quote
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+import edxlogs
 import event_log
-import oracle
-import oracle_event_tables as tables
-from edxlogs.edx.event_tables import event_tables, read_user_tables
+from edxlogs.edx.event_tables import event_tables
 
 DOCS = Path(__file__).parents[2] / "docs"
-ARROW = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}
 
 
 def script() -> ModuleType:
@@ -46,28 +35,19 @@ SCRIPT = script()
 QUERIES: dict[str, dict[str, str]] = SCRIPT.queries()
 
 
-def rows_of(lines: bytes) -> dict[str, list[dict[str, Any]]]:
-    """Rows by table of a log, by the oracle."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for number, line in enumerate(lines.splitlines(), 1):
-        for item, event in enumerate(oracle.read_events(line).events):
-            made = tables.rows(event, tables.Place(None, "a.log", number, item))
-            for table, rows in made.items():
-                found.setdefault(table, []).extend(rows)
-    return found
+def write(log: bytes, folder: Path, *own: Path) -> Path:
+    """A folder with all tables of a log, and those of a user's own."""
+    (folder / "small.log").write_bytes(log)
+    edxlogs.write_event_tables(
+        folder / "small.log", folder / "event_tables", with_forms=True, table_file=own
+    )
+    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tables of a small log, as the queries name them."""
-    folder = tmp_path_factory.mktemp("queries")
-    found = rows_of(event_log.log())
-    for name, table in event_tables().items():
-        schema = pa.schema([(column, ARROW[of]) for column, of in table.schema])
-        path = folder / "event_tables" / name / f"course_id={quote(event_log.COURSE)}" / "a.parquet"
-        path.parent.mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(found[name], schema=schema), path)
-    return folder
+    return write(event_log.log(), tmp_path_factory.mktemp("queries"))
 
 
 def test_pages_are_current() -> None:
@@ -99,14 +79,15 @@ def test_queries_in_sql_and_python_give_the_same(
             assert column in QUERIES[name]["r"]
 
 
-def test_the_example_of_a_table_of_ones_own_is_read(tmp_path: Path) -> None:
-    (example,) = re.findall(
-        r"^```toml\n(.*?)^```$", (DOCS / "tables.md").read_text("utf-8"), re.M | re.S
-    )
-    path = tmp_path / "chat.toml"
-    path.write_text(example)
-    table = read_user_tables([path]).tables["chat_events"]
-    assert [name for name, _ in table.schema[-2:]] == ["words", "seconds"]
+def test_the_example_of_a_table_of_ones_own_has_its_rows(tmp_path: Path) -> None:
+    page = (DOCS / "tables.md").read_text("utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
+    (tmp_path / "chat.toml").write_text(example)
+    write(event_log.log(), tmp_path, tmp_path / "chat.toml")
+    columns = ["username", "action", "words", "seconds"]
+    rows = edxlogs.dataset(tmp_path / "event_tables" / "chat_events").to_table(columns).to_pylist()
+    said = {"action": "say", "words": "hello", "seconds": 2.5}
+    assert rows == [{"username": name, **said} for name in ("ann", "bob")]
 
 
 def shown_rows() -> Iterator[tuple[str, list[dict[str, str]]]]:
@@ -127,12 +108,17 @@ def cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def test_a_click_becomes_the_rows_that_the_page_shows() -> None:
+def test_a_click_becomes_the_rows_that_the_page_shows(tmp_path: Path) -> None:
     page = (DOCS / "click-to-rows.md").read_text("utf-8")
     events = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)]
     assert len(events) == 5
-    found = rows_of(b"".join(json.dumps(event).encode() + b"\n" for event in events))
+    write(b"".join(json.dumps(event).encode() + b"\n" for event in events), tmp_path)
     shown = dict(shown_rows())
-    assert set(shown) == set(found)
-    for table, rows in shown.items():
-        assert rows == [{name: cell(row[name]) for name in rows[0]} for row in found[table]]
+    for name in event_tables():
+        table = edxlogs.dataset(tmp_path / "event_tables" / name).to_table().sort_by("line")
+        rows = shown.pop(name, [])
+        assert rows == [
+            {column: cell(row[column]) for column in rows[0]} if rows else row
+            for row in table.to_pylist()
+        ]
+    assert not shown
