@@ -18,8 +18,10 @@ import commands
 import datasets
 import edxlogs
 import oracle_event_tables as tables
-from edxlogs import ConfigError
+from edxlogs import ConfigError, OutputError
 from edxlogs.account import Outcome
+from edxlogs.store.place import Folder
+from edxlogs.store.store import Store
 from event_shapes import Event, shaped_events
 from small_logs import plain, write
 from table_folders import FOLDERS, acts, assert_tables, expected, lines_of, rows_of
@@ -282,6 +284,29 @@ def test_what_is_there_is_left_alone(logs: Path, tmp_path: Path) -> None:
         edxlogs.write(logs, tmp_path / "out", partition_by="date")
 
 
+def test_two_runs_at_once(logs: Path, tmp_path: Path) -> None:
+    edxlogs.write_event_tables(logs, tmp_path / "out", tables="requests")
+    before = datasets.files(tmp_path / "out" / "requests")
+    with (
+        Store(Folder(tmp_path / "out" / "requests")),
+        pytest.raises(OutputError, match="another edxlogs is writing it"),
+    ):
+        edxlogs.write_event_tables(logs, tmp_path / "out", tables="requests,video_events")
+    assert datasets.files(tmp_path / "out" / "requests") == before
+    assert edxlogs.write_event_tables(logs, tmp_path / "out", tables="video_events").is_whole
+
+
+def test_what_no_event_is_of_is_told_once(logs: Path, tmp_path: Path) -> None:
+    types = ["play_video", "pay_video"]
+    done = edxlogs.write_event_tables(logs, tmp_path / "out", event_type=types, tables="requests")
+    assert done.account.warnings == ["event-type: play_video, pay_video: no kept event is of it"]
+    done = edxlogs.write_event_tables(logs, tmp_path / "all", event_type=types)
+    assert done.account.warnings == ["event-type: pay_video: no kept event is of it"]
+    none = edxlogs.write_event_tables(logs, tmp_path / "none", course="course-v1:X+Y+Z")
+    assert set(rows(none).values()) == {0}
+    assert any("course-v1:UniversityX+CS101+2014_T1" in hint for hint in none.hints)
+
+
 def test_streams(logs: Path, wanted: dict[str, Any], tmp_path: Path) -> None:
     streams = edxlogs.event_tables(logs, tables=["problem_inputs", "video_events"])
     assert list(streams) == ["problem_inputs", "video_events"]
@@ -311,7 +336,7 @@ reports = "reports"
 [[tables]]
 output = "learning"
 table = ["video_events", "problem_inputs"]
-no_text = false
+publish = "delta"
 
 [[dataset]]
 output = "events"
@@ -320,8 +345,15 @@ partition_by = "date"
     done = edxlogs.run(job)
     assert_tables(tmp_path / "learning", wanted, ["video_events", "problem_inputs"])
     rows_there = sum(len(wanted[name]) for name in ("video_events", "problem_inputs"))
-    assert f"{rows_there} rows in 2 tables of events" in str(done)
-    report = json.loads(next((tmp_path / "reports").iterdir()).read_bytes())
+    events = sum(len(wanted[name]) for name in tables.TABLES)
+    sentence = (
+        f"night: ok, 4 sources read, {events:,} rows in 1 dataset, {rows_there} rows in 2 tables"
+    )
+    assert str(done).startswith(f"{sentence} of events, 1 dataset published, ")
+    assert (tmp_path / "learning" / "video_events" / "_delta_log").is_dir()
+    assert edxlogs.run(job).is_whole
+    report = json.loads(min((tmp_path / "reports").iterdir()).read_bytes())
+    assert report["tables"][0]["read"] == 4
     assert [one["table"] for one in report["tables"][0]["tables"]] == [
         "problem_inputs",
         "video_events",

@@ -88,7 +88,7 @@ class JobDone:
             "datasets": [
                 one.account.report(output=one.store.name, read=one.read) for one in self.datasets
             ],
-            "tables": [one.report() for one in self.tables],
+            "tables": [one.report(read=one.read) for one in self.tables],
             "conversions": [one.report() for one in self.converted],
             "sync": None if self.synced is None else self.synced.report(),
             "derived": [one.report() for one in self.derived],
@@ -109,10 +109,11 @@ class JobDone:
             done.append(f"{many(rows, 'row')} in {many(tables, 'table')}")
             if not all(one.is_whole for one in self.converted):
                 wrong.append("not all tables are whole")
+        if self.datasets or self.tables:
+            read = [one.read for one in self.datasets] + [one.read for one in self.tables]
+            done.append(f"{many(max(read), 'source')} read")
         if self.datasets:
-            read = max(one.read for one in self.datasets)
             rows = sum(one.account.rows_written for one in self.datasets)
-            done.append(f"{many(read, 'source')} read")
             done.append(f"{many(rows, 'row')} in {many(len(self.datasets), 'dataset')}")
         if self.tables:
             of_each = [table for one in self.tables for table in one.tables]

@@ -57,6 +57,7 @@ class Written(Done):
         hints: what there is instead, where nothing was kept.
         told: what was written where, in a sentence.
         tables: of events that were written, in the order of their definitions.
+        read: how many sources this run has read.
     """
 
     account: Account
@@ -65,6 +66,7 @@ class Written(Done):
     hints: list[str] = field(default_factory=list)
     told: str = ""
     tables: list[TableRows] = field(default_factory=list)
+    read: int = 0
 
     def report(self, **more: Any) -> dict[str, Any]:
         """The account as a JSON document."""
@@ -344,7 +346,8 @@ class Work:
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
         query = self.reader.query
         self.warn(account, conditions, query, query.unmet() if missing is None else missing)
-        written = Written(account, conditions, seconds, hints, told, list(tables))
+        read = len(self._read_now)
+        written = Written(account, conditions, seconds, hints, told, list(tables), read)
         if self._report is not None:
             self._report.write(indented(written.report()) + b"\n")
         made = [file for file in (*files, self._report) if file is not None]
