@@ -176,8 +176,8 @@ def _truth(roll: Roll) -> Mapping[str, list[Row]]:
 
 
 def _person_video(learner: Learner) -> list[Row]:
-    """Viewings of a video together; the seconds that were seen at all, exactly."""
-    by_video = defaultdict(list)
+    """Viewings of a played video together; the seconds that were seen at all, exactly."""
+    by_video: dict[str, list[Row]] = {block_id: [] for block_id in sorted(learner.played)}
     for row in learner.viewings:
         by_video[row["block_id"]].append(row)
     found = []

@@ -80,6 +80,11 @@ class Course:
         """The blocks of a kind, in order."""
         return [block for block in self.blocks if block.kind == kind]
 
+    @property
+    def orphan(self) -> str:
+        """The key of a block that no other holds."""
+        return f"{self.key.replace('course-', 'block-', 1)}+type@html+block@orphan"
+
     def structure(self) -> bytes:
         """As the exporter prints it, and an orphan that no block holds."""
         told: dict[str, Any] = {
@@ -90,12 +95,18 @@ class Course:
             }
             for block in self.blocks
         }
-        orphan = f"{self.key.replace('course-', 'block-', 1)}+type@html+block@orphan"
-        told[orphan] = {"category": "html", "children": [], "metadata": {}}
+        told[self.orphan] = {"category": "html", "children": [], "metadata": {}}
         return json.dumps(told, indent=2).encode()
 
     def items(self) -> list[dict[str, Any]]:
         """What `course_items` must say."""
+        orphan = {"course_id": self.key, "index": None, "block_key": self.orphan}
+        return [
+            orphan | {"block_id": "orphan", "block_type": "html", "is_leaf": True},
+            *self._items(),
+        ]
+
+    def _items(self) -> list[dict[str, Any]]:
         return [
             {
                 "course_id": self.key,
@@ -107,7 +118,7 @@ class Course:
                 "parent_key": block.parent or None,
                 "n_children": len(block.children),
                 "is_leaf": not block.children,
-                "graded": block.is_graded,
+                "graded": block.is_graded or None,
                 "format": "Homework" if block.is_graded else None,
             }
             for index, block in enumerate(self.blocks)

@@ -32,6 +32,7 @@ class Learner:
     Attributes:
         lines: what the log says, in order of time.
         acts: moment and kind of what counts as an act of the learner.
+        played: ids of videos that were played at all.
         viewings, attempts, sessions: rows of the tables of these names.
         days: counts by day.
         posts: documents of the forum.
@@ -52,6 +53,7 @@ class Learner:
         self.totals: Counter[str] = Counter()
         self.checked: dict[str, list[Row]] = defaultdict(list)
         self.shown: set[str] = set()
+        self.played: set[str] = set()
         self.posts: list[Row] = []
         self.threads: list[str] = []
 
@@ -149,6 +151,7 @@ class Learner:
     def watch(self) -> None:
         """A video: it is played in runs, each ended by a pause, a jump or the end."""
         block = self.rng.choice(self.course.of("video"))
+        self.played.add(block.block_id)
         self._player("load_video", block, {})
         self.wait(0.01, 0.5)
         position = told = round(self.rng.uniform(0, block.duration / 2), 3)

@@ -202,24 +202,25 @@ class _Course:
         self._is_small = work.is_small
         self._made: set[str] = set()
         self._kept: set[str] = set()  # inputs that are tables
+        self._tables: set[str] = set()  # derived ones
         self._done = CourseMade()
         self._local: list[Files] = []
 
     def make(self) -> CourseMade:
         """Carry out the statements."""
         definitions = self._work.definitions
-        needed = {need for one in definitions for need in one.needs}
         try:
             self._prepare({name for one in definitions for name in one.inputs})
-            for one in definitions:
+            for number, one in enumerate(definitions):
                 lacking = self._lacking(one)
                 if lacking is not None:
                     self._done.left[one.name] = lacking
                     self._leave_empty(one)
                     continue
                 with self._statement(one):
-                    self._carry_out(one, is_needed=one.name in needed)
+                    self._carry_out(one)
                 self._made.add(one.name)
+                self._drop(definitions[number + 1 :])
         finally:
             for files in self._local:
                 files.forget()
@@ -296,7 +297,7 @@ class _Course:
             schema = [(column.name, column.type) for column in one.columns]
             self._run(views.empty_view(one.name, schema))
 
-    def _carry_out(self, one: Definition, *, is_needed: bool) -> None:
+    def _carry_out(self, one: Definition) -> None:
         optional = {f"has_{name}": name in self._made for name in one.needs}
         if optional:
             self._run(views.variables(optional))
@@ -312,22 +313,38 @@ class _Course:
         if one.kind is Kind.VIEW and not self._is_small:
             self._run(f"create temp view {quoted(one.name)} as {query}")
             return
-        if one.kind is not Kind.TABLE or is_needed:
-            self._run(f"create temp table {quoted(one.name)} as {query}")
-            query = f"from {quoted(one.name)}"
+        self._run(f"create temp table {quoted(one.name)} as {query}")
+        self._tables.add(one.name)
         if one.kind is Kind.TABLE and one.name in self._work.wanted:
-            rest = (column.name for column in one.columns if column.name not in one.order)
-            order = names([*one.order, *rest])
-            path = self._work.folder / one.name
-            told = ", ".join(
-                f"{literal(key)}: {literal(value)}"
-                for key, value in self._work.metadata[one.name].items()
-            )
-            row = self._run(
-                f"copy ({query} order by {order}) to {literal(path)} (format parquet,"
-                f" compression zstd, row_group_size {ROW_GROUP}, kv_metadata {{{told}}})"
-            ).fetchone()
-            self._done.tables[one.name] = Rows(path, 0 if row is None else row[0])
+            self._done.tables[one.name] = self._write(one)
+
+    def _write(self, one: Definition) -> Rows:
+        """Write the rows of a table."""
+        path = self._work.folder / one.name
+        rest = (column.name for column in one.columns if column.name not in one.order)
+        order = names([*one.order, *rest])
+        told = ", ".join(
+            f"{literal(key)}: {literal(value)}"
+            for key, value in self._work.metadata[one.name].items()
+        )
+        # What DuckDB finds out of rows would make columns required in one file, and not in others.
+        self._run("set disabled_optimizers = 'statistics_propagation'")
+        row = self._run(
+            f"copy (from {quoted(one.name)} order by {order}) to {literal(path)} (format parquet,"
+            f" compression zstd, row_group_size {ROW_GROUP}, kv_metadata {{{told}}})"
+        ).fetchone()
+        self._run("set disabled_optimizers = ''")
+        return Rows(path, 0 if row is None else row[0])
+
+    def _drop(self, later: Sequence[Definition]) -> None:
+        """Forget tables that no later statement needs, be it by way of a view."""
+        needed = {need for one in later for need in one.needs}
+        for one in reversed(self._work.definitions):
+            if one.kind is Kind.VIEW and one.name in needed:
+                needed.update(one.needs)
+        for name in self._tables - needed:
+            self._run(f"drop table {quoted(name)}")
+        self._tables &= needed
 
     @contextmanager
     def _statement(self, one: Definition) -> Iterator[None]:

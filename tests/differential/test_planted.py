@@ -1,0 +1,60 @@
+"""Derived tables say of planted courses what was planted: from logs and a package to the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edxlogs
+from commands import run
+from derived import digests, rows_of
+from planted import Planted, differences, plant
+
+TEACHER = 900
+TABLES = ("course_items", "sessions", "time_on_task", "video_viewings", "person_video")
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return plant(tmp_path_factory.mktemp("planted"), courses=2)
+
+
+@pytest.fixture(scope="module")
+def folder(planted: Planted) -> Path:
+    """Tables of events, of the package, and derived ones of the planted courses."""
+    folder = planted.package.parent
+    inputs = ("--events", folder / "events", "--db", folder / "db")
+    steps: list[tuple[str | Path, ...]] = [
+        ("tables", *planted.logs, "-o", folder / "events"),
+        ("db", "convert", planted.package, "-o", folder / "db"),
+        ("derive", *inputs, "-o", folder / "derived"),
+    ]
+    for words in steps:
+        done = run(*words, cwd=folder)
+        assert done.code == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_what_is_derived_is_what_was_planted(table: str, planted: Planted, folder: Path) -> None:
+    rows = [row for row in rows_of(folder / "derived", table) if row.get("user_id") != TEACHER]
+    assert differences(table, planted.truth[table], rows) == []
+
+
+def test_any_order_threads_and_size_give_the_same_bytes(
+    planted: Planted, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edxlogs.derived.engine._SMALL_ROWS", 0)
+    monkeypatch.setattr("edxlogs.store.inputs.GROUP_INPUTS", 1)
+    edxlogs.write_event_tables([*reversed(planted.logs)], tmp_path / "events")
+    edxlogs.derive(
+        tmp_path / "derived",
+        events=tmp_path / "events",
+        db=folder / "db",
+        threads=3,
+        memory=150_000_000,
+    )
+    assert digests(tmp_path / "derived") == digests(folder / "derived")
