@@ -11,8 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import commands
 import datasets
@@ -22,7 +20,6 @@ from edxlogs import ConfigError, OutputError
 from edxlogs.account import Outcome
 from edxlogs.store.place import Folder
 from edxlogs.store.store import Store
-from event_shapes import Event, shaped_events
 from small_logs import plain, write
 from table_folders import FOLDERS, acts, assert_tables, expected, lines_of, rows_of
 
@@ -30,6 +27,7 @@ DAYS = ("prod-events-2014-10-01", "edge-events-2014-10-01", "prod-events-2014-10
 NAMES = [f"universityx-{day}.log.gz" for day in (*DAYS, "edge-events-2014-10-02")]
 PLACE = ("source", "line", "line_item")
 USER = "eli_marsh4986"
+SOME = ("problem_events", "problem_inputs", "requests", "video_events")
 
 
 @pytest.fixture(scope="module")
@@ -173,22 +171,21 @@ def test_nights_bring_what_is_new_and_replace_what_is_released_again(
 
 def test_a_damaged_source_is_told_and_in_no_table(logs: Path, tmp_path: Path) -> None:
     there, out = tmp_path / "logs", tmp_path / "out"
+    words: dict[str, Any] = {"tables": ",".join(SOME), "rejects": tmp_path / "rejects"}
     shutil.copytree(logs, there)
     cut = there / NAMES[0]
     cut.write_bytes(cut.read_bytes()[:-9])
-    done = edxlogs.write_event_tables(there, out, rejects=tmp_path / "rejects")
+    done = edxlogs.write_event_tables(there, out, **words)
     assert not done.is_whole
     assert [one.status for one in done.account.sources].count(Outcome.WITHHELD) == 1
-    assert_tables(out, expected(*(there / name for name in NAMES[1:])), FOLDERS)
+    assert_tables(out, expected(*(there / name for name in NAMES[1:])), SOME)
     shutil.copy2(logs / NAMES[0], cut)
-    assert edxlogs.write_event_tables(there, out, rejects=tmp_path / "rejects").is_whole
-    assert_tables(out, expected(*sorted(logs.iterdir())), FOLDERS)
+    assert edxlogs.write_event_tables(there, out, **words).is_whole
+    assert_tables(out, expected(*sorted(logs.iterdir())), SOME)
     lines = (tmp_path / "rejects").read_bytes().splitlines()
     assert [line for line in lines if not line.startswith(b"#")] == [b"no event", b"[" * 9]
-    more = edxlogs.write_event_tables(
-        there, tmp_path / "out", tables="problem_forms,requests", rejects=tmp_path / "rejects"
-    )
-    assert more.is_whole
+    words["tables"] = "problem_forms,requests"
+    assert edxlogs.write_event_tables(there, out, **words).is_whole
     assert len((tmp_path / "rejects").read_bytes().splitlines()) == len(lines)
 
 
@@ -212,18 +209,20 @@ def test_shards_are_merged_and_their_folder_is_one_like_any_other(
     logs: Path, wanted: dict[str, Any], tmp_path: Path
 ) -> None:
     for shard in (1, 2):
-        edxlogs.write_event_tables(logs, tmp_path / f"shard-{shard}", shard=f"{shard}/2")
+        edxlogs.write_event_tables(
+            logs, tmp_path / f"shard-{shard}", shard=f"{shard}/2", tables=SOME
+        )
     merged = edxlogs.merge([tmp_path / "shard-1", tmp_path / "shard-2"], tmp_path / "out")
-    assert_tables(tmp_path / "out", wanted, FOLDERS)
-    total = sum(len(wanted[name]) for name in FOLDERS)
-    assert str(merged) == f"{total:,} rows in {len(FOLDERS)} tables of 4 sources"
-    assert {one.table: one.rows for one in merged.tables} == {n: len(wanted[n]) for n in FOLDERS}
-    done = edxlogs.write_event_tables(logs, tmp_path / "out")
+    assert_tables(tmp_path / "out", wanted, SOME)
+    total = sum(len(wanted[name]) for name in SOME)
+    assert str(merged) == f"{total:,} rows in {len(SOME)} tables of 4 sources"
+    assert {one.table: one.rows for one in merged.tables} == {n: len(wanted[n]) for n in SOME}
+    done = edxlogs.write_event_tables(logs, tmp_path / "out", tables=SOME)
     assert str(done).endswith("0 sources read, 4 done before")
     compacted = edxlogs.compact(tmp_path / "out")
     assert compacted.after < compacted.before
-    assert set(compacted.tables) == set(FOLDERS)
-    assert_tables(tmp_path / "out", wanted, FOLDERS)
+    assert set(compacted.tables) == set(SOME)
+    assert_tables(tmp_path / "out", wanted, SOME)
     edxlogs.write_event_tables(logs, tmp_path / "few", tables="requests")
     with pytest.raises(ConfigError, match="has other tables of events than"):
         edxlogs.merge([tmp_path / "shard-1", tmp_path / "few"], tmp_path / "none")
@@ -367,18 +366,6 @@ partition_by = "date"
         with pytest.raises(ConfigError, match=told):
             edxlogs.run(job)
     assert not (tmp_path / "more").exists()
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=st.lists(shaped_events(), min_size=5, max_size=40))
-def test_events_of_any_shape_are_read_as_the_oracle_reads_them(
-    tmp_path_factory: pytest.TempPathFactory, events: list[Event]
-) -> None:
-    folder = tmp_path_factory.mktemp("shapes")
-    path = write(folder / "universityx-prod-events-2014-10-01.log", lines_of(events))
-    edxlogs.write_event_tables(path, folder / "out", with_forms=True)
-    wanted = expected(path)
-    assert_tables(folder / "out", wanted, wanted)
 
 
 SAMPLES = (
