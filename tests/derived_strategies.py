@@ -34,13 +34,12 @@ def times(draw: st.DrawFn, n: int) -> list[Any]:
 
 
 @st.composite
-def rows_of(draw: st.DrawFn, *shapes: Row, at_most: int = 12, one_person: bool = False) -> Any:
+def rows_of(draw: st.DrawFn, *shapes: Row, at_most: int = 12) -> Any:
     """Rows of events, each of one of some shapes; lists in a shape are choices.
 
     A key `table` of a shape says the table; the answer is rows by table, of one order of time.
     """
     picked = draw(st.lists(st.sampled_from(shapes), max_size=at_most))
-    people = [draw(st.sampled_from(PEOPLE))] if one_person else PEOPLE
     found: dict[str, list[Row]] = {shape["table"]: [] for shape in shapes}
     lines = draw(st.permutations(range(1, len(picked) + 1)))
     for shape, time, line in zip(picked, times(draw, len(picked)), lines, strict=True):
@@ -48,7 +47,7 @@ def rows_of(draw: st.DrawFn, *shapes: Row, at_most: int = 12, one_person: bool =
             name: draw(st.sampled_from(value)) if isinstance(value, (list, tuple)) else value
             for name, value in shape.items()
         }
-        row |= draw(st.sampled_from(people))
+        row |= draw(st.sampled_from(PEOPLE))
         its: Row = {
             "time": time,
             "received_at": draw(st.sampled_from((None, time, moment(3)))),

@@ -182,6 +182,24 @@ def learner_events(inputs: Inputs, parameters: Mapping[str, Any]) -> list[Row]:
     return sorted(found, key=order)
 
 
+def subject_events(inputs: Inputs, parameters: Mapping[str, Any]) -> list[Row]:
+    """Events about people who need not have caused them, in order."""
+    names = accounts(inputs)
+    found = []
+    for table in ("enrollment_events", "grade_events", "completion_events"):
+        for row in inputs.get(table, ()):
+            user, name = row.get("subject_user_id"), row.get("subject_username")
+            if table == "completion_events" and user is None and name is None:
+                user, name = row.get("user_id"), row.get("username")
+            site = site_of(row, inputs)
+            user = names.get((site, name or "")) if user is None else user
+            at = row.get("time") or row.get("received_at")
+            if user is not None and at is not None:
+                its = {"person": (site, user), "at": at, "day": day_of(at, parameters)}
+                found.append({**row, **its, "table": table})
+    return sorted(found, key=order)
+
+
 def by_person(events: Iterable[Row]) -> dict[Person, list[Row]]:
     found: dict[Person, list[Row]] = defaultdict(list)
     for event in events:
@@ -203,7 +221,7 @@ def persons(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[Person, Row]:
     for row in inputs.get("db_django_comment_client_role_users", ()):
         forum[(row.get("site") or "", row["user_id"])].add(row["name"])
     events = by_person(learner_events(inputs, parameters))
-    named = set()
+    named = {one["person"] for one in subject_events(inputs, parameters)}
     for table, column in NAMING.items():
         for row in inputs.get(table, ()):
             told = row.get(column)

@@ -47,6 +47,12 @@
 --   thread_id string: Of the forum, the thread.
 --   undo_vote bool: Of the forum, whether a vote was taken back.
 --   followed bool: Of a thread that was made, whether its author follows it.
+--   response_id string: Of the forum, the response.
+--   comment_id string: Of a request to the forum, the response or comment.
+--   commentable_id string: Of the forum, the topic.
+--   thread_type string: Of the forum, discussion or question.
+--   is_anonymous bool: Of the forum, whether the author is not shown to all.
+--   body_chars int64: Of a post, its length.
 --   forum_action string: Of a request to the forum, what was asked for.
 --   submission_uuid string: Of an open response, the submission.
 --   submitted_at timestamp: Of an open response, when it was handed in.
@@ -117,8 +123,9 @@ acts as not materialized (
     select
         'forum_events' as event_table, true as is_activity, 'forum' as kind, 'forum' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, forum_events.kind as post_kind, post_id, thread_id, undo_vote,
-        followed
+        session, agent, action, forum_events.kind as post_kind, post_id, thread_id, response_id,
+        commentable_id, thread_type, body_chars, undo_vote, followed,
+        coalesce(anonymous, false) or coalesce(anonymous_to_peers, false) as is_anonymous
     from forum_events
     union all by name
     select
@@ -151,7 +158,8 @@ acts as not materialized (
         end as kind,
         route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id, forum_action, thread_id
+        session, agent, action, block_key, block_type, block_id, forum_action, thread_id, comment_id,
+        commentable_id
     from requests, reading
     union all by name
     select
@@ -233,7 +241,8 @@ select
     block_key, block_type, block_id,
     code, position, position_to, duration, speed_to, player,
     attempts, success, grade, max_grade, seed,
-    post_kind, post_id, thread_id, undo_vote, followed, forum_action,
+    post_kind, post_id, thread_id, undo_vote, followed, response_id, comment_id, commentable_id,
+    thread_type, is_anonymous, body_chars, forum_action,
     submission_uuid, submitted_at
 from placed
 join event_sources on event_sources.source = placed.source

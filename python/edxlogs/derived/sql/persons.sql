@@ -5,7 +5,7 @@
 -- inputs: db_auth_user db_student_courseenrollment db_student_courseaccessrole
 --   db_django_comment_client_role_users db_courseware_studentmodule
 --   db_certificates_generatedcertificate db_grades_persistentcoursegrade db_forum
--- needs: learner_events
+-- needs: learner_events subject_events
 -- order: site user_id
 -- columns:
 --   site string: Site of the person.
@@ -51,6 +51,7 @@ forum as (
 everybody as (
     select site, user_id from accounts
     union select site, user_id from strangers
+    union select site, user_id from subject_events
     union select site, user_id from access
     union select site, user_id from forum
     union select coalesce(site, ''), user_id from db_student_courseenrollment
