@@ -598,8 +598,11 @@ def rewrap_key(wrapped: bytes, old: bytes, new: bytes) -> bytes:
 def partition_keys() -> list[str]:
     """What a dataset may be partitioned by."""
 
-def sync_file_system(folder: str | PathLike[str]) -> None:
+def sync_file_system(folder: str | PathLike[str]) -> bool:
     """Wait until all that was written to the file system of a folder is on disk.
+
+    Returns:
+        Whether it is: False where the system has no call for that, and nothing was done.
 
     Raises:
         OSError: it could not be written.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, Self, TypeVar
 
+from edxlogs import system
 from edxlogs.errors import EdxlogsError
 
 T = TypeVar("T")
@@ -147,6 +147,5 @@ def worker_count(asked: int) -> int:
 
     More than a few per core would cost memory and gain nothing.
     """
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = system.cores()
     return min(asked, max(_MOST_PER_CORE * cores, 8)) or cores

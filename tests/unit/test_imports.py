@@ -21,6 +21,7 @@ FLOORS = (
         "text",
         "threads",
         "stops",
+        "system",
         "toml",
         "values",
         "watching",

@@ -146,7 +146,7 @@ def _bring_up(
 def _sync(store: Store) -> None:
     """Bring all files to disk, under the names that the last commit gave them."""
     try:
-        disk.sync_all(store.on_disk.home)
+        disk.sync_all(store.on_disk.folder)
     except OSError as error:
         raise cannot_write(store.name, error) from error
 

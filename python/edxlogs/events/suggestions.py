@@ -6,13 +6,12 @@ import csv
 import difflib
 import io
 import json
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from edxlogs import _core
+from edxlogs import _core, system
 from edxlogs.events.conditions import CONDITIONS, Condition
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
@@ -247,10 +246,13 @@ def _events(reader: LineReader, sources: Sequence[Source]) -> Iterator[Any]:
 
 def _head(reader: LineReader, source: Source, query: _core.Query, form: str) -> str:
     """What a query gives of the beginning of a source; it stays in memory, or is not looked at."""
-    head = reader.first_bytes(source, _HEAD_BYTES) if hasattr(os, "memfd_create") else b""
-    if not head:
+    memory = system.memory_file("edxlogs-sample")
+    if memory is None:
         return ""
-    with open(os.memfd_create("edxlogs-sample"), "rb") as memory:
+    with memory:
+        head = reader.first_bytes(source, _HEAD_BYTES)
+        if not head:
+            return ""
         output = _core.Output(memory.fileno(), query, form, [])
         # The stretch ends anywhere, so an error at its end says nothing.
         _core.scan(

@@ -8,7 +8,6 @@ stream. Integrity protection shows that a message was not altered, not who sent 
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import random
@@ -21,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edxlogs import system
 from edxlogs.errors import ConfigError, DecryptError
 from edxlogs.gpg.decryption import Decryption, GpgProcess
 from edxlogs.gpg.frame import key_ids
@@ -267,9 +267,9 @@ class Gpg:
         try:
             stdout, status, stderr = pipe(True), pipe(True), pipe(True)
             stdin = message.fd if message.direct else pipe(False)
-            _widen(stdout)
+            system.widen_pipe(stdout, PIPE_BYTES)
             if not message.direct:
-                _widen(stdin)
+                system.widen_pipe(stdin, PIPE_BYTES)
             passed = [status]
             command = [*self._command(unlocking.home), "--status-fd", str(status)]
             if unlocking.passphrase is not None:
@@ -355,9 +355,3 @@ class Gpg:
             found = ".".join(map(str, version or ())) or "an unknown version"
             raise DecryptError(f"cannot use gpg: {self.executable}: it is {found}; {advice}")
         return interface
-
-
-def _widen(pipe_fd: int) -> None:
-    """Let the pipe hold 1 MiB where the system can; it halves the switches between processes."""
-    with suppress(OSError, AttributeError):
-        fcntl.fcntl(pipe_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edxlogs import _core
+from edxlogs import _core, system
 from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.gpg.agent import NOT_GIVEN, Agent, AgentError, cache_seconds
 from edxlogs.gpg.frame import key_ids
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from edxlogs.gpg.process import Gpg
 
 _SETTINGS = "s2k-count 65536\nauto-expand-secmem\ndisable-scdaemon\n"
-_IN_MEMORY = ("/dev/shm",)
 _MOST_CHARACTERS = 60  # of its path, since that of a socket has 107 at most
 _HIDDEN = "0" * 16
 _SECONDS = 10.0
@@ -242,7 +241,7 @@ class UnlockedKeys:
 
 def _place(environment: Mapping[str, str]) -> str | None:
     """A folder in memory that is the user's own to write to, or None."""
-    for place in (environment.get("XDG_RUNTIME_DIR"), *_IN_MEMORY):
+    for place in (environment.get("XDG_RUNTIME_DIR"), system.memory_folder()):
         if not place or not os.path.isabs(place) or len(place) > _MOST_CHARACTERS:
             continue
         if os.access(place, os.W_OK | os.X_OK):

@@ -19,6 +19,7 @@ import orjson
 
 from edxlogs.s3.client import S3Object
 from edxlogs.store import disk
+from edxlogs.system import boot_id
 
 SCHEMA_VERSION = 1
 FLUSH_BYTES = 64 << 20  # what a crash of the machine can cost of a transfer
@@ -136,15 +137,6 @@ class Partial:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def boot_id() -> str | None:
-    """What tells one start of the machine from another; None if the system does not say."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip() or None
-    except (OSError, ValueError):
-        return None
 
 
 def _hash(*words: str) -> str:

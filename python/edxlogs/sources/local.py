@@ -13,13 +13,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from edxlogs import system
 from edxlogs.edx.foreign import is_report
 from edxlogs.edx.names import NameParts, describe_name, is_hidden, is_recognised
 from edxlogs.errors import ConfigError, MissingSourceError, SourceError
 from edxlogs.globs import is_path_glob, name_matches
 from edxlogs.sources.source import (
     STDIN,
-    STDIN_PATH,
     FoundSources,
     Source,
     cannot_open,
@@ -278,8 +278,11 @@ def _stat_stdin() -> os.stat_result:
 
 def _stdin_opens_again(status: os.stat_result) -> bool:
     """Whether the file behind standard input can be read like any other, as often as need be."""
+    path = system.path_of(0)
+    if path is None:
+        return False
     try:
-        descriptor = os.open(STDIN_PATH, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # another user opened it for us
         return False
     try:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edxlogs import _core
+from edxlogs import _core, system
 from edxlogs.edx.names import is_given_once, is_rotated
 from edxlogs.errors import MissingSourceError, SourceError
 from edxlogs.gpg.frame import looks_like_openpgp
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from edxlogs.sources.remote import Remote
 
 STDIN = "-"
-STDIN_PATH = "/proc/self/fd/0"  # opens the file behind it once more, at its start
 
 SNIFF_BYTES = 64 * 1024
 _GZIP_WINDOW = 31  # of zlib: gzip, at most 32 KiB back
@@ -96,7 +95,8 @@ class Source:
     @property
     def file_path(self) -> str:
         """What opens the file of a source that is no stream."""
-        return STDIN_PATH if self.path == STDIN else os.path.join(self.folder, self.path)
+        stdin = system.path_of(0) if self.path == STDIN else None
+        return stdin or os.path.join(self.folder, self.path)
 
     @property
     def day(self) -> int | None:

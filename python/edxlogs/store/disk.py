@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edxlogs import _core
+from edxlogs import system
 from edxlogs.errors import ConfigError, OutputError, cannot_write
 from edxlogs.text import shown
 
@@ -54,9 +54,7 @@ def step(name: str, *places: _Place, at: int | None = None) -> None:
 def _seen(place: _Place, at: int | None) -> Path:
     """A place as a path, for who watches."""
     return (
-        Path(place)
-        if at is None or _watcher is None
-        else Path(os.readlink(f"/proc/self/fd/{at}"), place)
+        Path(place) if at is None or _watcher is None else Path(os.path.realpath(_named(at)), place)
     )
 
 
@@ -152,7 +150,7 @@ def cut(descriptor: int, size: int) -> None:
 
 
 def _named(file: Path | int) -> _Place:
-    return f"/proc/self/fd/{file}" if isinstance(file, int) else file
+    return system.path_of(file) or f"/dev/fd/{file}" if isinstance(file, int) else file
 
 
 def make_file(place: _Place, *, at: int | None = None) -> int:
@@ -454,7 +452,7 @@ def remove_empty(folder: Path, below: Path) -> None:
 def sync(descriptor: int) -> None:
     """Wait until the content of an open file, or the names in an open folder, are on disk."""
     step("sync", _named(descriptor))
-    os.fsync(descriptor)
+    system.sync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -462,7 +460,7 @@ def sync_folder(folder: Path) -> None:
     step("sync-folder", folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        system.sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -470,4 +468,4 @@ def sync_folder(folder: Path) -> None:
 def sync_all(folder: Path) -> None:
     """Wait until all that was written below a folder is on disk, contents and names."""
     step("sync-all", folder)
-    _core.sync_file_system(folder)
+    system.sync_below(folder)

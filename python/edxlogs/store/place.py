@@ -429,7 +429,7 @@ class Folder(Place):
         for file in files:
             disk.set_modes(self.new / file.staged, self._mode if file.holds_rows else 0o600)
         if synced:
-            disk.sync_all(self.home)
+            disk.sync_all(self.folder)
         return list(files)
 
     def carry_out(self, segment: Segment, cleaned: Iterable[str], *, is_own: bool) -> None:

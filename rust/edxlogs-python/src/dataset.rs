@@ -8,7 +8,7 @@ use edxlogs_core::part::{dataset, rewrite as rewriting, several};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::{of_system, to_python};
+use crate::errors::to_python;
 use crate::output::{Once, Part, PartWriter};
 use crate::query::{Query, format};
 use crate::source::duplicate;
@@ -128,11 +128,4 @@ pub fn copy_lines(
     let format = format(format_name)?;
     let mut out = File::from(duplicate(descriptor)?);
     py.detach(|| rewriting::copy_lines(&path, format, &mut out)).map_err(to_python)
-}
-
-/// Brings all that was written to the file system of a folder to the disk.
-#[pyfunction]
-pub fn sync_file_system(py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-    py.detach(|| rustix::fs::syncfs(&File::open(folder)?).map_err(std::io::Error::from))
-        .map_err(of_system)
 }

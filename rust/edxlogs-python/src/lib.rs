@@ -10,6 +10,7 @@ mod scan;
 mod source;
 mod stored;
 mod stream;
+mod system;
 mod tables;
 
 use pyo3::prelude::*;
@@ -53,7 +54,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dataset::copy_lines, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::rewrite, module)?)?;
     module.add_function(wrap_pyfunction!(dataset::header, module)?)?;
-    module.add_function(wrap_pyfunction!(dataset::sync_file_system, module)?)?;
+    module.add_function(wrap_pyfunction!(system::sync_file_system, module)?)?;
     module.add_function(wrap_pyfunction!(keywrap::rewrap_key, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;
     module.add_function(wrap_pyfunction!(query::course_folder, module)?)?;
