@@ -155,7 +155,12 @@ def _reshaped(value: Any) -> list[Any]:
     if isinstance(value, dict):
         shapes += [list(value.items()), list(value.values()), {**value, "": value}]
     elif isinstance(value, list):
-        shapes += [dict(enumerate(value)), value * 2, value[1:], [*value, None]]
+        shapes += [
+            {str(at): one for at, one in enumerate(value)},
+            value * 2,
+            value[1:],
+            [*value, None],
+        ]
     elif isinstance(value, str):
         shapes += [value[: len(value) // 2], f" {value}\n", value + value, value.upper()]
     else:
