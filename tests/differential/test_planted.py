@@ -13,7 +13,10 @@ from derived import digests, rows_of
 from planted import Planted, differences, plant
 
 TEACHER = 900
-TABLES = ("course_items", "sessions", "time_on_task", "video_viewings", "person_video")
+TABLES = (
+    *("course_items", "sessions", "time_on_task", "video_viewings", "person_video"),
+    "problem_attempts",
+)
 Row = dict[str, Any]
 
 
