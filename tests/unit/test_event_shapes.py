@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 from hypothesis import given, settings
@@ -31,7 +30,7 @@ def rows_of(event: Event) -> dict[str, list[dict[str, Any]]]:
     return oracle_event_tables.rows(read, PLACE)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(shaped_events())
 def test_every_shape_has_a_row_of_one_home(event: Event) -> None:
     made = rows_of(event)
@@ -49,7 +48,7 @@ def without_layout(made: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict
     return made
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(shaped_events(), st.data())
 def test_the_layout_of_a_payload_changes_no_row(event: Event, data: st.DataObject) -> None:
     context = event["context"] if isinstance(event["context"], dict) else {}
@@ -70,11 +69,8 @@ def test_forms_in_json_text_are_forms() -> None:
         assert made[0]["problem_events"][0]["n_form_inputs"] > 0
 
 
-def test_large_events_have_all_their_inputs() -> None:
-    many, _, form, large, *deep = large_events()
+def test_large_events_are_as_large_as_lines_may_be() -> None:
+    many, _, form, large, *_ = large_events()
     assert 8_000_000 < len(line_of(large)) < 8 * 2**20
     assert len(rows_of(many)["problem_inputs"]) == 10_000
     assert rows_of(form)["problem_events"][0]["n_form_inputs"] == 10_000
-    made = [rows_of(event) for event in deep]
-    assert len(made[0]["problem_inputs"]) == 3 + 1
-    assert Counter(len(rows["problem_events"]) for rows in made) == {1: len(made)}
