@@ -37,7 +37,17 @@ impl<'a> Body<'a> {
     /// JSON; else a form, where it holds `=` and does not begin as JSON. Null and empty text hold
     /// nothing, and so does anything else, which is flagged.
     pub fn new(line: &'a str, span: Span, flags: &mut Flags) -> Self {
-        let (mut text, mut span) = (Cow::Borrowed(line), span);
+        Self::unpacked(line, span, flags).unwrap_or_else(|| {
+            flags.insert(Flag::BrokenPayload);
+            let is_cut = span.kind == Kind::String
+                && decode(line, span).chars().take(CUT_CHARS + 1).count() == CUT_CHARS;
+            Self { is_cut, ..Self::json(Cow::Borrowed(line), Span::default()) }
+        })
+    }
+
+    /// What it holds; `None` if it is broken.
+    fn unpacked(line: &'a str, mut span: Span, flags: &mut Flags) -> Option<Self> {
+        let mut text = Cow::Borrowed(line);
         for _ in 0..MOST_LAYERS {
             if span.kind != Kind::String {
                 break;
@@ -49,13 +59,10 @@ impl<'a> Body<'a> {
             }
         }
         match span.kind {
-            Kind::Object | Kind::Array => Self::json(text, span),
+            Kind::Object | Kind::Array => Some(Self::json(text, span)),
             Kind::String => Self::of_text(inside(text, span), flags),
-            Kind::Absent | Kind::Null => Self::json(text, Span::default()),
-            Kind::Number | Kind::True | Kind::False => {
-                flags.insert(Flag::BrokenPayload);
-                Self::json(text, Span::default())
-            }
+            Kind::Absent | Kind::Null => Some(Self::json(text, Span::default())),
+            Kind::Number | Kind::True | Kind::False => None,
         }
     }
 
@@ -63,18 +70,14 @@ impl<'a> Body<'a> {
         Self { text, span, is_form: false, is_cut: false }
     }
 
-    /// What a text is that is no JSON.
-    fn of_text(text: Cow<'a, str>, flags: &mut Flags) -> Self {
+    /// What a text holds that is no JSON.
+    fn of_text(text: Cow<'a, str>, flags: &mut Flags) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::json(text, Span::default()));
+        }
         // Text that begins as JSON and is none was cut; no form begins so.
-        if text.contains('=') && !text.trim_start().starts_with(['{', '[', '"']) {
-            return Self::form_of(&text, flags);
-        }
-        let is_broken = !text.is_empty();
-        if is_broken {
-            flags.insert(Flag::BrokenPayload);
-        }
-        let is_cut = is_broken && text.chars().take(CUT_CHARS + 1).count() == CUT_CHARS;
-        Self { text, span: Span::default(), is_form: false, is_cut }
+        let is_form = text.contains('=') && !text.trim_start().starts_with(['{', '[', '"']);
+        is_form.then(|| Self::form_of(&text, flags))
     }
 
     fn form_of(form: &str, flags: &mut Flags) -> Self {
@@ -181,6 +184,7 @@ mod tests {
         assert!(!is_cut(&with(511)) && !is_cut(&with(513)));
         assert!(!is_cut(&format!("{}\\\"]}}}}", with(512 - 4))), "whole");
         assert!(!is_cut(&format!("a={}", "x".repeat(510))), "a form");
+        assert!(is_cut(&format!("\\\"{}\\\"", "x".repeat(510))), "as it was sent");
     }
 
     #[test]
