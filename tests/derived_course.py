@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from edxlogs.derived.definition import TYPES, Definition, read_definitions
 from edxlogs.derived.views import columns_of
+from edxlogs.edx.event_tables import event_tables
 
 Row = dict[str, Any]
 Inputs = Mapping[str, Sequence[Row]]
@@ -36,6 +37,7 @@ DEFAULTS: Mapping[str, Any] = {
     "tz": "UTC",
     "as_of": None,
     "min_n": 10,
+    "with_email_domain": False,
 }
 
 
@@ -74,6 +76,7 @@ class Course:
         self.clear()
         asked = {**DEFAULTS, **(parameters or {})}
         asked |= {f"has_{name}": name in inputs for name in schemas()}
+        asked["has_events"] = any(name in event_tables() for name in inputs)
         for name, value in asked.items():
             self.set(name, value)
         for name, schema in schemas().items():
@@ -144,7 +147,8 @@ def same(made: Sequence[Row], twin: Sequence[Row]) -> None:
     """Rows are those of the twin; else only what differs is told."""
     for row, other in zip(made, twin, strict=False):
         told = {name: (row.get(name), other.get(name)) for name in {**row, **other}}
-        assert {name: its for name, its in told.items() if its[0] != its[1]} == {}
+        wrong = {name: its for name, its in told.items() if its[0] != its[1]}
+        assert not wrong, wrong
     assert len(made) == len(twin), (made[len(twin) :], twin[len(made) :])
 
 
