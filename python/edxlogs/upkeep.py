@@ -144,6 +144,7 @@ def derive(
     with_email_domain: bool = False,
     memory: int | None = None,
     sql_dir: OnePath | None = None,
+    compat: Values = None,
     s3: S3 | None = None,
     threads: int = 0,
     report: OnePath | None = None,
@@ -171,6 +172,7 @@ def derive(
         with_email_domain: whether the domains of e-mail addresses are told.
         memory: bytes that DuckDB may use before it spills; 2 GB unless told.
         sql_dir: folder of SQL files that stand for, or beside, the package's own definitions.
+        compat: `simeon` adds tables with the names of simeon's columns, over ours.
         s3: server and credentials; None: as the AWS configuration says.
         threads: of DuckDB; 0 means one per core. Never changes the answer.
         report: a file for the account, as JSON.
@@ -203,6 +205,7 @@ def derive(
         with_email_domain=with_email_domain,
         memory=memory,
         sql_dir=sql_dir,
+        compat=compat,
         s3=s3,
         threads=threads,
         report=report,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import edxlogs
@@ -61,3 +62,22 @@ def test_any_order_threads_and_size_give_the_same_bytes(
         memory=150_000_000,
     )
     assert digests(tmp_path / "derived") == digests(folder / "derived")
+
+
+def test_names_of_peers_stand_over_ours(folder: Path, tmp_path: Path) -> None:
+    table = "simeon_time_on_task"
+    inputs: dict[str, Any] = {"events": folder / "events", "db": folder / "db"}
+    edxlogs.derive(tmp_path / "out", **inputs, table=table, compat="simeon")
+    theirs = rows_of(tmp_path / "out", table)
+    ours = {
+        (row["course_id"], row["username"], row["day"]): row
+        for row in rows_of(folder / "derived", "time_on_task")
+    }
+    assert len(theirs) == len(ours) > 0
+    for row in theirs:
+        key = row["course_id"], row["username"], row["date"]
+        key = row["course_id"], row["username"], row["date"]
+        assert row["total_time_30"] == ours[key]["time_s"]
+        assert row["total_video_time_5"] is None
+    (path, *_) = (tmp_path / "out" / table).rglob("*.parquet")
+    assert b"total_time_30" in pq.read_metadata(path).metadata[b"edxlogs.differs"]

@@ -371,7 +371,7 @@ def test_a_course_that_fails_costs_no_other(tmp_path: Path, sql: Path) -> None:
         ({"events": "none"}, "events: none: holds no event tables"),
         ({"db": "none"}, "dataset: none: is none"),
         ({"events": "events", "table": "session"}, "did you mean sessions?"),
-        ({"events": "events", "course": "course-v1:Nobody+*"}, "hold no such course"),
+        ({"events": "events", "course": "course-v1:Nobody+*"}, "is not in the inputs"),
         ({"events": "events", "as_of": "yesterday"}, "as-of: yesterday: is no day"),
         ({"events": "events", "tz": "Mars/Olympus"}, "tz: Mars/Olympus: is no time zone"),
         ({"events": "events", "gap": 0}, "gap, cap: must be minutes above 0"),

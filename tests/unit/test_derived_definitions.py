@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edxlogs.derived.definition import Kind, read_definition, read_definitions, schema_of
+from edxlogs.derived.definition import PEERS, Kind, read_definition, read_definitions, schema_of
 from edxlogs.errors import ConfigError
 
 GOOD = """\
@@ -129,3 +129,14 @@ def test_the_own_definitions_read_what_there_is() -> None:
     for one in found.by_name.values():
         assert all(schema_of(name) for name in one.inputs)
         assert one.about
+
+
+def test_tables_by_the_names_of_peers_say_where_they_differ() -> None:
+    plain, found = read_definitions(), read_definitions(peers=PEERS)
+    more = [one for name, one in found.by_name.items() if name not in plain.by_name]
+    assert more
+    for one in more:
+        assert one.name.startswith("simeon_")
+        assert one.needs
+        assert one.differs
+    assert found.custom == ()

@@ -121,6 +121,12 @@ class Minutes(click.ParamType[tuple[float, ...]]):
     shell_complete=files,
     help="SQL files that stand for definitions of the same name, or beside them.",
 )
+@click.option(
+    "--compat",
+    type=click.Choice(["simeon"]),
+    multiple=True,
+    help="Add tables with the names of simeon's columns, over ours.",
+)
 @threads_option
 @s3_options
 @account_options

@@ -24,6 +24,8 @@ from edxlogs.values import MOST_TOML_BYTES, read_text
 
 VERSION = 1
 """Of the definitions: it changes where a table means something else than before."""
+PEERS = ("simeon",)
+"""Tools whose tables there are definitions for, by the names of their columns."""
 DATABASE = "db_"
 """What the name of an input begins with that is a table of packages."""
 OLX: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -107,6 +109,7 @@ class Definition:
         needs: derived tables that it reads, likewise.
         order: columns that tell rows from each other; rows stand in their order.
         columns: of a table, in order.
+        differs: of a table that is called as a peer's, columns that mean something else there.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Definition:
     needs: Mapping[str, bool]
     order: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    differs: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -161,7 +165,8 @@ class _Header:
                 self._keys[key][1].append(match[1])
             else:
                 raise self.wrong("is no line of a header: write `-- key: value`", number)
-        known = {"table", "account", "as", "about", "inputs", "needs", "order", "columns"}
+        known = {"table", "account", "as", "about", "inputs", "needs", "order", "differs"}
+        known.add("columns")
         for key, (number, _) in self._keys.items():
             if key not in known:
                 raise self.wrong(f"{shown(key)} is not known", number)
@@ -229,7 +234,9 @@ def read_definition(where: str, text: str) -> Definition:
     header = _Header(where, text)
     kind, name = header.kind()
     columns = tuple(header.columns())
-    order = tuple(word.rstrip(",") for word in header.text("order").split())
+    order, differs = (
+        tuple(word.rstrip(",") for word in header.text(key).split()) for key in ("order", "differs")
+    )
     inputs = header.names("inputs")
     needs = {name: not is_optional for name, is_optional in header.names("needs").items()}
     for one in inputs:
@@ -241,10 +248,12 @@ def read_definition(where: str, text: str) -> Definition:
         for key in ("about", "order", "columns"):
             if not header.has(key):
                 raise header.wrong(f"{key} is missing")
-        for one in order:
-            if one not in {column.name for column in columns}:
-                raise header.wrong(f"order: {shown(one)}: is no column")
-    return Definition(name, kind, text, header.text("about"), inputs, needs, order, columns)
+        for key, those in (("order", order), ("differs", differs)):
+            for one in those:
+                if one not in {column.name for column in columns}:
+                    raise header.wrong(f"{key}: {shown(one)}: is no column")
+    about = header.text("about")
+    return Definition(name, kind, text, about, inputs, needs, order, columns, differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,13 +325,22 @@ def _files(folder: Path) -> Iterator[tuple[str, str]]:
             raise ConfigError(f"sql: {where}: is not UTF-8; save it as UTF-8") from None
 
 
-def read_definitions(folder: Path | None = None) -> Definitions:
-    """Read the definitions of the package; files of a folder stand for, or beside, its own.
+def read_definitions(folder: Path | None = None, peers: Iterable[str] = ()) -> Definitions:
+    """Read the definitions of the package.
+
+    Args:
+        folder: of files that stand for, or beside, its own; None: there is none.
+        peers: of `PEERS`, whose tables are wanted, too.
 
     Raises:
         ConfigError: there is no such folder or file in it, or a file is wrong.
     """
-    texts = {name: (f"{name}.sql", text) for name, text in _files(Path(__file__).with_name("sql"))}
+    home = Path(__file__).with_name("sql")
+    texts = {
+        name: (f"{name}.sql", text)
+        for place in (home, *(home / peer for peer in peers))
+        for name, text in _files(place)
+    }
     own = {}
     if folder is not None:
         place = shown(os.fspath(folder))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from edxlogs.text import shown
 COURSE = "course_id"
 DAY = "snapshot_date"
 PARQUET = "parquet"
+_COPYING = threading.Lock()  # a place takes one question after the other
 _CUT = "~"  # in the name of a folder that is too long to tell the course
 
 
@@ -67,11 +69,13 @@ class Files:
 
     def local(self) -> list[Path]:
         """They on this host, until `forget`. Raises OSError."""
-        return [self.place.local(file) for file in self.files]
+        with _COPYING:
+            return [self.place.local(file) for file in self.files]
 
     def forget(self) -> None:
         """They are not read any more."""
-        self.place.forget(self.files)
+        with _COPYING:
+            self.place.forget(self.files)
 
 
 class Package(NamedTuple):
@@ -333,9 +337,11 @@ class Inputs:
             found["db"] = self._database.sha256[:16]
         return found
 
-    def is_deduped(self, name: str) -> bool:
-        """Whether lines that stood in several files of a table of events were left out of it."""
-        return bool((self._events[name].manifest.query or {}).get("dedupe"))
+    def close(self) -> None:
+        """Nothing is read any more."""
+        for manifest in (*(one.manifest for one in self._events.values()), self._database):
+            if manifest is not None:
+                manifest.place.close()
 
 
 def _held(manifest: Manifest, folder: str) -> tuple[DataFile, ...]:

@@ -224,6 +224,7 @@ class Target:
             "definitions": str(VERSION),
             "sql": f"{'custom ' * is_custom}{self.definitions.digest([name])}",
             "parameters": used,
+            "differs": " ".join(self.definitions.by_name[name].differs),
             "lacking": " ".join(sorted(one for one in names if not inputs.has(one))),
             **inputs.origin(names),
         }

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from edxlogs.buckets.place import place_at
 from edxlogs.derived.account import Derived
-from edxlogs.derived.definition import Definitions, read_definitions
+from edxlogs.derived.definition import PEERS, Definitions, read_definitions
 from edxlogs.derived.engine import Engine, check_installed
 from edxlogs.derived.inputs import Course, Inputs
 from edxlogs.derived.parameters import Parameters
@@ -28,7 +28,7 @@ from edxlogs.store.file import OutputFile
 from edxlogs.store.store import Store
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
-from edxlogs.values import Values, values
+from edxlogs.values import Values, texts, values
 from edxlogs.watching import Watcher, followed
 
 MEMORY_BYTES = 2_000_000_000
@@ -50,6 +50,7 @@ class DeriveSettings:
         parameters: of the definitions.
         content: folder of the content of courses, or None.
         sql_folder: of definitions that stand for, or beside, the package's own; or None.
+        compat: tools whose tables are made as well, by the names of their columns.
         memory_bytes: that DuckDB may use before it spills.
         threads: of it.
         s3: server and credentials; None: as the AWS configuration says.
@@ -66,6 +67,7 @@ class DeriveSettings:
     parameters: Parameters = field(default_factory=Parameters)
     content: Path | None = None
     sql_folder: Path | None = None
+    compat: tuple[str, ...] = ()
     memory_bytes: int = MEMORY_BYTES
     threads: int = 1
     s3: S3 | None = None
@@ -91,6 +93,7 @@ class DeriveSettings:
         with_email_domain: bool = False,
         memory: int | None = None,
         sql_dir: OnePath | None = None,
+        compat: Values = None,
         s3: S3 | None = None,
         threads: int = 0,
         report: OnePath | None = None,
@@ -117,6 +120,10 @@ class DeriveSettings:
                 "gap, cap: must be minutes above 0, at most those of a day; cap may be two, of"
                 " clicks and of video and text"
             )
+        peers = texts("compat", compat)
+        for peer in peers:
+            if peer not in PEERS:
+                raise ConfigError(f"compat: {shown(peer)}: is not known; use {', '.join(PEERS)}")
         if min_n < 1:
             raise ConfigError("min-n: must be 1 or more")
         return cls(
@@ -136,6 +143,7 @@ class DeriveSettings:
             ),
             content=None if olx is None else Path(olx),
             sql_folder=None if sql_dir is None else Path(sql_dir),
+            compat=tuple(peers),
             memory_bytes=memory or MEMORY_BYTES,
             threads=worker_count(threads),
             s3=s3,
@@ -175,7 +183,8 @@ def definition_text(table: str, sql_folder: OnePath | None = None) -> str:
     Raises:
         ConfigError: there is no such table.
     """
-    definitions = read_definitions(None if sql_folder is None else Path(sql_folder))
+    folder = None if sql_folder is None else Path(sql_folder)
+    definitions = read_definitions(folder, PEERS)
     _check_tables(definitions, [table], list(definitions.by_name))
     return definitions.by_name[table].text
 
@@ -198,23 +207,26 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
     """
     check_installed()
     start = time.monotonic()
-    definitions = read_definitions(settings.sql_folder)
+    definitions = read_definitions(settings.sql_folder, settings.compat)
     known = [one.name for one in definitions.tables]
     _check_tables(definitions, settings.tables, known)
     wanted = settings.tables or known
-    inputs = Inputs(
-        settings.events,
-        settings.database,
-        settings.content,
-        settings.parameters.as_of,
-        settings.s3,
-    )
-    courses = inputs.courses(settings.courses)
-    if not courses:
-        what = ", ".join(map(shown, settings.courses))
-        told = f"course: {what}: the inputs hold no such course" if what else "inputs: are empty"
-        raise ConfigError(f"{told}; look at the folders of the event tables")
     with ExitStack() as stack:
+        inputs = Inputs(
+            settings.events,
+            settings.database,
+            settings.content,
+            settings.parameters.as_of,
+            settings.s3,
+        )
+        stack.callback(inputs.close)
+        courses = inputs.courses(settings.courses)
+        if not courses:
+            what = ", ".join(map(shown, settings.courses))
+            told = (
+                f"course: {what}: the inputs hold no such course" if what else "inputs: are empty"
+            )
+            raise ConfigError(f"{told}; look at the folders of the event tables")
         place = place_at(settings.output, settings.s3, settings.mode)
         store = stack.enter_context(Store(place))
         engine = Engine(settings.parameters, settings.memory_bytes, settings.threads, store.name)

@@ -135,6 +135,7 @@ _DERIVE = {
     "with_email_domain": _FLAG,
     "memory": _NUMBER,
     "sql_dir": _TEXT,
+    "compat": _TEXTS,
     "publish": _TEXT,
     "overwrite": _FLAG,
 }
