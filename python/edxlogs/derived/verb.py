@@ -223,9 +223,7 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
         courses = inputs.courses(settings.courses)
         if not courses:
             what = ", ".join(map(shown, settings.courses))
-            told = (
-                f"course: {what}: the inputs hold no such course" if what else "inputs: are empty"
-            )
+            told = f"course: {what}: is not in the inputs" if what else "inputs: are empty"
             raise ConfigError(f"{told}; look at the folders of the event tables")
         place = place_at(settings.output, settings.s3, settings.mode)
         store = stack.enter_context(Store(place))
