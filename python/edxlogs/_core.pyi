@@ -418,6 +418,7 @@ def scan(
     control: Control,
     hashes: LineHashes | None = None,
     text_sum: TextSum | None = None,
+    limit: int | None = None,
 ) -> tuple[dict[str, Any], BaseException | None]:
     """Scan one source to its end, with the interpreter released.
 
@@ -438,6 +439,8 @@ def scan(
         control: stops the scan, and counts its bytes.
         hashes: tell which lines are duplicates; None: no line is.
         text_sum: is told the text.
+        limit: rows, 1 or more, after which nothing more is read; None: the source is read to its
+            end.
 
     Returns:
         The counts (see `account.Counts`), and what ended the scan early or None.

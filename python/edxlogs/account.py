@@ -29,6 +29,8 @@ class Outcome(enum.StrEnum):
     """It has lines, none of the first ones is an event, and nothing of it was kept."""
     LEFT = "left"
     """Not of the courses, tables or sites asked for, or content that was not to be unpacked."""
+    UNVERIFIED = "unverified"
+    """Its last row was the last one asked for: what follows was not read, nor any check done."""
     FAILED = "failed"
     """In place of a table, the words of an export that failed."""
     OLDER = "older"
@@ -180,7 +182,7 @@ class Entry(ABC, Generic[C]):
 
 @dataclass
 class SourceAccount(Entry[LineCounts]):
-    """What became of one source: `delivered`, `salvaged` or `withheld`.
+    """What became of one source.
 
     Attributes:
         source: base name.
@@ -332,6 +334,7 @@ class Account(Ledger[SourceAccount, LineCounts]):
         skipped: paths of sources, and of members of tars, left unopened because of their date or
             site.
         ignored: files in searched folders and tars whose names are not recognised.
+        unread: paths of sources that were not wanted any more, since there were enough rows.
         warnings: one sentence each.
         rows_written: rows in the output.
     """
@@ -342,6 +345,7 @@ class Account(Ledger[SourceAccount, LineCounts]):
     sources: list[SourceAccount] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     rows_written: int = 0
 
@@ -391,6 +395,9 @@ class Account(Ledger[SourceAccount, LineCounts]):
                 f"{many(total.late, 'late event')}, up to {many(total.latest_days, 'day')} older"
                 " than the day of their file"
             )
+        if cut := self.of_status(Outcome.UNVERIFIED):
+            more = many(len(self.unread), "source")
+            yield f"{cut[0].path}: unverified: read up to the last row only; {more} not read"
         if self.skipped:
             yield f"{many(len(self.skipped), 'source')} skipped by date or site"
         if self.ignored:

@@ -128,6 +128,8 @@ def write(
         known_courses: of a dataset: the courses that exist; others count as none.
         target_file_size: of a dataset: about how many bytes a file may get; 128 MiB unless told.
         csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
+        limit: write the first rows alone, so many, and read no further: for a look. A source that
+            was not read to its end is `unverified` in the account. Not for datasets.
         raw: write mended lines of JSON Lines as they stood, once.
         salvage: deliver what precedes the damage in a source.
         unverified: to standard output: pass rows on before their source has passed its checks.

@@ -51,6 +51,11 @@ class Target(ABC, Generic[T]):
     def take(self, done: T) -> Iterable[Entry[Any]]:
         """Take what came of the next input; what there is to tell of it. Raises what ends all."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes nothing more: the inputs that are left are not read."""
+        return False
+
     def stop(self) -> None:
         """Give back what inputs are read with; workers may still be at it."""
 
@@ -84,6 +89,10 @@ def fill(
                 for done in crew.start():
                     for entry in target.take(done):
                         on_entry(entry)
+                    if target.is_full:
+                        break
+            if target.is_full:
+                target.control.stop()
     except BaseException:
         target.control.stop()
         raise

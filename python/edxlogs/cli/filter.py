@@ -61,6 +61,12 @@ Examples:
     help="Columns, or paths with a name (grade=event.grade::float64), in order.",
 )
 @click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The first N rows alone, for a look.",
+)
+@click.option(
     "--partition-by",
     metavar="KEY,…",
     shell_complete=partition_keys,

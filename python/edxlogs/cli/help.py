@@ -21,7 +21,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("as_of", "tz", "gap", "cap", "min_n", "with_email_domain", "show", "sql_dir"),
     ),
     "Output": (
-        *("output", "format", "columns", "layout", "snapshots", "expand", "unpack", "partition_by"),
+        *(
+            "output",
+            "format",
+            "columns",
+            "limit",
+            "layout",
+            "snapshots",
+            "expand",
+            "unpack",
+            "partition_by",
+        ),
         *("target_file_size", "known_courses", "raw", "csv_excel_safe", "rejects", "report"),
         *("overwrite", "mode"),
     ),

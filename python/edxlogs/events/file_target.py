@@ -7,6 +7,7 @@ sources. Parts that wait too long for that move to a hidden file beside the outp
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ class FileTarget(EventTarget):
         salvage: whether the sound part of a damaged source is delivered.
         unverified: whether rows go out before their source's verdict.
         journal: keeps parts for a run that goes on after this one, or None.
+        limit: rows after which the run ends; None: it takes all of them.
     """
 
     format_name: str = "parquet"
@@ -52,6 +54,8 @@ class FileTarget(EventTarget):
     salvage: bool = False
     unverified: bool = False
     journal: Journal | None = None
+    limit: int | None = None
+    _changed: threading.Condition = field(default_factory=threading.Condition)
     _known: dict[int, Input] = field(default_factory=dict)
     _texts: dict[Text, str] = field(default_factory=dict)  # delivered, and of which source
 
@@ -102,6 +106,29 @@ class FileTarget(EventTarget):
         )
 
     @property
+    def is_full(self) -> bool:
+        """Whether it has as many rows as are wanted."""
+        return self.limit is not None and self.account.rows_written >= self.limit
+
+    def rows_wanted(self, number: int) -> int | None:
+        """How many rows of a source are wanted, as far as is known of those before it.
+
+        A source whose rows cannot be had again waits until all of that is known.
+
+        Raises:
+            StoppedError: none are.
+        """
+        if self.limit is None:
+            return None
+        if self.sources[number].is_stream or self.unverified:
+            with self._changed:
+                while len(self.account.sources) < number and not self.control.stopped:
+                    self._changed.wait(0.1)
+        if self.is_full:
+            raise StoppedError("stopped")
+        return self.limit - self.account.rows_written
+
+    @property
     def takes_back(self) -> bool:
         """Whether a source can be scanned again: its rows are in a part, or nowhere."""
         return not self.unverified
@@ -131,6 +158,9 @@ class FileTarget(EventTarget):
         else:
             part = read.parts[0] if read.parts else None
             first = None if read.text is None else self._texts.get(read.text)
+            if first is None and self._is_too_much(scanned):
+                read.parts, part = (), None  # its hidden file goes with it
+                scanned, part = self._cut(read)
             if part is not None and part.outgrown and first is None:
                 scanned = self._again(read, scanned)
             delivered = self.wants(scanned)
@@ -146,7 +176,9 @@ class FileTarget(EventTarget):
                 self._room.leave(size)
             if self.dedupe is not None:
                 self.dedupe.done(number)
-        self.account.enter(account)
+        with self._changed:
+            self.account.enter(account)
+            self._changed.notify_all()
         return account
 
     def _note(self, text: Text | None, account: SourceAccount) -> None:
@@ -183,9 +215,47 @@ class FileTarget(EventTarget):
             with written_to("stdout" if self.rejects_file is None else self.rejects_file.name):
                 part.copy_rejects(self.rejects)
 
+    def _is_too_much(self, scanned: Scanned) -> bool:
+        """Whether a source was read beyond the last row that is wanted."""
+        if self.limit is None or not self.wants(scanned):
+            return False
+        rows, left = scanned.counts.rows, self.limit - self.account.rows_written
+        return rows > left or (rows == left and not scanned.is_cut)
+
+    def _cut(self, read: Read) -> tuple[Scanned, _core.Part]:
+        """Read a source once more, to the last row that is wanted."""
+        assert self.limit is not None
+        sink, limit = self.sink(read.number), self.limit - self.account.rows_written
+        assert isinstance(sink, _core.PartWriter)
+        scanned = self._scan_again(read, lambda: sink, limit)
+        if not scanned.is_cut:
+            raise SourceError(
+                f"{read.source.label}: changed while it was read; run again", read.source.label
+            )
+        return scanned, sink.finish()
+
+    def _scan_again(self, read: Read, make_sink: Callable[[], Sink], limit: int | None) -> Scanned:
+        hashes = None if self.dedupe is None else self.dedupe.hashes(read.number)
+        again = in_worker(
+            lambda: self.reader.scan(
+                read.source, make_sink, threads=self.workers, hashes=hashes, limit=limit
+            )
+        )
+        if isinstance(again.error, OutputError | StoppedError):
+            raise again.error
+        return again
+
+    def finish(self) -> None:
+        """See that the account adds up, and name the sources that were not read."""
+        if self.is_full:
+            unread = range(len(self.account.sources), len(self.sources))
+            self.account.unread = [self.sources[number].label for number in unread]
+            self._to_read.difference_update(unread)
+        super().finish()
+
     def _again(self, read: Read, first: Scanned) -> Scanned:
         """Read a source that passed its checks once more, straight to standard output."""
-        source, number = read.source, read.number
+        source = read.source
         if source.is_stream:
             why = (
                 f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
@@ -194,12 +264,8 @@ class FileTarget(EventTarget):
             )
             return Scanned(first.counts, error=SourceError(why, source.label))
         output = self.output
-        hashes = None if self.dedupe is None else self.dedupe.hashes(number)
-        again = in_worker(
-            lambda: self.reader.scan(source, lambda: output, threads=self.workers, hashes=hashes)
-        )
-        if isinstance(again.error, OutputError | StoppedError):
-            raise again.error
+        limit = first.counts.rows if first.is_cut else None
+        again = self._scan_again(read, lambda: output, limit)
         if str(again.error) != str(first.error) or again.counts != first.counts:
             raise InternalError(
                 f"{source.label}: changed while it was read; rows of it may be out already:"

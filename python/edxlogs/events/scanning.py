@@ -81,6 +81,7 @@ class LineReader(Reader):
         threads: int = 1,
         hashes: _core.LineHashes | None = None,
         text_sum: _core.TextSum | None = None,
+        limit: int | None = None,
     ) -> Scanned:
         """Scan a source to its end, and weigh what gpg and gzip say of it.
 
@@ -90,6 +91,7 @@ class LineReader(Reader):
             threads: for this source alone.
             hashes: tell which of its lines are duplicates; None: no line is.
             text_sum: is told its text, as far as it could be read.
+            limit: rows after which nothing more is read; None: it is read to its end.
 
         Returns:
             The counts and the verdict. Errors of the source are in it, not raised.
@@ -99,7 +101,7 @@ class LineReader(Reader):
         def work(given: Any) -> Scanned:
             nonlocal passed_on
             sink = make_sink() if passed_on is None else None
-            scanned = self._scan(source, given, sink, threads, hashes, text_sum)
+            scanned = self._scan(source, given, sink, threads, hashes, text_sum, limit)
             if scanned.counts.rows and not isinstance(sink, _Parts):
                 # These rows cannot be taken back: a further reading only weighs them.
                 passed_on = passed_on or scanned.counts
@@ -156,6 +158,7 @@ class LineReader(Reader):
         threads: int,
         hashes: _core.LineHashes | None,
         text_sum: _core.TextSum | None,
+        limit: int | None,
     ) -> Scanned:
         """Scan what a source gives; whether it may be trusted is not weighed yet."""
         in_file = isinstance(given, str)
@@ -176,6 +179,7 @@ class LineReader(Reader):
             control=self.control,
             hashes=hashes,
             text_sum=text_sum,
+            limit=limit,
         )
         if error is not None and not isinstance(error, Exception):
             raise error  # such as KeyboardInterrupt, in a caller's file
@@ -183,6 +187,7 @@ class LineReader(Reader):
             LineCounts(**counts),
             sink,
             error=error,
+            is_cut=error is None and counts["rows"] == limit,
             warnings=members.warnings,
             ignored=members.ignored,
             skipped=members.skipped,

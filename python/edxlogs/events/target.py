@@ -148,6 +148,10 @@ class EventTarget(Target[Read]):
         """Whether what came of a source is delivered."""
         return scanned.error is None
 
+    def rows_wanted(self, number: int) -> int | None:
+        """How many rows of a source are wanted, at least 1; None: all of them."""
+        return None
+
     def lengths(self, number: int) -> Sequence[int]:
         """Lengths of texts that the numbered source may have grown from."""
         return ()
@@ -235,7 +239,7 @@ class EventTarget(Target[Read]):
         Of a file to which a line is being added, the lines that are whole are read.
         """
         source, number = self.sources[read.number], read.number
-        threads = self._threads(number)
+        threads, limit = self._threads(number), self.rows_wanted(number)
         length = source.size
         if self.is_named_by_text(number):
             self._guess(read, threads)
@@ -250,16 +254,22 @@ class EventTarget(Target[Read]):
                 threads=threads,
                 hashes=hashes,
                 text_sum=text_sum,
+                limit=limit,
             )
             if not self.wants(scanned):
                 read.text = None
                 return scanned
+            if text_sum is not None and scanned.is_cut and not source.is_stream:
+                text_sum = _core.TextSum()
+                self.reader.scan(source, lambda: None, threads=threads, text_sum=text_sum)
             if text_sum is not None:
                 read.text = Text(source.origin, *text_sum.total)
                 read.beginnings = text_sum.beginnings
             expanded = scanned.counts.bytes_expanded
-            whole = _whole_lines(read, expanded) if self.takes_back else length
-            right = self.name(read) if self.takes_back else name
+            if not self.takes_back or source.is_stream:
+                return scanned
+            whole = length if scanned.is_cut else _whole_lines(read, expanded)
+            right = self.name(read)
             if (right, whole) == (name, length):
                 return scanned
             name, length = right, whole
@@ -333,6 +343,8 @@ def account_of(source: Source, scanned: Scanned, *, delivered: bool) -> SourceAc
     """What became of a source."""
     error = scanned.error
     status = Outcome.DELIVERED if scanned.no_log is None else Outcome.NO_LOG
+    if scanned.is_cut:
+        status = Outcome.UNVERIFIED
     if error is not None:
         status = Outcome.SALVAGED if delivered else Outcome.WITHHELD
     return SourceAccount(

@@ -52,7 +52,7 @@ def write(settings: Settings, watcher: Watcher) -> Written:
     selection = select_sources(settings, settings.conditions.window)
     selection.account.warnings += near_columns(settings.columns or ())
     refuse_same(settings, selection)
-    if output.unverified:
+    if output.unverified or output.limit is not None:
         drop_copies(selection)
     with ExitStack() as stack:
         work = Work(stack, query, settings, selection, watcher)
@@ -62,7 +62,8 @@ def write(settings: Settings, watcher: Watcher) -> Written:
         where = "stdout" if into.file is None else into.file.name
         into.output = open_output(into.file or 1, query, output.format_name, settings.metadata())
         rejects = work.rejects(into)
-        if type(into.file) is OutputFile and len(selection.sources) > 1:
+        is_long = len(selection.sources) > 1 and output.limit is None
+        if type(into.file) is OutputFile and is_long:
             into.journal = work.journal(into.file)
         hidden = None if rejects is None else (os.fspath(rejects.path.parent), rejects.name)
         leaves = partial(_leaves, into)

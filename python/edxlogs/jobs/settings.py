@@ -162,6 +162,7 @@ class DatasetWords(FileWords, total=False):
 class OutputWords(EventWords, DatasetWords, total=False):
     """What is written, beside its place."""
 
+    limit: int | None
     raw: bool
     unverified: bool
 
@@ -261,6 +262,7 @@ class OutputSettings:
         file_bytes: about how large a file of a dataset may get.
         salvage: whether the sound part of a damaged source is delivered.
         unverified: whether rows go to standard output before the checks of their source.
+        limit: rows after which nothing more is read, 1 or more; None: all are written.
         rejects: path of a file for lines that are no events, or None.
         report: path of a file for the account, or None.
         overwrite: whether what is there may be replaced.
@@ -277,6 +279,7 @@ class OutputSettings:
     file_bytes: int = TARGET_FILE_BYTES
     salvage: bool = False
     unverified: bool = False
+    limit: int | None = None
     rejects: str | None = None
     report: str | None = None
     overwrite: bool = False
@@ -338,6 +341,7 @@ class Settings:
         known_courses: Values = None,
         target_file_size: int | None = None,
         csv_excel_safe: bool = False,
+        limit: int | None = None,
         raw: bool = False,
         salvage: bool = False,
         unverified: bool = False,
@@ -368,8 +372,10 @@ class Settings:
             raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
         if dask is not None and not keys:
             raise ConfigError("dask: is for datasets; add --partition-by, or leave it out")
-        if keys and (raw or unverified):
-            name = "raw" if raw else "unverified"
+        if limit is not None and limit < 1:
+            raise ConfigError("limit: must be 1 or more")
+        if keys and (raw or unverified or limit is not None):
+            name = "raw" if raw else "unverified" if unverified else "limit"
             raise ConfigError(f"{name}: does not go with --partition-by; leave it out")
         if raw and not is_lines:
             raise ConfigError("raw: is for JSON Lines; leave it out, or add --format jsonl")
@@ -404,6 +410,7 @@ class Settings:
                 file_bytes=target_file_size or TARGET_FILE_BYTES,
                 salvage=salvage,
                 unverified=unverified,
+                limit=limit,
                 rejects=None if rejects is None else fspath(rejects),
                 report=None if report is None else fspath(report),
                 overwrite=overwrite,

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from edxlogs import _core
-from edxlogs.account import Account, Done, TableRows, tallies
+from edxlogs.account import Account, Done, Outcome, TableRows, tallies
 from edxlogs.buckets.output import S3Output
 from edxlogs.errors import ConfigError, OutputError
 from edxlogs.events.dedupe import Dedupe, remarks
@@ -234,6 +234,7 @@ class Work:
             format_name=output.format_name,
             salvage=output.salvage,
             unverified=output.unverified,
+            limit=output.limit,
         )
 
     def rejects(self, target: FileTarget) -> OutputFile | None:
@@ -345,7 +346,8 @@ class Work:
         if account.total.rows == 0 and conditions.shown():
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
         query = self.reader.query
-        self.warn(account, conditions, query, query.unmet() if missing is None else missing)
+        if not account.of_status(Outcome.UNVERIFIED):  # else it may be in what was not read
+            self.warn(account, conditions, query, query.unmet() if missing is None else missing)
         read = len(self._read_now)
         written = Written(account, conditions, seconds, hints, told, list(tables), read)
         if self._report is not None:

@@ -37,6 +37,8 @@ class Reading:
             nothing against them.
         salvageable: with an error: what came before the damage is sound as far as it goes.
         unauthenticated: salvageable, but from an OpenPGP message whose end was never checked.
+        is_cut: whether reading ended before the end, since nothing more was wanted: no check was
+            done.
         warnings: one sentence each.
     """
 
@@ -44,6 +46,7 @@ class Reading:
     judged: bool = True
     salvageable: bool = False
     unauthenticated: bool = False
+    is_cut: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
@@ -194,7 +197,7 @@ class Reader:
     def _weigh(self, decryption: Decryption, work: Callable[[Any], R]) -> tuple[R, Verdict]:
         """Work on what gpg gives, and hear its verdict."""
         done = work(decryption.stdout_fd)
-        if self.control.stopped:
+        if self.control.stopped or done.is_cut:
             decryption.kill()
             return done, Verdict(interrupted=True)
         # gpg says what is wrong with a message only when all of it was taken.

@@ -1,6 +1,7 @@
 //! One scan of one source, with the interpreter released.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -124,7 +125,7 @@ impl Sink for Nowhere {
 #[pyfunction]
 #[pyo3(signature = (
     input, query, sink, *, name, label=None, site=None, day=None, offset=0, length=None, members=None,
-    threads=1, control, hashes=None, text_sum=None,
+    threads=1, control, hashes=None, text_sum=None, limit=None,
 ))]
 #[allow(clippy::too_many_arguments, reason = "keywords that describe one source")]
 pub fn scan<'py>(
@@ -143,13 +144,15 @@ pub fn scan<'py>(
     control: &Bound<'py, Control>,
     hashes: Option<&Bound<'py, LineHashes>>,
     text_sum: Option<&Bound<'py, TextSum>>,
+    limit: Option<NonZeroU64>,
 ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
     let input = Input::new(input, offset, length)?;
     let source = SourceInfo { name, site, day, ..SourceInfo::default() };
     let query = Arc::clone(&query.get().inner);
     let hashes = hashes.map(|hashes| Arc::clone(&hashes.get().inner));
     let sum = text_sum.map(|sum| Arc::clone(&sum.get().inner));
-    let asked = Asked { query: &query, hashes: hashes.as_deref(), sum: sum.as_deref() };
+    let limit = limit.map(NonZeroU64::get);
+    let asked = Asked { query: &query, hashes: hashes.as_deref(), sum: sum.as_deref(), limit };
     let control = Arc::clone(&control.get().inner);
     let members = members.as_ref();
     let label = label.as_ref().unwrap_or(&source.name);

@@ -219,6 +219,14 @@ impl Stats {
             && self.kept <= self.rows + self.joined
     }
 
+    /// Makes the classes add up where reading ended within the text: pieces of a message that was
+    /// kept count as read, and those of one whose end was not reached as not selected.
+    pub fn close_classes(&mut self) {
+        let classes = self.blank + self.rejected + self.kept + self.dropped + self.duplicate;
+        self.lines = self.lines.max(classes);
+        self.dropped += self.lines - classes;
+    }
+
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.add_sums(other);

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Event;
 use crate::event::column::EventPlace;
 use crate::event::fields::Fields;
 use crate::event::mend::{Mended, Outcome, is_broken_event, mend, mend_joined, shape_mends};
-use crate::event::piece::Piece;
 use crate::frame::counts::{Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
@@ -24,12 +23,9 @@ use crate::scan::pieces::{Message, Pieces};
 use crate::scan::{Asked, BATCH_BYTES, BATCH_ROWS, Rows};
 use crate::time::Time;
 
+mod sampling;
 #[cfg(test)]
 mod tests;
-
-/// Of the lines that the prefilter dropped, one in this many is parsed all the same, and more of the
-/// first ones, so that short sources are sampled too.
-const SAMPLE_EVERY: u64 = 4093;
 
 /// The first lines of a source are always parsed: they tell whether it is a log at all.
 const FIRST_LINES: u64 = 100;
@@ -80,6 +76,8 @@ pub(crate) struct LineScanner<'q> {
     tables: Option<TablesBuilder<'q>>,
     lines: Vec<u8>,
     kept: usize,
+    /// How many rows may still be kept.
+    left: u64,
     rejects: Rejects,
     stats: Stats,
     /// Makes sources differ in which of their first lines are sampled.
@@ -100,7 +98,7 @@ struct Line<'b> {
 
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(asked: Asked<'q>, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
-        let Asked { query, hashes, .. } = asked;
+        let Asked { query, hashes, limit, .. } = asked;
         let parses_all = query.check_full || reads_rejects;
         let prefilter = if parses_all { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
@@ -117,6 +115,7 @@ impl<'q> LineScanner<'q> {
             tables: TablesBuilder::new(query),
             lines: Vec::new(),
             kept: 0,
+            left: limit.unwrap_or(u64::MAX),
             rejects: Rejects::default(),
             stats: Stats::default(),
             salt,
@@ -162,8 +161,16 @@ impl<'q> LineScanner<'q> {
         let mut start = 0;
         let mut number = first_line;
         for (at, &FoundLine { end, nominated, is_piece }) in found.iter().enumerate() {
-            while let Some((_, message)) = messages.next_if(|(place, _)| *place == at) {
+            while let Some((_, message)) =
+                messages.next_if(|(place, _)| *place == at && !self.has_all())
+            {
                 self.message(&message)?;
+            }
+            if self.has_all() {
+                self.found = found;
+                self.stats.bytes_expanded += start as u64;
+                self.stats.lines += number - first_line;
+                return Ok(());
             }
             let bytes = &batch.bytes()[start..end];
             let mut line = Line { bytes, number, offset: batch.offset + start as u64 };
@@ -362,7 +369,8 @@ impl<'q> LineScanner<'q> {
         let text = mended.flatten().unwrap_or(line.bytes);
         let mut place = EventPlace { source, line: line.number, item, text, wanted: u64::MAX };
         place.wanted = self.query.predicate.wanted(event, place);
-        if place.wanted == 0 || is_held(self.hashes, &mut self.held, line.bytes)? {
+        if place.wanted == 0 || self.has_all() || is_held(self.hashes, &mut self.held, line.bytes)?
+        {
             return Ok(false);
         }
         let rows = match self.query.collect {
@@ -387,6 +395,7 @@ impl<'q> LineScanner<'q> {
         }
         self.query.predicate.note(event, place);
         self.stats.rows += rows;
+        self.left = self.left.saturating_sub(rows);
         if let (Some(day), Some(time)) = (source.day, event.time()) {
             let late = day - time.micros.div_euclid(DAY_MICROS);
             if late > 1 {
@@ -432,42 +441,9 @@ impl<'q> LineScanner<'q> {
         }
     }
 
-    /// Now and then, parses a line that the prefilter dropped: it must not match. Which lines are
-    /// chosen follows from the source's name and their numbers alone, whatever the threads.
-    fn sample(&mut self, line: Line<'_>) -> Result<()> {
-        let turn = line.number ^ self.salt;
-        if !turn.is_power_of_two() && !turn.is_multiple_of(SAMPLE_EVERY) {
-            return Ok(());
-        }
-        self.stats.sampled += 1;
-        let clean = self.clean(line.bytes.trim_ascii());
-        let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
-        let matches = |event: &Event<'_>| {
-            let (number, text) = (line.number, line.bytes);
-            let place = EventPlace { source, line: number, item: 0, text, wanted: u64::MAX };
-            self.query.predicate.matches(event, place)
-        };
-        let matched = match clean {
-            Some((event, _)) => matches(&event),
-            None => match mend(line.bytes, self.time_from()) {
-                Outcome::Events(events) if !self.query.strict => events.iter().any(|mended| {
-                    Fields::scan(mended.text.as_bytes()).is_ok_and(|(fields, ..)| {
-                        matches(&self.event(&mended.text, fields, mended.time))
-                    })
-                }),
-                _ => false,
-            },
-        };
-        let begins = |piece: Piece| piece.begins_message();
-        if !matched && !self.reads_rejects && Piece::read(line.bytes, None).is_some_and(begins) {
-            let why = format!("line {} was dropped, which is a piece of a message", line.number);
-            return Err(Error::internal(why));
-        }
-        if matched {
-            let why = format!("the prefilter dropped line {}, which matches", line.number);
-            return Err(Error::internal(why));
-        }
-        Ok(())
+    /// Whether it has kept as many rows as were asked for.
+    pub(crate) fn has_all(&self) -> bool {
+        self.left == 0
     }
 
     /// How much is gathered.

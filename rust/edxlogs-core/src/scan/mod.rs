@@ -32,11 +32,14 @@ pub struct Asked<'q> {
     pub hashes: Option<&'q LineHashes>,
     /// Is told the text.
     pub sum: Option<&'q TextSum>,
+    /// After so many rows nothing more is read; the rows are then provisional, for what follows
+    /// them was never checked.
+    pub limit: Option<u64>,
 }
 
 impl<'q> From<&'q Query> for Asked<'q> {
     fn from(query: &'q Query) -> Self {
-        Self { query, hashes: None, sum: None }
+        Self { query, hashes: None, sum: None, limit: None }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use arrow_select::concat::concat_batches;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::counts::Stats;
 use crate::frame::rejects::{COMMENT, Rejects};
 use crate::frame::source::SourceInfo;
@@ -32,6 +32,8 @@ mod tests;
 /// With one thread everything happens in the caller's. With more they take turns: each inflates a
 /// batch of lines and scans it while the next one inflates.
 ///
+/// With a limit it ends at the line of the last row, in one thread, and the rest is not looked at.
+///
 /// The counts are those of all that was read, also beside an error. An error names the file of a
 /// tar; the source itself is named by who opened it.
 pub fn scan<'q>(
@@ -47,7 +49,7 @@ pub fn scan<'q>(
     let asked = asked.into();
     // Which of two lines is the first one is sure only if they come in order.
     let ordered = asked.hashes.is_some_and(LineHashes::within);
-    let threads = if ordered { 1 } else { threads };
+    let threads = if ordered || asked.limit.is_some() { 1 } else { threads };
     if let Some(hashes) = asked.hashes {
         hashes.begin();
     }
@@ -55,6 +57,7 @@ pub fn scan<'q>(
         sum.begin();
     }
     let mut input = Metered { inner: input, control, count: 0 };
+    let mut has_all = false;
     let result = unwrap(&mut input, members, &mut |member, text| {
         let source = Arc::new(member.unwrap_or(source).clone());
         let mut summed;
@@ -65,6 +68,8 @@ pub fn scan<'q>(
             }
             None => text,
         };
+        let left = asked.limit.map(|limit| limit - stats.rows);
+        let asked = Asked { limit: left, ..asked };
         let (reads_rejects, text) = &mut is_rejects_file(text);
         // A comment line tells of the line after it, so such a file is read in one piece.
         let (counts, result) = if threads < 2 || *reads_rejects {
@@ -74,13 +79,21 @@ pub fn scan<'q>(
             scan_threaded(text, source, asked, threads, control, sink)
         };
         stats.add(&counts);
-        result
+        has_all = result.is_ok() && left == Some(counts.rows);
+        // No layer around the text is read to its end.
+        if has_all { Err(Error::new(ErrorKind::Interrupted)) } else { result }
     });
     stats.bytes_read = input.count;
-    let result = result.map(|wrapping| {
-        stats.members += wrapping.members;
-        stats.trailing_bytes += wrapping.trailing_bytes;
-    });
+    let result = match result {
+        Err(_) if has_all => {
+            stats.close_classes();
+            Ok(())
+        }
+        result => result.map(|wrapping| {
+            stats.members += wrapping.members;
+            stats.trailing_bytes += wrapping.trailing_bytes;
+        }),
+    };
     let result = result.and_then(|()| {
         if stats.adds_up() { Ok(()) } else { Err(Error::internal("the counts do not add up")) }
     });
@@ -152,10 +165,14 @@ fn scan_inline(
             if !rejects.is_empty() {
                 sink.rejects(&rejects)?;
             }
-            if scanner.size().is_full() || !matches!(read, Ok(true)) {
+            let has_all = scanner.has_all();
+            if scanner.size().is_full() || has_all || !matches!(read, Ok(true)) {
                 let gathered = scanner.take()?;
                 stats.add(&gathered.stats);
                 gathered.rows.into_iter().try_for_each(|rows| sink.rows(rows))?;
+            }
+            if has_all {
+                break;
             }
         }
         read.map(|_| ()).map_err(read_error)
