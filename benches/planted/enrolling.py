@@ -66,6 +66,7 @@ def enrol(course: Course, who: Person, staff: Person, start: Moment, story: int)
         ended = event(40, "deactivated", mode)
         return Enrolled(lines, [spell(1, None, ended)], start, mode, False)
     if story == 6:
+        start = start.replace(microsecond=0)  # the database has whole seconds
         rows = [spell(1, start, None, start_source="snapshot")]
         return Enrolled([], rows, start, mode, True)
     by_staff = story == 7
