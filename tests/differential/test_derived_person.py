@@ -151,6 +151,15 @@ def test_people_are_those_of_the_twins(
     same(days, twins_person.person_course_day(inputs, known))
     people = course.make("person_course")
     same(people, twins_person.person_course(inputs, known))
+    counts = {one["what"]: one["n"] for one in course.make("person_account")}
+    strangers = [one for one in people if one["enrolled"] is False]
+    assert counts["people who acted and are not enrolled"] == len(strangers)
+    told = {
+        (row["site"], row["user_id"]): row["year_of_birth"]
+        for row in inputs.get("db_auth_userprofile", ())
+    }
+    odd = [one for one in people if one["YoB"] != told.get((one["site"], one["user_id"]))]
+    assert counts["years of birth before 1900, or less than five years ago"] == len(odd)
     # Sums hold.
     of_days: dict[Any, int] = defaultdict(int)
     for one in days:
