@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from edxlogs.database.stream import Tables, TableStream
     from edxlogs.events.stream import BatchStream, EventTableBatches, EventTables
+    from edxlogs.looking import inspect
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
@@ -87,6 +88,7 @@ __all__ = [
     "doctor",
     "event_tables",
     "filter",
+    "inspect",
     "list",
     "merge",
     "publish",
@@ -111,6 +113,7 @@ _HOMES = {
     "compact": "edxlogs.upkeep",
     "derive": "edxlogs.upkeep",
     "event_tables": "edxlogs.tables",
+    "inspect": "edxlogs.looking",
     "merge": "edxlogs.upkeep",
     "publish": "edxlogs.upkeep",
     "write_event_tables": "edxlogs.tables",

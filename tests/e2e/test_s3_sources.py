@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import os
 import signal
 import tarfile
@@ -116,6 +117,25 @@ def filtered(package: Package, tmp_path: Path) -> Filter:
 
 def of(package: Package, *sites: str, days: slice = slice(None)) -> tuple[str, ...]:
     return tuple(package.name(site, day) for site in sites for day in DAYS[days])
+
+
+@pytest.mark.usefixtures("bucket")
+def test_limit_and_inspect(package: Package, tmp_path: Path) -> None:
+    top, home = f"s3://{EVENTS_BUCKET}/univx/edge", ("--gnupg-home", package.home)
+    lines = package.lines[package.name("edge", DAYS[0])].splitlines(keepends=True)
+    for threads in ("1", "3"):
+        words = ("filter", f"{top}/", "--limit", "9", "--threads", threads, *home)
+        done = run(*words, "--report", "r.json", "--overwrite", cwd=tmp_path)
+        assert (done.code, done.stdout) == (0, b"".join(lines[:9]))
+        document = report(tmp_path / "r.json")
+        assert [one["status"] for one in document["sources"]] == ["unverified"]
+        assert len(document["unread"]) == len(DAYS) - 1
+
+    url = f"{top}/events/2014/{package.name('edge', DAYS[0])}"
+    told = json.loads(run("inspect", url, "--json", *home, cwd=tmp_path).stdout)
+    assert [one["kind"] for one in told["layers"]] == ["openpgp", "gzip"]
+    assert told["counts"]["kept"] == len(lines)
+    assert told["first"] == [json.loads(line) for line in lines[:3]]
 
 
 @pytest.mark.usefixtures("bucket")

@@ -38,7 +38,7 @@ FLOORS = (
     {"datasets", "events", "database", "mirror"},
     {"delta", "derived", "groups"},
     {"jobs"},
-    {"api", "dask", "tables", "upkeep"},
+    {"api", "dask", "looking", "tables", "upkeep"},
     {"cli"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -31,6 +31,7 @@ _COMMANDS = {
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",
     "help": "Show the help of a command.",
+    "inspect": "Show what a file is: its layers, its days, its first events.",
     "list": "Show what data packages are there, and which days are missing.",
     "merge": "Join the datasets of shards to one.",
     "publish": "Make a dataset a table that other engines read.",

@@ -110,7 +110,7 @@ class LineReader(Reader):
         try:
             scanned = self.read(
                 source.label,
-                lambda: self._open(source),
+                lambda: self.opened(source),
                 work,
                 length=source.length,
                 again=not source.is_stream,
@@ -133,8 +133,13 @@ class LineReader(Reader):
         return scanned
 
     @contextmanager
-    def _open(self, source: Source) -> Iterator[Stored]:
-        """What a source is read from."""
+    def opened(self, source: Source) -> Iterator[Stored]:
+        """What a source is read from, as it is stored.
+
+        Raises:
+            EdxlogsError: it cannot be opened.
+            OSError: it cannot be opened.
+        """
         if source.remote is not None:
             with self._transfers.open(source) as transfer:
                 yield StoredStream(transfer.read)

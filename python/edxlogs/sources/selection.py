@@ -19,7 +19,7 @@ from edxlogs.sources.remote import Remote, find_events, find_objects
 from edxlogs.sources.source import FoundSources, Packing, Source, crc_of, sniff
 from edxlogs.sources.tars import expand_tar
 from edxlogs.sources.window import Window
-from edxlogs.text import shown
+from edxlogs.text import many, shown
 
 
 @dataclass(slots=True)
@@ -98,6 +98,28 @@ def select(
     selection.sources, skipped = window.select(selection.sources)
     selection.account.skipped += [source.label for source in skipped]
     return selection
+
+
+def find_one(file: str | os.PathLike[str] | Readable, s3: S3 | None = None) -> Source:
+    """Find one file as it is stored: a tar is one, too.
+
+    Args:
+        file: path, `s3://` URL, `-`, or an open binary file.
+        s3: server and credentials; None: as the AWS configuration says.
+
+    Raises:
+        ConfigError: it names several.
+        MissingSourceError: it names none.
+        SourceError: it cannot be searched.
+    """
+    if not isinstance(file, str | os.PathLike):
+        return _stream(file)
+    name = os.fspath(file)
+    found = find_objects(s3 or S3(), name) if name.startswith(SCHEME) else find([name])
+    if len(found.sources) != 1:
+        several = many(len(found.sources), "file")
+        raise ConfigError(f"sources: {shown(name)}: holds {several} to read; name one")
+    return found.sources[0]
 
 
 def drop_copies(selection: Selection) -> None:

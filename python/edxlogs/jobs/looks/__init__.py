@@ -1,0 +1,1 @@
+"""What is looked at without writing anything: one file, or how two readers read the same lines."""

@@ -1,0 +1,47 @@
+"""The verbs that look at files and make a place to try things as functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edxlogs.gpg.input import Readable
+from edxlogs.jobs.settings import Keys, OnePath
+
+if TYPE_CHECKING:
+    from edxlogs.jobs.looks.inspection import Inspection
+    from edxlogs.s3.client import S3
+
+
+def inspect(
+    file: OnePath | Readable,
+    *,
+    events: int = 3,
+    gnupg_home: OnePath | None = None,
+    passphrase_file: OnePath | None = None,
+    prompt: bool = False,
+    s3: S3 | None = None,
+) -> Inspection:
+    """Look what a file is: layers, days, first events, and the shapes of payloads. Writes nothing.
+
+    Args:
+        file: path, `s3://` URL, `-`, or an open binary file. At most its first 64 MiB of text are
+            looked at.
+        events: how many of the first events are kept.
+        gnupg_home: GnuPG's folder; None means the user's own.
+        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        prompt: whether the agent may ask for a passphrase.
+        s3: server and credentials; None: as the AWS configuration says.
+
+    Returns:
+        Inspection: prints as a page. What could not be read is in it as `problem`, and what is no
+            log as `no_log`.
+
+    Raises:
+        ConfigError: it is not one file, or a setting cannot be used.
+        MissingSourceError: there is no such file (a FileNotFoundError).
+        SourceError: it cannot be opened.
+    """
+    from edxlogs.jobs.looks.inspection import inspect
+
+    keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt)
+    return inspect(file, keys, s3, events=events)
