@@ -24,7 +24,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 
 TOOLS := $(VENV)/.tools
 WHEEL := $(VENV)/.wheel-$(PROFILE)
-SOURCES := Cargo.toml Cargo.lock pyproject.toml \
+SOURCES := Cargo.toml Cargo.lock pyproject.toml LICENSE release/THIRD-PARTY-LICENSES.txt \
 	$(shell find rust python -not -name '__pycache__' -not -name '*.pyc' -not -name '*.so')
 
 # The user's environment must not reach into ours.

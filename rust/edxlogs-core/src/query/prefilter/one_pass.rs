@@ -20,6 +20,7 @@ pub(super) struct Held {
 pub(super) struct OnePass<'n> {
     needle: &'n [u8],
     /// Two bytes of the needle that are seldom met together.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "none is made there"))]
     pair: Pair,
     encoded: bool,
 }
@@ -77,7 +78,10 @@ impl<'n> OnePass<'n> {
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        (at, 0)
+        {
+            let _ = batch;
+            (at, 0)
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
