@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memmem::find_iter;
+use memchr::{memchr2, memchr3};
+
 use super::form::percent_decoded;
 
 const USAGE: &str = "block-v1:";
@@ -56,7 +59,8 @@ pub struct Block<'a> {
 /// Type and id of a block, from a key in any form; of an HTML id by the course, if that is known.
 pub fn block<'a>(key: &'a str, course: Option<&str>) -> Block<'a> {
     let key = key.trim();
-    let key = key.find(['\n', '\r']).map_or(key, |end| key[..end].trim_end());
+    let line = memchr2(b'\n', b'\r', key.as_bytes());
+    let key = line.map_or(key, |end| key[..end].trim_end());
     let key = percent_decoded(key, false).0;
     let key = if key.starts_with("i4x:;_") { Cow::Owned(key.replace(";_", "/")) } else { key };
     match key {
@@ -99,10 +103,8 @@ fn usage(key: &str) -> Option<(&str, &str)> {
 
 /// Type and id of what stands behind `block-v1:`.
 fn usage_parts(rest: &str) -> Option<(&str, &str)> {
-    const TYPE: &str = "+type@";
-    let course = rest.chars().next()?.len_utf8();
-    rest[course..].match_indices(TYPE).find_map(|(at, _)| {
-        let (block_type, id) = rest[course + at + TYPE.len()..].split_once('+')?;
+    rest.match_indices('+').filter(|&(at, _)| at > 0).find_map(|(at, _)| {
+        let (block_type, id) = rest[at..].strip_prefix("+type@")?.split_once('+')?;
         let id = id.strip_prefix("block@")?;
         let is_one = !block_type.is_empty() && !block_type.contains('@') && !id.is_empty();
         is_one.then_some((block_type, id))
@@ -176,39 +178,41 @@ pub fn usage_key_in(address: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(&address[range]));
     }
     let decoded = percent_decoded(address, false).0;
-    key_range(&decoded).map(|range| Cow::Owned(decoded[range].to_owned()))
+    let range = if decoded == address { None } else { key_range(&decoded) };
+    range.map(|range| Cow::Owned(decoded[range].to_owned()))
 }
 
 /// Where the first key of a block stands in an address.
-pub(super) fn key_range(address: &str) -> Option<Range<usize>> {
-    const ENDS: [char; 3] = ['/', '?', '#'];
-    let segment_end = |at: usize| address[at..].find(ENDS).map_or(address.len(), |end| at + end);
-    let new = address.match_indices(USAGE).find_map(|(at, _)| {
+fn key_range(address: &str) -> Option<Range<usize>> {
+    let all = |form: &'static str| find_iter(address.as_bytes(), form.as_bytes());
+    let segment_end = |at: usize| {
+        memchr3(b'/', b'?', b'#', &address.as_bytes()[at..]).map_or(address.len(), |end| at + end)
+    };
+    let new = all(USAGE).find_map(|at| {
         let end = segment_end(at);
         usage_parts(&address[at + USAGE.len()..end])?;
         let start = if address[..at].ends_with("ccx-") { at - "ccx-".len() } else { at };
         Some(start..end)
     });
     let quoted = || {
-        address.match_indices(QUOTED).find_map(|(at, _)| {
+        all(QUOTED).find_map(|at| {
             let end = segment_end(at);
             (end > at + QUOTED.len()).then_some(at..end)
         })
     };
     let old = || {
-        address.match_indices(LOCATION).find_map(|(start, _)| {
-            let mut end = start + LOCATION.len();
-            for part in 0..4 {
-                let from = if part == 0 { end } else { end + 1 };
-                if part > 0 && !address[end..].starts_with('/') {
+        all(LOCATION).find_map(|start| {
+            // Organisation, course, type and id.
+            let mut at = start + LOCATION.len() - 1;
+            for _ in 0..4 {
+                address[at..].strip_prefix('/')?;
+                let end = segment_end(at + 1);
+                if end == at + 1 {
                     return None;
                 }
-                end = segment_end(from);
-                if end == from {
-                    return None;
-                }
+                at = end;
             }
-            Some(start..end)
+            Some(start..at)
         })
     };
     new.or_else(quoted).or_else(old)

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 
+use memchr::{memchr, memchr2};
+
 use super::json::push_text;
 use super::{Flag, Flags};
 
@@ -84,11 +86,11 @@ fn bare_key(key: &str) -> (Range<usize>, bool) {
 /// A text without `%XX`, and whether their bytes were no UTF-8: those become U+FFFD. `+` may stand for
 /// a blank.
 pub(super) fn percent_decoded(text: &str, plus_is_blank: bool) -> (Cow<'_, str>, bool) {
-    let is_marked = |&byte: &u8| byte == b'%' || plus_is_blank && byte == b'+';
-    let Some(first) = text.as_bytes().iter().position(is_marked) else {
+    let bytes = text.as_bytes();
+    let marked = if plus_is_blank { memchr2(b'%', b'+', bytes) } else { memchr(b'%', bytes) };
+    let Some(first) = marked else {
         return (Cow::Borrowed(text), false);
     };
-    let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(text.len());
     decoded.extend_from_slice(&bytes[..first]);
     let mut at = first;

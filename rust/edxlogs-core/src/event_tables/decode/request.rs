@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use super::form::percent_decoded;
 
+/// So many words has an address at most, but for odd ones.
+const USUAL_WORDS: usize = 16;
+
 /// An address, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request<'a> {
@@ -39,8 +42,12 @@ pub struct Request<'a> {
 /// Takes an address apart.
 pub fn request(address: &str) -> Request<'_> {
     let path = address.find(['?', '#']).map_or(address, |end| &address[..end]);
-    let words = path.trim_matches('/').split('/').map(|word| percent_decoded(word, false).0);
-    let words: Vec<Cow<'_, str>> = words.collect();
+    let mut words: Vec<Cow<'_, str>> = Vec::with_capacity(USUAL_WORDS);
+    if path.contains('%') {
+        words.extend(path.trim_matches('/').split('/').map(|word| percent_decoded(word, false).0));
+    } else {
+        words.extend(path.trim_matches('/').split('/').map(Cow::Borrowed));
+    }
     let mut found =
         Request { path: some(path), lookup_name: looked_up(&words), ..Request::default() };
     if let Some((handler, suffix)) = handler(path) {
@@ -233,10 +240,11 @@ fn after_course<'w, 'a>(words: &'w [Cow<'a, str>]) -> Option<&'w [Cow<'a, str>]>
 fn handler(path: &str) -> Option<(&str, &str)> {
     const BLOCK: &str = "/xblock/";
     let path = path.trim_end_matches('/');
-    let rest = &path[path.find(BLOCK)? + BLOCK.len()..];
+    let mut slashes = path.match_indices('/').map(|(at, _)| at);
+    let key = slashes.find(|&at| path[at..].starts_with(BLOCK))? + BLOCK.len();
     // The key of a block stands between.
-    rest.match_indices("/handler").filter(|&(at, _)| at > 0).find_map(|(at, word)| {
-        let after = &rest[at + word.len()..];
+    slashes.filter(|&at| at > key).find_map(|at| {
+        let after = path[at..].strip_prefix("/handler")?;
         let after = after.strip_prefix("_noauth").unwrap_or(after);
         let asked = if after.is_empty() { after } else { after.strip_prefix('/')? };
         Some(asked.split_once('/').unwrap_or((asked, "")))
