@@ -78,6 +78,7 @@ fuzz: needs-rust
 docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 	$(PYTHON) docs/make_event_tables.py
+	$(PYTHON) docs/make_man.py
 
 clean:
 	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(BENCH_VENV) dist demo bench-data .hypothesis .pytest_cache .mypy_cache \

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,32 @@ def test_page_of_columns_is_current() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (DOCS / "columns.md").read_text() == module.page(), "run make docs"
+
+
+def test_man_pages_are_those_of_the_help() -> None:
+    spec = importlib.util.spec_from_file_location("make_man", DOCS / "make_man.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = {path.name: path.read_text() for path in (DOCS / "man").iterdir()}
+    assert written == module.pages(), "run make docs"
+    assert {"edxlogs.1", "edxlogs-filter.1", "edxlogs-db-convert.1"} <= written.keys()
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_man_pages_are_sound() -> None:
+    pages = sorted((DOCS / "man").glob("*.1"))
+    for page in pages:
+        done = subprocess.run(["groff", "-k", "-man", "-ww", "-Tutf8", page], capture_output=True)
+        assert (done.returncode, done.stderr.decode()) == (0, ""), page.name
+    assert "--limit N" in done_of(DOCS / "man/edxlogs-filter.1")
+
+
+def done_of(page: Path) -> str:
+    """A man page as a reader sees it, without its marks for bold type."""
+    command = ["groff", "-k", "-man", "-Tascii", "-P-cbou", str(page)]
+    return subprocess.run(command, capture_output=True, check=True).stdout.decode()
 
 
 @pytest.mark.parametrize(

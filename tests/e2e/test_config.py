@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import commands
+import edxlogs
 import keys
+from edxlogs import cli
 from edxlogs.edx.layout import EVENTS_BUCKET
 from s3_server import Server
 
@@ -126,3 +130,96 @@ def test_a_partner_is_a_default_that_steps_back(
     assert rows("packages", "--days", "2014-10-01..2014-10-31") == 1
     done = commands.run("filter", cwd=tmp_path)
     assert done.code == 2, "no source was named: that is never years of logs"
+
+
+def _shown(folder: Path, **environment: Any) -> dict[str, Any]:
+    done = commands.run("config", "show", "--json", cwd=folder, **environment)
+    assert done.code == 0
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_where_each_value_comes_from(tmp_path: Path, config: Path) -> None:
+    config.write_text("partner = 'univx'\nregion = 'eu-west-1'\ngnupg_home = 'keys'\n")
+    told = _shown(
+        tmp_path,
+        EDXLOGS_REGION="us-east-1",
+        EDXLOGS_PROFILE="a, bucket=b",
+        EDXLOGS_REQUESTER_PAYS="true",
+        EDXLOGS_SALT_FILE="salt",
+        EDXLOGS_PARTNER="",
+        EDXLOGS_REGIONS="x",
+        AWS_ENDPOINT_URL="http://localhost:1",
+    )
+    assert told["config_file"] == {"path": str(config), "is_there": True}
+    assert {name: (one["value"], one["from"]) for name, one in told["settings"].items()} == {
+        "partner": ("univx", str(config)),
+        "profile": ("a, bucket=b", "EDXLOGS_PROFILE"),
+        "region": ("us-east-1", "EDXLOGS_REGION"),
+        "endpoint_url": ("http://localhost:1", "AWS_ENDPOINT_URL"),
+        "requester_pays": (True, "EDXLOGS_REQUESTER_PAYS"),
+        "gnupg_home": (str(config.parent / "keys"), str(config)),
+        "passphrase_file": (None, "gpg-agent is asked"),
+        "salt_file": (str(tmp_path / "salt"), "EDXLOGS_SALT_FILE"),
+    }
+    assert "EDXLOGS_REGIONS" in told["unknown_variables"]
+    text = commands.run("config", "show", cwd=tmp_path, EDXLOGS_REGIONS="x").stdout.decode()
+    assert re.search(rf"^partner +univx +{re.escape(str(config))}$", text, re.MULTILINE)
+    assert "EDXLOGS_REGIONS: edxlogs has no such variable" in text
+
+
+def test_variables_are_options(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(LINE)
+    (tmp_path / "bad").mkdir()
+    given = ("filter", "a.log", "-q")
+    done = commands.run(*given, cwd=tmp_path, EDXLOGS_GNUPG_HOME="nowhere")
+    assert (done.code, done.told) == (
+        2,
+        [f"edxlogs: cannot use key ring: {tmp_path}/nowhere: no such folder; name another"],
+    )
+    assert (
+        commands.run(*given, "--gnupg-home", "bad", cwd=tmp_path, EDXLOGS_GNUPG_HOME="nowhere").code
+        == 0
+    )
+    done = commands.run(*given, cwd=tmp_path, EDXLOGS_REQUESTER_PAYS="perhaps")
+    told = "edxlogs: environment: EDXLOGS_REQUESTER_PAYS: it must be true or false"
+    assert (done.code, done.told) == (2, [told])
+
+
+def test_debug_tells_no_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    log = tmp_path / "a.log"
+    log.write_bytes(b'{"event_type": "x", "username": "jane_doe"}\n')
+    asked = ("--user", "jane_doe", "--where", "username = 'jane_doe'", "--course", "a/b/c")
+    for words in (("filter", log, *asked, "--debug"), ("--debug", "filter", log, *asked)):
+        done = commands.run(*words, cwd=tmp_path)
+        assert done.code == 0
+        lines = [line for line in done.stderr.splitlines() if line.startswith("debug: ")]
+        assert f"debug: edxlogs {edxlogs.__version__} in " in lines[0]
+        assert "debug:   user = 1 of them, not shown" in lines
+        assert "debug:   sources = ~/a.log" in lines
+        assert "jane_doe" not in "".join(lines)
+        assert str(tmp_path) not in "".join(lines)
+    done = commands.run("filter", log, "--where", "username == 'jane_doe", "--debug", cwd=tmp_path)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("debug: ")]
+    assert done.code == 2
+    assert "debug: edxlogs.errors.ConfigError: a condition, not shown" in lines
+    assert any(re.fullmatch(r"debug: +.*settings\.py:\d+ in \w+", line) for line in lines)
+    assert "jane_doe" not in "".join(lines)
+    assert "debug" not in commands.run("filter", log, "-q", cwd=tmp_path).stderr
+
+
+def test_debug_of_what_should_not_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("jane_doe")
+
+    monkeypatch.setattr("edxlogs.jobs.filter.check", broken)
+    assert cli.execute(["check", "a.log", "--debug"]) == 1
+    told = capsys.readouterr().err
+    assert "debug: builtins.KeyError\n" in told
+    assert "edxlogs: internal error: please report it with what --debug shows" in told
+    assert "jane_doe" not in told
+    with pytest.raises(KeyError):
+        cli.execute(["check", "a.log"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,6 +21,8 @@ from edxlogs.stops import STOPS, put_off
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 COMPLETE_VARIABLE = "_EDXLOGS_COMPLETE"
 """In the environment of a run that a shell makes to complete a line."""
+_debugging: set[str] = set()
+"""Holds something where this run was asked to show what a bug report needs."""
 
 _COMMANDS = {
     "cat": "Write the rows of a dataset.",
@@ -26,6 +30,7 @@ _COMMANDS = {
     "clean": "Remove what a published dataset has replaced.",
     "compact": "Join the small files of a dataset.",
     "completion": "Complete commands, options and values in the shell.",
+    "config": "Show what the config file and the environment set.",
     "db": "Show and convert database packages: tables of every course.",
     "derive": "Make tables of what learners did: sessions, videos, problems, grades.",
     "doctor": "Tell what is missing before the first unattended run.",
@@ -54,6 +59,7 @@ class _Commands(click.Group):
         with put_off():
             module = importlib.import_module(f"edxlogs.cli.{cmd_name}")
         command: click.Command = module.command
+        _add_debug(command)
         return command
 
     def resolve_command(
@@ -83,6 +89,44 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+def _ask_debug(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing and not _debugging:
+        _debugging.add("asked")
+        importlib.import_module("edxlogs.cli.debug").begin()
+
+
+def _debug_option(*, hidden: bool) -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        hidden=hidden,
+        callback=_ask_debug,
+        help="Show what a bug report needs, without persons. Goes behind any command, too.",
+    )
+
+
+def _add_debug(command: click.Command) -> None:
+    """Let a command, and those below it, take `--debug`."""
+    if any("--debug" in one.opts for one in command.params):
+        return
+    command.params.append(_debug_option(hidden=True))
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _add_debug(below)
+    if isinstance(command, click.Group) or (callback := command.callback) is None:
+        return
+
+    @functools.wraps(callback)
+    def told(*args: Any, **words: Any) -> Any:
+        if _debugging:
+            ctx = click.get_current_context()
+            importlib.import_module("edxlogs.cli.debug").tell_plan(ctx)
+        return callback(*args, **words)
+
+    command.callback = told
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
@@ -115,6 +159,9 @@ def cli(ctx: click.Context) -> None:
     ctx.default_map = dict.fromkeys(_COMMANDS, read_config())
 
 
+cli.params.append(_debug_option(hidden=False))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and exit with its status."""
     # Of the compiled module's allocator: no huge pages where the system gives them unasked; they
@@ -145,13 +192,15 @@ def execute(arguments: Sequence[str] | None = None) -> int:
     _hold_standard_streams()
     if COMPLETE_VARIABLE in os.environ:
         importlib.import_module("edxlogs.cli.completion")
+    _debugging.clear()
     try:
-        result: Any = cli.main(
-            args=arguments,
-            prog_name="edxlogs",
-            complete_var=COMPLETE_VARIABLE,
-            standalone_mode=False,
-        )
+        with _debugged():
+            result: Any = cli.main(
+                args=arguments,
+                prog_name="edxlogs",
+                complete_var=COMPLETE_VARIABLE,
+                standalone_mode=False,
+            )
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -180,6 +229,22 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"edxlogs: {EdxlogsError(f'{where}: {error.strerror}')}", err=True)
         _silence()
         return EXIT_FAILED
+
+
+@contextmanager
+def _debugged() -> Iterator[None]:
+    """With `--debug`, tell where a failure comes from."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if not _debugging:
+            raise
+        importlib.import_module("edxlogs.cli.debug").tell_failure(error)
+        if isinstance(error, EdxlogsError | OSError):
+            raise
+        raise EdxlogsError("internal error: please report it with what --debug shows") from None
 
 
 def _hold_standard_streams() -> None:

@@ -1,10 +1,14 @@
-"""The config file: what never changes for a user, as defaults of the command's options."""
+"""What never changes for a user: the config file and variables, as defaults of the options."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import click
 
 from edxlogs import toml
 from edxlogs.errors import ConfigError
@@ -12,24 +16,70 @@ from edxlogs.text import shown
 from edxlogs.values import MOST_TOML_BYTES, read_text
 
 ENVIRONMENT = "EDXLOGS_CONFIG"
+PREFIX = "EDXLOGS_"
+# The keys. Of one that is set nowhere: what holds then, and the variables that others read for it.
+SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "partner": ("no partner", ()),
+    "profile": ("the configuration of AWS", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")),
+    "region": ("the configuration of AWS", ("AWS_REGION", "AWS_DEFAULT_REGION")),
+    "endpoint_url": ("the configuration of AWS", ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")),
+    "requester_pays": ("the bucket pays", ()),
+    "gnupg_home": ("the default of GnuPG", ("GNUPGHOME",)),
+    "passphrase_file": ("gpg-agent is asked", ()),
+    "salt_file": ("one of edxlogs's own", ()),
+}
+EXAMPLES = """\b
+Examples:
+  edxlogs config show
+  EDXLOGS_REGION=eu-west-1 edxlogs config show --json
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a key is set to.
+
+    Attributes:
+        value: as the option takes it.
+        origin: the variable or the config file that sets it.
+    """
+
+    value: Any
+    origin: str
 
 
 def read_config() -> dict[str, Any]:
-    """Read the config file of the user.
-
-    It is the file that the variable `EDXLOGS_CONFIG` names (none if that is empty), else
-    `edxlogs/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`, where it may be missing.
+    """The defaults of options: what variables say, else the config file.
 
     Returns:
         Values by the names of options, with underscores; paths are absolute.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or has a key or value that is unknown.
+        ConfigError: the config file cannot be read, or a key or a value cannot be used.
+    """
+    return {name: one.value for name, one in read_settings().items()}
+
+
+def read_settings() -> dict[str, Setting]:
+    """What variables and the config file set, by the names of options.
+
+    The file is the one that the variable `EDXLOGS_CONFIG` names (none if that is empty), else
+    `edxlogs/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`, where it may be missing. A variable
+    such as `EDXLOGS_PARTNER` counts for more; an empty one counts as none.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, or has a key or value that is unknown; or
+            a variable has a value that cannot be used.
     """
     path = _place()
-    if path is None:
-        return {}
-    name = shown(str(path))
+    found: dict[str, Setting] = {}
+    if path is not None:
+        name = shown(str(path))
+        found = {key: Setting(value, name) for key, value in _of_file(path, name).items()}
+    return found | _of_variables(os.environ)
+
+
+def _of_file(path: Path, name: str) -> dict[str, Any]:
     try:
         text = read_text(path, MOST_TOML_BYTES)
     except FileNotFoundError as error:
@@ -42,6 +92,23 @@ def read_config() -> dict[str, Any]:
     where = f"config file: {name}"
     known = _kinds(path.absolute().parent)
     return toml.check(where, toml.parse(where, text), known, "there is no such key")
+
+
+def _of_variables(environment: Mapping[str, str]) -> dict[str, Setting]:
+    """What variables set: several profiles between commas, paths from the current folder."""
+    found = {}
+    for name, kind in _kinds(Path.cwd()).items():
+        variable = f"{PREFIX}{name.upper()}"
+        text = environment.get(variable)
+        if not text:
+            continue
+        value: Any = {"true": True, "false": False}.get(text.lower(), text)
+        if name == "profile":
+            value = [one.strip() for one in text.split(",")]
+        if (read := kind.read(value)) is None:
+            raise ConfigError(f"environment: {variable}: {kind.told}")
+        found[name] = Setting(read, variable)
+    return found
 
 
 def _place() -> Path | None:
@@ -57,7 +124,7 @@ def _place() -> Path | None:
 
 
 def _kinds(folder: Path) -> dict[str, toml.Value]:
-    """The keys; a relative path begins at the config file's folder, and `~` is the user's home."""
+    """The keys; a relative path begins in that folder, and `~` is the user's home."""
 
     def path(value: Any) -> Path | None:
         text = toml.text(value)
@@ -81,3 +148,50 @@ def _kinds(folder: Path) -> dict[str, toml.Value]:
         "passphrase_file": toml.Value("it must be a path", path),
         "salt_file": toml.Value("it must be a path", path),
     }
+
+
+@click.group("config")
+def command() -> None:
+    """Show what the config file and variables of the environment set."""
+
+
+@command.command("show", epilog=EXAMPLES)
+@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
+def show_command(*, as_json: bool) -> None:
+    """Show each setting with its value, and where the value comes from.
+
+    An option on the command line counts for more than a variable such as EDXLOGS_PARTNER, and that
+    for more than the config file.
+    """
+    from edxlogs.cli.progress import tell_json
+
+    settings, path = read_settings(), _place()
+    told = {name: _told(name, settings.get(name)) for name in SETTINGS}
+    known = {ENVIRONMENT, *(f"{PREFIX}{name.upper()}" for name in SETTINGS)}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if as_json:
+        file = None if path is None else {"path": shown(str(path)), "is_there": path.exists()}
+        tell_json({"config_file": file, "settings": told, "unknown_variables": unknown})
+        return
+    from edxlogs.text import table
+
+    there = "" if path is None or path.exists() else " (is not there)"
+    click.echo(f"config file: {'none' if path is None else shown(str(path))}{there}")
+    rows = [[name, shown(str(one["value"] or "")), one["from"]] for name, one in told.items()]
+    for line in table([["setting", "value", "from"], *rows]):
+        click.echo(line)
+    for name in unknown:
+        click.echo(f"{shown(name)}: edxlogs has no such variable")
+
+
+def _told(name: str, setting: Setting | None) -> dict[str, Any]:
+    if setting is not None:
+        value = setting.value
+        if isinstance(value, list | tuple):
+            value = ", ".join(value)
+        return {"value": str(value) if isinstance(value, Path) else value, "from": setting.origin}
+    told, variables = SETTINGS[name]
+    for variable in variables:
+        if value := os.environ.get(variable):
+            return {"value": value, "from": variable}
+    return {"value": None, "from": told}
