@@ -3,16 +3,16 @@
 //!
 //! Pages of text are encoded here, not by the crate, for the memory of many open row groups: a
 //! dataset has one under way for each of its partitions, and the crate would hold for each column
-//! of each of them the pages, a hash table and buffers of its own. It is faster as well. Columns are
-//! encoded as their [`Hint`] says, never by their name.
+//! of each of them the pages, a hash table and buffers of its own. It is faster as well. Numbers are
+//! encoded by the crate, and compressed here. Columns are encoded as their [`Hint`] says, never by
+//! their name.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field};
+use arrow_schema::Field;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{
@@ -30,6 +30,7 @@ use crate::frame::types::{Column, ColumnType, Hint, Schema};
 mod chunk;
 mod dictionary;
 mod hybrid;
+mod numbers;
 mod row_group;
 mod text;
 
@@ -46,9 +47,7 @@ const PAGE_BYTES: usize = 1008 * 1024;
 /// Writes one Parquet file.
 pub struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
-    factory: ArrowRowGroupWriterFactory,
     group: RowGroup,
-    groups: usize,
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
@@ -58,9 +57,9 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// `Encode`, when the output cannot be written.
     pub fn new(output: W, schema: Arc<Schema>, metadata: &[(String, String)]) -> Result<Self> {
         let columns = ParquetColumns::new(schema)?;
-        let (file, factory) = begin(output, &columns, metadata)?;
+        let file = begin(output, &columns, metadata)?;
         let group = RowGroup::new(&columns, PAGE_BYTES);
-        Ok(Self { file, factory, group, groups: 0 })
+        Ok(Self { file, group })
     }
 
     /// Adds rows to the row group under way; full groups are written out.
@@ -85,10 +84,9 @@ impl<W: Write + Send> ParquetWriter<W> {
         if self.group.rows() == 0 {
             return Ok(());
         }
+        let properties = Arc::clone(self.file.properties());
         let out = self.file.next_row_group().map_err(Error::encode)?;
-        self.group.end(out, &self.factory, self.groups)?;
-        self.groups += 1;
-        Ok(())
+        self.group.end(out, &properties)
     }
 
     /// Copies the row groups of a Parquet file of the same schema, after those written so far.
@@ -116,7 +114,6 @@ impl<W: Write + Send> ParquetWriter<W> {
                 out.append_column(input, close).map_err(Error::encode)?;
             }
             out.close().map_err(Error::encode)?;
-            self.groups += 1;
         }
         Ok(())
     }
@@ -170,9 +167,10 @@ fn level() -> ZstdLevel {
 /// # Errors
 /// `Encode`.
 pub fn write_group(mut group: RowGroup, output: impl Write + Send) -> Result<()> {
-    let (mut file, factory) = begin(output, group.columns(), &[])?;
+    let mut file = begin(output, group.columns(), &[])?;
+    let properties = Arc::clone(file.properties());
     let out = file.next_row_group().map_err(Error::encode)?;
-    group.end(out, &factory, 0)?;
+    group.end(out, &properties)?;
     file.into_inner().map(drop).map_err(Error::encode)
 }
 
@@ -181,11 +179,12 @@ fn begin<W: Write + Send>(
     output: W,
     columns: &ParquetColumns,
     metadata: &[(String, String)],
-) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
+) -> Result<SerializedFileWriter<W>> {
     let schema = columns.schema();
     let properties = properties(schema, metadata);
     let writer = ArrowWriter::try_new(output, schema.arrow().clone(), Some(properties));
-    writer.and_then(ArrowWriter::into_serialized_writer).map_err(Error::encode)
+    let begun = writer.and_then(ArrowWriter::into_serialized_writer).map_err(Error::encode)?;
+    Ok(begun.0)
 }
 
 fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterProperties {
@@ -193,7 +192,8 @@ fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterPropertie
         metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("edxlogs {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(level()))
+        // Pages are compressed here: the crate need not prepare for it.
+        .set_compression(Compression::UNCOMPRESSED)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(key_values));
@@ -202,10 +202,7 @@ fn properties(schema: &Schema, metadata: &[(String, String)]) -> WriterPropertie
         if !column.has_statistics() {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
-        if column.column_type.arrow() == DataType::Utf8 {
-            // These are compressed here: the crate need not prepare for it.
-            builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
-        } else if column.hint == Hint::Grows {
+        if column.hint == Hint::Grows {
             // Written as differences.
             builder = builder
                 .set_column_dictionary_enabled(path.clone(), false)

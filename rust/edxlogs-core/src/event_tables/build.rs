@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::event::column::{EventColumn, EventPlace};
 use crate::event::fields::Field;
 use crate::frame::builder::{ColumnBuilder, push_text};
+use crate::frame::nulls::null_array;
 use crate::frame::types::{Column, ColumnType, Role, Schema, Value};
 
 /// What stands in a column of a table.
@@ -124,7 +125,8 @@ pub(super) fn layout(definition: &TableDefinition) -> (Arc<Schema>, Vec<Cell>, O
 /// Gathers the rows of a table, and gives them as a batch.
 pub struct TableBuilder {
     schema: Arc<Schema>,
-    columns: Vec<ColumnBuilder>,
+    /// Each with the rows that it has: what it lacks of the others is null.
+    columns: Vec<(ColumnBuilder, usize)>,
     rows: usize,
     bytes: usize,
 }
@@ -133,20 +135,33 @@ impl TableBuilder {
     /// A builder of the rows of a table.
     pub fn new(table: &Table) -> Self {
         let schema = Arc::clone(&table.schema);
-        let columns = schema.columns().iter().map(|c| ColumnBuilder::new(c.column_type)).collect();
+        let columns = schema.columns().iter();
+        let columns = columns.map(|c| (ColumnBuilder::new(c.column_type), 0)).collect();
         Self { schema, columns, rows: 0, bytes: 0 }
     }
 
     /// Adds a row.
     pub fn push(&mut self, row: &TableRow<'_, '_>) {
-        for (builder, cell) in self.columns.iter_mut().zip(&row.table.cells) {
-            self.bytes += match (cell, builder) {
-                (Cell::Event(_, Some((field, copy))), ColumnBuilder::Text(builder))
-                    if let Some(text) = row.event.plain_text(*field, *copy) =>
-                {
-                    push_text(builder, text)
-                }
-                (cell, builder) => builder.push(row.value(*cell)),
+        for ((builder, filled), cell) in self.columns.iter_mut().zip(&row.table.cells) {
+            // Most cells of a row are null: these are added with the next value that is not.
+            let plain = match cell {
+                Cell::Event(_, Some((field, copy))) => row.event.plain_text(*field, *copy),
+                _ => None,
+            };
+            let value = match plain {
+                Some(_) => Value::Null,
+                None => row.value(*cell),
+            };
+            if plain.is_none() && value.is_null() {
+                continue;
+            }
+            if *filled < self.rows {
+                builder.push_nulls(self.rows - *filled);
+            }
+            *filled = self.rows + 1;
+            self.bytes += match (plain, builder) {
+                (Some(text), ColumnBuilder::Text(builder)) => push_text(builder, text),
+                (_, builder) => builder.push(value),
             };
         }
         self.rows += 1;
@@ -157,9 +172,9 @@ impl TableBuilder {
         self.rows
     }
 
-    /// Bytes gathered, about.
+    /// Bytes gathered, about; a null takes some, too.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.rows * self.columns.len()
     }
 
     /// The rows gathered as one batch; the builder is empty after.
@@ -167,8 +182,19 @@ impl TableBuilder {
     /// # Errors
     /// `Internal`, should the columns not fit each other.
     pub fn finish(&mut self) -> Result<RecordBatch> {
-        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
-        (self.rows, self.bytes) = (0, 0);
+        let rows = std::mem::take(&mut self.rows);
+        let fields = self.schema.arrow().fields().iter();
+        let columns = self.columns.iter_mut().zip(fields).map(|((builder, filled), field)| {
+            match std::mem::take(filled) {
+                0 => null_array(field.data_type(), rows),
+                filled => {
+                    builder.push_nulls(rows - filled);
+                    builder.finish()
+                }
+            }
+        });
+        let columns = columns.collect();
+        self.bytes = 0;
         RecordBatch::try_new(self.schema.arrow().clone(), columns)
             .map_err(|error| Error::internal(error.to_string()))
     }

@@ -66,6 +66,8 @@ pub(super) struct ColumnPlan {
     pub is_required: bool,
     pub flag: Option<Flag>,
     pub has_form: bool,
+    /// Whether it is null where nothing stands at its paths.
+    pub is_of_path: bool,
     /// Whether a path begins at a row of children.
     pub is_of_row: bool,
 }
@@ -204,6 +206,8 @@ impl ActPlan {
             is_required,
             flag: column.flag,
             has_form,
+            is_of_path: column.decoder.reads_paths()
+                && !matches!(column.decoder, Decoder::BlockId | Decoder::Player | Decoder::IsSet),
             is_of_row,
         })
     }

@@ -130,8 +130,14 @@ impl<'v, 'e> View<'v, 'e> {
         let none = At { text: "", span: Span::default() };
         let context = self.context.unwrap_or(none);
         let (mut payload_spans, mut context_spans) = (Vec::new(), Vec::new());
-        act.payload.find_all(payload.text.as_bytes(), payload.span, &mut payload_spans);
-        act.context.find_all(context.text.as_bytes(), context.span, &mut context_spans);
+        for (paths, value, spans) in [
+            (&act.payload, payload, &mut payload_spans),
+            (&act.context, context, &mut context_spans),
+        ] {
+            if !paths.is_empty() {
+                paths.find_all(value.text.as_bytes(), value.span, spans);
+            }
+        }
         Found { payload, payload_spans, context, context_spans }
     }
 
@@ -146,7 +152,10 @@ impl<'v, 'e> View<'v, 'e> {
         let values = vec![Value::Null; table.own.width];
         let mut row = Row { values, flags: Flags::default() };
         for column in &act.columns {
-            self.fill(column, act, table, found, child, &mut row);
+            // Most paths of a table lead nowhere in an event.
+            if !column.is_of_path || column.sources.iter().any(|source| found.may_have(source)) {
+                self.fill(column, act, table, found, child, &mut row);
+            }
         }
         for column in &act.columns {
             if column.needs.is_some_and(|needed| row.values[needed] == Value::Null) {
@@ -228,7 +237,7 @@ impl<'v, 'e> View<'v, 'e> {
     /// Fills a column, or those of one decoder.
     fn fill<'s>(
         &'s self,
-        column: &ColumnPlan,
+        column: &'s ColumnPlan,
         act: &'s ActPlan,
         table: &Table,
         found: &Found<'s>,
@@ -307,7 +316,7 @@ impl<'v, 'e> View<'v, 'e> {
     /// address. Of a row of children that has a block of its own, nothing but the row tells it.
     fn fill_block<'s>(
         &'s self,
-        column: &ColumnPlan,
+        column: &'s ColumnPlan,
         without: &[String],
         found: &Found<'s>,
         child: Option<&'s ChildRow<'s>>,
@@ -347,22 +356,22 @@ impl<'v, 'e> View<'v, 'e> {
             }
             return;
         };
-        let first = |key: &str| block::joined_keys(block::owner(key).1).0.to_owned();
-        let key = first(&key);
         let course = self.event.course().map(|course| &*course.key);
-        let (block_type, id, is_guess) = {
-            let found = block::block(&key, course);
-            let owned = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
-            (owned(found.block_type), owned(found.id), found.is_guess)
+        let (cells, is_guess) = match key {
+            Cow::Borrowed(key) => block_cells(key, course),
+            Cow::Owned(key) => {
+                let (cells, is_guess) = block_cells(&key, course);
+                (cells.map(|cell| cell.map(|text| Cow::Owned(text.into_owned()))), is_guess)
+            }
         };
-        if is_guess || (column.is_required && id.is_none()) {
+        if is_guess || (column.is_required && cells[2].is_none()) {
             row.flags.insert(Flag::NoBlock);
         }
         let values = &mut row.values[column.at..column.at + 4];
-        values[0] = Value::Text(Cow::Owned(key));
-        values[1] = block_type.into();
-        values[2] = id.into();
-        values[3] = Value::Text(Cow::Owned(from.to_owned()));
+        for (value, cell) in values.iter_mut().zip(cells) {
+            *value = cell.into();
+        }
+        values[3] = Value::Text(Cow::Borrowed(from));
     }
 
     /// The form of a browser's event, as an object; absent where there is none.
@@ -421,6 +430,15 @@ impl<'v> Found<'v> {
         At { text: self.context.text, span: self.context_spans[number] }
     }
 
+    /// Whether there may be a value at a source.
+    fn may_have(&self, source: &Source) -> bool {
+        match source {
+            Source::Payload(number) => self.payload_spans[*number].is_present(),
+            Source::Context(number) => self.context_spans[*number].is_present(),
+            _ => true,
+        }
+    }
+
     fn none(&self) -> At<'v> {
         At { text: "", span: Span::default() }
     }
@@ -432,6 +450,13 @@ impl<'v> ChildRow<'v> {
         let there = self.values.iter().find(|value| value.span.is_present());
         there.copied().unwrap_or(At { text: "", span: Span::default() })
     }
+}
+
+/// Key, type and id of a block, and whether they are guessed.
+fn block_cells<'k>(key: &'k str, course: Option<&str>) -> ([Option<Cow<'k, str>>; 3], bool) {
+    let key = block::joined_keys(block::owner(key).1).0;
+    let block = block::block(key, course);
+    ([Some(Cow::Borrowed(key)), block.block_type, block.id], block.is_guess)
 }
 
 fn fill_input<'v>(at: usize, child: Option<&'v ChildRow<'v>>, row: &mut Row<'v>) {

@@ -94,6 +94,18 @@ impl ColumnBuilder {
         }
     }
 
+    /// Adds so many nulls.
+    pub fn push_nulls(&mut self, count: usize) {
+        match self {
+            Self::Text(builder) => builder.append_nulls(count),
+            Self::Int64(builder) => builder.append_nulls(count),
+            Self::Float64(builder) => builder.append_nulls(count),
+            Self::Bool(builder) => builder.append_nulls(count),
+            Self::Timestamp(builder) => builder.append_nulls(count),
+            Self::Date(builder) => builder.append_nulls(count),
+        }
+    }
+
     /// The values; the builder is empty after.
     pub fn finish(&mut self) -> ArrayRef {
         // The next batch will need about as much room.

@@ -4,6 +4,7 @@
 pub mod builder;
 pub mod counts;
 pub(crate) mod names;
+pub(crate) mod nulls;
 pub mod rejects;
 pub mod source;
 pub mod types;

@@ -80,6 +80,8 @@ struct Branch {
     /// The number of the path that ends here.
     end: Option<usize>,
     keys: Vec<(String, Branch)>,
+    /// How long these are: a bit for each length, the last for all that are longer.
+    lengths: u64,
     items: Vec<(usize, Branch)>,
 }
 
@@ -89,7 +91,10 @@ impl Paths {
         let mut branch = &mut self.root;
         for step in path {
             branch = match step {
-                Step::Key(name) => child(&mut branch.keys, |key| key == name, name.to_owned()),
+                Step::Key(name) => {
+                    branch.lengths |= length_bit(name.len());
+                    child(&mut branch.keys, |key| key == name, name.to_owned())
+                }
                 Step::Index(index) => child(&mut branch.items, |item| *item == index, index),
             };
         }
@@ -97,6 +102,11 @@ impl Paths {
             self.len += 1;
             self.len - 1
         })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The value at each path inside `value`, as [`find`] gives it, by the numbers of the paths:
@@ -144,15 +154,30 @@ fn child<S>(branches: &mut Vec<(S, Branch)>, is_it: impl Fn(&S) -> bool, step: S
     &mut branches[at].1
 }
 
+/// The bit of a length.
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
 impl Branch {
+    /// The branch behind a key; most keys have none, and most of these not even its length.
+    #[inline]
+    fn branch(&self, text: &[u8], key: Span) -> Option<&Self> {
+        if !key.escaped && self.lengths & length_bit(key.end - key.start) == 0 {
+            return None;
+        }
+        let found = self.keys.iter().find(|(name, _)| key_is(text, key, name));
+        found.map(|(_, branch)| branch)
+    }
+
     /// Walks the value that starts at the next byte, which it consumes.
     fn walk(&self, scanner: &mut Scanner<'_>, found: &mut [Span]) -> Result<(), Fault> {
         let (text, start) = (scanner.text(), scanner.position());
         let kind = match scanner.byte()? {
             b'{' if !self.keys.is_empty() => {
                 scanner.object(|scanner, key| {
-                    match self.keys.iter().find(|(name, _)| key_is(text, key, name)) {
-                        Some((_, branch)) => {
+                    match self.branch(text, key) {
+                        Some(branch) => {
                             // What an earlier key of that name led to does not count.
                             branch.forget(found);
                             branch.walk(scanner, found)

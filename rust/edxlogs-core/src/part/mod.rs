@@ -27,6 +27,7 @@ use self::spool::Spool;
 pub use self::writer::PartWriter;
 use crate::error::{Error, Result};
 use crate::frame::names::names;
+use crate::frame::nulls;
 
 /// Part that is kept as it is until it is appended, in bytes; a larger one is encoded on its own.
 pub const SMALL_PART_BYTES: usize = 16 * 1024 * 1024;
@@ -183,7 +184,7 @@ fn hide(
     Ok(Portion::Hidden { form, offset, length: hidden.bytes() - offset, rows })
 }
 
-/// Moves rows to the hidden file as they are.
+/// Moves rows to the hidden file as they are, without the columns that hold nothing in any of them.
 fn hide_batches(hidden: &mut HiddenFile, batches: &[RecordBatch]) -> Result<Portion> {
     let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
     hide(hidden, Form::Batches, rows, |out| {
@@ -191,8 +192,13 @@ fn hide_batches(hidden: &mut HiddenFile, batches: &[RecordBatch]) -> Result<Port
             return Ok(());
         };
         let out = BufWriter::new(out);
-        let mut writer = StreamWriter::try_new(out, &first.schema()).map_err(Error::encode)?;
-        batches.iter().try_for_each(|batch| writer.write(batch)).map_err(Error::encode)?;
+        let filled = nulls::filled(batches);
+        let schema = first.schema().project(&filled).map_err(Error::encode)?;
+        let mut writer = StreamWriter::try_new(out, &schema).map_err(Error::encode)?;
+        for batch in batches {
+            let batch = batch.project(&filled).map_err(Error::encode)?;
+            writer.write(&batch).map_err(Error::encode)?;
+        }
         writer.into_inner().map_err(Error::encode)?.flush().map_err(Error::encode)
     })
 }
@@ -201,5 +207,5 @@ fn hide_batches(hidden: &mut HiddenFile, batches: &[RecordBatch]) -> Result<Port
 /// about, and what becomes of a part must not.
 fn used_bytes(batch: &RecordBatch) -> usize {
     let used = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
-    batch.columns().iter().map(used).sum()
+    batch.columns().iter().filter(|column| !nulls::is_null(column)).map(used).sum()
 }

@@ -16,6 +16,7 @@ use super::{Form, Part, Portion, SMALL_PART_BYTES};
 use crate::encode::parquet::ParquetWriter;
 use crate::encode::{Compression, Encoder, Format, csv, jsonl};
 use crate::error::{Error, Result};
+use crate::frame::nulls;
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::query::tables::TableRows;
@@ -145,6 +146,7 @@ impl Output {
     fn batches(&mut self, mut streams: impl BufRead) -> Result<()> {
         while !streams.fill_buf().map_err(Error::encode)?.is_empty() {
             for batch in StreamReader::try_new(&mut streams, None).map_err(Error::encode)? {
+                let batch = batch.and_then(|batch| nulls::completed(self.schema.arrow(), &batch));
                 self.batch(batch.map_err(Error::encode)?)?;
             }
         }

@@ -7,6 +7,7 @@ use arrow_array::builder::BooleanBuilder;
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 
+use super::writer::largest;
 use super::{Part, PartWriter};
 use crate::error::{Error, Result};
 use crate::frame::rejects::Rejects;
@@ -77,17 +78,25 @@ impl SeveralWriter {
     }
 
     /// Sees to it that all of them together hold no more than they may: one may have the memory that
-    /// others do not need.
+    /// others do not need. Then half of it is left, as each would do.
     fn make_room(&mut self) -> Result<()> {
         let writers = || self.targets.iter().map(|target| &target.writer);
         let most: usize = writers().map(PartWriter::most_bytes).sum();
-        let sizes: Vec<usize> = writers().map(PartWriter::memory_bytes).collect();
-        if sizes.iter().sum::<usize>() <= most {
+        let bytes: usize = writers().map(PartWriter::memory_bytes).sum();
+        if bytes <= most {
             return Ok(());
         }
-        for (target, bytes) in self.targets.iter_mut().zip(sizes) {
-            if bytes > target.writer.most_bytes() {
-                target.writer.make_room()?;
+        let sizes = writers().flat_map(PartWriter::group_sizes).collect();
+        let least_bytes = largest(sizes, bytes, most / 2);
+        let mut waiting = 0;
+        for target in &mut self.targets {
+            target.writer.end_groups(least_bytes)?;
+            waiting += target.writer.waiting_bytes();
+        }
+        for target in self.targets.iter_mut() {
+            target.writer.hide_texts()?;
+            if waiting > most / 2 {
+                target.writer.hide_waiting()?;
             }
         }
         Ok(())

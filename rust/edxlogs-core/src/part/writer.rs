@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_select::interleave::interleave_record_batch;
 
 use super::hidden::HiddenFile;
 use super::spool::{SMALL_REJECTS_BYTES, Spool};
@@ -24,6 +23,7 @@ use super::{Form, Part, Portion, hide, hide_batches, used_bytes};
 use crate::encode::parquet::{ParquetColumns, RowGroup, write_group};
 use crate::encode::{Compression, Format, StretchEncoder, csv, jsonl};
 use crate::error::{Error, Result};
+use crate::frame::nulls;
 use crate::frame::rejects::Rejects;
 use crate::frame::types::Schema;
 use crate::query::columns::Beside;
@@ -38,6 +38,9 @@ const SMALL_SHARE: usize = 4;
 /// Of these, what is gathered of a larger part before it is dealt out: little, so that it is still
 /// in the processor's cache, …
 const GATHER_SHARE: usize = 32;
+
+/// … but not less than this in bytes: of many columns few rows are little, …
+const LEAST_GATHERED: usize = 384 * 1024;
 
 /// … unless partitions would get fewer rows than this on average.
 const DEAL_ROWS: usize = 16;
@@ -114,7 +117,7 @@ impl PartWriter {
             numbers: projection.partitions().cloned(),
             are_lines: projection.is_of_lines(),
             partitions: Vec::new(),
-            enough: memory_bytes / SMALL_SHARE,
+            enough: (memory_bytes / SMALL_SHARE).max(LEAST_GATHERED),
             is_small: true,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
@@ -239,7 +242,7 @@ impl PartWriter {
             self.enough = 2 * self.gathered;
             return Ok(false);
         }
-        self.enough = self.most / GATHER_SHARE;
+        self.enough = (self.most / GATHER_SHARE).max(LEAST_GATHERED);
         self.is_small = false;
         self.deal_out(GROUP_ROWS)?;
         Ok(true)
@@ -270,8 +273,8 @@ impl PartWriter {
                 self.begin_group(partition, &batches, &places)?;
                 continue;
             }
-            let borrowed: Vec<&RecordBatch> = batches.iter().collect();
-            let batch = interleave_record_batch(&borrowed, &places).map_err(Error::encode)?;
+            let batch = nulls::chosen(self.schema.arrow(), &batches, &places);
+            let batch = batch.map_err(Error::encode)?;
             let bytes = used_bytes(&batch);
             waiting.bytes += bytes;
             waiting.batches.push(batch);
@@ -311,7 +314,7 @@ impl PartWriter {
     }
 
     /// Moves row groups that take so many bytes, or more, to the hidden file.
-    fn end_groups(&mut self, least_bytes: usize) -> Result<()> {
+    pub(super) fn end_groups(&mut self, least_bytes: usize) -> Result<()> {
         let groups = self.groups.iter();
         let large = groups.filter(|(_, group)| group.memory_bytes() >= least_bytes);
         let large: Vec<u32> = large.map(|(&partition, _)| partition).collect();
@@ -320,27 +323,37 @@ impl PartWriter {
 
     /// Sees to it that what was dealt out takes no more than half of the memory: the largest row
     /// groups move to the hidden file; where that is not enough, so do the rows that wait.
-    pub(super) fn make_room(&mut self) -> Result<()> {
-        // Numbers of partitions follow from the order in which threads met them, so sizes decide.
-        let mut sizes: Vec<usize> = self.groups.values().map(RowGroup::memory_bytes).collect();
-        sizes.sort_unstable_by_key(|&bytes| std::cmp::Reverse(bytes));
-        let mut left = self.memory_bytes();
-        let mut least_bytes = usize::MAX;
-        for bytes in sizes {
-            if left <= self.most / 2 {
-                break;
-            }
-            least_bytes = bytes;
-            left -= bytes;
-        }
-        self.end_groups(least_bytes)?;
+    fn make_room(&mut self) -> Result<()> {
+        let sizes = self.group_sizes().collect();
+        self.end_groups(largest(sizes, self.memory_bytes(), self.most / 2))?;
         if self.waiting_bytes > self.most / 2 {
-            for (partition, waiting) in std::mem::take(&mut self.waiting) {
-                let portion = hide_batches(&mut self.part.hidden, &waiting.batches)?;
-                self.part.push(partition, portion);
-            }
-            self.waiting_bytes = 0;
+            self.hide_waiting()?;
         }
+        self.hide_texts()
+    }
+
+    /// Bytes of each row group under way.
+    pub(super) fn group_sizes(&self) -> impl Iterator<Item = usize> {
+        self.groups.values().map(RowGroup::memory_bytes)
+    }
+
+    /// Bytes of rows that wait for more of their partitions.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Moves the rows that wait to the hidden file.
+    pub(super) fn hide_waiting(&mut self) -> Result<()> {
+        for (partition, waiting) in std::mem::take(&mut self.waiting) {
+            let portion = hide_batches(&mut self.part.hidden, &waiting.batches)?;
+            self.part.push(partition, portion);
+        }
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+
+    /// Moves text to the hidden file.
+    pub(super) fn hide_texts(&mut self) -> Result<()> {
         for (partition, (text, rows)) in std::mem::take(&mut self.texts) {
             let portion = hide(&mut self.part.hidden, Form::Bytes, rows, |out| {
                 out.write_all(&text).map_err(Error::encode)
@@ -369,6 +382,22 @@ impl PartWriter {
             self.gathered += text.len() - before;
         }
     }
+}
+
+/// Which row groups must go for no more than `most` bytes to be left of `bytes`: those of so many
+/// bytes, or more. Numbers of partitions follow from the order in which threads met them, so sizes
+/// decide.
+pub(super) fn largest(mut sizes: Vec<usize>, bytes: usize, most: usize) -> usize {
+    sizes.sort_unstable_by_key(|&bytes| std::cmp::Reverse(bytes));
+    let (mut left, mut least_bytes) = (bytes, usize::MAX);
+    for bytes in sizes {
+        if left <= most {
+            break;
+        }
+        least_bytes = bytes;
+        left -= bytes;
+    }
+    least_bytes
 }
 
 impl Sink for PartWriter {

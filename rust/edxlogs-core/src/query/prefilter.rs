@@ -12,11 +12,13 @@ use memchr::memmem::Finder;
 
 use self::needles::{KEYS, Needles, is_unreserved, needles, needles_of_any, of_table};
 use self::one_pass::{Held, OnePass};
+use self::types::Types;
 use crate::event_tables::Table;
 use crate::query::predicate::Test;
 
 mod needles;
 mod one_pass;
+mod types;
 
 /// Most values of one kind that are searched for; more are left to the predicate's hash sets.
 const MAX_ALTERNATIVES: usize = 64;
@@ -42,6 +44,8 @@ enum Search {
     One(Box<Finder<'static>>, Vec<Finder<'static>>),
     /// A needle of each of the alternatives; which were found is left to the predicate.
     Many(AhoCorasick),
+    /// Any of some event types, by the keys that lead to them.
+    Types(Box<Types>),
 }
 
 impl Search {
@@ -49,6 +53,7 @@ impl Search {
         match self {
             Self::One(finder, _) => finder.find(bytes),
             Self::Many(automaton) => automaton.find(bytes).map(|found| found.start()),
+            Self::Types(_) => None,
         }
     }
 
@@ -59,6 +64,7 @@ impl Search {
                 finder.find(line).is_some() && others.iter().all(|n| n.find(line).is_some())
             }
             Self::Many(automaton) => automaton.is_match(line),
+            Self::Types(types) => types.nominates(line),
         }
     }
 }
@@ -77,7 +83,8 @@ impl Prefilter {
         // One needle is found many times faster than any of several; where it nominates, to search
         // the line for several more would cost what it costs to parse it. Keys stand in many lines.
         let has_one = groups.iter().any(|(rank, group)| *rank < KEYS && group.has_one_needle());
-        groups.retain(|(_, group)| !has_one || group.has_one_needle());
+        groups.retain(|(_, group)| !has_one || !group.has_several_needles());
+        groups.sort_by_key(|(_, group)| has_one && !group.has_one_needle());
         Self { groups: groups.into_iter().map(|(_, group)| group).collect() }
     }
 
@@ -98,6 +105,16 @@ impl Prefilter {
             return;
         };
         let mut start = 0;
+        if let Search::Types(types) = &first.search {
+            let ends = memchr::memchr_iter(b'\n', batch).chain([batch.len()]);
+            for end in ends.filter(|&end| end < batch.len() || !batch.ends_with(b"\n")) {
+                let line = &batch[start..end];
+                let others = || self.groups[1..].iter().all(|group| group.nominates(line));
+                lines.push(FoundLine::new(end, types.nominates(line) && others()));
+                start = end + 1;
+            }
+            return;
+        }
         let push = |end, found: Held| {
             let line = &batch[start..end];
             let may = found.needle || first.encoded && found.percent;
@@ -169,8 +186,12 @@ fn hides_needle(escape: &[u8]) -> bool {
 impl Group {
     /// The search for needles; `None` where there are too many alternatives.
     fn new(needles: Needles) -> Option<Self> {
-        let Needles { alternatives, encoded, ignore_case, .. } = needles;
+        let Needles { alternatives, encoded, ignore_case, are_types, .. } = needles;
         let distinct: HashSet<Vec<String>> = alternatives.into_iter().collect();
+        if are_types && distinct.len() > 1 {
+            let types = Types::new(distinct.into_iter().flatten());
+            return Some(Self { search: Search::Types(Box::new(types)), encoded });
+        }
         if distinct.len() > MAX_ALTERNATIVES {
             return None;
         }
@@ -197,11 +218,15 @@ impl Group {
         matches!(self.search, Search::One(..))
     }
 
+    fn has_several_needles(&self) -> bool {
+        matches!(self.search, Search::Many(_))
+    }
+
     /// The fastest search of a batch for the one needle of a condition.
     fn one_pass(&self) -> Option<OnePass<'_>> {
         match &self.search {
             Search::One(finder, _) => OnePass::new(finder.needle(), self.encoded),
-            Search::Many(_) => None,
+            Search::Many(_) | Search::Types(_) => None,
         }
     }
 
@@ -312,7 +337,7 @@ mod tests {
         #[test]
         fn one_pass_finds_what_searches_in_turn_find(text in pieces(), encoded in any::<bool>()) {
             let alternatives = vec![vec!["problem_check".to_owned()]];
-            let needles = Needles { rank: 0, alternatives, encoded, ignore_case: false };
+            let needles = Needles { rank: 0, alternatives, encoded, ignore_case: false, are_types: false };
             let group = Group::new(needles).expect("a needle");
             let mut in_turn = Vec::new();
             group.search_in_turn(&text, |end, found| in_turn.push((end, found)));

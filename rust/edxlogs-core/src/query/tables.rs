@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_select::concat::concat_batches;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::column::EventPlace;
 use crate::event_tables::{EventTables, TableBuilder};
 use crate::frame::counts::Stats;
+use crate::frame::nulls;
 use crate::query::Query;
 use crate::query::columns::BatchBuilder;
 use crate::query::partition::Partitions;
@@ -27,6 +27,17 @@ pub struct TableQuery {
     pub query: usize,
 }
 
+/// Rows are handed on when this many are gathered, …
+pub const BATCH_ROWS: usize = 8192;
+
+/// … or this many bytes of them.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Whether rows are enough to be handed on.
+pub(crate) fn is_full(rows: usize, bytes: usize) -> bool {
+    rows >= BATCH_ROWS || bytes >= BATCH_BYTES
+}
+
 /// Rows of one of several tables.
 #[derive(Clone, Debug)]
 pub struct TableRows {
@@ -38,6 +49,8 @@ pub struct TableRows {
     pub lines: Vec<u64>,
     /// Of each, the number of its partition; empty where they are not told apart.
     pub partitions: Vec<u32>,
+    /// Bytes that they take, about.
+    pub bytes: usize,
 }
 
 impl TableRows {
@@ -47,18 +60,19 @@ impl TableRows {
     /// `Internal`, should they not fit each other.
     pub(crate) fn joined(rows: Vec<Self>) -> Result<Self> {
         let (mut batches, mut lines, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
-        let mut query = 0;
+        let (mut query, mut bytes) = (0, 0);
         for one in rows {
             query = one.query;
+            bytes += one.bytes;
             batches.push(one.batch);
             lines.extend(one.lines);
             partitions.extend(one.partitions);
         }
         let schema = batches.first().map(RecordBatch::schema);
         let schema = schema.ok_or_else(|| Error::internal("no rows"))?;
-        let batch = concat_batches(&schema, &batches)
-            .map_err(|error| Error::internal(error.to_string()))?;
-        Ok(Self { query, batch, lines, partitions })
+        let batch =
+            nulls::joined(&schema, &batches).map_err(|error| Error::internal(error.to_string()))?;
+        Ok(Self { query, batch, lines, partitions, bytes })
     }
 }
 
@@ -148,21 +162,22 @@ impl<'q> TablesBuilder<'q> {
         (rows, home)
     }
 
-    /// Bytes gathered, about.
-    pub fn bytes(&self) -> usize {
-        self.gathering.iter().map(|one| one.builder.bytes()).sum()
-    }
-
-    /// What was gathered since it was last taken, of each table that has rows.
+    /// What was gathered since it was last taken, of each table that has enough to be handed on, or
+    /// of `all` that have rows.
     ///
     /// # Errors
     /// `Internal`, should columns not fit each other.
-    pub fn take(&mut self) -> Result<Vec<TableRows>> {
-        let full = self.gathering.iter_mut().filter(|one| one.builder.rows() > 0);
-        full.map(|one| {
+    pub fn take(&mut self, all: bool) -> Result<Vec<TableRows>> {
+        let is_due = |one: &&mut Gathering<'_>| {
+            let (rows, bytes) = (one.builder.rows(), one.builder.bytes());
+            rows > 0 && (all || is_full(rows, bytes))
+        };
+        let due = self.gathering.iter_mut().filter(is_due);
+        due.map(|one| {
             one.last = (0, 0);
             Ok(TableRows {
                 query: one.query.query,
+                bytes: one.builder.bytes(),
                 batch: one.builder.finish()?,
                 lines: std::mem::take(&mut one.lines),
                 partitions: std::mem::take(&mut one.partitions),

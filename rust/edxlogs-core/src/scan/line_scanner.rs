@@ -446,10 +446,10 @@ impl<'q> LineScanner<'q> {
         self.left == 0
     }
 
-    /// How much is gathered.
+    /// How much is gathered, the rows of tables aside.
     pub(crate) fn size(&self) -> Size {
-        let of_tables = self.tables.as_ref().map_or(0, TablesBuilder::bytes);
-        Size { rows: self.kept, bytes: self.builder.bytes() + self.lines.len() + of_tables }
+        let rows = if self.builder.rows() > 0 { self.builder.rows() } else { self.kept };
+        Size { rows, bytes: self.builder.bytes() + self.lines.len() }
     }
 
     /// The rejects since they were last taken.
@@ -457,20 +457,22 @@ impl<'q> LineScanner<'q> {
         std::mem::take(&mut self.rejects)
     }
 
-    /// What was gathered since it was last taken.
-    pub(crate) fn take(&mut self) -> Result<Gathered> {
+    /// What was gathered since it was last taken: where it is enough to be handed on, or `all`.
+    pub(crate) fn take(&mut self, all: bool) -> Result<Gathered> {
         let mut rows = Vec::new();
-        if self.builder.rows() > 0 {
-            rows.push(self.builder.finish().map(|(batch, beside)| Rows::Batch(batch, beside))?);
-        }
-        if !self.lines.is_empty() {
-            let room = Vec::with_capacity(self.lines.len());
-            rows.push(Rows::Lines(std::mem::replace(&mut self.lines, room)));
+        if all || self.size().is_full() {
+            if self.builder.rows() > 0 {
+                rows.push(self.builder.finish().map(|(batch, beside)| Rows::Batch(batch, beside))?);
+            }
+            if !self.lines.is_empty() {
+                let room = Vec::with_capacity(self.lines.len());
+                rows.push(Rows::Lines(std::mem::replace(&mut self.lines, room)));
+            }
+            self.kept = 0;
         }
         if let Some(tables) = &mut self.tables {
-            rows.extend(tables.take()?.into_iter().map(Rows::Table));
+            rows.extend(tables.take(all)?.into_iter().map(Rows::Table));
         }
-        self.kept = 0;
         Ok(Gathered { stats: std::mem::take(&mut self.stats), rows })
     }
 }

@@ -17,11 +17,7 @@ use crate::query::Query;
 use crate::query::columns::Beside;
 use crate::query::tables::TableRows;
 
-/// Rows are handed on when this many are gathered, …
-pub const BATCH_ROWS: usize = 8192;
-
-/// … or this many bytes of them.
-pub const BATCH_BYTES: usize = 1024 * 1024;
+pub use crate::query::tables::{BATCH_BYTES, BATCH_ROWS};
 
 /// What is asked of one source.
 #[derive(Clone, Copy, Debug)]

@@ -166,11 +166,9 @@ fn scan_inline(
                 sink.rejects(&rejects)?;
             }
             let has_all = scanner.has_all();
-            if scanner.size().is_full() || has_all || !matches!(read, Ok(true)) {
-                let gathered = scanner.take()?;
-                stats.add(&gathered.stats);
-                gathered.rows.into_iter().try_for_each(|rows| sink.rows(rows))?;
-            }
+            let gathered = scanner.take(has_all || !matches!(read, Ok(true)))?;
+            stats.add(&gathered.stats);
+            gathered.rows.into_iter().try_for_each(|rows| sink.rows(rows))?;
             if has_all {
                 break;
             }
@@ -201,6 +199,7 @@ fn scan_threaded(
     let mut reader = LineReader::new(text, query.max_line_bytes);
     let (mut next_line, mut pieces) = (1, Pieces::default());
     let (mut stats, mut portion) = (Stats::default(), Portion::default());
+    let mut tables = TablePortions::default();
     let steps = Steps {
         read: |batch: &mut LineBatch| {
             control.check()?;
@@ -215,7 +214,7 @@ fn scan_threaded(
             scanner.scan(batch, first_line)?;
             control.bytes_expanded.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
             let (size, rejects) = (scanner.size(), scanner.take_rejects());
-            Ok(Scanned { gathered: scanner.take()?, size, rejects })
+            Ok(Scanned { gathered: scanner.take(true)?, size, rejects })
         },
         // In the same portions as one thread would.
         take: |Scanned { gathered, size, rejects }| {
@@ -224,7 +223,12 @@ fn scan_threaded(
                 sink.rejects(&rejects)?;
             }
             portion.size.add(size);
-            portion.rows.extend(gathered.rows);
+            for rows in gathered.rows {
+                match rows {
+                    Rows::Table(rows) => tables.take(rows, sink)?,
+                    rows => portion.rows.push(rows),
+                }
+            }
             if portion.size.is_full() {
                 std::mem::take(&mut portion).hand_on(query, sink)?;
             }
@@ -237,9 +241,10 @@ fn scan_threaded(
         if !pieces.is_empty() {
             let mut scanner = scanner();
             scanner.end(&mut pieces)?;
-            stats.add(&scanner.take()?.stats);
+            stats.add(&scanner.take(true)?.stats);
             sink.rejects(&scanner.take_rejects())?;
         }
+        tables.hand_on(sink)?;
         portion.hand_on(query, sink).and(read)
     });
     (stats, result)
@@ -255,7 +260,6 @@ impl Portion {
     fn hand_on(self, query: &Query, sink: &mut dyn Sink) -> Result<()> {
         let (mut batches, mut beside) = (Vec::new(), Beside::default());
         let mut lines = Vec::new();
-        let mut tables: BTreeMap<usize, Vec<TableRows>> = BTreeMap::new();
         for rows in self.rows {
             match rows {
                 Rows::Batch(batch, its) => {
@@ -264,7 +268,7 @@ impl Portion {
                 }
                 Rows::Lines(more) if lines.is_empty() => lines = more,
                 Rows::Lines(more) => lines.extend_from_slice(&more),
-                Rows::Table(rows) => tables.entry(rows.query).or_default().push(rows),
+                Rows::Table(_) => return Err(Error::internal("rows of a table among others")),
             }
         }
         if !batches.is_empty() {
@@ -275,9 +279,31 @@ impl Portion {
         if !lines.is_empty() {
             sink.rows(Rows::Lines(lines))?;
         }
-        for (_, rows) in tables {
-            sink.rows(Rows::Table(TableRows::joined(rows)?))?;
-        }
         Ok(())
+    }
+}
+
+/// Rows of tables that wait for more of the same, by their queries.
+#[derive(Default)]
+struct TablePortions(BTreeMap<usize, (Vec<TableRows>, Size)>);
+
+impl TablePortions {
+    /// Takes rows, and hands on those of their table if they are enough.
+    fn take(&mut self, rows: TableRows, sink: &mut dyn Sink) -> Result<()> {
+        let (waiting, size) = self.0.entry(rows.query).or_default();
+        size.add(Size { rows: rows.lines.len(), bytes: rows.bytes });
+        waiting.push(rows);
+        if !size.is_full() {
+            return Ok(());
+        }
+        *size = Size::default();
+        sink.rows(Rows::Table(TableRows::joined(std::mem::take(waiting))?))
+    }
+
+    /// Hands on what is left.
+    fn hand_on(self, sink: &mut dyn Sink) -> Result<()> {
+        let left = self.0.into_values().filter(|(rows, _)| !rows.is_empty());
+        left.map(|(rows, _)| TableRows::joined(rows))
+            .try_for_each(|rows| sink.rows(Rows::Table(rows?)))
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::Read;
 
 use bytes::Bytes;
-use parquet::column::page::{CompressedPage, PageWriter};
+use parquet::column::page::{CompressedPage, PageWriteSpec, PageWriter};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 
@@ -50,18 +50,18 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    pub(super) fn push(&mut self, page: CompressedPage) -> Result<()> {
+    pub(super) fn push(&mut self, page: CompressedPage) -> Result<PageWriteSpec> {
         self.insert(self.pages.len(), page)
     }
 
-    pub(super) fn insert(&mut self, at: usize, page: CompressedPage) -> Result<()> {
+    pub(super) fn insert(&mut self, at: usize, page: CompressedPage) -> Result<PageWriteSpec> {
         let mut out = TrackedWrite::new(Vec::with_capacity(page.data().len() + PAGE_HEADER_BYTES));
         let written = SerializedPageWriter::new(&mut out).write_page(page)?;
         let page = Bytes::from(out.into_inner()?);
         self.bytes += page.len();
         self.uncompressed += written.uncompressed_size;
         self.pages.insert(at, page);
-        Ok(())
+        Ok(written)
     }
 }
 

@@ -8,13 +8,14 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use arrow_select::interleave::interleave;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::text::{TextColumn, TextOptions};
-use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
+use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, numbers};
 use crate::error::{Error, Result};
+use crate::frame::nulls;
 use crate::frame::types::{Hint, Schema};
 
 /// The columns of a schema, as Parquet has them.
@@ -122,7 +123,16 @@ impl RowGroup {
     /// `Encode`.
     pub fn write_rows(&mut self, batches: &[RecordBatch], places: &[(usize, usize)]) -> Result<()> {
         for (at, column) in self.values.iter_mut().enumerate() {
+            let is_null = nulls::is_null_in(batches, at);
+            let nothing = || {
+                let field = self.columns.schema.arrow().field(at);
+                nulls::null_array(field.data_type(), places.len())
+            };
             match column {
+                ColumnValues::Text(text) if is_null => {
+                    text.write(nothing().as_string()).map_err(Error::encode)?;
+                }
+                ColumnValues::Other(chosen) if is_null => chosen.push(nothing()),
                 ColumnValues::Text(text) => {
                     let arrays: Vec<&StringArray> =
                         batches.iter().map(|batch| batch.column(at).as_string()).collect();
@@ -139,32 +149,23 @@ impl RowGroup {
         Ok(())
     }
 
-    /// Writes it to a file, as the row group of that number. It is empty then, and takes the next
-    /// one.
+    /// Writes it to a file of those properties. It is empty then, and takes the next one.
     pub(super) fn end<W: std::io::Write + Send>(
         &mut self,
         mut out: SerializedRowGroupWriter<'_, W>,
-        factory: &ArrowRowGroupWriterFactory,
-        number: usize,
+        properties: &WriterPropertiesPtr,
     ) -> Result<()> {
-        let writers = factory.create_column_writers(number).map_err(Error::encode)?;
-        let fields = self.columns.schema.arrow().fields().iter();
-        for ((column, mut writer), field) in self.values.iter_mut().zip(writers).zip(fields) {
-            match column {
-                ColumnValues::Text(text) => {
-                    let (chunk, close) = text.close().map_err(Error::encode)?;
-                    out.append_column(&chunk, close).map_err(Error::encode)?;
-                }
+        for (column, descr) in self.values.iter_mut().zip(self.columns.parquet.columns()) {
+            let closed = match column {
+                ColumnValues::Text(text) => text.close(),
                 ColumnValues::Other(arrays) => {
-                    for array in arrays.drain(..) {
-                        for leaf in compute_leaves(field, &array).map_err(Error::encode)? {
-                            writer.write(&leaf).map_err(Error::encode)?;
-                        }
-                    }
-                    let chunk = writer.close().map_err(Error::encode)?;
-                    chunk.append_to_row_group(&mut out).map_err(Error::encode)?;
+                    let closed = numbers::encode(arrays, descr, properties);
+                    arrays.clear();
+                    closed
                 }
-            }
+            };
+            let (chunk, close) = closed.map_err(Error::encode)?;
+            out.append_column(&chunk, close).map_err(Error::encode)?;
         }
         out.close().map_err(Error::encode)?;
         self.rows = 0;

@@ -19,7 +19,7 @@ use crate::event::column::EventColumn;
 use crate::event_tables::Table;
 use crate::json::path::Segment;
 use crate::query::expression::{Comparison, Like, Literal};
-use crate::query::pattern::{PatternSet, longest_run};
+use crate::query::pattern::{Pattern, PatternSet, longest_run};
 use crate::query::predicate::Test;
 use crate::query::projection::Expr;
 
@@ -43,6 +43,8 @@ pub(super) struct Needles {
     pub encoded: bool,
     /// Whether letters may stand in the other case.
     pub ignore_case: bool,
+    /// Whether each alternative is an event type, all of it.
+    pub are_types: bool,
 }
 
 /// A text that is compared: its stretches between wildcards, one where there are none.
@@ -76,7 +78,12 @@ pub(super) fn needles(test: &Test, truth: bool) -> Vec<Needles> {
         (Test::And(all), false) | (Test::Or(all), true) => {
             return needles_of_any(all.iter().map(|one| needles(one, truth)));
         }
-        (Test::EventType(patterns), true) => of_set(patterns, 0, Written::Plain),
+        (Test::EventType(patterns), true) => {
+            let found = of_set(patterns, 0, Written::Plain);
+            let are_exact = patterns.iter().all(Pattern::is_exact);
+            let texts = patterns.iter().flat_map(Pattern::literals);
+            found.map(|needles| if are_exact { needles.of_types(texts) } else { needles })
+        }
         (Test::Course(patterns), true) => of_set(patterns, 1, Written::Course),
         // Digits may be an id.
         (Test::User { names, ids }, true) if ids.is_empty() => {
@@ -139,16 +146,24 @@ pub(super) fn needles_of_any(tests: impl Iterator<Item = Vec<Needles>>) -> Vec<N
 
 /// The needles of the types that a table has rows of; nothing where these cannot be listed.
 pub(super) fn of_table(table: &Table) -> Option<Needles> {
-    let types = table.types()?.iter().map(|one| vec![one.as_str()]);
-    of_texts(types, 0, Written::Plain)
+    let types = || table.types().into_iter().flatten().map(String::as_str);
+    let found = of_texts(types().map(|one| vec![one]), 0, Written::Plain)?;
+    Some(found.of_types(types()))
 }
 
 impl Needles {
+    /// The same of event types, where each of these stands in a line as it is.
+    fn of_types<'t>(mut self, mut types: impl Iterator<Item = &'t str>) -> Self {
+        self.are_types = types.all(|one| one.bytes().all(is_plain));
+        self
+    }
+
     /// What a line holds that holds either.
     fn or(mut self, other: Self) -> Self {
         self.rank = self.rank.max(other.rank);
         self.alternatives.extend(other.alternatives);
         self.encoded |= other.encoded;
+        self.are_types &= other.are_types;
         self.ignore_case |= other.ignore_case;
         self
     }
@@ -177,6 +192,7 @@ fn of_texts<'t>(
         alternatives,
         encoded: written != Written::Plain,
         ignore_case,
+        are_types: false,
     })
 }
 
@@ -245,7 +261,13 @@ fn of_keys(value: &Expr) -> Option<Needles> {
     let keys = keys(value);
     let alternatives = vec![keys];
     let found = !alternatives[0].is_empty();
-    found.then_some(Needles { rank: KEYS, alternatives, encoded: false, ignore_case: false })
+    found.then_some(Needles {
+        rank: KEYS,
+        alternatives,
+        encoded: false,
+        ignore_case: false,
+        are_types: false,
+    })
 }
 
 /// The needles of a path's keys, the longest first. Nearly all lines have a `context`, and `event`
