@@ -136,6 +136,11 @@ class Workers(Generic[T]):
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 
+    @property
+    def are_alive(self) -> bool:
+        """Whether a thread is still at work."""
+        return any(thread.is_alive() for thread in self._threads)
+
 
 def in_worker(task: Callable[[], T]) -> T:
     """Do in another thread what may take long, so that this one sees Ctrl-C."""

@@ -23,7 +23,13 @@ from edxlogs.derived.inputs import CourseInputs, Files
 from edxlogs.derived.parameters import Parameters
 from edxlogs.derived.views import literal, names, quoted
 from edxlogs.edx import event_tables as events
-from edxlogs.errors import ConfigError, EdxlogsError, SourceError, cannot_write
+from edxlogs.errors import (
+    ConfigError,
+    EdxlogsError,
+    SourceError,
+    StoppedError,
+    cannot_write,
+)
 from edxlogs.store import disk
 from edxlogs.text import shown, size
 
@@ -121,6 +127,8 @@ class Engine:
     threads: int
     output: str
     _connections: set[duckdb.DuckDBPyConnection] = field(default_factory=set)
+    _parsed: dict[str, Any] = field(default_factory=dict)
+    _is_stopped: bool = False
 
     def make(self, work: Work) -> CourseMade:
         """Make tables of a course, and count what its account wants to know.
@@ -133,12 +141,27 @@ class Engine:
             EdxlogsError: something is wrong with the data of this course, or it takes more memory.
         """
         with self._connected(work) as connection:
-            return _Course(connection, work, self.parameters).make()
+            return _Course(self, connection, work).make()
 
     def stop(self) -> None:
-        """End the statements under way, with an error."""
+        """End the statements under way, with an error; none begins any more."""
+        self._is_stopped = True
         for connection in list(self._connections):
             connection.interrupt()
+
+    def run(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        statement: str,
+        values: Sequence[Any] | None = None,
+    ) -> duckdb.DuckDBPyConnection:
+        """Carry out a statement, which is kept as it is parsed: of many courses it is the same."""
+        if self._is_stopped:
+            raise StoppedError("derive: was stopped")
+        if (parsed := self._parsed.get(statement)) is None:
+            (parsed,) = connection.extract_statements(statement)
+            self._parsed[statement] = parsed
+        return connection.execute(parsed, values)
 
     @contextmanager
     def _connected(self, work: Work) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -160,7 +183,7 @@ class Engine:
             with duckdb.connect(":memory:", config=config) as connection:
                 self._connections.add(connection)
                 try:
-                    connection.execute("set TimeZone = 'UTC'")
+                    self.run(connection, "set TimeZone = 'UTC'")
                     yield connection
                 finally:
                     self._connections.discard(connection)
@@ -189,16 +212,11 @@ class Engine:
 class _Course:
     """The making of a course's tables."""
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        work: Work,
-        parameters: Parameters,
-    ) -> None:
+    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, work: Work) -> None:
+        self._engine = engine
         self._connection = connection
         self._work = work
         self._inputs = work.inputs
-        self._parameters = parameters
         self._is_small = work.is_small
         self._made: set[str] = set()
         self._kept: set[str] = set()  # inputs that are tables
@@ -217,49 +235,69 @@ class _Course:
                     self._done.left[one.name] = lacking
                     self._leave_empty(one)
                     continue
+                later = self._needed(definitions[number + 1 :])
                 with self._statement(one):
-                    self._carry_out(one)
+                    self._carry_out(one, is_needed=one.name in later)
                 self._made.add(one.name)
-                self._drop(definitions[number + 1 :])
+                for name in self._tables - later:
+                    self._run(f"drop table {quoted(name)}")
+                self._tables &= later
         finally:
             for files in self._local:
                 files.forget()
         return self._done
 
-    def _run(self, statement: str) -> duckdb.DuckDBPyConnection:
-        return self._connection.execute(statement)
+    def _run(
+        self, statement: str, values: Sequence[Any] | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        return self._engine.run(self._connection, statement, values)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Set what `getvariable` gives; a list or a dict as well."""
+        if isinstance(value, list | dict):
+            self._run(f"set variable {quoted(name)} = $1", [value])
+        else:
+            self._connection.execute(f"set variable {quoted(name)} = {literal(value)}")
 
     def _prepare(self, wanted: set[str]) -> None:
         """Make views of the inputs, and set the variables."""
         inputs, tables = self._inputs, events.event_tables()
         home = {tables[name].parent or name for name in wanted if name in tables}
         of_events = home | {one for name in home for one in views.children_of(name)}
-        parameters = self._parameters
-        values = {**parameters.variables(), "course_id": inputs.course.id, "as_of": None}
-        where = ""
+        parameters = self._engine.parameters
+        moment, where = None, ""
         if parameters.as_of is not None:
-            values["as_of"] = parameters.end_of(parameters.as_of)
-            where = f"where time is null or time < {literal(values['as_of'])}"
+            moment = parameters.end_of(parameters.as_of)
+            where = f"where time is null or time < {literal(moment)}"
         elif inputs.day is not None:
-            values["as_of"] = parameters.end_of(datetime.date.fromisoformat(inputs.day))
+            moment = parameters.end_of(datetime.date.fromisoformat(inputs.day))
+        values = {
+            **parameters.variables(),
+            "as_of": moment,
+            "course_id": inputs.course.id,
+            "has_events": inputs.has_events,
+            "has_package": inputs.has_package,
+            **{f"has_{name}": inputs.has(name) for name in wanted},
+        }
+        for name, value in values.items():
+            self._set(name, value)
+        if moment is None:
+            self._run("set variable as_of = null::timestamptz")
         for name in sorted(wanted | of_events):
             self._view(name, where if name in tables else "")
-        has = {f"has_{name}": inputs.has(name) for name in sorted(wanted)}
-        has |= {"has_events": inputs.has_events, "has_package": inputs.has_package}
-        self._run(views.variables({**values, **has}))
         self._leave_copies(sorted(one for one in home if inputs.has(one)), where)
 
     def _view(self, name: str, where: str) -> None:
         inputs = self._inputs
         if name in OLX and inputs.content is not None:
-            self._run(views.content_table(name, inputs.content.rows[name]))
-        elif inputs.has(name):
+            self._connection.execute(views.content_table(name, inputs.content.rows[name]))
+        elif inputs.has(name) and inputs.tables[name].files:
             files = inputs.tables[name]
             self._local.append(files)
-            paths, kept = files.local(), self._is_small and bool(files.files)
-            if kept:
+            self._set(views.FILES + name, [os.fspath(path) for path in files.local()])
+            if self._is_small:
                 self._kept.add(name)
-            self._run(views.view(name, inputs.course.id, paths, where=where, kept=kept))
+            self._run(views.view(name, where=where, kept=self._is_small))
         else:
             self._run(views.empty_view(name, views.columns_of(name)))
 
@@ -297,10 +335,9 @@ class _Course:
             schema = [(column.name, column.type) for column in one.columns]
             self._run(views.empty_view(one.name, schema))
 
-    def _carry_out(self, one: Definition) -> None:
-        optional = {f"has_{name}": name in self._made for name in one.needs}
-        if optional:
-            self._run(views.variables(optional))
+    def _carry_out(self, one: Definition, *, is_needed: bool) -> None:
+        for name in one.needs:
+            self._set(f"has_{name}", name in self._made)
         if one.kind is Kind.ACCOUNT:
             rows = self._run(f"select what, n from ({one.statement}\n) where n > 0").fetchall()
             self._done.counts[one.name] = dict(rows)
@@ -313,38 +350,37 @@ class _Course:
         if one.kind is Kind.VIEW and not self._is_small:
             self._run(f"create temp view {quoted(one.name)} as {query}")
             return
-        self._run(f"create temp table {quoted(one.name)} as {query}")
-        self._tables.add(one.name)
-        if one.kind is Kind.TABLE and one.name in self._work.wanted:
-            self._done.tables[one.name] = self._write(one)
+        is_written = one.kind is Kind.TABLE and one.name in self._work.wanted
+        if is_needed or not is_written or not self._is_small:
+            self._run(f"create temp table {quoted(one.name)} as {query}")
+            self._tables.add(one.name)
+            query = f"from {quoted(one.name)}"
+        if is_written:
+            self._done.tables[one.name] = self._write(one, query)
 
-    def _write(self, one: Definition) -> Rows:
+    def _write(self, one: Definition, query: str) -> Rows:
         """Write the rows of a table."""
         path = self._work.folder / one.name
         rest = (column.name for column in one.columns if column.name not in one.order)
         order = names([*one.order, *rest])
-        told = ", ".join(
-            f"{literal(key)}: {literal(value)}"
-            for key, value in self._work.metadata[one.name].items()
-        )
+        self._set("path", os.fspath(path))
+        self._set("metadata", dict(self._work.metadata[one.name]))
         # What DuckDB finds out of rows would make columns required in one file, and not in others.
         self._run("set disabled_optimizers = 'statistics_propagation'")
         row = self._run(
-            f"copy (from {quoted(one.name)} order by {order}) to {literal(path)} (format parquet,"
-            f" compression zstd, row_group_size {ROW_GROUP}, kv_metadata {{{told}}})"
+            f"copy ({query} order by {order}) to (getvariable('path')) (format parquet, compression"
+            f" zstd, row_group_size {ROW_GROUP}, kv_metadata (getvariable('metadata')))"
         ).fetchone()
         self._run("set disabled_optimizers = ''")
         return Rows(path, 0 if row is None else row[0])
 
-    def _drop(self, later: Sequence[Definition]) -> None:
-        """Forget tables that no later statement needs, be it by way of a view."""
+    def _needed(self, later: Sequence[Definition]) -> set[str]:
+        """Tables that later statements need, be it by way of a view."""
         needed = {need for one in later for need in one.needs}
         for one in reversed(self._work.definitions):
             if one.kind is Kind.VIEW and one.name in needed:
                 needed.update(one.needs)
-        for name in self._tables - needed:
-            self._run(f"drop table {quoted(name)}")
-        self._tables &= needed
+        return needed
 
     @contextmanager
     def _statement(self, one: Definition) -> Iterator[None]:

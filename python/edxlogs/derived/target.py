@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,9 +33,34 @@ from edxlogs.store.store import Store
 from edxlogs.threads import Workers
 
 HOLDS = "derived tables"
+_PATIENCE_SECONDS = 0.05
 COMMIT_SECONDS = 30.0  # between commits on the way
 EVENTS = "events"
 """What counts of a course are called that its inputs alone gave, beside those of definitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Closure:
+    """What a definition is made of, with all that it needs.
+
+    Attributes:
+        inputs: that are read.
+        parameters: that are read, and their values.
+        sha256: of all statements.
+        is_custom: whether one of those is not the package's own.
+    """
+
+    inputs: frozenset[str]
+    parameters: Mapping[str, Any]
+    sha256: str
+    is_custom: bool
+
+    def used(self, inputs: CourseInputs) -> dict[str, Any]:
+        """The parameters, and for a course the day that stands for none."""
+        told = dict(self.parameters)
+        if "as_of" in told and told["as_of"] is None:
+            told["as_of"] = inputs.day
+        return told
 
 
 @dataclass(slots=True)
@@ -70,6 +95,7 @@ class Target:
     parameters: Parameters
     snapshots: dict[str, Any]
     _segment: Segment = field(init=False)
+    _closures: dict[str, _Closure] = field(default_factory=dict)
     _committed: float = field(default_factory=time.monotonic)
     _started: str = field(default_factory=now)
 
@@ -136,7 +162,7 @@ class Target:
             if one.kind is Kind.ACCOUNT and names.issuperset(one.needs)
         ]
         asked = [one for one in chosen if one.kind is Kind.TABLE and one.name in self.wanted]
-        digests = {one.name: self._digest(one, inputs) for one in (*asked, *counting)}
+        digests = {one.name: self._digest(one.name, inputs) for one in (*asked, *counting)}
         stale = [name for name in digests if not self._is_there(name, inputs, digests[name])]
         plan = _Plan(inputs, asked, digests)
         if stale:
@@ -167,7 +193,12 @@ class Target:
                     disk.remove(work.folder)
                     self._commit_in_time()
             except BaseException:
+                # A thread that is in DuckDB when the process ends would take it down.
                 self.engine.stop()
+                workers.stop(_PATIENCE_SECONDS)
+                while workers.are_alive:
+                    self.engine.stop()
+                    workers.stop(_PATIENCE_SECONDS)
                 raise
 
     def _account(self, plan: _Plan) -> CourseAccount:
@@ -183,50 +214,51 @@ class Target:
                 self._note_lacking(one, inputs, account)
         return account
 
-    def _closure(self, name: str) -> tuple[tuple[Definition, ...], set[str]]:
-        """All that a definition needs, itself too, and the inputs of all of those."""
-        needed = self.definitions.needed([name])
-        return needed, {one for definition in needed for one in definition.inputs}
+    def _closure(self, name: str) -> _Closure:
+        """All that a definition is made of; of all courses it is the same."""
+        if name not in self._closures:
+            needed = self.definitions.needed([name])
+            inputs = frozenset(one for definition in needed for one in definition.inputs)
+            told = self.parameters.told()
+            # As of which day decides which rows there are.
+            used = [
+                parameter
+                for parameter in told
+                if any(f"getvariable('{parameter}')" in one.text for one in needed)
+                or (parameter == "as_of" and told["as_of"] is not None)
+            ]
+            is_custom = any(one.name in self.definitions.custom for one in needed)
+            digest = self.definitions.digest([name])
+            self._closures[name] = _Closure(
+                inputs, {one: told[one] for one in used}, digest, is_custom
+            )
+        return self._closures[name]
 
-    def _used(self, needed: Iterable[Definition], inputs: CourseInputs) -> dict[str, Any]:
-        """The parameters that some definitions read, and the day that stands for none."""
-        told = {
-            name: value
-            for name, value in self.parameters.told().items()
-            if any(f"getvariable('{name}')" in one.text for one in needed)
-        }
-        if "as_of" in told and told["as_of"] is None:
-            told["as_of"] = inputs.day
-        if self.parameters.as_of is not None:  # which rows there are depends on it
-            told["as_of"] = self.parameters.told()["as_of"]
-        return told
-
-    def _digest(self, one: Definition, inputs: CourseInputs) -> str:
+    def _digest(self, name: str, inputs: CourseInputs) -> str:
         """What tells whether a table of a course would be made as it was."""
-        needed, names = self._closure(one.name)
+        its = self._closure(name)
         told = [
             _core.__version__,
             VERSION,
-            self.definitions.digest([one.name]),
-            self._used(needed, inputs),
-            inputs.told(names),
+            its.sha256,
+            its.used(inputs),
+            inputs.told(its.inputs),
         ]
         return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def _metadata(self, name: str, inputs: CourseInputs) -> dict[str, str]:
         """What the file of a table says of its making: nothing that another order would change."""
-        needed, names = self._closure(name)
-        used = orjson.dumps(self._used(needed, inputs), option=orjson.OPT_SORT_KEYS).decode()
-        is_custom = any(one.name in self.definitions.custom for one in needed)
+        its = self._closure(name)
+        used = orjson.dumps(its.used(inputs), option=orjson.OPT_SORT_KEYS).decode()
         told = {
             "version": _core.__version__,
             "table": name,
             "definitions": str(VERSION),
-            "sql": f"{'custom ' * is_custom}{self.definitions.digest([name])}",
+            "sql": f"{'custom ' * its.is_custom}{its.sha256}",
             "parameters": used,
             "differs": " ".join(self.definitions.by_name[name].differs),
-            "lacking": " ".join(sorted(one for one in names if not inputs.has(one))),
-            **inputs.origin(names),
+            "lacking": " ".join(sorted(one for one in its.inputs if not inputs.has(one))),
+            **inputs.origin(its.inputs),
         }
         return {f"edxlogs.{key}": value for key, value in told.items() if value}
 
@@ -242,7 +274,7 @@ class Target:
 
     def _note_lacking(self, one: Definition, inputs: CourseInputs, account: CourseAccount) -> None:
         """Enter the inputs that a table would have, and has not."""
-        for name in self._closure(one.name)[1]:
+        for name in self._closure(one.name).inputs:
             if not inputs.has(name):
                 account.lacking.setdefault(name, []).append(one.name)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edxlogs.derived.definition import DATABASE, OLX, TYPES, schema_of
@@ -23,6 +21,8 @@ _OF_FILES = (
 )
 _PACKAGE_DAY = ("package_date", "date")  # stands for `snapshot_date` where each snapshot is kept
 _COURSE = "course_id"
+FILES = "files of "
+"""What the names of variables begin with that tell the files of an input."""
 KEY = ("source", "line", "line_item")
 """What tells the rows of events apart."""
 # Rows that differ in these are no copies of each other; few rows are alike in all of them.
@@ -38,7 +38,7 @@ def literal(value: Any) -> str:
     """A value as SQL has it.
 
     Args:
-        value: None, or a bool, int, float, text, path, date or datetime with a zone.
+        value: None, or a bool, int, float, text or datetime with a zone.
     """
     if value is None:
         return "null"
@@ -47,9 +47,7 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return f"{value!r}::double"
     text = "'" + str(value).replace("'", "''") + "'"
-    if isinstance(value, datetime.datetime):
-        return f"timestamptz {text}"
-    return f"date {text}" if isinstance(value, datetime.date) else text
+    return f"timestamptz {text}" if isinstance(value, datetime.datetime) else text
 
 
 def names(columns: Iterable[str], prefix: str = "") -> str:
@@ -74,31 +72,25 @@ def columns_of(name: str) -> tuple[tuple[str, str], ...]:
     return schema
 
 
-def view(
-    name: str, course: str, paths: Sequence[Path], *, where: str = "", kept: bool = False
-) -> str:
-    """The view of an input that is there.
+def view(name: str, *, where: str = "", kept: bool = False) -> str:
+    """The view of an input that has files, which the variable `FILES` and its name tells.
 
     Args:
         name: of the input.
-        course: its id, which is that of all rows; a table of packages keeps what it says itself.
-        paths: of its files; without any the view has no rows.
         where: which rows are left out of it, as SQL that follows `from … as raw`.
         kept: whether its rows are read at once, into a table.
     """
-    columns = columns_of(name)
-    if not paths:
-        return empty_view(name, columns)
-    schema = schema_of(name) or ()
+    columns, schema = columns_of(name), schema_of(name) or ()
     is_database = name.startswith(DATABASE)
-    constant = not is_database or _COURSE not in {column for column, _ in schema}
-    read = [one for one in columns if not (constant and one[0] == _COURSE)]
-    told = {_COURSE: literal(course)} if constant else {}
+    # All rows are of the course; a table of packages keeps what it says itself.
+    told = {}
+    if not is_database or _COURSE not in {column for column, _ in schema}:
+        told[_COURSE] = f"getvariable('{_COURSE}')"
+    read = [one for one in columns if one[0] not in told]
     if is_database:
         read.append(_PACKAGE_DAY)
         told["snapshot_date"] = "coalesce(snapshot_date, package_date)"
     nulls = ", ".join(f"null::{_SQL_TYPES[kind]} as {quoted(column)}" for column, kind in read)
-    files = ", ".join(literal(os.fspath(path)) for path in paths)
     chosen = ", ".join(
         f"{told[column]} as {quoted(column)}" if column in told else quoted(column)
         for column, _ in columns
@@ -106,9 +98,9 @@ def view(
     # Columns that files of another version lack are null, those that are not known are left.
     return (
         f"create temp {'table' if kept else 'view'} {quoted(name)} as select {chosen} from"
-        f" (select {nulls} where false"
-        f" union all by name select * from read_parquet([{files}], hive_partitioning = false,"
-        f" union_by_name = {'true' if len(paths) > 1 else 'false'})) as raw {where}"
+        f" (select {nulls} where false union all by name select * from"
+        f" read_parquet(getvariable('{FILES}{name}'), hive_partitioning = false,"
+        f" union_by_name = true)) as raw {where}"
     )
 
 
@@ -186,8 +178,3 @@ def content_table(name: str, rows: Sequence[Sequence[Any]]) -> str:
     return (
         f"create temp table {quoted(name)} as select {casts} from (values {values}) as t({columns})"
     )
-
-
-def variables(values: Mapping[str, Any]) -> str:
-    """Statements that set what `getvariable` gives."""
-    return ";".join(f"set variable {quoted(name)} = {literal(of)}" for name, of in values.items())
