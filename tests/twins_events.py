@@ -25,14 +25,6 @@ ALL_TABLES = [
 """Tables of events that learners cause."""
 PAGES = ("courseware", "xblock_view", "wiki", "pdfbook", "htmlbook", "book")
 OTHER_PAGES = ("course_home", "info", "progress", "syllabus")
-NAMING = {
-    "db_student_courseenrollment": "user_id",
-    "db_courseware_studentmodule": "student_id",
-    "db_certificates_generatedcertificate": "user_id",
-    "db_grades_persistentcoursegrade": "user_id",
-    "db_forum": "author_id",
-}
-"""Tables of packages that name people, and where."""
 LEARNERS_SOURCES = ("browser", "mobile", "server")
 KINDS = ("video", "problem", "forum", "ora", "text", "other")
 
@@ -222,11 +214,9 @@ def persons(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[Person, Row]:
         forum[(row.get("site") or "", row["user_id"])].add(row["name"])
     events = by_person(learner_events(inputs, parameters))
     named = {one["person"] for one in subject_events(inputs, parameters)}
-    for table, column in NAMING.items():
-        for row in inputs.get(table, ()):
-            told = row.get(column)
-            if told is not None and str(told).isdigit():
-                named.add((row.get("site") or "", int(told)))
+    for row in inputs.get("db_student_courseenrollment", ()):
+        if row.get("user_id") is not None:
+            named.add((row.get("site") or "", row["user_id"]))
     is_known = bool(
         {"db_student_courseaccessrole", "db_django_comment_client_role_users"} & set(inputs)
     )
@@ -252,13 +242,13 @@ def persons(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[Person, Row]:
 
 def head(person: Person, everybody: Mapping[Person, Row], parameters: Mapping[str, Any]) -> Row:
     """The first columns of a row about a person."""
-    its = everybody[person]
+    its = everybody.get(person, {})
     return {
         "site": person[0],
         "course_id": parameters["course_id"],
         "user_id": person[1],
-        "username": its["username"],
-        "is_staff": its["is_staff"],
+        "username": its.get("username"),
+        "is_staff": its.get("is_staff"),
     }
 
 

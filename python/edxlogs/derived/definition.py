@@ -281,6 +281,15 @@ class Definitions:
                 wanted.update(one.needs)
         return tuple(one for one in self.by_name.values() if one.name in wanted)
 
+    def read_by(self, name: str) -> set[str]:
+        """The inputs that a table reads, itself or by way of what is not written."""
+        one = self.by_name[name]
+        found = set(one.inputs)
+        for need in one.needs:
+            if self.by_name[need].kind is not Kind.TABLE:
+                found |= self.read_by(need)
+        return found
+
     def digest(self, names: Iterable[str] | None = None) -> str:
         """SHA-256 of the files of some definitions and of all that they need, or of all."""
         chosen = self.by_name.values() if names is None else self.needed(names)

@@ -274,7 +274,7 @@ class Target:
 
     def _note_lacking(self, one: Definition, inputs: CourseInputs, account: CourseAccount) -> None:
         """Enter the inputs that a table would have, and has not."""
-        for name in self._closure(one.name).inputs:
+        for name in sorted(self.definitions.read_by(one.name)):
             if not inputs.has(name):
                 account.lacking.setdefault(name, []).append(one.name)
 

@@ -202,5 +202,5 @@ select
     as agrees
 from spells
 join last_ones using (site, user_id)
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join snapshot using (site, user_id)

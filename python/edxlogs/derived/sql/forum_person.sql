@@ -92,7 +92,7 @@ select
     case when has_acts then coalesce(n_searches, 0) end as n_searches,
     read_source
 from everybody
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join written using (site, user_id)
 left join done using (site, user_id)
 cross join (

@@ -74,5 +74,5 @@ select
     first_read, last_read
 from written
 full join read using (site, user_id, thread_id)
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join threads using (site, thread_id)

@@ -65,7 +65,7 @@ select
     case when level = 'course' then percent when possible > 0 then earned / possible end as percent,
     letter_grade, transaction_id
 from together
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join (
     select block_key, min(display_name) as display_name from course_items group by all
 ) as titles using (block_key)

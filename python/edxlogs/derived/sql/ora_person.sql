@@ -164,7 +164,7 @@ select
 from of_package
 full join of_events using (site, user_id, block_id)
 left join scores using (site, user_id, block_id)
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join (
     select block_id, min(display_name) as display_name
     from course_items

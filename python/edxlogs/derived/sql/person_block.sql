@@ -63,7 +63,7 @@ select
     count(*) filter (where event_table = 'video_events' and action = 'play') as n_viewed,
     count(*) filter (where event_table = 'forum_events') as n_contributed
 from acts
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join (
     select block_key, min(display_name) as display_name from course_items group by all
 ) as titles on titles.block_key = acts.block_key

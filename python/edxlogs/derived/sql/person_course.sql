@@ -446,7 +446,7 @@ select
         then false
     end as is_anomalous
 from joined
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join enrolment using (site, user_id)
 left join spells using (site, user_id)
 left join looked using (site, user_id)

@@ -195,7 +195,7 @@ select
     as n_blocks_completed,
     n_agents, is_mobile
 from acts
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join time_on_task using (site, user_id, day)
 left join started using (site, user_id, day)
 left join checked using (site, user_id, day)

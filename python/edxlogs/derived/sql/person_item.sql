@@ -138,4 +138,4 @@ left join of_problem using (site, user_id, block_id)
 left join most
     on most.block_id = joined.block_id and most.input_id is not distinct from joined.input_id
 left join items using (block_id)
-join persons using (site, user_id)
+left join persons using (site, user_id)

@@ -133,4 +133,4 @@ select
     end as state_bad
 from joined
 left join items using (block_id)
-join persons using (site, user_id)
+left join persons using (site, user_id)

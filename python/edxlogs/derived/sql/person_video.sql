@@ -86,5 +86,5 @@ select
     completed, first, last
 from acts
 left join seen using (site, user_id, block_id)
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join items using (block_id)

@@ -1,10 +1,9 @@
 -- table: persons
 -- as: internal table
--- about: The people of a course: those whom a table of the package names, and those who did
---   something in it; with their names, and whether they are learners.
+-- about: The people of a course: those who have an account, a role or an enrolment, and those who
+--   did something in it; with their names, and whether they are learners.
 -- inputs: db_auth_user db_student_courseenrollment db_student_courseaccessrole
---   db_django_comment_client_role_users db_courseware_studentmodule
---   db_certificates_generatedcertificate db_grades_persistentcoursegrade db_forum
+--   db_django_comment_client_role_users
 -- needs: learner_events subject_events
 -- order: site user_id
 -- columns:
@@ -55,10 +54,6 @@ everybody as (
     union select site, user_id from access
     union select site, user_id from forum
     union select coalesce(site, ''), user_id from db_student_courseenrollment
-    union select coalesce(site, ''), student_id from db_courseware_studentmodule
-    union select coalesce(site, ''), user_id from db_certificates_generatedcertificate
-    union select coalesce(site, ''), user_id from db_grades_persistentcoursegrade
-    union select coalesce(site, ''), try_cast(author_id as bigint) from db_forum
 )
 select
     site, user_id,

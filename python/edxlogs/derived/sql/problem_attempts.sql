@@ -120,4 +120,4 @@ select
     saves_before > 0 as saved_before
 from checks
 join given using (source, line, line_item)
-join persons using (site, user_id)
+left join persons using (site, user_id)

@@ -112,4 +112,4 @@ select
         else 'gap'
     end as ended_by
 from found
-join persons using (site, user_id)
+left join persons using (site, user_id)

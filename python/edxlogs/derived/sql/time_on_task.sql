@@ -72,4 +72,4 @@ select
     other_us / 1000000.0::double as time_other_s,
     n_gaps, n_capped
 from days
-join persons using (site, user_id)
+left join persons using (site, user_id)

@@ -40,6 +40,6 @@ select
     (end_us - start_us) / 1000000.0::double as seconds,
     ended_by, speed, duration, player
 from video_runs
-join persons using (site, user_id)
+left join persons using (site, user_id)
 left join items on item_id = block_id
 where dropped is null
