@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         filter,  # noqa: A004 - the verbs of the command line
         list,  # noqa: A004
         run,
+        summary,
         sync,
         write,
     )
@@ -93,6 +94,7 @@ __all__ = [
     "merge",
     "publish",
     "run",
+    "summary",
     "sync",
     "write",
     "write_event_tables",

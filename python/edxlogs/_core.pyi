@@ -1,6 +1,6 @@
 """The compiled part of edxlogs: all work per byte, line and event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Protocol, final
 
@@ -24,6 +24,7 @@ __all__ = [
     "Query",
     "SeveralWriter",
     "StoredQuery",
+    "Summary",
     "Table",
     "TextSum",
     "__version__",
@@ -31,6 +32,7 @@ __all__ = [
     "convert",
     "copy_lines",
     "course_folder",
+    "exactness",
     "expression",
     "header",
     "parse_time",
@@ -38,6 +40,7 @@ __all__ = [
     "rewrap_key",
     "rewrite",
     "scan",
+    "summary_keys",
     "sync_file_system",
 ]
 
@@ -369,6 +372,71 @@ class StoredQuery:
         """
 
 @final
+class Summary:
+    """Counts events by keys: a sink of scans, and of rows of datasets.
+
+    A person is a username on a site; where that is empty, a user id. People are counted exactly
+    while they are few, then by a sketch; `exactness` tells both.
+
+    Args:
+        cubes: name, keys (some of `summary_keys`, 6 at most), and how people are counted: None not
+            at all, True as those of a few large groups, False as those of one of many.
+        categories: of event types; of `(url)`, that of all implicit events.
+        by_received_at: whether days are those of receipt, where that is known.
+
+    Raises:
+        ConfigError: a key is not known or named twice, or there are too many.
+    """
+
+    def __new__(
+        cls,
+        cubes: Sequence[tuple[str, Sequence[str], bool | None]],
+        categories: Mapping[str, str],
+        *,
+        by_received_at: bool = False,
+    ) -> Summary: ...
+    def another(self) -> Summary:
+        """An empty one, which counts the same."""
+    def add(self, other: Summary) -> None:
+        """Add what a scan has counted into another one, which must not be used again."""
+    def rows(self, query: StoredQuery, rows: object) -> int:
+        """Count the rows of an Arrow stream that are wanted; how many.
+
+        Raises:
+            ValueError: the stream breaks off.
+        """
+    def table(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The groups of a cube, in the order of their keys, nulls last: names of columns, and rows.
+
+        They are the keys, `events`, `people` and `people_exact` where people are counted,
+        `first_time` and `last_time`, in microseconds since 1970 UTC. Days are ISO text; a week is
+        its Monday. Of all implicit events the type is `(url)`.
+
+        Raises:
+            ConfigError: there are too many groups.
+        """
+    def write(
+        self,
+        name: str,
+        descriptor: int,
+        format_name: str,
+        metadata: Sequence[tuple[str, str]],
+    ) -> int:
+        """Write the groups of a cube to a descriptor; how many.
+
+        Raises:
+            ConfigError: there are too many groups.
+            OutputError: they cannot be written.
+        """
+    def notes(self) -> list[tuple[str, str, int, list[tuple[str, int]]]]:
+        """What was odd: kind (mended, rejected, late), name, how often, first sources and lines."""
+    def other_keys(self) -> list[tuple[bool, str, int]]:
+        """Keys that are not documented: whether in the context, the key, and events with it.
+
+        The first 500 of each, in the order of their bytes.
+        """
+
+@final
 class Batch:
     """Rows that Arrow libraries take without a copy, by `__arrow_c_array__`."""
 
@@ -405,7 +473,7 @@ class BatchStream:
 def scan(
     input: str | PathLike[str] | int | _Readable,  # noqa: A002
     query: Query,
-    sink: PartWriter | PartWriter | SeveralWriter | BatchWriter | Output | None,
+    sink: PartWriter | SeveralWriter | Summary | BatchWriter | Output | None,
     *,
     name: str,
     label: str | None = None,
@@ -565,6 +633,15 @@ def convert(
     Raises:
         OutputError: the target cannot be written.
     """
+
+def exactness() -> tuple[tuple[int, float], tuple[int, float]]:
+    """Most people that are counted exactly, and the standard error of a sketch of more.
+
+    Of one of many groups, and of one of a few large ones.
+    """
+
+def summary_keys() -> list[str]:
+    """What events can be told apart by in a `Summary`."""
 
 def columns() -> list[tuple[str, str, str, str, str]]:
     """Name, Arrow type, origin, when it is null, and role, of each default column in order.

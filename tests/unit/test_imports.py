@@ -36,7 +36,7 @@ FLOORS = (
     {"buckets"},
     {"salt"},
     {"datasets", "events", "database", "mirror"},
-    {"delta", "derived", "groups"},
+    {"delta", "derived", "groups", "summaries"},
     {"jobs"},
     {"api", "dask", "looking", "tables", "upkeep"},
     {"cli"},

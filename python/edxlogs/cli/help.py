@@ -16,6 +16,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("course", "org", "event_type", "category", "event_source", "user", "where"),
         *("since", "until", "by", "course_from", "time_from"),
     ),
+    "What is counted": ("keys", "clock"),
     "Which tables": ("table", "tables", "table_file", "with_forms", "no_text", "compat"),
     "What they mean": (
         *("as_of", "tz", "gap", "cap", "min_n", "with_email_domain", "show", "sql_dir"),

@@ -200,32 +200,41 @@ def _condition(one: Condition) -> Callable[[F], F]:
     return several(name, metavar=one.metavar, help=one.help, complete=complete)
 
 
-row_options = together(
-    *(_condition(one) for one in _OF_EVENTS if one.kind is not ConditionKind.EXPRESSIONS),
-    *(
-        several(
-            f"--exclude-{one.option}",
-            metavar=one.metavar,
-            help=f"As --{one.option}, excluded.",
-            complete=OF_CONDITIONS.get(one.name),
-        )
-        for one in CONDITIONS
-        if one.is_negatable
-    ),
-    *(_condition(one) for one in _OF_EVENTS if one.kind is ConditionKind.EXPRESSIONS),
+_EXCLUDING = tuple(
+    several(
+        f"--exclude-{one.option}",
+        metavar=one.metavar,
+        help=f"As --{one.option}, excluded.",
+        complete=OF_CONDITIONS.get(one.name),
+    )
+    for one in CONDITIONS
+    if one.is_negatable
 )
+
+
+def _rows(*, with_time: bool) -> Callable[[F], F]:
+    """The conditions on rows; without the choice of a time, where `--by` means something else."""
+    left_out = {ConditionKind.EXPRESSIONS} | (set() if with_time else {ConditionKind.TIME})
+    return together(
+        *(_condition(one) for one in _OF_EVENTS if one.kind not in left_out),
+        *_EXCLUDING,
+        *(_condition(one) for one in _OF_EVENTS if one.kind is ConditionKind.EXPRESSIONS),
+    )
+
+
+row_options = _rows(with_time=True)
 """Which rows are wanted; `site_option` is theirs, too."""
 site_option = _condition(_SITE)
 
-condition_options = together(
-    row_options,
-    click.option(
-        "--slack",
-        metavar="BEFORE,AFTER",
-        help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
-    ),
+_slack_option = click.option(
+    "--slack",
+    metavar="BEFORE,AFTER",
+    help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
 )
+condition_options = together(row_options, _slack_option)
 """Which events are wanted; `layout_options` has their site."""
+counted_options = together(_rows(with_time=False), _slack_option)
+"""The same where `--by` names what is counted."""
 
 
 s3_options = together(
@@ -261,6 +270,25 @@ attribution_options = together(
 csv_option = click.option(
     "--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run."
 )
+dedupe_options = together(
+    click.option(
+        "--dedupe",
+        is_flag=True,
+        help="Leave out lines that stand byte for byte in an earlier source of the same site and"
+        " day.",
+    ),
+    click.option("--dedupe-within", is_flag=True, help="As --dedupe, also within a source."),
+    click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source."),
+)
+"""Which lines are left out, and what is delivered of damaged sources."""
+
+check_option = choice(
+    "--check",
+    "fast",
+    "full",
+    default="fast",
+    help="full parses every line; the rows are the same.",
+)
 delivery_options = together(
     click.option(
         "--shard", metavar="I/N", help="Read the Ith of N parts; edxlogs merge joins them."
@@ -271,27 +299,14 @@ delivery_options = together(
         shell_complete=files,
         help="Write the lines that are no events to FILE.",
     ),
-    click.option(
-        "--dedupe",
-        is_flag=True,
-        help="Leave out lines that stand byte for byte in an earlier source of the same site and"
-        " day.",
-    ),
-    click.option("--dedupe-within", is_flag=True, help="As --dedupe, also within a source."),
-    click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source."),
+    dedupe_options,
     click.option(
         "--salt-file",
         metavar="FILE",
         shell_complete=files,
         help="Salt for --user, --where; shards need the same.",
     ),
-    choice(
-        "--check",
-        "fast",
-        "full",
-        default="fast",
-        help="full parses every line; the rows are the same.",
-    ),
+    check_option,
 )
 """Which lines are delivered."""
 
@@ -330,14 +345,20 @@ def words_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def event_words_of(options: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
     """Options of a verb over logs as keywords of the library."""
-    words = words_of(options)
-    words["partner"] = partner_of(options, sources, needs_days=True)
-    if words["slack"] is None:
-        del words["slack"]
+    words = counted_words_of(options, sources)
     if words["partition_by"] is not None:
         words["partition_by"] = [key.strip() for key in words["partition_by"].split(",")]
     if words["known_courses"] is not None:
         words["known_courses"] = f"@{words['known_courses']}"
+    return words
+
+
+def counted_words_of(options: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
+    """The same of a verb that writes no rows."""
+    words = words_of(options)
+    words["partner"] = partner_of(options, sources, needs_days=True)
+    if words["slack"] is None:
+        del words["slack"]
     return words
 
 

@@ -65,6 +65,12 @@ def _keys() -> Iterable[str]:
     return _core.partition_keys()
 
 
+def _summary_keys() -> Iterable[str]:
+    from edxlogs import _core
+
+    return ["course", "org", *_core.summary_keys()]
+
+
 def _tables() -> Iterable[str]:
     from edxlogs.edx.tables import JOINED, tables
 
@@ -107,6 +113,7 @@ def _of_dataset(key: str) -> set[str]:
 
 columns = _among(_columns, many=True)
 partition_keys = _among(_keys, many=True)
+summary_keys = _among(_summary_keys, many=True)
 tables = _among(_tables)
 event_tables = _among(_event_tables, many=True)
 OF_CONDITIONS: dict[str, Completer] = {

@@ -129,7 +129,7 @@ def cat(settings: CatSettings) -> Copied:
     with ExitStack() as stack:
         manifest, files = open_files(place)
         if (bad := manifest.place.first_not_whole(files)) is not None:
-            raise _unreadable(f"{manifest.name}: {shown(bad.path)}")
+            raise unreadable(f"{manifest.name}: {shown(bad.path)}")
         stored = written_as(manifest, files)
         warnings = _absent_days(settings, manifest)
         write = _lines_of if of_lines(stored) else _rows_of
@@ -167,7 +167,8 @@ def _absent_days(settings: CatSettings, manifest: Manifest) -> list[str]:
     ]
 
 
-def _unreadable(what: str) -> SourceError:
+def unreadable(what: str) -> SourceError:
+    """Whose files cannot be read."""
     return SourceError(
         f"dataset: {what}: is missing or damaged; restore it, or make the dataset anew in another"
         " folder"
@@ -175,14 +176,14 @@ def _unreadable(what: str) -> SourceError:
 
 
 @contextmanager
-def _reads(place: Place) -> Iterator[None]:
+def reads(place: Place) -> Iterator[None]:
     """Name the dataset whose files cannot be read; what readers say may hold its rows."""
     try:
         yield
     except EdxlogsError:
         raise
     except (OSError, ValueError) as error:
-        raise _unreadable(f"{place.name}: a file of it") from error
+        raise unreadable(f"{place.name}: a file of it") from error
 
 
 def _place_asked(settings: CatSettings) -> str | None:
@@ -226,20 +227,7 @@ def _lines_of(
                 manifest.place.forget([file])
 
         return copy
-    asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
-    if asks_site and "site" not in told.get("partition_by", ()):
-        raise ConfigError(
-            f"site: {manifest.name}: holds lines, which do not tell their site; filter the logs"
-            " by it"
-        )
-    name = _place_asked(settings) if settings.days is None else "days"
-    if name is not None:
-        raise ConfigError(
-            f"{name}: {manifest.name}: holds lines, which do not tell where they stood; filter the"
-            " logs by it"
-        )
-    assert settings.lines is not None
-    query = settings.lines(told)
+    query = query_of_lines(settings, manifest)
 
     def scan(descriptor: int) -> int:
         output = _core.Output(descriptor, query, form, [])
@@ -255,7 +243,7 @@ def _lines_of(
                 control=_core.Control(),
             )
             if counts["rejected"] or (error is not None and not isinstance(error, EdxlogsError)):
-                raise _unreadable(f"{manifest.name}: {shown(file.path)}")
+                raise unreadable(f"{manifest.name}: {shown(file.path)}")
             if error is not None:
                 raise error
             rows += counts["rows"]
@@ -266,16 +254,61 @@ def _lines_of(
     return scan
 
 
+def query_of_lines(settings: CatSettings, manifest: Manifest) -> _core.Query:
+    """What is asked of the lines of a dataset of lines.
+
+    Raises:
+        ConfigError: a condition asks for what lines do not tell.
+    """
+    told = manifest.query or {}
+    asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
+    if asks_site and "site" not in told.get("partition_by", ()):
+        raise ConfigError(
+            f"site: {manifest.name}: holds lines, which do not tell their site; filter the logs"
+            " by it"
+        )
+    name = _place_asked(settings) if settings.days is None else "days"
+    if name is not None:
+        raise ConfigError(
+            f"{name}: {manifest.name}: holds lines, which do not tell where they stood; filter the"
+            " logs by it"
+        )
+    assert settings.lines is not None
+    return settings.lines(told)
+
+
 def _rows_of(
     settings: CatSettings, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
     """What writes the rows of a dataset of columns, those that are wanted."""
     place, form = settings.place, settings.form("csv")
-    with _reads(place):
+    stored, scanner = scanner_of(settings, manifest)
+
+    def write(descriptor: int) -> int:
+        with reads(place):
+            return stored.write(scanner.to_reader(), descriptor, form, settings.metadata)
+
+    return write
+
+
+def scanner_of(
+    settings: CatSettings, manifest: Manifest, those_of: Sequence[str] | None = None
+) -> tuple[_core.StoredQuery, Any]:
+    """What is asked of the rows of a dataset of columns, and pyarrow's scanner of them.
+
+    Args:
+        settings: ask for it.
+        manifest: of the dataset.
+        those_of: the columns, as far as there are; None: as the settings say.
+    """
+    place = settings.place
+    with reads(place):
         events = dataset(place)
     columns = settings.columns
     told = manifest.query or {}
-    if columns is None and "partition_by" in told:
+    if those_of is not None:
+        columns = [name for name in those_of if name in events.schema.names]
+    elif columns is None and "partition_by" in told:
         # Filter writes no column of the day; one of that name may be the user's own.
         own = {one.partition("=")[0].strip() for one in told.get("columns") or ()}
         of_folders = {"date", "month", "year"} - own
@@ -295,13 +328,7 @@ def _rows_of(
     needed = query(events.schema).needed
     wanted = _pushed(settings, events.schema) & _of_days(settings, manifest, events.schema)
     scanner = events.scanner(columns=needed, filter=wanted)
-    stored = query(scanner.projected_schema)
-
-    def write(descriptor: int) -> int:
-        with _reads(place):
-            return stored.write(scanner.to_reader(), descriptor, form, settings.metadata)
-
-    return write
+    return query(scanner.projected_schema), scanner
 
 
 def _of_days(settings: CatSettings, manifest: Manifest, schema: Any) -> Any:

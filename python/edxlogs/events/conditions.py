@@ -94,8 +94,8 @@ CONDITIONS = (
 NAMES = tuple(name for one in CONDITIONS for name in one.names)
 
 
-class ConditionWords(TypedDict, total=False):
-    """The conditions as keywords, for type checkers; a test holds them against the table."""
+class TimelessWords(TypedDict, total=False):
+    """The conditions as keywords, but for which time is meant."""
 
     course: Values
     org: Values
@@ -113,5 +113,10 @@ class ConditionWords(TypedDict, total=False):
     exclude_site: Values
     since: Moment
     until: Moment
-    by: str
     where: Values
+
+
+class ConditionWords(TimelessWords, total=False):
+    """The conditions as keywords, for type checkers; a test holds them against the table."""
+
+    by: str

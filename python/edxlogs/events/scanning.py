@@ -26,7 +26,7 @@ _HEAD_BYTES = 64 * 1024
 _PACKED = (".gz", ".gpg", ".tgz")
 _ENCRYPTED = (".gpg", ".pgp")
 
-_Parts = _core.PartWriter | _core.SeveralWriter
+_Parts = _core.PartWriter | _core.SeveralWriter | _core.Summary
 Sink = _Parts | _core.BatchWriter | _core.Output | None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,9 +245,10 @@ class Work:
         target.rejects = target.rejects_file.create()
         return target.rejects_file
 
-    def run(self, target: FileTarget) -> Account:
+    def run(self, target: EventTarget) -> Account:
         """Read everything into one output, telling what fails as it fails."""
-        if (file := target.file) is not None:
+        file = target.file if isinstance(target, FileTarget) else None
+        if file is not None:
             self._compare(target, lambda number: file.part_path(number).with_suffix(".hashes"))
         else:
             hidden = TemporaryDirectory(ignore_cleanup_errors=True)
@@ -331,6 +332,7 @@ class Work:
         *files: OutputFile | None,
         missing: Missing | None = None,
         tables: Sequence[TableRows] = (),
+        more: Mapping[str, Any] | None = None,
     ) -> Written:
         """Publish the files and the report; what came of the run.
 
@@ -340,6 +342,7 @@ class Work:
             files: beside the report.
             missing: as `warn` takes it; None: as the reader's query tells it.
             tables: of events that were written.
+            more: joins the report at the top level.
         """
         seconds, conditions = time.monotonic() - self._start, self._settings.conditions
         hints: list[str] = []
@@ -351,7 +354,7 @@ class Work:
         read = len(self._read_now)
         written = Written(account, conditions, seconds, hints, told, list(tables), read)
         if self._report is not None:
-            self._report.write(indented(written.report()) + b"\n")
+            self._report.write(indented(written.report(**(more or {}))) + b"\n")
         made = [file for file in (*files, self._report) if file is not None]
         for file in made:
             file.store()

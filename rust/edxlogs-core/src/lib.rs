@@ -8,13 +8,14 @@
 //! event         where the fields of a line stand         (on json)
 //! event_tables  what an event becomes in its table
 //! query         which events are kept, their columns     (predicate, projection)
+//! summary       kept events counted by day, course and the like
 //! scan          joins those stages, for one source
 //! part          the rows of a source, in order, into outputs and datasets   (on encode)
 //! database      the tables of a database package: text -> columns -> outputs
 //! ```
 //!
 //! A folder uses those before it, never one after it: `error`, `file`, `time`; [`json`]; [`frame`];
-//! [`encode`], [`event`] and [`input`]; [`event_tables`]; [`query`]; [`scan`]; [`part`]; [`database`].
+//! [`encode`], [`event`] and [`input`]; [`event_tables`]; [`query`]; [`summary`]; [`scan`]; [`part`]; [`database`].
 
 pub mod database;
 pub mod encode;
@@ -28,4 +29,5 @@ pub mod json;
 pub mod part;
 pub mod query;
 pub mod scan;
+pub mod summary;
 pub mod time;

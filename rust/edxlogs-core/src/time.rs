@@ -179,7 +179,7 @@ fn push_digits(mut number: i64, digits: usize, out: &mut Vec<u8>) {
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. The year is
 /// counted from March, so that the leap day comes last: every month but that has a fixed place.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let from_year_0 = days + 719_468;
     let (era, day) = (from_year_0.div_euclid(146_097), from_year_0.rem_euclid(146_097));
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Those of one line do not use each other.
-const ORDER: [&[&str]; 9] = [
+const ORDER: [&[&str]; 10] = [
     &["error", "file", "time"],
     &["json"],
     &["frame"],
     &["encode", "event", "input"],
     &["event_tables"],
     &["query"],
+    &["summary"],
     &["scan"],
     &["part"],
     &["database"],

@@ -10,6 +10,7 @@ mod scan;
 mod source;
 mod stored;
 mod stream;
+mod summary;
 mod system;
 mod tables;
 
@@ -46,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Batch>()?;
     module.add_class::<stream::BatchStream>()?;
     module.add_class::<stream::BatchWriter>()?;
+    module.add_class::<summary::Summary>()?;
     module.add_class::<tables::Table>()?;
     module.add_class::<tables::OraJoin>()?;
     module.add_class::<tables::OraTarget>()?;
@@ -57,6 +59,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(system::sync_file_system, module)?)?;
     module.add_function(wrap_pyfunction!(keywrap::rewrap_key, module)?)?;
     module.add_function(wrap_pyfunction!(query::columns, module)?)?;
+    module.add_function(wrap_pyfunction!(summary::exactness, module)?)?;
+    module.add_function(wrap_pyfunction!(summary::summary_keys, module)?)?;
     module.add_function(wrap_pyfunction!(query::course_folder, module)?)?;
     module.add_function(wrap_pyfunction!(query::expression, module)?)?;
     module.add_function(wrap_pyfunction!(query::partition_keys, module)?)?;

@@ -23,6 +23,7 @@ use crate::output::{Output, PartWriter};
 use crate::query::Query;
 use crate::source::Input;
 use crate::stream::BatchWriter;
+use crate::summary::Summary;
 
 /// Stops scans, and tells how far they are; described in `_core.pyi`.
 #[pyclass(frozen, module = "edxlogs._core")]
@@ -152,7 +153,10 @@ pub fn scan<'py>(
     let hashes = hashes.map(|hashes| Arc::clone(&hashes.get().inner));
     let sum = text_sum.map(|sum| Arc::clone(&sum.get().inner));
     let limit = limit.map(NonZeroU64::get);
-    let asked = Asked { query: &query, hashes: hashes.as_deref(), sum: sum.as_deref(), limit };
+    let summary = sink.and_then(|sink| sink.cast::<Summary>().ok()).map(|summary| summary.get());
+    let counted = summary.map(|summary| &summary.counted);
+    let (hashes, sum) = (hashes.as_deref(), sum.as_deref());
+    let asked = Asked { query: &query, hashes, sum, limit, counted };
     let control = Arc::clone(&control.get().inner);
     let members = members.as_ref();
     let label = label.as_ref().unwrap_or(&source.name);
@@ -164,6 +168,7 @@ pub fn scan<'py>(
     };
     let (stats, error) = match sink {
         None => run(&mut Nowhere),
+        Some(_) if counted.is_some() => run(&mut Nowhere),
         Some(sink) => {
             if let Ok(part) = sink.cast::<PartWriter>() {
                 part.get().inner.with(|part| run(part))?

@@ -3,8 +3,10 @@
 use std::ffi::CStr;
 use std::fs::File;
 
+use arrow_array::RecordBatch;
 use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
+use arrow_schema::ArrowError;
 use edxlogs_core::part::Output;
 use edxlogs_core::query::stored;
 use edxlogs_core::scan::{Rows, Sink};
@@ -65,13 +67,7 @@ impl StoredQuery {
         format_name: &str,
         metadata: Vec<(String, String)>,
     ) -> PyResult<u64> {
-        let capsule = rows.call_method0("__arrow_c_stream__")?;
-        let capsule = capsule.cast::<PyCapsule>()?;
-        let pointer = capsule.pointer_checked(Some(STREAM))?.cast::<FFI_ArrowArrayStream>();
-        // SAFETY: as above; the reader takes the stream out of it.
-        let reader = unsafe { RecordBatchStreamReader::from_raw(pointer.as_ptr()) };
-        let damaged = |error: arrow_schema::ArrowError| PyValueError::new_err(error.to_string());
-        let reader = reader.map_err(damaged)?;
+        let reader = reader_of(rows)?;
         let file = File::from(duplicate(descriptor)?);
         let form = format(format_name)?;
         py.detach(|| {
@@ -79,7 +75,7 @@ impl StoredQuery {
                 Output::new(file, form, self.inner.schema(), &metadata).map_err(to_python)?;
             let mut written = 0;
             for batch in reader {
-                let kept = self.inner.select(&batch.map_err(damaged)?).map_err(to_python)?;
+                let kept = self.select(&batch.map_err(damaged)?)?;
                 written += kept.num_rows() as u64;
                 let rows = Rows::Batch(kept, Default::default());
                 output.rows(rows).map_err(to_python)?;
@@ -88,4 +84,27 @@ impl StoredQuery {
             Ok(written)
         })
     }
+}
+
+impl StoredQuery {
+    /// The rows that are wanted, with the columns that are.
+    pub fn select(&self, rows: &RecordBatch) -> PyResult<RecordBatch> {
+        self.inner.select(rows).map_err(to_python)
+    }
+}
+
+/// What reads a stream of rows.
+pub fn reader_of(rows: &Bound<'_, PyAny>) -> PyResult<RecordBatchStreamReader> {
+    let capsule = rows.call_method0("__arrow_c_stream__")?;
+    let capsule = capsule.cast::<PyCapsule>()?;
+    let pointer = capsule.pointer_checked(Some(STREAM))?.cast::<FFI_ArrowArrayStream>();
+    // SAFETY: a capsule of that name holds such a struct, by Arrow's PyCapsule interface; the reader
+    // takes the stream out of it.
+    let reader = unsafe { RecordBatchStreamReader::from_raw(pointer.as_ptr()) };
+    reader.map_err(damaged)
+}
+
+/// What the reader of a dataset says.
+pub fn damaged(error: ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }

@@ -98,6 +98,25 @@ static CONTEXT: Names = Names::new(&[
 pub struct Fields {
     places: [SmallSpan; FIELDS],
     duplicate: bool,
+    others: Others,
+}
+
+/// Keys that are no fields, as far as there is room for them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Others {
+    count: u32,
+    keys: [OtherKey; MOST_OTHERS],
+}
+
+/// More are looked for once more, by those who want them.
+const MOST_OTHERS: usize = 6;
+
+/// A key that is no field: where it stands, and whether that is in the context.
+#[derive(Clone, Copy, Debug, Default)]
+struct OtherKey {
+    start: u32,
+    end: u32,
+    in_context: bool,
 }
 
 /// A [`Span`] in little room: every line has one for each known field, and a line is far shorter
@@ -112,7 +131,7 @@ struct SmallSpan {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { places: [SmallSpan::default(); FIELDS], duplicate: false }
+        Self { places: [SmallSpan::default(); FIELDS], duplicate: false, others: Others::default() }
     }
 }
 
@@ -132,6 +151,9 @@ impl Fields {
             }
             let span = scanner.value()?;
             fields.put(field, span);
+            if field.is_none() {
+                fields.other(key.start, key.end, false);
+            }
             Ok(())
         })?;
         Ok((fields, scanner.position(), scanner.odd))
@@ -155,7 +177,11 @@ impl Fields {
         let span = if scanner.byte()? == b'{' {
             scanner.object(|scanner, key| {
                 let span = scanner.value()?;
-                self.put(known(text, key, &CONTEXT), span);
+                let field = known(text, key, &CONTEXT);
+                self.put(field, span);
+                if field.is_none() {
+                    self.other(key.start, key.end, true);
+                }
                 Ok(())
             })?;
             Span { start, end: scanner.position(), kind: Kind::Object, escaped: false }
@@ -173,6 +199,42 @@ impl Fields {
             let Span { start, end, kind, escaped } = span;
             *place = SmallSpan { start: start as u32, end: end as u32, kind, escaped };
         }
+    }
+
+    #[inline(always)]
+    fn other(&mut self, start: usize, end: usize, in_context: bool) {
+        if let Some(key) = self.others.keys.get_mut(self.others.count as usize) {
+            *key = OtherKey { start: start as u32, end: end as u32, in_context };
+        }
+        self.others.count += 1;
+    }
+
+    /// The keys of the line and of its context that are no fields, as they are written; `text` is
+    /// what was scanned. Told with each is whether it stands in the context.
+    pub fn each_other<'t>(&self, text: &'t [u8], take: &mut dyn FnMut(&'t [u8], bool)) {
+        if self.others.count as usize <= MOST_OTHERS {
+            for key in &self.others.keys[..self.others.count as usize] {
+                take(&text[key.start as usize..key.end as usize], key.in_context);
+            }
+            return;
+        }
+        let mut scanner = Scanner::new(text, 0);
+        let of_line = scanner.object(|scanner, key| {
+            let field = known(text, key, &TOP);
+            if field == Some(Field::Context) && scanner.byte()? == b'{' {
+                return scanner.object(|scanner, key| {
+                    if known(text, key, &CONTEXT).is_none() {
+                        take(&text[key.start..key.end], true);
+                    }
+                    scanner.value().map(drop)
+                });
+            }
+            if field.is_none() {
+                take(&text[key.start..key.end], false);
+            }
+            scanner.value().map(drop)
+        });
+        debug_assert!(of_line.is_ok(), "it was scanned before");
     }
 
     /// Where a field stands.

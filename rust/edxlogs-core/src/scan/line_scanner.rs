@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::event::column::EventPlace;
 use crate::event::fields::Fields;
 use crate::event::mend::{Mended, Outcome, is_broken_event, mend, mend_joined, shape_mends};
-use crate::frame::counts::{Reason, Stats};
+use crate::frame::counts::{MendSet, Reason, Stats};
 use crate::frame::rejects::{COMMENT, Origin, Rejects};
 use crate::frame::source::SourceInfo;
 use crate::input::lines::{LineBatch, LongLine};
@@ -18,9 +18,11 @@ use crate::query::columns::BatchBuilder;
 use crate::query::prefilter::{FoundLine, Prefilter};
 use crate::query::tables::TablesBuilder;
 use crate::query::{Collect, Query};
+use crate::scan::gathered::{Counting, Gathered, Size};
 use crate::scan::line_hashes::{LineHashes, is_held};
 use crate::scan::pieces::{Message, Pieces};
-use crate::scan::{Asked, BATCH_BYTES, BATCH_ROWS, Rows};
+use crate::scan::{Asked, Rows};
+use crate::summary::Noted;
 use crate::time::Time;
 
 mod sampling;
@@ -32,37 +34,11 @@ const FIRST_LINES: u64 = 100;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// What is gathered of a stretch of a source.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered {
-    pub stats: Stats,
-    pub rows: Vec<Rows>,
-}
-
-/// How much is gathered: adds up over batches of lines, so that what is handed on together does
-/// not depend on which thread gathered it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Size {
-    pub rows: usize,
-    pub bytes: usize,
-}
-
-impl Size {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.bytes += other.bytes;
-    }
-
-    /// Whether it is enough to be handed on.
-    pub(crate) fn is_full(self) -> bool {
-        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
-    }
-}
-
 /// Scans batches of lines; gathers rows until they are taken.
 pub(crate) struct LineScanner<'q> {
     query: &'q Query,
     hashes: Option<&'q LineHashes>,
+    counting: Option<Counting<'q>>,
     /// Whether the line at hand was held before, once that was asked.
     held: Option<bool>,
     prefilter: Prefilter,
@@ -98,13 +74,14 @@ struct Line<'b> {
 
 impl<'q> LineScanner<'q> {
     pub(crate) fn new(asked: Asked<'q>, source: Arc<SourceInfo>, reads_rejects: bool) -> Self {
-        let Asked { query, hashes, limit, .. } = asked;
+        let Asked { query, hashes, limit, counted, .. } = asked;
         let parses_all = query.check_full || reads_rejects;
         let prefilter = if parses_all { Prefilter::default() } else { query.predicate.prefilter() };
         let salt = u64::from(source.name.bytes().fold(0, u8::wrapping_add) % 16);
         Self {
             query,
             hashes,
+            counting: counted.map(Counting::new),
             held: None,
             prefilter,
             found: Vec::new(),
@@ -324,9 +301,7 @@ impl<'q> LineScanner<'q> {
             let Ok((fields, _, odd)) = Fields::scan(mended.text.as_bytes()) else {
                 continue;
             };
-            for mend in mended.mends.iter() {
-                self.stats.mends[mend as usize] += 1;
-            }
+            self.note_mends(mended.mends, line.number);
             let event = self.event(&mended.text, fields, mended.time);
             let first = !keep;
             let raw = self.query.collect == Collect::RawLines;
@@ -356,9 +331,7 @@ impl<'q> LineScanner<'q> {
         item: u32,
         mended: Option<Option<&[u8]>>,
     ) -> Result<bool> {
-        for mend in shape_mends(event.fields(), event.as_str().as_bytes()).iter() {
-            self.stats.mends[mend as usize] += 1;
-        }
+        self.note_mends(shape_mends(event.fields(), event.as_str().as_bytes()), line.number);
         for odd in event.odd_values(odd).iter() {
             self.stats.odd[odd as usize] += 1;
         }
@@ -394,6 +367,9 @@ impl<'q> LineScanner<'q> {
             return Ok(false);
         }
         self.query.predicate.note(event, place);
+        if let Some(counting) = &mut self.counting {
+            counting.event(event, place);
+        }
         self.stats.rows += rows;
         self.left = self.left.saturating_sub(rows);
         if let (Some(day), Some(time)) = (source.day, event.time()) {
@@ -401,10 +377,23 @@ impl<'q> LineScanner<'q> {
             if late > 1 {
                 self.stats.late += 1;
                 self.stats.latest_days = self.stats.latest_days.max(late as u64);
+                if let Some(counting) = &mut self.counting {
+                    counting.note(Noted::Late, &source.name, line.number);
+                }
             }
         }
         self.kept += 1;
         Ok(true)
+    }
+
+    fn note_mends(&mut self, mends: MendSet, line: u64) {
+        for mend in mends.iter() {
+            self.stats.mends[mend as usize] += 1;
+            if let Some(counting) = &mut self.counting {
+                let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+                counting.note(Noted::Mended(mend), &source.name, line);
+            }
+        }
     }
 
     fn reject(&mut self, line: Line<'_>, reason: Reason) {
@@ -435,8 +424,11 @@ impl<'q> LineScanner<'q> {
             self.stats.first_events += u64::from(is_broken && is_broken_event(bytes));
         }
         self.stats.reasons[reason as usize] += 1;
+        let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+        if let Some(counting) = &mut self.counting {
+            counting.note(Noted::Rejected(reason), &source.name, line);
+        }
         if self.query.keep_rejects {
-            let source = self.origin.as_ref().map_or(&self.source, |origin| &origin.source);
             self.rejects.push(source, line, byte, reason, bytes, long);
         }
     }

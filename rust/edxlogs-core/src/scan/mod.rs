@@ -1,5 +1,6 @@
 //! One source against a query: the stages joined, in one thread or in several, line by line in order.
 
+mod gathered;
 pub mod line_hashes;
 mod line_scanner;
 mod pieces;
@@ -16,6 +17,7 @@ use crate::input::text_sum::TextSum;
 use crate::query::Query;
 use crate::query::columns::Beside;
 use crate::query::tables::TableRows;
+use crate::summary::Counted;
 
 pub use crate::query::tables::{BATCH_BYTES, BATCH_ROWS};
 
@@ -31,11 +33,13 @@ pub struct Asked<'q> {
     /// After so many rows nothing more is read; the rows are then provisional, for what follows
     /// them was never checked.
     pub limit: Option<u64>,
+    /// Counts what is kept.
+    pub counted: Option<&'q Counted>,
 }
 
 impl<'q> From<&'q Query> for Asked<'q> {
     fn from(query: &'q Query) -> Self {
-        Self { query, hashes: None, sum: None, limit: None }
+        Self { query, hashes: None, sum: None, limit: None, counted: None }
     }
 }
 

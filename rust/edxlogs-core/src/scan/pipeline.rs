@@ -17,8 +17,9 @@ use crate::input::unwrap::{Members, read_error, unwrap};
 use crate::query::Query;
 use crate::query::columns::Beside;
 use crate::query::tables::TableRows;
+use crate::scan::gathered::{Gathered, Size};
 use crate::scan::line_hashes::LineHashes;
-use crate::scan::line_scanner::{Gathered, LineScanner, Size};
+use crate::scan::line_scanner::LineScanner;
 use crate::scan::pieces::Pieces;
 use crate::scan::{Asked, Control, Rows, Sink};
 
@@ -55,6 +56,9 @@ pub fn scan<'q>(
     }
     if let Some(sum) = asked.sum {
         sum.begin();
+    }
+    if let Some(counted) = asked.counted {
+        counted.begin();
     }
     let mut input = Metered { inner: input, control, count: 0 };
     let mut has_all = false;

@@ -39,8 +39,11 @@ pub(super) fn locate(text: &[u8], quotes: &Quotes) -> Option<Fields> {
             let (start, end) = (at + 1, quotes.next(at + 1)?);
             if containers.depth == 1 || in_context && containers.depth == 2 {
                 field = if containers.depth == 1 { &TOP } else { &CONTEXT }.find(text, start, end);
-                if field.is_none() && quotes.has_backslash(start, end) {
-                    return None;
+                if field.is_none() {
+                    if quotes.has_backslash(start, end) {
+                        return None;
+                    }
+                    fields.other(start, end, containers.depth == 2);
                 }
             }
             at = value_start(text, end + 1)?;

@@ -1,0 +1,1 @@
+"""What is in logs, counted and shown."""
