@@ -9,10 +9,12 @@ of it is told. Prints Markdown to standard output and what it is doing to standa
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import dataclasses
 import datetime
 import gzip
+import json
 import math
 import os
 import shlex
@@ -20,6 +22,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
@@ -184,6 +187,10 @@ def edxlogs(*words: str | Path) -> list[str | Path]:
     return [*COMMAND, "filter", *words, "--quiet"]
 
 
+def summary(*words: str | Path) -> list[str | Path]:
+    return [*COMMAND, "summary", *words, "--quiet"]
+
+
 def _fresh(command: Sequence[str | Path], output: Path) -> Cost:
     if output.is_dir():
         shutil.rmtree(output)
@@ -223,6 +230,17 @@ def same_count(expected: int) -> Callable[[Path], tuple[int, str]]:
     def check(output: Path) -> tuple[int, str]:
         rows = peers.count(output)
         return rows, "yes" if rows == expected else f"NO: {expected} lines"
+
+    return check
+
+
+def same_events(expected: int) -> Callable[[Path], tuple[int, str]]:
+    """A check that the page of a summary counts that many events."""
+
+    def check(output: Path) -> tuple[int, str]:
+        packed = output.read_bytes().split(b'<script id="data"')[1].split(b">")[1].split(b"<")[0]
+        events = json.loads(zlib.decompress(base64.b64decode(packed)))["events"]
+        return events, "yes" if events == expected else f"NO: {expected} lines"
 
     return check
 
@@ -334,7 +352,7 @@ def peers_table(works: Sequence[Work], results: Results) -> str:
 
 
 def memory_table(data: Data, logs: Sequence[Path], out: Path) -> str:
-    """Peak resident memory with two workers, of the filter and of every event."""
+    """Peak resident memory with two workers, of the filter, of every event, and of a summary."""
     rows = []
     for name, sources in (
         ("1,000 small files", data.many),
@@ -348,8 +366,12 @@ def memory_table(data: Data, logs: Sequence[Path], out: Path) -> str:
             output = out / "memory.parquet"
             cost = _fresh(edxlogs(*sources, *conditions, *THREADS, "-o", output), output)
             peaks.append(f"{cost.memory_bytes / 1e6:.0f} MB")
+        output = out / "memory.html"
+        cost = _fresh(summary(*sources, *THREADS, "-o", output), output)
+        peaks.append(f"{cost.memory_bytes / 1e6:.0f} MB")
         rows.append((name, *peaks, "300 MB"))
-    return measure.table(("peak resident memory", "filter", "every event", "limit"), rows)
+    head = ("peak resident memory", "filter", "every event", "summary page", "limit")
+    return measure.table(head, rows)
 
 
 def wall_table(data: Data, many: Cost, out: Path, rounds: int) -> str:
@@ -415,6 +437,9 @@ def measured(data: Data, rounds: int, command: str, *, alone: bool = False) -> s
                 ("every event, every column", logs, same_count(lines), 7, 10),
             )
         ]
+        output = out / "summary.html"
+        command_of = summary(*logs, "-o", output)
+        works.append(Work("summary page", command_of, output, same_events(lines), 5, 8))
         others = [] if alone else list(peer_works(logs, out, by_context, lines))
         results = Results(["igzip", "-dc", *map(str, logs)])
         start_ups = []

@@ -203,7 +203,8 @@ def summary(
 
     Args:
         sources: as for `filter`; or a dataset, alone, whose columns are counted.
-        output: path of a file for the table of `by`; `-` for standard output; None for none.
+        output: path of a page of charts, `.html`; with `by`, of a file for its table, or `-` for
+            standard output; None for none.
         by: keys of a table of one's own, such as `course,date,event_type`.
         format: of the table; None: by the ending of the output.
         watcher: is told how it goes, in this thread.

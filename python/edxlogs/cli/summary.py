@@ -30,6 +30,7 @@ EXAMPLES = """\b
 Examples:
   edxlogs summary logs/
   edxlogs summary logs/ --course 'course-v1:UnivX+CS101+*' --since 2014-10-01
+  edxlogs summary logs/ -o report.html
   edxlogs summary logs/ --by course,date,event_type -o counts.csv
   edxlogs summary logs/ --by category
   edxlogs summary events --json
@@ -61,7 +62,8 @@ Examples:
     "--output",
     metavar="FILE",
     shell_complete=files,
-    help="With --by: write the table to FILE; - is standard output.",
+    help="Write a page of charts to FILE.html; with --by, the table to a file, or - for standard"
+    " output.",
 )
 @format_option
 @dedupe_options

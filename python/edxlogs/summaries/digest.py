@@ -18,6 +18,7 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _DAY = datetime.timedelta(days=1)
 _ODD = (Outcome.WITHHELD, Outcome.SALVAGED, Outcome.NO_LOG, Outcome.COPY)
 URL = "(url)"
+_STRAY = 1000  # one event in so many may lie outside of what is drawn
 
 Row = tuple[Any, ...]
 Note = tuple[str, str, int, Sequence[tuple[str, int]]]
@@ -134,6 +135,23 @@ class Digest:
         if not timed:
             return None
         return min(row[first] for row in timed), max(row[last] for row in timed)
+
+    @property
+    def window(self) -> list[datetime.date]:
+        """The first and the last day to draw; few strays shall not press the rest together."""
+        counts = self.tables["days"].sums("date")
+        days = sorted(day for day in counts if day is not None)
+        if not days:
+            return []
+        most = sum(counts[day] for day in days) // _STRAY
+        ends = []
+        for order in (days, days[::-1]):
+            left, place = most, 0
+            while place < len(order) - 1 and counts[order[place]] <= left:
+                left -= counts[order[place]]
+                place += 1
+            ends.append(datetime.date.fromisoformat(order[place]))
+        return [min(ends), max(ends)]
 
     @property
     def courses(self) -> dict[str | None, int]:

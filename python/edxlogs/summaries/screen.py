@@ -15,7 +15,6 @@ _BUCKETS = 30  # of a sparkline
 _COURSES, _CATEGORIES, _TYPES, _NAMED = 8, 6, 5, 3
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONGEST = 60  # characters of a name
-_STRAY = 1000  # one event in so many may lie outside of what is drawn
 
 
 def screen(digest: Digest) -> Iterator[str]:
@@ -25,7 +24,7 @@ def screen(digest: Digest) -> Iterator[str]:
         yield from _odd(digest)
         return
     yield from _totals(digest)
-    days = _window(digest.tables["days"].sums("date"))
+    days = digest.window
     yield ""
     yield from _sites(digest, days)
     yield ""
@@ -195,22 +194,6 @@ def _odd(digest: Digest) -> Iterator[str]:
         yield f"keys that are not documented: {', '.join(named)}{more}"
     for name in digest.left_out:
         yield f"left out, having too many groups: {name}"
-
-
-def _window(counts: Mapping[str | None, int]) -> list[datetime.date]:
-    """The first and the last day that are drawn: few strays shall not press the rest together."""
-    days = sorted(day for day in counts if day is not None)
-    if not days:
-        return []
-    most = sum(counts[day] for day in days) // _STRAY
-    ends = []
-    for order in (days, days[::-1]):
-        left, place = most, 0
-        while place < len(order) - 1 and counts[order[place]] <= left:
-            left -= counts[order[place]]
-            place += 1
-        ends.append(datetime.date.fromisoformat(order[place]))
-    return [min(ends), max(ends)]
 
 
 def _scale(what: str, days: Sequence[datetime.date]) -> str:

@@ -27,11 +27,13 @@ from edxlogs.store.store import open_manifest
 from edxlogs.summaries.counting import BY, SummaryTarget, count_dataset, counter, keys_of
 from edxlogs.summaries.digest import Delivered, Digest, Table, delivered
 from edxlogs.summaries.screen import groups, screen
-from edxlogs.text import indented, many, shown
+from edxlogs.text import indented, many, shown, size
 from edxlogs.threads import in_worker
 from edxlogs.values import Values, texts
 from edxlogs.watching import Watcher
 
+PAGE = "html"
+_PAGES = (".html", ".htm")
 _TABLES = tuple(one for one in FORMATS if not of_lines(one))
 
 
@@ -42,7 +44,7 @@ class SummarySettings:
     Attributes:
         whole: which events, how they are read, and what is written beside.
         by: keys of a table of one's own; None: all that a summary tells.
-        form: one of `FORMATS`; None writes no file.
+        form: `PAGE`, or one of `FORMATS`; None writes no file.
     """
 
     whole: Settings
@@ -86,12 +88,22 @@ def _form(target: str | None, named: str | None, keys: Sequence[str] | None) -> 
     if target is None and named is None:
         return None
     target = target or STDOUT
+    if named is None and target.lower().endswith(_PAGES):
+        if keys is not None:
+            raise ConfigError(
+                "by: a page has tables of its own; leave --by out, or write a table, such as"
+                " -o table.csv"
+            )
+        return PAGE
     form = format_of(target, named, None) if named or target != STDOUT else "csv"
     if form not in _TABLES:
-        raise ConfigError(f"format: {form}: is for lines; use {', '.join(_TABLES)}")
+        raise ConfigError(
+            f"format: {form}: is for lines; use {', '.join(_TABLES)}, or a page, .html"
+        )
     if keys is None:
         raise ConfigError(
-            f"output: {shown(target)}: a table needs keys; add --by, such as --by course,date"
+            f"output: {shown(target)}: a table needs keys; add --by, such as --by course,date, or"
+            " name a page, such as report.html"
         )
     return form
 
@@ -168,7 +180,7 @@ def summarise(settings: SummarySettings, watcher: Watcher) -> Summary:
         digest, told = _counted(settings, summary, account, files)
         where = ""
         if not account.is_all_withheld:
-            where = _write(settings, file, summary)
+            where = _write(settings, file, summary, digest)
         more = _found(digest, told)
         written = work.close(account, where, None if account.is_all_withheld else file, more=more)
     return _summary(written, digest, told)
@@ -209,7 +221,7 @@ def _of_dataset(
             watcher.warn(warning)
         files = _delivered_to(asked.place)
         digest, told = _counted(settings, summary, account, files, of_dataset=True)
-        where = _write(settings, file, summary)
+        where = _write(settings, file, summary, digest)
         written = Written(account, conditions, time.monotonic() - start, told=where)
         if report is not None:
             report.write(indented(written.report(**_found(digest, told))) + b"\n")
@@ -258,12 +270,19 @@ def _write(
     settings: SummarySettings,
     file: OutputFile | S3Output | None,
     summary: _core.Summary,
+    digest: Digest | None,
 ) -> str:
-    """Write the table, if one was asked for; what was written, in a sentence."""
+    """Write the page or the table, if one was asked for; what was written, in a sentence."""
     if settings.form is None:
         return ""
     where = "stdout" if file is None else file.name
     with written_to(where):
+        if digest is not None and file is not None:
+            from edxlogs.summaries.page import page  # most runs make none
+
+            content = page(digest, settings.whole.conditions.shown())
+            file.write(content)
+            return f"a page of {size(len(content))} to {where}"
         metadata, descriptor = settings.whole.metadata(), 1 if file is None else file.create()
         form = settings.form
         rows = in_worker(lambda: summary.write(BY, descriptor, form, metadata))

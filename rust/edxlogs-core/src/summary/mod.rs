@@ -5,6 +5,8 @@ mod cube;
 mod notes;
 pub mod people;
 mod table;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::sync::{Arc, Mutex, PoisonError};
