@@ -36,7 +36,7 @@ def test_a_table_of_json_lines_is_given_whole(lines: Path) -> None:
         done = commands.run("cat", "out/auth_user", *words, cwd=lines)
         assert (done.code, done.stdout, len(done.told)) == (2, b"", 1)
         assert "holds tables as JSON Lines, which cat gives whole, as .jsonl" in done.told[0]
-        assert "convert the packages to Parquet" in done.told[0]
+        assert "make the tables as Parquet" in done.told[0]
     with pytest.raises(ConfigError, match="convert the packages to Parquet"):
         edxlogs.dataset(lines / "out" / "auth_user")
 

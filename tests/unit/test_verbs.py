@@ -353,7 +353,7 @@ def test_keywords_are_those_that_are_read() -> None:
     shown = set(inspect.signature(edxlogs.write).parameters)
     assert shown == {"sources", "output", "watcher", *OutputWords.__annotations__}
     own = set(inspect.signature(EventTableSettings.of).parameters) - {"named", "folder", "words"}
-    others = set(OutputWords.__annotations__) - {"columns", "raw", "unverified"}
+    others = set(OutputWords.__annotations__) - {"columns", "limit", "raw", "unverified"}
     assert set(EventTableOutputWords.__annotations__) == own | others
     shown = set(inspect.signature(edxlogs.write_event_tables).parameters)
     assert shown == {"sources", "folder", "watcher", *EventTableOutputWords.__annotations__}
