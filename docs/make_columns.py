@@ -1,4 +1,4 @@
-"""Write docs/columns.md from the columns that the compiled core defines."""
+"""Write docs/reference/columns.md from the columns that the compiled core defines."""
 
 from __future__ import annotations
 
@@ -54,4 +54,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("columns.md").write_text(page(), encoding="utf-8")
+    (Path(__file__).parent / "reference/columns.md").write_text(page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Write docs/tables/*.md, and the lists of docs/tables.md, from the definitions of event tables.
+"""Write the pages of event tables, and the lists of the page about them, from the definitions.
 
 Questions and their queries stand in event_table_queries.toml.
 """
@@ -13,6 +13,7 @@ from edxlogs.edx.event_tables import EventTable, Kind, event_tables, homes
 from edxlogs.edx.event_tables.definition import DECODERS, FLAGS, Action, Column, FlagRule
 
 FOLDER = Path(__file__).parent
+PAGES = FOLDER / "reference"
 LANGUAGES = (("sql", "SQL (DuckDB)"), ("python", "Python (Polars)"), ("r", "R"))
 FIELDS = {
     "{}_key": "{about} Key of the block, as it stands in the event.",
@@ -137,7 +138,7 @@ def queries() -> dict[str, dict[str, str]]:
 
 
 def lists() -> dict[str, str]:
-    """The lists of docs/tables.md by their name."""
+    """The lists of the page about tables, by their name."""
     tables = "| table | rows | what it is for |\n| --- | --- | --- |\n"
     for table in event_tables().values():
         rows = f"parts of `{table.parent}`" if table.parent else "events"
@@ -155,7 +156,7 @@ def lists() -> dict[str, str]:
 
 
 def index(text: str) -> str:
-    """docs/tables.md with its lists as they are now."""
+    """The page about tables with its lists as they are now."""
     for name, rows in lists().items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
         before, after = text.split(start)[0], text.split(end)[1]
@@ -164,11 +165,11 @@ def index(text: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Text by page, below this folder."""
+    """Text by page, below `PAGES`."""
     made = {f"tables/{table.name}.md": page(table) for table in event_tables().values()}
-    return {"tables.md": index((FOLDER / "tables.md").read_text("utf-8")), **made}
+    return {"tables.md": index((PAGES / "tables.md").read_text("utf-8")), **made}
 
 
 if __name__ == "__main__":
     for name, text in pages().items():
-        (FOLDER / name).write_text(text, "utf-8")
+        (PAGES / name).write_text(text, "utf-8")

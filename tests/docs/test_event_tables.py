@@ -53,8 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pages_are_current() -> None:
     pages: dict[str, str] = SCRIPT.pages()
     for name, text in pages.items():
-        assert (DOCS / name).read_text("utf-8") == text, f"{name}: run make docs"
-    assert {path.name for path in (DOCS / "tables").iterdir()} == {
+        assert (DOCS / "reference" / name).read_text("utf-8") == text, f"{name}: run make docs"
+    assert {path.name for path in (DOCS / "reference/tables").iterdir()} == {
         f"{name}.md" for name in event_tables()
     }
     assert set(QUERIES) == set(event_tables())
@@ -80,7 +80,7 @@ def test_queries_in_sql_and_python_give_the_same(
 
 
 def test_the_example_of_a_table_of_ones_own_has_its_rows(tmp_path: Path) -> None:
-    page = (DOCS / "tables.md").read_text("utf-8")
+    page = (DOCS / "reference/tables.md").read_text("utf-8")
     (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
     (tmp_path / "chat.toml").write_text(example)
     write(event_log.log(), tmp_path, tmp_path / "chat.toml")
@@ -92,7 +92,7 @@ def test_the_example_of_a_table_of_ones_own_has_its_rows(tmp_path: Path) -> None
 
 def shown_rows() -> Iterator[tuple[str, list[dict[str, str]]]]:
     """The rows of the page from a click to rows, by table."""
-    page = (DOCS / "click-to-rows.md").read_text("utf-8")
+    page = (DOCS / "explanation/click-to-rows.md").read_text("utf-8")
     for section in page.split("\n### ")[1:]:
         lines = [line for line in section.split("\n## ")[0].splitlines() if line.startswith("|")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -109,7 +109,7 @@ def cell(value: Any) -> str:
 
 
 def test_a_click_becomes_the_rows_that_the_page_shows(tmp_path: Path) -> None:
-    page = (DOCS / "click-to-rows.md").read_text("utf-8")
+    page = (DOCS / "explanation/click-to-rows.md").read_text("utf-8")
     events = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)]
     assert len(events) == 5
     write(b"".join(json.dumps(event).encode() + b"\n" for event in events), tmp_path)

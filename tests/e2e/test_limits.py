@@ -297,7 +297,7 @@ def large_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_memory_follows_the_threads(
     tmp_path: Path, large_logs: Path, threads: int, words: list[str], each: int
 ) -> None:
-    """100 MB, and so much for each thread, as docs/filter.md says: every event, every column."""
+    """100 MB, and so much for each thread, as docs/reference/filter.md says: all of all events."""
     words = [*words, "--threads", str(threads)]
     done, peak = run_measured("filter", large_logs, *words, cwd=tmp_path, seconds=600)
     assert done.code == 0, done.stderr

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(slurms.missing() is not None, reason=str(slurms.missing())),
 ]
-PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md"
 ARRAY = "#SBATCH --array="
 
 

@@ -59,7 +59,7 @@ def test_extras_are_together_in_one() -> None:
     named = re.fullmatch(r"edxlogs\[(.*)\]", together)
     assert named is not None
     assert set(named[1].split(",")) == set(extras) - {"all"}
-    page = (ROOT / "docs/install.md").read_text()
+    page = (ROOT / "docs/how-to/install.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(extras)
 
 

@@ -145,7 +145,8 @@ class DaskHosts:
             if "ssl_context" in why:
                 raise ConfigError(
                     f"{self._name}: no certificates are configured; set"
-                    " DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its like, as docs/cluster.md tells"
+                    " DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its like, as the page on many"
+                    " machines tells (docs/how-to/cluster.md)"
                 ) from None
             raise ConfigError(
                 f"{self._name}: {shown(why)}; start dask scheduler there, or name another address"
