@@ -8,7 +8,7 @@
 #   make bench      speed beside igzip and the peers; takes long
 #   make fuzz       the scanner, the gzip reader, the tables and the decoders against others, a minute
 #                   each, or SECONDS=… each
-#   make docs       pages that follow from the code
+#   make docs       pages that follow from the code, and the site of all pages, in site/
 #   make clean      remove all that was made
 #
 # The demo, the tests and the checks share one quick build (`profile.dev` of Cargo.toml), in a virtual
@@ -79,9 +79,10 @@ docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 	$(PYTHON) docs/make_event_tables.py
 	$(PYTHON) docs/make_man.py
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 clean:
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(BENCH_VENV) dist demo bench-data .hypothesis .pytest_cache .mypy_cache \
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(BENCH_VENV) dist site demo bench-data .hypothesis .pytest_cache .mypy_cache \
 		.ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
