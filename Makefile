@@ -79,6 +79,7 @@ docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 	$(PYTHON) docs/make_event_tables.py
 	$(PYTHON) docs/make_man.py
+	$(PYTHON) docs/make_reference.py
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 clean:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -15,24 +13,13 @@ import pytest
 
 import edxlogs
 import event_log
+import make_event_tables
 from edxlogs.edx.event_tables import event_tables
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "make_event_tables", DOCS / "make_event_tables.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = script()
-QUERIES: dict[str, dict[str, str]] = SCRIPT.queries()
+QUERIES: dict[str, dict[str, str]] = make_event_tables.queries()
 
 
 def write(log: bytes, folder: Path, *own: Path) -> Path:
@@ -51,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pages_are_current() -> None:
-    pages: dict[str, str] = SCRIPT.pages()
+    pages: dict[str, str] = make_event_tables.pages()
     for name, text in pages.items():
         assert (DOCS / "reference" / name).read_text("utf-8") == text, f"{name}: run make docs"
     assert {path.name for path in (DOCS / "reference/tables").iterdir()} == {

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
+import inspect
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import yaml
 
+import edxlogs
+import make_columns
+import make_man
+import make_reference
+import site_hooks
+from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
 from edxlogs.cli import config
+from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
 from edxlogs.edx.categories import categories
 
 ROOT = Path(__file__).parents[2]
@@ -35,24 +42,44 @@ def names_in_core(enum: str) -> set[str]:
     return set(re.findall(r'^        \w+ = "(\w+)",', body[1], re.MULTILINE))
 
 
-def script(name: str) -> ModuleType:
-    """A module of docs/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_page_of_columns_is_current() -> None:
-    made = script("make_columns").page()
+    made = make_columns.page()
     assert (DOCS / "reference/columns.md").read_text() == made, "run make docs"
+
+
+def test_pages_of_reference_are_current() -> None:
+    for name, text in make_reference.pages().items():
+        assert (DOCS / "reference" / name).read_text() == text, f"{name}: run make docs"
+
+
+def test_page_of_the_api_has_every_public_name() -> None:
+    named = re.findall(
+        r"^::: (edxlogs[\w.]*)\.(\w+)$", (DOCS / "reference/api.md").read_text(), re.M
+    )
+    assert sorted(name for _, name in named) == sorted(set(edxlogs.__all__) - {"__version__"})
+    for home, name in named:
+        module = inspect.getmodule(getattr(edxlogs, name))
+        assert module is not None
+        assert module.__name__ == home
+
+
+def test_page_of_reports_names_all_that_stands_in_them() -> None:
+    page = (DOCS / "reference/report.md").read_text()
+    told = {
+        name
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    kinds = (Account, SourceAccount, LineCounts, TableAccount, MemberAccount, RowCounts)
+    assert {one.name for kind in kinds for one in fields(kind)} <= told
+    assert set(Account().report(version="", query={}, seconds=0, hints=[])) <= told
+    assert {str(one) for one in Outcome} <= told
 
 
 def test_man_pages_are_those_of_the_help() -> None:
     written = {path.name: path.read_text() for path in (DOCS / "man").iterdir()}
-    assert written == script("make_man").pages(), "run make docs"
+    assert written == make_man.pages(), "run make docs"
     assert {"edxlogs.1", "edxlogs-filter.1", "edxlogs-db-convert.1"} <= written.keys()
 
 
@@ -147,4 +174,4 @@ def test_site_leads_to_every_page_once() -> None:
     ],
 )
 def test_site_is_searched_for_what_it_fetches(text: str, fetches: bool) -> None:
-    assert bool(script("site_hooks").fetched(text)) is fetches
+    assert bool(site_hooks.fetched(text)) is fetches
