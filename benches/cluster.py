@@ -32,8 +32,8 @@ import make_logs
 import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import keys
 from clusters import Cluster, cluster_in
+from edxlogs.generator import keys
 
 ROOT = Path(__file__).parents[1]
 FILES, SITES = 240, "prod,edge"

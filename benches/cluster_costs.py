@@ -30,9 +30,9 @@ import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import commands
-import keys
 import lean_s3
 from clusters import cluster_in
+from edxlogs.generator import keys
 from s3_server import ENVIRONMENT
 
 Costs = dict[str, Any]

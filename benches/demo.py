@@ -22,10 +22,10 @@ import make_logs
 from log_cast import MAIN
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import keys
 import oracle
 import s3_server
 from edxlogs.edx.layout import EVENTS_BUCKET
+from edxlogs.generator import keys
 
 DEMO = Path("demo")
 EVENT_TYPE = "problem_check"

@@ -35,8 +35,8 @@ from log_cast import MAIN
 from measure import CommandError, Cost
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import keys
 from commands import COMMAND
+from edxlogs.generator import keys
 
 ROOT = Path(__file__).parents[1]
 BENCH_PYTHON = ROOT / ".venv-bench/bin/python"

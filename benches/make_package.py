@@ -8,7 +8,7 @@ the word NULL, text of many scripts.
 With `odd`, some rows are broken (a field too many, one missing), some values do not fit their
 types, some bytes are no UTF-8, one export failed, one file has a name that nobody knows.
 
-Source of the shapes: EdX Research Guide, "Data Delivered in Data Packages"; the exporter.
+Source of the shapes: EdX Research Guide, "Data Delivered in Data Packages"; the
 """
 
 from __future__ import annotations
@@ -22,19 +22,29 @@ import io
 import itertools
 import json
 import random
-import re
 import subprocess
 import tarfile
 import threading
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from edxlogs.edx.tables import Dialect, Table, tables
+from edxlogs.generator.exporter import (
+    DAY,
+    ORG,
+    Encrypt,
+    Value,
+    file_name,
+    larger,
+    stem,
+    tab_fields,
+    tab_header,
+    tab_lines,
+    usage_key,
+    write,
+)
 
-ORG = "UniversityX"
-DAY = datetime.date(2014, 10, 5)
 COURSES = (
     f"course-v1:{ORG}+CS101+2014_T1",
     f"{ORG}/HY-101/2013-Fall",
@@ -59,23 +69,6 @@ TEXTS = (
     "a\\\tb",
 )
 _EPOCH = datetime.datetime(2014, 1, 1)
-Value = str | int | float | bool | datetime.datetime | datetime.date | None
-Encrypt = Callable[[Iterator[bytes]], Iterator[bytes]]
-
-
-def stem(course: str) -> str:
-    """A course as the exporter spells it in names of files."""
-    body = re.sub(r"^(course-v1|ccx-v1):", "", course).replace("+ccx@", "+ccx-")
-    return "".join(c if ord(c) < 128 else "_" for c in re.sub(r"[+/]", "-", body))
-
-
-def file_name(table: Table, course: str, site: str) -> str:
-    """The name of a member, without the folder of its package."""
-    if table.dialect is Dialect.FORUM:
-        return f"{stem(course)}-{site}.mongo"
-    whose = stem(course) if table.is_of_course else ORG
-    name = f"{whose}-{table.file_names[0]}-{site}-analytics{table.extension}"
-    return f"ora/{name}" if table.in_ora else name
 
 
 def uuid(number: int, *, hyphens: bool) -> str:
@@ -165,36 +158,14 @@ def module_row(rng: random.Random, number: int, course: str) -> dict[str, Value]
     }
 
 
-def spelled(value: Value) -> str:
-    """A value as text, not escaped yet."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(int(value))
-    return str(value)
-
-
-def tab_field(value: Value) -> str:
-    r"""A value as most files hold it."""
-    text = spelled(value).replace("\\", "\\\\").replace("\r", "\\r")
-    return text.replace("\t", "\\t").replace("\n", "\\n")
-
-
-def module_field(value: Value) -> str:
-    r"""A value as courseware_studentmodule holds it; line feeds have no spelling there."""
-    return spelled(value).replace("\\", "\\\\").replace("\t", "\\\t")
-
-
-def tab_lines(
-    table: Table, items: Iterable[dict[str, Value]], odd: random.Random | None
+def odd_tab_lines(
+    table: Table, items: Iterable[dict[str, Value]], odd: random.Random
 ) -> Iterator[bytes]:
-    """A table as text, its header first; some rows made odd."""
-    escape = module_field if table.dialect is Dialect.MODULE else tab_field
-    names = [name for name, _ in table.columns]
-    yield "\t".join(names).encode() + b"\n"
+    """A table as text, its header first; a fifth of the rows made odd."""
+    yield tab_header(table)
     for item in items:
-        fields = [escape(item[name]).encode() for name in names]
-        if odd is not None and odd.random() < 0.2:
+        fields = tab_fields(table, item)
+        if odd.random() < 0.2:
             at = odd.randrange(len(fields))
             match odd.randrange(6):
                 case 0:
@@ -210,16 +181,6 @@ def tab_lines(
                 case 5:
                     fields[at] = b"n\0ul \\x \\q"
         yield b"\t".join(fields) + b"\n"
-
-
-def usage_key(course: str, kind: str, name: str) -> str:
-    """The key of a block, of the old kind or the new."""
-    scheme, colon, body = course.partition(":")
-    if not colon:
-        org, number, run = course.split("/")
-        return f"i4x://{org}/{number}/{kind}/{run if kind == 'course' else name}"
-    prefix = "ccx-block" if scheme == "ccx-v1" else "block"
-    return f"{prefix}-v1:{body}+type@{kind}+block@{name}"
 
 
 def structure(course: str) -> bytes:
@@ -341,7 +302,9 @@ def members(
                     yield name, iter([content()])
                 case Dialect.TAB | Dialect.MODULE:
                     of = modules if modules and table.dialect is Dialect.MODULE else count
-                    yield name, tab_lines(table, rows(table, course, of, seed), rng)
+                    made = rows(table, course, of, seed)
+                    lines = odd_tab_lines(table, made, rng) if rng else tab_lines(table, made)
+                    yield name, lines
     yield f"{ORG}-email_opt_in-prod-analytics.csv", iter([opt_ins(courses, count, seed)])
     if odd:
         yield f"{stem(courses[0])}-teams-edge-analytics.sql.failed", iter([b"a traceback\n"])
@@ -389,33 +352,8 @@ def gpg_encrypt(home: Path, recipient: str) -> Encrypt:
 
 def _feed(pipe: Any, chunks: Iterator[bytes]) -> None:
     with pipe:
-        for chunk in _larger(chunks):
+        for chunk in larger(chunks):
             pipe.write(chunk)
-
-
-def _larger(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    while batch := b"".join(itertools.islice(chunks, 1000)):
-        yield batch
-
-
-def write(
-    path: Path,
-    contents: Iterable[tuple[str, Iterator[bytes]]],
-    *,
-    encrypt: Encrypt | None = None,
-    folder: str = f"{ORG.lower()}-{DAY}",
-) -> Path:
-    """Write a zip as `zip -r` does: Zip64 sizes, one folder at the top, folder entries."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for entry in (f"{folder}/", f"{folder}/ora/"):
-            archive.writestr(zipfile.ZipInfo(entry), b"")
-        for name, chunks in contents:
-            stored = chunks if encrypt is None else encrypt(chunks)
-            info = zipfile.ZipInfo(f"{folder}/{name}{'' if encrypt is None else '.gpg'}")
-            with archive.open(info, "w", force_zip64=True) as member:
-                for chunk in _larger(stored):
-                    member.write(chunk)
-    return path
 
 
 def main() -> None:

@@ -22,10 +22,10 @@ from log_cast import MAIN
 from measure import Cost
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import keys
 import s3_server
 from commands import COMMAND
 from edxlogs.edx.layout import EVENTS_BUCKET
+from edxlogs.generator import keys
 
 ROOT = Path(__file__).parents[1]
 DAYS = 60

@@ -24,10 +24,11 @@ import make_logs
 import make_package
 import measure
 import tables
+from edxlogs.generator import exporter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import keys
 from commands import COMMAND
+from edxlogs.generator import keys
 
 ROOT = Path(__file__).parents[1]
 DAY = datetime.date(2014, 10, 1)
@@ -110,10 +111,10 @@ def _tables(folder: Path, out: Path, megabytes: int) -> Watched:
         rows = sum(chunk.count(b"\n") for chunk in tables.chunks(each)) - 1
         courses = (f"course-v1:UniversityX+S{number}+2014" for number in range(_COURSES))
         members = (
-            (make_package.file_name(tables.TABLE, course, "prod"), tables.chunks(each))
+            (exporter.file_name(tables.TABLE, course, "prod"), tables.chunks(each))
             for course in courses
         )
-        make_package.write(package, members, encrypt=encrypt)
+        exporter.write(package, members, encrypt=encrypt)
         words = ("db", "convert", package, "--gnupg-home", home)
         watched = _watch(f"{megabytes / 1000:.0f} GB of tables", out, *words)
     package.unlink()

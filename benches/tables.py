@@ -25,10 +25,11 @@ import duckdb
 import make_package
 import measure
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import keys
 from commands import COMMAND
+from edxlogs.generator import keys
 
 TABLE = tables()["courseware_studentmodule"]
 COURSE = make_package.COURSES[0]
@@ -61,7 +62,7 @@ DIGEST = """
 
 def chunks(megabytes: int) -> Iterator[bytes]:
     """The header, then a deck of rows as often as it takes."""
-    deck = list(make_package.tab_lines(TABLE, make_package.rows(TABLE, COURSE, DECK_ROWS, 7), None))
+    deck = list(exporter.tab_lines(TABLE, make_package.rows(TABLE, COURSE, DECK_ROWS, 7)))
     yield deck[0]
     body = b"".join(line for line in deck[1:] if b"\\\t" not in line)
     yield from itertools.repeat(body, max(1, round(megabytes * 1e6 / len(body))))
@@ -83,8 +84,8 @@ def main() -> int:
         if told.encrypted:
             keys.make_key(home, "Data Czar <czar@univx.example>")
             encrypt = make_package.gpg_encrypt(home, "czar@univx.example")
-        member = make_package.file_name(TABLE, COURSE, "prod")
-        make_package.write(package, [(member, chunks(told.megabytes))], encrypt=encrypt)
+        member = exporter.file_name(TABLE, COURSE, "prod")
+        exporter.write(package, [(member, chunks(told.megabytes))], encrypt=encrypt)
         ours: list[str | Path] = [
             *COMMAND,
             "db",

@@ -13,11 +13,12 @@ import make_package
 import oracle_tables
 from commands import Done, run
 from edxlogs.edx.tables import Dialect, tables
+from edxlogs.generator import exporter
 from product import table_rows
 
 NAME = "universityx-2014-10-05.zip"
 COURSE = make_package.COURSES[0]
-STEM = make_package.stem(COURSE)
+STEM = exporter.stem(COURSE)
 Rows = list[dict[str, Any]]
 
 
@@ -37,14 +38,14 @@ def package(folder: Path, **replaced: bytes) -> Path:
     for name, chunks in make_package.members([COURSE], count=30):
         table = name.removeprefix("ora/").removeprefix(f"{STEM}-").split("-")[0]
         contents.append((name, iter([replaced[table]]) if table in replaced else chunks))
-    return make_package.write(folder / NAME, contents)
+    return exporter.write(folder / NAME, contents)
 
 
 def truth(name: str) -> Rows:
     """The rows of a table as the oracle reads them."""
     table = tables()[name]
     made = make_package.rows(table, COURSE, 30, 7)
-    data = b"".join(make_package.tab_lines(table, made, None))
+    data = b"".join(exporter.tab_lines(table, made))
     module = table.dialect is Dialect.MODULE
     return oracle_tables.read_tab(data, table.columns, module=module).rows
 

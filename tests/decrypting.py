@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keys
+from edxlogs.generator import keys
 from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.verdict import Verdict
 

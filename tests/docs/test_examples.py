@@ -15,9 +15,9 @@ from typing import NamedTuple, Protocol
 
 import pytest
 
-import keys
 import make_package
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.generator import exporter, keys
 from make_logs import Job, write
 from s3_server import Server
 
@@ -81,8 +81,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     (folder / "courses.txt").write_text("course-v1:UniversityX+CS101+2014_T1\n")
     (folder / "staff.txt").write_text("staff\n")
     day = datetime.date(2014, 10, 1)
-    make_package.write(folder / PACKAGE, make_package.members(count=5, odd=True))
-    make_package.write(folder / LATER_PACKAGE, make_package.members(count=4))
+    exporter.write(folder / PACKAGE, make_package.members(count=5, odd=True))
+    exporter.write(folder / LATER_PACKAGE, make_package.members(count=4))
     tracking = folder / "tracking.log"
     write(Job(tracking, 7, day, "prod", 1.0, 0.01, 0))
     packed = write(Job(folder / "tracking.log.gz", 8, day, "prod", 1.0, 0.0, 6)).path

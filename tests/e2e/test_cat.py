@@ -18,6 +18,7 @@ import pytest
 import commands
 import edxlogs
 import make_package
+from edxlogs.generator import exporter
 from small_logs import COURSE, event, real_shaped
 
 CONDITIONS = [
@@ -201,7 +202,7 @@ def test_an_ending_and_a_format_that_disagree_are_refused(world: Path) -> None:
 
 def test_tables_of_packages_are_asked_by_their_columns(tmp_path: Path) -> None:
     contents = make_package.members(make_package.COURSES[:2], count=50)
-    make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
     words = ("db", "convert", "universityx-2014-10-05.zip", "-o", "t", "-q")
     assert commands.run(*words, cwd=tmp_path).code == 0
     made = [row for path in (tmp_path / "t").glob("auth_user/*/*.parquet") for row in _rows(path)]

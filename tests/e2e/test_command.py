@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 import commands
-import keys
 import make_logs
 import make_package
 from commands import COMMAND, event, events, finish, hidden, pack, run, start
 from edxlogs.cli import _COMMANDS
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.generator import exporter, keys
 from s3_server import Server
 
 
@@ -154,7 +154,7 @@ def test_json(tmp_path: Path) -> None:
 def test_every_command_writes_json_to_standard_output(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(event())
     contents = make_package.members(make_package.COURSES[:1], count=2)
-    make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
     job = 'sources = ["a.log"]\n[[dataset]]\noutput = "of-job"\npartition_by = "date"\n'
     (tmp_path / "job.toml").write_text(job)
     dataset = ["a.log", "-o", "out", "--partition-by", "date"]

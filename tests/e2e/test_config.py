@@ -11,9 +11,9 @@ import pytest
 
 import commands
 import edxlogs
-import keys
 from edxlogs import cli
 from edxlogs.edx.layout import EVENTS_BUCKET
+from edxlogs.generator import keys
 from s3_server import Server
 
 LINE = b'{"event_type": "play_video", "time": "2014-10-01T00:00:00+00:00"}\n'

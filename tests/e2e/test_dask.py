@@ -24,9 +24,9 @@ import pytest
 import commands
 import datasets
 import edxlogs
-import keys
 import make_logs
 from clusters import Cluster, cluster_in
+from edxlogs.generator import keys
 from edxlogs.jobs.filter import stream
 from edxlogs.jobs.settings import Settings
 from small_logs import lines, real_shaped, write

@@ -21,6 +21,7 @@ import edxlogs
 import make_package
 import product
 from datasets import Step, assert_whole, by_place
+from edxlogs.generator import exporter
 from small_logs import COURSE, expected, lines, plain, real_shaped, without_site, write
 
 
@@ -287,7 +288,7 @@ def test_no_dataset_is_in_another(tmp_path: Path) -> None:
     (tmp_path / "in.log").write_bytes(lines(3))
     package = "universityx-2014-10-05.zip"
     contents = make_package.members(make_package.COURSES[:1], count=5)
-    make_package.write(tmp_path / package, contents)
+    exporter.write(tmp_path / package, contents)
     rows = ("filter", "in.log", "--partition-by", "date", "-q")
     assert commands.run(*rows, "-o", "held/rows", cwd=tmp_path).code == 0
     (tmp_path / "link").symlink_to("held/rows")

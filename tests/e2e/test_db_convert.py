@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import edxlogs
-import keys
 import make_package
 import oracle_tables
 from commands import Done, event, hidden, run
@@ -26,11 +25,12 @@ from datasets import assert_whole
 from edxlogs.edx.layout import PACKAGES_BUCKET
 from edxlogs.edx.tables import Dialect, Table, tables
 from edxlogs.errors import ConfigError
+from edxlogs.generator import exporter, keys
 from product import csv_rows, table_rows
 from s3_server import Server
 
 NAME = "universityx-2014-10-05.zip"
-NAMES = {make_package.stem(course): course for course in make_package.COURSES}
+NAMES = {exporter.stem(course): course for course in make_package.COURSES}
 TAB = [table for table in tables().values() if table.dialect in (Dialect.TAB, Dialect.MODULE)]
 
 
@@ -51,7 +51,7 @@ class Packages:
         return self.folder / "encrypted" / NAME
 
     def text(self, table: Table, course: str) -> bytes:
-        return self.texts[make_package.file_name(table, course, "prod")]
+        return self.texts[exporter.file_name(table, course, "prod")]
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
         made = Packages(folder, home, texts)
         for path in (made.plain, made.encrypted):
             path.parent.mkdir()
-        make_package.write(made.plain, ((name, iter([text])) for name, text in texts.items()))
+        exporter.write(made.plain, ((name, iter([text])) for name, text in texts.items()))
         if keys.missing() is None:
             keys.make_key(home, "Data Czar <czar@univx.example>")
             encrypt = make_package.gpg_encrypt(home, "czar@univx.example")
             few = ((name, iter([text])) for name, text in texts.items() if "HY-101" in name)
-            make_package.write(made.encrypted, few, encrypt=encrypt)
+            exporter.write(made.encrypted, few, encrypt=encrypt)
         yield made
 
 
@@ -445,7 +445,7 @@ def test_tables_are_kept_and_read_as_datasets_are(packages: Packages, tmp_path: 
     # The same tables once more, of another site.
     texts = {name.replace("-prod", "-edge"): text for name, text in packages.texts.items()}
     contents = ((name, iter([text])) for name, text in texts.items())
-    later = make_package.write(tmp_path / "universityx-2014-10-12.zip", contents)
+    later = exporter.write(tmp_path / "universityx-2014-10-12.zip", contents)
     names = ("auth_user", "student_courseenrollment")
     choice = [word for name in names for word in ("--table", name)]
     words: list[str | Path] = ["db", "convert", packages.plain, later, "-o", "out", *choice]

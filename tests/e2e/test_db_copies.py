@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 
 import edxlogs
-import keys
 import make_package
 from commands import Done, run
 from converting import COURSE, STEM, packed
 from datasets import assert_whole
+from edxlogs.generator import exporter, keys
 from product import csv_rows
 
 USERS = f"{STEM}-auth_user-prod-analytics.sql"
@@ -62,7 +62,7 @@ def pack(path: Path, files: Files, form: str) -> Path:
         return write(path, files)
     if form == "zip":
         contents = ((name, iter([text])) for name, text in files.items())
-        return make_package.write(path.with_name(f"{path.name}.zip"), contents)
+        return exporter.write(path.with_name(f"{path.name}.zip"), contents)
     target = path.with_name(f"{path.name}.tar.gz")
     target.write_bytes(packed(*((f"{path.name}/{name}", text) for name, text in files.items())))
     return target

@@ -14,9 +14,10 @@ import make_package
 from commands import Done, run
 from converting import NAME
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 
 COURSES = make_package.COURSES[:2]
-STEMS = [make_package.stem(course) for course in COURSES]
+STEMS = [exporter.stem(course) for course in COURSES]
 USERS = tables()["auth_user"]
 
 
@@ -29,7 +30,7 @@ def write(folder: Path, *, only: tuple[str, ...] = (), **replaced: bytes) -> Non
             contents.append((name, iter([replaced[table]])))
         elif table is not None or not only:
             contents.append((name, chunks))
-    make_package.write(folder / NAME, contents)
+    exporter.write(folder / NAME, contents)
 
 
 def convert(folder: Path, *words: str) -> tuple[Done, set[tuple[str, str | None]]]:
@@ -66,10 +67,10 @@ def test_a_course_is_looked_for_as_deep_as_it_lies(tmp_path: Path) -> None:
             rows[1:1] = [b"broken", b"0\t\tNULL", b"0\t\t", b"0\t\tb'" + course.encode() + b"'"]
         text = end.join(rows) + end
         contents = [
-            (make_package.file_name(USERS, course, "prod"), iter([b"id\tusername\n1\ta\n"])),
+            (exporter.file_name(USERS, course, "prod"), iter([b"id\tusername\n1\ta\n"])),
             (f"{STEMS[0]}-courseware_studentmodule-prod-analytics.sql", iter([text])),
         ]
-        make_package.write(tmp_path / NAME, contents)
+        exporter.write(tmp_path / NAME, contents)
         done, found = convert(tmp_path, "--table", "auth_user")
         assert done.code == 0, done.stderr
         assert found == {("auth_user", course)}
@@ -121,7 +122,7 @@ def test_courses_that_nothing_is_of_are_named_with_the_nearest(tmp_path: Path) -
 
 
 def test_nothing_delivered_is_no_success(tmp_path: Path) -> None:
-    make_package.write(
+    exporter.write(
         tmp_path / NAME, [("a-auth_user-prod-analytics.sql.failed", iter([b"a traceback"]))]
     )
     done, found = convert(tmp_path)

@@ -15,6 +15,7 @@ import faults
 import make_package
 from commands import Done
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 from faults import BROKEN, DENIED, FULL, UNREADABLE, Fault
 
 NAME = "universityx-2014-10-05.zip"
@@ -35,15 +36,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = tables()["courseware_studentmodule"]
     rows = make_package.rows(module, COURSE, 6000, 7)
     large = (
-        make_package.file_name(module, COURSE, "prod"),
-        make_package.tab_lines(module, rows, None),
+        exporter.file_name(module, COURSE, "prod"),
+        exporter.tab_lines(module, rows),
     )
     few = (
         (name, chunks)
         for name, chunks in make_package.members([COURSE], count=20, odd=True)
         if name != large[0] and not name.startswith("ora/")
     )
-    return make_package.write(folder / NAME, [large, *few])
+    return exporter.write(folder / NAME, [large, *few])
 
 
 def _run(
@@ -153,11 +154,11 @@ def test_a_disk_that_fails_while_files_move(
     """They were of no known course, and are of one now."""
     course = make_package.COURSES[1]
     untold = [
-        make_package.file_name(tables()[name], course, "prod")
+        exporter.file_name(tables()[name], course, "prod")
         for name in ("wiki_article", "wiki_articlerevision")
     ]
     members = [one for one in make_package.members([course], count=3) if one[0] in untold]
-    package = make_package.write(tmp_path / NAME, members)
+    package = exporter.write(tmp_path / NAME, members)
     (tmp_path / "courses.txt").write_text(f"{course}\n")
     first, whole = tmp_path / "first", tmp_path / "whole"
     first.mkdir()

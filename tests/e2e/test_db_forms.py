@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 
 import edxlogs
-import keys
 import make_package
 from commands import Done, event, run
 from converting import NAME, packed, rows_of
 from edxlogs.edx.tables import tables
 from edxlogs.errors import FormatError
+from edxlogs.generator import exporter, keys
 from s3_server import Server
 
 COURSES = make_package.COURSES[:2]
@@ -43,7 +43,7 @@ def convert(folder: Path, *words: str | Path) -> Done:
 
 def zipped(folder: Path, texts: Texts) -> dict[tuple[str, str], list[str]]:
     """The rows that the zip of the tables comes to."""
-    make_package.write(folder / NAME, ((name, iter([text])) for name, text in texts.items()))
+    exporter.write(folder / NAME, ((name, iter([text])) for name, text in texts.items()))
     assert convert(folder, NAME, "-o", "of-zip").code == 0
     return values(folder, "of-zip")
 
@@ -112,7 +112,7 @@ def test_a_folder_of_any_name_has_no_day(texts: Texts, tmp_path: Path) -> None:
 def test_single_tables_find_their_course_beside_them(texts: Texts, tmp_path: Path) -> None:
     unpacked(tmp_path / "in", texts)
     users = [
-        tmp_path / "in" / make_package.file_name(tables()["auth_user"], course, "prod")
+        tmp_path / "in" / exporter.file_name(tables()["auth_user"], course, "prod")
         for course in COURSES
     ]
     done = convert(tmp_path, *users, "-o", "out")
@@ -126,7 +126,7 @@ def test_single_tables_find_their_course_beside_them(texts: Texts, tmp_path: Pat
 
 
 def test_tables_may_be_packed_by_gzip_or_encrypted(texts: Texts, tmp_path: Path) -> None:
-    name = make_package.file_name(tables()["student_courseenrollment"], COURSES[0], "prod")
+    name = exporter.file_name(tables()["student_courseenrollment"], COURSES[0], "prod")
     whole = gzip.compress(texts[name])
     (tmp_path / f"{name}.gz").write_bytes(whole)
     done = convert(tmp_path, f"{name}.gz", "-o", "out")
@@ -160,7 +160,7 @@ def test_a_folder_that_was_synced_gives_its_packages(texts: Texts, tmp_path: Pat
     mirror = tmp_path / "mirror"
     for folder in ("course-data", "edx-course-data/universityx/prod/events/2014"):
         (mirror / folder).mkdir(parents=True)
-    make_package.write(
+    exporter.write(
         mirror / "course-data" / NAME, ((name, iter([text])) for name, text in texts.items())
     )
     log = mirror / "edx-course-data/universityx/prod/events/2014"
@@ -298,7 +298,7 @@ def test_a_forum_is_read_however_it_was_exported(form: str, tmp_path: Path) -> N
         "pretty array": json.dumps(posts, indent="\t"),
         "two arrays": f"[{each[0]},\n{each[1]}]\n[{each[2]}]\n",
     }[form]
-    make_package.write(tmp_path / NAME, [(FORUM, iter([text.encode()]))])
+    exporter.write(tmp_path / NAME, [(FORUM, iter([text.encode()]))])
     done = run("db", "convert", NAME, "-o", "out", cwd=tmp_path)
     assert done.code == 0, done.stderr
     rows = rows_of(tmp_path, "forum")
@@ -309,10 +309,10 @@ def test_a_forum_is_read_however_it_was_exported(form: str, tmp_path: Path) -> N
 
 
 def test_a_file_of_which_no_row_can_be_read_fails(texts: Texts, tmp_path: Path) -> None:
-    name = make_package.file_name(tables()["auth_user"], COURSES[0], "prod")
+    name = exporter.file_name(tables()["auth_user"], COURSES[0], "prod")
     bad = {**texts, name: b"id\tusername\n1\n2\n"}
     bad[FORUM] = b'{ "_id" : ObjectId("5f0000000000000000000001") }\n'
-    make_package.write(tmp_path / NAME, ((name, iter([text])) for name, text in bad.items()))
+    exporter.write(tmp_path / NAME, ((name, iter([text])) for name, text in bad.items()))
     choice = ("--table", "auth_user", "--table", "forum", "-o", "out", "--rejects", "rejects")
     for _ in range(2):
         done = convert(tmp_path, NAME, *choice, "--overwrite")
@@ -359,7 +359,7 @@ def test_what_is_in_s3_is_converted_as_it_is_in_folders(
     texts: Texts, tmp_path: Path, s3_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = zipped(tmp_path, texts)
-    name = make_package.file_name(tables()["auth_user"], COURSES[0], "prod")
+    name = exporter.file_name(tables()["auth_user"], COURSES[0], "prod")
     logs = {"logs/x-prod-events-2014-10-05.log": event(), "logs/README": b"what this is"}
     objects = {f"in/{DAY}/{path}": text for path, text in texts.items()}
     objects |= {f"zips/old/{NAME}": (tmp_path / NAME).read_bytes(), "empty/": b""}

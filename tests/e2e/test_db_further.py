@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import edxlogs
-import keys
 import make_package
 import oracle_tables
 from commands import run
@@ -21,6 +20,7 @@ from converting import COURSE, NAME, STEM, Rows, convert, package, packed, rows_
 from edxlogs.database.tars import open_tar
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError
+from edxlogs.generator import exporter, keys
 from edxlogs.s3.client import S3
 from edxlogs.store.place import HOME, Folder
 from edxlogs.store.store import open_manifest
@@ -140,7 +140,7 @@ def test_the_package_of_e_mail_preferences_is_converted(tmp_path: Path) -> None:
     path = tmp_path / "email-opt-in-universityx-2018-01-07.zip"
     text = make_package.opt_ins(make_package.COURSES, 20, 7)
     name = "email-opt-in-universityx-2018-01-07.csv"
-    make_package.write(path, [(name, iter([text]))], folder="email-opt-in")
+    exporter.write(path, [(name, iter([text]))], folder="email-opt-in")
     assert convert(path, tmp_path).code == 0
     (output,) = (tmp_path / "out" / "email_opt_in").iterdir()
     assert output.name == "email-opt-in-universityx-2018-01-07-prod.parquet"
@@ -191,7 +191,7 @@ def test_a_forum_is_of_the_site_in_its_name(tmp_path: Path) -> None:
     }
     name = f"{STEM}-stage.mongo"
     assert name in contents
-    make_package.write(tmp_path / NAME, ((one, iter([text])) for one, text in contents.items()))
+    exporter.write(tmp_path / NAME, ((one, iter([text])) for one, text in contents.items()))
     research = tmp_path / "universityx_CS101_2014_T1.tar.gz"
     research.write_bytes(packed((f"state/2014-10-05/{name}", contents[name])))
     for path in (tmp_path / NAME, research):
@@ -207,16 +207,16 @@ def test_a_forum_is_of_the_site_in_its_name(tmp_path: Path) -> None:
 def _lone(folder: Path) -> Path:
     """A package of one table, whose rows tell no course."""
     course = make_package.COURSES[1]
-    wanted = make_package.file_name(tables()["wiki_article"], course, "prod")
+    wanted = exporter.file_name(tables()["wiki_article"], course, "prod")
     contents = [one for one in make_package.members([course], count=3) if one[0] == wanted]
-    return make_package.write(folder / NAME, contents)
+    return exporter.write(folder / NAME, contents)
 
 
 @pytest.mark.parametrize("name", ["student_courseenrollment", "courseware_studentmodule"])
 def test_lines_that_end_at_cr_and_lf(tmp_path: Path, name: str) -> None:
     """As Windows makes them: every value is what it is without, the last one too."""
     table = tables()[name]
-    written = b"".join(make_package.tab_lines(table, make_package.rows(table, COURSE, 30, 7), None))
+    written = b"".join(exporter.tab_lines(table, make_package.rows(table, COURSE, 30, 7)))
     package(tmp_path)
     assert convert(tmp_path / NAME, tmp_path, "--table", name).code == 0
     plain = rows_of(tmp_path, name)
@@ -240,10 +240,10 @@ def test_lines_that_end_at_cr_and_lf(tmp_path: Path, name: str) -> None:
 
 def test_what_the_finder_adds_to_a_zip_is_passed_over(tmp_path: Path) -> None:
     table = tables()["auth_user"]
-    name = make_package.file_name(table, COURSE, "prod")
+    name = exporter.file_name(table, COURSE, "prod")
     contents = [one for one in make_package.members([COURSE], count=30) if one[0] == name]
     added = (f"__MACOSX/._{name}", f"._{name}", ".DS_Store", "ora/.DS_Store")
-    make_package.write(tmp_path / NAME, [*contents, *((one, iter([b"x"])) for one in added)])
+    exporter.write(tmp_path / NAME, [*contents, *((one, iter([b"x"])) for one in added)])
     done = convert(tmp_path / NAME, tmp_path)
     assert done.code == 0, done.stderr
     assert "1 file: 1 delivered, 0 withheld, 0 left, 0 failed" in done.stderr
@@ -296,13 +296,13 @@ def _tables(folder: Path) -> dict[str, bytes]:
 
 def test_like_packages_with_a_file_in_common(tmp_path: Path) -> None:
     course = make_package.COURSES[1]
-    same = (make_package.file_name(tables()["wiki_article"], course, "prod"), b"id\n1\n")
-    other = make_package.file_name(tables()["auth_user"], course, "prod")
+    same = (exporter.file_name(tables()["wiki_article"], course, "prod"), b"id\n1\n")
+    other = exporter.file_name(tables()["auth_user"], course, "prod")
     places = []
     for folder, row in (("a", b"1"), ("b", b"2")):
         (tmp_path / folder).mkdir()
         members = [(name, iter([text])) for name, text in (same, (other, b"id\n" + row + b"\n"))]
-        places.append(make_package.write(tmp_path / folder / NAME, members))
+        places.append(exporter.write(tmp_path / folder / NAME, members))
     assert len({place.stat().st_size for place in places}) == 1
     for _ in range(2):
         done = run("db", "convert", *places, "-o", "out", "-q", "--report", "r", cwd=tmp_path)
@@ -451,7 +451,7 @@ def test_what_is_near_is_told_where_nothing_is(
     assert done.stderr.startswith("nothing was converted: no file is a table that was asked for\n")
     assert told in done.stderr
     if options[0] == "--course":
-        assert make_package.stem(make_package.COURSES[1]) in done.stderr
+        assert exporter.stem(make_package.COURSES[1]) in done.stderr
     done = convert(_lone(tmp_path), tmp_path, "--site", "prod")
     assert "nothing was converted" not in done.stderr
 
@@ -476,7 +476,7 @@ def test_files_with_other_columns_are_read_together_and_not_joined(
     # Files of several sites are of one folder, and none replaces another.
     for site, words in (("edge", []), ("patches", ["--expand", "studentmodule"]), ("prod", [])):
         inside = f"{STEM}-{name}-{site}-analytics.sql"
-        path = make_package.write(tmp_path / f"{site}-2014-10-05.zip", [(inside, iter([data]))])
+        path = exporter.write(tmp_path / f"{site}-2014-10-05.zip", [(inside, iter([data]))])
         done = convert(path, tmp_path, "--table", name, "--format", form, *words)
         assert done.code == 0, done.stderr
     before = rows()

@@ -16,8 +16,8 @@ import pytest
 import commands
 import datasets
 import edxlogs
-import keys
 import make_package
+from edxlogs.generator import exporter, keys
 from hosts import CarelessHosts
 
 
@@ -69,17 +69,17 @@ def both(packages: list[Path], folder: Path, **words: Any) -> CarelessHosts:
 )
 def test_the_same_as_converted_here(tmp_path: Path, words: dict[str, Any]) -> None:
     package = tmp_path / "universityx-2014-10-05.zip"
-    make_package.write(package, make_package.members(count=7, odd=True))
+    exporter.write(package, make_package.members(count=7, odd=True))
     hosts = both([package], tmp_path, **words)
     assert hosts.done > 3
     later = tmp_path / "universityx-2014-10-12.zip"
-    make_package.write(later, make_package.members(count=4))
+    exporter.write(later, make_package.members(count=4))
     both([package, later], tmp_path, **words)
 
 
 def test_a_folder_of_tables_and_a_damaged_file(tmp_path: Path) -> None:
     package = tmp_path / "universityx-2014-10-05.zip"
-    make_package.write(package, make_package.members(count=5))
+    exporter.write(package, make_package.members(count=5))
     with zipfile.ZipFile(package) as archive:
         archive.extractall(tmp_path / "tables")
     content = bytearray(package.read_bytes())
@@ -96,7 +96,7 @@ def test_a_file_on_a_full_disk_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "universityx-2014-10-05.zip"
-    make_package.write(package, make_package.members(count=5))
+    exporter.write(package, make_package.members(count=5))
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -127,7 +127,7 @@ def test_by_dask(tmp_path: Path) -> None:
         keys.make_key(ring, recipient)
         package = tmp_path / "universityx-2014-10-05.zip"
         encrypt = make_package.gpg_encrypt(ring, recipient)
-        make_package.write(package, make_package.members(count=3), encrypt=encrypt)
+        exporter.write(package, make_package.members(count=3), encrypt=encrypt)
         words = ("db", "convert", package, "--gnupg-home", ring, "--no-prompt", "-o")
         assert commands.run(*words, "here", cwd=tmp_path).code == 0
         done = commands.run(*words, "there", "--dask", "local:2", cwd=tmp_path)

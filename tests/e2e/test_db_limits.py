@@ -11,6 +11,7 @@ import pytest
 import make_package
 from commands import run_measured
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 
 NAME = "universityx-2014-10-05.zip"
 MEGABYTE = 1_000_000
@@ -21,15 +22,13 @@ def package(folder: Path, megabytes: int) -> Path:
     table = tables()["courseware_studentmodule"]
     contents = []
     for course in make_package.COURSES[:2]:
-        header, *deck = make_package.tab_lines(
-            table, make_package.rows(table, course, 2000, 7), None
-        )
+        header, *deck = exporter.tab_lines(table, make_package.rows(table, course, 2000, 7))
         body = b"".join(deck)
         long = deck[0].replace(b'{"', b'{"' + b"x" * (20 * MEGABYTE), 1)
         many = itertools.repeat(body, megabytes * MEGABYTE // len(body))
-        name = make_package.file_name(table, course, "prod")
+        name = exporter.file_name(table, course, "prod")
         contents.append((name, itertools.chain([header, long], many)))
-    return make_package.write(folder / NAME, contents)
+    return exporter.write(folder / NAME, contents)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +45,10 @@ def test_memory_is_bounded(tmp_path: Path, megabytes: int) -> None:
 def test_memory_does_not_depend_on_how_many_rows_are_rejected(tmp_path: Path) -> None:
     table = tables()["auth_user"]
     course = make_package.COURSES[0]
-    header, row, *_ = make_package.tab_lines(table, make_package.rows(table, course, 2, 7), None)
+    header, row, *_ = exporter.tab_lines(table, make_package.rows(table, course, 2, 7))
     lines = b"x\n" * (8 * MEGABYTE)
-    name = make_package.file_name(table, course, "prod")
-    make_package.write(tmp_path / NAME, [(name, iter([header, row, lines, row]))])
+    name = exporter.file_name(table, course, "prod")
+    exporter.write(tmp_path / NAME, [(name, iter([header, row, lines, row]))])
     words = ("db", "convert", NAME, "-o", "out", "--threads", "2", "-q")
     done, peak = run_measured(*words, "--rejects", "bad", cwd=tmp_path, seconds=300)
     assert done.code == 0, done.stderr
@@ -62,10 +61,10 @@ def test_memory_does_not_depend_on_how_many_rows_are_rejected(tmp_path: Path) ->
 def test_a_row_of_millions_of_fields_takes_no_memory_of_its_own(tmp_path: Path) -> None:
     table = tables()["auth_user"]
     course = make_package.COURSES[0]
-    header, row, *_ = make_package.tab_lines(table, make_package.rows(table, course, 2, 7), None)
-    name = make_package.file_name(table, course, "prod")
+    header, row, *_ = exporter.tab_lines(table, make_package.rows(table, course, 2, 7))
+    name = exporter.file_name(table, course, "prod")
     tabs = b"\t" * (50 * MEGABYTE) + b"\n"
-    make_package.write(tmp_path / NAME, [(name, iter([header, row, tabs, row]))])
+    exporter.write(tmp_path / NAME, [(name, iter([header, row, tabs, row]))])
     words = ("db", "convert", NAME, "-o", "out", "--threads", "2", "-q")
     done, peak = run_measured(*words, "--report", "report.json", cwd=tmp_path)
     assert done.code == 0, done.stderr
@@ -76,10 +75,10 @@ def test_a_row_of_millions_of_fields_takes_no_memory_of_its_own(tmp_path: Path) 
 
 def test_a_structure_of_a_million_blocks_is_refused(tmp_path: Path) -> None:
     table = tables()["course_structure"]
-    name = make_package.file_name(table, make_package.COURSES[0], "prod")
+    name = exporter.file_name(table, make_package.COURSES[0], "prod")
     block = b'"block-v1:X+Y+Z+type@html+block@%d": {"category": "html", "metadata": {}}'
     blocks = b",\n".join(block % number for number in range(MEGABYTE))
-    make_package.write(tmp_path / NAME, [(name, iter([b"{", blocks, b"}"]))])
+    exporter.write(tmp_path / NAME, [(name, iter([b"{", blocks, b"}"]))])
     done, peak = run_measured("db", "convert", NAME, "-o", "out", "-q", cwd=tmp_path)
     assert done.code == 1
     assert "it holds more objects than a course has blocks" in done.stderr

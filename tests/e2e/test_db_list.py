@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-import keys
 import make_package
 from commands import run
 from edxlogs.edx.layout import PACKAGES_BUCKET
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter, keys
 from s3_server import Server
 
 NAME = "universityx-2014-10-05.zip"
@@ -22,7 +22,7 @@ NAME = "universityx-2014-10-05.zip"
 
 def package(folder: Path, *, odd: bool = False) -> Path:
     contents = make_package.members(make_package.COURSES[:2], count=2, odd=odd)
-    return make_package.write(folder / NAME, contents)
+    return exporter.write(folder / NAME, contents)
 
 
 def test_json_names_every_file(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_json_names_every_file(tmp_path: Path) -> None:
     assert (one["partner"], one["day"]) == ("universityx", "2014-10-05")
     assert one["bytes"] == path.stat().st_size
     found = {(file["table"], file["course"]) for file in one["files"]}
-    stems = [make_package.stem(course) for course in make_package.COURSES[:2]]
+    stems = [exporter.stem(course) for course in make_package.COURSES[:2]]
     expected = {(name, stem) for name in tables() for stem in stems if name != "email_opt_in"}
     assert expected <= found
     assert ("email_opt_in", "UniversityX") in found
@@ -44,9 +44,9 @@ def test_json_names_every_file(tmp_path: Path) -> None:
 
 def test_missing_tables_are_told_by_course(tmp_path: Path) -> None:
     courses = make_package.COURSES[:2]
-    name = make_package.file_name(tables()["wiki_article"], courses[1], "prod")
+    name = exporter.file_name(tables()["wiki_article"], courses[1], "prod")
     contents = (one for one in make_package.members(courses, count=1) if one[0] != name)
-    make_package.write(tmp_path / NAME, contents)
+    exporter.write(tmp_path / NAME, contents)
     done = run("db", "list", NAME, "--by", "course", cwd=tmp_path)
     rows = [line.split() for line in done.stdout.decode().splitlines()]
     missing = {row[0]: row[-1] for row in rows if row[0].startswith("UniversityX-")}
@@ -96,9 +96,9 @@ def _assert_research(document: dict[str, Any], content: bytes) -> None:
     }
     assert set(one["events"]) == events != set()
     assert one["unknown"] == ["metadata_file.json"]
-    assert one["day"] == str(make_package.DAY)
+    assert one["day"] == str(exporter.DAY)
     assert [course["course"] for course in one["courses"]] == [
-        make_package.stem(make_package.COURSES[0])
+        exporter.stem(make_package.COURSES[0])
     ]
     tables = {file["table"] for file in one["files"]}
     assert {"courseware_studentmodule", "forum", "course_structure"} <= tables

@@ -19,6 +19,7 @@ from datasets import assert_whole
 from edxlogs.account import Outcome
 from edxlogs.edx.tables import Dialect, tables
 from edxlogs.errors import ConfigError
+from edxlogs.generator import exporter
 from product import table_rows
 
 FIRST, SECOND = make_package.COURSES[:2]
@@ -39,7 +40,7 @@ def texts() -> dict[str, dict[str, bytes]]:
 @pytest.fixture
 def cwd(tmp_path: Path, texts: dict[str, dict[str, bytes]]) -> Path:
     for name, its in texts.items():
-        make_package.write(tmp_path / name, ((path, iter([text])) for path, text in its.items()))
+        exporter.write(tmp_path / name, ((path, iter([text])) for path, text in its.items()))
     return tmp_path
 
 
@@ -69,7 +70,7 @@ def _assert_rows_are_the_oracles(folder: Path, texts: dict[str, dict[str, bytes]
         for package, its in texts.items():
             for course in (FIRST, SECOND):
                 wanted = oracle_tables.read_tab(
-                    its[make_package.file_name(table, course, "prod")],
+                    its[exporter.file_name(table, course, "prod")],
                     table.columns,
                     module=table.dialect is Dialect.MODULE,
                     renamed=dict(table.renamed),

@@ -20,6 +20,7 @@ from commands import Done, run
 from datasets import assert_whole
 from edxlogs.database.snapshots import Snapshots
 from edxlogs.errors import ConfigError
+from edxlogs.generator import exporter
 
 FIRST, SECOND = make_package.COURSES[:2]
 DAYS = ("2014-10-05", "2014-10-12", "2014-10-19")
@@ -43,12 +44,12 @@ def write(folder: Path, day: str, files: Files, *, failed: tuple[str, ...] = ())
     """A package of a day; in place of the tables of those courses in `failed`, a traceback."""
     contents = []
     for (table, course), text in files.items():
-        inside = f"{make_package.stem(course)}-{table}-prod-analytics.sql"
+        inside = f"{exporter.stem(course)}-{table}-prod-analytics.sql"
         if table in failed:
             contents.append((f"{inside}.failed", iter([b"a traceback"])))
         else:
             contents.append((inside, iter([text])))
-    return make_package.write(folder / name(day), contents)
+    return exporter.write(folder / name(day), contents)
 
 
 def week(number: int, *courses: str) -> Files:
@@ -186,14 +187,14 @@ def test_folders_and_tars_are_snapshots_too(cwd: Path) -> None:
     folder = cwd / f"universityx-{DAYS[1]}"
     folder.mkdir()
     for (table, course), text in week(2).items():
-        (folder / f"{make_package.stem(course)}-{table}-prod-analytics.sql").write_bytes(text)
+        (folder / f"{exporter.stem(course)}-{table}-prod-analytics.sql").write_bytes(text)
     assert convert(cwd, folder).code == 0
     assert set(rows(cwd, "auth_user").values()) == {2}
     with tarfile.open(cwd / f"universityx-{DAYS[2]}.tar.gz", "w:gz") as archive:
         for (table, course), text in week(3).items():
             path = cwd / "one"
             path.write_bytes(text)
-            inside = f"{make_package.stem(course)}-{table}-prod-analytics.sql"
+            inside = f"{exporter.stem(course)}-{table}-prod-analytics.sql"
             archive.add(path, f"universityx-{DAYS[2]}/{inside}")
     for _ in range(2):
         assert convert(cwd, f"universityx-{DAYS[2]}.tar.gz").code == 0
@@ -206,7 +207,7 @@ def test_folders_and_tars_are_snapshots_too(cwd: Path) -> None:
 
 def test_a_table_that_changes_in_its_folder_is_converted_anew(tmp_path: Path) -> None:
     (tmp_path / "in" / "b").mkdir(parents=True)
-    inside = f"{make_package.stem(FIRST)}-auth_user-prod-analytics.sql"
+    inside = f"{exporter.stem(FIRST)}-auth_user-prod-analytics.sql"
     for number in (1, 2):
         # The same table twice in one folder is there once.
         for place in (f"in/{inside}", f"in/b/{inside}"):
@@ -288,7 +289,7 @@ def test_preferences_of_one_course_after_the_other_are_not_lost(tmp_path: Path) 
             for number in range(at)
         )
         inside = "UniversityX-email_opt_in-prod-analytics.csv"
-        make_package.write(tmp_path / name(day), [(inside, iter([head + body]))])
+        exporter.write(tmp_path / name(day), [(inside, iter([head + body]))])
 
     def courses() -> dict[str, int]:
         table = edxlogs.dataset(tmp_path / "out" / "email_opt_in").to_table()
@@ -345,10 +346,10 @@ def test_streams_are_of_the_newest(cwd: Path) -> None:
 
 def test_tables_of_other_sites_and_organisations_stay(tmp_path: Path) -> None:
     write(tmp_path, DAYS[0], week(1))
-    inside = f"{make_package.stem(FIRST)}-auth_user-edge-analytics.sql"
-    make_package.write(tmp_path / name(DAYS[1]), [(inside, iter([users(1, 2)]))])
+    inside = f"{exporter.stem(FIRST)}-auth_user-edge-analytics.sql"
+    exporter.write(tmp_path / name(DAYS[1]), [(inside, iter([users(1, 2)]))])
     other = "course-v1:OtherX+A+1"
-    make_package.write(
+    exporter.write(
         tmp_path / name(DAYS[2], "otherx"),
         [("OtherX-A-1-student_courseenrollment-prod-analytics.sql", iter([enrolments(other, 1)]))],
     )

@@ -15,6 +15,7 @@ import pytest
 import make_package
 from commands import COMMAND, SECONDS, hidden, run
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 
 NAME = "universityx-2014-10-05.zip"
 MODULE = tables()["courseware_studentmodule"]
@@ -28,15 +29,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contents: list[tuple[str, Any]] = []
     for course, megabytes in ((first, 9), (second, 150)):
         rows = make_package.rows(MODULE, course, 3000, 7)
-        header, *deck = make_package.tab_lines(MODULE, rows, None)
+        header, *deck = exporter.tab_lines(MODULE, rows)
         body = b"".join(deck)
         bodies = itertools.repeat(body, megabytes * 1_000_000 // len(body) + 1)
-        name = make_package.file_name(MODULE, course, "prod")
+        name = exporter.file_name(MODULE, course, "prod")
         contents.append((name, itertools.chain([header], bodies)))
     large = [name for name, _ in contents]
     small = make_package.members([first], count=20)
     contents += [(name, chunks) for name, chunks in small if name not in large]
-    return make_package.write(tmp_path_factory.mktemp("package") / NAME, contents)
+    return exporter.write(tmp_path_factory.mktemp("package") / NAME, contents)
 
 
 @pytest.fixture(scope="module")
@@ -86,5 +87,5 @@ def test_a_run_that_is_stopped_goes_on(
     assert _files(out) == whole
     members = json.loads((tmp_path / "report").read_bytes())["members"]
     earlier = [one["member"] for one in members if one["earlier"]]
-    assert [make_package.stem(make_package.COURSES[0]) in name for name in earlier] == [True]
+    assert [exporter.stem(make_package.COURSES[0]) in name for name in earlier] == [True]
     assert hidden(out) == []

@@ -15,6 +15,7 @@ import faults
 import make_package
 from commands import event, events, hidden, pack, report
 from datasets import assert_whole
+from edxlogs.generator import exporter
 from faults import BROKEN, DENIED, FULL, NO_LOCKS, NO_RENAMES, UNREADABLE, Fault
 
 OPTIONS = ("--report", "report.json", "--rejects", "rejects", "-q")
@@ -224,7 +225,7 @@ def _job_state(cwd: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_on_a_disk_that_fails(tmp_path: Path, library: Path, logs: Path, kind: str) -> None:
     contents = make_package.members(make_package.COURSES[:2], count=5)
-    package = make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    package = exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
 
     def night(name: str, at: int = -1) -> tuple[commands.Done, int]:
         cwd = tmp_path / name

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import commands
-import keys
 from commands import event, finish, hidden, pack, start
+from edxlogs.generator import keys
 
 _AT_ONCE = 0.25
 # The test machine is shared: what is measured beyond the promise is how long it takes to wake up.

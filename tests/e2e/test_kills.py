@@ -15,6 +15,7 @@ from commands import hidden, report
 from datasets import Step, lose_power
 from edxlogs.edx.layout import EVENTS_BUCKET
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 from s3_server import Server
 from small_logs import real_shaped
 from syncing import delivered, left, objects
@@ -76,11 +77,11 @@ HOW = [_each_kind, pytest.param(_every, marks=pytest.mark.slow)]
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = tables()["courseware_studentmodule"]
     rows = make_package.rows(module, COURSE, 300, 7)
-    name = make_package.file_name(module, COURSE, "prod")
+    name = exporter.file_name(module, COURSE, "prod")
     few = [one for one in make_package.members([COURSE], count=5) if one[0] != name]
-    contents = [(name, make_package.tab_lines(module, rows, None)), *few[:6]]
+    contents = [(name, exporter.tab_lines(module, rows)), *few[:6]]
     folder = tmp_path_factory.mktemp("package")
-    return make_package.write(folder / "universityx-2014-10-05.zip", contents)
+    return exporter.write(folder / "universityx-2014-10-05.zip", contents)
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edxlogs
-import keys
 from commands import event, events, incompressible, pack, report, run
+from edxlogs.generator import keys
 
 CZAR = "Data Czar <czar@univx.example>"
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import commands
-import keys
 import make_logs
 from commands import event, events, pack, report, run, run_measured
+from edxlogs.generator import keys
 
 MB = 1_000_000
 _BOUND = 300 * MB  # of the contract

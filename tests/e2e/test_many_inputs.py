@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import commands
-import keys
 from commands import events, pack, report
 from datasets import assert_whole
+from edxlogs.generator import keys
 
 COUNT = 500
 BAD = 317

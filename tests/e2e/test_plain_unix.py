@@ -11,9 +11,9 @@ import pytest
 import commands
 import datasets
 import forked
-import keys
 import systems
 from commands import Done, event, judge
+from edxlogs.generator import keys
 
 
 def run(*words: str, cwd: Path, **environment: str) -> Done:

@@ -21,6 +21,7 @@ import edxlogs
 import make_package
 from datasets import lose_power
 from deltas import assert_tells_the_same, broken_off, held_by, rows_of, versions
+from edxlogs.generator import exporter
 from small_logs import lines, real_shaped, write
 
 KEYS = "course_id,date"
@@ -388,7 +389,7 @@ def test_a_job_publishes(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     logs = real_shaped(tmp_path / "logs", days=2, megabytes=0.05)
     later = logs[1].rename(tmp_path / logs[1].name)
-    make_package.write(tmp_path / "universityx-2014-10-05.zip", make_package.members(count=3))
+    exporter.write(tmp_path / "universityx-2014-10-05.zip", make_package.members(count=3))
     convert = '[[convert]]\npackages = "*.zip"\noutput = "tables"\ntable = "auth_user"\n'
     dataset = '[[dataset]]\noutput = "{}"\npartition_by = "date"\n'
     publish = 'publish = "delta"\n'
@@ -427,9 +428,7 @@ def test_a_job_that_cannot_publish(tmp_path: Path, more: str, told: str) -> None
 
 
 def test_tables(tmp_path: Path) -> None:
-    first = make_package.write(
-        tmp_path / "universityx-2014-10-05.zip", make_package.members(count=5)
-    )
+    first = exporter.write(tmp_path / "universityx-2014-10-05.zip", make_package.members(count=5))
     out = tmp_path / "tables"
     edxlogs.convert(first, out, table=["auth_user", "forum", "email_opt_in", "course_structure"])
     done = edxlogs.publish(out)
@@ -445,9 +444,7 @@ def test_tables(tmp_path: Path) -> None:
     condition = pyarrow.compute.field("course_id") == course
     assert some.num_rows == held.to_table(filter=condition).num_rows > 0
     # Next week's takes the place of the first.
-    later = make_package.write(
-        tmp_path / "universityx-2014-10-12.zip", make_package.members(count=7)
-    )
+    later = exporter.write(tmp_path / "universityx-2014-10-12.zip", make_package.members(count=7))
     edxlogs.convert(later, out, table=["auth_user", "forum", "email_opt_in", "course_structure"])
     for one in done.tables:
         assert rows_of(out / one.name) == before[one.name]
@@ -466,7 +463,7 @@ def test_tables_of_all_snapshots(tmp_path: Path) -> None:
     out = tmp_path / "tables"
     for day in ("05", "12"):
         place = tmp_path / f"universityx-2014-10-{day}.zip"
-        make_package.write(place, make_package.members(count=4))
+        exporter.write(place, make_package.members(count=4))
         edxlogs.convert(place, out, table=["auth_user", "forum"], snapshots="all")
     edxlogs.publish(out)
     for name in ("auth_user", "forum"):  # without and with a course_id of its own
@@ -480,7 +477,7 @@ def test_tables_of_all_snapshots(tmp_path: Path) -> None:
 def test_tables_that_are_written_anew_in_their_places(tmp_path: Path) -> None:
     place, out = tmp_path / "universityx-2014-10-05.zip", tmp_path / "tables"
     for seed in (1, 2):
-        make_package.write(place, make_package.members(count=4, seed=seed))
+        exporter.write(place, make_package.members(count=4, seed=seed))
         edxlogs.convert(place, out, table="auth_user", overwrite=True)
         edxlogs.publish(out)
         assert_tells_the_same(out / "auth_user")
@@ -524,9 +521,7 @@ def test_a_merge_into_it(tmp_path: Path) -> None:
 
 
 def test_tables_by_course_are_no_delta_tables(tmp_path: Path) -> None:
-    package = make_package.write(
-        tmp_path / "universityx-2014-10-05.zip", make_package.members(count=2)
-    )
+    package = exporter.write(tmp_path / "universityx-2014-10-05.zip", make_package.members(count=2))
     edxlogs.convert(package, tmp_path / "out", layout="course", table="auth_user")
     with pytest.raises(edxlogs.ConfigError, match="holds a folder for each course"):
         edxlogs.publish(tmp_path / "out")

@@ -17,10 +17,10 @@ import pytest
 
 import commands
 import fault_proxy
-import keys
 import lean_s3
 from commands import Done, event, events, pack, report, run
 from edxlogs.edx.layout import EVENTS_BUCKET
+from edxlogs.generator import keys
 from fault_proxy import Fault, FaultProxy
 from s3_server import ENVIRONMENT, Server
 

@@ -18,6 +18,7 @@ import make_package
 from atomic_s3 import BUCKET, AtomicServer
 from commands import Done, run
 from edxlogs.edx.tables import tables
+from edxlogs.generator import exporter
 
 URL = f"s3://{BUCKET}/tables"
 COURSES = make_package.COURSES[:2]
@@ -39,10 +40,10 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     module = tables()["courseware_studentmodule"]
     for week, rows in ((5, 300), (12, 400)):
         made = make_package.rows(module, COURSES[0], rows, 7)
-        name = make_package.file_name(module, COURSES[0], "prod")
+        name = exporter.file_name(module, COURSES[0], "prod")
         few = [one for one in make_package.members(COURSES, count=5, odd=True) if one[0] != name]
-        contents = [(name, make_package.tab_lines(module, made, None)), *few[:8]]
-        make_package.write(tmp_path / f"universityx-2014-10-{week:02}.zip", contents)
+        contents = [(name, exporter.tab_lines(module, made)), *few[:8]]
+        exporter.write(tmp_path / f"universityx-2014-10-{week:02}.zip", contents)
     return tmp_path
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import commands
-import keys
 from commands import COMMAND, event, events, finish, pack, run, start
+from edxlogs.generator import keys
 
 _LIMIT = 64 << 20  # a source whose rows outgrow this is read twice
 

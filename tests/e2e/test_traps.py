@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 
 import commands
-import keys
 from commands import event, events, pack, run
+from edxlogs.generator import keys
 
 _NEEDS_GPG = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))
 

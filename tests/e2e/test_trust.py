@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import commands
-import keys
 from commands import Done, event, events, pack, report, run
+from edxlogs.generator import keys
 
 _LINES = commands.incompressible(2000)
 _GOOD = event(9999)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import keys
 from decrypting import NAMES, PLAIN, Ring, decrypt_file, decrypt_pipe
+from edxlogs.generator import keys
 from edxlogs.gpg.process import Gpg
 
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 
 import edxlogs
-import keys
 import oracle
 from decrypting import Ring
 from edxlogs import _core
@@ -22,6 +21,7 @@ from edxlogs.errors import (
     ConfigError,
     SourceError,
 )
+from edxlogs.generator import keys
 from small_logs import (
     COURSE,
     event,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import keys
 from decrypting import Ring
 from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
+from edxlogs.generator import keys
 from edxlogs.gpg.agent import Agent
 from edxlogs.gpg.process import Gpg
 from edxlogs.jobs import doctor

@@ -15,7 +15,6 @@ import pytest
 import edxlogs
 import edxlogs.errors
 import fault_proxy
-import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
@@ -35,6 +34,7 @@ from edxlogs.errors import (
     StoppedError,
 )
 from edxlogs.events.query import Conditions, make_query
+from edxlogs.generator import keys
 from edxlogs.s3.client import S3
 from edxlogs.store.file import OutputFile
 from fault_proxy import Fault

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-import keys
 from decrypting import NAMES, PLAIN, Decrypt, Ring, decrypt_file, fake_gpg, read_all
 from edxlogs.errors import ConfigError, DecryptError
+from edxlogs.generator import keys
 from edxlogs.gpg.frame import looks_like_openpgp
 from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.verdict import Verdict

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import keys
 from decrypting import Decrypt, decrypt_file
+from edxlogs.generator import keys
 from edxlogs.gpg.process import Gpg
 
 DATA = Path(__file__).parents[1] / "data" / "aead"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import keys
 from decrypting import PLAIN, Ring, decrypt_file, read_all
+from edxlogs.generator import keys
 from edxlogs.gpg.verdict import Verdict
 
 pytestmark = pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

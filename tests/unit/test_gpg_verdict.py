@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import keys
 from decrypting import PLAIN, Decrypt, Ring, decrypt_file, fake_gpg
+from edxlogs.generator import keys
 from edxlogs.gpg.frame import looks_like_openpgp
 from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.verdict import Verdict

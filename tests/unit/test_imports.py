@@ -30,7 +30,7 @@ FLOORS = (
     {"targets"},
     {"arrow_stream"},
     {"edx"},
-    {"gpg", "s3"},
+    {"generator", "gpg", "s3"},
     {"sources"},
     {"store"},
     {"buckets"},

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import edxlogs
-import keys
 from commands import event, events, pack, run
 from decrypting import Ring
+from edxlogs.generator import keys
 from edxlogs.jobs.looks import layers
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import keys
 from decrypting import Ring
+from edxlogs.generator import keys
 from edxlogs.gpg.frame import Frame, looks_like_openpgp
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.errors import (
@@ -27,6 +26,7 @@ from edxlogs.errors import (
 )
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader, Scanned
+from edxlogs.generator import keys
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.local import find
 from edxlogs.sources.source import Source

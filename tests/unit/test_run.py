@@ -15,7 +15,6 @@ import pytest
 
 import edxlogs.events.file_target
 import edxlogs.events.target
-import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.account import Account, Outcome
@@ -23,6 +22,7 @@ from edxlogs.errors import InternalError, OutputError, StoppedError
 from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
+from edxlogs.generator import keys
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.selection import select
 from edxlogs.sources.window import Window

@@ -19,7 +19,6 @@ import pyarrow as pa
 import pytest
 
 import edxlogs
-import keys
 from decrypting import Ring
 from edxlogs.errors import (
     ConfigError,
@@ -29,6 +28,7 @@ from edxlogs.errors import (
     StoppedError,
 )
 from edxlogs.events.scanning import LineReader
+from edxlogs.generator import keys
 from small_logs import (
     event,
     lines,

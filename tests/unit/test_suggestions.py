@@ -10,12 +10,12 @@ import pytest
 
 import commands
 import edxlogs
-import keys
 from decrypting import Ring
 from edxlogs import _core
 from edxlogs.events.query import Conditions, make_query
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns, suggest
+from edxlogs.generator import keys
 from edxlogs.gpg.process import Gpg
 from edxlogs.sources.selection import select
 from small_logs import COURSE, event, lines, write

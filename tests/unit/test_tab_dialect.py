@@ -18,6 +18,7 @@ import oracle_tables
 from edxlogs import _core
 from edxlogs.edx.tables import Dialect, tables
 from edxlogs.errors import FormatError
+from edxlogs.generator import exporter
 from product import table_rows
 
 COLUMNS = (
@@ -199,8 +200,12 @@ def test_every_table_is_as_the_oracle_reads_it(name: str, odd: bool) -> None:
     table = tables()[name]
     course = make_package.COURSES[1]
     truth = list(make_package.rows(table, course, 40, 3))
-    rng = random.Random(name) if odd else None
-    data = b"".join(make_package.tab_lines(table, truth, rng))
+    lines = (
+        make_package.odd_tab_lines(table, truth, random.Random(name))
+        if odd
+        else exporter.tab_lines(table, truth)
+    )
+    data = b"".join(lines)
     rows = check(data, table.columns, module=table.dialect is Dialect.MODULE, renamed=table.renamed)
     if odd:
         return

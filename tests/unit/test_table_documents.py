@@ -22,6 +22,7 @@ from edxlogs.database.courses import course_in_structure
 from edxlogs.database.reading import core_table
 from edxlogs.edx.tables import tables
 from edxlogs.errors import FormatError
+from edxlogs.generator import exporter
 from product import table_rows
 
 Rows = list[dict[str, Any]]
@@ -255,7 +256,7 @@ def test_threads_change_nothing(name: str) -> None:
     if name == "forum":
         data = b"".join(make_package.posts(course, 500, 3)) * 200
     else:
-        lines = list(make_package.tab_lines(table, make_package.rows(table, course, 500, 3), None))
+        lines = list(exporter.tab_lines(table, make_package.rows(table, course, 500, 3)))
         data = lines[0] + b"".join(lines[1:]) * 280
     assert len(data) > 40 << 20
     one = convert(data, name)

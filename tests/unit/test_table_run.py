@@ -19,6 +19,7 @@ from edxlogs.database.folder import TableFolder
 from edxlogs.database.package import open_package
 from edxlogs.database.reading import TableReader
 from edxlogs.database.target import TableTarget
+from edxlogs.generator import exporter
 from edxlogs.gpg.process import Gpg
 from edxlogs.store import disk
 from edxlogs.store.place import HOME, Folder
@@ -36,7 +37,7 @@ def _commits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     contents = make_package.members(COURSES, count=5, modules=4000)
-    return make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    return exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
 
 
 def convert(
@@ -130,7 +131,7 @@ def test_other_words_or_another_package_take_nothing_of_it(
 @pytest.mark.parametrize("names", [0, 2, 5, 8])
 def test_rejects_are_all_told_by_the_run_that_goes_on(tmp_path: Path, names: int) -> None:
     contents = make_package.members(COURSES, count=40, odd=True)
-    package = make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    package = exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
     kept: dict[str, bytes] = {}
     whole, _ = convert(package, tmp_path / "whole", kept=kept)
     assert whole.total.rejected > 3

@@ -16,6 +16,7 @@ import oracle_tables
 from edxlogs.account import Outcome
 from edxlogs.edx.tables import Dialect, tables
 from edxlogs.errors import ConfigError, FormatError
+from edxlogs.generator import exporter
 from product import table_rows
 
 COURSES = make_package.COURSES[:3]
@@ -24,7 +25,7 @@ COURSES = make_package.COURSES[:3]
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     contents = make_package.members(COURSES, sites=("prod", "edge"), count=8)
-    return make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    return exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
 
 
 def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
@@ -45,9 +46,7 @@ def test_every_table_is_a_stream_of_all_courses(package: Path) -> None:
             for site in ("prod", "edge")
             for course in COURSES
             for row in oracle_tables.read_tab(
-                b"".join(
-                    make_package.tab_lines(table, make_package.rows(table, course, 8, 7), None)
-                ),
+                b"".join(exporter.tab_lines(table, make_package.rows(table, course, 8, 7))),
                 table.columns,
                 module=table.dialect is Dialect.MODULE,
             ).rows

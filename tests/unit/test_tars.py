@@ -16,9 +16,9 @@ import pyarrow
 import pytest
 
 import edxlogs
-import keys
 from decrypting import Ring
 from edxlogs.errors import DecryptError, FormatError, MissingSourceError, SourceError
+from edxlogs.generator import keys
 from edxlogs.sources.local import find
 from edxlogs.sources.source import Packing, Source, sniff
 from edxlogs.sources.tars import expand_tar

@@ -19,11 +19,11 @@ import pytest
 
 import commands
 import edxlogs
-import keys
 from commands import event, pack
 from decrypting import read_all
 from edxlogs import _core
 from edxlogs.errors import ConfigError
+from edxlogs.generator import keys
 from edxlogs.gpg.agent import Agent, AgentError
 from edxlogs.gpg.frame import key_ids
 from edxlogs.gpg.process import Gpg

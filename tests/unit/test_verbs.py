@@ -17,6 +17,7 @@ from edxlogs import api, tables, upkeep
 from edxlogs.edx.layout import EVENTS_BUCKET
 from edxlogs.errors import ConfigError, MissingSourceError
 from edxlogs.events.conditions import NAMES
+from edxlogs.generator import exporter
 from edxlogs.jobs.convert import ConvertSettings
 from edxlogs.jobs.datasets.tables import EventTableOutputWords, EventTableSettings
 from edxlogs.jobs.job import read_job
@@ -65,7 +66,7 @@ def logs(tmp_path: Path) -> Path:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     contents = make_package.members(COURSES, count=5)
-    return make_package.write(tmp_path / "universityx-2014-10-05.zip", contents)
+    return exporter.write(tmp_path / "universityx-2014-10-05.zip", contents)
 
 
 def assert_short(done: object) -> None:

@@ -29,12 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from planted import package
-from planted.course import START, Course
-from planted.enrolling import STORIES, enrol
-from planted.learner import Learner
-from planted.lines import Line, Lines, Person
-from planted.package import Roll
+from edxlogs.generator import package
+from edxlogs.generator.course import START, Course
+from edxlogs.generator.enrolling import STORIES, enrol
+from edxlogs.generator.learner import Learner
+from edxlogs.generator.lines import Line, Lines, Person
+from edxlogs.generator.package import Roll
 
 Row = dict[str, Any]
 KEYS = {

@@ -6,8 +6,8 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from planted.course import Course
-from planted.lines import Line, Lines, Person
+from edxlogs.generator.course import Course
+from edxlogs.generator.lines import Line, Lines, Person
 
 Row = dict[str, Any]
 Moment = datetime.datetime

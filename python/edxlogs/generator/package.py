@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import make_package
 from edxlogs.edx.tables import tables
-from planted.course import Course
-from planted.enrolling import Enrolled
-from planted.learner import Learner
-from planted.lines import Person
+from edxlogs.generator import exporter
+from edxlogs.generator.course import Course
+from edxlogs.generator.enrolling import Enrolled
+from edxlogs.generator.learner import Learner
+from edxlogs.generator.lines import Person
 
 SITE = "prod"
 Row = dict[str, Any]
@@ -38,7 +38,7 @@ def plain(moment: datetime.datetime) -> datetime.datetime:
 
 def write(path: Path, rolls: Sequence[Roll]) -> Path:
     """A package of the tables that derived tables read."""
-    return make_package.write(path, _members(rolls))
+    return exporter.write(path, _members(rolls))
 
 
 def _members(rolls: Sequence[Roll]) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -47,11 +47,11 @@ def _members(rolls: Sequence[Roll]) -> Iterator[tuple[str, Iterator[bytes]]]:
         for name, rows in _tables(roll).items():
             table = tables()[name]
             whole = ({**dict.fromkeys(column for column, _ in table.columns), **r} for r in rows)
-            file = make_package.file_name(table, course.key, SITE)
-            yield file, make_package.tab_lines(table, whole, None)
-        structure = make_package.file_name(tables()["course_structure"], course.key, SITE)
+            file = exporter.file_name(table, course.key, SITE)
+            yield file, exporter.tab_lines(table, whole)
+        structure = exporter.file_name(tables()["course_structure"], course.key, SITE)
         yield structure, iter([course.structure()])
-        forum = make_package.file_name(tables()["forum"], course.key, SITE)
+        forum = exporter.file_name(tables()["forum"], course.key, SITE)
         yield forum, _posts(roll)
 
 

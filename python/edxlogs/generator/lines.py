@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from planted.course import Block, Course
+from edxlogs.generator.course import Block, Course
 
 HOST = "courses.planted.example"
 Line = dict[str, Any]

@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from planted.course import INPUTS, START, Block, Course
-from planted.lines import Line, Lines, Person
+from edxlogs.generator.course import INPUTS, START, Block, Course
+from edxlogs.generator.lines import Line, Lines, Person
 
 GAP = datetime.timedelta(minutes=30)
 CAP, LONG_CAP = 300.0, 1800.0  # seconds that a gap counts at most; the long one: video, text

@@ -1,0 +1,1 @@
+"""Seeded logs and packages that are shaped like edX's; every person and course is invented."""
