@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from edxlogs.generator import package
-from edxlogs.generator.course import START, Course
+from edxlogs.generator.course import Course
 from edxlogs.generator.enrolling import STORIES, enrol
 from edxlogs.generator.learner import Learner
 from edxlogs.generator.lines import Line, Lines, Person
@@ -67,6 +67,8 @@ DAY_COUNTS = (
     "n_ora",
 )
 LINES_TWICE = 3  # in each course
+START = datetime.datetime(2016, 2, 1, tzinfo=datetime.UTC)
+HOST = "courses.planted.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ def plant(folder: Path, *, seed: int = 7, learners: int = 18, courses: int = 1) 
     truth: dict[str, list[Row]] = {name: [] for name in KEYS}
     for number in range(courses):
         rng = random.Random(f"{seed}/{number}")
-        roll = _roll(rng, Course(number), learners)
+        key = f"course-v1:PlantedX+PL{number}+2016_T1"
+        course = Course(key, "A planted course", START, host=HOST)
+        roll = _roll(rng, course, learners)
         rolls.append(roll)
         its = [line for one in roll.learners for line in one.lines]
         its += [line for one in roll.enrolled.values() for line in one.lines]

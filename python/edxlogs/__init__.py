@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from edxlogs.database.stream import Tables, TableStream
     from edxlogs.events.stream import BatchStream, EventTableBatches, EventTables
-    from edxlogs.looking import inspect
+    from edxlogs.looking import demo, inspect
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
@@ -85,6 +85,7 @@ __all__ = [
     "convert",
     "database_tables",
     "dataset",
+    "demo",
     "derive",
     "doctor",
     "event_tables",
@@ -113,6 +114,7 @@ _HOMES = {
     "Watcher": "edxlogs.watching",
     "clean": "edxlogs.upkeep",
     "compact": "edxlogs.upkeep",
+    "demo": "edxlogs.looking",
     "derive": "edxlogs.upkeep",
     "event_tables": "edxlogs.tables",
     "inspect": "edxlogs.looking",

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edxlogs.gpg.input import Readable
 from edxlogs.jobs.settings import Keys, OnePath
 
 if TYPE_CHECKING:
+    from edxlogs.generator.demo import Demo
     from edxlogs.jobs.looks.inspection import Inspection
     from edxlogs.s3.client import S3
+
+
+def demo(folder: OnePath) -> Demo:
+    """Make encrypted logs of two sites and two weeks, a package that fits to them, and a key.
+
+    All that is invented is the same each time. Nothing is asked of the network.
+
+    Args:
+        folder: where to; it must be empty, or not be there.
+
+    Returns:
+        Demo: the paths of what was made. It prints with commands to try.
+
+    Raises:
+        ConfigError: something is in the folder.
+        OutputError: it cannot be written.
+        EdxlogsError: gpg is missing, or cannot use a key there.
+    """
+    from edxlogs.generator.demo import make
+
+    return make(Path(fspath(folder)))
 
 
 def inspect(

@@ -123,9 +123,10 @@ def buckets(s3_server: Server, template: Template) -> Server:
 
 
 @pytest.fixture
-def folder(template: Template, tmp_path: Path) -> Path:
-    """A copy of the template's folder."""
-    return Path(shutil.copytree(template.folder, tmp_path / "work"))
+def folder(template: Template) -> Iterator[Path]:
+    """A copy of the template's folder, at a short path: below it may be the sockets of an agent."""
+    with keys.home() as place:
+        yield Path(shutil.copytree(template.folder, place / "work"))
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ _COMMANDS = {
     "completion": "Complete commands, options and values in the shell.",
     "config": "Show what the config file and the environment set.",
     "db": "Show and convert database packages: tables of every course.",
+    "demo": "Make logs, a package and a key to try edxlogs with.",
     "derive": "Make tables of what learners did: sessions, videos, problems, grades.",
     "doctor": "Tell what is missing before the first unattended run.",
     "filter": "Write the events that match to a file.",

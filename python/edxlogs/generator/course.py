@@ -1,4 +1,4 @@
-"""A planted course: its blocks, and its structure as the exporter prints it."""
+"""A course: its blocks, and its structure as the exporter prints it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-START = datetime.datetime(2016, 2, 1, tzinfo=datetime.UTC)
 CHAPTERS, SEQUENTIALS, VERTICALS = 2, 2, 2  # of the course, of a chapter, of a sequential
 INPUTS = 2  # of a problem: a choice and a number
 
@@ -37,13 +36,23 @@ class Course:
 
     The sequentials of the second chapter are graded homework. One vertical has an open response
     assessment as well.
+
+    Attributes:
+        key: its id, which begins with `course-v1:`.
+        start: when it begins, in UTC.
+        site: where it runs, prod or edge.
+        host: of the site.
+        org: the organisation in its key.
+        blocks: in the order of the course, each before those it holds.
     """
 
-    def __init__(self, number: int) -> None:
-        self.org = "PlantedX"
-        self.key = f"course-v1:{self.org}+PL{number}+2016_T1"
+    def __init__(
+        self, key: str, title: str, start: datetime.datetime, *, site: str = "prod", host: str
+    ) -> None:
+        self.key, self.start, self.site, self.host = key, start, site, host
+        self.org = key.removeprefix("course-v1:").partition("+")[0]
         self.blocks: list[Block] = []
-        root = self._add(None, "course", "course", "A planted course")
+        root = self._add(None, "course", "course", title)
         for chapter in range(CHAPTERS):
             of_week = self._add(root, "chapter", f"c{chapter}", f"Week {chapter + 1}")
             for place in range(SEQUENTIALS):

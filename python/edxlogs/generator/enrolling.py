@@ -1,4 +1,4 @@
-"""Enrolments of a planted learner: events, the row of the database, and the spells they make."""
+"""Enrolments of a learner: events, the row of the database, and the spells they make."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Row = dict[str, Any]
 Moment = datetime.datetime
 _DAY = datetime.timedelta(days=1)
 STORIES = 9
+SPANS = (0, 30, 20, 25, 1, 40, 0, 0, 0)
+"""Days from the start of each story to its last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def enrol(course: Course, who: Person, staff: Person, start: Moment, story: int)
 
     def spell(number: int, begin: Moment | None, end: Moment | None, **more: Any) -> Row:
         return {
-            "site": "prod",
+            "site": course.site,
             "course_id": course.key,
             "user_id": who.user_id,
             "spell_no": number,

@@ -16,6 +16,7 @@ from edxlogs.edx.tables import Dialect, Table
 
 ORG = "UniversityX"
 DAY = datetime.date(2014, 10, 5)
+FOLDER = f"{ORG.lower()}-{DAY}"
 Value = str | int | float | bool | datetime.datetime | datetime.date | None
 Encrypt = Callable[[Iterator[bytes]], Iterator[bytes]]
 
@@ -94,7 +95,7 @@ def write(
     contents: Iterable[tuple[str, Iterator[bytes]]],
     *,
     encrypt: Encrypt | None = None,
-    folder: str = f"{ORG.lower()}-{DAY}",
+    folder: str = FOLDER,
 ) -> Path:
     """Write a zip as `zip -r` does: Zip64 sizes, one folder at the top, folder entries."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -1,7 +1,7 @@
 """Throw-away OpenPGP keys, made by the real gpg in a key ring of their own.
 
-For tests, the demo and the benches: nothing here needs pytest, and nothing touches the user's
-key ring. A home has a short path, because an agent's socket path must stay below 108 bytes.
+Nothing touches the user's key ring. A home has a short path, because an agent's socket path must
+stay below 108 bytes.
 """
 
 from __future__ import annotations

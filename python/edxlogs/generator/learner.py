@@ -1,4 +1,4 @@
-"""A planted learner: what happens, and at the same time what derived tables must say of it."""
+"""A learner: what happens, and at the same time what derived tables must say of it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from edxlogs.generator.course import INPUTS, START, Block, Course
+from edxlogs.generator.course import INPUTS, Block, Course
 from edxlogs.generator.lines import Line, Lines, Person
 
 GAP = datetime.timedelta(minutes=30)
 CAP, LONG_CAP = 300.0, 1800.0  # seconds that a gap counts at most; the long one: video, text
-VIEWS_SINCE = START + datetime.timedelta(days=12)  # threads that are read have an event of it
+DAYS_WITHOUT_VIEWS = 12  # of a course; then threads that are read have an event of it
 KINDS = ("video", "problem", "forum", "ora", "text", "other")
 Row = dict[str, Any]
 Moment = datetime.datetime
@@ -40,7 +40,7 @@ class Learner:
 
     def __init__(self, course: Course, who: Person, rng: random.Random) -> None:
         self.course, self.who, self.rng = course, who, rng
-        self.now = START
+        self.now = course.start
         self.write = Lines(course, who, "")
         self.lines: list[Line] = []
         self.acts: list[tuple[Moment, str]] = []
@@ -60,7 +60,7 @@ class Learner:
     @property
     def key(self) -> Row:
         """What every row of the learner begins with."""
-        return {"site": "prod", "course_id": self.course.key, "user_id": self.who.user_id}
+        return {"site": self.course.site, "course_id": self.course.key, "user_id": self.who.user_id}
 
     def study(self, start: Moment, acts: int, *, mobile: bool, closes: bool) -> None:
         """One session: acts with less than 30 minutes between them, and what comes with them."""
@@ -309,7 +309,7 @@ class Learner:
         chance = self.rng.random()
         if self.threads and chance < 0.5:
             thread = self.rng.choice(self.threads)
-            if self.now >= VIEWS_SINCE:
+            if self.now >= self.course.start + datetime.timedelta(days=DAYS_WITHOUT_VIEWS):
                 viewed = {"id": thread, "commentable_id": "general", "title": "A question"}
                 line = self.write.server(self.now, "edx.forum.thread.viewed", viewed)
             else:

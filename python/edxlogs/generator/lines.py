@@ -1,4 +1,4 @@
-"""The lines of planted events, as the platform writes them."""
+"""The lines of events, as the platform writes them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 
 from edxlogs.generator.course import Block, Course
 
-HOST = "courses.planted.example"
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with an account."""
+    """Somebody with an account, at one address and with one browser."""
 
     user_id: int
     username: str
+    ip: str = "192.0.2.7"
+    agent: str = "Mozilla/5.0 (X11; Linux x86_64; rv:40.0) Gecko/20100101 Firefox/40.0"
 
 
 def at(moment: datetime.datetime) -> str:
@@ -33,17 +34,19 @@ class Lines:
         is_mobile: whether videos are watched in the app.
         is_nameless: whether lines tell the username alone.
         ahead: how far the clock of the app is.
+        late: how long the app takes to send what happened.
     """
 
     def __init__(self, course: Course, who: Person, session: str) -> None:
         self.course, self.who, self.session = course, who, session
         self.is_mobile = self.is_nameless = False
         self.ahead = datetime.timedelta()
+        self.late = datetime.timedelta(seconds=1)
 
     def browser(self, now: datetime.datetime, kind: str, payload: Any) -> Line:
         """What a page of the course sends."""
         text = payload if isinstance(payload, str) else json.dumps(payload)
-        page = f"https://{HOST}/courses/{self.course.key}/courseware/a/b/"
+        page = f"https://{self.course.host}/courses/{self.course.key}/courseware/a/b/"
         return self._line(now, kind, "browser", text, "/event") | {"page": page}
 
     def server(
@@ -65,9 +68,9 @@ class Lines:
         return self._line(now, whole, "server", text, whole) | {"page": None}
 
     def app(self, now: datetime.datetime, kind: str, name: str, payload: Any) -> Line:
-        """What the app sends, a second after it happened; its clock may be wrong."""
+        """What the app sends, a while after it happened; its clock may be wrong."""
         line = self._line(now + self.ahead, kind, "mobile", json.dumps(payload), "/segmentio/event")
-        received = now if self.ahead else now + datetime.timedelta(seconds=1)
+        received = now if self.ahead else now + self.late
         line["context"] |= {"received_at": at(received), "component": "videoplayer"}
         return line | {"name": name, "page": None, "session": "", "ip": ""}
 
@@ -85,9 +88,9 @@ class Lines:
         return {
             "username": self.who.username,
             "event_type": kind,
-            "ip": "192.0.2.7",
-            "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:40.0) Gecko/20100101 Firefox/40.0",
-            "host": HOST,
+            "ip": self.who.ip,
+            "agent": self.who.agent,
+            "host": self.course.host,
             "session": self.session if source != "server" or kind.startswith("/") else "",
             "referer": "",
             "accept_language": "en",

@@ -1,4 +1,4 @@
-"""The database package of planted courses: every row fits what the log says."""
+"""The database package of courses: every row fits what the log says."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edxlogs.generator.enrolling import Enrolled
 from edxlogs.generator.learner import Learner
 from edxlogs.generator.lines import Person
 
-SITE = "prod"
 Row = dict[str, Any]
+_SCATTER = 0x9E3779B97F4A7C15F39CC0605CEDC835  # odd, so each number has another image
 
 
 @dataclass(slots=True)
@@ -36,9 +36,15 @@ def plain(moment: datetime.datetime) -> datetime.datetime:
     return moment.astimezone(datetime.UTC).replace(tzinfo=None, microsecond=0)
 
 
-def write(path: Path, rolls: Sequence[Roll]) -> Path:
-    """A package of the tables that derived tables read."""
-    return exporter.write(path, _members(rolls))
+def write(
+    path: Path,
+    rolls: Sequence[Roll],
+    *,
+    encrypt: exporter.Encrypt | None = None,
+    folder: str = exporter.FOLDER,
+) -> Path:
+    """A package of the tables that derived tables read, and of the ids that stand for people."""
+    return exporter.write(path, _members(rolls), encrypt=encrypt, folder=folder)
 
 
 def _members(rolls: Sequence[Roll]) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -47,11 +53,11 @@ def _members(rolls: Sequence[Roll]) -> Iterator[tuple[str, Iterator[bytes]]]:
         for name, rows in _tables(roll).items():
             table = tables()[name]
             whole = ({**dict.fromkeys(column for column, _ in table.columns), **r} for r in rows)
-            file = exporter.file_name(table, course.key, SITE)
+            file = exporter.file_name(table, course.key, course.site)
             yield file, exporter.tab_lines(table, whole)
-        structure = exporter.file_name(tables()["course_structure"], course.key, SITE)
+        structure = exporter.file_name(tables()["course_structure"], course.key, course.site)
         yield structure, iter([course.structure()])
-        forum = exporter.file_name(tables()["forum"], course.key, SITE)
+        forum = exporter.file_name(tables()["forum"], course.key, course.site)
         yield forum, _posts(roll)
 
 
@@ -62,14 +68,27 @@ def _tables(roll: Roll) -> Mapping[str, Iterable[Row]]:
             {
                 "id": who.user_id,
                 "username": who.username,
-                "email": f"{who.username}@planted.example",
+                "email": f"{who.username}@learners.example",
                 "is_active": True,
                 "is_staff": False,
             }
             for who in people
         ],
         "auth_userprofile": [
-            {"id": who.user_id, "user_id": who.user_id, "year_of_birth": 1990, "gender": "f"}
+            {
+                "id": who.user_id,
+                "user_id": who.user_id,
+                "year_of_birth": 1950 + who.user_id * 7 % 48,
+                "gender": "fmo"[who.user_id % 3],
+            }
+            for who in people
+        ],
+        "user_id_map": [
+            {
+                "hash_id": f"{who.user_id * _SCATTER % 2**128:032x}",
+                "id": who.user_id,
+                "username": who.username,
+            }
             for who in people
         ],
         "student_courseenrollment": [
