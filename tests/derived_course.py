@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from edxlogs.derived.definition import TYPES, Definition, read_definitions
+from edxlogs.derived.definition import PEERS, TYPES, Definition, read_definitions
 from edxlogs.derived.views import columns_of
 from edxlogs.edx.event_tables import event_tables
 
@@ -43,7 +43,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 @functools.cache
 def definitions() -> Mapping[str, Definition]:
-    return read_definitions().by_name
+    return read_definitions(peers=PEERS).by_name
 
 
 @functools.cache

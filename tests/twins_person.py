@@ -168,9 +168,13 @@ def _of_people(inputs: Inputs, table: str, column: str = "user_id") -> dict[Pers
     return found
 
 
-def _steps(events: Sequence[Row]) -> Row:
-    """Times from an event to the next, of five minutes at most."""
-    gaps = [micros(after["at"] - one["at"]) for one, after in itertools.pairwise(events)]
+def steps(events: Sequence[Row], day: date | None = None) -> Row:
+    """Times from an event to the next, of five minutes at most; of a day, those to its events."""
+    gaps = [
+        micros(after["at"] - one["at"])
+        for one, after in itertools.pairwise(events)
+        if day is None or after["day"] == day
+    ]
     gaps = [gap for gap in gaps if gap <= 300_000_000]
     n, total = len(gaps), sum(gaps)
     spread = n * sum(gap * gap for gap in gaps) - total * total
@@ -329,7 +333,7 @@ def person_course(inputs: Inputs, parameters: Parameters) -> list[Row]:
             "db_certificates_generatedcertificate",
         } <= set(inputs)
         enrolments = "enrollment_events db_student_courseenrollment"
-        steps = _steps(mine)
+        between = steps(mine)
         found.append(
             {
                 "site": site,
@@ -423,8 +427,8 @@ def person_course(inputs: Inputs, parameters: Parameters) -> list[Row]:
                     for kind in KINDS
                     if kind != "other"
                 },
-                **steps,
-                "dt_n": steps["dt_n"] if has_events else None,
+                **between,
+                "dt_n": between["dt_n"] if has_events else None,
                 "grade_events_last": max(graded.get(person, ()), default=None),
                 "is_anomalous": True if is_odd else False if can_tell else None,
             }

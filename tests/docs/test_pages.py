@@ -21,6 +21,7 @@ import site_hooks
 from edxlogs.account import Account, LineCounts, Outcome, SourceAccount
 from edxlogs.cli import config
 from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
+from edxlogs.derived.definition import PEERS, read_definitions
 from edxlogs.edx.categories import categories
 
 ROOT = Path(__file__).parents[2]
@@ -175,3 +176,17 @@ def test_site_leads_to_every_page_once() -> None:
 )
 def test_site_is_searched_for_what_it_fetches(text: str, fetches: bool) -> None:
     assert bool(site_hooks.fetched(text)) is fetches
+
+
+def test_page_of_peers_names_all_tables_and_differences() -> None:
+    page = (DOCS / "reference/compat.md").read_text()
+    plain = read_definitions().by_name
+    theirs = [one for one in read_definitions(peers=PEERS).tables if one.name not in plain]
+    tables, differences = page.split("## What holds for all")
+    named = set(re.findall(r"`(simeon_\w+)`", tables))
+    assert named == {one.name for one in theirs}
+    told = set(re.findall(r"`(\w+)`", differences))
+    assert {name for one in theirs for name in one.differs} <= told
+    nulls = set(re.findall(r"`(\w+)`", tables.partition("| --- |")[2]))
+    about = [column for one in theirs for column in one.columns]
+    assert {column.name for column in about if column.about.startswith("Null")} <= nulls

@@ -27,6 +27,7 @@
 --   is_mobile bool: Whether an app wrote it.
 --   session string [role: person id]: The login session.
 --   agent string [role: free text]: The browser.
+--   ip string [role: address]: The address of the device.
 --   source string: The source.
 --   block_key string: The block, as the event has it.
 --   block_type string: Its type.
@@ -102,7 +103,7 @@ acts as not materialized (
         action in ('check', 'save', 'reset', 'answer_shown', 'hint') as is_activity,
         'problem' as kind, 'problem' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id,
+        session, agent, ip, action, block_key, block_type, block_id,
         attempts, success, grade, max_grade, seed
     from problem_events
     union all by name
@@ -111,7 +112,7 @@ acts as not materialized (
         action not in ('load', 'bumper_load') and shown_at_load.source is null as is_activity,
         'video' as kind, 'video' as route,
         video_events.source, video_events.line, video_events.line_item, time, received_at, site,
-        user_id, username, event_source, flags, session, agent, action, block_key, block_type,
+        user_id, username, event_source, flags, session, agent, ip, action, block_key, block_type,
         block_id, code, position, position_to, duration, speed_to, player
     from video_events
     left join shown_at_load
@@ -123,7 +124,7 @@ acts as not materialized (
     select
         'forum_events' as event_table, true as is_activity, 'forum' as kind, 'forum' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, forum_events.kind as post_kind, post_id, thread_id, response_id,
+        session, agent, ip, action, forum_events.kind as post_kind, post_id, thread_id, response_id,
         commentable_id, thread_type, body_chars, undo_vote, followed,
         coalesce(anonymous, false) or coalesce(anonymous_to_peers, false) as is_anonymous
     from forum_events
@@ -132,7 +133,7 @@ acts as not materialized (
         'navigation_events' as event_table, action <> 'close' as is_activity,
         'other' as kind, 'navigation' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id
+        session, agent, ip, action, block_key, block_type, block_id
     from navigation_events
     union all by name
     select
@@ -158,59 +159,59 @@ acts as not materialized (
         end as kind,
         route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id, forum_action, thread_id, comment_id,
-        commentable_id
+        session, agent, ip, action, block_key, block_type, block_id, forum_action, thread_id,
+        comment_id, commentable_id
     from requests, reading
     union all by name
     select
         'ora_events' as event_table, true as is_activity, 'ora' as kind, 'ora' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id, submission_uuid, submitted_at
+        session, agent, ip, action, block_key, block_type, block_id, submission_uuid, submitted_at
     from ora_events
     union all by name
     select
         'block_events' as event_table, true as is_activity, 'other' as kind, 'block' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id
+        session, agent, ip, action, block_key, block_type, block_id
     from block_events
     union all by name
     select
         'study_events' as event_table, true as is_activity, 'other' as kind, 'study' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id
+        session, agent, ip, action, block_key, block_type, block_id
     from study_events
     union all by name
     select
         'textbook_events' as event_table, true as is_activity, 'text' as kind,
         'textbook' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action
+        session, agent, ip, action
     from textbook_events
     union all by name
     select
         'completion_events' as event_table, false as is_activity, 'other' as kind,
         'completion' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id
+        session, agent, ip, action, block_key, block_type, block_id
     from completion_events
     union all by name
     select
         'exam_events' as event_table, false as is_activity, 'other' as kind, 'exam' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id
+        session, agent, ip, action, block_key, block_type, block_id
     from exam_events
     union all by name
     select
         'content_events' as event_table, false as is_activity, 'other' as kind,
         'content' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action, block_key, block_type, block_id
+        session, agent, ip, action, block_key, block_type, block_id
     from content_events
     union all by name
     select
         'other_events' as event_table, false as is_activity, 'other' as kind, 'other' as route,
         source, line, line_item, time, received_at, site, user_id, username, event_source, flags,
-        session, agent, action
+        session, agent, ip, action
     from other_events
 ),
 placed as not materialized (
@@ -237,7 +238,7 @@ select
     case when is_activity then kind end as kind,
     route,
     event_source = 'mobile' as is_mobile,
-    session, agent, placed.source,
+    session, agent, ip, placed.source,
     block_key, block_type, block_id,
     code, position, position_to, duration, speed_to, player,
     attempts, success, grade, max_grade, seed,

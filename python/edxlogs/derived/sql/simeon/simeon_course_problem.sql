@@ -1,0 +1,58 @@
+-- table: simeon_course_problem
+-- about: How hard the problems of a course are, by the names of simeon and edx2bigquery. Staff does
+--   not count, and statistics of fewer learners than `--min-n` are null.
+-- inputs: problem_events db_courseware_studentmodule db_course_structure
+-- needs: person_problem simeon_course_item
+-- order: problem_nid
+-- columns:
+--   course_id string: The course.
+--   problem_nid int64: Number of the problem in the course.
+--   problem_id string: The problem.
+--   problem_short_id string: Null, as in `simeon_course_item`.
+--   avg_problem_raw_score float64 [points]: Mean of what it gave.
+--   sdv_problem_raw_score float64 [points]: Standard deviation of that.
+--   max_possible_raw_score float64 [points]: The most that it can give.
+--   avg_problem_pct_score float64 [%]: Mean of what it gave by the most it can give.
+--   n_unique_users_attempted int64: Learners whose score is known.
+--   problem_name string: Title.
+--   is_split bool: Whether it is part of an experiment.
+--   split_name string: Title of that.
+-- differs: problem_nid avg_problem_raw_score sdv_problem_raw_score max_possible_raw_score
+--   avg_problem_pct_score n_unique_users_attempted
+with
+problems as (
+    select distinct
+        problem_id, problem_nid, problem_name, is_split, split_name
+    from simeon_course_item
+),
+-- Exact sums, as in item_stats.
+sums as (
+    select
+        block_id as problem_id,
+        count(*)::hugeint as n,
+        sum(round(grade * 720720000)::hugeint)::hugeint as x,
+        sum(round(grade * 720720000)::hugeint * round(grade * 720720000)::hugeint)::hugeint as xx,
+        sum(round(score * 720720000)::hugeint)::hugeint as share,
+        max(max_grade) as max_grade
+    from person_problem
+    where score is not null and is_staff is not true
+    group by all
+)
+select
+    getvariable('course_id') as course_id, problem_nid, problem_id, null as problem_short_id,
+    case
+        when n >= getvariable('min_n') then round(x::double / n::double / 720720000, 12)
+    end as avg_problem_raw_score,
+    case
+        when n >= getvariable('min_n') and n > 1
+        then round(
+            sqrt((n * xx - x * x)::double / (n * (n - 1))::double) / 720720000, 12
+        )
+    end as sdv_problem_raw_score,
+    max_grade as max_possible_raw_score,
+    case
+        when n >= getvariable('min_n') then round(share::double / n::double / 7207200, 12)
+    end as avg_problem_pct_score,
+    n as n_unique_users_attempted, problem_name, is_split, split_name
+from problems
+join sums using (problem_id)

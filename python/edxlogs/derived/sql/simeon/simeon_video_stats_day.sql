@@ -1,0 +1,19 @@
+-- table: simeon_video_stats_day
+-- about: How far learners came in videos on a day, by the names of simeon and edx2bigquery.
+-- inputs: video_events!
+-- needs: learner_events event_blocks persons
+-- order: username date video_id
+-- columns:
+--   date date: The day, in the time zone asked for.
+--   username string [role: username]: The learner.
+--   video_id string: The video.
+--   position float64 [s]: The farthest place at which it was played, paused or stopped.
+-- differs: position
+select day as date, persons.username, item_id as video_id, max(position) as position
+from learner_events
+join event_blocks using (block_key)
+left join persons using (site, user_id)
+where event_table = 'video_events'
+    and action in ('play', 'pause', 'stop')
+    and item_id is not null
+group by all
