@@ -38,6 +38,13 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in _BLOCK.findall(page.read_text()) if kind == language]
 
 
+def files(page: Path) -> dict[str, str]:
+    """Files that a page shows: blocks whose first line is a comment with a name."""
+    shown = re.compile(r"# ([\w.-]+\.toml)\n.*", re.DOTALL)
+    found = [match for block in blocks(page, "toml") if (match := shown.fullmatch(block))]
+    return {match[1]: match[0] for match in found}
+
+
 def commands(block: str) -> list[tuple[str, int]]:
     """The commands of a block with their exit status, which `[1]` on the next line tells."""
     found: list[tuple[str, int]] = []
@@ -161,6 +168,8 @@ def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Ru
 
 @pytest.mark.parametrize("page", CONSOLE)
 def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
+    for name, text in files(ROOT / page).items():
+        (folder / name).write_text(text)
     for command, status in CONSOLE[page]:
         if command.split()[0] in NOT_RUN:
             continue
