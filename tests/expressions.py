@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from oracle_course import SPACES
+from edxlogs.plain.course import SPACES
 from oracle_mend import Event, Scan, members, scan
 
 Truth = bool | None

@@ -1,17 +1,19 @@
 """Which events a line holds, by plain Python: the part of the oracle that reads odd lines.
 
-It never imports edxlogs and is never made fast. Two readers work together: `scan` walks the
-grammar of JSON and says where a value ends or why it does not; Python's `json` then decodes what
-`scan` accepted, so a mistake in one of them shows as an exception in the other.
+It imports nothing of edxlogs but `edxlogs.plain`, and is never made fast. Two readers work
+together: `scan` walks the grammar of JSON and says where a value ends or why it does not; Python's
+`json` then decodes what `scan` accepted, so a mistake in one of them shows as an exception in the
+other.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from edxlogs.plain.reader import is_event
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 500
@@ -456,19 +458,6 @@ def _event(raw: str, mends: set[str]) -> Event | None:
         event = Event(_log_shape(text))
     mends |= own
     return event
-
-
-def is_event(found: Mapping[str, Any]) -> bool:
-    """Whether an object is a tracking event, by its keys alone."""
-    keys = found.keys()
-    return (
-        not keys.isdisjoint({"event_type", "event_source"})
-        or ("name" in keys and not keys.isdisjoint({"event", "data", "context"}))
-        or (
-            "time" in keys
-            and not keys.isdisjoint({"username", "event", "context", "page", "session"})
-        )
-    )
 
 
 def _is_surely_event(event: Event) -> bool:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from edxlogs.database.stream import Tables, TableStream
     from edxlogs.events.stream import BatchStream, EventTableBatches, EventTables
-    from edxlogs.looking import demo, inspect
+    from edxlogs.looking import demo, inspect, selftest
     from edxlogs.s3.client import S3
     from edxlogs.sources.source import Source
     from edxlogs.sources.window import Slack
@@ -95,6 +95,7 @@ __all__ = [
     "merge",
     "publish",
     "run",
+    "selftest",
     "summary",
     "sync",
     "write",
@@ -120,6 +121,7 @@ _HOMES = {
     "inspect": "edxlogs.looking",
     "merge": "edxlogs.upkeep",
     "publish": "edxlogs.upkeep",
+    "selftest": "edxlogs.looking",
     "write_event_tables": "edxlogs.tables",
     "__version__": "edxlogs._core",
 }

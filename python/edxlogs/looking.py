@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edxlogs.gpg.input import Readable
-from edxlogs.jobs.settings import Keys, OnePath
+from edxlogs.jobs.settings import Keys, OnePath, SomeSources
 
 if TYPE_CHECKING:
     from edxlogs.generator.demo import Demo
     from edxlogs.jobs.looks.inspection import Inspection
+    from edxlogs.jobs.looks.selftest import SelfTest
     from edxlogs.s3.client import S3
 
 
@@ -69,3 +70,44 @@ def inspect(
 
     keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file, prompt=prompt)
     return inspect(file, keys, s3, events=events)
+
+
+def selftest(
+    sources: SomeSources,
+    *,
+    gnupg_home: OnePath | None = None,
+    passphrase_file: OnePath | None = None,
+    prompt: bool = False,
+    s3: S3 | None = None,
+) -> SelfTest:
+    """Compare what edxlogs reads with what a plain Python reader reads, on a sample of logs.
+
+    Args:
+        sources: as for `filter`, but for streams, which can be read once only.
+        gnupg_home: GnuPG's folder; None means the user's own.
+        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        prompt: whether the agent may ask for a passphrase.
+        s3: server and credentials; None: as the AWS configuration says.
+
+    Returns:
+        SelfTest: prints as a page without persons; `agrees` tells whether nothing differs.
+
+    Raises:
+        ConfigError: a source is a stream, or a setting cannot be used.
+        MissingSourceError: a source does not exist (a FileNotFoundError).
+        SourceError: a source cannot be opened.
+    """
+    from edxlogs.jobs.looks.selftest import COLUMNS, selftest
+    from edxlogs.jobs.settings import Settings
+
+    settings = Settings.of(
+        sources,
+        columns=COLUMNS,
+        gnupg_home=gnupg_home,
+        passphrase_file=passphrase_file,
+        prompt=prompt,
+        s3=s3,
+        format="csv",
+        output="-",
+    )
+    return selftest(settings)

@@ -18,6 +18,7 @@ FLOORS = (
         "formats",
         "globs",
         "keywords",
+        "plain",
         "text",
         "threads",
         "stops",

@@ -43,6 +43,7 @@ _COMMANDS = {
     "publish": "Make a dataset a table that other engines read.",
     "run": "Bring the datasets of a job file up to date.",
     "runs": "Show the runs that made a dataset.",
+    "selftest": "Compare what edxlogs reads with a plain reader, on your logs.",
     "summary": "Show what is in logs: days, courses, event types, people, and what is odd.",
     "sync": "Copy data packages from S3 into a local folder.",
     "tables": "Write the events that match as tables of what learners did.",

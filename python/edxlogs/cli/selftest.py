@@ -1,0 +1,53 @@
+"""`edxlogs selftest`: edxlogs beside a plain reader, on the user's own logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edxlogs.cli import EXIT_FAILED
+from edxlogs.cli.options import prompt_options, s3_options, sources_argument, words_of
+from edxlogs.cli.progress import tell
+from edxlogs.cli.values import files
+from edxlogs.stops import put_off
+
+EXAMPLES = """\b
+Examples:
+  edxlogs selftest logs/
+  edxlogs selftest logs/ -o selftest.md
+"""
+
+
+@click.command("selftest", epilog=EXAMPLES)
+@sources_argument
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=files, help="Write the page to a file."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@prompt_options
+@s3_options
+def command(
+    sources: tuple[str, ...], *, output: str | None, overwrite: bool, **options: Any
+) -> int:
+    """Compare what edxlogs reads with what a plain Python reader reads, on a sample of your logs.
+
+    SOURCE is as for edxlogs filter. The result is a page in Markdown: versions, counts, which
+    columns were compared, and whether all agree. It holds no value of your logs and no name of a
+    file, so it can be attached to an issue. It takes a minute or so at most. The exit status is 1
+    if something differs, or nothing could be compared.
+    """
+    with put_off():  # compiled modules may crash where they are interrupted in their making
+        from edxlogs.looking import selftest
+        from edxlogs.store.file import OutputFile
+
+    if output is None:
+        found = selftest(sources, **words_of(options))
+        click.echo(str(found))
+        return 0 if found.agrees else EXIT_FAILED
+    with OutputFile(output, overwrite=overwrite) as file:
+        found = selftest(sources, **words_of(options))
+        file.write(f"{found}\n".encode())
+        file.publish()
+    tell(f"{found.verdict} {file.name}")
+    return 0 if found.agrees else EXIT_FAILED

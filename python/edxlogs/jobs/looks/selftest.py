@@ -1,0 +1,275 @@
+"""What edxlogs reads, beside what a plain reader reads, on a sample of the user's own logs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from edxlogs import _core
+from edxlogs.errors import ConfigError, DecryptError, EdxlogsError
+from edxlogs.events.scanning import LineReader, Scanned
+from edxlogs.gpg.process import Gpg
+from edxlogs.jobs.looks.comparison import PLACE, Comparison, Row, cells
+from edxlogs.jobs.looks.layers import Look, look
+from edxlogs.jobs.settings import Settings
+from edxlogs.jobs.work import select_sources
+from edxlogs.plain import reader as plain
+from edxlogs.sources.source import Source
+from edxlogs.store.file import open_output
+from edxlogs.text import many
+
+SEED = 7
+MOST_ROWS = 20_000  # that edxlogs makes of a source
+MOST_LINES = 2_000  # of a source that are compared
+MOST_SECONDS = 60.0  # after which no further source is begun
+_MOST_TOLD = 30
+_ARCHIVES = {"tar", "zip"}
+
+
+@dataclass(repr=False)
+class SelfTest:
+    """What came of it. It prints as a page in Markdown that names no person, file or course.
+
+    Attributes:
+        system: versions of what has a part, by name.
+        found: how many sources there were.
+        sources: of those that were tried, how many were compared, and how many not, and why.
+        comparison: of lines.
+        counts: of all lines that edxlogs read: lines, events, blank, rejected.
+        rejected: lines by reason.
+        mended: events by mend.
+        whole: differences of whole sources: what, and how many.
+    """
+
+    system: dict[str, str]
+    found: int
+    sources: Counter[str] = field(default_factory=Counter)
+    comparison: Comparison = field(default_factory=Comparison)
+    counts: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
+    whole: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether something was compared, and nothing differed."""
+        is_equal = not self.comparison.differences and not self.whole
+        return is_equal and self.comparison.lines["event"] > 0
+
+    @property
+    def verdict(self) -> str:
+        """It in a sentence."""
+        different = self.comparison.differences.total() + self.whole.total()
+        if different:
+            return f"{many(different, 'difference')} between edxlogs and a plain reader."
+        if not self.agrees:
+            return "Nothing was compared."
+        values = self.comparison.values.total()
+        return f"All agree: {many(values, 'value')} are those of a plain reader."
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    __repr__ = __str__
+
+    def _lines(self) -> Iterator[str]:
+        yield "# edxlogs selftest"
+        yield ""
+        yield f"**{self.verdict}**"
+        yield ""
+        yield from _table("what", self.system | {f"sources {k}": v for k, v in self._read()})
+        yield ""
+        yield "Lines that edxlogs read:"
+        yield ""
+        named = {f"rejected: {name}": count for name, count in sorted(self.rejected.items())}
+        named |= {f"mended: {name}": count for name, count in sorted(self.mended.items())}
+        yield from _table("lines", dict(self.counts) | named)
+        yield ""
+        yield "Lines of the sample (odd ones need a mend, and are not compared):"
+        yield ""
+        yield from _table("lines", {name: self.comparison.lines[name] for name in _KINDS})
+        yield ""
+        yield from self._columns()
+        yield from self._differences()
+
+    def _read(self) -> Iterator[tuple[str, int]]:
+        yield "found", self.found
+        yield from sorted(self.sources.items())
+
+    def _columns(self) -> Iterator[str]:
+        different = Counter[str]()
+        for one, count in self.comparison.differences.items():
+            different[one.column] += count
+        yield "| column | values compared | different |"
+        yield "| --- | ---: | ---: |"
+        for column in plain.COLUMNS:
+            yield f"| {column} | {self.comparison.values[column]:,} | {different[column]:,} |"
+
+    def _differences(self) -> Iterator[str]:
+        told = self.comparison.differences.most_common()
+        if told or self.whole:
+            yield ""
+            yield "| column | event type | plain reader | edxlogs | lines |"
+            yield "| --- | --- | --- | --- | ---: |"
+        for what, count in sorted(self.whole.items()):
+            yield f"| whole sources | | {what} | | {count:,} |"
+        for one, count in told[:_MOST_TOLD]:
+            yield f"| {one.column} | {one.event_type} | {one.plain} | {one.fast} | {count:,} |"
+        if len(told) > _MOST_TOLD:
+            yield f"\nand {len(told) - _MOST_TOLD} more kinds of differences"
+
+
+_KINDS = ("event", "blank", "odd")
+
+
+def _table(what: str, values: dict[str, str | int] | dict[str, int]) -> Iterator[str]:
+    yield f"| {what} | |"
+    yield "| --- | ---: |"
+    for name, value in values.items():
+        yield f"| {name} | {f'{value:,}' if isinstance(value, int) else value} |"
+
+
+def selftest(settings: Settings) -> SelfTest:
+    """Compare what edxlogs makes of a sample of lines with what a plain reader makes of them.
+
+    Sources are tried in an order that a seed decides, for about a minute. Of each, up to 2,000
+    lines are compared among those that make the first 20,000 rows.
+
+    Raises:
+        ConfigError: a source can be read once only, or a setting cannot be used.
+        MissingSourceError: a source that is named does not exist.
+        SourceError: no source can be searched.
+    """
+    selection = select_sources(settings, settings.conditions.window)
+    sources = selection.sources
+    if any(source.is_stream for source in sources):
+        raise ConfigError("sources: a stream can be read once only; name a file")
+    query = settings.query()
+    with closing(settings.reading.keys.gpg()) as gpg:
+        found = SelfTest(_system(gpg), len(sources))
+        reader = LineReader(query, gpg, _core.Control())
+        end = time.monotonic() + MOST_SECONDS
+        for source in random.Random(SEED).sample(sources, len(sources)):
+            if time.monotonic() > end:
+                break
+            _compare(found, source, reader)
+    return found
+
+
+def _system(gpg: Gpg) -> dict[str, str]:
+    try:
+        version = ".".join(map(str, gpg.version()))
+    except DecryptError:
+        version = "none that can be used"
+    return {
+        "edxlogs": _core.__version__,
+        "Python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "gpg": version,
+    }
+
+
+def _compare(found: SelfTest, source: Source, reader: LineReader) -> None:
+    """Compare the two readers on one source."""
+    if source.member is not None:
+        found.sources["not compared: in an archive"] += 1
+        return
+    try:
+        with reader.opened(source) as stored:
+            seen = look(stored, source, reader.gpg)
+    except (EdxlogsError, OSError):
+        found.sources["not compared: cannot be opened"] += 1
+        return
+    if _ARCHIVES & {layer.kind for layer in seen.layers}:
+        found.sources["not compared: an archive"] += 1
+        return
+    lines = _lines(seen)
+    scanned, rows = _rows(reader, source)
+    problems = (seen.problem is not None, scanned.error is not None)
+    if any(problems):
+        # Who reads a part alone cannot see damage beyond it.
+        if not all(problems) and not seen.is_cut and not scanned.is_cut:
+            who = "the plain reader" if problems[0] else "edxlogs"
+            found.whole[f"damaged, {who} alone says"] += 1
+        found.sources["not compared: damaged, or without a key"] += 1
+        return
+    found.sources["compared"] += 1
+    _count(found, scanned)
+    last = len(lines)
+    if scanned.is_cut:  # the rows of its last line may lack some
+        last = min(last, max(rows) - 1)
+    elif not seen.is_cut:
+        _compare_counts(found, lines, scanned)
+    for number in _sample(last):
+        found.comparison.add(lines[number - 1], rows.get(number, ()))
+
+
+def _lines(seen: Look) -> list[bytes]:
+    lines = seen.text.split(b"\n")
+    if seen.is_cut or not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _sample(count: int) -> list[int]:
+    """Numbers of lines, from 1, in order."""
+    rng = random.Random(f"{SEED}/{count}")
+    return sorted(rng.sample(range(1, count + 1), min(count, MOST_LINES)))
+
+
+def _count(found: SelfTest, scanned: Scanned) -> None:
+    counts = scanned.counts
+    for name in ("lines", "rows", "blank", "rejected"):
+        found.counts["events" if name == "rows" else name] += getattr(counts, name)
+    found.rejected.update(counts.reasons)
+    found.mended.update(counts.mends)
+
+
+def _compare_counts(found: SelfTest, lines: Sequence[bytes], scanned: Scanned) -> None:
+    """Compare the numbers of lines of a source that both have read to its end."""
+    if len(lines) != scanned.counts.lines:
+        found.whole["another number of lines"] += 1
+    if sum(map(plain.is_blank, lines)) != scanned.counts.blank:
+        found.whole["another number of blank lines"] += 1
+
+
+def _rows(reader: LineReader, source: Source) -> tuple[Scanned, dict[int, list[Row]]]:
+    """What a scan of a source came to, and its rows, by the number of their line."""
+    read, write = os.pipe()
+    data: list[bytes] = []
+
+    def take() -> None:
+        with open(read, "rb") as pipe:
+            data.append(pipe.read())
+
+    taker = threading.Thread(target=take, name="edxlogs-rows")
+    taker.start()
+    try:
+        scanned = _scan(reader, source, write)
+    finally:
+        os.close(write)
+        taker.join()
+    header, *records = cells(b"".join(data).decode())
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for record in records:
+        row = {name or "": cell for name, cell in zip(header, record, strict=True)}
+        rows[int(row[PLACE[0]] or 0)].append(row)
+    return scanned, rows
+
+
+def _scan(reader: LineReader, source: Source, descriptor: int) -> Scanned:
+    """Write the rows of a source to a descriptor, which nothing holds any more after that."""
+    output = open_output(descriptor, reader.query, "csv")
+    scanned = reader.scan(source, lambda: output, limit=MOST_ROWS)
+    output.finish(sync=False)
+    return scanned
+
+
+COLUMNS = (*plain.COLUMNS, *PLACE)
