@@ -28,9 +28,10 @@ PAGES = [
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent != TABLES),
 ]
 # Commands that change the machine: what they do is tested elsewhere, or is not ours.
-NOT_RUN = {"make", "pip", "pipx", "uvx", "sudo", "docker", "gpg"}
+NOT_RUN = {"make", "pip", "pipx", "uvx", "sudo", "docker", "gpg", "python3", "."}
 PACKAGE = "universityx-2014-10-05.zip"
 LATER_PACKAGE = "universityx-2014-10-12.zip"
+_FILE = re.compile(r"# ([\w-]+\.(?:toml|py))\n")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -40,9 +41,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def files(page: Path) -> dict[str, str]:
     """Files that a page shows: blocks whose first line is a comment with a name."""
-    shown = re.compile(r"# ([\w.-]+\.toml)\n.*", re.DOTALL)
-    found = [match for block in blocks(page, "toml") if (match := shown.fullmatch(block))]
-    return {match[1]: match[0] for match in found}
+    shown = [*blocks(page, "toml"), *blocks(page, "python")]
+    return {match[1]: block for block in shown if (match := _FILE.match(block))}
 
 
 def commands(block: str) -> list[tuple[str, int]]:
@@ -72,6 +72,7 @@ PYTHON = [
     )
     for page in PAGES
     for number, text in enumerate(blocks(page, "python"))
+    if not _FILE.match(text)
 ]
 
 
@@ -142,7 +143,10 @@ def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Ru
     command = tmp_path / "bin" / "edxlogs"
     command.parent.mkdir()
     command.write_text(f"#!{sys.executable}\nfrom edxlogs.__main__ import main\nmain()\n")
-    command.chmod(0o755)
+    python = command.with_name("python")
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -W error "$@"\n')
+    for one in (command, python):
+        one.chmod(0o755)
     path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {
         **os.environ,
@@ -170,10 +174,14 @@ def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Ru
 def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
     for name, text in files(ROOT / page).items():
         (folder / name).write_text(text)
+    before = "set -o pipefail"
     for command, status in CONSOLE[page]:
         if command.split()[0] in NOT_RUN:
             continue
-        done = run("bash", "-c", f"set -o pipefail; {command}")
+        if command.startswith("export "):
+            before = f"{before}; {command}"
+            continue
+        done = run("bash", "-c", f"{before}; {command}")
         # A reader that has enough, like head, ends the command with status 1 or by a signal.
         assert done.returncode == status or "| head" in command, f"{command}\n{done.stderr}"
         assert "Traceback" not in done.stderr
@@ -184,7 +192,8 @@ def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
 def test_there_are_commands_of_edxlogs() -> None:
     run = [one for page in CONSOLE.values() for one, _ in page if one.split()[0] not in NOT_RUN]
     assert len(run) >= 10
-    assert all(re.match(r"(?:[A-Z_]+=\S+ )?edxlogs ", command) for command in run)
+    known = re.compile(r"(?:[A-Z_]+=\S+ )?edxlogs |export [A-Z_]+=|python \w+\.py$")
+    assert all(known.match(command) for command in run)
 
 
 @pytest.mark.parametrize("text", PYTHON)
