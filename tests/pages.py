@@ -86,6 +86,11 @@ def framed(page: bytes, folder: Path, width: int, *flags: str) -> Any:
     return _told(path, f"--window-size={max(width, 500)},4000", *flags)
 
 
+def drawn(address: str, folder: Path) -> str:
+    """The HTML of a page after its scripts have run."""
+    return _run(folder, "--dump-dom", address)
+
+
 def pictured(page: bytes, folder: Path, *flags: str) -> bytes:
     """A picture of a page, as PNG."""
     (folder / "page.html").write_bytes(page)

@@ -4,25 +4,28 @@ if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {
       super();
-      this.frame = document.createElement("iframe");
-      this.frame.hidden = true;
-      document.body.append(this.frame);
+      const frame = document.createElement("iframe");
+      frame.hidden = true;
+      document.body.append(frame);
+      this.inside = new Promise((ready) => {
+        frame.addEventListener("ready", () => ready(frame.contentWindow));
+      });
       addEventListener("message", (message) => {
-        if (message.source === this.frame.contentWindow) {
+        if (message.source === frame.contentWindow) {
           this.dispatchEvent(new MessageEvent("message", { data: message.data }));
         }
       });
-      const inside = this.frame.contentWindow.document;
-      inside.open();
-      inside.write(
+      frame.contentDocument.open();
+      frame.contentDocument.write(
         `<script>postMessage = (data) => parent.postMessage(data, "*");</script>
-        <script src="${url}"></script>`
+        <script src="${url}"></script>
+        <script>frameElement.dispatchEvent(new Event("ready"));</script>`
       );
-      inside.close();
+      frame.contentDocument.close();
     }
 
-    postMessage(data) {
-      this.frame.contentWindow.postMessage(data, "*");
+    async postMessage(data) {
+      (await this.inside).dispatchEvent(new MessageEvent("message", { data }));
     }
   };
 }
