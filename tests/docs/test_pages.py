@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -141,6 +142,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
             plain = (re.sub(r"[^\w\s-]", "", heading.lower()) for heading in headings)
             assert anchor in {heading.strip().replace(" ", "-") for heading in plain}
+
+
+def test_pictures_are_sound() -> None:
+    pictures = sorted(DOCS.rglob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        assert ElementTree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_site_leads_to_every_page_once() -> None:
