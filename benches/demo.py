@@ -29,6 +29,7 @@ from edxlogs.generator import keys
 
 DEMO = Path("demo")
 EVENT_TYPE = "problem_check"
+EVENT_SOURCE = "server"  # which alone tells whether an answer is right; browsers log it, too
 PARQUET = DEMO / "problem_check.parquet"
 FROM_S3 = DEMO / "from_s3.parquet"
 MEGABYTES = 18  # of each of the six files, expanded
@@ -51,7 +52,13 @@ def count(path: Path) -> int:
                 continue
             for event in oracle.read_events(line.removesuffix(b"\n")).events:
                 row = oracle.row(event)
-                wanted += oracle.matches(row, row, courses=[MAIN], event_types=[EVENT_TYPE])
+                wanted += oracle.matches(
+                    row,
+                    row,
+                    courses=[MAIN],
+                    event_types=[EVENT_TYPE],
+                    event_sources=[EVENT_SOURCE],
+                )
     return wanted
 
 
@@ -101,6 +108,7 @@ def main() -> int:
         print(f"Encrypted in {logs}: {len(list(logs.iterdir()))} files, {size / 1e6:.1f} MB")
         start = time.monotonic()
         words = ["filter", str(logs), "--course", MAIN, "--event-type", EVENT_TYPE]
+        words += ["--event-source", EVENT_SOURCE]
         ring = ["--gnupg-home", str(home)]
         edxlogs(*words, "-o", str(PARQUET), "--report", str(report), *ring)
         seconds = time.monotonic() - start
