@@ -107,10 +107,11 @@ fn lists_and_objects(value: At<'_>) {
         }
     }
     let without = ["_dynamath".to_owned()];
-    let inputs = input::inputs(value, &without);
-    assert_eq!(inputs.is_some(), value.span.kind == Kind::Object);
-    assert!(inputs.unwrap_or(0) <= found.len() as i64);
-    assert!(input::judged(value, "correct", &without) <= inputs);
+    let verdicts = input::verdicts(value, &without);
+    assert_eq!(verdicts.is_some(), value.span.kind == Kind::Object);
+    let verdicts = verdicts.unwrap_or_default();
+    assert!(verdicts.inputs <= found.len() as i64);
+    assert!(verdicts.correct + verdicts.partial <= verdicts.inputs);
     let length = scalars::length(value);
     assert_eq!(length, theirs.and_then(|it| Some(it.as_array()?.len() as i64)).or(length));
     if value.span.kind == Kind::Array {

@@ -79,6 +79,26 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(())
     }
 
+    /// Adds some rows of some batches: (number of the batch, row).
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub fn write_rows(
+        &mut self,
+        batches: &[RecordBatch],
+        mut places: &[(usize, usize)],
+    ) -> Result<()> {
+        while !places.is_empty() {
+            let rows = (ROW_GROUP_ROWS - self.group.rows()).min(places.len());
+            self.group.write_rows(batches, &places[..rows])?;
+            places = &places[rows..];
+            if self.group.is_full() {
+                self.end_group()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the row group under way, if there is one.
     fn end_group(&mut self) -> Result<()> {
         if self.group.rows() == 0 {

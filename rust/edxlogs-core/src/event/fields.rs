@@ -93,6 +93,26 @@ static CONTEXT: Names = Names::new(&[
     ("username", Field::ContextUsername),
 ]);
 
+/// Keys of a context that are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct ContextKeys {
+    fields: Vec<Field>,
+    /// Whether one of them is no known field.
+    has_other: bool,
+}
+
+impl ContextKeys {
+    /// Adds one; without a key, the context itself.
+    pub fn add(&mut self, key: Option<&str>) {
+        let context = Some(Field::Context);
+        match key.map_or(context, |key| CONTEXT.find(key.as_bytes(), 0, key.len())) {
+            Some(field) if self.fields.contains(&field) => {}
+            Some(field) => self.fields.push(field),
+            None => self.has_other = true,
+        }
+    }
+}
+
 /// Where the known fields of one object stand.
 #[derive(Clone, Debug)]
 pub struct Fields {
@@ -237,6 +257,15 @@ impl Fields {
         debug_assert!(of_line.is_ok(), "it was scanned before");
     }
 
+    /// Whether the context may hold one of those keys.
+    pub fn may_hold(&self, keys: &ContextKeys) -> bool {
+        let count = self.others.count as usize;
+        let has_other =
+            || count > MOST_OTHERS || self.others.keys[..count].iter().any(|key| key.in_context);
+        keys.fields.iter().any(|&field| self.get(field).is_present())
+            || keys.has_other && has_other()
+    }
+
     /// Where a field stands.
     pub fn get(&self, field: Field) -> Span {
         self.span(field as usize)
@@ -295,4 +324,30 @@ fn known(text: &[u8], key: Span, names: &Names) -> Option<Field> {
     let mut decoded = Vec::with_capacity(key.end - key.start);
     text::unescape(&text[key.start..key.end], &mut decoded);
     names.find(&decoded, 0, decoded.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contexts_that_may_hold_keys() {
+        let may_hold = |line: &str, keys: &[Option<&str>]| {
+            let (fields, ..) = Fields::scan(line.as_bytes()).expect("an object");
+            let mut asked = ContextKeys::default();
+            keys.iter().for_each(|key| asked.add(*key));
+            fields.may_hold(&asked)
+        };
+        let module = r#"{"context": {"module": {}, "x": 1}, "y": 2}"#;
+        assert!(may_hold(module, &[Some("module")]));
+        assert!(may_hold(module, &[Some("path"), Some("x")]));
+        assert!(!may_hold(module, &[Some("path")]));
+        assert!(!may_hold(module, &[]));
+        assert!(may_hold(module, &[None]));
+        assert!(!may_hold(r#"{"y": 2}"#, &[Some("y"), None]), "beside a context");
+        assert!(may_hold(r#"{"context": {"\u0078": 1}}"#, &[Some("x")]), "however it is spelled");
+        let many =
+            r#"{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "context": {"x": 1}}"#;
+        assert!(may_hold(many, &[Some("x")]), "more than are noted");
+    }
 }

@@ -16,7 +16,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use self::course::CourseSource;
-use self::fields::{Field, Fields};
+use self::fields::{ContextKeys, Field, Fields};
 use self::paths::{EventPaths, Root};
 use self::payload::Payload;
 use crate::frame::counts::{Odd, OddSet};
@@ -287,6 +287,12 @@ impl<'a> Event<'a> {
     /// The context, decoded if it is JSON text, and the text that holds it.
     pub(crate) fn context_value(&self) -> Option<(&str, Span)> {
         self.behind(Root::Context)
+    }
+
+    /// Whether its context may hold one of those keys.
+    pub(crate) fn context_may_hold(&self, keys: &ContextKeys) -> bool {
+        // What is JSON text was not looked into.
+        self.fields.get(Field::Context).kind == Kind::String || self.fields.may_hold(keys)
     }
 
     /// Where the payload stands in the line.

@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::column::{EventColumn, EventPlace};
 use crate::event::fields::Field;
-use crate::frame::builder::{ColumnBuilder, push_text};
+use crate::frame::builder::ColumnBuilder;
 use crate::frame::nulls::null_array;
 use crate::frame::types::{Column, ColumnType, Role, Schema, Value};
 
-/// What stands in a column of a table.
+/// What stands in one of the first columns of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cell {
     /// A default column, and the fields that it copies, if it only copies.
@@ -28,14 +28,14 @@ pub(super) enum Cell {
     Flags,
     BlockKey,
     BlockId,
-    /// Of the columns of its own, that of this number.
-    Own(usize),
 }
 
-/// Where own columns stand that the first ones show, or that children copy.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where a table's own columns stand, and the numbers of those that the first ones show, or that
+/// children copy.
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnPlaces {
-    pub width: usize,
+    /// Of each, its place among all columns; none where a first one shows it.
+    pub columns: Vec<Option<usize>>,
     pub subject_id: Option<usize>,
     pub subject_name: Option<usize>,
     pub block_key: Option<usize>,
@@ -55,7 +55,7 @@ pub(super) struct Shared<'v> {
 
 impl<'v> Shared<'v> {
     pub fn of(table: &Table, act: &'v ActPlan, spelling: Option<&'v str>, row: &Row<'v>) -> Self {
-        let at = |place: Option<usize>| place.map_or(Value::Null, |at| row.values[at].clone());
+        let at = |place: Option<usize>| place.map_or(Value::Null, |at| row.value(at).clone());
         let action = if table.action_is_type { spelling } else { Some(&*act.name) };
         let action = action.filter(|action| !action.is_empty());
         Self {
@@ -78,7 +78,7 @@ pub struct TableRow<'v, 'e> {
     pub(super) row: &'v Row<'v>,
 }
 
-/// The columns of a table, what stands in each, and where some of its own are.
+/// The columns of a table, what stands in the first ones, and where its own are.
 pub(super) fn layout(definition: &TableDefinition) -> (Arc<Schema>, Vec<Cell>, OwnPlaces) {
     let (mut columns, mut cells) = (Vec::new(), Vec::new());
     for name in &definition.spine {
@@ -103,20 +103,18 @@ pub(super) fn layout(definition: &TableDefinition) -> (Arc<Schema>, Vec<Cell>, O
     }
     let mut own = OwnPlaces::default();
     for field in definition.columns.iter().flat_map(|column| &column.fields) {
-        let at = own.width;
-        own.width += 1;
+        let at = Some(own.columns.len());
         match &*field.name {
-            "subject_user_id" => own.subject_id = Some(at),
-            "subject_username" => own.subject_name = Some(at),
-            name => {
-                match name {
-                    "block_key" => own.block_key = Some(at),
-                    "block_id" => own.block_id = Some(at),
-                    _ => {}
-                }
-                columns.push(field.clone());
-                cells.push(Cell::Own(at));
-            }
+            "subject_user_id" => own.subject_id = at,
+            "subject_username" => own.subject_name = at,
+            "block_key" => own.block_key = at,
+            "block_id" => own.block_id = at,
+            _ => {}
+        }
+        let is_shown = at == own.subject_id || at == own.subject_name;
+        own.columns.push((!is_shown).then_some(columns.len()));
+        if !is_shown {
+            columns.push(field.clone());
         }
     }
     (Schema::new(columns), cells, own)
@@ -142,29 +140,36 @@ impl TableBuilder {
 
     /// Adds a row.
     pub fn push(&mut self, row: &TableRow<'_, '_>) {
-        for ((builder, filled), cell) in self.columns.iter_mut().zip(&row.table.cells) {
-            // Most cells of a row are null: these are added with the next value that is not.
+        for (at, cell) in row.table.cells.iter().enumerate() {
             let plain = match cell {
                 Cell::Event(_, Some((field, copy))) => row.event.plain_text(*field, *copy),
                 _ => None,
             };
-            let value = match plain {
-                Some(_) => Value::Null,
-                None => row.value(*cell),
-            };
-            if plain.is_none() && value.is_null() {
-                continue;
+            match plain {
+                Some(text) => self.set(at, Value::Text(Cow::Borrowed(text))),
+                None => self.set(at, row.value(*cell)),
             }
-            if *filled < self.rows {
-                builder.push_nulls(self.rows - *filled);
+        }
+        for (number, value) in row.row.values() {
+            if let Some(at) = row.table.own.columns[*number] {
+                self.set(at, value.borrowed());
             }
-            *filled = self.rows + 1;
-            self.bytes += match (plain, builder) {
-                (Some(text), ColumnBuilder::Text(builder)) => push_text(builder, text),
-                (_, builder) => builder.push(value),
-            };
         }
         self.rows += 1;
+    }
+
+    /// Sets a cell of the next row. Most are null: these are added with the next value that is not.
+    #[inline]
+    fn set(&mut self, column: usize, value: Value<'_>) {
+        if value.is_null() {
+            return;
+        }
+        let (builder, filled) = &mut self.columns[column];
+        if *filled < self.rows {
+            builder.push_nulls(self.rows - *filled);
+        }
+        *filled = self.rows + 1;
+        self.bytes += builder.push(value);
     }
 
     /// Rows gathered.
@@ -210,7 +215,6 @@ impl TableRow<'_, '_> {
             Cell::SubjectName => &shared.subject_name,
             Cell::BlockKey => &shared.block_key,
             Cell::BlockId => &shared.block_id,
-            Cell::Own(at) => &self.row.values[at],
             Cell::Flags if shared.flags.is_empty() => &Value::Null,
             Cell::Flags => return Value::Text(shared.flags.as_str().into()),
         }

@@ -8,8 +8,9 @@ use super::Table;
 use super::decode::members::members;
 use super::decode::{At, input, scalars};
 use super::plan::{ActPlan, PlacePlan, Root};
-use super::row::{ChildRow, Found, View};
-use crate::json::scanner::{Kind, Scanner, Span};
+use super::row::ChildRow;
+use super::view::{Found, View};
+use crate::json::scanner::{Kind, Scanner};
 
 /// The rows of an event in a table of children, in order.
 pub(super) fn keys<'v>(
@@ -55,12 +56,9 @@ fn value_at<'v>(view: &'v View<'_, '_>, place: &PlacePlan, found: &Found<'v>) ->
         Root::Payload => found.payload(place.number),
         Root::Context => found.context(place.number),
         Root::Form => view.form(),
-        Root::Line => NONE,
+        Root::Line => At::NONE,
     }
 }
-
-const NONE: At<'static> =
-    At { text: "", span: Span { start: 0, end: 0, kind: Kind::Absent, escaped: false } };
 
 /// The items of a list.
 fn items(list: At<'_>) -> Vec<At<'_>> {
@@ -82,7 +80,7 @@ impl<'v> ChildRow<'v> {
         let mut row = Self {
             key,
             number,
-            values: vec![NONE; places],
+            values: vec![At::NONE; places],
             inside: vec![Vec::new(); places],
             of_row: Vec::new(),
         };

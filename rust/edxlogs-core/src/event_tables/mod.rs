@@ -11,6 +11,7 @@ mod definition;
 mod plan;
 mod row;
 mod values;
+mod view;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use self::decode::{Flag, Flags};
 pub use self::definition::TableKind;
 use self::definition::{Decoder, Document, TableDefinition};
 use self::plan::{ActPlan, Lookup, Rule};
-use self::row::View;
+use self::view::View;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::column::EventPlace;
@@ -53,8 +54,8 @@ pub struct Table {
     name: String,
     kind: TableKind,
     schema: Arc<Schema>,
+    /// What stands in the first columns, which most tables have.
     cells: Vec<build::Cell>,
-    /// Where its own columns stand of those that every table has.
     own: build::OwnPlaces,
     /// Of a table of children the number of the other.
     parent: Option<usize>,
@@ -249,7 +250,7 @@ impl EventTables {
         if home.name_disagrees {
             flags.insert(Flag::NameDisagrees);
         }
-        let view = View::new(event, place, &body, flags);
+        let view = View::new(event, place, event_type.as_deref(), &body, flags);
         if let Some(table) = home.table {
             self.rows_of(table, &view, home.spelling.as_deref(), take);
         }

@@ -2,8 +2,10 @@
 //! ask of it, and how their values follow.
 
 use crate::event::column::{COLUMNS, EventColumn};
+use crate::event::fields::ContextKeys;
 use crate::frame::types::ColumnType;
 use crate::json::path::{Paths, Segment};
+use crate::json::scanner::Span;
 
 use super::decode::Flag;
 use super::definition::{
@@ -66,10 +68,51 @@ pub(super) struct ColumnPlan {
     pub is_required: bool,
     pub flag: Option<Flag>,
     pub has_form: bool,
-    /// Whether it is null where nothing stands at its paths.
-    pub is_of_path: bool,
+    /// The paths of which one must lead to something for it not to be null, if there are such.
+    pub asks: Option<Numbers>,
     /// Whether a path begins at a row of children.
     pub is_of_row: bool,
+}
+
+/// Some of the paths behind the payload and the context, by their numbers; those of a large number
+/// are not told apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers {
+    payload: u128,
+    context: u128,
+}
+
+impl Numbers {
+    fn bit(number: usize) -> u128 {
+        1 << number.min(127)
+    }
+
+    /// Those at which something stands.
+    pub fn of(payload: &[Span], context: &[Span]) -> Self {
+        let bits = |spans: &[Span]| {
+            let there = spans.iter().enumerate().filter(|(_, span)| span.is_present());
+            there.fold(0, |bits, (number, _)| bits | Self::bit(number))
+        };
+        Self { payload: bits(payload), context: bits(context) }
+    }
+
+    /// Those that sources ask for; none where one does not go by such a path.
+    fn asked(sources: &[Source]) -> Option<Self> {
+        sources.iter().try_fold(Self::default(), |numbers, source| match source {
+            Source::Payload(at) => {
+                Some(Self { payload: numbers.payload | Self::bit(*at), ..numbers })
+            }
+            Source::Context(at) => {
+                Some(Self { context: numbers.context | Self::bit(*at), ..numbers })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether there may be one that is among others, too.
+    pub fn meets(self, others: Self) -> bool {
+        self.payload & others.payload != 0 || self.context & others.context != 0
+    }
 }
 
 /// When an act gets a flag.
@@ -90,7 +133,11 @@ pub(super) struct ActPlan {
     pub kind: String,
     pub payload: Paths,
     pub context: Paths,
+    /// The keys of the context that these begin with.
+    pub context_keys: ContextKeys,
     pub columns: Vec<ColumnPlan>,
+    /// The numbers of those that say something of themselves beside others, or of the row.
+    pub checked: Vec<usize>,
     pub flags: Vec<FlagPlan>,
     /// Of a table of children: where its rows are, and what is looked for in each of them.
     pub places: Vec<PlacePlan>,
@@ -130,6 +177,9 @@ impl ActPlan {
             if !(without_text && column.is_free_text)
                 && let Some(column) = plan.column(table, column, at)
             {
+                if column.needs.is_some() || column.unequal_to.is_some() || column.flag.is_some() {
+                    plan.checked.push(plan.columns.len());
+                }
                 plan.columns.push(column);
             }
             at += column.fields.len();
@@ -141,14 +191,22 @@ impl ActPlan {
 
     fn add_place(&mut self, place: &PlaceDefinition) {
         let (root, rest) = root_of(&place.path);
-        let steps = rest.iter().map(Segment::step);
         let number = match root {
-            Root::Context => self.context.add(steps),
-            Root::Payload => self.payload.add(steps),
+            Root::Context => self.in_context(&rest),
+            Root::Payload => self.payload.add(rest.iter().map(Segment::step)),
             Root::Form | Root::Line => 0,
         };
         let (paths, of_row) = (Paths::default(), Paths::default());
         self.places.push(PlacePlan { root, number, mark: place.mark.clone(), paths, of_row });
+    }
+
+    /// The number of a path behind the context.
+    fn in_context(&mut self, steps: &[Segment]) -> usize {
+        self.context_keys.add(match steps.first() {
+            Some(Segment::Key(key)) => Some(key),
+            _ => None,
+        });
+        self.context.add(steps.iter().map(Segment::step))
     }
 
     /// The plan of a column; `None` where it is null for the act.
@@ -191,8 +249,11 @@ impl ActPlan {
             let all = table.columns.iter().flat_map(|column| &column.fields);
             all.clone().position(|field| field.name == name)
         };
+        let is_of_path = column.decoder.reads_paths()
+            && !matches!(column.decoder, Decoder::BlockId | Decoder::Player | Decoder::IsSet);
         Some(ColumnPlan {
             at,
+            asks: Numbers::asked(&sources).filter(|_| is_of_path),
             decoder: column.decoder,
             column_type: column.fields.first().map_or(ColumnType::Text, |one| one.column_type),
             sources,
@@ -206,8 +267,6 @@ impl ActPlan {
             is_required,
             flag: column.flag,
             has_form,
-            is_of_path: column.decoder.reads_paths()
-                && !matches!(column.decoder, Decoder::BlockId | Decoder::Player | Decoder::IsSet),
             is_of_row,
         })
     }
@@ -230,7 +289,7 @@ impl ActPlan {
             Root::Payload | Root::Form => {
                 Source::Payload(self.payload.add(rest.iter().map(Segment::step)))
             }
-            Root::Context => Source::Context(self.context.add(rest.iter().map(Segment::step))),
+            Root::Context => Source::Context(self.in_context(&rest)),
             Root::Line => match &rest[..] {
                 [Segment::Key(key)] if let Some(column) = column_named(key) => {
                     Source::Column(column)

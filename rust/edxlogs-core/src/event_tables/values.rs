@@ -5,19 +5,14 @@ use std::borrow::Cow;
 use crate::frame::types::{ColumnType, Value};
 use crate::json::text::{push_json_string, whole_value};
 
-use super::decode::{At, Flags, answer, block, input, scalars};
+use super::decode::{At, Flags, answer, block, scalars};
 use super::definition::Decoder;
 use super::plan::ColumnPlan;
 
 const EXAM_KINDS: [&str; 3] = ["proctored", "practice", "timed"];
 
 /// The value of a column that is read from one place.
-pub(super) fn decode<'v>(
-    column: &ColumnPlan,
-    at: At<'v>,
-    without: &[String],
-    flags: &mut Flags,
-) -> Value<'v> {
+pub(super) fn decode<'v>(column: &ColumnPlan, at: At<'v>, flags: &mut Flags) -> Value<'v> {
     let int = |number: Option<i64>| number.map_or(Value::Null, Value::Int);
     match column.decoder {
         Decoder::Text => scalars::text(at).into(),
@@ -50,11 +45,11 @@ pub(super) fn decode<'v>(
             scalars::only_text(at).map_or(Value::Null, |name| Value::Bool(is_dotted(&name)))
         }
         Decoder::ExamKind => scalars::only_text(at).and_then(|name| exam_kind(&name)).into(),
-        Decoder::Inputs => int(input::inputs(at, without)),
-        Decoder::CorrectInputs => int(input::judged(at, "correct", without)),
-        Decoder::PartialInputs => int(input::judged(at, "partially-correct", without)),
         // These read no path, or are done before.
         Decoder::BlockId
+        | Decoder::Inputs
+        | Decoder::CorrectInputs
+        | Decoder::PartialInputs
         | Decoder::Player
         | Decoder::IsSet
         | Decoder::Kind
@@ -76,7 +71,6 @@ pub(super) fn decode<'v>(
 pub(super) fn decode_value<'v>(
     column: &ColumnPlan,
     value: Value<'v>,
-    without: &[String],
     flags: &mut Flags,
 ) -> Value<'v> {
     match (column.decoder, value) {
@@ -95,7 +89,7 @@ pub(super) fn decode_value<'v>(
             let json = String::from_utf8_lossy(&json);
             let span = whole_value(json.as_bytes()).map(|(span, _)| span);
             let at = At { text: &json, span: span.unwrap_or_default() };
-            into_owned(decode(column, at, without, flags))
+            into_owned(decode(column, at, flags))
         }
         _ => Value::Null,
     }

@@ -59,33 +59,35 @@ pub fn is_null_in(batches: &[RecordBatch], column: usize) -> bool {
     batches.iter().all(|batch| is_null(batch.column(column)))
 }
 
-/// Rows of some batches: (number of the batch, row).
+/// Rows of some batches, of which there is one or more: (number of the batch, row).
 ///
 /// # Errors
 /// Those of Arrow, should the batches not fit each other.
 pub fn chosen(
-    schema: &SchemaRef,
     batches: &[RecordBatch],
     places: &[(usize, usize)],
 ) -> Result<RecordBatch, ArrowError> {
-    columns(schema, batches, places.len(), |arrays| interleave(arrays, places))
+    columns(batches, places.len(), |arrays| interleave(arrays, places))
 }
 
-/// Batches that follow each other, as one.
+/// Batches that follow each other, one or more, as one.
 ///
 /// # Errors
 /// Those of Arrow, should the batches not fit each other.
-pub fn joined(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
     let rows = batches.iter().map(RecordBatch::num_rows).sum();
-    columns(schema, batches, rows, concat)
+    columns(batches, rows, concat)
 }
 
 fn columns(
-    schema: &SchemaRef,
     batches: &[RecordBatch],
     rows: usize,
     make: impl Fn(&[&dyn Array]) -> Result<ArrayRef, ArrowError>,
 ) -> Result<RecordBatch, ArrowError> {
+    let Some(first) = batches.first() else {
+        return Err(ArrowError::InvalidArgumentError("no batches".to_owned()));
+    };
+    let schema = first.schema();
     let columns = schema.fields().iter().enumerate().map(|(at, field)| {
         if is_null_in(batches, at) {
             return Ok(null_array(field.data_type(), rows));
@@ -93,14 +95,18 @@ fn columns(
         let arrays: Vec<&dyn Array> = batches.iter().map(|batch| &**batch.column(at)).collect();
         make(&arrays)
     });
-    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+    let columns = columns.collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema, columns)
 }
 
-/// Those columns of some batches that hold something in one of them, by their places.
-pub fn filled(batches: &[RecordBatch]) -> Vec<usize> {
-    let columns = batches.first().map_or(0, RecordBatch::num_columns);
+/// The same rows without the columns that hold nothing in any of them.
+///
+/// # Errors
+/// Those of Arrow.
+pub fn filled(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     // One column is left, which says how many rows there are.
-    (0..columns).filter(|&at| at == 0 || !is_null_in(batches, at)).collect()
+    let is_filled = |&at: &usize| at == 0 || !is_null(batch.column(at));
+    batch.project(&(0..batch.num_columns()).filter(is_filled).collect::<Vec<_>>())
 }
 
 /// A batch of some columns of a schema, with the others, which are null.

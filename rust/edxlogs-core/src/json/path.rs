@@ -80,6 +80,8 @@ struct Branch {
     /// The number of the path that ends here.
     end: Option<usize>,
     keys: Vec<(String, Branch)>,
+    /// Of each of these the [`tag`], which tells most of them apart.
+    tags: Vec<u32>,
     /// How long these are: a bit for each length, the last for all that are longer.
     lengths: u64,
     items: Vec<(usize, Branch)>,
@@ -92,7 +94,10 @@ impl Paths {
         for step in path {
             branch = match step {
                 Step::Key(name) => {
-                    branch.lengths |= length_bit(name.len());
+                    if branch.keys.iter().all(|(key, _)| key != name) {
+                        branch.lengths |= length_bit(name.len());
+                        branch.tags.push(tag(name.as_bytes()));
+                    }
                     child(&mut branch.keys, |key| key == name, name.to_owned())
                 }
                 Step::Index(index) => child(&mut branch.items, |item| *item == index, index),
@@ -109,11 +114,11 @@ impl Paths {
         self.len == 0
     }
 
-    /// The value at each path inside `value`, as [`find`] gives it, by the numbers of the paths:
-    /// absent where there is none.
+    /// The value at each path inside `value`, which was checked before, as [`find`] gives it, by the
+    /// numbers of the paths: absent where there is none.
     pub fn find_all(&self, text: &[u8], value: Span, found: &mut Vec<Span>) {
         if matches!(value.kind, Kind::Object | Kind::Array) {
-            self.walk(&mut Scanner::new(text, value.start), found, |_| true);
+            self.walk::<false>(&mut Scanner::new(text, value.start), found, |_| true);
         } else {
             found.clear();
             found.resize(self.len, Span::default());
@@ -128,10 +133,10 @@ impl Paths {
     pub fn find_in_whole(&self, text: &[u8], found: &mut Vec<Span>) {
         let mut scanner = Scanner::new(text, 0);
         scanner.space();
-        self.walk(&mut scanner, found, Scanner::at_end);
+        self.walk::<true>(&mut scanner, found, Scanner::at_end);
     }
 
-    fn walk<'t>(
+    fn walk<'t, const CHECKS: bool>(
         &self,
         scanner: &mut Scanner<'t>,
         found: &mut Vec<Span>,
@@ -139,7 +144,7 @@ impl Paths {
     ) {
         found.clear();
         found.resize(self.len, Span::default());
-        if self.root.walk(scanner, found).is_err() || !is_right(scanner) {
+        if self.root.walk::<CHECKS>(scanner, found).is_err() || !is_right(scanner) {
             found.fill(Span::default());
         }
     }
@@ -159,6 +164,17 @@ fn length_bit(length: usize) -> u64 {
     1 << length.min(63)
 }
 
+/// What tells most keys apart: their length, and three of their bytes.
+fn tag(key: &[u8]) -> u32 {
+    match (key.first(), key.last()) {
+        (Some(&first), Some(&last)) => {
+            let middle = key[key.len() / 2];
+            u32::from_le_bytes([first, middle, last, key.len() as u8])
+        }
+        _ => 0,
+    }
+}
+
 impl Branch {
     /// The branch behind a key; most keys have none, and most of these not even its length.
     #[inline]
@@ -166,12 +182,24 @@ impl Branch {
         if !key.escaped && self.lengths & length_bit(key.end - key.start) == 0 {
             return None;
         }
-        let found = self.keys.iter().find(|(name, _)| key_is(text, key, name));
+        let raw = &text[key.start..key.end];
+        let found = if key.escaped {
+            self.keys.iter().find(|(name, _)| key_is(text, key, name))
+        } else {
+            let tag = tag(raw);
+            let tagged = self.tags.iter().zip(&self.keys).filter(|(one, _)| **one == tag);
+            tagged.map(|(_, one)| one).find(|(name, _)| raw == name.as_bytes())
+        };
         found.map(|(_, branch)| branch)
     }
 
     /// Walks the value that starts at the next byte, which it consumes.
-    fn walk(&self, scanner: &mut Scanner<'_>, found: &mut [Span]) -> Result<(), Fault> {
+    fn walk<const CHECKS: bool>(
+        &self,
+        scanner: &mut Scanner<'_>,
+        found: &mut [Span],
+    ) -> Result<(), Fault> {
+        let other = if CHECKS { Scanner::value } else { Scanner::skip };
         let (text, start) = (scanner.text(), scanner.position());
         let kind = match scanner.byte()? {
             b'{' if !self.keys.is_empty() => {
@@ -180,9 +208,9 @@ impl Branch {
                         Some(branch) => {
                             // What an earlier key of that name led to does not count.
                             branch.forget(found);
-                            branch.walk(scanner, found)
+                            branch.walk::<CHECKS>(scanner, found)
                         }
-                        None => scanner.value().map(drop),
+                        None => other(scanner).map(drop),
                     }
                 })?;
                 Kind::Object
@@ -190,14 +218,14 @@ impl Branch {
             b'[' if !self.items.is_empty() => {
                 scanner.array(|scanner, at| {
                     match self.items.iter().find(|(item, _)| *item == at) {
-                        Some((_, branch)) => branch.walk(scanner, found),
-                        None => scanner.value().map(drop),
+                        Some((_, branch)) => branch.walk::<CHECKS>(scanner, found),
+                        None => other(scanner).map(drop),
                     }
                 })?;
                 Kind::Array
             }
             _ => {
-                let span = scanner.value()?;
+                let span = other(scanner)?;
                 if let Some(number) = self.end {
                     found[number] = span;
                 }

@@ -151,14 +151,14 @@ pub(crate) fn space_end(text: &[u8], from: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
     use crate::json::text::whole_value;
 
-    fn value() -> impl Strategy<Value = Value> {
+    pub(crate) fn value() -> impl Strategy<Value = Value> {
         let text = "[a\"\\\\/ é]{0,70}";
         let leaf = prop_oneof![
             Just(Value::Null),

@@ -9,6 +9,7 @@ use self::scalars::scalar_end;
 use crate::json::lanes::{self, LANES};
 
 mod scalars;
+mod skip;
 #[cfg(test)]
 mod tests;
 
@@ -162,6 +163,21 @@ impl<'a> Scanner<'a> {
                 kind
             }
         };
+        Ok(Span { start, end: self.at, kind, escaped: false })
+    }
+
+    /// Skips one value that was checked before, which starts at the next byte.
+    ///
+    /// # Errors
+    /// A [`Fault`], where it was not.
+    pub fn skip(&mut self) -> Result<Span, Fault> {
+        let start = self.at;
+        let kind = match self.byte()? {
+            b'{' => Kind::Object,
+            b'[' => Kind::Array,
+            _ => return self.value(),
+        };
+        self.at = skip::container_end(self.text, start)?;
         Ok(Span { start, end: self.at, kind, escaped: false })
     }
 

@@ -17,6 +17,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
@@ -50,6 +51,8 @@ names! {
 enum Portion {
     /// Not encoded yet.
     Batch(RecordBatch),
+    /// Not encoded yet, and still among those of other partitions: (number of the batch, row).
+    Chosen { gathered: Arc<Vec<RecordBatch>>, places: Vec<(usize, usize)>, bytes: usize },
     /// Lines, or CSV without a header, not compressed yet.
     Text { text: Vec<u8>, rows: u64 },
     /// In the hidden file.
@@ -60,6 +63,7 @@ impl Portion {
     fn rows(&self) -> u64 {
         match self {
             Self::Batch(batch) => batch.num_rows() as u64,
+            Self::Chosen { places, .. } => places.len() as u64,
             Self::Text { rows, .. } | Self::Hidden { rows, .. } => *rows,
         }
     }
@@ -67,6 +71,7 @@ impl Portion {
     fn memory_bytes(&self) -> usize {
         match self {
             Self::Batch(batch) => used_bytes(batch),
+            Self::Chosen { bytes, .. } => *bytes,
             Self::Text { text, .. } => text.len(),
             Self::Hidden { .. } => 0,
         }
@@ -104,8 +109,10 @@ impl Part {
         }
         for portion in self.partitions.values_mut().flatten() {
             *portion = match &*portion {
-                Portion::Batch(batch) => {
-                    hide_batches(&mut self.hidden, std::slice::from_ref(batch))?
+                Portion::Batch(batch) => hide_batch(&mut self.hidden, batch)?,
+                Portion::Chosen { gathered, places, .. } => {
+                    let batch = nulls::chosen(gathered, places).map_err(Error::encode)?;
+                    hide_batch(&mut self.hidden, &batch)?
                 }
                 Portion::Text { text, rows } => {
                     hide(&mut self.hidden, Form::Bytes, *rows, |out| {
@@ -185,27 +192,24 @@ fn hide(
 }
 
 /// Moves rows to the hidden file as they are, without the columns that hold nothing in any of them.
-fn hide_batches(hidden: &mut HiddenFile, batches: &[RecordBatch]) -> Result<Portion> {
-    let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
-    hide(hidden, Form::Batches, rows, |out| {
-        let Some(first) = batches.first() else {
-            return Ok(());
-        };
+fn hide_batch(hidden: &mut HiddenFile, batch: &RecordBatch) -> Result<Portion> {
+    hide(hidden, Form::Batches, batch.num_rows() as u64, |out| {
         let out = BufWriter::new(out);
-        let filled = nulls::filled(batches);
-        let schema = first.schema().project(&filled).map_err(Error::encode)?;
-        let mut writer = StreamWriter::try_new(out, &schema).map_err(Error::encode)?;
-        for batch in batches {
-            let batch = batch.project(&filled).map_err(Error::encode)?;
-            writer.write(&batch).map_err(Error::encode)?;
-        }
+        let batch = nulls::filled(batch).map_err(Error::encode)?;
+        let mut writer = StreamWriter::try_new(out, &batch.schema()).map_err(Error::encode)?;
+        writer.write(&batch).map_err(Error::encode)?;
         writer.into_inner().map_err(Error::encode)?.flush().map_err(Error::encode)
     })
 }
 
+/// What an array takes beside its values: of many columns and few rows it is the most.
+const ARRAY_BYTES: usize = 200;
+
 /// Bytes that the rows of a batch take. Spare room is not counted: it depends on how the batch came
 /// about, and what becomes of a part must not.
 fn used_bytes(batch: &RecordBatch) -> usize {
-    let used = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
+    let used = |column: &ArrayRef| {
+        ARRAY_BYTES + column.to_data().get_slice_memory_size().unwrap_or_default()
+    };
     batch.columns().iter().filter(|column| !nulls::is_null(column)).map(used).sum()
 }

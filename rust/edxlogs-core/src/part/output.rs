@@ -98,6 +98,7 @@ impl Output {
     pub(super) fn portion(&mut self, hidden: &HiddenFile, portion: &Portion) -> Result<()> {
         let (form, mut stretch) = match portion {
             Portion::Batch(batch) => return self.batch(batch.clone()),
+            Portion::Chosen { gathered, places, .. } => return self.chosen(gathered, places),
             Portion::Text { text, .. } => return self.lines(text),
             Portion::Hidden { form, offset, length, .. } => {
                 (form, hidden.stretch(*offset, *length).map_err(Error::encode)?)
@@ -173,6 +174,14 @@ impl Output {
                 self.scratch = text;
                 written
             }
+        }
+    }
+
+    /// Takes some rows of some batches: (number of the batch, row).
+    fn chosen(&mut self, batches: &[RecordBatch], places: &[(usize, usize)]) -> Result<()> {
+        match &mut self.writer {
+            Writer::Parquet(writer) => writer.write_rows(batches, places),
+            _ => self.batch(nulls::chosen(batches, places).map_err(Error::encode)?),
         }
     }
 

@@ -19,7 +19,7 @@ use arrow_array::cast::AsArray;
 
 use super::hidden::HiddenFile;
 use super::spool::{SMALL_REJECTS_BYTES, Spool};
-use super::{Form, Part, Portion, hide, hide_batches, used_bytes};
+use super::{Form, Part, Portion, hide, hide_batch, used_bytes};
 use crate::encode::parquet::{ParquetColumns, RowGroup, write_group};
 use crate::encode::{Compression, Format, StretchEncoder, csv, jsonl};
 use crate::error::{Error, Result};
@@ -154,8 +154,10 @@ impl PartWriter {
             let length = hidden.bytes();
             self.part.hidden = hidden;
             self.part.push(0, Portion::Hidden { form, offset: 0, length, rows: 0 });
+        } else if self.numbers.is_some() && self.is_small {
+            self.choose();
         } else if self.numbers.is_some() {
-            self.deal_out(if self.is_small { usize::MAX } else { GROUP_ROWS })?;
+            self.deal_out()?;
             self.end_groups(0)?;
             for (partition, waiting) in std::mem::take(&mut self.waiting) {
                 let portions = waiting.batches.into_iter().map(Portion::Batch);
@@ -244,19 +246,37 @@ impl PartWriter {
         }
         self.enough = (self.most / GATHER_SHARE).max(LEAST_GATHERED);
         self.is_small = false;
-        self.deal_out(GROUP_ROWS)?;
+        self.deal_out()?;
         Ok(true)
     }
 
-    /// Deals the gathered rows out to their partitions; one that has `group_rows` of them begins a
-    /// row group.
-    fn deal_out(&mut self, group_rows: usize) -> Result<()> {
+    /// Where the gathered rows of each partition stand: (number of the batch, row).
+    fn places(&mut self) -> BTreeMap<u32, Vec<(usize, usize)>> {
         let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
         for (at, partitions) in std::mem::take(&mut self.partitions).into_iter().enumerate() {
             for (row, number) in partitions.into_iter().enumerate() {
                 places.entry(number).or_default().push((at, row));
             }
         }
+        places
+    }
+
+    /// Leaves the rows of a small part where they were gathered, and notes whose they are.
+    fn choose(&mut self) {
+        let places = self.places();
+        let gathered = Arc::new(std::mem::take(&mut self.batches));
+        let rows: usize = places.values().map(Vec::len).sum();
+        for (partition, places) in places {
+            let bytes = self.gathered * places.len() / rows;
+            let gathered = Arc::clone(&gathered);
+            self.part.push(partition, Portion::Chosen { gathered, places, bytes });
+        }
+    }
+
+    /// Deals the gathered rows out to their partitions; one that has enough of them begins a row
+    /// group.
+    fn deal_out(&mut self) -> Result<()> {
+        let places = self.places();
         let batches = std::mem::take(&mut self.batches);
         self.gathered = 0;
         for (partition, places) in places {
@@ -269,12 +289,11 @@ impl PartWriter {
             }
             let waiting = self.waiting.entry(partition).or_default();
             waiting.rows += places.len();
-            if waiting.rows >= group_rows {
+            if waiting.rows >= GROUP_ROWS {
                 self.begin_group(partition, &batches, &places)?;
                 continue;
             }
-            let batch = nulls::chosen(self.schema.arrow(), &batches, &places);
-            let batch = batch.map_err(Error::encode)?;
+            let batch = nulls::chosen(&batches, &places).map_err(Error::encode)?;
             let bytes = used_bytes(&batch);
             waiting.bytes += bytes;
             waiting.batches.push(batch);
@@ -345,7 +364,8 @@ impl PartWriter {
     /// Moves the rows that wait to the hidden file.
     pub(super) fn hide_waiting(&mut self) -> Result<()> {
         for (partition, waiting) in std::mem::take(&mut self.waiting) {
-            let portion = hide_batches(&mut self.part.hidden, &waiting.batches)?;
+            let batch = nulls::joined(&waiting.batches).map_err(Error::encode)?;
+            let portion = hide_batch(&mut self.part.hidden, &batch)?;
             self.part.push(partition, portion);
         }
         self.waiting_bytes = 0;

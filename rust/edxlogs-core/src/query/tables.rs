@@ -68,10 +68,7 @@ impl TableRows {
             lines.extend(one.lines);
             partitions.extend(one.partitions);
         }
-        let schema = batches.first().map(RecordBatch::schema);
-        let schema = schema.ok_or_else(|| Error::internal("no rows"))?;
-        let batch =
-            nulls::joined(&schema, &batches).map_err(|error| Error::internal(error.to_string()))?;
+        let batch = nulls::joined(&batches).map_err(|error| Error::internal(error.to_string()))?;
         Ok(Self { query, batch, lines, partitions, bytes })
     }
 }

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memmem::find_iter;
-use memchr::{memchr2, memchr3};
+use memchr::{memchr_iter, memchr2, memchr3};
 
 use super::form::percent_decoded;
 
@@ -177,14 +176,22 @@ pub fn usage_key_in(address: &str) -> Option<Cow<'_, str>> {
     if let Some(range) = key_range(address) {
         return Some(Cow::Borrowed(&address[range]));
     }
-    let decoded = percent_decoded(address, false).0;
-    let range = if decoded == address { None } else { key_range(&decoded) };
-    range.map(|range| Cow::Owned(decoded[range].to_owned()))
+    let Cow::Owned(decoded) = percent_decoded(address, false).0 else {
+        return None;
+    };
+    key_range(&decoded).map(|range| Cow::Owned(decoded[range].to_owned()))
 }
 
 /// Where the first key of a block stands in an address.
 fn key_range(address: &str) -> Option<Range<usize>> {
-    let all = |form: &'static str| find_iter(address.as_bytes(), form.as_bytes());
+    // An address has few colons, and most have no key.
+    let all = |form: &'static str| {
+        let colon = form.find(':').unwrap_or_default();
+        memchr_iter(b':', address.as_bytes()).filter_map(move |at| {
+            let start = at.checked_sub(colon)?;
+            address.as_bytes()[start..].starts_with(form.as_bytes()).then_some(start)
+        })
+    };
     let segment_end = |at: usize| {
         memchr3(b'/', b'?', b'#', &address.as_bytes()[at..]).map_or(address.len(), |end| at + end)
     };

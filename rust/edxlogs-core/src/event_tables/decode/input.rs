@@ -40,33 +40,43 @@ fn parts(id: &str) -> Option<(&str, &str, &str)> {
     (!problem.is_empty() && is_number(part) && is_number(input)).then_some((problem, part, input))
 }
 
-/// How many inputs an object has.
-pub fn inputs(at: At<'_>, without: &[String]) -> Option<i64> {
-    count(at, without, |_| true)
+/// How many inputs an object has, and what a `correct_map` says of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// All of them.
+    pub inputs: i64,
+    /// Those that are right.
+    pub correct: i64,
+    /// Those that are right in part.
+    pub partial: i64,
 }
 
-/// How many inputs of a `correct_map` have that verdict.
-pub fn judged(at: At<'_>, verdict: &str, without: &[String]) -> Option<i64> {
-    count(at, without, |value| {
-        let correctness = correctness(value);
-        correctness.span.kind == Kind::String
-            && decode(correctness.text, correctness.span) == verdict
-    })
+/// The inputs of an object, counted; none for anything else.
+pub fn verdicts(at: At<'_>, without: &[String]) -> Option<Verdicts> {
+    if at.span.kind != Kind::Object {
+        return None;
+    }
+    let mut verdicts = Verdicts::default();
+    for (key, value) in members(at) {
+        if !is_input(&decode(at.text, key), without) {
+            continue;
+        }
+        verdicts.inputs += 1;
+        let correctness = correctness(At { text: at.text, span: value });
+        if correctness.span.kind == Kind::String {
+            match &*decode(correctness.text, correctness.span) {
+                "correct" => verdicts.correct += 1,
+                "partially-correct" => verdicts.partial += 1,
+                _ => {}
+            }
+        }
+    }
+    Some(verdicts)
 }
 
 /// The verdict on an input: `correctness` of an object, or the value itself.
 pub fn correctness(at: At<'_>) -> At<'_> {
     if at.span.kind == Kind::Object { at.find([Step::Key("correctness")]) } else { at }
-}
-
-fn count(at: At<'_>, without: &[String], is_counted: impl Fn(At<'_>) -> bool) -> Option<i64> {
-    (at.span.kind == Kind::Object).then(|| {
-        let of_input = |&&(key, value): &&_| {
-            is_input(&decode(at.text, key), without)
-                && is_counted(At { text: at.text, span: value })
-        };
-        members(at).iter().filter(of_input).count() as i64
-    })
 }
 
 #[cfg(test)]
@@ -104,10 +114,10 @@ mod tests {
             "a_3_1": {"correctness": "partially-correct"}, "a_4_1": "correct",
             "a_5_1": {"correctness": ["correct"]}, "a_6_1": null, "a_2_1": {"correctness": "incorrect"}
         }"#);
-        assert_eq!(inputs(map, &without), Some(5));
-        assert_eq!(judged(map, "correct", &without), Some(1));
-        assert_eq!(judged(map, "partially-correct", &without), Some(1));
-        assert_eq!((inputs(at("{}"), &without), inputs(at("[]"), &without)), (Some(0), None));
+        let all = Verdicts { inputs: 5, correct: 1, partial: 1 };
+        assert_eq!(verdicts(map, &without), Some(all));
+        assert_eq!(verdicts(at("{}"), &without), Some(Verdicts::default()));
+        assert_eq!(verdicts(at("[]"), &without), None);
         assert!(is_input("a_2_1", &without) && !is_input("a_2_1_comment", &without));
     }
 }

@@ -98,6 +98,10 @@ pub struct At<'a> {
 }
 
 impl<'a> At<'a> {
+    /// No value.
+    pub const NONE: Self =
+        Self { text: "", span: Span { start: 0, end: 0, kind: Kind::Absent, escaped: false } };
+
     /// The value as it is written; of a string, what stands between its quotes.
     pub fn raw(self) -> &'a str {
         &self.text[self.span.start..self.span.end]

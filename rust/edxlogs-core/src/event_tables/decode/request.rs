@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr_iter, memchr2};
+
 use super::form::percent_decoded;
 
 /// So many words has an address at most, but for odd ones.
@@ -41,25 +43,35 @@ pub struct Request<'a> {
 
 /// Takes an address apart.
 pub fn request(address: &str) -> Request<'_> {
-    let path = address.find(['?', '#']).map_or(address, |end| &address[..end]);
-    let mut words: Vec<Cow<'_, str>> = Vec::with_capacity(USUAL_WORDS);
-    if path.contains('%') {
-        words.extend(path.trim_matches('/').split('/').map(|word| percent_decoded(word, false).0));
-    } else {
-        words.extend(path.trim_matches('/').split('/').map(Cow::Borrowed));
-    }
+    let path = memchr2(b'?', b'#', address.as_bytes()).map_or(address, |end| &address[..end]);
+    let words = words(path);
+    let rest = after_course(&words);
     let mut found =
-        Request { path: some(path), lookup_name: looked_up(&words), ..Request::default() };
+        Request { path: some(path), lookup_name: looked_up(&words, rest), ..Request::default() };
     if let Some((handler, suffix)) = handler(path) {
         found.route = "xblock_handler";
         found.handler = some_of(percent_decoded(handler, false).0);
         found.suffix = some_of(percent_decoded(suffix, false).0);
-    } else if let Some(rest) = after_course(&words) {
+    } else if let Some(rest) = rest {
         found.in_course(rest);
     } else {
         found.route = route(&words);
     }
     found
+}
+
+/// What stands between the slashes of a path, but for those at its ends.
+fn words(path: &str) -> Vec<Cow<'_, str>> {
+    let path = path.trim_matches('/');
+    let has_codes = path.as_bytes().contains(&b'%');
+    let mut words = Vec::with_capacity(USUAL_WORDS);
+    let mut start = 0;
+    for end in memchr_iter(b'/', path.as_bytes()).chain([path.len()]) {
+        let word = &path[start..end];
+        words.push(if has_codes { percent_decoded(word, false).0 } else { Cow::Borrowed(word) });
+        start = end + 1;
+    }
+    words
 }
 
 impl<'a> Request<'a> {
@@ -240,7 +252,7 @@ fn after_course<'w, 'a>(words: &'w [Cow<'a, str>]) -> Option<&'w [Cow<'a, str>]>
 fn handler(path: &str) -> Option<(&str, &str)> {
     const BLOCK: &str = "/xblock/";
     let path = path.trim_end_matches('/');
-    let mut slashes = path.match_indices('/').map(|(at, _)| at);
+    let mut slashes = memchr_iter(b'/', path.as_bytes());
     let key = slashes.find(|&at| path[at..].starts_with(BLOCK))? + BLOCK.len();
     // The key of a block stands between.
     slashes.filter(|&at| at > key).find_map(|at| {
@@ -252,11 +264,14 @@ fn handler(path: &str) -> Option<(&str, &str)> {
 }
 
 /// The name or number of the person whose page is asked for.
-fn looked_up<'a>(words: &[Cow<'a, str>]) -> Option<Cow<'a, str>> {
+fn looked_up<'a>(
+    words: &[Cow<'a, str>],
+    in_course: Option<&[Cow<'a, str>]>,
+) -> Option<Cow<'a, str>> {
     let found = match words {
         [first, name, ..] if first == "u" => name,
         [first, of, name, ..] if first == "certificates" && of == "user" => name,
-        _ => match after_course(words) {
+        _ => match in_course {
             Some([first, rest @ ..]) if first == "progress" => rest.first()?,
             _ => words.get(words.iter().position(|word| word == "users")? + 1)?,
         },

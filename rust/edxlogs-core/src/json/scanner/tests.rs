@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::json::plain::tests::value;
 
 fn whole(text: &str) -> Result<(Span, Oddities), Fault> {
     let mut scanner = Scanner::new(text.as_bytes(), 0);
@@ -43,6 +44,29 @@ fn depth_is_bounded() {
 }
 
 proptest! {
+    #[test]
+    fn what_was_checked_is_skipped_to_the_same_end(
+        text in "[\\[\\]{}:,\"a\\\\u0019e.+ \\-truefalsn]{0,24}", tail in "[\\]}\", ]{0,20}",
+    ) {
+        let text = text + &tail;
+        let mut checking = Scanner::new(text.as_bytes(), 0);
+        if let Ok(span) = checking.value() {
+            let mut skipping = Scanner::new(text.as_bytes(), 0);
+            prop_assert_eq!(skipping.skip(), Ok(span));
+            prop_assert_eq!(skipping.position(), checking.position());
+        }
+    }
+
+    #[test]
+    fn objects_are_skipped_to_the_same_end(value in value(), tail in "[\\]}\", ]{0,20}") {
+        let text = value.to_string() + &tail;
+        let ends = [Scanner::value, Scanner::skip].map(|read| {
+            read(&mut Scanner::new(text.as_bytes(), 0))
+        });
+        prop_assert_eq!(ends[0], ends[1]);
+        prop_assert!(ends[0].is_ok());
+    }
+
     #[test]
     fn plain_runs_end_where_looking_finds(
         bytes in proptest::collection::vec(
