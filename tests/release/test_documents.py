@@ -63,6 +63,10 @@ def test_extras_are_together_in_one() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(extras)
 
 
+def test_readme_names_the_test_command_that_ci_runs() -> None:
+    assert "\n$ make test\n" in (ROOT / "README.md").read_text()
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_may_only_read_unless_a_job_says_so(path: Path) -> None:
     workflow = read(path)
