@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import twins_course
 import twins_video
-from derived_course import DEFAULTS, Course, Inputs, Row, moment, numbered, same
+from derived_course import DEFAULTS, Course, Inputs, Row, moment, same
 from derived_strategies import rows_of
 
 KEY = "block-v1:UniX+CS1+2020+type@{}+block@{}"
@@ -159,46 +159,3 @@ def test_viewings_are_those_of_the_twins(
         assert one["unique_s"] <= one["total_s"] + 1e-6
         if one["duration"] is not None:
             assert 0 <= one["share"] <= 1
-
-
-def test_viewings_as_edx_counted_them(course: Course) -> None:
-    """Jumps back and forth, pauses in the middle and at the end, as its pipeline's own test has."""
-    of: dict[int, list[tuple[Any, ...]]] = {
-        1: [
-            ("play", 0), ("seek", 13.5, 6.5), ("play", 6.5), ("seek", 13.5, 18), ("play", 13),
-            ("pause", 22), ("play", 22), ("pause", 24.5),
-        ],
-        2: [("play", 0), ("pause", 9.5)],
-        3: [("play", 16), ("play", 15.5), ("stop", 24.5)],
-    }  # fmt: skip
-    acts = [
-        {
-            "time": moment(at),
-            "user_id": user,
-            "action": action,
-            "position": position,
-            "position_to": to[0] if to else None,
-            "block_key": V1,
-            "block_id": "v1",
-        }
-        for user, its in of.items()
-        for at, (action, position, *to) in enumerate(its)
-    ]
-    course.give({"video_events": numbered(acts)})
-    found = [
-        (one["user_id"], one["start_pos"], one["end_pos"], one["ended_by"])
-        for one in course.make("video_viewings")
-    ]
-    assert found == [
-        (1, 0, 13.5, "seek"),
-        (1, 6.5, 13.5, "seek"),
-        (1, 18, 22, "pause"),
-        (1, 22, 24.5, "pause"),
-        (2, 0, 9.5, "pause"),
-        (3, 15.5, 24.5, "stop"),
-    ]
-    segments = [
-        (one["segment"], one["users"], one["views"]) for one in course.make("video_segments")
-    ]
-    assert segments == [(0, 2, 2), (1, 2, 3), (2, 1, 2), (3, 2, 2), (4, 2, 3)]
-    assert course.make("person_video")[0]["unique_s"] == 20.0
