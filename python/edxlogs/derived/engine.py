@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import errno
+import functools
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +42,10 @@ ROW_GROUP = 122_880  # rows
 # Of a course with no more rows, what would be a view is a table: to plan it anew for each statement
 # takes longer than to keep its rows.
 _SMALL_ROWS = 300_000
+# For these it takes longer to find a better plan than to carry out the plan at hand.
+_DEAR_OPTIMIZERS = "common_subplan,join_elimination,join_order,projection_pullup"
+# What DuckDB finds out of rows would make columns required in one file, and not in others.
+_TELLING_OPTIMIZER = "statistics_propagation"
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _UNUSABLE = ("BinderException", "CatalogException", "ParserException", "SyntaxException")
 
@@ -95,7 +101,7 @@ class Work:
         definitions: of all that is needed, each after those that it needs itself.
         wanted: names of those whose rows are written or counted.
         metadata: by name, what the files of the tables say of their making.
-        folder: for new files, and what is spilled; it is made, and left with the files.
+        folder: for new files; it is made, and left with them. What is spilled is beside it.
     """
 
     inputs: CourseInputs
@@ -112,8 +118,28 @@ class Work:
 
 
 @dataclass(slots=True)
+class _Instance:
+    """A DuckDB: each course has a connection to it of its own, with all that is made for it.
+
+    Attributes:
+        root: the first connection, which keeps it.
+        spill: folder of what does not fit in memory.
+        empty: names of what it has without rows, for all courses that do not have any.
+    """
+
+    root: duckdb.DuckDBPyConnection
+    spill: Path
+    empty: set[str] = field(default_factory=set)
+
+    def close(self) -> None:
+        """It is not needed any more."""
+        self.root.close()
+        disk.remove(self.spill)
+
+
+@dataclass(slots=True)
 class Engine:
-    """DuckDB, with what it may take. Several threads may use it at once.
+    """DuckDB, with what it may take. Several threads may use it at once. `close` it at the end.
 
     Attributes:
         parameters: of all statements.
@@ -127,6 +153,7 @@ class Engine:
     threads: int
     output: str
     _connections: set[duckdb.DuckDBPyConnection] = field(default_factory=set)
+    _idle: list[_Instance] = field(default_factory=list)
     _parsed: dict[str, Any] = field(default_factory=dict)
     _is_stopped: bool = False
 
@@ -140,8 +167,14 @@ class Engine:
             ConfigError: a statement cannot be used.
             EdxlogsError: something is wrong with the data of this course, or it takes more memory.
         """
-        with self._connected(work) as connection:
-            return _Course(self, connection, work).make()
+        with self._told(work), self._instance(work) as instance:
+            connection = instance.root.cursor()
+            self._connections.add(connection)
+            try:
+                return _Course(self, connection, work, instance.empty).make()
+            finally:
+                self._connections.discard(connection)
+                connection.close()
 
     def stop(self) -> None:
         """End the statements under way, with an error; none begins any more."""
@@ -163,12 +196,34 @@ class Engine:
             self._parsed[statement] = parsed
         return connection.execute(parsed, values)
 
+    def close(self) -> None:
+        """Give back what it holds for further courses."""
+        while self._idle:
+            self._idle.pop().close()
+
     @contextmanager
-    def _connected(self, work: Work) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _instance(self, work: Work) -> Iterator[_Instance]:
+        """A DuckDB for a course; of small courses the next one goes on with it."""
+        if not work.is_small:
+            self.close()
+        try:
+            instance = self._idle.pop()
+        except IndexError:
+            instance = self._opened(work)
+        try:
+            yield instance
+        except BaseException:
+            instance.close()
+            raise
+        if work.is_small:
+            self._idle.append(instance)
+        else:
+            instance.close()
+
+    def _opened(self, work: Work) -> _Instance:
         import duckdb
 
-        spill = work.folder / "spill"
-        disk.make_folder(work.folder)
+        spill = work.folder.with_name(f"{work.folder.name}-spill")
         disk.make_folder(spill)
         share = self.threads if work.is_small else 1
         config: dict[str, Any] = {
@@ -178,15 +233,25 @@ class Engine:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
+        if work.is_small:
+            config["disabled_optimizers"] = f"{_TELLING_OPTIMIZER},{_DEAR_OPTIMIZERS}"
+        try:
+            root = duckdb.connect(":memory:", config=config)
+            root.execute("set global TimeZone = 'UTC'")
+        except BaseException:
+            disk.remove(spill)
+            raise
+        return _Instance(root, spill)
+
+    @contextmanager
+    def _told(self, work: Work) -> Iterator[None]:
+        """Make one of our errors of what goes wrong with a course."""
+        import duckdb
+
         label = shown(work.inputs.course.id)
         try:
-            with duckdb.connect(":memory:", config=config) as connection:
-                self._connections.add(connection)
-                try:
-                    self.run(connection, "set TimeZone = 'UTC'")
-                    yield connection
-                finally:
-                    self._connections.discard(connection)
+            disk.make_folder(work.folder)
+            yield
         except duckdb.OutOfMemoryException as error:
             told = str(error).partition("\n")[0]
             raise EdxlogsError(
@@ -205,20 +270,30 @@ class Engine:
             raise EdxlogsError(f"course: {label}: {shown(told)}; please report it") from error
         except OSError as error:
             raise cannot_write(self.output, error) from error
-        finally:
-            disk.remove(spill)
+
+
+@functools.cache
+def _words(text: str) -> frozenset[str]:
+    """The words of a statement."""
+    return frozenset(re.findall(r"\w+", text))
 
 
 class _Course:
     """The making of a course's tables."""
 
-    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, work: Work) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        connection: duckdb.DuckDBPyConnection,
+        work: Work,
+        empty: set[str],
+    ) -> None:
         self._engine = engine
         self._connection = connection
         self._work = work
         self._inputs = work.inputs
         self._is_small = work.is_small
-        self._made: set[str] = set()
+        self._empty = empty  # what is there without rows, for this course and others
         self._kept: set[str] = set()  # inputs that are tables
         self._tables: set[str] = set()  # derived ones
         self._done = CourseMade()
@@ -227,21 +302,22 @@ class _Course:
     def make(self) -> CourseMade:
         """Carry out the statements."""
         definitions = self._work.definitions
+        self._leave()
         try:
             self._prepare({name for one in definitions for name in one.inputs})
             for number, one in enumerate(definitions):
-                lacking = self._lacking(one)
-                if lacking is not None:
-                    self._done.left[one.name] = lacking
-                    self._leave_empty(one)
+                if one.name in self._done.left:
+                    if one.kind is not Kind.ACCOUNT:
+                        schema = [(column.name, column.type) for column in one.columns]
+                        self._have_empty(one.name, schema)
                     continue
                 later = self._needed(definitions[number + 1 :])
                 with self._statement(one):
                     self._carry_out(one, is_needed=one.name in later)
-                self._made.add(one.name)
-                for name in self._tables - later:
-                    self._run(f"drop table {quoted(name)}")
-                self._tables &= later
+                if not self._is_small:
+                    for name in self._tables - later:
+                        self._run(f"drop table temp.{quoted(name)}")
+                    self._tables &= later
         finally:
             for files in self._local:
                 files.forget()
@@ -252,12 +328,27 @@ class _Course:
     ) -> duckdb.DuckDBPyConnection:
         return self._engine.run(self._connection, statement, values)
 
-    def _set(self, name: str, value: Any) -> None:
-        """Set what `getvariable` gives; a list or a dict as well."""
-        if isinstance(value, list | dict):
-            self._run(f"set variable {quoted(name)} = $1", [value])
-        else:
-            self._connection.execute(f"set variable {quoted(name)} = {literal(value)}")
+    def _set(self, values: Mapping[str, Any]) -> None:
+        """Set what `getvariable` gives, by its name."""
+        sets = (f"set variable {quoted(name)} = {literal(one)}" for name, one in values.items())
+        self._connection.execute("; ".join(sets))
+
+    def _have_empty(self, name: str, schema: Sequence[tuple[str, str]]) -> None:
+        """Let those who can do without something find it empty."""
+        if name not in self._empty:
+            self._run(views.empty_table(name, schema))
+            self._empty.add(name)
+
+    def _leave(self) -> None:
+        """Note what cannot be made, and why."""
+        left = self._done.left
+        for one in self._work.definitions:
+            for name, is_required in one.inputs.items():
+                if is_required and not self._inputs.has(name):
+                    left.setdefault(one.name, f"no {name.removeprefix(DATABASE)}")
+            for name, is_required in one.needs.items():
+                if is_required and name in left:
+                    left.setdefault(one.name, left[name])
 
     def _prepare(self, wanted: set[str]) -> None:
         """Make views of the inputs, and set the variables."""
@@ -278,28 +369,38 @@ class _Course:
             "has_events": inputs.has_events,
             "has_package": inputs.has_package,
             **{f"has_{name}": inputs.has(name) for name in wanted},
+            **{
+                f"has_{one.name}": one.name not in self._done.left for one in self._work.definitions
+            },
         }
-        for name, value in values.items():
-            self._set(name, value)
+        # Each takes its time, and statements of few tables ask for few of them.
+        asked = set().union(*(_words(one.text) for one in self._work.definitions))
+        self._set({name: value for name, value in values.items() if name in asked})
         if moment is None:
             self._run("set variable as_of = null::timestamptz")
         for name in sorted(wanted | of_events):
             self._view(name, where if name in tables else "")
-        self._leave_copies(sorted(one for one in home if inputs.has(one)), where)
+        self._leave_copies(sorted(one for one in home if inputs.has_rows(one)), where)
 
     def _view(self, name: str, where: str) -> None:
+        import duckdb
+
         inputs = self._inputs
-        if name in OLX and inputs.content is not None:
+        if name in OLX and inputs.content is not None and inputs.content.rows[name]:
             self._connection.execute(views.content_table(name, inputs.content.rows[name]))
-        elif inputs.has(name) and inputs.tables[name].files:
+        elif inputs.has_rows(name):
             files = inputs.tables[name]
             self._local.append(files)
-            self._set(views.FILES + name, [os.fspath(path) for path in files.local()])
+            self._set({views.FILES + name: [os.fspath(path) for path in files.local()]})
             if self._is_small:
                 self._kept.add(name)
-            self._run(views.view(name, where=where, kept=self._is_small))
+            try:
+                self._run(views.view(name, where=where, kept=self._is_small))
+            except duckdb.BinderException:
+                # Files of another version lack columns.
+                self._run(views.view(name, where=where, kept=self._is_small, is_whole=False))
         else:
-            self._run(views.empty_view(name, views.columns_of(name)))
+            self._have_empty(name, views.columns_of(name))
 
     def _leave_copies(self, home: Sequence[str], where: str) -> None:
         """Make the views of tables that hold exact copies of rows anew, without those."""
@@ -316,28 +417,13 @@ class _Course:
                 continue
             counts[f"exact copies of rows in {name}"] = row[0]
             for one in (name, *children):
-                self._run(f"drop {'table' if one in self._kept else 'view'} {quoted(one)}")
+                if one in self._kept:
+                    self._run(f"drop table temp.{quoted(one)}")
+                elif self._inputs.has_rows(one):
+                    self._run(f"drop view temp.{quoted(one)}")
                 self._view(one, f"{views.without(gone)} {where}")
 
-    def _lacking(self, one: Definition) -> str | None:
-        """Why a definition cannot be carried out; None: it can."""
-        for name, is_required in one.inputs.items():
-            if is_required and not self._inputs.has(name):
-                return f"no {name.removeprefix(DATABASE)}"
-        for name, is_required in one.needs.items():
-            if is_required and name not in self._made:
-                return self._done.left[name]
-        return None
-
-    def _leave_empty(self, one: Definition) -> None:
-        """Let those who can do without it find it empty."""
-        if one.kind is not Kind.ACCOUNT:
-            schema = [(column.name, column.type) for column in one.columns]
-            self._run(views.empty_view(one.name, schema))
-
     def _carry_out(self, one: Definition, *, is_needed: bool) -> None:
-        for name in one.needs:
-            self._set(f"has_{name}", name in self._made)
         if one.kind is Kind.ACCOUNT:
             rows = self._run(f"select what, n from ({one.statement}\n) where n > 0").fetchall()
             self._done.counts[one.name] = dict(rows)
@@ -363,15 +449,16 @@ class _Course:
         path = self._work.folder / one.name
         rest = (column.name for column in one.columns if column.name not in one.order)
         order = names([*one.order, *rest])
-        self._set("path", os.fspath(path))
-        self._set("metadata", dict(self._work.metadata[one.name]))
-        # What DuckDB finds out of rows would make columns required in one file, and not in others.
-        self._run("set disabled_optimizers = 'statistics_propagation'")
+        self._set({"path": os.fspath(path)})
+        self._run("set variable metadata = $1", [dict(self._work.metadata[one.name])])
+        if not self._is_small:  # small ones are made without it
+            self._run(f"set disabled_optimizers = '{_TELLING_OPTIMIZER}'")
         row = self._run(
             f"copy ({query} order by {order}) to (getvariable('path')) (format parquet, compression"
             f" zstd, row_group_size {ROW_GROUP}, kv_metadata (getvariable('metadata')))"
         ).fetchone()
-        self._run("set disabled_optimizers = ''")
+        if not self._is_small:
+            self._run("set disabled_optimizers = ''")
         return Rows(path, 0 if row is None else row[0])
 
     def _needed(self, later: Sequence[Definition]) -> set[str]:

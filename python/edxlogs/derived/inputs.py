@@ -129,6 +129,10 @@ class CourseInputs:
         """Whether an input is there, be it without rows."""
         return name in self.tables or (name in OLX and self.content is not None)
 
+    def has_rows(self, name: str) -> bool:
+        """Whether an input has files with rows."""
+        return name in self.tables and bool(self.tables[name].files)
+
     def told(self, names: Iterable[str]) -> list[Any]:
         """What tells some inputs from others: the same list, the same rows."""
         found: list[Any] = []

@@ -228,6 +228,7 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
         place = place_at(settings.output, settings.s3, settings.mode)
         store = stack.enter_context(Store(place))
         engine = Engine(settings.parameters, settings.memory_bytes, settings.threads, store.name)
+        stack.callback(engine.close)
         target = Target(store, engine, definitions, wanted, settings.parameters, inputs.snapshots())
         target.claim(overwrite=settings.overwrite)
         outputs = [] if settings.report is None else [os.path.abspath(settings.report)]

@@ -38,7 +38,7 @@ def literal(value: Any) -> str:
     """A value as SQL has it.
 
     Args:
-        value: None, or a bool, int, float, text or datetime with a zone.
+        value: None, or a bool, int, float, text or datetime with a zone; or a list of these.
     """
     if value is None:
         return "null"
@@ -46,6 +46,8 @@ def literal(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value!r}::double"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
     text = "'" + str(value).replace("'", "''") + "'"
     return f"timestamptz {text}" if isinstance(value, datetime.datetime) else text
 
@@ -55,10 +57,10 @@ def names(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f"{prefix}{quoted(column)}" for column in columns)
 
 
-def empty_view(name: str, schema: Sequence[tuple[str, str]]) -> str:
-    """A view without rows."""
-    nulls = ", ".join(f"null::{_SQL_TYPES[kind]} as {quoted(column)}" for column, kind in schema)
-    return f"create temp view {quoted(name)} as select {nulls} where false"
+def empty_table(name: str, schema: Sequence[tuple[str, str]]) -> str:
+    """A table without rows, which what is made for a course stands before."""
+    columns = ", ".join(f"{quoted(column)} {_SQL_TYPES[kind]}" for column, kind in schema)
+    return f"create table main.{quoted(name)} ({columns})"
 
 
 def columns_of(name: str) -> tuple[tuple[str, str], ...]:
@@ -72,13 +74,15 @@ def columns_of(name: str) -> tuple[tuple[str, str], ...]:
     return schema
 
 
-def view(name: str, *, where: str = "", kept: bool = False) -> str:
+def view(name: str, *, where: str = "", kept: bool = False, is_whole: bool = True) -> str:
     """The view of an input that has files, which the variable `FILES` and its name tells.
 
     Args:
         name: of the input.
         where: which rows are left out of it, as SQL that follows `from … as raw`.
         kept: whether its rows are read at once, into a table.
+        is_whole: whether the files have all columns, which DuckDB refuses if they have not; columns
+            that they need not have are null, those that are not known are left.
     """
     columns, schema = columns_of(name), schema_of(name) or ()
     is_database = name.startswith(DATABASE)
@@ -86,21 +90,24 @@ def view(name: str, *, where: str = "", kept: bool = False) -> str:
     told = {}
     if not is_database or _COURSE not in {column for column, _ in schema}:
         told[_COURSE] = f"getvariable('{_COURSE}')"
-    read = [one for one in columns if one[0] not in told]
-    if is_database:
-        read.append(_PACKAGE_DAY)
-        told["snapshot_date"] = "coalesce(snapshot_date, package_date)"
-    nulls = ", ".join(f"null::{_SQL_TYPES[kind]} as {quoted(column)}" for column, kind in read)
-    chosen = ", ".join(
-        f"{told[column]} as {quoted(column)}" if column in told else quoted(column)
-        for column, _ in columns
+    rows = (
+        f"read_parquet(getvariable('{FILES}{name}'), hive_partitioning = false,"
+        " union_by_name = true)"
     )
-    # Columns that files of another version lack are null, those that are not known are left.
+    if not is_whole:
+        read = [one for one in columns if one[0] not in told]
+        if is_database:
+            read.append(_PACKAGE_DAY)
+            told["snapshot_date"] = "coalesce(snapshot_date, package_date)"
+        nulls = ", ".join(f"null::{_SQL_TYPES[kind]} as {quoted(column)}" for column, kind in read)
+        rows = f"(select {nulls} where false union all by name select * from {rows})"
+    chosen = ", ".join(
+        f"{told.get(column, quoted(column))}::{_SQL_TYPES[kind]} as {quoted(column)}"
+        for column, kind in columns
+    )
     return (
         f"create temp {'table' if kept else 'view'} {quoted(name)} as select {chosen} from"
-        f" (select {nulls} where false union all by name select * from"
-        f" read_parquet(getvariable('{FILES}{name}'), hive_partitioning = false,"
-        f" union_by_name = true)) as raw {where}"
+        f" {rows} as raw {where}"
     )
 
 
@@ -170,8 +177,6 @@ def children_of(name: str) -> list[str]:
 def content_table(name: str, rows: Sequence[Sequence[Any]]) -> str:
     """A table of what the content of a course tells."""
     schema = OLX[name]
-    if not rows:
-        return empty_view(name, schema)
     values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
     casts = ", ".join(f"{quoted(one)}::{_SQL_TYPES[kind]} as {quoted(one)}" for one, kind in schema)
     columns = names(column for column, _ in schema)
