@@ -124,7 +124,8 @@ def alpha(rows: Sequence[Sequence[int]]) -> float | None:
 
 
 def whole(score: float | None) -> int | None:
-    return None if score is None else math.floor(score * PARTS + 0.5)
+    """A score in whole parts; None for one that no problem gives."""
+    return None if score is None or abs(score) > 1000 else math.floor(score * PARTS + 0.5)
 
 
 def item_stats(inputs: Inputs, parameters: Parameters) -> list[Row]:

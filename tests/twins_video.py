@@ -34,7 +34,7 @@ def durations(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[tuple[str, 
     """By video and code; the most frequent, of several the longest."""
     counts: dict[tuple[str, Any], Counter[float]] = defaultdict(Counter)
     for event in _videos(inputs, parameters):
-        if (event.get("duration") or 0) >= 1:
+        if 1 <= (event.get("duration") or 0) <= 36_000:
             counts[event["video"], event.get("code")][event["duration"]] += 1
     return {
         key: max(its, key=lambda value, its=its: (its[value], value))  # type: ignore[misc]

@@ -39,7 +39,7 @@ VALUES: dict[str, list[Any]] = {
     "answer": [None, "choice_1", "choice_2"],
     "answer_text": [None, "blue"],
     "correctness": ["correct", "incorrect", "partially-correct", None],
-    "npoints": [None, None, 0.5, 3.0],
+    "npoints": [None, None, 0.5, 3.0, -1e300],
     "queued": [False, False, True],
     "response_type": ["choiceresponse", "customresponse", None],
     "variant": [None, "1"],

@@ -27,13 +27,13 @@ SPELLED = [
     ("v9", None, "v9"),
     (None, None, None),
 ]
-POSITIONS = [None, 0, 0.2, 4.9999999, 5, 7.345, 14.234121, 20.25, 36000.5, -1]
+POSITIONS = [None, 0, 0.2, 4.9999999, 5, 7.345, 14.234121, 20.25, 36000.5, -1, 1e300]
 SHAPE = {
     "table": "video_events",
     "action": ["play", "play", "pause", "stop", "seek", "speed", "load"],
     "position": POSITIONS,
     "position_to": POSITIONS,
-    "duration": [None, None, 0.5, 10.0, 21.0],
+    "duration": [None, None, 0.5, 10.0, 21.0, 1e300],
     "speed_to": [None, None, 1.5],
     "code": [None, "abc", "mobile"],
 }

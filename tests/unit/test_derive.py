@@ -18,6 +18,7 @@ from derived import COURSE, Row, at, digests, rows_of, write_database, write_eve
 from edxlogs.derived import engine
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
+from edxlogs.watching import Watcher
 
 OTHER = "UniversityX/HY-101/2013-Fall"
 VIDEOS = """\
@@ -369,8 +370,16 @@ def test_a_course_that_fails_costs_no_other(tmp_path: Path, sql: Path) -> None:
     [
         ({}, "derive: there is nothing to read"),
         ({"events": "none"}, "events: none: holds no event tables"),
-        ({"db": "none"}, "dataset: none: is none"),
+        ({"db": "none"}, "db: none: holds no tables of packages"),
         ({"events": "events", "table": "session"}, "did you mean sessions?"),
+        ({"events": "events", "table": "simeon_pc_forum"}, "is not known; add --compat simeon"),
+        ({"events": "events", "table": "persons"}, "others are made of it; --show prints it"),
+        ({"db": "events"}, "db: events: holds no tables of packages; name a folder"),
+        ({"db": "events/video_events"}, "db: events/video_events: holds no tables of packages"),
+        (
+            {"events": "events", "course": COURSE.replace("CS101", "CS110")},
+            f"is not in the inputs; did you mean {COURSE}?",
+        ),
         ({"events": "events", "course": "course-v1:Nobody+*"}, "is not in the inputs"),
         ({"events": "events", "as_of": "yesterday"}, "as-of: yesterday: is no day"),
         ({"events": "events", "tz": "Mars/Olympus"}, "tz: Mars/Olympus: is no time zone"),
@@ -391,6 +400,21 @@ def test_what_cannot_be_used_is_told(
         edxlogs.derive("out", **words)
     assert told in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_course_that_is_not_there_is_told_and_others_are_made(tmp_path: Path, sql: Path) -> None:
+    write_events(tmp_path / "events", {"video_events": EVENTS})
+    told: list[str] = []
+
+    class Told(Watcher):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    done = derive(
+        tmp_path, sql, events=tmp_path / "events", course=[COURSE, "nobody"], watcher=Told()
+    )
+    assert [one.course for one in done.courses] == [COURSE]
+    assert told == ["course: nobody: is not in the inputs; look at the folders of the event tables"]
 
 
 def test_a_statement_that_cannot_be_used_is_told(tmp_path: Path, sql: Path) -> None:

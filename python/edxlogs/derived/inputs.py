@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from edxlogs.buckets.place import place_at
 from edxlogs.database.account import MemberAccount
+from edxlogs.database.folder import HOLDS
 from edxlogs.database.snapshots import package_of
 from edxlogs.datasets.reader import table_of, values_of
 from edxlogs.derived.definition import DATABASE, OLX
@@ -237,7 +238,12 @@ class Inputs:
             )
 
     def _open_database(self, named: str, s3: S3 | None) -> None:
-        manifest = self._database = open_manifest(place_at(named, s3))
+        place = place_at(named, s3)
+        if not place.exists and place.above() is None:
+            raise _no_packages(named)
+        manifest = self._database = open_manifest(place)
+        if (manifest.query or {}).get("holds") != HOLDS:
+            raise _no_packages(named)
         for one in manifest.inputs():
             if "member" in one.account:
                 account = MemberAccount.of(one.account["member"])
@@ -346,6 +352,13 @@ class Inputs:
         for manifest in (*(one.manifest for one in self._events.values()), self._database):
             if manifest is not None:
                 manifest.place.close()
+
+
+def _no_packages(named: str) -> ConfigError:
+    return ConfigError(
+        f"db: {shown(named)}: holds no tables of packages; name a folder that edxlogs db convert"
+        " has written"
+    )
 
 
 def _held(manifest: Manifest, folder: str) -> tuple[DataFile, ...]:

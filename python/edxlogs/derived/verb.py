@@ -22,6 +22,7 @@ from edxlogs.derived.inputs import Course, Inputs
 from edxlogs.derived.parameters import Parameters
 from edxlogs.derived.target import Target
 from edxlogs.errors import ConfigError
+from edxlogs.globs import value_matches
 from edxlogs.s3.client import S3
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
@@ -191,10 +192,15 @@ def definition_text(table: str, sql_folder: OnePath | None = None) -> str:
 
 def _check_tables(definitions: Definitions, asked: Sequence[str], known: Sequence[str]) -> None:
     for name in asked:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise ConfigError(f"table: {shown(name)}: is not known; {hint}")
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        if name.partition("_")[0] in PEERS:
+            hint = f"add --compat {name.partition('_')[0]}"
+        elif name in definitions.by_name:
+            hint = "others are made of it; --show prints it"
+        raise ConfigError(f"table: {shown(name)}: is not known; {hint}")
 
 
 def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
@@ -220,11 +226,7 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
             settings.s3,
         )
         stack.callback(inputs.close)
-        courses = inputs.courses(settings.courses)
-        if not courses:
-            what = ", ".join(map(shown, settings.courses))
-            told = f"course: {what}: is not in the inputs" if what else "inputs: are empty"
-            raise ConfigError(f"{told}; look at the folders of the event tables")
+        courses = _chosen(inputs, settings.courses, watcher)
         place = place_at(settings.output, settings.s3, settings.mode)
         store = stack.enter_context(Store(place))
         engine = Engine(settings.parameters, settings.memory_bytes, settings.threads, store.name)
@@ -247,6 +249,25 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
                 file.write(indented(done.report()) + b"\n")
                 file.publish()
     return done
+
+
+def _chosen(inputs: Inputs, patterns: Sequence[str], watcher: Watcher) -> list[Course]:
+    """The courses of some ids or globs; it is told which of these match none."""
+    courses = inputs.courses(patterns)
+    if not courses and not patterns:
+        raise ConfigError("inputs: are empty; look at the folders of the event tables")
+    for pattern in patterns:
+        if any(value_matches(course.id, pattern) for course in courses):
+            continue
+        near = difflib.get_close_matches(pattern, [course.id for course in inputs.courses()], 1)
+        hint = "look at the folders of the event tables"
+        if near:
+            hint = f"did you mean {shown(near[0])}?"
+        told = f"course: {shown(pattern)}: is not in the inputs; {hint}"
+        if not courses:
+            raise ConfigError(told)
+        watcher.warn(told)
+    return courses
 
 
 def _make(

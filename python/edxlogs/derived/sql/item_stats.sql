@@ -35,8 +35,9 @@ with
 scores as (
     select
         site, user_id, block_key, block_id, input_id,
-        round(item_score * 720720000)::hugeint as score,
-        round(first_score * 720720000)::hugeint as first_score,
+        case when abs(item_score) <= 1000 then round(item_score * 720720000)::hugeint end as score,
+        case when abs(first_score) <= 1000 then round(first_score * 720720000)::hugeint end
+        as first_score,
         n_attempts
     from person_item
     where is_staff is not true and input_id is not null

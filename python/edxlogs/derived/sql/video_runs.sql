@@ -70,7 +70,7 @@ durations as (
         select item_id as video, code, duration, count(*) as n
         from learner_events
         join event_blocks using (block_key)
-        where event_table = 'video_events' and duration >= 1
+        where event_table = 'video_events' and duration between 1 and 36000
         group by all
     )
     group by all
@@ -101,8 +101,8 @@ placed as (
 counted as (
     select
         *,
-        round(start_pos * 1000000)::bigint as start_us,
-        round(end_pos * 1000000)::bigint as end_us
+        try_cast(round(start_pos * 1000000) as bigint) as start_us,
+        try_cast(round(end_pos * 1000000) as bigint) as end_us
     from placed
 )
 select

@@ -26,16 +26,22 @@ problems as (
     from simeon_course_item
 ),
 -- Exact sums, as in item_stats.
+scores as (
+    select
+        block_id as problem_id, max_grade,
+        round(grade * 720720000)::hugeint as points,
+        round(score * 720720000)::hugeint as share
+    from person_problem
+    where abs(grade) <= 100000 and abs(score) <= 1000 and is_staff is not true
+),
 sums as (
     select
-        block_id as problem_id,
+        problem_id,
         count(*)::hugeint as n,
-        sum(round(grade * 720720000)::hugeint)::hugeint as x,
-        sum(round(grade * 720720000)::hugeint * round(grade * 720720000)::hugeint)::hugeint as xx,
-        sum(round(score * 720720000)::hugeint)::hugeint as share,
+        sum(points)::hugeint as x, sum(points * points)::hugeint as xx,
+        sum(share)::hugeint as share,
         max(max_grade) as max_grade
-    from person_problem
-    where score is not null and is_staff is not true
+    from scores
     group by all
 )
 select
