@@ -2,8 +2,9 @@
 
 `derive.py [EVENTS] [LEARNERS] [COURSES]` makes seeded tables of events and of packages, derives all
 tables of one course with so many events and learners, and then of so many courses with 2,000 events
-and 60 learners each, from nothing and again, and prints time and memory. `--sql-dir` and `--memory`
-are those of the command; `--keep` leaves the inputs for the next time.
+and 60 learners each, from nothing and again, checks that their counts are those of the inputs, and
+prints time and memory. `--sql-dir`, `--memory` and `--threads` are those of the command; `--keep`
+leaves the inputs for the next time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import derive_inputs
+import duckdb
 import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -34,6 +36,30 @@ def derive(what: str, folder: Path, *options: str) -> measure.Cost:
         flush=True,
     )
     return cost
+
+
+def check(folder: Path, courses: int) -> None:
+    """Say no where the counts of derived tables are not those of the inputs, or of each other."""
+    with duckdb.connect() as connection:
+
+        def count(what: str, place: str, where: str = "true") -> int:
+            files = f"read_parquet('{folder}/{place}/*/*.parquet', hive_partitioning = false)"
+            row = connection.execute(f"select {what} from {files} where {where}").fetchone()
+            assert row is not None
+            return int(row[0])
+
+        checks = count("count(*)", "events/problem_events", "action = 'check'")
+        assert count("sum(n_checks)", "derived/person_course") == checks
+        plays = count("count(*)", "events/video_events", "action = 'play'")
+        assert count("sum(n_play)", "derived/person_course_day") == plays
+        acts = {
+            count("sum(n_events)", f"derived/{table}")
+            for table in ("person_course", "person_course_day", "sessions")
+        }
+        assert len(acts) == 1, acts
+        enrolled = count("count(*)", "tables/student_courseenrollment")
+        assert count("count(*)", "derived/person_course", "enrolled") == enrolled
+        assert count("count(distinct course_id)", "derived/person_course") == courses
 
 
 def main() -> None:
@@ -71,7 +97,11 @@ def main() -> None:
             shutil.rmtree(folder / "derived", ignore_errors=True)
             name = f"{count} of {SMALL_EVENTS:,}" if folder == small else f"1 of {told.events:,}"
             first = derive(f"courses: {name} events", folder, *options)
-            print(f"  {first.wall_seconds / count:.3f} s a course")
+            print(
+                f"  a course: {first.wall_seconds / count:.3f} s,"
+                f" {first.cpu_seconds / count:.3f} s of CPU"
+            )
+            check(folder, count)
             derive("  nothing new", folder, *options)
 
 
