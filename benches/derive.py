@@ -16,8 +16,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-import derive_inputs
 import duckdb
+
+import derive_inputs
 import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
