@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from edxlogs.generator import package
-from edxlogs.generator.course import Course
+from edxlogs.generator.course import INPUTS, Course
 from edxlogs.generator.enrolling import STORIES, enrol
 from edxlogs.generator.learner import Learner
 from edxlogs.generator.lines import Line, Lines, Person
@@ -128,7 +128,8 @@ def _roll(rng: random.Random, course: Course, learners: int) -> Roll:
             continue
         sessions = rng.randrange(1, 5)
         for session in range(sessions):
-            day = START + datetime.timedelta(days=2 + 5 * session, hours=rng.randrange(24))
+            days = 2 + 5 * session + number % 5
+            day = START + datetime.timedelta(days=days, hours=rng.randrange(24))
             mobile = number % 4 == 1 and session == 0
             one.write.is_nameless = number % 6 == 2 and session == 1
             one.write.ahead = datetime.timedelta(days=int(mobile and number % 8 == 5))
@@ -147,9 +148,25 @@ def _stray(roll: Roll) -> Iterable[Line]:
     ghost.is_nameless = True
     yield ghost.request(moment, "courseware/a/b/")
     for one in roll.learners:
-        grade = {"user_id": str(one.who.user_id), "course_id": roll.course.key}
-        kind = "edx.grades.course.grade_calculated"
-        yield one.write.worker(moment, kind, grade | {"percent_grade": 0.5, "letter_grade": ""})
+        for graded in [START, *(row["end"] for row in one.sessions)]:
+            yield _grade(roll, one, graded + datetime.timedelta(minutes=5))
+
+
+def _grade(roll: Roll, learner: Learner, moment: datetime.datetime) -> Line:
+    """The grade that a worker writes: the share of inputs that were answered correctly."""
+    right = {
+        row["input_id"]
+        for row in learner.attempts
+        if row["time"] < moment and row["correctness"] == "correct"
+    }
+    percent = len(right) / (INPUTS * len(roll.course.of("problem")))
+    grade = {
+        "user_id": str(learner.who.user_id),
+        "course_id": roll.course.key,
+        "percent_grade": percent,
+        "letter_grade": "Pass" if percent >= 0.5 else "",
+    }
+    return learner.write.worker(moment, "edx.grades.course.grade_calculated", grade)
 
 
 def _truth(roll: Roll) -> Mapping[str, list[Row]]:
@@ -166,7 +183,7 @@ def _truth(roll: Roll) -> Mapping[str, list[Row]]:
             {**one.key, **{name: one.totals[name] for name in ("n_threads", "n_responses")}}
             | {"n_reads": one.totals["n_forum_reads"]}
             for one in seen
-            if one.totals["n_forum_posts"]
+            if one.totals["n_forum_posts"] or one.totals["n_forum_reads"]
         ],
         "person_course_day": [
             {**one.key, "day": day, **{name: its[name] for name in DAY_COUNTS}}

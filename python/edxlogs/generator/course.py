@@ -44,6 +44,7 @@ class Course:
         host: of the site.
         org: the organisation in its key.
         blocks: in the order of the course, each before those it holds.
+        threads, essays: what learners wrote so far, each with its moment and id.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Course:
         self.key, self.start, self.site, self.host = key, start, site, host
         self.org = key.removeprefix("course-v1:").partition("+")[0]
         self.blocks: list[Block] = []
+        self.threads: list[tuple[datetime.datetime, str]] = []
+        self.essays: list[tuple[datetime.datetime, str]] = []
         root = self._add(None, "course", "course", title)
         for chapter in range(CHAPTERS):
             of_week = self._add(root, "chapter", f"c{chapter}", f"Week {chapter + 1}")

@@ -55,7 +55,7 @@ class Learner:
         self.shown: set[str] = set()
         self.played: set[str] = set()
         self.posts: list[Row] = []
-        self.threads: list[str] = []
+        self.skill = rng.uniform(-0.2, 0.2)
 
     @property
     def key(self) -> Row:
@@ -98,6 +98,10 @@ class Learner:
             }
         )
 
+    def reached(self, kind: str) -> Block:
+        """A block of a kind, of those that come up to this session."""
+        return self.rng.choice(self.course.of(kind)[: 4 + 2 * len(self.sessions)])
+
     def wait(self, least: float, most: float) -> None:
         """Let time go by, in whole milliseconds."""
         self.now += seconds(self.rng.uniform(least, most))
@@ -136,9 +140,19 @@ class Learner:
         self.act("other", self.write.browser(self.now, "seq_goto", payload), "n_goto")
 
     def write_essay(self) -> None:
-        """An open response that is handed in."""
+        """An open response that is handed in; later one of others that is assessed."""
         (block,) = self.course.of("openassessment")
         number = f"{self.who.user_id:032x}"
+        others = [
+            essay for when, essay in self.course.essays if when < self.now and essay != number
+        ]
+        if self.totals["n_ora"] and others:
+            assessed = self.rng.choice(others)
+            rated: Row = {"submission_uuid": assessed, "score_type": "PE", "parts": []}
+            kind = "openassessmentblock.peer_assess"
+            self.act("ora", self.write.server(self.now, kind, rated, block))
+            return
+        self.course.essays.append((self.now, number))
         payload = {
             "answer": {"parts": [{"text": "An essay."}]},
             "submission_uuid": number,
@@ -150,18 +164,19 @@ class Learner:
 
     def watch(self) -> None:
         """A video: it is played in runs, each ended by a pause, a jump or the end."""
-        block = self.rng.choice(self.course.of("video"))
+        block = self.reached("video")
         self.played.add(block.block_id)
         self._player("load_video", block, {})
         self.wait(0.01, 0.5)
-        position = told = round(self.rng.uniform(0, block.duration / 2), 3)
+        begins = self.rng.random() < 0.6
+        position = told = 0.0 if begins else round(self.rng.uniform(0, block.duration / 2), 3)
         goes_on = True
         while goes_on:
             begin = self.now
             self._player("play_video", block, {"currentTime": told}, "n_play", "n_video")
             if self.rng.random() < 0.1:
                 return  # no end of it is known: the next event of the video is another play
-            length = min(self.rng.choice((0.1, 7.5, 40.0)), block.duration - position)
+            length = min(self.rng.choice((0.1, 7.5, 40.0, 90.0)), block.duration - position)
             self.now += seconds(length)
             end = round(position + length, 3)
             how, there = "pause", end
@@ -216,7 +231,7 @@ class Learner:
 
     def solve(self) -> None:
         """A problem: what the browser and the server write of one click, now and then more."""
-        block = self.rng.choice(self.course.of("problem"))
+        block = self.reached("problem")
         before = self.checked[block.block_id]
         chance = self.rng.random()
         if len(before) == 4 or chance < 0.15:
@@ -232,7 +247,9 @@ class Learner:
         self._check(block, before)
 
     def _check(self, block: Block, before: list[Row]) -> None:
-        right = [self.rng.random() < 0.5 for _ in range(INPUTS)]
+        # Later problems are harder; who tries again knows more.
+        easy = 0.9 - 0.08 * self.course.of("problem").index(block) + 0.15 * len(before)
+        right = [self.rng.random() < easy + self.skill - 0.1 * n for n in range(INPUTS)]
         answers = ["choice_1" if right[0] else "choice_0", "42" if right[1] else "41.5"]
         texts = ["yes" if right[0] else "no", answers[1]]
         responses = ("multiplechoiceresponse", "numericalresponse")
@@ -307,8 +324,9 @@ class Learner:
     def talk(self) -> None:
         """Something is read or said in the forum."""
         chance = self.rng.random()
-        if self.threads and chance < 0.5:
-            thread = self.rng.choice(self.threads)
+        there = [thread for when, thread in self.course.threads if when < self.now]
+        if there and chance < 0.5:
+            thread = self.rng.choice(there)
             if self.now >= self.course.start + datetime.timedelta(days=DAYS_WITHOUT_VIEWS):
                 viewed = {"id": thread, "commentable_id": "general", "title": "A question"}
                 line = self.write.server(self.now, "edx.forum.thread.viewed", viewed)
@@ -316,13 +334,13 @@ class Learner:
                 line = self.write.request(self.now, f"discussion/forum/general/threads/{thread}")
             self.act("forum", line, "n_forum_reads")
             return
-        kind = "thread" if not self.threads or chance < 0.7 else "response"
+        kind = "thread" if not there or chance < 0.6 else "response"
         post = f"{self.who.user_id:012x}{len(self.posts):012x}"
         payload: Row = {"id": post, "commentable_id": "general", "body": "Why?", "truncated": False}
         if kind == "thread":
             payload |= {"title": "A question", "thread_type": "question"}
-            self.threads.append(post)
-        thread = post if kind == "thread" else self.rng.choice(self.threads)
+            self.course.threads.append((self.now, post))
+        thread = post if kind == "thread" else self.rng.choice(there)
         if kind == "response":
             payload["discussion"] = {"id": thread}
         self.posts.append({"kind": kind, "id": post, "thread": thread, "time": self.now})
