@@ -78,6 +78,7 @@ fuzz: needs-rust
 docs: needs-rust $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 	$(PYTHON) docs/make_event_tables.py
+	PYTHONPATH=benches $(PYTHON) docs/make_derived.py
 	$(PYTHON) docs/make_man.py
 	$(PYTHON) docs/make_reference.py
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
