@@ -75,10 +75,11 @@ fuzz: needs-rust
 		echo "Not fuzzed, a C++ compiler is missing: apt-get install g++"; \
 	else fuzz/run $(SECONDS); fi
 
-docs: needs-rust $(WHEEL)
+docs: needs-rust needs-gpg $(WHEEL)
 	$(PYTHON) docs/make_columns.py
 	$(PYTHON) docs/make_event_tables.py
 	PYTHONPATH=benches $(PYTHON) docs/make_derived.py
+	$(PYTHON) docs/make_notebook.py
 	$(PYTHON) docs/make_man.py
 	$(PYTHON) docs/make_reference.py
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
