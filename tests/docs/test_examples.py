@@ -31,6 +31,8 @@ PAGES = [
 NOT_RUN = {"make", "pip", "pipx", "uvx", "sudo", "docker", "gpg", "python3", "."}
 PACKAGE = "universityx-2014-10-05.zip"
 LATER_PACKAGE = "universityx-2014-10-12.zip"
+# Many steps over everything: their parts are tested elsewhere, too.
+LONG = {"docs/how-to/nightly.md", "docs/how-to/moving.md"}
 # What these show is what comes out, up to an ellipsis, but for sizes, times and keys.
 COMPARED = {"docs/tutorial/index.md"}
 _VARYING = re.compile(r"[\d.,]+ [kM]?B\b|[\d.]+ s\b|\b[0-9A-F]{16}\b")
@@ -179,7 +181,10 @@ def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Ru
     return run
 
 
-@pytest.mark.parametrize("page", CONSOLE)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page in LONG else []) for page in CONSOLE],
+)
 def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
     for name, text in files(ROOT / page).items():
         (folder / name).write_text(text)
