@@ -85,7 +85,9 @@ def _section(ctx: click.Context) -> str:
     lines = [f"## {ctx.command_path}\n", f"```text\n{ctx.command_path} {usage}\n```\n"]
     for paragraph in (command.help or "").split("\n\n"):
         lines.append(" ".join(paragraph.split()).replace("<", "&lt;") + "\n")
-    for heading, records in option_groups(ctx):
+    groups = list(option_groups(ctx))
+    for name, records in groups:
+        heading = name if len(groups) > 1 else "Options"
         # A code span in a table has no way to write `|` that all readers of Markdown agree on.
         rows = [f"| `{spelled.replace('|', '/')}` | {cell(told)} |" for spelled, told in records]
         lines += [f"| {heading} | |\n| --- | --- |", *rows, ""]
