@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+import make_derived
 from planted import Planted
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_PICTURE_BYTES = 40_000
 Row = dict[str, Any]
 Truth = Mapping[str, list[Row]]
-
-
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_derived", DOCS / "make_derived.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = script()
 
 
 def week(moment: datetime.datetime | datetime.date) -> datetime.date:
@@ -113,15 +100,15 @@ ORACLES: Mapping[str, Callable[[Truth], list[Row]]] = {
 
 
 def test_pages_are_current_and_answers_are_those_of_what_was_planted(tmp_path: Path) -> None:
-    planted: Planted = SCRIPT.make_course(tmp_path)
-    pages: dict[str, str] = SCRIPT.pages(tmp_path)
+    planted: Planted = make_derived.make_course(tmp_path)
+    pages: dict[str, str] = make_derived.pages(tmp_path)
     there = {f"reference/derived/{path.name}" for path in (DOCS / "reference/derived").iterdir()}
     assert there == pages.keys() - {"reference/derive.md"}
-    assert set(SCRIPT.queries()) == set(SCRIPT.tables())
+    assert set(make_derived.queries()) == set(make_derived.tables())
     for name, text in pages.items():
         assert (DOCS / name).read_text("utf-8") == text, f"{name}: run make docs"
         assert name.endswith(".md") or len(text.encode()) < MOST_PICTURE_BYTES
     for table, oracle in ORACLES.items():
-        rows = SCRIPT.answer(SCRIPT.queries()[table]["sql"], tmp_path)
+        rows = make_derived.answer(make_derived.queries()[table]["sql"], tmp_path)
         assert rows == oracle(planted.truth), table
         assert len(rows) > 2

@@ -32,7 +32,7 @@ NOT_RUN = {"make", "pip", "pipx", "uvx", "sudo", "docker", "gpg", "python3", "."
 PACKAGE = "universityx-2014-10-05.zip"
 LATER_PACKAGE = "universityx-2014-10-12.zip"
 # Many steps over everything: their parts are tested elsewhere, too.
-LONG = {"docs/how-to/nightly.md", "docs/how-to/moving.md"}
+LONG = {"docs/how-to/course-team.md", "docs/how-to/nightly.md", "docs/how-to/moving.md"}
 # What these show is what comes out, up to an ellipsis, but for sizes, times and keys.
 COMPARED = {"docs/tutorial/index.md"}
 _VARYING = re.compile(r"[\d.,]+ [kM]?B\b|[\d.]+ s\b|\b[0-9A-F]{16}\b")

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbformat
 import pytest
 
+import make_notebook
 from edxlogs.generator import keys, semester
 
 DOCS = Path(__file__).parents[2] / "docs"
 FOLDER = DOCS / "notebooks"
-
-
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_notebook", DOCS / "make_notebook.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = script()
 
 
 def texts(notebook: Any) -> list[tuple[str, list[str]]]:
@@ -47,10 +34,10 @@ def texts(notebook: Any) -> list[tuple[str, list[str]]]:
 def test_the_notebook_runs_and_gives_what_stands_in_it() -> None:
     stored = nbformat.read(FOLDER / "course_team.ipynb", as_version=4)
     with keys.home() as folder:
-        made = SCRIPT.run(folder)
+        made = make_notebook.run(folder)
     assert texts(made) == texts(stored), "run make docs"
     for notebook in (made, stored):
-        assert len(list(SCRIPT.pictures(notebook))) == len(SCRIPT.PICTURES)
+        assert len(list(make_notebook.pictures(notebook))) == len(make_notebook.PICTURES)
     (of_course, *_) = semester.rolls(semester.SITES[0])
     assert of_course.course.key == semester.MAIN
     acting = sum(bool(learner.acts) for learner in of_course.learners)
@@ -60,8 +47,8 @@ def test_the_notebook_runs_and_gives_what_stands_in_it() -> None:
 
 def test_pictures_are_small_and_of_the_page() -> None:
     page = (DOCS / "how-to/course-team.md").read_text("utf-8")
-    assert tuple(re.findall(r"notebooks/(\w+)\.png", page)) == SCRIPT.PICTURES
-    for name in SCRIPT.PICTURES:
+    assert tuple(re.findall(r"notebooks/(\w+)\.png", page)) == make_notebook.PICTURES
+    for name in make_notebook.PICTURES:
         assert (FOLDER / f"{name}.png").stat().st_size < 40_000
 
 
