@@ -30,6 +30,12 @@ def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """Name the first of several, and say how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def size(count: int) -> str:
     """Spell a number of bytes in the unit that suits it."""
     number = float(count)

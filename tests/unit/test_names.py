@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxlogs.edx.names import NameParts, describe_name, is_recognised
-from edxlogs.text import shown
+from edxlogs.text import shown, some
 
 DAY = datetime.date(2014, 3, 9)
 
@@ -135,3 +135,9 @@ def test_shown_is_one_line_of_utf8_and_keeps_plain_text(raw: bytes) -> None:
 
 def test_shown_escapes() -> None:
     assert shown("é \udcff\x1b[31m\u202e\n.log") == "é \\xff\\x1b[31m\\u202e\\x0a.log"
+
+
+def test_the_first_of_many_are_named() -> None:
+    assert some(["a", "b", "c"], 3) == "a, b, c"
+    assert some(["a", "b", "c", "d", "e"], 3) == "a, b, c and 2 more"
+    assert some(list("a" * 1_003), 1) == "a and 1,002 more"

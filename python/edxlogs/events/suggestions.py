@@ -18,7 +18,7 @@ from edxlogs.events.scanning import LineReader
 from edxlogs.globs import value_matches
 from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import Source
-from edxlogs.text import shown
+from edxlogs.text import shown, some
 
 _SOURCES = 16
 _HEAD_BYTES = 64 * 1024
@@ -147,8 +147,8 @@ def unmet(
     """
     if rows == 0 and len(conditions.shown()) > 1:
         return [
-            f"{one.option}: {_some(list(map(shown, missing)))}: no event of a sample of the sources"
-            " is of it"
+            f"{one.option}: {some(list(map(shown, missing)), _ASKED)}: no event of a sample of the"
+            " sources is of it"
             for one, missing, _ in _missing(reader, selection, conditions)
         ]
     places: dict[str, list[int]] = {}
@@ -162,21 +162,15 @@ def unmet(
         if not missing or one.name == "category":
             continue
         if one.is_hidden:
-            told = _some([str(place + 1) for place in missing])
+            told = some([str(place + 1) for place in missing], _ASKED)
             several = "values" if len(missing) > 1 else "value"
             warnings.append(
                 f"{one.option}: {several} {told} of --{one.option}: no kept event is of it"
             )
             continue
-        told = _some([shown(values[place]) for place in missing])
+        told = some([shown(values[place]) for place in missing], _ASKED)
         warnings.append(f"{one.option}: {told}: no kept event is of it")
     return warnings
-
-
-def _some(names: Sequence[str]) -> str:
-    """Names, but not hundreds of them."""
-    more = len(names) - _ASKED
-    return ", ".join(names[:_ASKED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def near_fields(

@@ -29,12 +29,13 @@ from edxlogs.store.inputs import identify
 from edxlogs.store.manifest import Segment
 from edxlogs.store.place import HOME, Place
 from edxlogs.store.store import Store
-from edxlogs.text import many, shown
+from edxlogs.text import many, shown, some
 from edxlogs.watching import Watcher
 
 if TYPE_CHECKING:
     from edxlogs.jobs.datasets.tables import EventTableSettings
 
+_MOST_NAMED = 3  # outputs that cannot be written
 _DEALT = "dealt"  # in the home of a dataset: see `of_shard`
 
 
@@ -288,8 +289,8 @@ def _copy(account: Account) -> Account:
 @contextmanager
 def _goes_on(targets: Sequence[DatasetWriter]) -> Iterator[None]:
     """Tell an interrupt that something was committed, and name what cannot be written."""
-    names = ", ".join(target.store.name for target in targets)
-    with written_to(names), goes_on(lambda: any(target.commits for target in targets)):
+    where = some([target.store.name for target in targets], _MOST_NAMED)
+    with written_to(where), goes_on(lambda: any(target.commits for target in targets)):
         yield
 
 
