@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +61,10 @@ def run(folder: Path) -> Any:
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
     )
+    # Its state and its history do not go to the home of the user.
+    client.create_kernel_manager().connection_file = str(folder / "kernel.json")
     try:
-        client.execute()
+        client.execute(env={**os.environ, "IPYTHONDIR": str(folder / "ipython")})
     finally:
         keys.kill_agents(folder / "demo" / "gnupg")
     del notebook["metadata"]["language_info"]  # the version of Python
