@@ -65,10 +65,8 @@ def site_of(row: Row, inputs: Inputs) -> str:
 def opened(inputs: Inputs) -> datetime:
     """A day before the course was made, as far as enrolments tell."""
     rows = inputs.get("db_student_courseenrollment", ())
-    first = min(
-        (row["created"] for row in rows if row.get("created")),
-        default=datetime(2012, 1, 1, tzinfo=UTC),
-    )
+    edx = datetime(2012, 1, 1, tzinfo=UTC)
+    first = max(edx, min((row["created"] for row in rows if row.get("created")), default=edx))
     return first - timedelta(days=1)
 
 

@@ -77,7 +77,8 @@ home as not materialized (
 -- Late and clock: no device was in a course a day before somebody was first enrolled in it, or
 -- before edX had courses.
 opened as not materialized (
-    select coalesce(min(created), timestamptz '2012-01-01 00:00:00+00') - interval 1 day as opened_at
+    select
+        greatest(min(created), timestamptz '2012-01-01 00:00:00+00') - interval 1 day as opened_at
     from db_student_courseenrollment
 ),
 -- A thread that was read is told by forum_events since the day the platform did so first, and by
