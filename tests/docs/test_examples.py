@@ -51,6 +51,7 @@ COMPARED = {
 }
 _VARYING = re.compile(r"[\d.,]+ [kM]?B\b|[\d.]+ s\b|\b[0-9A-F]{16}\b")
 _FILE = re.compile(r"# ([\w-]+\.(?:toml|py))\n")
+_TABLE = re.compile(r"-- table: (\w+)\n")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -61,7 +62,14 @@ def blocks(page: Path, language: str) -> list[str]:
 def files(page: Path) -> dict[str, str]:
     """Files that a page shows: blocks whose first line is a comment with a name."""
     shown = [*blocks(page, "toml"), *blocks(page, "python")]
-    return {match[1]: block for block in shown if (match := _FILE.match(block))}
+    named = {match[1]: block for block in shown if (match := _FILE.match(block))}
+    tables = ((_TABLE.match(block), block) for block in blocks(page, "sql"))
+    return {**named, **{f"sql/{match[1]}.sql": block for match, block in tables if match}}
+
+
+def queries(page: Path) -> list[str]:
+    """The queries of a page, which read what its commands have written."""
+    return [block for block in blocks(page, "sql") if not _TABLE.match(block)]
 
 
 def beginnings(page: Path) -> list[str]:
@@ -201,6 +209,7 @@ def run(template: Template, buckets: Server, folder: Path, tmp_path: Path) -> Ru
 )
 def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
     for name, text in files(ROOT / page).items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     before, outputs = "set -o pipefail", ""
     for command, status in CONSOLE[page]:
@@ -218,6 +227,9 @@ def test_command_of_a_page_runs(page: str, run: Run, folder: Path) -> None:
             assert (folder / output).stat().st_size > 0, command
             if output.endswith(".csv"):
                 outputs += (folder / output).read_text()
+    for query in queries(ROOT / page):
+        asked = "import duckdb, sys; print(duckdb.sql(sys.argv[1]))"
+        assert run(sys.executable, "-c", asked, query).returncode == 0, query
     if page in COMPARED:
         outputs = _VARYING.sub("#", outputs)
         lacking = [one for one in beginnings(ROOT / page) if _VARYING.sub("#", one) not in outputs]

@@ -24,6 +24,7 @@ from edxlogs.cli import config
 from edxlogs.database.account import MemberAccount, RowCounts, TableAccount
 from edxlogs.derived.definition import PEERS, read_definitions
 from edxlogs.edx.categories import categories
+from edxlogs.jobs.job import read_job
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -111,6 +112,15 @@ def test_page_of_filtering_names_all_categories() -> None:
     page = (DOCS / "reference/filter.md").read_text()
     section = page.split("### Categories\n")[1].split("follow the")[0]
     assert set(re.findall(r"`([a-z_]+)`", section)) == set(categories())
+
+
+def test_page_of_jobs_shows_jobs(tmp_path: Path) -> None:
+    page = (DOCS / "reference/jobs.md").read_text()
+    examples = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
+        (tmp_path / "job.toml").write_text(example)
+        assert read_job(tmp_path / "job.toml")
 
 
 def test_page_of_the_config_file_says_what_is_read(
