@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,28 @@ def test_any_order_threads_and_size_give_the_same_bytes(
         memory=150_000_000,
     )
     assert digests(tmp_path / "derived") == digests(folder / "derived")
+
+
+def test_of_two_snapshots_the_newest_counts_or_that_of_the_day_asked_for(
+    planted: Planted, folder: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "plantedx-2016-03-01.zip"
+    with zipfile.ZipFile(planted.package) as newest, zipfile.ZipFile(older, "w") as package:
+        for member in newest.infolist():
+            package.writestr(member.filename, newest.read(member))
+    words = ("db", "convert", planted.package, older, "-o", tmp_path / "db", "--snapshots", "all")
+    assert run(*words, cwd=tmp_path).code == 0
+    table = "person_problem"
+    inputs: dict[str, Any] = {"events": folder / "events", "db": tmp_path / "db", "table": table}
+    edxlogs.derive(tmp_path / "newest", **inputs)
+    alone = {path: its for path, its in digests(folder / "derived").items() if table in path}
+    assert digests(tmp_path / "newest") == alone
+    edxlogs.derive(tmp_path / "older", **inputs, as_of="2016-04-01")
+    told = {
+        pq.read_metadata(path).metadata[b"edxlogs.packages"]
+        for path in (tmp_path / "older").rglob("*.parquet")
+    }
+    assert told == {b"plantedx-2016-03-01 of 2016-03-01"}
 
 
 def test_names_of_peers_stand_over_ours(folder: Path, tmp_path: Path) -> None:

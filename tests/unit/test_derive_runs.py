@@ -260,3 +260,27 @@ def test_other_engines_are_told_of_each_table(tmp_path: Path) -> None:
     # What the table tells is still there for its readers.
     assert len(list((tmp_path / "out" / "counts").rglob("*.parquet"))) == 3
     assert [row["n"] for row in rows_of(tmp_path / "out", "counts")] == [2, 1]
+
+
+FEW = """\
+-- table: few
+-- about: A course that fails.
+-- inputs: video_events!
+-- order: n
+-- columns:
+--   n int64: How many.
+select case when any_value(course_id) = 'b/b/b' then error('no') else count(*) end as n
+from video_events
+"""
+
+
+def test_a_course_that_fails_leaves_those_after_it_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "_TOGETHER", 2)
+    courses = ["a/a/a", "b/b/b", "c/c/c", "d/d/d", "e/e/e"]
+    words: dict[str, Any] = {"sql_dir": sql(tmp_path, few=FEW), "table": "few", "threads": 2}
+    done = edxlogs.derive(tmp_path / "out", events=events(tmp_path, *courses), **words)
+    assert [one.made for one in done.courses] == [["few"], [], ["few"], ["few"], ["few"]]
+    assert done.failed[0].startswith("course: b/b/b: ")
+    assert not list((tmp_path / "out" / "_edxlogs" / "new").iterdir())

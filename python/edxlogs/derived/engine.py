@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import errno
 import functools
+import itertools
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -154,6 +155,7 @@ class Engine:
     output: str
     _connections: set[duckdb.DuckDBPyConnection] = field(default_factory=set)
     _idle: list[_Instance] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _parsed: dict[str, Any] = field(default_factory=dict)
     _is_stopped: bool = False
 
@@ -223,7 +225,7 @@ class Engine:
     def _opened(self, work: Work) -> _Instance:
         import duckdb
 
-        spill = work.folder.with_name(f"{work.folder.name}-spill")
+        spill = work.folder.with_name(f"spill-{next(self._numbers)}")
         disk.make_folder(spill)
         share = self.threads if work.is_small else 1
         config: dict[str, Any] = {
