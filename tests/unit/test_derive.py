@@ -348,19 +348,25 @@ def test_events_of_no_course_are_counted(tmp_path: Path, sql: Path) -> None:
     assert "events of no course: 1" in str(done)
 
 
-def test_a_course_that_fails_costs_no_other(tmp_path: Path, sql: Path) -> None:
+@pytest.mark.parametrize("content", [b"PAR1 and no more", b"", b"PAR1" * 9, None])
+def test_a_course_that_fails_costs_no_other(
+    tmp_path: Path, sql: Path, content: bytes | None
+) -> None:
     write_events(tmp_path / "events", {"video_events": EVENTS})
     write_events(
         tmp_path / "events",
         {"video_events": [event(9, 1, 1, course_id=OTHER, source="other.log")]},
     )
     for path in (tmp_path / "events" / "video_events").glob("*HY-101*/*.parquet"):
-        path.write_bytes(b"PAR1 and no more")
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
     done = derive(tmp_path, sql, events=tmp_path / "events")
     assert not done.is_whole
     other, course = done.courses
     assert other.error is not None
     assert other.error.startswith(f"course: {shown(OTHER)}: ")
+    assert other.error.endswith("; run again, or make that dataset anew")
     assert course.made == ["parameters", "videos"]
     assert {row["course_id"] for row in rows_of(tmp_path / "out", "videos")} == {COURSE}
 
@@ -400,6 +406,12 @@ def test_what_cannot_be_used_is_told(
         edxlogs.derive("out", **words)
     assert told in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("output", ["", "-"])
+def test_tables_need_a_folder(tmp_path: Path, output: str) -> None:
+    with pytest.raises(ConfigError, match=r"^output: derived tables are a folder"):
+        edxlogs.derive(output, events=tmp_path)
 
 
 def test_a_course_that_is_not_there_is_told_and_others_are_made(tmp_path: Path, sql: Path) -> None:

@@ -260,15 +260,15 @@ class Engine:
                 f"course: {label}: needs more than --memory {size(self.memory_bytes)}, or more room"
                 f" on the disk to spill; give it more ({shown(told)})"
             ) from error
-        except duckdb.IOException as error:
-            told = str(error).partition("\n")[0]
-            if any(words in told for words in _FULL):
-                raise cannot_write(self.output, OSError(errno.ENOSPC, told)) from error
-            raise SourceError(
-                f"course: {label}: {shown(told)}; run again, or make that dataset anew"
-            ) from error
         except duckdb.Error as error:
             told = str(error).partition("\n")[0]
+            is_file = isinstance(error, duckdb.IOException)
+            if is_file and any(words in told for words in _FULL):
+                raise cannot_write(self.output, OSError(errno.ENOSPC, told)) from error
+            if is_file or ".parquet" in told:  # of a damaged file
+                raise SourceError(
+                    f"course: {label}: {shown(told)}; run again, or make that dataset anew"
+                ) from error
             raise EdxlogsError(f"course: {label}: {shown(told)}; please report it") from error
         except OSError as error:
             raise cannot_write(self.output, error) from error

@@ -111,6 +111,8 @@ class DeriveSettings:
                 "derive: there is nothing to read; name event tables with --events, tables of"
                 " packages with --db, or both"
             )
+        if fspath(output) in ("", "-"):
+            raise ConfigError("output: derived tables are a folder; name one with -o")
         if memory is not None and memory < _LEAST_MEMORY:
             raise ConfigError("memory: is too little; give it 100MB or more")
         if threads < 0:
