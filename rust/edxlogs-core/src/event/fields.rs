@@ -97,8 +97,8 @@ static CONTEXT: Names = Names::new(&[
 #[derive(Clone, Debug, Default)]
 pub struct ContextKeys {
     fields: Vec<Field>,
-    /// Whether one of them is no known field.
-    has_other: bool,
+    /// Those that are no known fields.
+    others: Vec<String>,
 }
 
 impl ContextKeys {
@@ -108,7 +108,7 @@ impl ContextKeys {
         match key.map_or(context, |key| CONTEXT.find(key.as_bytes(), 0, key.len())) {
             Some(field) if self.fields.contains(&field) => {}
             Some(field) => self.fields.push(field),
-            None => self.has_other = true,
+            None => self.others.extend(key.map(str::to_owned)),
         }
     }
 }
@@ -257,13 +257,19 @@ impl Fields {
         debug_assert!(of_line.is_ok(), "it was scanned before");
     }
 
-    /// Whether the context may hold one of those keys.
-    pub fn may_hold(&self, keys: &ContextKeys) -> bool {
-        let count = self.others.count as usize;
-        let has_other =
-            || count > MOST_OTHERS || self.others.keys[..count].iter().any(|key| key.in_context);
+    /// Whether the context may hold one of those keys; `text` is what was scanned.
+    pub fn may_hold(&self, text: &[u8], keys: &ContextKeys) -> bool {
+        let Others { count, keys: others } = &self.others;
+        let is_asked = |key: &OtherKey| {
+            let key = &text[key.start as usize..key.end as usize];
+            key.contains(&b'\\') || keys.others.iter().any(|asked| asked.as_bytes() == key)
+        };
+        let may_be_other = || match others.get(..*count as usize) {
+            Some(others) => others.iter().any(|key| key.in_context && is_asked(key)),
+            None => true,
+        };
         keys.fields.iter().any(|&field| self.get(field).is_present())
-            || keys.has_other && has_other()
+            || !keys.others.is_empty() && may_be_other()
     }
 
     /// Where a field stands.
@@ -336,11 +342,12 @@ mod tests {
             let (fields, ..) = Fields::scan(line.as_bytes()).expect("an object");
             let mut asked = ContextKeys::default();
             keys.iter().for_each(|key| asked.add(*key));
-            fields.may_hold(&asked)
+            fields.may_hold(line.as_bytes(), &asked)
         };
         let module = r#"{"context": {"module": {}, "x": 1}, "y": 2}"#;
         assert!(may_hold(module, &[Some("module")]));
         assert!(may_hold(module, &[Some("path"), Some("x")]));
+        assert!(!may_hold(module, &[Some("y"), Some("xx")]));
         assert!(!may_hold(module, &[Some("path")]));
         assert!(!may_hold(module, &[]));
         assert!(may_hold(module, &[None]));

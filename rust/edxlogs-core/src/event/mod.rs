@@ -292,7 +292,8 @@ impl<'a> Event<'a> {
     /// Whether its context may hold one of those keys.
     pub(crate) fn context_may_hold(&self, keys: &ContextKeys) -> bool {
         // What is JSON text was not looked into.
-        self.fields.get(Field::Context).kind == Kind::String || self.fields.may_hold(keys)
+        self.fields.get(Field::Context).kind == Kind::String
+            || self.fields.may_hold(self.text.as_bytes(), keys)
     }
 
     /// Where the payload stands in the line.

@@ -83,6 +83,7 @@ pub(super) fn decode_value<'v>(
         (Decoder::Text | Decoder::OnlyText | Decoder::FirstText, Value::Text(text)) => {
             Value::Text(text)
         }
+        (Decoder::UrlPath, Value::Text(text)) => url_path(&text).into(),
         (_, Value::Text(text)) => {
             let mut json = Vec::with_capacity(text.len() + 2);
             push_json_string(&text, &mut json);
