@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from twins_events import Inputs, Person, Row, day_of, head, persons, subject_events
@@ -133,8 +133,9 @@ def days(inputs: Inputs, parameters: Parameters) -> list[Row]:
         told = [day for row in its for day in (row["first"], row["last"]) if day is not None]
         if not told:
             continue
-        day = min(told)
-        while day <= max(told):
+        usual = (max(min(told), date(2010, 1, 1)), min(max(told), date(2099, 12, 31)))
+        between = range((usual[1] - usual[0]).days + 1)
+        for day in sorted({*told, *(usual[0] + timedelta(days=one) for one in between)}):
             came = Counter(row["mode"] for row in its if row["first"] == day)
             gone = Counter(row["mode"] for row in its if row["last"] == day)
             active = Counter(
@@ -155,5 +156,4 @@ def days(inputs: Inputs, parameters: Parameters) -> list[Row]:
                         "n_active": active[mode],
                     }
                 )
-            day += timedelta(days=1)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -92,6 +93,26 @@ def test_a_person_comes_leaves_and_comes_back(course: Course) -> None:
         (1, moment(120), moment(180), "verified", "event", "event", 1),
         (2, moment(300), None, "audit", "event", None, 0),
     ]
+
+
+def test_broken_dates_do_not_fill_the_years_between(course: Course) -> None:
+    days = (
+        datetime(1970, 1, 1),
+        datetime(2014, 10, 1),
+        datetime(2014, 10, 3),
+        datetime(9999, 1, 2),
+    )
+    rows = [
+        {"time": day.replace(tzinfo=UTC), "action": "activate", "subject_user_id": user}
+        for user, day in enumerate(days)
+    ]
+    inputs = {"enrollment_events": numbered(rows)}
+    course.give(inputs)
+    made = course.make("enrollment_day")
+    same(made, twins_enrollment.days(inputs, DEFAULTS))
+    assert made[0]["day"] == date(1970, 1, 1)
+    assert [row["n_active"] for row in made if row["n_new"]] == [1, 2, 3, 4]
+    assert len(made) < 366 * 91
 
 
 def test_who_leaves_first_came_before_the_logs(course: Course) -> None:

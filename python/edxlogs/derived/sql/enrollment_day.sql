@@ -30,14 +30,6 @@ span as (
     from spells
     group by all
 ),
-days as (
-    select
-        span.site, mode,
-        unnest(generate_series(first_day::timestamp, last_day::timestamp, interval 1 day))::date
-        as day
-    from span
-    join (select distinct site, mode from spells) as modes using (site)
-),
 moves as (
     select site, mode, coalesce(spells.first_day, span.first_day) as day,
         (spells.first_day is not null)::int as came, 0 as gone, 1 as change
@@ -45,6 +37,19 @@ moves as (
     join span using (site)
     union all
     select site, mode, last_day, 0, 1, -1 from spells where last_day is not null
+),
+-- Of years in which there was no edX, which broken dates name, only those days.
+days as (
+    select
+        site,
+        unnest(generate_series(
+            greatest(first_day, date '2010-01-01')::timestamp,
+            least(last_day, date '2099-12-31')::timestamp,
+            interval 1 day
+        ))::date as day
+    from span
+    union
+    select site, day from moves
 ),
 sums as (
     select site, mode, day, sum(came) as n_new, sum(gone) as n_left, sum(change) as change
@@ -54,12 +59,13 @@ sums as (
 select
     days.site,
     getvariable('course_id') as course_id,
-    days.day, days.mode,
+    days.day, modes.mode,
     coalesce(n_new, 0) as n_new,
     coalesce(n_left, 0) as n_left,
     sum(coalesce(change, 0)) over (
-        partition by days.site, days.mode order by days.day rows unbounded preceding
+        partition by days.site, modes.mode order by days.day rows unbounded preceding
     ) as n_active
 from days
+join (select distinct site, mode from spells) as modes on modes.site = days.site
 left join sums
-    on sums.site = days.site and sums.mode is not distinct from days.mode and sums.day = days.day
+    on sums.site = days.site and sums.mode is not distinct from modes.mode and sums.day = days.day
