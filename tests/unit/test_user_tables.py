@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edxlogs.edx.event_tables import Kind, UserTables, event_tables, homes, read_user_tables
 from edxlogs.errors import ConfigError
+from toml_values import VALUES
 
 TABLE = """\
 name = "chat_events"
@@ -209,31 +210,6 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         read_user_tables([tmp_path / "a.toml"])
 
 
-VALUES = [
-    *(
-        "1",
-        "-0.5",
-        "nan",
-        "true",
-        '""',
-        '"a\\tb"',
-        "[]",
-        "[[]]",
-        "[1]",
-        "{}",
-        "{ a = 1 }",
-        "2015-09-01",
-    ),
-    *(
-        '["event.a"]',
-        '"\\u0000"',
-        '"event.*"',
-        '["\\ud7ff"]',
-        '"video_events"',
-        '["play_video"]',
-        "[",
-    ),
-]
 LINES = [*TABLE.splitlines(), *LISTED.splitlines()[3:4], "home = true", 'kind = "home"']
 
 

@@ -1,0 +1,26 @@
+"""Values as TOML writes them, to be put where a definition has others."""
+
+VALUES = [
+    "1",
+    "-0.5",
+    "nan",
+    "true",
+    '""',
+    '"a\\tb"',
+    "[]",
+    "[[]]",
+    "[1]",
+    "{}",
+    "{a=1}",
+    "{ a = 1 }",
+    "2015-09-01",
+    "2015-09-01T00:00:00",
+    '["event.a"]',
+    '"\\u0000"',
+    '"event.*"',
+    '["\\ud7ff"]',
+    '"video_events"',
+    '["play_video"]',
+    "999999999999999999999999999",
+    "[",
+]
