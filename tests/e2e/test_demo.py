@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 import edxlogs
+import faults
 from commands import Done, finish, run, start
 from edxlogs.errors import ConfigError
 from edxlogs.generator import keys, package, semester
@@ -200,6 +201,18 @@ def test_without_gpg_one_line_says_so(tmp_path: Path) -> None:
         "edxlogs: cannot make: try: gpg is not installed; install GnuPG 2.2.8 or later"
     ]
     assert not (tmp_path / "try").exists()
+
+
+def test_a_full_disk_is_told_in_a_line(place: Path) -> None:
+    for at in (1, 4):  # the place itself; a file of the key ring
+        words = (place / "try", "demo", "try")
+        done, _ = faults.run(faults.build(), faults.FULL, at, *words, cwd=place)
+        assert done.code == 1
+        assert done.told == [
+            "edxlogs: output: try: No space left on device; make room, or name another place, and"
+            " run again"
+        ]
+        shutil.rmtree(place / "try", ignore_errors=True)  # such a disk lets nothing be renamed
 
 
 @pytest.mark.parametrize("is_there", [False, True])

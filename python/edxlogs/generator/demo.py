@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -188,8 +189,12 @@ def _gpg_of(folder: Path) -> Iterator[None]:
 def _keep(home: Path, ring: Path) -> None:
     """Copy a key ring to where it stays."""
     keys.kill_agents(home)
-    shutil.copytree(home, ring, ignore=shutil.ignore_patterns(*_DISPOSABLE))
-    ring.chmod(0o700)
+    left = shutil.ignore_patterns(*_DISPOSABLE)
+    for folder, _, names in os.walk(home):
+        place = ring / Path(folder).relative_to(home)
+        place.mkdir(mode=0o700)
+        for name in {*names} - left(folder, names):
+            shutil.copy2(Path(folder, name), place)
 
 
 def _use(ring: Path, message: bytes) -> None:
