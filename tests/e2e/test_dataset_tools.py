@@ -145,6 +145,7 @@ def test_compact(tmp_path: Path, logs: list[Path], form: str) -> None:
     assert sorted(mine.splitlines()) == sorted(theirs.splitlines())
     assert commands.run("compact", "out", cwd=tmp_path).code == 0
     assert "0 were joined" in commands.run("compact", "out", cwd=tmp_path).stderr
+    assert b"stopped" not in commands.run("runs", "out", cwd=tmp_path).stdout
 
 
 def test_compact_is_killed_at_every_step(tmp_path: Path, logs: list[Path]) -> None:

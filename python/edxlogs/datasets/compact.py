@@ -120,7 +120,8 @@ def _join(store: Store, groups: Iterable[list[DataFile]], result: Compacted) -> 
         if len(segment.removed) >= _FILES_A_COMMIT:
             store.commit(segment)
             segment = Segment(started)
-    if segment.added:
+    if result.joined:
+        segment.ended = {"whole": True}
         store.commit(segment)
 
 
