@@ -211,6 +211,7 @@ def test_wrong_use(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(events(3))
     for words, told in {
         ("--limit", "0"): "--limit",
+        ("--limit", str(2**63)): "edxlogs: limit: must be 1 or more, below 2 to the 63rd",
         ("--limit", "2", "--partition-by", "date", "-o", "d"): "edxlogs: limit: does not go with",
     }.items():
         done = run("filter", "a.log", *words, cwd=tmp_path)

@@ -170,6 +170,21 @@ def test_output_names_that_are_not_text(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == r"1 row to \xff.jsonl"
 
 
+def test_reports_of_datasets_whose_names_are_not_text(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(event())
+    words = (b"--report", b"\xff.json", b"--rejects", b"\xff.txt")
+    for command in (
+        ("filter", "a.log", "-o", "rows", "--partition-by", "date"),
+        ("tables", "a.log", "-o", "tables"),
+    ):
+        for _ in range(2):  # the second run writes its own files anew
+            done = run(*command, *words, cwd=tmp_path)
+            assert done.code == 0, done.stderr
+        assert report(tmp_path / os.fsdecode(b"\xff.json"))["total"]["kept"] == 1
+        for name in (b"\xff.json", b"\xff.txt"):
+            (tmp_path / os.fsdecode(name)).unlink()
+
+
 def test_folders_that_go_round_in_circles(tmp_path: Path) -> None:
     (tmp_path / "logs/deep").mkdir(parents=True)
     (tmp_path / "logs/deep/up").symlink_to("../..")

@@ -6,6 +6,8 @@ The definitions here are of the tests: small ones, whose rows plain Python knows
 from __future__ import annotations
 
 import itertools
+import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -348,6 +350,15 @@ def test_events_of_no_course_are_counted(tmp_path: Path, sql: Path) -> None:
     assert "events of no course: 1" in str(done)
 
 
+def test_a_report_whose_name_is_not_text(tmp_path: Path, sql: Path) -> None:
+    write_events(tmp_path / "events", {"video_events": EVENTS})
+    path = tmp_path / os.fsdecode(b"\xff.json")
+    for _ in range(2):  # the second run writes its own file anew
+        derive(tmp_path, sql, events=tmp_path / "events", report=path)
+        assert json.loads(path.read_bytes())["rows"]
+        path.write_bytes(b"")
+
+
 @pytest.mark.parametrize("content", [b"PAR1 and no more", b"", b"PAR1" * 9, None])
 def test_a_course_that_fails_costs_no_other(
     tmp_path: Path, sql: Path, content: bytes | None
@@ -391,7 +402,10 @@ def test_a_course_that_fails_costs_no_other(
         ({"events": "events", "tz": "Mars/Olympus"}, "tz: Mars/Olympus: is no time zone"),
         ({"events": "events", "gap": 0}, "gap, cap: must be minutes above 0"),
         ({"events": "events", "cap": (1, 2, 3)}, "gap, cap: must be minutes above 0"),
+        ({"events": "events", "as_of": "9999-12-31"}, "no day follows it; leave it out"),
         ({"events": "events", "min_n": 0}, "min-n: must be 1 or more"),
+        ({"events": "events", "min_n": 2**63}, "min-n: must be 1 or more, below 2 to the 63rd"),
+        ({"events": os.fsdecode(b"\xff")}, r"events: \xff: DuckDB reads only names in UTF-8"),
         ({"events": "events", "memory": 1000}, "memory: is too little"),
         ({"events": "events", "sql_dir": "none"}, "sql-dir: none: is no folder"),
         ({"events": "events", "olx": "events"}, "olx: events: holds no course.xml"),

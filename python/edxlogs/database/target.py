@@ -79,7 +79,7 @@ class TableTarget(Target[list[MemberAccount]]):
         expand: whether courseware_studentmodule has columns of what is in its `state`.
         expand_ora: whether the tables of open response assessments are joined, too.
         unpack: whether the content of courses is unpacked, too.
-        beside: absolute paths of the files that are written beside the folder.
+        beside: names of the files that are written beside the folder.
         elsewhere: who reads files by themselves; None: this process does.
         account: adds up after the run.
     """
@@ -93,7 +93,7 @@ class TableTarget(Target[list[MemberAccount]]):
     expand: bool = False
     expand_ora: bool = False
     unpack: bool = False
-    beside: frozenset[str] = frozenset()
+    beside: Sequence[str] = ()
     elsewhere: Callable[[Sequence[Task]], Crew[list[MemberAccount]]] | None = None
     account: TableAccount = field(default_factory=TableAccount)
     patience_seconds: ClassVar[float] = 2  # a file that is ready is kept
@@ -316,7 +316,7 @@ class TableTarget(Target[list[MemberAccount]]):
             "skipped": 0,
             "failed": self.account.failed,
             "whole": self.account.is_whole,
-            "outputs": sorted(self.beside),
+            "outputs": self.beside,
         }
         self.folder.publish(self.delivered, releases, gone, ended)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -26,6 +25,7 @@ from edxlogs.globs import value_matches
 from edxlogs.s3.client import S3
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
+from edxlogs.store.segments import outputs_beside
 from edxlogs.store.store import Store
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
@@ -113,6 +113,9 @@ class DeriveSettings:
             )
         if fspath(output) in ("", "-"):
             raise ConfigError("output: derived tables are a folder; name one with -o")
+        for name, path in (("output", output), ("events", events), ("db", db)):
+            if path is not None:
+                _refuse_not_utf8(name, path)
         if memory is not None and memory < _LEAST_MEMORY:
             raise ConfigError("memory: is too little; give it 100MB or more")
         if threads < 0:
@@ -127,8 +130,8 @@ class DeriveSettings:
         for peer in peers:
             if peer not in PEERS:
                 raise ConfigError(f"compat: {shown(peer)}: is not known; use {', '.join(PEERS)}")
-        if min_n < 1:
-            raise ConfigError("min-n: must be 1 or more")
+        if not 1 <= min_n < 2**63:
+            raise ConfigError("min-n: must be 1 or more, below 2 to the 63rd")
         return cls(
             fspath(output),
             events=None if events is None else fspath(events),
@@ -157,13 +160,30 @@ class DeriveSettings:
 
 
 def _day(given: str | datetime.date | None) -> datetime.date | None:
-    if given is None or type(given) is datetime.date:
-        return given
+    if given is None:
+        return None
+    if type(given) is datetime.date:
+        day = given
+    else:
+        try:
+            day = datetime.date.fromisoformat(str(given))
+        except ValueError:
+            told = shown(str(given))
+            raise ConfigError(f"as-of: {told}: is no day; write it like 2014-10-05") from None
+    if day == datetime.date.max:
+        raise ConfigError(f"as-of: {day}: no day follows it; leave it out, and everything counts")
+    return day
+
+
+def _refuse_not_utf8(name: str, path: OnePath) -> None:
+    """Refuse a folder that DuckDB cannot open."""
     try:
-        return datetime.date.fromisoformat(str(given))
-    except ValueError:
-        told = shown(str(given))
-        raise ConfigError(f"as-of: {told}: is no day; write it like 2014-10-05") from None
+        fspath(path).encode()
+    except UnicodeEncodeError:
+        told = shown(fspath(path))
+        raise ConfigError(
+            f"{name}: {told}: DuckDB reads only names in UTF-8; rename the folder"
+        ) from None
 
 
 def _zone(name: str) -> str:
@@ -235,11 +255,12 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
         stack.callback(engine.close)
         target = Target(store, engine, definitions, wanted, settings.parameters, inputs.snapshots())
         target.claim(overwrite=settings.overwrite)
-        outputs = [] if settings.report is None else [os.path.abspath(settings.report)]
+        outputs = outputs_beside(settings.report)
         overwrite = settings.overwrite or all(map(store.manifest.wrote, outputs))
         files = [
             stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))
-            for path in outputs
+            for path in (settings.report,)
+            if path is not None
         ]
         done = Derived(store.name, no_course=inputs.no_course)
         with goes_on(target.leave):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -32,6 +31,7 @@ from edxlogs.jobs.settings import Keys, KeyWords, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
+from edxlogs.store.segments import outputs_beside
 from edxlogs.store.store import Store
 from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
@@ -301,7 +301,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             expand="studentmodule" in settings.expand,
             expand_ora="ora" in settings.expand,
             unpack=settings.unpack,
-            beside=frozenset(map(os.path.abspath, beside.values())),
+            beside=outputs_beside(*beside.values()),
             account=account,
         )
         if hosts is not None:

@@ -372,8 +372,8 @@ class Settings:
             raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
         if dask is not None and not keys:
             raise ConfigError("dask: is for datasets; add --partition-by, or leave it out")
-        if limit is not None and limit < 1:
-            raise ConfigError("limit: must be 1 or more")
+        if limit is not None and not 1 <= limit < 2**63:
+            raise ConfigError("limit: must be 1 or more, below 2 to the 63rd")
         if keys and (raw or unverified or limit is not None):
             name = "raw" if raw else "unverified" if unverified else "limit"
             raise ConfigError(f"{name}: does not go with --partition-by; leave it out")

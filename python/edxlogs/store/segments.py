@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, overload
 
 import orjson
+
+from edxlogs.text import shown
 
 Run = tuple[int, int]
 REPLACED = "replaced"  # the status of an input whose rows have made room for others
@@ -14,6 +17,11 @@ COPY = "copy"  # and of one whose text another input holds
 HEAD_LENGTHS = tuple(1 << power for power in range(8, 40))
 """Of beginnings that are kept of texts whose names tell no day: they may grow, and be renamed."""
 _NOT_DONE = ("withheld", "no_log")  # and of those that the next run reads again
+
+
+def outputs_beside(*paths: str | None) -> list[str]:
+    """Absolute names of files that a run writes beside its store, as a manifest can hold them."""
+    return sorted(shown(os.path.abspath(path)) for path in paths if path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from edxlogs.sources.source import Source
 from edxlogs.sources.window import Window
 from edxlogs.stops import goes_on
 from edxlogs.store.inputs import identify
-from edxlogs.store.manifest import Segment
 from edxlogs.store.place import HOME, Place
+from edxlogs.store.segments import Segment, outputs_beside
 from edxlogs.store.store import Store
 from edxlogs.text import many, shown, some
 from edxlogs.watching import Watcher
@@ -57,7 +57,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         account = found.selection.account
         account.warnings += near_columns(settings.columns or ())
         target = found.target(stack, settings, account)
-        beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
+        beside = outputs_beside(output.report, output.rejects)
         # What its runs wrote beside the dataset is theirs to write anew.
         owns = all(map(target.store.manifest.wrote, beside))
         settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
@@ -110,7 +110,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
             for one, target in zip(settings, targets, strict=True):
                 work.warn(target.account, one.conditions, target.form.query, target.unmet)
                 if target.commits:
-                    _end(target, set())
+                    _end(target, [])
                 if one.output.compacts:
                     _compact(target, one.output.file_bytes)
     return targets
@@ -138,7 +138,7 @@ def write_event_tables(asked: EventTableSettings, watcher: Watcher) -> Written:
         found.claim(settings)
         account = found.selection.account
         targets = [found.target(stack, one, _copy(account)) for one in settings]
-        beside = {os.path.abspath(path) for path in (output.report, output.rejects) if path}
+        beside = outputs_beside(output.report, output.rejects)
         manifests = [target.store.manifest for target in targets]
         owns = all(any(one.wrote(path) for one in manifests) for path in beside)
         queries = [target.form.query for target in targets]
@@ -294,11 +294,11 @@ def _goes_on(targets: Sequence[DatasetWriter]) -> Iterator[None]:
         yield
 
 
-def _end(target: DatasetWriter, beside: set[str]) -> None:
+def _end(target: DatasetWriter, beside: Sequence[str]) -> None:
     """Enter the last words of a run into the manifest; `beside` are the files it writes itself."""
     account = target.account
     left = {"skipped": len(account.skipped), "failed": account.failed}
-    ended = {**left, "whole": account.is_whole, "outputs": sorted(beside)}
+    ended = {**left, "whole": account.is_whole, "outputs": beside}
     target.store.commit(Segment(target.started, ended=ended))
 
 
