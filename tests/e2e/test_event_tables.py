@@ -266,9 +266,20 @@ def test_what_is_asked_for_wrongly_is_told_in_a_line(logs: Path, tmp_path: Path)
         "edxlogs: table: vido_events: is not known; did you mean video_events?\n"
     )
     assert "use problem_events, " in refused("-o", "out", "--table", "x")
-    assert refused("-o", "-").startswith("edxlogs: partition-by: a dataset is a folder")
+    for none in ("-", ""):
+        assert refused("-o", none).startswith("edxlogs: partition-by: a dataset is a folder")
     assert "Missing option '-o'" in refused()
     assert "format: arrow: is none of datasets" in refused("-o", "out", "--format", "arrow")
+
+
+def test_an_empty_name_is_not_the_folder_at_hand(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edxlogs.write(logs, tmp_path / "events", partition_by="date")
+    monkeypatch.chdir(tmp_path / "events")
+    assert edxlogs.dataset(".").count_rows() > 0
+    with pytest.raises(ConfigError, match="the name of its folder is empty"):
+        edxlogs.dataset("")
 
 
 def test_what_is_there_is_left_alone(logs: Path, tmp_path: Path) -> None:

@@ -29,9 +29,11 @@ def place_at(
         shared: whether a folder may hold files of others.
 
     Raises:
-        ConfigError: the URL names no bucket.
+        ConfigError: nothing is named, or the URL names no bucket.
     """
     text = os.fspath(named)
+    if not text:  # such as a variable of a shell that is not set
+        raise ConfigError("dataset: the name of its folder is empty; name one")
     if text.startswith(SCHEME):
         from edxlogs.buckets.bucket import Bucket  # few runs need it
 

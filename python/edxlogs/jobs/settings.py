@@ -492,9 +492,9 @@ def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
     checked("format", named)
     if not is_dataset:
         return "parquet" if target is None else format_of(target, named)
-    if target in (None, STDOUT):
+    if target in (None, "", STDOUT):
         raise ConfigError("partition-by: a dataset is a folder; name one with -o")
-    form = format_of(target or "", named, "parquet")
+    form = format_of(target, named, "parquet")
     if form not in DATASET_FORMATS:
         raise ConfigError(f"format: {form}: is none of datasets; use {', '.join(DATASET_FORMATS)}")
     return form
