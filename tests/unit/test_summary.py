@@ -121,6 +121,8 @@ def test_a_person_is_a_name_on_a_site_or_a_number(tmp_path: Path) -> None:
         ]
         (tmp_path / f"a-{site}-events-2014-10-01.log").write_text("\n".join(lines))
     assert digest(tmp_path).people == (6, True)
+    (tmp_path / "one.log").write_text(lines[0])
+    assert str(edxlogs.summary(tmp_path / "one.log")).startswith("1 event, 1 person, ")
 
 
 def test_many_people_are_estimated_and_said_to_be(

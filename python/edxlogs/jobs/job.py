@@ -362,10 +362,12 @@ class _JobReader:
 
     def _refuse_nested(self, outputs: Sequence[Path]) -> None:
         """Refuse outputs in one folder: readers would take the rows of both for one table."""
-        if len(set(outputs)) < len(outputs):
-            raise ConfigError(
-                f"{self._where}: two datasets have the same output; name each differently"
-            )
+        for number, output in enumerate(outputs):
+            if output in outputs[:number]:
+                raise ConfigError(
+                    f"{self._where}: {shown(os.fspath(output))}: is the output of two steps; name"
+                    " each differently"
+                )
         for output in outputs:
             if not set(outputs).isdisjoint(output.parents):
                 raise ConfigError(

@@ -65,7 +65,8 @@ def _totals(digest: Digest) -> Iterator[str]:
     first, last = (_minute(moment) for moment in digest.span or (None, None))
     courses = sum(course is not None for course in digest.courses)
     people, is_exact = digest.people
-    told = [many(digest.events, "event"), f"{_people(people, is_exact=is_exact)} people"]
+    noun = "person" if people == 1 else "people"
+    told = [many(digest.events, "event"), f"{_people(people, is_exact=is_exact)} {noun}"]
     told.append(many(courses, "course"))
     yield ", ".join(told)
     if first:
