@@ -59,7 +59,7 @@ def filter(  # noqa: A001 - the verb of the command line
         category: groups of event types, such as `video`.
         event_source: server, browser, mobile, task.
         user: usernames or user ids.
-        site: prod, edge, …, as the names of the sources tell.
+        site: prod, edge, …, from the names of the sources.
         exclude_course: and the like with `exclude_`: the same, excluded.
         exclude_org: see `exclude_course`.
         exclude_event_type: see `exclude_course`.

@@ -35,7 +35,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("colour = 1", "colour: there is no such key; known are partner, profile, "),
         ("partner = 1", "partner: it must be a text"),
         ("partner = ''", "partner: it must be a text"),
-        ("profile = []", "profile: it must be a text, or a list of texts"),
+        ("profile = []", "profile: it must be text, or a list of text"),
         ("requester_pays = 'yes'", "requester_pays: it must be true or false"),
         ("gnupg_home = ['a']", "gnupg_home: it must be a path"),
         ('gnupg_home = "a\\u0000"', "gnupg_home: it must be a path"),
@@ -159,13 +159,13 @@ def test_where_each_value_comes_from(tmp_path: Path, config: Path) -> None:
         "endpoint_url": ("http://localhost:1", "AWS_ENDPOINT_URL"),
         "requester_pays": (True, "EDXLOGS_REQUESTER_PAYS"),
         "gnupg_home": (str(config.parent / "keys"), str(config)),
-        "passphrase_file": (None, "gpg-agent is asked"),
+        "passphrase_file": (None, "ask gpg-agent"),
         "salt_file": (str(tmp_path / "salt"), "EDXLOGS_SALT_FILE"),
     }
     assert "EDXLOGS_REGIONS" in told["unknown_variables"]
     text = commands.run("config", "show", cwd=tmp_path, EDXLOGS_REGIONS="x").stdout.decode()
     assert re.search(rf"^partner +univx +{re.escape(str(config))}$", text, re.MULTILINE)
-    assert "EDXLOGS_REGIONS: edxlogs has no such variable" in text
+    assert "EDXLOGS_REGIONS: unknown variable" in text
 
 
 def test_variables_are_options(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_debug_of_what_should_not_be(
     assert cli.execute(["check", "a.log", "--debug"]) == 1
     told = capsys.readouterr().err
     assert "debug: builtins.KeyError\n" in told
-    assert "edxlogs: internal error: please report it with what --debug shows" in told
+    assert "edxlogs: internal error: please report it, with the output of --debug" in told
     assert "jane_doe" not in told
     with pytest.raises(KeyError):
         cli.execute(["check", "a.log"])

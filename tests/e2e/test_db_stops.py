@@ -79,7 +79,7 @@ def test_a_run_that_is_stopped_goes_on(
     else:
         assert process.returncode == 130
         assert told.split("\n")[-2] == (
-            "interrupted: what is done stays; the same command goes on after it"
+            "interrupted: finished work is kept; run the same command to continue"
         )
     assert _files(out) == {}
     done = run("db", "convert", package, "-o", out, "-q", "--report", "report", cwd=tmp_path)

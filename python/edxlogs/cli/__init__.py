@@ -27,26 +27,26 @@ _debugging: set[str] = set()
 _COMMANDS = {
     "cat": "Write the rows of a dataset.",
     "check": "Parse every line of logs, and account for it.",
-    "clean": "Remove what a published dataset has replaced.",
+    "clean": "Remove files that a published dataset no longer needs.",
     "compact": "Join the small files of a dataset.",
     "completion": "Complete commands, options and values in the shell.",
     "config": "Show what the config file and the environment set.",
     "db": "Show and convert database packages: tables of every course.",
     "demo": "Make logs, a package and a key to try edxlogs with.",
     "derive": "Make tables of what learners did: sessions, videos, problems, grades.",
-    "doctor": "Tell what is missing before the first unattended run.",
+    "doctor": "Check that an unattended run will have all it needs.",
     "filter": "Write the events that match to a file.",
     "help": "Show the help of a command.",
     "inspect": "Show what a file is: its layers, its days, its first events.",
-    "list": "Show what data packages are there, and which days are missing.",
-    "merge": "Join the datasets of shards to one.",
-    "publish": "Make a dataset a table that other engines read.",
+    "list": "List data packages, and the days that are missing.",
+    "merge": "Merge the datasets of shards into one.",
+    "publish": "Publish a dataset as a table that other engines read.",
     "run": "Bring the datasets of a job file up to date.",
     "runs": "Show the runs that made a dataset.",
-    "selftest": "Compare what edxlogs reads with a plain reader, on your logs.",
+    "selftest": "Check edxlogs against a plain Python reader, on your own logs.",
     "summary": "Show what is in logs: days, courses, event types, people, and what is odd.",
     "sync": "Copy data packages from S3 into a local folder.",
-    "tables": "Write the events that match as tables of what learners did.",
+    "tables": "Turn events into tables of what learners did.",
 }
 
 
@@ -108,7 +108,7 @@ def _debug_option(*, hidden: bool) -> click.Option:
         is_eager=True,
         hidden=hidden,
         callback=_ask_debug,
-        help="Show what a bug report needs, without persons. Goes behind any command, too.",
+        help="Show what a bug report needs, with no personal data. Also works after any command.",
     )
 
 
@@ -143,7 +143,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool)
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 1000},
-    epilog="Exit status: 0 done, 1 something failed (the rest is delivered), 2 wrong use, 130"
+    epilog="Exit status: 0 done, 1 something failed (the rest is delivered), 2 usage error, 130"
     " interrupted.",
 )
 @click.option(
@@ -216,7 +216,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt) as stop:
         told = "nothing was published"
         if isinstance(stop.__cause__, ResumableInterrupt):  # of which click makes an Abort
-            told = "what is done stays; the same command goes on after it"
+            told = "finished work is kept; run the same command to continue"
         click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
     except SystemExit:
@@ -247,7 +247,7 @@ def _debugged() -> Iterator[None]:
         importlib.import_module("edxlogs.cli.debug").tell_failure(error)
         if isinstance(error, EdxlogsError | OSError):
             raise
-        raise EdxlogsError("internal error: please report it with what --debug shows") from None
+        raise EdxlogsError("internal error: please report it, with the output of --debug") from None
 
 
 def _hold_standard_streams() -> None:

@@ -41,7 +41,7 @@ Examples:
     type=ColumnNames(),
     metavar="A,B,…",
     shell_complete=column_names,
-    help="Columns, or paths with a name (grade=event.grade::float64), in order.",
+    help="Columns in order; a path needs a name (grade=event.grade::float64).",
 )
 @click.option(
     "-o",
@@ -49,26 +49,28 @@ Examples:
     default="-",
     metavar="FILE",
     shell_complete=files,
-    help="Output; - is standard output, as CSV unless told.  [default: -]",
+    help="Output file; - is standard output, CSV by default.  [default: -]",
 )
 @format_option
-@click.option("--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option(
+    "--csv-excel-safe", is_flag=True, help="CSV, TSV: defuse cells that a spreadsheet would run."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @s3_options
 @json_option
 def command(folder: str, *, output: str, as_json: bool, **options: Any) -> int:
-    """Write the rows of a dataset, those of one commit: old or new, never some of both.
+    """Write the rows of a dataset, all as of one commit.
 
-    DIR is a dataset of edxlogs filter --partition-by, a folder or an s3:// URL, or a table of
-    edxlogs tables or edxlogs db convert. Conditions are those of edxlogs filter, answered by the
-    columns that the dataset holds; partitions, row groups and columns that are not wanted are not
-    read. A dataset of JSON Lines gives its lines.
+    DIR is a folder or an s3:// URL: a dataset of edxlogs filter --partition-by, or a table of
+    edxlogs tables or edxlogs db convert. Conditions are those of edxlogs filter; the columns of the
+    dataset answer them. Partitions, row groups and columns that are not needed are not read. A
+    dataset of JSON Lines gives its lines.
     """
     from edxlogs.jobs.datasets.verbs import cat_dataset
 
     if as_json and output == STDOUT:
         raise click.UsageError(
-            "--json goes to standard output, as the rows do: name a file with -o"
+            "--json and the rows would both go to standard output: name a file with -o"
         )
     copied = cat_dataset(folder, output, **words_of(options))
     for warning in copied.warnings:

@@ -35,14 +35,14 @@ Examples:
     "--rejects",
     metavar="FILE",
     shell_complete=files,
-    help="Write the lines that are no events to FILE.",
+    help="Write lines that are not events to FILE.",
 )
 @reading_options
 @s3_options
 def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
-    """Decrypt, unpack and parse every line, and account for it, without output.
+    """Decrypt, unpack and parse every line, and account for it. No rows are written.
 
-    The exit status is 1 if a source is damaged. Lines that are no events are counted, by reason.
+    The exit status is 1 if a source is damaged. Lines that are not events are counted, by reason.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.filter import check

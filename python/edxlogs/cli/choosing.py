@@ -13,13 +13,13 @@ choice_options = together(
         "--kind",
         type=click.Choice([kind.value for kind in PackageKind]),
         multiple=True,
-        help="Kind of data package; may be given again.  [default: all]",
+        help="Kind of data package; can be repeated.  [default: all]",
     ),
     click.option(
         "--latest",
         is_flag=True,
-        help="Of snapshots of the database and of e-mail preferences, the newest of each"
-        " organisation and site alone.",
+        help="Only the newest snapshot of the database, and of e-mail preferences, for each"
+        " organisation and site.",
     ),
 )
 """Which packages."""

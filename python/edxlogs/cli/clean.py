@@ -22,11 +22,11 @@ Examples:
 @json_option
 @quiet_option
 def command(folder: str, *, as_json: bool, quiet: bool, **s3: Any) -> int:
-    """Remove files that a published dataset has replaced, seven days after its table told of it.
+    """Remove files that a published dataset has replaced, seven days after its table dropped them.
 
-    Each run that writes to the dataset does so, too. Of a folder of edxlogs tables, each table is
-    cleaned. DIR may be the s3:// URL of a dataset: then files go seven days after they were
-    replaced, and so does what came of no commit.
+    Each run that writes to the dataset does so, too. In a folder of edxlogs tables, every table is
+    cleaned. DIR may also be the s3:// URL of a dataset. There, files go seven days after they were
+    replaced, and so does what stopped runs left behind.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.verbs import clean_dataset

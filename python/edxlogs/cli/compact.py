@@ -23,7 +23,7 @@ Examples:
     "--target-file-size",
     type=Bytes(),
     metavar="SIZE",
-    help="About how large a file may get.  [default: 128MiB]",
+    help="Approximate size of a file.  [default: 128MiB]",
 )
 @mode_option
 @s3_options
@@ -32,11 +32,11 @@ Examples:
 def command(
     folder: str, target_file_size: int | None, mode: int, *, as_json: bool, quiet: bool, **s3: Any
 ) -> int:
-    """Join the small files of a dataset that grew by days.
+    """Join the small files of a dataset that grew day by day.
 
     DIR is a dataset of edxlogs filter --partition-by, or the folder of edxlogs db convert or
-    edxlogs tables. Rows, partitions and what is known of each input stay; a file that is released
-    again still replaces its rows alone.
+    edxlogs tables. Rows and partitions stay the same, and so does what is known of each input: a
+    file that is released again still replaces only its own rows.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.verbs import compact_dataset

@@ -74,13 +74,13 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 @click.command("completion", epilog=EXAMPLES)
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
-@click.option("--install", is_flag=True, help="Have it in every new shell of that kind.")
+@click.option("--install", is_flag=True, help="Turn it on in every new shell of that kind.")
 @click.pass_context
 def command(ctx: click.Context, *, shell: str | None, install: bool) -> None:
-    """Write the script by which a shell completes commands, options and values.
+    """Write the script that makes a shell complete commands, options and values.
 
-    SHELL is that of your login unless named. With --install the script is put into a file of its
-    own, which a line in the shell's start-up file reads; fish finds it by itself.
+    SHELL is your login shell by default. With --install, the script goes into a file of its own,
+    and a line in the shell's start-up file reads it; fish needs no such line.
     """
     shell = shell or Path(os.environ.get("SHELL", "")).name
     made_for = get_completion_class(shell) if shell in _SHELLS else None
@@ -94,7 +94,7 @@ def command(ctx: click.Context, *, shell: str | None, install: bool) -> None:
         return
     for path in _install(shell, script):
         click.echo(f"edxlogs: wrote {path}", err=True)
-    click.echo("edxlogs: a new shell completes it", err=True)
+    click.echo("edxlogs: open a new shell to use it", err=True)
 
 
 def _install(shell: str, script: str) -> list[Path]:

@@ -20,13 +20,13 @@ PREFIX = "EDXLOGS_"
 # The keys. Of one that is set nowhere: what holds then, and the variables that others read for it.
 SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "partner": ("no partner", ()),
-    "profile": ("the configuration of AWS", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")),
-    "region": ("the configuration of AWS", ("AWS_REGION", "AWS_DEFAULT_REGION")),
-    "endpoint_url": ("the configuration of AWS", ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")),
-    "requester_pays": ("the bucket pays", ()),
-    "gnupg_home": ("the default of GnuPG", ("GNUPGHOME",)),
-    "passphrase_file": ("gpg-agent is asked", ()),
-    "salt_file": ("one of edxlogs's own", ()),
+    "profile": ("the AWS configuration", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")),
+    "region": ("the AWS configuration", ("AWS_REGION", "AWS_DEFAULT_REGION")),
+    "endpoint_url": ("the AWS configuration", ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")),
+    "requester_pays": ("the owner of the bucket pays", ()),
+    "gnupg_home": ("GnuPG's default", ("GNUPGHOME",)),
+    "passphrase_file": ("ask gpg-agent", ()),
+    "salt_file": ("a file of edxlogs' own", ()),
 }
 EXAMPLES = """\b
 Examples:
@@ -91,7 +91,7 @@ def _of_file(path: Path, name: str) -> dict[str, Any]:
         raise ConfigError(f"cannot read config file: {name}: {why}") from error
     where = f"config file: {name}"
     known = _kinds(path.absolute().parent)
-    return toml.check(where, toml.parse(where, text), known, "there is no such key")
+    return toml.check(where, toml.parse(where, text), known, "unknown key")
 
 
 def _of_variables(environment: Mapping[str, str]) -> dict[str, Setting]:
@@ -133,9 +133,9 @@ def _kinds(folder: Path) -> dict[str, toml.Value]:
         except RuntimeError:
             return None
 
-    text = toml.Value("it must be a text", lambda value: toml.text(value) or None)
+    text = toml.Value("it must be text", lambda value: toml.text(value) or None)
     texts = toml.Value(
-        "it must be a text, or a list of texts",
+        "it must be text, or a list of text",
         lambda value: listed if (listed := toml.several(value)) and all(listed) else None,
     )
     return {
@@ -156,12 +156,12 @@ def command() -> None:
 
 
 @command.command("show", epilog=EXAMPLES)
-@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_command(*, as_json: bool) -> None:
     """Show each setting with its value, and where the value comes from.
 
-    An option on the command line counts for more than a variable such as EDXLOGS_PARTNER, and that
-    for more than the config file.
+    An option on the command line overrides a variable such as EDXLOGS_PARTNER, and a variable
+    overrides the config file.
     """
     from edxlogs.cli.progress import tell_json
 
@@ -175,13 +175,13 @@ def show_command(*, as_json: bool) -> None:
         return
     from edxlogs.text import table
 
-    there = "" if path is None or path.exists() else " (is not there)"
+    there = "" if path is None or path.exists() else " (not found)"
     click.echo(f"config file: {'none' if path is None else shown(str(path))}{there}")
     rows = [[name, shown(str(one["value"] or "")), one["from"]] for name, one in told.items()]
     for line in table([["setting", "value", "from"], *rows]):
         click.echo(line)
     for name in unknown:
-        click.echo(f"{shown(name)}: edxlogs has no such variable")
+        click.echo(f"{shown(name)}: unknown variable")
 
 
 def _told(name: str, setting: Setting | None) -> dict[str, Any]:

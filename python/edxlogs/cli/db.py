@@ -49,17 +49,17 @@ def command(ctx: click.Context) -> None:
 
 @command.command("list", cls=Grouped, epilog=LIST_EXAMPLES)
 @click.argument("packages", nargs=-1, metavar="PACKAGE...", required=True, shell_complete=files)
-@choice("--by", "table", "course", default="table", help="What a row is about.")
+@choice("--by", "table", "course", default="table", help="What each row stands for.")
 @prompt_options
 @s3_options
-@click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every file by itself.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every file listed.")
 def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options: Any) -> int:
-    """Show what packages hold: courses, tables, sites, sizes, what is missing or unknown.
+    """Show what packages hold: courses, tables, sites, sizes, and what is missing or unknown.
 
-    PACKAGE is the path or the s3:// URL of a zip, of which only the directory is fetched and
-    nothing is decrypted, or of a tar (one of the research exchange, too), which is read from end to
-    end; or a folder or prefix of packages or tables, or a table. Courses are called as in the names
-    of their files.
+    PACKAGE is the path or the s3:// URL of a zip, a tar, a folder or prefix of packages or tables,
+    or a single table. Of a zip, only the directory is fetched, and nothing is decrypted. A tar,
+    such as one of the research exchange, is read from end to end. Courses have the names that their
+    files have.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.listing import list_contents
@@ -83,57 +83,57 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     required=True,
     metavar="FOLDER",
     shell_complete=files,
-    help="Folder for the tables, or s3:// URL of a prefix.",
+    help="Folder for the tables, or s3:// prefix.",
 )
-@choice("--format", *FORMATS, default="parquet", help="What the tables are written as.")
-@click.option("--csv-excel-safe", is_flag=True, help="Make cells harmless that spreadsheets run.")
+@choice("--format", *FORMATS, default="parquet", help="Format of the tables.")
+@click.option("--csv-excel-safe", is_flag=True, help="Defuse cells that a spreadsheet would run.")
 @choice(
     "--layout",
     "table",
     "course",
     default="table",
-    help="Whose folder holds the other's: a dataset a table, or a folder a course.",
+    help="One dataset per table, or one folder per course.",
 )
 @choice(
     "--snapshots",
     "newest",
     "all",
     default="newest",
-    help="Of several packages of an organisation, the newest; or each, in a folder of its day.",
+    help="Convert only the newest package of an organisation; or all, each in a folder of its day.",
 )
 @several(
     "--course",
     metavar="COURSE",
     complete=OF_CONDITIONS["course"],
-    help="Course id, or name that `db list` shows, or glob of either; may be given again.",
+    help="Course id, or name as in `db list`, or a glob of either; can be repeated.",
 )
 @several(
     "--table",
     metavar="TABLE",
     complete=tables,
-    help="Table, as `db list` calls it; may be given again.",
+    help="Table, by its name in `db list`; can be repeated.",
 )
 @several(
     "--site",
     metavar="SITE",
     complete=OF_CONDITIONS["site"],
-    help="prod, edge, …, as the names of the files tell.",
+    help="prod, edge, …, from the names of the files.",
 )
 @click.option(
     "--known-courses",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="The courses that exist, one a line: a file whose course nothing tells is of one of them"
-    " that is spelled like its name.",
+    help="File of course ids, one per line. A file whose course is unknown gets the one that is"
+    " spelled like its name.",
 )
 @click.option(
     "--expand",
     type=click.Choice(["studentmodule", "ora"]),
     multiple=True,
-    help="Further columns of the problem state in courseware_studentmodule; or a further table,"
-    " ora_submissions, that joins those of open response assessments.",
+    help="studentmodule adds columns of the problem state to courseware_studentmodule; ora adds"
+    " the table ora_submissions, which joins those of open response assessments.",
 )
-@click.option("--unpack", is_flag=True, help="Unpack the content of courses (OLX), too.")
+@click.option("--unpack", is_flag=True, help="Also unpack the content of courses (OLX).")
 @click.option(
     "--rejects",
     metavar="FILE",
@@ -153,11 +153,12 @@ def convert_command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Write the tables of packages as typed files, one dataset a table, partitioned by course.
+    """Write the tables of packages as typed files: one dataset per table, partitioned by course.
 
-    PACKAGE is the path or the s3:// URL of a zip or a tar (one of the research exchange, too), or
-    a folder or prefix of packages or tables, or a table. Each file in it is decrypted on the way,
-    and its rows appear when it has passed its checks; one that has not is named and left out.
+    PACKAGE is the path or the s3:// URL of a zip, a tar (such as one of the research exchange), a
+    folder or prefix of packages or tables, or a single table. Each file in it is decrypted on the
+    way. Its rows appear once it has passed its checks; a file that fails them is named and left
+    out.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.convert import ConvertSettings, convert

@@ -22,9 +22,9 @@ Examples:
 def command(folder: Path) -> None:
     """Make encrypted logs, a database package and a key in DIR, to try edxlogs with.
 
-    Two weeks of two sites, five courses and some 240 learners, all invented and the same each time.
-    The package fits to the logs. DIR must be empty or new. It takes gpg, a few seconds and 2 MB;
-    nothing is asked of the network. At the end it shows three commands to try.
+    You get two weeks of two sites, five courses and some 240 learners, all invented, and the same
+    each time. The package belongs to the logs. DIR must be empty or new. It takes gpg, a few
+    seconds and 2 MB, but no network. At the end it shows three commands to try.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.looking import demo

@@ -39,7 +39,7 @@ class Minutes(click.ParamType[tuple[float, ...]]):
         try:
             return tuple(float(part) for part in str(value).split(","))
         except ValueError:
-            self.fail(f"{value!r} is no number of minutes; write it like 5 or 5,30", param, ctx)
+            self.fail(f"{value!r} is not a number of minutes; write it like 5 or 5,30", param, ctx)
 
 
 @click.command("derive", cls=Grouped, epilog=EXAMPLES)
@@ -47,41 +47,47 @@ class Minutes(click.ParamType[tuple[float, ...]]):
     "--events",
     metavar="DIR",
     shell_complete=files,
-    help="Tables of events: the folder, or s3:// URL, that edxlogs tables has written.",
+    help="Event tables: the folder or s3:// URL that edxlogs tables wrote.",
 )
 @click.option(
     "--db",
     metavar="DIR",
     shell_complete=files,
-    help="Tables of packages: the folder, or s3:// URL, that edxlogs db convert has written.",
+    help="Database tables: the folder or s3:// URL that edxlogs db convert wrote.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="DIR",
     shell_complete=files,
-    help="Folder for the derived tables, or s3:// URL of a prefix.",
+    help="Folder for the derived tables, or s3:// prefix.",
 )
-@several("--table", metavar="TABLE", help="Table to be made; may be given again.  [default: all]")
+@several("--table", metavar="TABLE", help="Table to make; can be repeated.  [default: all]")
 @several(
     "--course",
     metavar="COURSE",
     complete=OF_CONDITIONS["course"],
-    help="Course id, or glob; may be given again.  [default: all]",
+    help="Course id, or glob; can be repeated.  [default: all]",
 )
 @click.option(
     "--as-of",
     metavar="DATE",
-    help="Last day that counts: later events, and later snapshots, are left out.",
+    help="Last day to count: later events and snapshots are left out.",
 )
-@click.option("--tz", metavar="ZONE", default="UTC", show_default=True, help="Time zone of days.")
+@click.option(
+    "--tz",
+    metavar="ZONE",
+    default="UTC",
+    show_default=True,
+    help="Time zone in which days begin and end.",
+)
 @click.option(
     "--gap",
     type=float,
     metavar="MINUTES",
     default=30,
     show_default=True,
-    help="A longer break begins a new session.",
+    help="A break longer than this begins a new session.",
 )
 @click.option(
     "--cap",
@@ -89,7 +95,7 @@ class Minutes(click.ParamType[tuple[float, ...]]):
     metavar="MINUTES[,MINUTES]",
     default="5,30",
     show_default=True,
-    help="Most time that an act is credited with: of clicks, and of video and text.",
+    help="Most minutes credited to one act: to a click, and to video or text.",
 )
 @click.option(
     "--min-n",
@@ -97,35 +103,35 @@ class Minutes(click.ParamType[tuple[float, ...]]):
     metavar="N",
     default=10,
     show_default=True,
-    help="Statistics of fewer learners are null.",
+    help="Statistics over fewer learners are null.",
 )
 @click.option(
     "--olx",
     metavar="DIR",
     shell_complete=files,
-    help="Content of the courses, that edxlogs db convert --unpack has written.",
+    help="Course content: the folder that edxlogs db convert --unpack wrote.",
 )
-@click.option("--with-email-domain", is_flag=True, help="Tell the domains of e-mail addresses.")
+@click.option("--with-email-domain", is_flag=True, help="Include the domains of e-mail addresses.")
 @click.option(
     "--memory",
     type=Bytes(),
     metavar="SIZE",
     default="2GB",
     show_default=True,
-    help="What DuckDB may use before it spills to the disk of the output.",
+    help="Memory for DuckDB; beyond it, DuckDB spills to the disk of the output.",
 )
-@click.option("--show", metavar="TABLE", help="Print the definition of a table, and do nothing.")
+@click.option("--show", metavar="TABLE", help="Print the definition of a table, and stop.")
 @click.option(
     "--sql-dir",
     metavar="DIR",
     shell_complete=files,
-    help="SQL files that stand for definitions of the same name, or beside them.",
+    help="Folder of SQL files that replace definitions of the same name, or add new ones.",
 )
 @click.option(
     "--compat",
     type=click.Choice(["simeon"]),
     multiple=True,
-    help="Add tables with the names of simeon's columns, over ours.",
+    help="Add tables that have simeon's column names.",
 )
 @threads_option
 @s3_options
@@ -133,11 +139,11 @@ class Minutes(click.ParamType[tuple[float, ...]]):
 def command(
     *, output: str | None, show: str | None, quiet: bool, as_json: bool, **options: Any
 ) -> int:
-    """Make derived tables: sessions, time on task, videos, problems, grades, a row a learner.
+    """Make derived tables: sessions, time on task, videos, problems, grades, one row per learner.
 
-    Each is a dataset in the output, with a partition a course. A course whose inputs have not
-    changed is not made again. What a missing input would tell is null, and told. The definitions
-    are SQL files; DuckDB carries them out.
+    Each table is a dataset in the output, with one partition per course. A course whose inputs have
+    not changed is not made again. Columns that need a missing input are null, and a message says
+    so. The definitions are SQL files, which DuckDB runs.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.derived.verb import DeriveSettings, definition_text, derive
@@ -146,6 +152,6 @@ def command(
         click.echo(definition_text(show, options["sql_dir"]), nl=False)
         return 0
     if output is None:
-        raise click.UsageError("there is no output: name a folder with -o")
+        raise click.UsageError("no output: name a folder with -o")
     shown = Shown(quiet=quiet, as_json=as_json)
     return shown.close(derive(DeriveSettings.of(output, **words_of(options)), shown))

@@ -21,13 +21,13 @@ Examples:
 
 
 @click.command("doctor", epilog=EXAMPLES)
-@click.option("--sample", metavar="FILE", help="Encrypted file whose key must be at hand.")
+@click.option("--sample", metavar="FILE", help="Encrypted file to check for its key.")
 @click.option(
     "--dest",
     "folders",
     metavar="FOLDER",
     multiple=True,
-    help="Folder, or s3:// prefix of a dataset, to be written to: can it be?",
+    help="Folder, or s3:// prefix of a dataset, to check for writing.",
 )
 @click.option("--partner", metavar="NAME", help="The partner's folder in edX's buckets.")
 @key_options
@@ -43,9 +43,9 @@ def command(
     as_json: bool,
     **s3: Any,
 ) -> int:
-    """Look at all that an unattended run needs: gpg, keys, credentials, buckets, room on disk.
+    """Check all that an unattended run needs: gpg, keys, credentials, buckets, disk space.
 
-    One line each, with what to do. The exit status is 1 if anything is missing.
+    Each check prints one line, with what to do. The exit status is 1 if anything is missing.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.doctor import doctor

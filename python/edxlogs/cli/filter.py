@@ -50,7 +50,7 @@ Examples:
     default="-",
     metavar="FILE",
     shell_complete=files,
-    help="Output; - is standard output, and a folder with --partition-by.  [default: -]",
+    help="Output file, or folder with --partition-by; - is standard output.  [default: -]",
 )
 @format_option
 @click.option(
@@ -58,30 +58,30 @@ Examples:
     type=ColumnNames(),
     metavar="A,B,…",
     shell_complete=columns,
-    help="Columns, or paths with a name (grade=event.grade::float64), in order.",
+    help="Columns in order; a path needs a name (grade=event.grade::float64).",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The first N rows alone, for a look.",
+    help="Only the first N rows, for a quick look.",
 )
 @click.option(
     "--partition-by",
     metavar="KEY,…",
     shell_complete=partition_keys,
-    help="Write a dataset into the folder -o, parted by course_id, org_id, site, date, month, year,"
-    " event_type or event_source, in that order. Run again, it adds what is new.",
+    help="Write a dataset into the folder of -o, partitioned by course_id, org_id, site, date,"
+    " month, year, event_type or event_source, in that order. Run it again to add what is new.",
 )
-@file_size_option("With --partition-by: about")
-@known_courses_option("With --partition-by: courses")
-@click.option("--raw", is_flag=True, help="JSON Lines: mended lines as they stood, once.")
+@file_size_option("With --partition-by: approximate")
+@known_courses_option("With --partition-by: ids")
+@click.option("--raw", is_flag=True, help="JSON Lines: mended lines as they were, each once.")
 @csv_option
 @delivery_options
 @click.option(
     "--unverified",
     is_flag=True,
-    help="Standard output: rows before their source has passed its checks.",
+    help="Standard output: write rows before their source passes its checks.",
 )
 @dask_option
 @reading_options
@@ -96,9 +96,9 @@ def command(
     """Write the events that match to a file, and account for every line.
 
     SOURCE is a file, a folder, a glob, an s3:// URL of an object or a prefix, or - for standard
-    input: plain, gzip, tar or OpenPGP, as the bytes tell. --partner reads that partner's events in
-    edX's own bucket. Different conditions are joined by and, several values of one by or. @FILE
-    stands for the values in a file, one a line.
+    input. It may be plain, gzip, tar or OpenPGP; edxlogs sees which. --partner reads that partner's
+    events in edX's own bucket. An event must meet all conditions; of several values for one
+    condition, any will do. @FILE stands for the values in a file, one per line.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.filter import write
@@ -106,8 +106,8 @@ def command(
 
     if as_json and options["output"] == STDOUT:
         raise click.UsageError(
-            "--json goes to standard output, as the rows do: name a file with -o, or write the"
-            " account with --report"
+            "--json and the rows would both go to standard output: name a file with -o, or write"
+            " the account with --report"
         )
     words = event_words_of(options, sources)
     shown = Shown(quiet=quiet, as_json=as_json)

@@ -36,9 +36,9 @@ Examples:
 def command(file: str, *, events: int, as_json: bool, **options: Any) -> None:
     """Show what a file is: layers, size, days, the first events, and payloads by event type.
 
-    FILE is a path, an s3:// URL, or - for standard input. It need be no log, and without the key an
-    encrypted file still names the keys that open it. The first 64 MiB of its text are looked at.
-    Nothing is written. Events hold persons: mind who sees the screen.
+    FILE is a path, an s3:// URL, or - for standard input. It need not be a log. Without the key, an
+    encrypted file still tells which keys open it. Only the first 64 MiB of text are read. Nothing
+    is written. Events contain personal data: mind who sees the screen.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.looking import inspect

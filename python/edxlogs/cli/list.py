@@ -27,14 +27,14 @@ Examples:
 @click.command("list", cls=Grouped, epilog=EXAMPLES)
 @click.argument("sources", nargs=-1, metavar="[SOURCE...]", shell_complete=files)
 @choice_options
-@choice("--by", "year", "day", default="year", help="What a row is about.")
+@choice("--by", "year", "day", default="year", help="What each row stands for.")
 @s3_options
-@click.option("--json", "as_json", is_flag=True, help="Show it as JSON, every package by itself.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every package listed.")
 def command(sources: tuple[str, ...], *, by: str, as_json: bool, **options: Any) -> int:
-    """Show what data packages are there: how many, how large, of which days, and days missing.
+    """List data packages: how many, how large, of which days, and which days are missing.
 
-    SOURCE is an s3:// URL of an object or a prefix, a folder or a file. Without one, it is edX's
-    buckets, and --partner says whose folder.
+    SOURCE is an s3:// URL of an object or a prefix, a folder or a file. Without SOURCE, edX's
+    buckets are listed, and --partner says whose folder.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.listing import list_packages

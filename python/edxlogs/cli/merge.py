@@ -29,7 +29,7 @@ Examples:
 @click.argument("shards", metavar="DIR...", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", "folder", required=True, metavar="DIR", type=click.Path())
 @report_option
-@click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @mode_option
 @s3_options
 @json_option
@@ -45,10 +45,10 @@ def command(
     quiet: bool,
     **s3: Any,
 ) -> int:
-    """Join the datasets of shards to one, or their tables, with manifests and accounts.
+    """Merge the datasets of shards, or their tables, into one, with manifests and accounts.
 
-    Of folders of edxlogs tables, each table is joined. The shards stay as they are; their files are
-    linked, or copied where that cannot be. A merge that was stopped is run again.
+    In folders of edxlogs tables, each table is merged. The shards stay as they are: their files are
+    linked, or copied where they cannot be linked. Run a stopped merge again to finish it.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.verbs import merge_datasets

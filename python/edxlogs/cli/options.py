@@ -36,7 +36,7 @@ class Bytes(click.ParamType[int]):
             return value
         match = re.fullmatch(r"([0-9]{1,99})\s*([kmg]i?)?b?", str(value).strip().lower())
         if match is None or int(match[1]) == 0:
-            self.fail(f"{value!r} is no size; write it like 8MiB", param, ctx)
+            self.fail(f"{value!r} is not a size; write it like 8MiB", param, ctx)
         size = int(match[1]) * _UNITS[match[2] or ""]
         if size >= 10**18:
             self.fail(f"{value!r} is more than any disk holds; write it like 8MiB", param, ctx)
@@ -53,7 +53,7 @@ class Mode(click.ParamType[int]):
         if isinstance(value, int):
             return value
         if not re.fullmatch(r"0?o?[0-7]{3}", str(value)):
-            self.fail(f"{value!r} is no mode; write it like 640", param, ctx)
+            self.fail(f"{value!r} is not a file mode; write it like 640", param, ctx)
         return int(str(value).replace("o", ""), 8)
 
 
@@ -97,12 +97,12 @@ key_options = together(
     click.option(
         "--gnupg-home",
         type=click.Path(path_type=Path, file_okay=False),
-        help="GnuPG's folder.  [default: your own]",
+        help="GnuPG home folder.  [default: yours]",
     ),
     click.option(
         "--passphrase-file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Its first line is the passphrase of the key.",
+        help="File whose first line is the passphrase of the key.",
     ),
 )
 """Which key decrypts, and how it is unlocked."""
@@ -122,20 +122,20 @@ threads_option = click.option(
 dask_option = click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Scheduler, or its file, of a Dask cluster; or local:N.",
+    help="Dask cluster: address of its scheduler, or scheduler file; or local:N.",
 )
 report_option = click.option(
     "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Tell all of it on standard output, as JSON."
+    "--json", "as_json", is_flag=True, help="Print the account to standard output, as JSON."
 )
 format_option = click.option(
     "--format",
     type=click.Choice(FORMATS),
     metavar="FORMAT",
-    help="parquet, arrow, csv, tsv or jsonl; the last three also csv.gz, csv.zst, ….  [default: by"
-    " the ending]",
+    help="parquet, arrow, csv, tsv or jsonl; the last three also compressed: csv.gz, csv.zst, …."
+    "  [default: from the ending]",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show only what went wrong.")
 mode_option = click.option(
@@ -149,7 +149,7 @@ account_options = together(
     report_option,
     json_option,
     quiet_option,
-    click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
     mode_option,
 )
 """What is told of a run, and how its files are written."""
@@ -161,7 +161,7 @@ reading_options = together(
         metavar="SIZE",
         help="Reject lines longer than this.  [default: 8MiB]",
     ),
-    click.option("--strict", is_flag=True, help="Reject lines that need a mend."),
+    click.option("--strict", is_flag=True, help="Reject lines that need mending."),
     prompt_options,
     threads_option,
     account_options,
@@ -204,7 +204,7 @@ _EXCLUDING = tuple(
     several(
         f"--exclude-{one.option}",
         metavar=one.metavar,
-        help=f"As --{one.option}, excluded.",
+        help=f"Like --{one.option}, but to exclude.",
         complete=OF_CONDITIONS.get(one.name),
     )
     for one in CONDITIONS
@@ -229,7 +229,8 @@ site_option = _condition(_SITE)
 _slack_option = click.option(
     "--slack",
     metavar="BEFORE,AFTER",
-    help="Days that a file's date may lie outside the time asked for, or all.  [default: 1,30]",
+    help="Days before --since and after --until whose files are still read, or all.  [default:"
+    " 1,30]",
 )
 condition_options = together(row_options, _slack_option)
 """Which events are wanted; `layout_options` has their site."""
@@ -241,11 +242,11 @@ s3_options = together(
     several(
         "--profile",
         metavar="NAME",
-        help="AWS profile; BUCKET=NAME: for that bucket alone.",
+        help="AWS profile; BUCKET=NAME is for that bucket only.",
     ),
-    click.option("--endpoint-url", metavar="URL", help="S3 server of your own."),
+    click.option("--endpoint-url", metavar="URL", help="URL of an S3 server other than AWS."),
     click.option("--region", metavar="REGION", help="AWS region of the buckets."),
-    click.option("--requester-pays", is_flag=True, help="Take on the costs of requests to S3."),
+    click.option("--requester-pays", is_flag=True, help="Pay for the requests to S3 yourself."),
 )
 """How S3 is reached; `s3_of` takes them."""
 
@@ -256,29 +257,31 @@ attribution_options = together(
         "all",
         "context",
         default="all",
-        help="Where a course is looked for: everywhere, or in the context alone.",
+        help="Where to look for the course: everywhere, or only in the context.",
     ),
     click.option(
         "--time-from",
         metavar="PATH",
-        help="Where to look for a time first: in the event, then in what a log shipper put around"
-        " it.",
+        help="Where to look for the time first: in the event, then in what a log shipper put"
+        " around it.",
     ),
 )
 """How the course and the time of an event are found."""
 
 csv_option = click.option(
-    "--csv-excel-safe", is_flag=True, help="CSV, TSV: no cell that spreadsheets run."
+    "--csv-excel-safe", is_flag=True, help="CSV, TSV: defuse cells that a spreadsheet would run."
 )
 dedupe_options = together(
     click.option(
         "--dedupe",
         is_flag=True,
-        help="Leave out lines that stand byte for byte in an earlier source of the same site and"
-        " day.",
+        help="Leave out lines that are also, byte for byte, in an earlier source of the same"
+        " site and day.",
     ),
-    click.option("--dedupe-within", is_flag=True, help="As --dedupe, also within a source."),
-    click.option("--salvage", is_flag=True, help="Deliver what precedes the damage in a source."),
+    click.option("--dedupe-within", is_flag=True, help="Like --dedupe, and within a source, too."),
+    click.option(
+        "--salvage", is_flag=True, help="Deliver what comes before the damage in a source."
+    ),
 )
 """Which lines are left out, and what is delivered of damaged sources."""
 
@@ -290,14 +293,12 @@ check_option = choice(
     help="full parses every line; the rows are the same.",
 )
 delivery_options = together(
-    click.option(
-        "--shard", metavar="I/N", help="Read the Ith of N parts; edxlogs merge joins them."
-    ),
+    click.option("--shard", metavar="I/N", help="Read part I of N; edxlogs merge joins them."),
     click.option(
         "--rejects",
         metavar="FILE",
         shell_complete=files,
-        help="Write the lines that are no events to FILE.",
+        help="Write lines that are not events to FILE.",
     ),
     dedupe_options,
     click.option(
@@ -313,7 +314,7 @@ delivery_options = together(
 
 def file_size_option(told: str) -> Callable[[F], F]:
     """How large the files of a dataset may get; `told` begins its help."""
-    help_ = f"{told} how large a file may get.  [default: 128MiB]"
+    help_ = f"{told} size of a file.  [default: 128MiB]"
     return click.option("--target-file-size", type=Bytes(), metavar="SIZE", help=help_)
 
 
@@ -323,7 +324,7 @@ def known_courses_option(told: str) -> Callable[[F], F]:
         "--known-courses",
         type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
-        help=f"{told} that exist, one a line; others count as none.",
+        help=f"{told} of the courses that exist, one per line; others count as none.",
     )
 
 
@@ -381,7 +382,7 @@ def partner_of(
 days_option = click.option(
     "--days",
     metavar="FIRST..LAST",
-    help="Days of the sources by their names, both included.",
+    help="Days of the sources, from their names; both ends count.",
 )
 layout_options = together(
     click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),

@@ -21,13 +21,12 @@ Examples:
 @json_option
 @quiet_option
 def command(folder: str, kind: str, *, as_json: bool, quiet: bool) -> int:
-    """Make a dataset a Delta table, over the files that are there.
+    """Publish a dataset as a Delta table, over the files that are there.
 
-    DIR is a dataset of Parquet, or a folder of edxlogs tables or edxlogs db convert, of whose
-    tables each becomes a Delta table. Nothing is rewritten. After runs that changed the dataset,
-    the same words bring the table up to date, by one commit. Files that are replaced from now on
-    stay for seven days, so that readers of an older version find them; edxlogs clean removes them
-    then.
+    DIR is a dataset of Parquet, or a folder of edxlogs tables or edxlogs db convert, where each
+    table becomes a Delta table. Nothing is rewritten. After runs that change the dataset, run the
+    same command again: one commit brings the table up to date. From then on, replaced files stay
+    for seven days, so that readers of an older version find them; then edxlogs clean removes them.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.verbs import publish_dataset

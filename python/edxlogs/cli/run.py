@@ -26,9 +26,9 @@ Examples:
 def command(job: Path, *, dask: str | None, quiet: bool, as_json: bool) -> int:
     """Bring the datasets of a job file up to date, in one pass over the logs.
 
-    Each source is read once, however many datasets want its events, and one that is done for all of
-    them is not opened. A job can fetch packages and convert tables before. The last line tells in
-    one sentence how it ended.
+    Each source is read once, however many datasets want its events. Sources that are done for all
+    of them are not opened. A job can also fetch packages and convert tables first. The last line
+    says in one sentence how the job ended.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.job import read_job

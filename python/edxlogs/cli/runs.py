@@ -21,10 +21,10 @@ Examples:
 @s3_options
 @json_option
 def command(folder: str, *, as_json: bool, **s3: Any) -> int:
-    """Show the runs that made a dataset, as its manifest has them.
+    """Show the runs that made a dataset, from its manifest.
 
-    DIR is a dataset of edxlogs filter --partition-by, a folder or an s3:// URL, or the folder of
-    edxlogs db convert, or of edxlogs tables, whose tables are datasets.
+    DIR is a dataset of edxlogs filter --partition-by, as a folder or an s3:// URL, or the folder of
+    edxlogs db convert or edxlogs tables, whose tables are datasets.
     """
     from edxlogs.buckets.place import places_at
     from edxlogs.datasets.runs import Histories, history_of

@@ -24,18 +24,18 @@ Examples:
 @click.option(
     "-o", "--output", metavar="FILE", shell_complete=files, help="Write the page to a file."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @prompt_options
 @s3_options
 def command(
     sources: tuple[str, ...], *, output: str | None, overwrite: bool, **options: Any
 ) -> int:
-    """Compare what edxlogs reads with what a plain Python reader reads, on a sample of your logs.
+    """Check edxlogs against a plain Python reader, on a sample of your own logs.
 
     SOURCE is as for edxlogs filter. The result is a page in Markdown: versions, counts, which
-    columns were compared, and whether all agree. It holds no value of your logs and no name of a
-    file, so it can be attached to an issue. It takes a minute or so at most. The exit status is 1
-    if something differs, or nothing could be compared.
+    columns were compared, and whether all values agree. It holds no value and no file name of
+    yours, so you can attach it to an issue. It takes about a minute at most. The exit status is 1
+    if something differs, or if nothing could be compared.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.looking import selftest

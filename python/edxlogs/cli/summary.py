@@ -55,7 +55,7 @@ Examples:
     "time",
     "received_at",
     default="time",
-    help="The time that days, --since and --until mean.",
+    help="Which time days, --since and --until refer to.",
 )
 @click.option(
     "-o",
@@ -81,16 +81,16 @@ def command(
 ) -> int:
     """Show what is in logs: days, sites, courses, event types, people, and what is odd.
 
-    SOURCE is as for edxlogs filter, or a dataset of it. Every event is counted, in one pass. People
-    are counted exactly up to 1,000 in a group and 100,000 on a site; beyond that, a ~ marks an
-    estimate, with a standard error of 1.6 % and 0.4 %.
+    SOURCE is as for edxlogs filter, or a dataset that edxlogs filter wrote. Every event is counted,
+    in one pass. People are counted exactly up to 1,000 in a group and 100,000 on a site. Beyond
+    that, a ~ marks an estimate, with a standard error of 1.6 % and 0.4 %.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.views.summary import SummarySettings, summarise
 
     if as_json and output == STDOUT:
         raise click.UsageError(
-            "--json goes to standard output, as the table does: name a file with -o"
+            "--json and the table would both go to standard output: name a file with -o"
         )
     words = counted_words_of(options, sources)
     shown = Shown(quiet=quiet, as_json=as_json)

@@ -34,14 +34,14 @@ Examples:
 @click.argument("sources", nargs=-1, metavar="[S3_URL...] FOLDER", shell_complete=files)
 @choice_options
 @s3_options
-@click.option("--dry-run", is_flag=True, help="Tell what would be fetched, and fetch nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fetched, and fetch nothing.")
 @click.option(
     "--threads",
     type=click.IntRange(min=1, max=64),
     default=8,
     show_default=True,
     metavar="N",
-    help="Objects fetched at once.",
+    help="Objects to fetch at once.",
 )
 @json_option
 @quiet_option
@@ -49,9 +49,9 @@ Examples:
 def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
     """Copy what is new or changed into a folder that keeps the layout of the bucket.
 
-    Without S3_URL, it is edX's buckets, and --partner says whose folder. A broken transfer goes on
-    where it stopped, in this run or the next; no file has its name before it is whole and verified.
-    What is encrypted stays so. Nothing is deleted.
+    Without S3_URL, edX's buckets are read, and --partner says whose folder. A broken transfer
+    continues where it stopped, in this run or the next. A file gets its name only when it is whole
+    and verified. Encrypted files stay encrypted. Nothing is deleted.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.sync import SyncInterrupt, SyncSettings, sync

@@ -46,35 +46,37 @@ Examples:
     "tables",
     metavar="NAME,…",
     complete=event_tables,
-    help="Tables; all but problem_forms unless told.",
+    help="Tables to write.  [default: all but problem_forms]",
 )
 @several(
     "--table-file",
     metavar="FILE",
     complete=files,
-    help="File that defines a table of your own; may be given again.",
+    help="File that defines a table of your own; can be repeated.",
 )
 @click.option(
-    "--with-forms", is_flag=True, help="problem_forms too: what browsers sent, input by input."
+    "--with-forms",
+    is_flag=True,
+    help="Also write problem_forms: what browsers sent, input by input.",
 )
-@click.option("--no-text", is_flag=True, help="Leave free text out: those columns are null.")
+@click.option("--no-text", is_flag=True, help="Leave out free text: its columns are null.")
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="DIR",
     shell_complete=files,
-    help="Folder, or s3:// URL of a prefix, with a dataset for each table.",
+    help="Folder, or s3:// prefix; each table is a dataset in it.",
 )
 @format_option
 @click.option(
     "--partition-by",
     metavar="KEY,…",
     shell_complete=partition_keys,
-    help="What each table is parted by, as for edxlogs filter.  [default: course_id]",
+    help="What each table is partitioned by, as in edxlogs filter.  [default: course_id]",
 )
-@file_size_option("About")
-@known_courses_option("Courses")
+@file_size_option("Approximate")
+@known_courses_option("Ids")
 @csv_option
 @delivery_options
 @dask_option
@@ -83,13 +85,12 @@ Examples:
 def command(
     sources: tuple[str, ...], *, output: str, quiet: bool, as_json: bool, **options: Any
 ) -> int:
-    """Write the events that match as tables, and account for every line.
+    """Turn the events that match into tables, and account for every line.
 
-    Each event is a row of the one table that is its home: video_events, problem_events,
-    forum_events and so on, with its payload in typed columns, however it was spelled over the
-    years. Tables such as problem_inputs have a row for each part of an event. Each table is a
-    dataset, DIR/TABLE; run again, it adds what is new. SOURCE and the conditions are those of
-    edxlogs filter.
+    Each event is a row of one table, its home: video_events, problem_events, forum_events and so
+    on. Its payload is in typed columns, however it was spelled over the years. Tables such as
+    problem_inputs have one row for each part of an event. Each table is a dataset, DIR/TABLE; run
+    the command again to add what is new. SOURCE and the conditions are those of edxlogs filter.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.datasets.tables import EventTableSettings

@@ -69,16 +69,16 @@ _COURSE = "Course id, or glob (course-v1:UnivX+CS101+*)."
 _TYPE = "Event type, or glob (edx.forum.*); also matches name, which mobile events have."
 _CATEGORY = "Group of event types: video, problem, forum, …."
 _SOURCE = "server, browser, mobile or task."
-_SITE = "prod, edge, …, as the names of the sources tell."
+_SITE = "prod, edge, …, from the names of the sources."
 _SINCE = "First day or instant (UTC), included."
 _UNTIL = "Last day or instant (UTC), not included."
-_BY = "The time that --since and --until mean."
+_BY = "Which time --since and --until refer to."
 _WHERE = "Condition on any field: event.grade >= 0.5."
 _VALUES = ConditionKind.VALUES
 
 CONDITIONS = (
     Condition("course", _VALUES, "courses", "ID", _COURSE, ("course_id",)),
-    Condition("org", _VALUES, "orgs", "ORG", "Organisation, whatever its case.", ("org_id",)),
+    Condition("org", _VALUES, "orgs", "ORG", "Organisation, case ignored.", ("org_id",)),
     Condition("event_type", _VALUES, "event_types", "TYPE", _TYPE, ("event_type", "name")),
     Condition("category", _VALUES, "event_types", "NAME", _CATEGORY),
     Condition("event_source", _VALUES, "event_sources", "SOURCE", _SOURCE, ("event_source",)),
