@@ -20,7 +20,7 @@ class Outcome(enum.StrEnum):
 
     DELIVERED = "delivered"
     SALVAGED = "salvaged"
-    """It is damaged: what precedes the damage is delivered."""
+    """It is damaged: what comes before the damage is delivered."""
     WITHHELD = "withheld"
     """It failed its checks: nothing of it is delivered."""
     COPY = "copy"
@@ -157,7 +157,7 @@ class Entry(ABC, Generic[C]):
     Attributes:
         status: in a word.
         counts: lines or rows by class, and bytes.
-        error: why it is not delivered whole.
+        error: why it is not delivered in full.
         warnings: one sentence each.
     """
 
@@ -402,4 +402,4 @@ class Account(Ledger[SourceAccount, LineCounts]):
             yield f"{many(len(self.skipped), 'source')} skipped by date or site"
         if self.ignored:
             ignored = many(len(self.ignored), "file")
-            yield f"{ignored} ignored: the name is no log's, or edxlogs wrote it"
+            yield f"{ignored} ignored: not named like a log, or written by edxlogs"

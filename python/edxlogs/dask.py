@@ -57,7 +57,7 @@ def read(sources: SomeSources = (), **words: Unpack[EventWords]) -> Any:
     found = [replace(one, folder=os.getcwd()) for one in selection.sources]
     for one in found:
         if one.is_stream or one.file is not None:
-            raise ConfigError(f"sources: {one.label}: is a stream; store it in a file")
+            raise ConfigError(f"sources: {one.label}: is a stream; save it to a file")
     together = settings.reading.dedupe is not None
     parts = [[found[number] for number in group] for group in groups(found, together=together)]
     # What chose the sources has done so.

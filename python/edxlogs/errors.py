@@ -171,4 +171,4 @@ def _what_to_do(number: int | None) -> str:
         return "name a place on a file system that has locks and renames"
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "let edxlogs write there, or name another place, and run again"
-    return "mend that, or name another place, and run again"
+    return "fix that, or name another place, and run again"

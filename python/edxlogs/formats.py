@@ -54,14 +54,15 @@ def format_of(target: str, named: str | None, default: str | None = None) -> str
             return "jsonl"
         if told is None and default is None:
             raise ConfigError(
-                f"output: {shown(target)}: the ending tells no format; name one with --format"
+                f"output: {shown(target)}: its ending does not tell the format; name one with"
+                f" --format"
                 f" ({', '.join(FORMATS)})"
             )
         return told or default or ""
     promised = next((one for one in _PROMISING if target.lower().endswith(one)), "")
     if told not in (None, named) or not named.endswith(promised):
         raise ConfigError(
-            f"format: {named}: is not that of {shown(target)}; leave --format out, or name a file"
+            f"format: {named}: does not match {shown(target)}; leave --format out, or name a file"
             f" that ends in {ENDINGS[named][0]}"
         )
     return named

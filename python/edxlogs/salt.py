@@ -60,8 +60,8 @@ def _salt(path: Path, *, follows: bool) -> bytes:
     salt = content.strip()
     if not _LEAST_BYTES <= len(salt) <= _MOST_BYTES:
         raise ConfigError(
-            f"salt: {shown(os.fspath(path))}: holds no salt, which is {_LEAST_BYTES} to"
-            f" {_MOST_BYTES} bytes; name another file, or one that is not there, to make it"
+            f"salt: {shown(os.fspath(path))}: holds no salt of {_LEAST_BYTES} to {_MOST_BYTES}"
+            f" bytes; name another file, or a new one to make it"
         )
     return salt
 

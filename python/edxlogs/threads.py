@@ -32,7 +32,7 @@ def needs_thread() -> Iterator[None]:
         if type(error) is not RuntimeError:
             raise
         raise EdxlogsError(
-            "cannot start a thread: the system gives no more; end other programs, or try fewer"
+            "cannot start a thread: the system allows no more; end other programs, or try fewer"
             " --threads"
         ) from error
 

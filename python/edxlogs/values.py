@@ -59,7 +59,7 @@ def texts(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
         told = f"value {number}" if is_hidden else None
         if not isinstance(value, str):
             told = shown(repr(value)) if told is None else told
-            raise ConfigError(f"{what}: {told}: is no text; give it as text")
+            raise ConfigError(f"{what}: {told}: is not text; give it as text")
         if not value.startswith("@"):  # the name of a file may be any bytes
             _check_text(what, value, told)
     return listed
@@ -101,12 +101,12 @@ def micros(what: str, moment: Moment) -> int | None:
         parsed = _core.parse_time(moment)
         if parsed is None:
             raise ConfigError(
-                f"{what}: '{shown(moment)}': is no time; write a day like 2014-10-01, or an"
+                f"{what}: '{shown(moment)}': is not a time; write a day like 2014-10-01, or an"
                 " instant like 2014-10-01T12:00:00Z"
             )
         return parsed
     if not isinstance(moment, datetime.date):
-        raise ConfigError(f"{what}: {shown(repr(moment))}: is no time; give a date or text")
+        raise ConfigError(f"{what}: {shown(repr(moment))}: is not a time; give a date or text")
     if not isinstance(moment, datetime.datetime):
         moment = datetime.datetime.combine(moment, datetime.time())
     if moment.tzinfo is None:

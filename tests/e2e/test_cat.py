@@ -194,10 +194,10 @@ def test_no_value_of_a_person_is_told(world: Path) -> None:
 def test_an_ending_and_a_format_that_disagree_are_refused(world: Path) -> None:
     done = commands.run("cat", "rows", "-o", "y.parquet", "--format", "csv", cwd=world)
     assert done.code == 2
-    assert done.told[0].startswith("edxlogs: format: csv: is not that of y.parquet; ")
+    assert done.told[0].startswith("edxlogs: format: csv: does not match y.parquet; ")
     done = commands.run("cat", "rows", "--json", cwd=world)
     assert done.code == 2
-    assert "--json goes to standard output, as the rows do" in done.told[0]
+    assert "--json and the rows would both go to standard output" in done.told[0]
 
 
 def test_tables_of_packages_are_asked_by_their_columns(tmp_path: Path) -> None:
@@ -267,16 +267,17 @@ def test_days_without_logs_are_told(world: Path) -> None:
     done = commands.run("cat", "rows", "--days", "2015-01-01..", "--columns", "time", cwd=world)
     assert (done.code, done.stdout) == (0, b"time\n")
     assert done.told == [
-        "edxlogs: warning: days: 2015-01-01..: no log of rows is of these days; there are logs of"
+        "edxlogs: warning: days: 2015-01-01..: no log of rows is from these days; there are logs"
+        " from"
         " 2014-10-01 to 2014-10-03"
     ]
     done = commands.run(
         "cat", "rows", "--course", "no/such/one", "--json", "-o", "n.csv", cwd=world
     )
-    assert json.loads(done.stdout)["warnings"] == ["rows: no row of it is as asked for"]
+    assert json.loads(done.stdout)["warnings"] == ["rows: no row of it matches"]
     for words, told in (
         (("lines", "--days", "2014-10-01.."), "days: lines: holds lines"),
-        (("rows", "--days", "2014-10"), "days: '2014-10': are no days"),
+        (("rows", "--days", "2014-10"), "days: '2014-10': is not a range of days"),
     ):
         done = commands.run("cat", *words, cwd=world)
         assert (done.code, told in done.stderr) == (2, True)

@@ -31,10 +31,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("partners = 'univx'", "partners: there is no such key; did you mean partner"),
-        ("colour = 1", "colour: there is no such key; known are partner, profile, "),
-        ("partner = 1", "partner: it must be a text"),
-        ("partner = ''", "partner: it must be a text"),
+        ("partners = 'univx'", "partners: unknown key; did you mean partner"),
+        ("colour = 1", "colour: unknown key; known are partner, profile, "),
+        ("partner = 1", "partner: it must be text"),
+        ("partner = ''", "partner: it must be text"),
         ("profile = []", "profile: it must be text, or a list of text"),
         ("requester_pays = 'yes'", "requester_pays: it must be true or false"),
         ("gnupg_home = ['a']", "gnupg_home: it must be a path"),
@@ -74,7 +74,7 @@ def test_it_is_found_where_config_files_are(
     (tmp_path / folder / "config.toml").write_text("nonsense = 1")
     done = commands.run("check", "a.log", cwd=tmp_path)
     assert done.code == 2
-    assert "nonsense: there is no such key" in done.stderr
+    assert "nonsense: unknown key" in done.stderr
 
 
 @pytest.mark.skipif(keys.missing() is not None, reason=str(keys.missing()))

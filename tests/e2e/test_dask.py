@@ -319,7 +319,7 @@ def test_a_host_that_is_unfit_is_named_and_gets_nothing(
         words = {
             "key": "no such secret key is in the key ring",
             "gpg": "no such program",
-            "version": "has edxlogs 0.0.9, and here is",
+            "version": "has edxlogs 0.0.9, but this host has",
             "edxlogs": "has no edxlogs",
         }[trouble]
         lone.add_worker(*options, **environment)
@@ -373,7 +373,7 @@ def test_a_scheduler_of_another_version(logs: Path, tmp_path: Path) -> None:
         done = commands.run(*_own(logs, tmp_path / "out", cluster), cwd=tmp_path)
     assert done.code == 2
     assert len(done.told) == 1
-    assert "its scheduler has distributed 2024.1.0, and here is" in done.told[0]
+    assert "its scheduler has distributed 2024.1.0, but this host has" in done.told[0]
     assert not (tmp_path / "out").exists()
 
 
@@ -398,7 +398,7 @@ def test_a_host_that_does_not_share_the_folder(
         ("local:0", "write local:N"),
         ("local:many", "write local:N"),
         ("missing.json", "no such file"),
-        ("tcp://127.0.0.1:1", "nobody answers"),
+        ("tcp://127.0.0.1:1", "there is no answer"),
         ("127.0.0.1", "start dask scheduler there"),
         ("nonsense://x", "start dask scheduler there"),
         ("tls://127.0.0.1:1", "no certificates are configured"),
@@ -424,7 +424,7 @@ def test_a_file_that_is_no_scheduler_file(logs: Path, tmp_path: Path, text: byte
     told = commands.run("filter", logs, "-o", out, *KEYS, "--dask", "file.json", cwd=tmp_path)
     assert told.code == 2
     assert len(told.told) == 1
-    assert "file.json: is no scheduler file; start dask scheduler" in told.told[0]
+    assert "file.json: is not a scheduler file; start dask scheduler" in told.told[0]
     assert not out.exists()
 
 

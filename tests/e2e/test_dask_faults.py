@@ -93,7 +93,7 @@ def test_a_disk_that_is_full_on_one_host(logs: Path, here: Path, tmp_path: Path,
     assert done.code == 0, done.stderr
     (told,) = done.told  # the tasks are dealt to both, and it is told once
     assert f": output: {out}/_edxlogs/new: No space left on device; make room" in told
-    assert told.endswith("; others do its tasks")
+    assert told.endswith("; other workers do its tasks")
     assert_same(here, out)
 
 
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_on_all_hosts(logs: Path, here: Path, tmp_path: Path
         " place, and run again"
     )
     assert len(others) <= 2
-    assert all(told.endswith("; others do its tasks") for told in others)
+    assert all(told.endswith("; other workers do its tasks") for told in others)
     assert (datasets.files(out), datasets.manifest(out)) == before
     assert run([logs], out).code == 0
     assert_same(here, out)
@@ -149,7 +149,7 @@ def test_a_worker_that_runs_out_of_memory(logs: Path, here: Path, tmp_path: Path
         (told,) = done.told
         assert told == (
             "edxlogs: dask: a task was lost with its worker several times; give workers more"
-            " memory, and run the same command: what is done is kept"
+            " memory, and run the same command: finished work is kept"
         )
         assert_whole(out)
         kept = list(datasets.manifest(out)["inputs"])

@@ -203,9 +203,9 @@ def test_a_folder_that_is_no_dataset(tmp_path: Path, command: str) -> None:
     (tmp_path / "out").mkdir()
     done = commands.run(command, "out", cwd=tmp_path)
     assert done.code == 2
-    assert "name a folder that edxlogs filter has written" in done.stderr
+    assert "name a folder that edxlogs filter --partition-by" in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
-    with pytest.raises(edxlogs.ConfigError, match="is none"):
+    with pytest.raises(edxlogs.ConfigError, match="is not a dataset"):
         edxlogs.dataset(tmp_path / "out")
 
 
@@ -235,7 +235,8 @@ def test_lines_are_not_written_as_columns(tmp_path: Path, logs: list[Path]) -> N
         done = commands.run("cat", "out", *words, cwd=tmp_path)
         assert done.code == 2
         assert done.told == [
-            "edxlogs: format: out: holds lines, which cat gives whole; choose a name that ends in"
+            "edxlogs: format: out: holds lines, which cat only copies whole; choose a name that"
+            " ends in"
             " .jsonl"
         ]
         assert not list(tmp_path.glob("rows.*"))
@@ -313,7 +314,7 @@ def test_no_dataset_is_in_another(tmp_path: Path) -> None:
         assert (done.code, len(done.told)) == (2, 1), (words, done.stderr)
     assert "output: held: holds the dataset rows; name a folder beside it" in done.stderr
     done = commands.run(*rows, "-o", "new", "--report", "new/account.json", cwd=tmp_path)
-    assert (done.code, "are no part of the dataset" in done.stderr) == (2, True)
+    assert (done.code, "are not part of the dataset" in done.stderr) == (2, True)
     assert not (tmp_path / "new").exists()
     assert not (tmp_path / "held/_edxlogs").exists()
     assert datasets.files(tmp_path / "held/rows") == before

@@ -231,11 +231,17 @@ def _in_order(paths: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--partition-by", "course"], "'course': is no key of partitions"),
+        (["--partition-by", "course"], "'course': is not a partition key"),
         (["--partition-by", "course_id,course_id"], "named twice"),
         (["--partition-by", "course_id", "--raw"], "does not go with --partition-by"),
-        (["--partition-by", "course_id", "--format", "arrow"], "arrow: is none of datasets; use"),
-        (["--partition-by", "course_id", "--format", "csv.zst"], "is none of datasets; use"),
+        (
+            ["--partition-by", "course_id", "--format", "arrow"],
+            "arrow: is not a format of datasets; use",
+        ),
+        (
+            ["--partition-by", "course_id", "--format", "csv.zst"],
+            "is not a format of datasets; use",
+        ),
         (["--partition-by", "course_id", "-o", "s3://B/x"], "names no bucket; write it like"),
         (["--partition-by", "course_id", "-o", "-"], "is a folder; name one with -o"),
     ],

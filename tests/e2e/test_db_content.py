@@ -38,7 +38,7 @@ BAD_CONTENT = {
     "no tar": b"no tar",
     "a name of 300 bytes": packed(("a" * 300, b"x")),
     "a path of 5,000 bytes": packed(("/".join(["a" * 100] * 50), b"x")),
-    "1,000 folders in each other": packed(("/".join("a" * 1000), b"x")),
+    "1,000 levels of folders": packed(("/".join("a" * 1000), b"x")),
     "control characters twice": packed(("a\n", b"x"), ("a%0A", b"y")),
 }
 

@@ -233,7 +233,7 @@ def test_a_folder_of_an_older_form_is_refused(packages: Packages, tmp_path: Path
         assert done.code == 2
         assert len(done.told) == 1
         assert "output: " in done.told[0]
-        assert "to make it anew" in done.told[0]
+        assert "and run again" in done.told[0]
     assert hidden(tmp_path / "out") == []
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["_edxlogs"]
 

@@ -110,11 +110,11 @@ def test_courses_that_nothing_is_of_are_named_with_the_nearest(tmp_path: Path) -
     done, found = convert(tmp_path, *words, "--table", "auth_user", "--table", "email_opt_in")
     assert done.code == 0
     assert ("auth_user", COURSES[0]) in found
-    hint = "course: course-v1:UniversityX+CS102+2014_T1: nothing is of it; near: "
+    hint = "course: course-v1:UniversityX+CS102+2014_T1: no file belongs to it; near: "
     assert hint in done.stderr
     near = done.stderr.partition(hint)[2].splitlines()[0].split(", ")
     assert near[0] in (STEMS[0], COURSES[0])
-    assert done.stderr.count("nothing is of it") == 1
+    assert done.stderr.count("no file belongs to it") == 1
     shutil.rmtree(tmp_path / "out")
     done, found = convert(tmp_path, "--course", "course-v1:UniversityX+CS102+2014_T1")
     assert (done.code, found) == (1, set())

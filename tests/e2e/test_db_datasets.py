@@ -35,7 +35,7 @@ def test_a_table_of_json_lines_is_given_whole(lines: Path) -> None:
     ):
         done = commands.run("cat", "out/auth_user", *words, cwd=lines)
         assert (done.code, done.stdout, len(done.told)) == (2, b"", 1)
-        assert "holds tables as JSON Lines, which cat gives whole, as .jsonl" in done.told[0]
+        assert "holds tables as JSON Lines, which cat only copies whole, as .jsonl" in done.told[0]
         assert "make the tables as Parquet" in done.told[0]
     with pytest.raises(ConfigError, match="convert the packages to Parquet"):
         edxlogs.dataset(lines / "out" / "auth_user")
@@ -55,13 +55,19 @@ def test_what_is_of_the_whole_folder_names_it(lines: Path, command: str) -> None
     assert not (lines / "joined").exists()
     done = commands.run(command, "out/auth_usr", *more, cwd=lines)
     assert done.code == 2
-    assert "out/auth_usr: is none; name a folder that edxlogs filter has written" in done.stderr
+    assert (
+        "out/auth_usr: is not a dataset; name a folder that edxlogs filter --partition-by"
+        in done.stderr
+    )
 
 
 def test_a_table_that_is_not_there_is_told(lines: Path) -> None:
     done = commands.run("cat", "out/auth_usr", cwd=lines)
     assert done.code == 2
-    assert "out/auth_usr: is none; name a folder that edxlogs filter has written" in done.stderr
+    assert (
+        "out/auth_usr: is not a dataset; name a folder that edxlogs filter --partition-by"
+        in done.stderr
+    )
     (lines / "out" / "none").mkdir()
     done = commands.run("cat", "out/none", cwd=lines)
     (lines / "out" / "none").rmdir()

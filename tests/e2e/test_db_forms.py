@@ -99,7 +99,7 @@ def test_a_folder_of_any_name_has_no_day(texts: Texts, tmp_path: Path) -> None:
     (tmp_path / "metadata" / "README.txt").write_bytes(b"what this is")
     done = convert(tmp_path, "metadata", "-o", "out")
     assert done.code == 0, done.stderr
-    assert "unknown: metadata: README.txt: the name says no table" in done.stderr
+    assert "unknown: metadata: README.txt: its name is not that of a table" in done.stderr
     document = json.loads((tmp_path / "out.json").read_bytes())
     of = [one["course"] for one in document["members"] if one["table"] == "auth_user"]
     assert sorted(of) == sorted(COURSES)
@@ -122,7 +122,7 @@ def test_single_tables_find_their_course_beside_them(texts: Texts, tmp_path: Pat
     os.rename(users[0], tmp_path / "auth_user.sql")  # nothing beside it
     done = convert(tmp_path, "auth_user.sql", "-o", "alone")
     assert done.code == 0
-    assert "auth_user.sql: nothing tells which course it is of" in done.stderr
+    assert "auth_user.sql: its course is not known" in done.stderr
 
 
 def test_tables_may_be_packed_by_gzip_or_encrypted(texts: Texts, tmp_path: Path) -> None:
@@ -186,13 +186,13 @@ def test_what_is_no_package_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "b.log").write_bytes(event())
     for name, told in (
-        ("a.log.gz", "holds events, and no tables; read it with edxlogs filter a.log.gz"),
-        ("events", "holds events, and no tables; read it with edxlogs filter events"),
-        ("events.gz", "holds events, and no tables; read it with edxlogs filter events.gz"),
-        ("users.sql", "is no package, and its name says no table"),
-        ("users.gz", "is no package, and its name says no table"),
-        ("empty", "holds no package, and no table of one"),
-        ("logs", "holds no package, and no table of one"),
+        ("a.log.gz", "holds events, not tables; read it with edxlogs filter a.log.gz"),
+        ("events", "holds events, not tables; read it with edxlogs filter events"),
+        ("events.gz", "holds events, not tables; read it with edxlogs filter events.gz"),
+        ("users.sql", "is not a package, and its name is not that of a table"),
+        ("users.gz", "is not a package, and its name is not that of a table"),
+        ("empty", "holds no package and no table of one"),
+        ("logs", "holds no package and no table of one"),
     ):
         for words in (("convert", name, "-o", "out"), ("list", name)):
             done = run("db", *words, cwd=tmp_path)
@@ -219,13 +219,13 @@ def test_what_is_odd_in_a_folder_costs_itself_alone(texts: Texts, tmp_path: Path
     assert done.code == 1
     failed = [one for one in done.told if "warning" not in one]
     assert failed == [
-        "edxlogs: in/bad.zip: is no zip, or one that is cut off or damaged; fetch it again",
+        "edxlogs: in/bad.zip: is not a zip, or is cut off or damaged; fetch it again",
         "edxlogs: cannot open: in/x-auth_user-prod-analytics.sql: a broken link to nowhere",
     ]
     assert f"{len(texts) + 1} files: {len(texts) - 1} delivered, " in done.stderr
     done = convert(tmp_path, folder / "y-auth_user-prod-analytics.sql", "-o", "pipe")
     assert (done.code, len(done.told)) == (1, 1)
-    assert "y-auth_user-prod-analytics.sql: is no file; store it in one" in done.told[0]
+    assert "y-auth_user-prod-analytics.sql: is not a file; save it to one" in done.told[0]
 
 
 @pytest.mark.parametrize("table", ["auth_user", "submissions_submission"])
@@ -257,7 +257,7 @@ def test_assessments_in_a_tar_are_joined_as_those_in_a_zip(
 
 def test_a_stream_of_a_tar_is_refused(texts: Texts, tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(packed(*texts.items()))
-    with pytest.raises(FormatError, match=r"a\.tar\.gz: is a tar, of which no stream"):
+    with pytest.raises(FormatError, match=r"a\.tar\.gz: is a tar, which cannot be streamed"):
         edxlogs.database_tables(tmp_path / "a.tar.gz")
 
 
@@ -336,7 +336,7 @@ def test_files_of_no_table_are_told_up_to_a_bound(texts: Texts, tmp_path: Path) 
         (tmp_path / "in" / f"notes-{number}.txt").write_bytes(b"x")
     done = convert(tmp_path, "in", "-o", "out")
     assert done.code == 0
-    assert done.stderr.count("the name says no table") == 20
+    assert done.stderr.count("its name is not that of a table") == 20
     assert "unknown: 30 more; --report names them" in done.stderr
 
 
@@ -350,7 +350,7 @@ def test_a_cut_tar_delivers_nothing(texts: Texts, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(out.getvalue()[:20_000])
     done = convert(tmp_path, "a.tar", "-o", "out")
     assert done.code == 1
-    assert "a.tar: is no tar, or one that is cut off or damaged" in done.stderr
+    assert "a.tar: is not a tar, or is cut off or damaged" in done.stderr
     assert ": 0 delivered, " in done.stderr
 
 
@@ -389,7 +389,7 @@ def test_what_is_in_s3_is_converted_as_it_is_in_folders(
     for place in ("logs/", "tables/", "empty/"):
         done = converted(f"s3://univx/{place}", "none")
         assert (done.code, len(done.told)) == (1, 1), done.stderr
-        assert f"s3://univx/{place}: holds no package, and no table of one" in done.told[0]
+        assert f"s3://univx/{place}: holds no package and no table of one" in done.told[0]
     for place in ("nothing/", "none.zip", name, "nothing", "no*.zip"):
         done = converted(f"s3://univx/{place}", "none")
         assert (done.code, len(done.told)) == (2, 1), done.stderr

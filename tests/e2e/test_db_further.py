@@ -438,7 +438,7 @@ def test_a_research_package_that_is_done_is_not_done_again(tmp_path: Path) -> No
     [
         (
             ("--course", "course-v1:UniversityX+HY101+2013"),
-            "course: course-v1:UniversityX+HY101+2013: nothing is of it; near: ",
+            "course: course-v1:UniversityX+HY101+2013: no file belongs to it; near: ",
         ),
         (("--site", "egde"), "site: in the names of files: prod"),
     ],
@@ -498,5 +498,7 @@ def test_files_of_two_formats_are_not_read_as_one(tmp_path: Path) -> None:
     words = ("--table", "auth_user", "--format")
     assert convert(tmp_path / NAME, tmp_path, *words, "parquet").code == 0
     assert convert(tmp_path / NAME, tmp_path, *words, "csv").code == 0
-    with pytest.raises(ConfigError, match=r"of several formats, csv and parquet; convert into"):
+    with pytest.raises(
+        ConfigError, match=r"of several formats, csv and parquet; convert each into"
+    ):
         edxlogs.dataset(tmp_path / "out" / "auth_user")

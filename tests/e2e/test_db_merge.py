@@ -182,7 +182,7 @@ def test_what_cannot_be_merged(cwd: Path) -> None:
     assert "(auth_user): is in a and in b; name shards of different inputs" in done.stderr
     (cwd / "log").write_bytes(b'{"event_type": "x"}\n')
     assert run("filter", "log", "-o", "events", "--partition-by", "date", cwd=cwd).code == 0
-    with pytest.raises(ConfigError, match="of another query"):
+    with pytest.raises(ConfigError, match="of a different query"):
         edxlogs.merge([cwd / "a", cwd / "events"], cwd / "all")
     assert not any((cwd / "all").glob("*/head"))
     # Another file of the same name, which is of another package.
@@ -205,7 +205,7 @@ def test_a_conversion_that_was_stopped_is_not_merged(cwd: Path) -> None:
     done = merge(cwd, "a")
     assert done.code == 2
     assert done.told == [
-        "edxlogs: merge: a: its conversion was stopped before its end; run it again first"
+        "edxlogs: merge: a: its conversion was stopped before it finished; run it again first"
     ]
 
 

@@ -133,8 +133,8 @@ def test_what_the_newest_lacks_stays_and_is_named(tmp_path: Path) -> None:
             (SECOND, DAYS[0]): 1,
         }
         told = [
-            f"{table} of {course} prod: stays as of {DAYS[0]}: the package of {DAYS[1]} has none"
-            " that is good"
+            f"{table} of {course} prod: stays as of {DAYS[0]}: the package of {DAYS[1]} has no"
+            f" good copy"
             for table, course in (
                 ("auth_user", SECOND),
                 ("student_courseenrollment", FIRST),

@@ -171,8 +171,8 @@ def test_names_without_a_day_are_told(tmp_path: Path) -> None:
     assert done.code == 0
     assert (tmp_path / "out.jsonl").read_bytes() == b"".join(texts)
     assert done.told == [
-        "edxlogs: warning: dedupe: a.log (and 1 other): the name tells no day, so its lines are"
-        " compared with no other source's"
+        "edxlogs: warning: dedupe: a.log (and 1 other): its name has no day, so its lines are"
+        " not compared with those of other sources"
     ]
 
 

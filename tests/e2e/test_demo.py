@@ -190,7 +190,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, what: str) 
     told = "edxlogs: cannot make: full: the folder is not empty; name another one"
     assert done.told == [told]
     assert [path.name for path in (tmp_path / "full").iterdir()] == [what]
-    with pytest.raises(ConfigError, match="it is no folder"):
+    with pytest.raises(ConfigError, match="it is not a folder"):
         edxlogs.demo(tmp_path / "full" / what)
 
 

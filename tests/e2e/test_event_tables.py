@@ -123,7 +123,7 @@ def test_no_text(logs: Path, tmp_path: Path) -> None:
     asked = ["problem_inputs", "forum_events", "other_events"]
     edxlogs.write_event_tables(logs, tmp_path / "out", tables=asked, no_text=True)
     assert_tables(tmp_path / "out", expected(*sorted(logs.iterdir()), no_text=True), asked)
-    with pytest.raises(ConfigError, match="holds the rows of another query"):
+    with pytest.raises(ConfigError, match="holds the rows of a different query"):
         edxlogs.write_event_tables(logs, tmp_path / "out", tables=asked)
 
 
@@ -269,7 +269,7 @@ def test_what_is_asked_for_wrongly_is_told_in_a_line(logs: Path, tmp_path: Path)
     for none in ("-", ""):
         assert refused("-o", none).startswith("edxlogs: partition-by: a dataset is a folder")
     assert "Missing option '-o'" in refused()
-    assert "format: arrow: is none of datasets" in refused("-o", "out", "--format", "arrow")
+    assert "format: arrow: is not a format of datasets" in refused("-o", "out", "--format", "arrow")
 
 
 def test_an_empty_name_is_not_the_folder_at_hand(
@@ -287,7 +287,7 @@ def test_what_is_there_is_left_alone(logs: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is inside the dataset"):
         edxlogs.write_event_tables(logs, tmp_path / "events", tables="requests")
     edxlogs.write_event_tables(logs, tmp_path / "out", tables="requests", user=USER)
-    with pytest.raises(ConfigError, match="holds the rows of another query"):
+    with pytest.raises(ConfigError, match="holds the rows of a different query"):
         edxlogs.write_event_tables(logs, tmp_path / "out", tables="account_events,requests")
     assert not (tmp_path / "out" / "account_events").exists()
     with pytest.raises(ConfigError, match="holds the dataset"):
@@ -309,9 +309,11 @@ def test_two_runs_at_once(logs: Path, tmp_path: Path) -> None:
 def test_what_no_event_is_of_is_told_once(logs: Path, tmp_path: Path) -> None:
     types = ["play_video", "pay_video"]
     done = edxlogs.write_event_tables(logs, tmp_path / "out", event_type=types, tables="requests")
-    assert done.account.warnings == ["event-type: play_video, pay_video: no kept event is of it"]
+    assert done.account.warnings == [
+        "event-type: play_video, pay_video: no event that was kept has it"
+    ]
     done = edxlogs.write_event_tables(logs, tmp_path / "all", event_type=types)
-    assert done.account.warnings == ["event-type: pay_video: no kept event is of it"]
+    assert done.account.warnings == ["event-type: pay_video: no event that was kept has it"]
     none = edxlogs.write_event_tables(logs, tmp_path / "none", course="course-v1:X+Y+Z")
     assert set(rows(none).values()) == {0}
     assert any("course-v1:UniversityX+CS101+2014_T1" in hint for hint in none.hints)
@@ -371,7 +373,7 @@ partition_by = "date"
     for wrong, told in [
         ('table = "x"', "table: x: is not known"),
         ('columns = ["time"]', "columns"),
-        ('format = "arrow"', "is none of datasets"),
+        ('format = "arrow"', "is not a format of datasets"),
     ]:
         job.write_text(f'sources = ["{logs}"]\n[[tables]]\noutput = "more"\n{wrong}\n')
         with pytest.raises(ConfigError, match=told):

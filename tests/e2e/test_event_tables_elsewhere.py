@@ -165,7 +165,7 @@ def test_a_table_of_a_users_own_stands_beside(cards: Path, tmp_path: Path) -> No
     assert done.account.rows_written == 4
     assert edxlogs.write_event_tables(cards, tmp_path / "out", **words).is_whole
     (tmp_path / "cards.toml").write_text(CARDS.replace('"event.card_id", ', ""))
-    with pytest.raises(ConfigError, match="card_events: holds the rows of another query"):
+    with pytest.raises(ConfigError, match="card_events: holds the rows of a different query"):
         edxlogs.write_event_tables(cards, tmp_path / "out", **words)
 
 
@@ -179,7 +179,7 @@ def test_a_table_of_a_users_own_can_be_the_home_of_its_types(cards: Path, tmp_pa
     assert [row["line"] for row in rows_of(tmp_path / "out", "other_events")] == [4]
     few = edxlogs.write_event_tables(cards, tmp_path / "few", tables="other_events", **words)
     assert {one.table: one.rows for one in few.tables} == {"other_events": 1}
-    with pytest.raises(ConfigError, match="other_events: holds the rows of another query"):
+    with pytest.raises(ConfigError, match="other_events: holds the rows of a different query"):
         edxlogs.write_event_tables(cards, tmp_path / "few", tables="other_events")
 
 

@@ -141,7 +141,7 @@ def test_a_damaged_source_is_told_in_the_last_line(cwd: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     done = commands.run("run", "job.toml", "-q", cwd=cwd)
     assert done.code == 1
-    assert "nightly: FAILED: 1 source not delivered whole" in done.stderr.splitlines()[-1]
+    assert "nightly: FAILED: 1 source not delivered in full" in done.stderr.splitlines()[-1]
     assert path.name in done.stderr
 
 
@@ -175,8 +175,8 @@ def test_a_job_is_killed_and_run_again(cwd: Path) -> None:
         (JOB.replace('output = "lines"', 'output = "a\\u0000"'), "dataset 3: output: must be text"),
         (JOB.replace("threads = 2", f"threads = {10**18}"), "threads: must be a number"),
         ("sources = " + "[" * 5000, "is nested too deeply"),
-        (JOB.replace('"jsonl.gz"', '"xml"'), "xml: is none of datasets"),
-        (JOB.replace('"event_type"', '"kind"'), "'kind': is no key of partitions"),
+        (JOB.replace('"jsonl.gz"', '"xml"'), "xml: is not a format of datasets"),
+        (JOB.replace('"event_type"', '"kind"'), "'kind': is not a partition key"),
         (JOB.replace("grade is not null", "grade is is"), "--where"),
     ],
 )
@@ -267,7 +267,7 @@ def test_shards_that_grew_are_merged_again(cwd: Path) -> None:
     assert commands.run("filter", "in", *told, cwd=cwd).code == 0
     done = commands.run(*merge, "--overwrite", cwd=cwd)
     assert done.code == 2
-    assert "holds a later release" in done.stderr
+    assert "has a later release" in done.stderr
     _assert_as_one_run(cwd, "all")
 
 
@@ -292,7 +292,7 @@ def test_what_cannot_be_merged(cwd: Path) -> None:
     assert commands.run("filter", "in", "-o", "x", "--partition-by", "date", cwd=cwd).code == 0
     done = commands.run("merge", *names, "x", "-o", "all", cwd=cwd)
     assert done.code == 2
-    assert "of another query" in done.stderr
+    assert "of a different query" in done.stderr
     done = commands.run("merge", names[0], names[0], "-o", "all", cwd=cwd)
     assert done.code == 2
     assert "name shards of different inputs" in done.stderr
@@ -322,7 +322,7 @@ def test_shards_without_a_source_are_merged(cwd: Path) -> None:
     assert len(_lines(cwd, "none")) == 1  # the header
     (cwd / "not-run" / "_edxlogs").mkdir(parents=True)
     done = commands.run("merge", *names, "not-run", "-o", "more", cwd=cwd)
-    assert (done.code, "not-run: its part was not run" in done.stderr) == (2, True)
+    assert (done.code, "not-run: its shard has not run" in done.stderr) == (2, True)
     assert not (cwd / "more").exists()
 
 
@@ -343,7 +343,7 @@ def test_a_merge_that_is_refused_leaves_nothing(cwd: Path) -> None:
         assert commands.run("filter", f"in/{path.name}", *told, cwd=cwd).code == 0
     before = datasets.files(cwd / "all")
     done = commands.run("merge", *names, "-o", "all", cwd=cwd)
-    assert (done.code, "holds a later release" in done.stderr) == (2, True)
+    assert (done.code, "has a later release" in done.stderr) == (2, True)
     assert datasets.files(cwd / "all") == before
     (cwd / "mine").mkdir()
     for output in ("new", "mine"):

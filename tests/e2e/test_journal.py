@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_what_is_done(tmp_path: Path) -> None:
     if done.code == 0:
         pytest.skip("this machine was done before it could be stopped")
     assert done.code == 130
-    assert done.stderr.splitlines()[-1].startswith("interrupted: what is done stays")
+    assert done.stderr.splitlines()[-1].startswith("interrupted: finished work is kept")
     assert commands.run(*arguments, "-q", cwd=tmp_path).code == 0
     assert commands.run(*arguments[:-1], "new.csv", "-q", cwd=tmp_path).code == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()

@@ -175,15 +175,15 @@ def test_a_server_that_is_not_there_is_told_once(
         done = run("list", "--partner", "universityx", cwd=tmp_path)
     assert done.code == 1
     assert len(done.told) == 1
-    assert "no connection to the server; look at the network and --endpoint-url" in done.told[0]
+    assert "no connection to the server; check the network and --endpoint-url" in done.told[0]
 
 
 @pytest.mark.usefixtures("bucket")
 def test_nothing_there(tmp_path: Path) -> None:
-    nobody = "partner: univz: nothing of this partner is there; the nearest: univx, univx-pro"
+    nobody = "partner: univz: nothing from this partner is there; the nearest: univx, univx-pro"
     for words, told in (
         (["--partner", "univz"], nobody),
-        (["."], "no file is there; look at the place, or name another"),
+        (["."], "no file is there; check the path, or name another"),
     ):
         done = run("list", *words, cwd=tmp_path)
         assert (done.code, done.stdout) == (1, b"")
@@ -216,13 +216,13 @@ def test_what_there_is_instead_of_what_was_asked_for(tmp_path: Path) -> None:
     for words, told in (
         (
             ["--days", "2031-01-01..", "--kind", "events"],
-            "days: 2031-01-01..: nothing is of these days; there are packages of"
+            "days: 2031-01-01..: no package is from these days; there are packages from"
             f" {min(prod)} to {max(prod)}",
         ),
         (["--site", "patches", "--kind", "research"], None),
         (
             ["--kind", "tracking", "--days", "2031-01-01"],
-            "days: 2031-01-01..2031-01-01: nothing is of these days; there are packages of"
+            "days: 2031-01-01..2031-01-01: no package is from these days; there are packages from"
             " 2013-06-02 to 2013-06-02",
         ),
     ):
@@ -231,10 +231,10 @@ def test_what_there_is_instead_of_what_was_asked_for(tmp_path: Path) -> None:
         assert done.told == ([] if told is None else [f"edxlogs: {told}"])
     (tmp_path / "univx-2014-03-09.zip").write_bytes(b"x")
     for words, told in (
-        (["--kind", "events"], "kind: events: nothing is of it; there is database"),
+        (["--kind", "events"], "kind: events: no package matches; there is database"),
         (
             ["--partner", "univy"],
-            "partner: univy: nothing of this partner is there; the nearest: univx",
+            "partner: univy: nothing from this partner is there; the nearest: univx",
         ),
     ):
         done = run("list", ".", *words, cwd=tmp_path)

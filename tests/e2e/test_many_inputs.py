@@ -113,7 +113,8 @@ def _empty(cwd: Path, bad: Path) -> None:
     assert done.code == 0
     (told,) = done.told
     assert told == (
-        f"edxlogs: warning: {Path('in', bad.name)}: is empty, and no packed file is; fetch it again"
+        f"edxlogs: warning: {Path('in', bad.name)}: is empty, which a compressed file never is;"
+        f" fetch it again"
     )
     assert (cwd / "out.jsonl").read_bytes() == _numbers(*others)
     dataset = ("-o", "out", "--partition-by", "site", "--format", "jsonl", "--overwrite")

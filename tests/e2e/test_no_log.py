@@ -74,7 +74,7 @@ def test_events_on_several_lines_are_said_once_a_file(tmp_path: Path) -> None:
     done = run("filter", "a.log", "-o", "out.jsonl", cwd=tmp_path)
     assert done.code == 0
     (told,) = done.told
-    assert "60 lines are a { alone" in told
+    assert "60 lines are only {" in told
     assert "jq -c" in told
     assert (tmp_path / "out.jsonl").read_bytes() == lines(2)
 

@@ -433,7 +433,7 @@ def test_without_a_place_for_a_salt_a_file_is_written_all_the_same(world: World)
     world.home.write_bytes(b"")
     words = ("filter", *world.logs, *LEFT_OUT)
     done = world.run(*words, "-o", "out.csv")
-    assert "if it is stopped, it begins anew: salt: " in done.stderr
+    assert "if it is stopped, it starts over: salt: " in done.stderr
     done = world.run(*words, "-o", "out", "--partition-by", "date", code=1)
     assert "name another file with --salt-file" in done.stderr
 

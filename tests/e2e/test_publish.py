@@ -99,7 +99,7 @@ def test_old_versions_are_read_until_the_grace_is_over(tmp_path: Path) -> None:
     second = held_by(out)
     assert edxlogs.compact(out).joined == 0
     done = commands.run("clean", out, cwd=tmp_path)
-    assert (done.code, done.stderr) == (0, "0 files removed; 1 waits for the end of 7 days\n")
+    assert (done.code, done.stderr) == (0, "0 files removed; 1 waits until 7 days have passed\n")
     assert _data(out) > files
     _grace_is_over(out)
     assert commands.run("clean", out, "--json", cwd=tmp_path).stdout.count(b'"removed": 1')
@@ -319,7 +319,7 @@ def test_a_log_that_is_not_ours_or_damaged(tmp_path: Path, changed: Path, how: s
     if how == "foreign":
         told = '{"commitInfo":{"engineInfo":"Apache-Spark/4.0.0"}}\n'
         (log / f"{1:020}.json").write_text(told)
-        why = "version 1 of its _delta_log is of another program; remove _delta_log"
+        why = "version 1 of its _delta_log is from another program; remove _delta_log"
     else:
         name = f"{2:020}.json" if how == "hole" else f"{0:020}.json"
         (log / name).write_text({"damaged": '{"commitInfo":', "emptied": ""}.get(how, "{}\n"))
@@ -353,8 +353,8 @@ def test_a_table_that_another_library_wrote(tmp_path: Path, changed: Path) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({"format": "csv"}, "holds csv, and a Delta table is of Parquet"),
-        ({"format": "jsonl.gz"}, "holds jsonl.gz, and a Delta table is of Parquet"),
+        ({"format": "csv"}, "holds csv, but a Delta table needs Parquet"),
+        ({"format": "jsonl.gz"}, "holds jsonl.gz, but a Delta table needs Parquet"),
         ({"columns": ["a=time", "A=time"]}, "columns a and A are the same for Delta"),
     ],
 )

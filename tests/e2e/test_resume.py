@@ -325,10 +325,10 @@ def _change_segments(home: Path) -> None:
     ("change", "told"),
     [
         (_change_head, "was written by a newer edxlogs"),
-        (_older_head, "is of an older form, which is not read any more; make it anew"),
+        (_older_head, "is in an older form, which edxlogs no longer reads"),
         (_change_segments, "segment 1 does not match its checksum"),
         (lambda home: (home / "head").write_bytes(b"{"), "its head cannot be read"),
-        (lambda home: (home / "segments").unlink(), "bring back a copy of it"),
+        (lambda home: (home / "segments").unlink(), "restore a copy of it"),
     ],
 )
 def test_a_manifest_that_cannot_be_used(tmp_path: Path, logs: Path, change: Any, told: str) -> None:

@@ -321,7 +321,7 @@ def test_cat_of_lines_does_not_answer_what_lines_do_not_tell(logs: Path, asked: 
     assert commands.run("filter", "logs", *words, cwd=logs.parent).code == 0
     done = commands.run("cat", "d", "--where", asked, cwd=logs.parent)
     assert done.code == 2
-    assert "which do not tell where they stood" in done.stderr
+    assert "which do not record where they were" in done.stderr
     other = commands.run("cat", "d", "--where", "event.line is null", cwd=logs.parent)
     assert (other.code, other.stdout) == (0, lines(1, 2))
 

@@ -334,7 +334,7 @@ class TestAnswers:
     def test_it_is_not_known(self, server: AtomicServer, fault: FaultProxy, tmp_path: Path) -> None:
         """The server does it, and is never heard of again: the next run finds it."""
         server.losing |= {("PUT", "segments/"): 99, ("HEAD", "segments/"): 99}
-        assert "the connection broke each time; look at the network and run again" in self._commit(
+        assert "the connection broke each time; check the network and run again" in self._commit(
             server, fault
         )
         server.losing.clear()
@@ -482,7 +482,7 @@ class TestObjects:
         assert not first.exists()
         assert second.read_text() == "1 1\n"
         server.objects["events/a=1/part-0.csv"].content = b"0 2\n"
-        with pytest.raises(S3Error, match="not those of its checksum"):
+        with pytest.raises(S3Error, match="do not match their checksum"):
             writer.place.local(one)
         writer.store.close()
         assert not second.exists()
@@ -544,7 +544,9 @@ def test_doctor(server: AtomicServer, fault: FaultProxy) -> None:
         looked = edxlogs.doctor(folders=[url], **more)
         return str([(one.health, one.told) for one in looked.checks if one.name == "dataset"])
 
-    assert told() == f"[(<Health.OK: 'ok'>, '{URL}: can be written, and honours conditions')]"
+    assert (
+        told() == f"[(<Health.OK: 'ok'>, '{URL}: can be written, and supports conditional writes')]"
+    )
     server.honours = False
     assert "does not honour If-None-Match" in told()
     assert "no such bucket" in told("s3://nowhere/x")

@@ -193,7 +193,7 @@ def test_a_reader_keeps_its_state(s3_server: Server, work: Path) -> None:
     assert before.count_rows() == 20
     assert edxlogs.dataset(URL).count_rows() == 5
     done = command(work, "clean", URL)
-    assert done.stderr.splitlines() == ["0 files removed; 1 waits for the end of 7 days"]
+    assert done.stderr.splitlines() == ["0 files removed; 1 waits until 7 days have passed"]
     assert before.count_rows() == 20
 
 
@@ -201,7 +201,7 @@ def test_another_query_and_overwrite(s3_server: Server, work: Path) -> None:
     (work / "a.log").write_bytes(commands.events(20))
     command(work, "filter", "a.log", "-o", URL, *BY_COURSE)
     other = ("filter", "a.log", "-o", URL, *BY_COURSE, "--columns", "user_id")
-    assert "holds the rows of another query" in command(work, *other, code=2).told[0]
+    assert "holds the rows of a different query" in command(work, *other, code=2).told[0]
     command(work, *other, "--overwrite")
     assert edxlogs.dataset(URL).schema.names == ["user_id", "site", "source", "line", "course_id"]
 
@@ -320,10 +320,10 @@ class TestWhatIsWrong:
     def test_what_is_none(self, work: Path) -> None:
         for verb in ("cat", "runs", "compact", "clean"):
             done = command(work, verb, URL, code=2)
-            assert done.told[0].startswith(f"edxlogs: dataset: {URL}: is none; name ")
+            assert done.told[0].startswith(f"edxlogs: dataset: {URL}: is not a dataset; name ")
         command(work, "filter", "a.log", "-o", URL, *BY_COURSE)
         done = command(work, "publish", URL, "--as", "delta", code=2)
-        assert "is done to datasets in local folders only" in done.told[0]
+        assert "only datasets in local folders can be changed" in done.told[0]
 
     def test_an_object_that_is_gone(self, s3_server: Server, work: Path) -> None:
         command(work, "filter", "a.log", "-o", URL, *BY_COURSE)
@@ -343,12 +343,12 @@ class TestWhatIsWrong:
         s3_server.client().put_object(Bucket=BUCKET, Key=f"{first[:-2]}97", Body=b"")
         s3_server.client().delete_object(Bucket=BUCKET, Key=f"{first[:-2]}98")
         done = command(work, "runs", URL, code=2)
-        assert "a commit is missing, or the server lists keys in no order" in done.told[0]
+        assert "a commit is missing, or the server lists keys out of order" in done.told[0]
         s3_server.client().put_object(
             Bucket=BUCKET, Key="2014/events/_edxlogs/segments/0", Body=b""
         )
         done = command(work, "runs", URL, code=2)
-        assert "_edxlogs/segments/0: is no commit; remove it" in done.told[0]
+        assert "_edxlogs/segments/0: is not a commit; remove it" in done.told[0]
 
     def test_reading_that_breaks(
         self, s3_server: Server, proxy: FaultProxy, work: Path, quick_retries: None

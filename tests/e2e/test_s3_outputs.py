@@ -102,8 +102,8 @@ def test_an_input_is_never_the_output(s3_server: Server, work: Path) -> None:
     ("url", "code", "told"),
     [
         ("s3://nowhere/out.csv", 1, "no such bucket"),
-        ("s3://results/", 2, "the ending tells no format"),
-        ("s3://results/folder.csv/", 2, "the ending tells no format"),
+        ("s3://results/", 2, "its ending does not tell the format"),
+        ("s3://results/folder.csv/", 2, "its ending does not tell the format"),
     ],
 )
 def test_places_that_are_none(work: Path, url: str, code: int, told: str) -> None:

@@ -237,7 +237,7 @@ def test_what_passes_costs_nothing(
 _REFUSED = [
     (Fault(status=403, code="AccessDenied"), "access is denied"),
     (Fault(status=400, code="ExpiredToken"), "have expired"),
-    (Fault(wrong=True), "not those of its checksum"),
+    (Fault(wrong=True), "do not match their checksum"),
     (Fault(etag='"other"'), "replaced or deleted"),
     (Fault(status=404, code="NoSuchKey"), "replaced or deleted"),
     (Fault(status=403, code="InvalidObjectState"), "in an archive"),
@@ -301,8 +301,8 @@ def test_days_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) ->
     done = run("filter", *words, "-o", "out.jsonl", cwd=tmp_path)
     assert done.code == 1
     (told,) = done.told
-    assert told.startswith("edxlogs: nothing to read: univx: edX's bucket holds no event file of")
-    assert told.endswith(f"; there are files of {DAYS[0]} to {DAYS[-1]}")
+    assert told.startswith("edxlogs: nothing to read: univx: edX's bucket holds no event file for")
+    assert told.endswith(f"; there are files from {DAYS[0]} to {DAYS[-1]}")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -171,7 +171,7 @@ def test_standard_output_is_rows_alone(tmp_path: Path) -> None:
     for options in (["--json"], ["-o", "-", "--json"]):
         done = run("filter", "a.log", *options, cwd=tmp_path)
         assert (done.code, done.stdout) == (2, b"")
-        assert "--json goes to standard output, as the rows do" in done.told[0]
+        assert "--json and the rows would both go to standard output" in done.told[0]
 
 
 @pytest.mark.parametrize("wrapping", ["gzip", "openpgp", "armour"])

@@ -44,7 +44,7 @@ def test_everything_of_a_partner(
     s3_server.bucket(PACKAGES_BUCKET, {**packages, **others})
     done = sync(*PARTNER)
     assert delivered(folder) == {**events, **packages}
-    assert done.stderr.startswith("8 objects: 8 fetched (104.2 kB), 0 here already; ")
+    assert done.stderr.startswith("8 objects: 8 fetched (104.2 kB), 0 already here; ")
     assert done.stderr.count("\n") == 1
     assert done.stdout == b""
     assert left(folder) == []
@@ -55,7 +55,7 @@ def test_everything_of_a_partner(
 
     proxy.reset()
     done = sync(*PARTNER)
-    assert done.stderr.startswith("8 objects: 0 fetched (0 B), 8 here already; ")
+    assert done.stderr.startswith("8 objects: 0 fetched (0 B), 8 already here; ")
     assert all(request.is_list for request in proxy.requests)
 
 
@@ -148,7 +148,7 @@ def test_a_dry_run_fetches_nothing(
     words = (f"s3://{EVENTS_BUCKET}/", "--dry-run")
     done = sync(*words)
     assert done.stderr.startswith(
-        "3 objects: 3 to fetch (3 new), 0 here already\n3.0 kB to fetch, "
+        "3 objects: 3 to fetch (3 new), 0 already here\n3.0 kB to fetch, "
     )
     assert not folder.exists()
     sync(f"s3://{EVENTS_BUCKET}/{day(0)}")
@@ -156,7 +156,7 @@ def test_a_dry_run_fetches_nothing(
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     proxy.reset()
     done = sync(*words)
-    assert "3 objects: 3 to fetch (2 new, 1 released again), 0 here already" in done.stderr
+    assert "3 objects: 3 to fetch (2 new, 1 released again), 0 already here" in done.stderr
     assert all(request.is_list for request in proxy.requests)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     document = json.loads(sync(*words, "--json").stdout)
@@ -205,7 +205,7 @@ def test_a_file_that_is_not_as_it_was_delivered(
     done = sync(url)
     assert delivered(folder) == everything
     assert done.told == [
-        f"edxlogs: s3://{EVENTS_BUCKET}/{key}: was not as the bucket has it; fetched again"
+        f"edxlogs: s3://{EVENTS_BUCKET}/{key}: differed from the bucket; fetched again"
         for key in (day(1), day(2))
     ]
     assert set(gets(proxy)) == {day(0), day(1), day(2)}
@@ -286,7 +286,8 @@ def test_nothing_there(s3_server: Server, sync: Sync) -> None:
     s3_server.bucket(PACKAGES_BUCKET)
     done = sync("--partner", "universityy", code=1)
     assert done.told == [
-        "edxlogs: partner: universityy: nothing of this partner is there; the nearest: universityx"
+        "edxlogs: partner: universityy: nothing from this partner is there; the nearest:"
+        " universityx"
     ]
 
 

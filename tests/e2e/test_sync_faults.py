@@ -105,8 +105,8 @@ def test_bytes_that_stay_wrong_get_no_name(
     proxy.plan(Fault(wrong=True), part=day(1), times=2)
     done = sync(f"s3://{EVENTS_BUCKET}/", code=1)
     assert done.told == [
-        f"edxlogs: cannot read: s3://{EVENTS_BUCKET}/{day(1)}: the bytes that came are not those of"
-        " its checksum; run again"
+        f"edxlogs: cannot read: s3://{EVENTS_BUCKET}/{day(1)}: the bytes received do not match"
+        f" their checksum; run again"
     ]
     assert delivered(folder) == {day(0): everything[day(0)]}
     sync(f"s3://{EVENTS_BUCKET}/")
@@ -175,7 +175,7 @@ def test_two_at_a_time(s3_server: Server, proxy: FaultProxy, sync: Sync, folder:
     s3_server.bucket(EVENTS_BUCKET, everything)
     with _slowly(proxy, folder, day(1)) as first:
         done = sync(f"s3://{EVENTS_BUCKET}/", code=1)
-        assert "another edxlogs fills it now" in done.told[0]
+        assert "another edxlogs is filling it" in done.told[0]
         first.send_signal(signal.SIGKILL)
         first.wait()
     sync(f"s3://{EVENTS_BUCKET}/")
@@ -224,7 +224,7 @@ def test_a_sync_that_is_stopped_goes_on_where_it_was(
     else:
         assert done.code == 130
         last = done.stderr.splitlines()[-1]
-        assert last == "interrupted: run again with the same words to go on where it stopped"
+        assert last == "interrupted: run the same command again to continue where it stopped"
     assert delivered(folder) == {key: everything[key] for key in (day(0), day(2))}
     assert len(left(folder)) == 1
     proxy.reset()

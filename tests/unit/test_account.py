@@ -121,7 +121,7 @@ def test_the_summary() -> None:
         "mended: bom 1",
         "1 late event, up to 9 days older than the day of their file",
         "1 source skipped by date or site",
-        "2 files ignored: the name is no log's, or edxlogs wrote it",
+        "2 files ignored: not named like a log, or written by edxlogs",
     ]
     assert list(Account().summary(0.0)) == [
         "0 sources, 0 B read, 0 B expanded, 0.0 s",

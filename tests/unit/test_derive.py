@@ -246,7 +246,7 @@ def test_a_definition_that_changes_makes_what_needs_it_again(tmp_path: Path, sql
 def test_other_parameters_need_a_word(tmp_path: Path, sql: Path) -> None:
     words = {"events": write_events(tmp_path / "events", {"video_events": EVENTS})}
     derive(tmp_path, sql, **words)
-    with pytest.raises(ConfigError, match="holds the rows of another query"):
+    with pytest.raises(ConfigError, match="holds the rows of a different query"):
         derive(tmp_path, sql, **words, gap=5)
     derive(tmp_path, sql, **words, gap=5, overwrite=True)
     values = {row["name"]: row["value"] for row in rows_of(tmp_path / "out", "parameters")}
@@ -347,7 +347,7 @@ def test_events_of_no_course_are_counted(tmp_path: Path, sql: Path) -> None:
     done = derive(tmp_path, sql, events=tmp_path / "events")
     assert [one.course for one in done.courses] == [COURSE]
     assert done.no_course == 1
-    assert "events of no course: 1" in str(done)
+    assert "events without a course: 1" in str(done)
 
 
 def test_a_report_whose_name_is_not_text(tmp_path: Path, sql: Path) -> None:
@@ -377,7 +377,7 @@ def test_a_course_that_fails_costs_no_other(
     other, course = done.courses
     assert other.error is not None
     assert other.error.startswith(f"course: {shown(OTHER)}: ")
-    assert other.error.endswith("; run again, or make that dataset anew")
+    assert other.error.endswith("; run again, or make that dataset again in another folder")
     assert course.made == ["parameters", "videos"]
     assert {row["course_id"] for row in rows_of(tmp_path / "out", "videos")} == {COURSE}
 
@@ -385,29 +385,32 @@ def test_a_course_that_fails_costs_no_other(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({}, "derive: there is nothing to read"),
+        ({}, "derive: nothing to read"),
         ({"events": "none"}, "events: none: holds no event tables"),
-        ({"db": "none"}, "db: none: holds no tables of packages"),
+        ({"db": "none"}, "db: none: holds no database tables"),
         ({"events": "events", "table": "session"}, "did you mean sessions?"),
         ({"events": "events", "table": "simeon_pc_forum"}, "is not known; add --compat simeon"),
-        ({"events": "events", "table": "persons"}, "others are made of it; --show prints it"),
-        ({"db": "events"}, "db: events: holds no tables of packages; name a folder"),
-        ({"db": "events/video_events"}, "db: events/video_events: holds no tables of packages"),
+        (
+            {"events": "events", "table": "persons"},
+            "other tables are made from it; --show prints it",
+        ),
+        ({"db": "events"}, "db: events: holds no database tables; name a folder"),
+        ({"db": "events/video_events"}, "db: events/video_events: holds no database tables"),
         (
             {"events": "events", "course": COURSE.replace("CS101", "CS110")},
             f"is not in the inputs; did you mean {COURSE}?",
         ),
         ({"events": "events", "course": "course-v1:Nobody+*"}, "is not in the inputs"),
-        ({"events": "events", "as_of": "yesterday"}, "as-of: yesterday: is no day"),
-        ({"events": "events", "tz": "Mars/Olympus"}, "tz: Mars/Olympus: is no time zone"),
+        ({"events": "events", "as_of": "yesterday"}, "as-of: yesterday: is not a day"),
+        ({"events": "events", "tz": "Mars/Olympus"}, "tz: Mars/Olympus: is not a time zone"),
         ({"events": "events", "gap": 0}, "gap, cap: must be minutes above 0"),
         ({"events": "events", "cap": (1, 2, 3)}, "gap, cap: must be minutes above 0"),
         ({"events": "events", "as_of": "9999-12-31"}, "no day follows it; leave it out"),
         ({"events": "events", "min_n": 0}, "min-n: must be 1 or more"),
         ({"events": "events", "min_n": 2**63}, "min-n: must be 1 or more, below 2 to the 63rd"),
         ({"events": os.fsdecode(b"\xff")}, r"events: \xff: DuckDB reads only names in UTF-8"),
-        ({"events": "events", "memory": 1000}, "memory: is too little"),
-        ({"events": "events", "sql_dir": "none"}, "sql-dir: none: is no folder"),
+        ({"events": "events", "memory": 1000}, "memory: is too small"),
+        ({"events": "events", "sql_dir": "none"}, "sql-dir: none: is not a folder"),
         ({"events": "events", "olx": "events"}, "olx: events: holds no course.xml"),
     ],
 )
@@ -440,7 +443,7 @@ def test_a_course_that_is_not_there_is_told_and_others_are_made(tmp_path: Path, 
         tmp_path, sql, events=tmp_path / "events", course=[COURSE, "nobody"], watcher=Told()
     )
     assert [one.course for one in done.courses] == [COURSE]
-    assert told == ["course: nobody: is not in the inputs; look at the folders of the event tables"]
+    assert told == ["course: nobody: is not in the inputs; check the folders of the event tables"]
 
 
 def test_a_statement_that_cannot_be_used_is_told(tmp_path: Path, sql: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_key_that_is_not_here(ring: Ring, stranger: Path, message: bytes, tmp_
     assert (check.name, check.health) == ("secret key", Health.MISSING)
     wanted = ring.gpg.recipients(message)
     assert len(wanted) == 1
-    assert f"wants {wanted[0]}, which is not in the key ring; import it" in check.told
+    assert f"is encrypted to {wanted[0]}, which is not in the key ring; import it" in check.told
 
 
 def test_a_locked_key(locked: Path, tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_a_key_that_the_agent_holds_can_be_used_for_a_while_only(tmp_path: Path)
             assert decryption.verdict().ok
         _, use = sampled(Gpg(home=home, prompt=False), sample)
         assert use.health is Health.ADVICE
-        assert re.search(r"holds it until \d{4}-\d\d-\d\d \d\d:\d\d UTC, or 10 min after", use.told)
-        assert "2 h after it was typed at most" in use.told
+        assert re.search(r"keeps it until \d{4}-\d\d-\d\d \d\d:\d\d UTC, or 10 min after", use.told)
+        assert "at most 2 h after it was typed" in use.told
         assert "--passphrase-file" in use.told
         for options in (["--throw-keyids"], ["--armor"]):
             message = keys.encrypt(home, ["b@univx.example"], b"x" * 100_000, *options)
@@ -157,7 +157,7 @@ def test_a_key_whose_passphrase_was_preset(tmp_path: Path) -> None:
                 agent.ask(f"PRESET_PASSPHRASE {grip} -1 {b'open sesame'.hex()}")
         _, use = sampled(gpg, sample)
         assert use.health is Health.ADVICE
-        assert "was given it beforehand, and holds it until it ends" in use.told
+        assert "was given it beforehand, and keeps it until it ends" in use.told
 
 
 def test_what_unlocking_takes_in_a_year(locked: Path, tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ def test_what_unlocking_takes_in_a_year(locked: Path, tmp_path: Path) -> None:
     ((health, told),) = about("unlocking", checks)
     assert health is Health.OK
     assert re.fullmatch(
-        r"takes .* a file, but is done once a run, then .* a file: .* for the 730 files of a year"
-        r" of two sites",
+        r"takes .* per file, but is done once per run, then .* per file: .* for the 730 files of"
+        r" two sites in a year",
         told,
     )
     assert about("passphrase file", checks) == [
@@ -181,14 +181,14 @@ def test_what_unlocking_takes_in_a_year(locked: Path, tmp_path: Path) -> None:
     ((health, told),) = about(
         "unlocking", list(examine(Gpg(home=locked, prompt=False), S3(), sample=str(sample)))
     )
-    assert "for the 730 files of a year of two sites, whatever the number of threads" in told
+    assert "for the 730 files of two sites in a year, whatever the number of threads" in told
     keys.kill_agents(locked)
 
 
 def test_a_hidden_key(ring: Ring, tmp_path: Path) -> None:
     (tmp_path / "sample.gpg").write_bytes(ring.encrypt("--throw-keyids"))
     here, use = sampled(ring.gpg, tmp_path / "sample.gpg")
-    assert "wants a hidden key" in here.told
+    assert "is encrypted to a hidden key" in here.told
     assert use.health is Health.OK
 
 

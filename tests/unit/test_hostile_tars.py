@@ -73,7 +73,7 @@ LIES = {
 @pytest.mark.parametrize("before", [b"", header("c.log") + padded(TEXT)], ids=["first", "later"])
 def test_content_of_a_course(tmp_path: Path, lie: str, before: bytes) -> None:
     done = unpack(io.BytesIO(before + LIES[lie] + AFTER + END), tmp_path / "out", "label")
-    assert "is no tar, or one that is cut off or damaged" in str(done.error)
+    assert "is not a tar, or is cut off or damaged" in str(done.error)
 
 
 @pytest.mark.parametrize("cut", [BLOCK, BLOCK + 5, 2 * BLOCK, 3 * BLOCK + 1, 4 * BLOCK])

@@ -120,8 +120,8 @@ def test_a_zip_is_listed(tmp_path: Path) -> None:
         (events(2).decode().encode("utf-16"), "is UTF-16 text"),
         (os.urandom(2000).replace(b"\x1f", b"x"), "is neither text nor gzip nor OpenPGP"),
         (b"[" + events(2).replace(b"\n", b",")[:-1] + b"]", "is one JSON array"),
-        (json.dumps({"a": 1}, indent=2).encode(), "holds events that stand on several lines"),
-        (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "is a key of OpenPGP"),
+        (json.dumps({"a": 1}, indent=2).encode(), "holds events that span several lines"),
+        (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "is an OpenPGP key"),
     ],
 )
 def test_things_that_are_no_logs(content: bytes, told: str) -> None:

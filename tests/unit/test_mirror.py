@@ -121,7 +121,7 @@ def test_records_are_not_written_through_a_link(name: str, tmp_path: Path) -> No
     link = tmp_path / "m" / name
     link.parent.mkdir(parents=True)
     link.symlink_to(outside)
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         Mirror(tmp_path / "m")
     assert list(outside.iterdir()) == []
 
@@ -154,7 +154,7 @@ def test_to_look_makes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("writable", [True, False])
 def test_a_file_is_no_mirror(writable: bool, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"x")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         Mirror(tmp_path / "m", writable=writable)
 
 
@@ -171,7 +171,7 @@ def test_one_at_a_time_and_a_crash_leaves_no_lock(tmp_path: Path) -> None:
     holder = context.Process(target=_hold, args=(tmp_path, ready))
     holder.start()
     assert ready.wait(30)
-    with pytest.raises(OutputError, match="another edxlogs fills it now"):
+    with pytest.raises(OutputError, match="another edxlogs is filling it"):
         Mirror(tmp_path)
     with Mirror(tmp_path, writable=False):
         pass

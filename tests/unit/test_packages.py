@@ -128,7 +128,7 @@ def test_prefixes() -> None:
 
 @pytest.mark.parametrize("partner", ["", "a/b", "..", "."])
 def test_no_partner(partner: str) -> None:
-    with pytest.raises(ConfigError, match="is no folder's name"):
+    with pytest.raises(ConfigError, match="is not a folder name"):
         Choice(partner)
 
 

@@ -213,11 +213,11 @@ def test_each_bucket_may_have_its_profile(
     ("settings", "told"),
     [
         ({"profile": "nobody"}, "profile: nobody: no such AWS profile; "),
-        ({"profile": ["a", "b"]}, "profile: b: another is named"),
+        ({"profile": ["a", "b"]}, "profile: b: the same buckets have another"),
         ({"profile": "bucket="}, "write NAME, or BUCKET=NAME"),
-        ({"endpoint_url": "localhost:9000"}, "endpoint-url: is no URL; "),
-        ({"endpoint_url": "http://localhost:99999"}, "endpoint-url: is no URL; "),
-        ({"region": "no region"}, "region: is none of AWS; "),
+        ({"endpoint_url": "localhost:9000"}, "endpoint-url: is not a URL; "),
+        ({"endpoint_url": "http://localhost:99999"}, "endpoint-url: is not a URL; "),
+        ({"region": "no region"}, "region: is not an AWS region; "),
     ],
 )
 def test_settings_that_cannot_be_used(settings: dict[str, Any], told: str) -> None:

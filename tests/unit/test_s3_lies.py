@@ -28,7 +28,7 @@ TRUE = {
     "Content-Length": str(len(LINE)),
 }
 URL = f"s3://{BUCKET}/"
-SENTENCE = "the server's answer is none that S3 can give; look at --endpoint-url"
+SENTENCE = "the server's answer is not one that S3 gives; check --endpoint-url"
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ def test_a_listing_of_what_cannot_be(server: LyingServer, s3: S3, said: str) -> 
 
 def test_what_is_not_below_the_prefix_is_not_believed(server: LyingServer, s3: S3) -> None:
     server.listing = lambda _: listing(contents(key="../a.log"))
-    with pytest.raises(S3Error, match="none that S3 can give"):
+    with pytest.raises(S3Error, match="not one that S3 gives"):
         list(s3.objects(BUCKET, "logs/"))
     folders = iter(["elsewhere/", "logs/no-slash", ""])
     server.listing = lambda _: listing(
         f"<CommonPrefixes><Prefix>{next(folders)}</Prefix></CommonPrefixes>"
     )
     for _ in range(3):
-        with pytest.raises(S3Error, match="none that S3 can give"):
+        with pytest.raises(S3Error, match="not one that S3 gives"):
             s3.level(BUCKET, "logs/")
 
 
@@ -181,7 +181,7 @@ def test_an_upload_without_a_name(s3: S3, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(s3, "call", answers)
     output = S3Output(f"{URL}a.parquet", s3)
     try:
-        with pytest.raises(OutputError, match="none that S3 can give"):
+        with pytest.raises(OutputError, match="not one that S3 gives"):
             output.begin()
     finally:
         output.discard()

@@ -72,7 +72,7 @@ def test_formats_by_ending(target: str, name: str) -> None:
     ],
 )
 def test_an_ending_and_a_format_that_disagree_are_refused(target: str, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"format: {name}: is not that of "):
+    with pytest.raises(ConfigError, match=f"format: {name}: does not match "):
         format_of(target, name)
 
 
@@ -186,7 +186,7 @@ def test_folders_and_links(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder"):
         OutputFile(tmp_path, overwrite=True)
     (tmp_path / "out").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="leads nowhere"):
+    with pytest.raises(ConfigError, match="broken link"):
         OutputFile(tmp_path / "out", overwrite=True)
     with pytest.raises(OutputError, match="make the folder"):
         OutputFile(tmp_path / "none" / "out")

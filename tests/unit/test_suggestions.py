@@ -30,8 +30,8 @@ def hints(path: Path, home: Path | None = None, **asked: Any) -> list[str]:
 def test_the_nearest_course_and_type(tmp_path: Path) -> None:
     path = write(tmp_path / "a.log.gz", lines(50))
     assert hints(path, course=COURSE.replace("T1", "T2"), event_type="problem_chek") == [
-        f"nothing was kept; course in a sample of the sources: {COURSE}",
-        "nothing was kept; event type in a sample of the sources: problem_check",
+        f"no event matched; course in a sample of the sources: {COURSE}",
+        "no event matched; event type in a sample of the sources: problem_check",
     ]
 
 
@@ -70,16 +70,16 @@ def test_of_organisations_event_sources_and_sites(tmp_path: Path) -> None:
     for site in ("edge", "patches"):
         write(tmp_path / f"univx-{site}-events-2014-10-01.log", lines(5))
     assert hints(tmp_path, org="nobody", site="edgy") == [
-        "nothing was kept; site in a sample of the sources: edge"
+        "no event matched; site in a sample of the sources: edge"
     ], "nothing was read"
     write(tmp_path / "tracking.log", lines(5))
     assert hints(tmp_path, org="universitx", event_source="sever", site="edgy") == [
-        "nothing was kept; organisation in a sample of the sources: universityx",
-        "nothing was kept; event source in a sample of the sources: server",
-        "nothing was kept; site in a sample of the sources: edge",
+        "no event matched; organisation in a sample of the sources: universityx",
+        "no event matched; event source in a sample of the sources: server",
+        "no event matched; site in a sample of the sources: edge",
     ]
     assert hints(tmp_path, org="UNIVERSITYX", event_source="server", site=["edge", "x"]) == [
-        "nothing was kept; site in a sample of the sources: edge, patches"
+        "no event matched; site in a sample of the sources: edge, patches"
     ]
 
 
@@ -119,7 +119,7 @@ def logs(tmp_path: Path) -> Path:
 
 
 def test_values_that_match_nothing_are_named_beside_those_that_match(logs: Path) -> None:
-    one = "no kept event is of it"
+    one = "no event that was kept has it"
     assert told(logs, "--course", COURSE, "--course", "course-v1:No+No+*") == [
         f"course: course-v1:No+No+*: {one}"
     ]
@@ -129,22 +129,22 @@ def test_values_that_match_nothing_are_named_beside_those_that_match(logs: Path)
     assert told(logs, "--course", COURSE, "--exclude-course", "course-v1:No+No+1") == []
     # Where nothing is kept, a sample tells which condition is to blame.
     assert told(logs, "--course", COURSE, "--event-type", "niy") == [
-        "event-type: niy: no event of a sample of the sources is of it"
+        "event-type: niy: no event in a sample of the sources has it"
     ]
 
 
 def test_of_persons_the_places_are_told(logs: Path) -> None:
     (logs / "who.txt").write_text("1\nMs Secret\nlearner_2\nMr Secret\n")
     assert told(logs, "--user", "3", "--user", "Ms Secret") == [
-        "user: value 2 of --user: no kept event is of it"
+        "user: value 2 of --user: no event that was kept has it"
     ]
     assert told(logs, "--user", "@who.txt") == [
-        "user: values 2, 4 of --user: no kept event is of it"
+        "user: values 2, 4 of --user: no event that was kept has it"
     ]
 
 
 def test_fields_that_no_event_holds_get_the_nearest_names(logs: Path) -> None:
-    none = "no event of a sample of the sources holds it; the nearest is"
+    none = "no event in a sample of the sources has it; the nearest is"
     assert told(logs, "--where", "usr_id is null or event.nuber > 1") == [
         f"where: event.nuber: {none} event.number",
         f"where: usr_id: {none} user_id",
@@ -155,7 +155,7 @@ def test_fields_that_no_event_holds_get_the_nearest_names(logs: Path) -> None:
 
 
 def test_days_outside_the_logs_are_told_with_those_that_there_are(logs: Path) -> None:
-    there = "no source is of these days; there are sources of 2014-10-01 to 2014-10-02"
+    there = "no source is from these days; there are sources from 2014-10-01 to 2014-10-02"
     assert told(logs, "--days", "2031-01-01..") == [f"days: 2031-01-01..: {there}"]
     assert told(logs, "--since", "2031-01-01") == [f"since, until: {there}"]
     assert told(logs, "--days", "2014-10-02..") == []
@@ -164,9 +164,9 @@ def test_days_outside_the_logs_are_told_with_those_that_there_are(logs: Path) ->
 def test_what_a_run_does_not_read_again_is_not_missed(logs: Path) -> None:
     words = ("--partition-by", "date", "-o", "out", "--course", COURSE, "--course", "course-v1:N*")
     first = commands.run("filter", "logs", *words, cwd=logs)
-    assert "course: course-v1:N*: no kept event is of it" in first.stderr
+    assert "course: course-v1:N*: no event that was kept has it" in first.stderr
     write(logs / "logs/univx-prod-events-2014-10-03.log", b"")
-    assert "no kept event" not in commands.run("filter", "logs", *words, cwd=logs).stderr
+    assert "no event that was kept" not in commands.run("filter", "logs", *words, cwd=logs).stderr
 
 
 def test_a_job_tells_of_each_dataset(logs: Path) -> None:
@@ -178,8 +178,8 @@ def test_a_job_tells_of_each_dataset(logs: Path) -> None:
     done = commands.run("run", "job.toml", cwd=logs)
     assert done.code == 0
     assert [one.removeprefix("edxlogs: warning: ") for one in done.told] == [
-        "course: course-v1:No+No+1: no kept event is of it",
-        "event-type: niy: no kept event is of it",
+        "course: course-v1:No+No+1: no event that was kept has it",
+        "event-type: niy: no event that was kept has it",
     ]
 
 
@@ -237,5 +237,5 @@ def test_where_rows_were_kept_a_stream_reads_nothing_again(
     monkeypatch.setattr(LineReader, "first_bytes", lambda *told: read.extend(told))
     stream = edxlogs.filter(logs, course=[COURSE, "a/b/c"], where="event_type is not null")
     assert sum(batch.num_rows for batch in stream) > 0
-    assert stream.account.warnings == ["course: a/b/c: no kept event is of it"]
+    assert stream.account.warnings == ["course: a/b/c: no event that was kept has it"]
     assert read == []

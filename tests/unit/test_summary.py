@@ -225,13 +225,16 @@ def test_odd_times_and_names_stand_on_the_screen(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--by", "day"], "by: day: is no key; use course, org, "),
+        (["--by", "day"], "by: day: is not a key; use course, org, "),
         (["--by", "course,course_id"], "by: course_id: named twice; name it once"),
         (["--by", "site,date,week,month,year,hour,weekday"], "by: 7 keys: name 6 at most"),
         (["-o", "out.csv"], "output: out.csv: a table needs keys; add --by"),
         (["--by", "site", "-o", "out.html"], "by: a page has tables of its own"),
         (["--by", "site", "-o", "out.jsonl"], "format: jsonl: is for lines; use parquet"),
-        (["--by", "site", "-o", "-", "--json"], "--json goes to standard output"),
+        (
+            ["--by", "site", "-o", "-", "--json"],
+            "--json and the table would both go to standard output",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

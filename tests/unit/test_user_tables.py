@@ -109,31 +109,31 @@ def test_without_files_there_are_none() -> None:
         ('"chat_events"', '"video_events"', "video_events: name: edxlogs has a table of this"),
         ('"chat_events"', '"ora_parts"', "ora_parts: name: edxlogs has a table of this"),
         ('"chat_events"', '"Chats"', "name: must be a name of small letters"),
-        ('about = "What', 'abuot = "What', "abuot: is no key of it; did you mean about?"),
+        ('about = "What', 'abuot = "What', "abuot: is not one of its keys; did you mean about?"),
         ("actions = [", 'kind = "home"\nactions = [', "kind: is not chosen so; home = true"),
         ("actions = [", "home = 1\nactions = [", "home: must be true or false"),
-        ("actions = [", "rows = []\nactions = [", "rows: is no key of it"),
-        ("actions = [", 'types = ["x"]\nactions = [', "chat_events: types: actions tell them"),
+        ("actions = [", "rows = []\nactions = [", "rows: is not one of its keys"),
+        ("actions = [", 'types = ["x"]\nactions = [', "chat_events: types: actions give them"),
         ('"chat.joined"', '"chat.*"', "chat_events: actions, number 1: chat.*: must be a whole"),
         ('"chat.joined"', '""', "chat_events: actions, number 1: : must be a whole event type"),
         ('"chat.joined"', "1", "chat_events: actions, number 1: types: must be a list"),
-        ('"chat.joined"', '"chat.said"', "chat_events: actions: chat.said means two of them"),
-        ('"words"', '"block_id"', "chat_events: column block_id: block_id is there twice"),
+        ('"chat.joined"', '"chat.said"', "chat_events: actions: chat.said belongs to two of them"),
+        ('"words"', '"block_id"', "chat_events: column block_id: block_id appears twice"),
         ('"words"', '"time"', "chat_events: column time: time is a column that every table"),
         (
             '"event.words"',
             '"evnt.words"',
-            "chat_events: column words: path evnt.words: evnt is no field of an event; did",
+            "chat_events: column words: path evnt.words: evnt is not a field of an event; did",
         ),
         (
             '"event.words"',
             '"*.words"',
-            "chat_events: column words: path *.words: * is for tables of children alone",
+            "chat_events: column words: path *.words: * is only for tables of children",
         ),
         (
             '"event.words"',
             '"event..words"',
-            "chat_events: column words: path event..words: no path from ..words on",
+            "chat_events: column words: path event..words: not a path from ..words on",
         ),
         (
             'decoder = "text"',
@@ -145,8 +145,12 @@ def test_without_files_there_are_none() -> None:
             'decoder = "row key"',
             "chat_events: column words: decoder: row key is for tables of children",
         ),
-        ("join = [", "joni = [", "chat_events: column words: when: joni is no action of the table"),
-        ('["say"]', '["sya"]', "chat_events: column block: required: sya is no action of the"),
+        (
+            "join = [",
+            "joni = [",
+            "chat_events: column words: when: joni is not an action of the table",
+        ),
+        ('["say"]', '["sya"]', "chat_events: column block: required: sya is not an action of the"),
         ("[[columns]]", "[columns", "Expected"),
     ],
 )
@@ -176,7 +180,7 @@ def test_a_home_takes_no_types_of_our_own_tables(
 def test_two_tables_share_neither_name_nor_home(tmp_path: Path) -> None:
     again = said(tmp_path, TABLE, TABLE)
     assert again.startswith("b.toml: chat_events: name: ")
-    assert again.endswith("a.toml has it too; choose another")
+    assert again.endswith("a.toml has the same name; choose another")
     other = HOME.replace("chat_events", "talk_events")
     assert said(tmp_path, HOME, other) == (
         "b.toml: talk_events: actions, number 1: chat.joined: its home is chat_events; "

@@ -289,7 +289,7 @@ def test_a_job_fetches_converts_and_adds(
     noted = Noted()
     done = edxlogs.run(path, watcher=noted)
     assert not done.is_whole
-    assert "nightly: FAILED: not all tables are whole, 1 object fetched" in str(done)
+    assert "nightly: FAILED: some tables are incomplete, 1 object fetched" in str(done)
     assert edxlogs.dataset(tmp_path / "events").count_rows() == 12
     assert len(noted.failed) == 1
 
@@ -312,14 +312,14 @@ def test_a_step_that_cannot_be_done_stops_no_other(tmp_path: Path, package: Path
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("sync = 3", r"sync: is no table; write \[sync\]"),
+        ("sync = 3", r"sync: is not a table; write \[sync\]"),
         ("[sync]\npartner = 'univx'", "sync: folder is missing"),
         ("[sync]\nfolder = 'a'\nfoldr = 'b'", "sync: foldr: is not known; did you mean folder"),
         ("[sync]\nfolder = 'a'\nthreads = 99", "threads: must be from 1 to 64"),
         ("[[convert]]\noutput = 'a'", "convert 1: packages is missing"),
         ("[[convert]]\npackages = 'a'\noutput = 'b'\ntable = 'auth_usr'", "try auth_user"),
         ("[[convert]]\npackages = 'a'\noutput = 'b'\nexpand = 'all'", "expand: all: is not known"),
-        ("convert = 'a'", r"convert 1: is no table; write \[\[convert\]\]"),
+        ("convert = 'a'", r"convert 1: is not a table; write \[\[convert\]\]"),
         ("", "asks for nothing"),
     ],
 )

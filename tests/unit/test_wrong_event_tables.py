@@ -81,12 +81,12 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             'about = "What',
             'abuot = "What',
-            "mine.toml: abuot: is no key of it; did you mean about?",
+            "mine.toml: abuot: is not one of its keys; did you mean about?",
         ),
         ('"home"', '"hmoe"', "mine.toml: kind: must be one of home, children"),
         ('"home"', "[]", "mine.toml: kind: must be one of home, children"),
         ('"home"', '"apart"', "mine.toml: kind: must be one of home, children"),
-        ('"home"', '"home"\ntypes = ["grade"]', "mine.toml: types: is no key of it"),
+        ('"home"', '"home"\ntypes = ["grade"]', "mine.toml: types: is not one of its keys"),
         (
             '"home"',
             '"home"\naction_is_type = true',
@@ -104,7 +104,7 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '["grade"]',
             '["grade", "site_search"]',
-            "mine.toml: other_events: actions: site_search means two of them",
+            "mine.toml: other_events: actions: site_search belongs to two of them",
         ),
         (
             '    { action = "two", types = ["grade"] },\n',
@@ -166,12 +166,12 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '["event.first"]',
             '["evnt.first"]',
-            "mine.toml: other_events: column first: path evnt.first: evnt is no field of",
+            "mine.toml: other_events: column first: path evnt.first: evnt is not a field of",
         ),
         (
             '["event.first"]',
             '["event.*"]',
-            "mine.toml: other_events: column first: path event.*: * is for tables of children",
+            "mine.toml: other_events: column first: path event.*: * is only for tables of children",
         ),
         (
             '["event.first"]',
@@ -186,12 +186,12 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '["event.first"]',
             '["event.a", "event.a"]',
-            "mine.toml: other_events: column first: path event.a is there twice",
+            "mine.toml: other_events: column first: path event.a appears twice",
         ),
         (
             "one = [",
             "won = [",
-            "mine.toml: other_events: column first: when: won is no action of the",
+            "mine.toml: other_events: column first: when: won is not an action of the",
         ),
         (
             '["event.other"]',
@@ -220,14 +220,14 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ("min = true\n", "column first: min: must be a number"),
         ("min = nan\n", "column first: min: must be a number"),
         ('role = "nmae"\n', "column first: role: must be one of person id"),
-        ('needs = "third"\n', "column first: needs: third is no other column"),
-        ('unequal_to = "first"\n', "column first: unequal_to: first is no other column"),
+        ('needs = "third"\n', "column first: needs: third is not another column"),
+        ('unequal_to = "first"\n', "column first: unequal_to: first is not another column"),
         ("required = true\n", "column first: required: only the decoder block id has one"),
         ("nulls = [[]]\n", "column first: nulls: must be a list of texts and numbers"),
         (
             SECOND.replace("second", "first")
             + 'type = "bool"\ndecoder = "bool"\npaths = ["event"]\n',
-            "column first: first is there twice",
+            "column first: first appears twice",
         ),
         (SECOND + 'decoder = "input id"\n', "column second: decoder: input id is for tables of"),
         (
@@ -240,7 +240,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ),
         (
             SECOND + 'decoder = "block id"\nrequired = ["too"]\npaths = ["event.a"]\n',
-            "column second: required: too is no action of the table; did you mean two?",
+            "column second: required: too is not an action of the table; did you mean two?",
         ),
         (
             SECOND + 'decoder = "kind"\ntype = "string"\n',
@@ -258,12 +258,12 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ),
         (
             SECOND + 'decoder = "sum"\ntype = "float64"\npaths = ["event.a"]\nitems = ["a.*"]\n',
-            "column second: items: path a.*: leads nowhere new",
+            "column second: items: path a.*: appears twice, or has a *",
         ),
         (SECOND + 'decoder = "place"\ntype = "string"\n', "column second: decoder: place is for"),
         (
             'role = "free text"\nrows = [{ path = "event.a.*", mark = "a" }]\n',
-            "column first: rows: is no key of it",
+            "column first: rows: is not one of its keys",
         ),
         (
             SECOND + 'decoder = "form inputs"\ntype = "int64"\npaths = ["event.a"]\n',
@@ -279,7 +279,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ),
         (
             '[[flags]]\nflag = "worker"\nactions = ["one"]\n',
-            "flags, number 1: must say when",
+            "flags, number 1: needs one of since",
         ),
         (
             '[[flags]]\nflag = "worker"\nactions = ["one"]\nsince = "2015-09-01"\n',
@@ -288,7 +288,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         (
             '[[flags]]\nflag = "worker"\nactions = ["one"]\n'
             "since = 2015-09-01\nuntil = 2015-09-01\n",
-            "flags, number 1: must say when",
+            "flags, number 1: needs one of since",
         ),
     ],
 )
@@ -301,7 +301,7 @@ def test_what_is_wrong_in_a_column_or_flag_is_told(more: str, why: str) -> None:
     [
         ('parent = "other_events"\n', "", "parent is missing"),
         ('"children"', '"children"\naction_is_type = true', "action_is_type: tables of children"),
-        ('"other_events"', '"others"', "parent: others is no table that is known"),
+        ('"other_events"', '"others"', "parent: others is not a known table"),
         ('["one"]', '["oen"]', "actions: oen is no action of the table; did you mean one?"),
         ('["one"]', "[{ action = 1 }]", "actions: must be a list of those of other_events"),
         ('"event.parts.*"', '"event.parts"', "rows, number 1: path event.parts: must end in *"),

@@ -187,8 +187,8 @@ class Bucket(Place):
             return None
         if len(numbers) > 1 and numbers[0] != numbers[1] + 1:
             raise ConfigError(
-                f"manifest: {self.name}: a commit is missing, or the server lists keys in no order;"
-                " bring it back, or name another --endpoint-url"
+                f"manifest: {self.name}: a commit is missing, or the server lists keys out of"
+                f" order; restore it, or name another --endpoint-url"
             )
         self._newest = numbers[0]
         head, line = self.read_commit(self._newest)
@@ -204,7 +204,7 @@ class Bucket(Place):
         name = key.removeprefix(self.home + SEGMENTS)
         if not (name.isascii() and name.isdigit() and len(name) == len(str(_LAST))):
             raise ConfigError(
-                f"manifest: {self.name}: {HOME}/{SEGMENTS}{shown(name)}: is no commit; remove it"
+                f"manifest: {self.name}: {HOME}/{SEGMENTS}{shown(name)}: is not a commit; remove it"
             )
         return _LAST - int(name)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edxlogs.database.package import DatabasePackage, Member
     from edxlogs.database.tars import TarPackage
 
-_NAME_COURSE = "; name its course in a file for --known-courses, and run again"
+_NAME_COURSE = "; list its course in a file for --known-courses, and run again"
 SHOWN = 20  # lines of one kind
 
 
@@ -133,7 +133,7 @@ class MemberAccount(Entry[RowCounts]):
 
     def warn_of_course(self) -> None:
         """Say that its course is not known, or no more that it was not."""
-        warning = f"{self.member}: nothing tells which course it is of{_NAME_COURSE}"
+        warning = f"{self.member}: its course is not known{_NAME_COURSE}"
         if warning in self.warnings:
             self.warnings.remove(warning)
         if self.course is None:

@@ -124,7 +124,7 @@ class TableChoice:
             if course.lower() not in exact or _IN_ID.search(course):
                 near = _near(course, there)
                 hints.append(
-                    f"course: {shown(course)}: nothing is of it{near and f'; near: {near}'}"
+                    f"course: {shown(course)}: no file belongs to it{near and f'; near: {near}'}"
                 )
             if len(hints) == _ASKED:
                 break

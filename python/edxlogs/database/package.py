@@ -237,7 +237,7 @@ class _PackageSearch:
             self._add_folder(place)
         elif is_table(place):
             if not stat.S_ISREG(os.stat(place).st_mode):
-                raise SourceError(f"{shown(place)}: is no file; store it in one", shown(place))
+                raise SourceError(f"{shown(place)}: is not a file; save it to one", shown(place))
             self._take(place, os.path.dirname(place) or ".").given.append(place)
         else:
             self._add_file(place)
@@ -269,7 +269,7 @@ class _PackageSearch:
     def _refuse_nothing(self, before: int, top: str) -> None:
         """Refuse a place below which nothing was found since so many were."""
         if not any(not isinstance(one, _Tables) or one.has_tables for one in self._found[before:]):
-            why = "holds no package, and no table of one; name a zip, a tar, or a folder of tables"
+            why = "holds no package and no table of one; name a zip, a tar, or a folder of tables"
             raise SourceError(f"{shown(top)}: {why}", shown(top))
 
     def _add_url(self, url: str) -> None:
@@ -364,7 +364,7 @@ class _PackageSearch:
             text = inflated(head, SNIFF_BYTES) if packing is Packing.GZIP else head
             is_log = text.lstrip().startswith(b"{") and not looks_like_tar(text[:512])
         if is_log or CUMULATIVE_TAR.fullmatch(name):
-            why = f"holds events, and no tables; read it with edxlogs filter {shown(place)}"
+            why = f"holds events, not tables; read it with edxlogs filter {shown(place)}"
             raise FormatError(f"{shown(place)}: {why}", shown(place))
         if packing is Packing.GZIP and not looks_like_tar(inflated(head, SNIFF_BYTES)[:512]):
             raise _no_package(place)
@@ -385,7 +385,7 @@ class _PackageSearch:
 
 
 def _no_package(place: str) -> FormatError:
-    why = "is no package, and its name says no table"
+    why = "is not a package, and its name is not that of a table"
     return FormatError(
         f"{shown(place)}: {why}; name a table as edX does, like {_LIKE}", shown(place)
     )

@@ -260,7 +260,7 @@ def compare(group: Sequence[Task]) -> list[MemberAccount]:
             continue
         if not is_same and one.member == its.member:  # as in a tar that was added to
             _leave(task)
-            one.warnings.append(f"{one.member}: stands twice in {one.package}: the last one counts")
+            one.warnings.append(f"{one.member}: is in {one.package} twice: the last one counts")
             continue
         leave_copy(one, its, is_same=is_same)
         told += [one] if one.error is not None else []
@@ -274,8 +274,8 @@ def leave_copy(one: MemberAccount, original: MemberAccount, *, is_same: bool) ->
         one.counts = RowCounts(bytes_read=counts.bytes_read, bytes_expanded=counts.bytes_expanded)
         one.warnings.append(f"{one.member}: a copy of {original.member}: delivered once")
     else:
-        why = f"holds another table than {original.member}, which is delivered as the newer one"
-        what = "take away the one that is wrong, and run again"
+        why = f"differs from {original.member}, which is newer and is delivered"
+        what = "remove the one that is wrong, and run again"
         one.withhold(f"{one.package}: {one.member}: {why}; {what}")
 
 
@@ -425,8 +425,8 @@ class Snapshots:
             if package.day < last and is_meant and choice.wants_course(account.course, name.stem):
                 of = " ".join(filter(None, (account.course or name.stem, account.site)))
                 told.append(
-                    f"{account.table} of {of}: stays as of {package.day}: the package of {last} has"
-                    " none that is good"
+                    f"{account.table} of {of}: stays as of {package.day}: the package of {last}"
+                    f" has no good copy"
                 )
         return sorted(told)
 

@@ -53,7 +53,7 @@ def opened(
     packages = []
     for one in find_packages([os.fspath(place) for place in several], s3 or S3(), fail):
         if not isinstance(one, DatabasePackage):
-            why = "is a tar, of which no stream can be made; convert it with edxlogs.convert"
+            why = "is a tar, which cannot be streamed; convert it with edxlogs.convert"
             raise FormatError(f"{one.place}: {why}", one.place)
         packages.append(one)
     return packages

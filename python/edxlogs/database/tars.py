@@ -254,9 +254,7 @@ class _Content:
 
 
 def _damaged(label: str) -> FormatError:
-    return FormatError(
-        f"{label}: is no tar, or one that is cut off or damaged; fetch it again", label
-    )
+    return FormatError(f"{label}: is not a tar, or is cut off or damaged; fetch it again", label)
 
 
 def unpack(source: Any, folder: Path, label: str) -> Converted:
@@ -277,7 +275,7 @@ def unpack(source: Any, folder: Path, label: str) -> Converted:
                 while data := one.content.read(_CHUNK_BYTES):
                     counts.bytes_expanded += len(data)
                     if counts.bytes_expanded > MOST_BYTES or files > MOST_FILES:
-                        raise _refuse(label, "expands beyond reason")
+                        raise _refuse(label, "expands too much")
                     file.write(data)
     except FormatError as error:
         return Converted(error=error, counts=counts)
@@ -296,10 +294,10 @@ def _relative(name: str, label: str) -> Path:
     if not all(parts) or any(part in (".", "..") for part in parts) or "\0" in name:
         raise _refuse(label, f"holds {shown(name)}, which leads elsewhere")
     if len(parts) > MOST_NESTED:
-        raise _refuse(label, f"has more than {MOST_NESTED} folders in each other")
+        raise _refuse(label, f"has more than {MOST_NESTED} levels of folders")
     # Terminals obey control characters, and programs that read names by lines stumble over them.
     return Path(*(_CONTROL.sub(lambda match: quote(match[0]), part) for part in parts))
 
 
 def _refuse(label: str, why: str) -> FormatError:
-    return FormatError(f"{label}: {why}, which no course does; look at it by hand", label)
+    return FormatError(f"{label}: {why}, unlike any course; look at it by hand", label)

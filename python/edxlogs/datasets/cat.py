@@ -144,7 +144,7 @@ def cat(settings: CatSettings) -> Copied:
         if file is not None:
             file.publish()
     if rows == 0 and settings.has_conditions and not warnings:
-        warnings.append(f"{manifest.name}: no row of it is as asked for")
+        warnings.append(f"{manifest.name}: no row of it matches")
     return Copied(rows, where, warnings)
 
 
@@ -162,16 +162,16 @@ def _absent_days(settings: CatSettings, manifest: Manifest) -> list[str]:
     if not there or any(day in settings.days for day in there):
         return []
     return [
-        f"days: {settings.days}: no log of {manifest.name} is of these days; there are logs of"
-        f" {min(there)} to {max(there)}"
+        f"days: {settings.days}: no log of {manifest.name} is from these days; there are logs"
+        f" from {min(there)} to {max(there)}"
     ]
 
 
 def unreadable(what: str) -> SourceError:
     """Whose files cannot be read."""
     return SourceError(
-        f"dataset: {what}: is missing or damaged; restore it, or make the dataset anew in another"
-        " folder"
+        f"dataset: {what}: is missing or damaged; restore it, or make the dataset again in"
+        f" another folder"
     )
 
 
@@ -206,17 +206,18 @@ def _lines_of(
     is_table = "holds" in told or "table" in told
     if is_table and (is_partial or form != "jsonl"):
         raise ConfigError(
-            f"dataset: {manifest.name}: holds tables as JSON Lines, which cat gives whole, as"
-            " .jsonl; for columns, conditions and other formats, make the tables as Parquet"
+            f"dataset: {manifest.name}: holds tables as JSON Lines, which cat only copies whole,"
+            f" as .jsonl; for columns, conditions and other formats, make the tables as Parquet"
         )
     if settings.columns is not None:
         raise ConfigError(
-            f"dataset: {manifest.name}: holds lines, which have no columns; make columns of them"
-            " with edxlogs filter"
+            f"dataset: {manifest.name}: holds lines, which have no columns; turn them into"
+            f" columns with edxlogs filter"
         )
     if not of_lines(form):
         raise ConfigError(
-            f"format: {manifest.name}: holds lines, which cat gives whole; choose a name that ends"
+            f"format: {manifest.name}: holds lines, which cat only copies whole; choose a name"
+            f" that ends"
             " in .jsonl"
         )
     if form == "jsonl" and not settings.has_conditions:
@@ -264,14 +265,14 @@ def query_of_lines(settings: CatSettings, manifest: Manifest) -> _core.Query:
     asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
     if asks_site and "site" not in told.get("partition_by", ()):
         raise ConfigError(
-            f"site: {manifest.name}: holds lines, which do not tell their site; filter the logs"
-            " by it"
+            f"site: {manifest.name}: holds lines, which do not record their site; filter the"
+            f" logs by site instead"
         )
     name = _place_asked(settings) if settings.days is None else "days"
     if name is not None:
         raise ConfigError(
-            f"{name}: {manifest.name}: holds lines, which do not tell where they stood; filter the"
-            " logs by it"
+            f"{name}: {manifest.name}: holds lines, which do not record where they were; filter"
+            f" the logs instead"
         )
     assert settings.lines is not None
     return settings.lines(told)
@@ -345,8 +346,7 @@ def _of_days(settings: CatSettings, manifest: Manifest, schema: Any) -> Any:
         return scalar(True)
     if "source" not in schema.names:
         raise ConfigError(
-            f"days: {manifest.name}: its rows do not tell the log that they are of; ask for"
-            " --since and --until"
+            f"days: {manifest.name}: its rows do not record their log; use --since and --until"
         )
     both = _logs(manifest).items()
     names = [name for name, day in both if day in settings.days]

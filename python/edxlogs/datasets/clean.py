@@ -40,7 +40,7 @@ class Cleaned:
         told = f"{many(self.removed, 'file')} removed"
         if self.waiting:
             wait = "waits" if self.waiting == 1 else "wait"
-            told += f"; {self.waiting:,} {wait} for the end of {GRACE.days} days"
+            told += f"; {self.waiting:,} {wait} until {GRACE.days} days have passed"
         return told
 
     __repr__ = __str__

@@ -36,17 +36,17 @@ def merge(shards: Sequence[Place], store: Store) -> list[Input]:
     manifests = [open_manifest(shard) for shard in shards]
     for manifest in manifests:
         if manifest.query is None:
-            raise ConfigError(f"merge: {manifest.name}: its part was not run; run it first")
+            raise ConfigError(f"merge: {manifest.name}: its shard has not run; run it first")
         if any(manifest.files(f"{READY}/")):
             raise ConfigError(
-                f"merge: {manifest.name}: its conversion was stopped before its end; run it again"
-                " first"
+                f"merge: {manifest.name}: its conversion was stopped before it finished; run it"
+                f" again first"
             )
         if manifest.query != manifests[0].query:
             assert manifests[0].query is not None
             raise ConfigError(
-                f"merge: {manifest.name}: holds the rows of another query than"
-                f" {manifests[0].name}; merge shards of one query."
+                f"merge: {manifest.name}: holds the rows of a different query than"
+                f" {manifests[0].name}; merge shards of the same query."
                 f" {difference(manifests[0].query, manifest.query)}"
             )
     _refuse_twice(manifests)
@@ -164,7 +164,7 @@ class _Joined:
             is_of_another = key in self.inputs and known is not None and known.status != REPLACED
             if known is not None and (known.identity.time or 0) > (one.identity.time or 0):
                 raise ConfigError(
-                    f"merge: {_name(one)}: {self.store.name} holds a later release of it than"
+                    f"merge: {_name(one)}: {self.store.name} has a later release of it than"
                     f" {manifest.name}; merge into a new folder"
                 )
             if is_of_another:
@@ -251,6 +251,6 @@ def _link(shard: Place, file: DataFile, target: Path) -> None:
         raise OutputError(f"merge: {error}", error.source) from None
     except OSError as error:
         raise OutputError(
-            f"merge: {shard.name}/{shown(file.path)}: cannot be copied: {error.strerror}; mend"
-            " that, and run again"
+            f"merge: {shard.name}/{shown(file.path)}: cannot be copied: {error.strerror}; fix"
+            f" that, and run again"
         ) from error

@@ -55,7 +55,7 @@ def dataset(place: Place) -> pyarrow.dataset.Dataset:
         raise ConfigError(f"dataset: {manifest.name}: is empty; run edxlogs filter again")
     if form.removesuffix(SAFE) in ("csv.zst", "tsv.zst"):
         raise ConfigError(
-            f"dataset: {manifest.name}: pyarrow reads no CSV in zstd; read it with DuckDB or"
+            f"dataset: {manifest.name}: pyarrow cannot read CSV in zstd; read it with DuckDB or"
             " Polars, or convert to another format"
         )
     keys = [] if manifest.query is None else manifest.query["partition_by"]
@@ -134,7 +134,7 @@ def open_files(place: Place) -> tuple[Manifest, list[DataFile]]:
         if len(forms) > 1:
             raise ConfigError(
                 f"dataset: {manifest.name}: its files are of several formats,"
-                f" {' and '.join(sorted(forms))}; convert into a folder for each"
+                f" {' and '.join(sorted(forms))}; convert each into a folder of its own"
             )
     return manifest, files
 
@@ -194,8 +194,7 @@ def _schema_asked(manifest: Manifest) -> pyarrow.Schema:
     if "table" in told:
         if "definition" in told:
             raise ConfigError(
-                f"dataset: {manifest.name}: has no rows yet, and what its columns are is not known"
-                " before"
+                f"dataset: {manifest.name}: has no rows yet, so its columns are not known"
             )
         types = _types()
         return pyarrow.schema([(name, types[kind]) for name, kind in _of_table(told)])

@@ -57,8 +57,8 @@ class Columns:
             known = self._fields.get(field.name)
             if kind is None or (known is not None and known["type"] != kind):
                 raise ConfigError(
-                    f"publish: {self._table}: column {shown(field.name)}: {field.type} is not what"
-                    " Delta has for it; read the dataset with edxlogs.dataset"
+                    f"publish: {self._table}: column {shown(field.name)}: {field.type} has no"
+                    f" counterpart in Delta; read the dataset with edxlogs.dataset"
                 )
             if known is None:
                 self._add(field.name, kind)
@@ -187,7 +187,7 @@ def footer_of(file: DataFile, place: Path, table: str) -> Any:
         is_whole = False
     if not is_whole:
         raise SourceError(
-            f"publish: {table}: {shown(file.path)}: is missing or damaged; restore it, or make the"
-            " dataset anew in another folder"
+            f"publish: {table}: {shown(file.path)}: is missing or damaged; restore it, or make"
+            f" the dataset again in another folder"
         )
     return footer

@@ -80,7 +80,7 @@ class DeltaLog:
 
     def _damaged(self) -> ConfigError:
         return ConfigError(
-            f"publish: {self.name}: {LOG} is damaged; remove it to publish the files anew"
+            f"publish: {self.name}: {LOG} is damaged; remove it to publish the files again"
         )
 
     def _load(self) -> None:
@@ -97,8 +97,8 @@ class DeltaLog:
             actions = [orjson.loads(line) for line in content.splitlines() if line.strip()]
             if not any(_is_ours(action) for action in actions):
                 raise ConfigError(
-                    f"publish: {self.name}: version {version} of its {LOG} is of another program;"
-                    f" remove {LOG} to publish the files anew"
+                    f"publish: {self.name}: version {version} of its {LOG} is from another program;"
+                    f" remove {LOG} to publish the files again"
                 )
             for action in actions:
                 self._take(action)
@@ -211,8 +211,8 @@ class DeltaLog:
             disk.unlink(staged)
         except FileExistsError:
             raise ConfigError(
-                f"publish: {self.name}: another program has written version {version} of its {LOG}"
-                f" meanwhile; remove {LOG} to publish the files anew"
+                f"publish: {self.name}: another program has written version {version} of its"
+                f" {LOG} in the meantime; remove {LOG} to publish the files again"
             ) from None
         except OSError as error:
             raise cannot_write(self.name, error) from error

@@ -67,7 +67,7 @@ class Published:
 
     def __str__(self) -> str:
         if all(one.version < 0 for one in self.tables):
-            return f"{self.folder}: has no rows yet, and is no table"
+            return f"{self.folder}: has no rows yet, so it is not a table"
         new, gone = (sum(getattr(one, of) for one in self.tables) for of in ("added", "removed"))
         what = f"version {self.tables[0].version} of {self.folder}"
         if self.tables[0].name:
@@ -167,7 +167,7 @@ def _tables(store: Store) -> dict[str, list[DataFile]]:
     forms = {query.get("format") or format_by_ending(file.path) or "" for file in files}
     if other := sorted(forms - {"parquet"}):
         raise ConfigError(
-            f"publish: {store.name}: holds {', '.join(other)}, and a Delta table is of Parquet;"
+            f"publish: {store.name}: holds {', '.join(other)}, but a Delta table needs Parquet;"
             " make a dataset with --format parquet"
         )
     if "format" in query:
@@ -179,8 +179,8 @@ def _tables(store: Store) -> dict[str, list[DataFile]]:
         name = table_of(file.path)
         if not file.path.startswith(f"{name}/"):
             raise ConfigError(
-                f"publish: {store.name}: holds a folder for each course, and a Delta table is one"
-                " folder; convert with --layout table"
+                f"publish: {store.name}: holds a folder for each course, but a Delta table is"
+                f" one folder; convert with --layout table"
             )
         below = replace(file, path=file.path.removeprefix(f"{name}/"))
         tables.setdefault(name, []).append(below)

@@ -103,9 +103,9 @@ class Derived:
         told = [f"{what}: {count:,}" for what, count in sorted(counts.items()) if count]
         yield from told[:_MOST_COUNTS]
         if len(told) > _MOST_COUNTS:
-            yield f"{len(told) - _MOST_COUNTS:,} more counts: --report tells them"
+            yield f"{len(told) - _MOST_COUNTS:,} more counts: --report shows them"
         if self.no_course:
-            yield f"events of no course: {self.no_course:,}"
+            yield f"events without a course: {self.no_course:,}"
         rows = self.rows
         yield f"{many(sum(rows.values()), 'row')} in {many(len(rows), 'table')}: to {self.output}"
 

@@ -157,14 +157,14 @@ class _Header:
             if match := _KEY.fullmatch(line):
                 key, first = match[1], match[2]
                 if key in self._keys:
-                    raise self.wrong(f"{key} stands there twice", number)
+                    raise self.wrong(f"{key} appears twice", number)
                 self._keys[key] = (number, [first] if first else [])
             elif key and (match := _MEANING.fullmatch(line)) and self._keys[key][1]:
                 self._keys[key][1][-1] += f" {match[1]}"
             elif key and (match := _MORE.fullmatch(line)):
                 self._keys[key][1].append(match[1])
             else:
-                raise self.wrong("is no line of a header: write `-- key: value`", number)
+                raise self.wrong("is not a header line: write `-- key: value`", number)
         known = {"table", "account", "as", "about", "inputs", "needs", "order", "differs"}
         known.add("columns")
         for key, (number, _) in self._keys.items():
@@ -190,7 +190,7 @@ class _Header:
         for word in self.text(key).split():
             name = word.removesuffix("!").removesuffix("?")
             if len(word) - len(name) > 1 or _NAME.fullmatch(name) is None:
-                raise self.wrong(f"{key}: {shown(word)}: is no name", self._keys[key][0])
+                raise self.wrong(f"{key}: {shown(word)}: is not a name", self._keys[key][0])
             found[name] = word.endswith(mark)
         return found
 
@@ -201,7 +201,7 @@ class _Header:
             raise self.wrong("must say once what it makes: write `-- table: NAME`")
         name, kind = self.text(keys[0]), self.text("as") or keys[0]
         if _NAME.fullmatch(name) is None:
-            raise self.wrong(f"{shown(name)}: is no name", self._keys[keys[0]][0])
+            raise self.wrong(f"{shown(name)}: is not a name", self._keys[keys[0]][0])
         if "as" in self._keys and kind not in (Kind.STEP, Kind.VIEW):
             raise self.wrong(f"as: {shown(kind)}: write {Kind.STEP} or {Kind.VIEW}")
         return Kind(kind), name
@@ -214,9 +214,9 @@ class _Header:
             match = _COLUMN.fullmatch(line)
             if match is None or match[2] not in TYPES or match[4] not in (None, *ROLES):
                 told = "NAME TYPE [UNIT] [role: ROLE]: MEANING"
-                raise self.wrong(f"columns: {shown(line)}: is none: write {told}", first)
+                raise self.wrong(f"columns: {shown(line)}: is not a column: write {told}", first)
             if match[1] in seen:
-                raise self.wrong(f"columns: {match[1]} stands there twice", first)
+                raise self.wrong(f"columns: {match[1]} appears twice", first)
             seen.add(match[1])
             yield Column(match[1], match[2], match[5], match[3] or "", match[4] or "")
 
@@ -241,7 +241,7 @@ def read_definition(where: str, text: str) -> Definition:
     needs = {name: not is_optional for name, is_optional in header.names("needs").items()}
     for one in inputs:
         if schema_of(one) is None:
-            raise header.wrong(f"inputs: {one}: there is no such table")
+            raise header.wrong(f"inputs: {one}: no such table")
     if kind is Kind.ACCOUNT and (columns or order):
         raise header.wrong("an account has neither columns nor an order")
     if kind is not Kind.ACCOUNT:
@@ -251,7 +251,7 @@ def read_definition(where: str, text: str) -> Definition:
         for key, those in (("order", order), ("differs", differs)):
             for one in those:
                 if one not in {column.name for column in columns}:
-                    raise header.wrong(f"{key}: {shown(one)}: is no column")
+                    raise header.wrong(f"{key}: {shown(one)}: is not a column")
     about = header.text("about")
     return Definition(name, kind, text, about, inputs, needs, order, columns, differs)
 
@@ -309,11 +309,11 @@ def _in_order(found: Mapping[str, Definition], where: Mapping[str, str]) -> dict
         if name in done:
             return
         if name in under_way:
-            raise ConfigError(f"sql: {where[name]}: needs itself, by way of others")
+            raise ConfigError(f"sql: {where[name]}: depends on itself, through others")
         under_way.add(name)
         for need in sorted(one.needs):
             if need not in found or found[need].kind is Kind.ACCOUNT:
-                raise ConfigError(f"sql: {where[name]}: needs: {need}: there is no such table")
+                raise ConfigError(f"sql: {where[name]}: needs: {need}: no such table")
             put(need)
         done[name] = one
 
@@ -354,7 +354,7 @@ def read_definitions(folder: Path | None = None, peers: Iterable[str] = ()) -> D
     if folder is not None:
         place = shown(os.fspath(folder))
         if not folder.is_dir():
-            raise ConfigError(f"sql-dir: {place}: is no folder; name one with SQL files")
+            raise ConfigError(f"sql-dir: {place}: is not a folder; name one with SQL files")
         own = {name: (f"{place}/{shown(name)}.sql", text) for name, text in _files(folder)}
         if not own:
             raise ConfigError(f"sql-dir: {place}: holds no SQL file; name them like sessions.sql")

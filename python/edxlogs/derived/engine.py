@@ -267,7 +267,8 @@ class Engine:
                 raise cannot_write(self.output, OSError(errno.ENOSPC, told)) from error
             if is_file or ".parquet" in told:  # of a damaged file
                 raise SourceError(
-                    f"course: {label}: {shown(told)}; run again, or make that dataset anew"
+                    f"course: {label}: {shown(told)}; run again, or make that dataset again in"
+                    f" another folder"
                 ) from error
             raise EdxlogsError(f"course: {label}: {shown(told)}; please report it") from error
         except OSError as error:

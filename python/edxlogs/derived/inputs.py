@@ -218,7 +218,7 @@ class Inputs:
             query = manifest.query or {}
             if query and query.get("format", PARQUET) != PARQUET:
                 raise ConfigError(
-                    f"events: {manifest.name}: is no Parquet; write the event tables as Parquet"
+                    f"events: {manifest.name}: is not Parquet; write the event tables as Parquet"
                 )
             if query and list(query.get("partition_by", ()))[:1] != [COURSE]:
                 raise ConfigError(
@@ -233,8 +233,8 @@ class Inputs:
                     self.no_course += file.rows
         if not self._events:
             raise ConfigError(
-                f"events: {shown(named)}: holds no event tables; name a folder that edxlogs tables"
-                " has written"
+                f"events: {shown(named)}: holds no event tables; name a folder that edxlogs"
+                f" tables wrote"
             )
 
     def _open_database(self, named: str, s3: S3 | None) -> None:
@@ -356,8 +356,7 @@ class Inputs:
 
 def _no_packages(named: str) -> ConfigError:
     return ConfigError(
-        f"db: {shown(named)}: holds no tables of packages; name a folder that edxlogs db convert"
-        " has written"
+        f"db: {shown(named)}: holds no database tables; name a folder that edxlogs db convert wrote"
     )
 
 

@@ -74,8 +74,8 @@ def contents(folder: Path) -> Contents:
             found[course] = root  # of several packages the last one by name: the newest
     if not found:
         raise ConfigError(
-            f"olx: {shown(os.fspath(folder))}: holds no {_COURSE_FILE} of a course; name a folder"
-            " that edxlogs db convert --unpack has written"
+            f"olx: {shown(os.fspath(folder))}: holds no {_COURSE_FILE} of a course; name a"
+            f" folder that edxlogs db convert --unpack wrote"
         )
     return Contents(found)
 

@@ -108,8 +108,8 @@ class DeriveSettings:
         """
         if events is None and db is None:
             raise ConfigError(
-                "derive: there is nothing to read; name event tables with --events, tables of"
-                " packages with --db, or both"
+                "derive: nothing to read; name event tables with --events, database tables with"
+                " --db, or both"
             )
         if fspath(output) in ("", "-"):
             raise ConfigError("output: derived tables are a folder; name one with -o")
@@ -117,14 +117,14 @@ class DeriveSettings:
             if path is not None:
                 _refuse_not_utf8(name, path)
         if memory is not None and memory < _LEAST_MEMORY:
-            raise ConfigError("memory: is too little; give it 100MB or more")
+            raise ConfigError("memory: is too small; give 100MB or more")
         if threads < 0:
             raise ConfigError("threads: must be 0 or more; 0 means one per core")
         caps = (cap,) if isinstance(cap, int | float) else tuple(cap)
         if len(caps) not in (1, 2) or any(not 0 < one <= 1440 for one in (*caps, gap)):
             raise ConfigError(
-                "gap, cap: must be minutes above 0, at most those of a day; cap may be two, of"
-                " clicks and of video and text"
+                "gap, cap: must be minutes above 0, at most a day; cap may be two numbers, for"
+                " clicks and for video and text"
             )
         peers = texts("compat", compat)
         for peer in peers:
@@ -169,7 +169,7 @@ def _day(given: str | datetime.date | None) -> datetime.date | None:
             day = datetime.date.fromisoformat(str(given))
         except ValueError:
             told = shown(str(given))
-            raise ConfigError(f"as-of: {told}: is no day; write it like 2014-10-05") from None
+            raise ConfigError(f"as-of: {told}: is not a day; write it like 2014-10-05") from None
     if day == datetime.date.max:
         raise ConfigError(f"as-of: {day}: no day follows it; leave it out, and everything counts")
     return day
@@ -191,7 +191,7 @@ def _zone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         raise ConfigError(
-            f"tz: {shown(name)}: is no time zone; write it like Europe/Berlin"
+            f"tz: {shown(name)}: is not a time zone; write it like Europe/Berlin"
         ) from None
     return name
 
@@ -204,7 +204,7 @@ def definition_text(table: str, sql_folder: OnePath | None = None) -> str:
         sql_folder: of definitions that stand for the package's own; None: there is none.
 
     Raises:
-        ConfigError: there is no such table.
+        ConfigError: no such table.
     """
     folder = None if sql_folder is None else Path(sql_folder)
     definitions = read_definitions(folder, PEERS)
@@ -221,7 +221,7 @@ def _check_tables(definitions: Definitions, asked: Sequence[str], known: Sequenc
         if name.partition("_")[0] in PEERS:
             hint = f"add --compat {name.partition('_')[0]}"
         elif name in definitions.by_name:
-            hint = "others are made of it; --show prints it"
+            hint = "other tables are made from it; --show prints it"
         raise ConfigError(f"table: {shown(name)}: is not known; {hint}")
 
 
@@ -278,12 +278,12 @@ def _chosen(inputs: Inputs, patterns: Sequence[str], watcher: Watcher) -> list[C
     """The courses of some ids or globs; it is told which of these match none."""
     courses = inputs.courses(patterns)
     if not courses and not patterns:
-        raise ConfigError("inputs: are empty; look at the folders of the event tables")
+        raise ConfigError("inputs: are empty; check the folders of the event tables")
     for pattern in patterns:
         if any(value_matches(course.id, pattern) for course in courses):
             continue
         near = difflib.get_close_matches(pattern, [course.id for course in inputs.courses()], 1)
-        hint = "look at the folders of the event tables"
+        hint = "check the folders of the event tables"
         if near:
             hint = f"did you mean {shown(near[0])}?"
         told = f"course: {shown(pattern)}: is not in the inputs; {hint}"
@@ -315,5 +315,5 @@ def _make(
     if later:
         watcher.warn(
             f"as-of: the packages of {many(later, 'course')} are newer; convert with --snapshots"
-            " all to have older ones"
+            f" all to get older ones"
         )

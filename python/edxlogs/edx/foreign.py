@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 _ARMOUR = b"-----BEGIN PGP "
-_LF_JQ = "; jq -c . FILE > NEW puts each event on a line"
+_LF_JQ = "; jq -c . FILE > NEW puts each event on a line of its own"
 
 
 def kind_of(head: bytes) -> str:
@@ -29,11 +29,11 @@ def kind_of(head: bytes) -> str:
     if wide is not None:
         return f"is {wide} text; iconv -f {wide} -t UTF-8 FILE > NEW makes it readable"
     if text.startswith(b"[") and b"{" in text[:1024]:
-        return "is one JSON array, not an event a line; jq -c '.[]' FILE > NEW makes it a log"
+        return "is one JSON array, not one event per line; jq -c '.[]' FILE > NEW makes it a log"
     if is_report(text):
         return "is a report of edxlogs, not a log; leave it out"
     if is_pretty_printed(text):
-        return f"holds events that stand on several lines, not one event a line{_LF_JQ}"
+        return f"holds events that span several lines, not one event per line{_LF_JQ}"
     if _is_binary(head):
         return "is neither text nor gzip nor OpenPGP; fetch it again"
     return "holds no event in its first lines; head -n 1 FILE shows one"
@@ -55,11 +55,11 @@ def _armoured(head: bytes) -> str:
     if label == b"MESSAGE":
         return (
             "is text around an OpenPGP message; sed -n '/^-----BEGIN PGP/,/^-----END PGP/p' FILE"
-            " > NEW.gpg takes it out"
+            " > NEW.gpg extracts it"
         )
     if label.endswith(b"KEY BLOCK"):
-        return "is a key of OpenPGP, not a log; gpg --import FILE puts it on the key ring"
-    return "is signed by OpenPGP, not encrypted; gpg --decrypt FILE > NEW takes the log out"
+        return "is an OpenPGP key, not a log; gpg --import FILE puts it on the key ring"
+    return "is signed with OpenPGP, not encrypted; gpg --decrypt FILE > NEW extracts the log"
 
 
 def _wide_without_mark(head: bytes) -> str | None:

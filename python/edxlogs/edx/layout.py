@@ -66,7 +66,7 @@ def parse_days(text: str | None) -> Days | None:
         days = Days()
     if days.first is None and days.last is None:
         raise ConfigError(
-            f"days: '{shown(text)}': are no days; write them like 2014-01-01..2014-12-31"
+            f"days: '{shown(text)}': is not a range of days; write it like 2014-01-01..2014-12-31"
         )
     if days.first is not None and days.last is not None and days.last < days.first:
         raise ConfigError(f"days: '{shown(text)}': the last day is before the first")
@@ -89,7 +89,7 @@ def check_partner(partner: str) -> str:
     """
     if not _PARTNER.fullmatch(partner) or partner in (".", ".."):
         raise ConfigError(
-            f"partner: '{shown(partner)}': is no folder's name; write it as edX does, like"
+            f"partner: '{shown(partner)}': is not a folder name; write it as edX does, like"
             " universityx"
         )
     return partner

@@ -170,6 +170,6 @@ def remarks(sources: Sequence[Source]) -> list[str]:
         return []
     more = "" if len(lone) == 1 else f" (and {many(len(lone) - 1, 'other')})"
     return [
-        f"dedupe: {lone[0]}{more}: the name tells no day, so its lines are compared with no other"
-        " source's"
+        f"dedupe: {lone[0]}{more}: its name has no day, so its lines are not compared with those"
+        f" of other sources"
     ]

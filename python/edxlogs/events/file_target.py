@@ -258,7 +258,7 @@ class FileTarget(EventTarget):
         source = read.source
         if source.is_stream:
             why = (
-                f"{source.label}: its rows outgrow {STDOUT_PART_BYTES >> 20} MiB before its"
+                f"{source.label}: its rows exceed {STDOUT_PART_BYTES >> 20} MiB before its"
                 " checks are done, and it cannot be read twice; write to a file with -o, or add"
                 " --unverified"
             )

@@ -244,15 +244,15 @@ def _remarks(scanned: Scanned, source: Source) -> Iterator[str]:
             " of the gzip data or the tar were left out"
         )
     if scanned.error is None and not scanned.counts.bytes_read and source.name.endswith(_PACKED):
-        yield f"{source.label}: is empty, and no packed file is; fetch it again"
+        yield f"{source.label}: is empty, which a compressed file never is; fetch it again"
     elif scanned.error is None and counts.lines == counts.blank:
         yield f"{source.label}: is empty" if not counts.lines else f"{source.label}: is blank"
     if counts.hollow and counts.hollow == counts.lines - counts.blank:
-        yield f"{source.label}: what its lines were wrapped around are no events"
+        yield f"{source.label}: its wrapped lines hold no events"
     if counts.lone_braces:
         yield (
-            f"{source.label}: some events stand on several lines ({counts.lone_braces:,} lines are"
-            " a { alone), and are not read; jq -c . FILE > NEW puts each on a line"
+            f"{source.label}: some events span several lines ({counts.lone_braces:,} lines are"
+            f" only {{) and are not read; jq -c . FILE > NEW puts each on one line"
         )
 
 

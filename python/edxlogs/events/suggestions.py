@@ -72,7 +72,7 @@ def suggest(reader: LineReader, selection: Selection, conditions: Conditions) ->
         if there:
             named = ", ".join(shown(name) for name in _nearest(missing, there))
             what = _CALLED.get(one.name, one.name.replace("_", " "))
-            hints.append(f"nothing was kept; {what} in a sample of the sources: {named}")
+            hints.append(f"no event matched; {what} in a sample of the sources: {named}")
     return hints
 
 
@@ -109,8 +109,8 @@ def near_columns(columns: Iterable[str]) -> list[str]:
             continue
         if near := difflib.get_close_matches(name, known, 1, _MISSPELT):
             warnings.append(
-                f"column {shown(name)}: is none of edxlogs' own, so it is read as a field of the"
-                f" event; the nearest column is {near[0]}"
+                f"column {shown(name)}: is not a column of edxlogs, so it is read as a field of"
+                f" the event; the nearest column is {near[0]}"
             )
     return warnings
 
@@ -125,7 +125,9 @@ def absent_days(selection: Selection, conditions: Conditions) -> list[str]:
     if not days or any(one.date for one in window.select(there)[0]):
         return []
     what = "since, until" if window.days is None else f"days: {window.days}"
-    return [f"{what}: no source is of these days; there are sources of {min(days)} to {max(days)}"]
+    return [
+        f"{what}: no source is from these days; there are sources from {min(days)} to {max(days)}"
+    ]
 
 
 def unmet(
@@ -147,8 +149,8 @@ def unmet(
     """
     if rows == 0 and len(conditions.shown()) > 1:
         return [
-            f"{one.option}: {some(list(map(shown, missing)), _ASKED)}: no event of a sample of the"
-            " sources is of it"
+            f"{one.option}: {some(list(map(shown, missing)), _ASKED)}: no event in a sample of"
+            f" the sources has it"
             for one, missing, _ in _missing(reader, selection, conditions)
         ]
     places: dict[str, list[int]] = {}
@@ -165,11 +167,11 @@ def unmet(
             told = some([str(place + 1) for place in missing], _ASKED)
             several = "values" if len(missing) > 1 else "value"
             warnings.append(
-                f"{one.option}: {several} {told} of --{one.option}: no kept event is of it"
+                f"{one.option}: {several} {told} of --{one.option}: no event that was kept has it"
             )
             continue
         told = some([shown(values[place]) for place in missing], _ASKED)
-        warnings.append(f"{one.option}: {told}: no kept event is of it")
+        warnings.append(f"{one.option}: {told}: no event that was kept has it")
     return warnings
 
 
@@ -201,7 +203,7 @@ def near_fields(
         if alike := difflib.get_close_matches(path[len(parent)], names, 1, cutoff):
             field, nearest = (".".join((*parent, one)) for one in (path[len(parent)], alike[0]))
             warnings.append(
-                f"where: {shown(field)}: no event of a sample of the sources holds it; the nearest"
+                f"where: {shown(field)}: no event in a sample of the sources has it; the nearest"
                 f" is {shown(nearest)}"
             )
     return warnings

@@ -165,7 +165,7 @@ def _begin(folder: Path) -> bool:
         return True
     except FileExistsError:
         if not folder.is_dir():
-            raise ConfigError(f"cannot make: {folder}: it is no folder") from None
+            raise ConfigError(f"cannot make: {folder}: it is not a folder") from None
         if any(folder.iterdir()):
             raise ConfigError(
                 f"cannot make: {folder}: the folder is not empty; name another one"

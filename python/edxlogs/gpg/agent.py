@@ -65,7 +65,7 @@ def cache_seconds(home: Path | None, environment: Mapping[str, str]) -> tuple[in
         most = int(found["max-cache-ttl"])
         return min(int(found["default-cache-ttl"]), most), most
     except (KeyError, ValueError) as error:
-        raise AgentError("it does not tell how long it holds a passphrase") from error
+        raise AgentError("it does not say how long it holds a passphrase") from error
 
 
 def _gpgconf(home: Path | None, environment: Mapping[str, str], *words: str) -> bytes:
@@ -138,7 +138,7 @@ class Agent:
         for words in (line.split() for line in told):
             if words[:2] == [b"KEYINFO", grip.encode()] and len(words) > 6:
                 return KeyInfo(words[2] == b"D", words[6] == b"P", words[5] == b"1")
-        raise AgentError("it does not tell how it keeps the key")
+        raise AgentError("it does not say how it keeps the key")
 
     def may_ask(self, environment: Mapping[str, str], why: str) -> None:
         """Tell its pinentry where it may ask, and what for.

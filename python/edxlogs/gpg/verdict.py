@@ -125,12 +125,12 @@ def judge(
         return Verdict(error=DecryptError(f"cannot decrypt: {source}: {why}", source), **flags)
 
     if exit_code < 0:
-        return fail(f"gpg was ended by signal {-exit_code}; run again")
+        return fail(f"gpg was killed by signal {-exit_code}; run again")
     left = frame.trailing if frame.complete else 0
     if left and frame.several and status.opened:
         return fail(
-            f"another OpenPGP message follows at byte {frame.length}; split the file into one"
-            " message a file"
+            f"another OpenPGP message follows at byte {frame.length}; split it into files of one"
+            f" message each"
         )
     warning = f"{source}: {left} bytes after the OpenPGP message were ignored" if left else None
     # Status 2 for nothing but bytes after the message. Not so for AEAD, where gpg 2.2 claims
@@ -156,7 +156,7 @@ def judge(
             warning=warning,
         )
     if frame.cut:
-        salvage = ", or use --salvage for what precedes the cut" if status.plaintexts else ""
+        salvage = ", or use --salvage for what comes before the cut" if status.plaintexts else ""
         return fail(
             f"the message is cut off; fetch the file again{salvage}",
             unauthenticated=status.plaintexts > 0,
@@ -187,8 +187,8 @@ def _judge_unopened(
         named = ", ".join("hidden" if set(key) == {"0"} else key for key in status.keys)
         if secret_keys().intersection(status.keys):
             return fail(
-                f"gpg could not use the secret key ({named}), whose agent is busy or which is"
-                " locked; run again, or unlock it beforehand",
+                f"gpg could not use the secret key ({named}): its agent is busy, or it is"
+                f" locked; run again, or unlock it beforehand",
                 retry=True,
             )
         if _NO_ACCESS in status.codes:
@@ -200,5 +200,7 @@ def _judge_unopened(
     if frame.cut:
         return fail("the message is cut off before its data; fetch the file again")
     if frame.tag is not None:
-        return fail("gpg did not begin; see what gpg --list-secret-keys says, or name a key ring")
+        return fail(
+            "gpg did not start to decrypt; see what gpg --list-secret-keys says, or name a key ring"
+        )
     return fail("it is not an encrypted OpenPGP message; look at it with gpg --list-packets")

@@ -141,12 +141,12 @@ class DaskHosts:
                 **where, timeout=CONNECT_SECONDS, set_as_default=False, name="edxlogs"
             )
         except (OSError, ValueError, TypeError) as error:  # a TimeoutError is an OSError
-            why = "nobody answers" if isinstance(error, OSError) else str(error)
+            why = "there is no answer" if isinstance(error, OSError) else str(error)
             if "ssl_context" in why:
                 raise ConfigError(
                     f"{self._name}: no certificates are configured; set"
-                    " DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its like, as the page on many"
-                    " machines tells (docs/how-to/cluster.md)"
+                    " DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the related variables, as"
+                    " docs/how-to/cluster.md shows"
                 ) from None
             raise ConfigError(
                 f"{self._name}: {shown(why)}; start dask scheduler there, or name another address"
@@ -161,13 +161,13 @@ class DaskHosts:
                 told = json.loads(file.read_bytes())
                 if isinstance(told, dict) and isinstance(address := told.get("address"), str):
                     return address
-                why = "is no scheduler file"
+                why = "is not a scheduler file"
             except FileNotFoundError:
                 why = "no such file"
             except OSError as error:
                 raise ConfigError(f"{self._name}: {error.strerror}") from None
             except (ValueError, RecursionError):
-                why = "is no scheduler file"
+                why = "is not a scheduler file"
             if why != "no such file":  # or its scheduler is writing it
                 until = min(until, time.monotonic() + 1)
             if time.monotonic() >= until or not file.parent.is_dir():
@@ -208,8 +208,8 @@ class DaskHosts:
         theirs = self._client.run_on_scheduler(metadata.version, "distributed")
         if theirs != distributed.__version__:
             raise ConfigError(
-                f"{self._name}: its scheduler has distributed {theirs}, and here is"
-                f" {distributed.__version__}; install the same"
+                f"{self._name}: its scheduler has distributed {theirs}, but this host has"
+                f" {distributed.__version__}; install the same version"
             )
 
     def __enter__(self) -> Self:
@@ -243,7 +243,10 @@ class DaskHosts:
             return self._ask()
         except EdxlogsError:
             raise
-        except (Exception, asyncio.CancelledError):  # Dask raises many things where nobody answers
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ):  # Dask raises many things where there is no answer
             return {}
         finally:
             self._looked = time.monotonic()
@@ -272,7 +275,10 @@ class DaskHosts:
                 self._submit(one, why_unfit, task, self._token(task).name)
                 continue
             if failure is None and why is not None and future.key.startswith(_ASKS_VERSION):
-                why = f"has edxlogs {why}, and here is {_core.__version__}; install the same there"
+                why = (
+                    f"has edxlogs {why}, but this host has {_core.__version__}; install the same"
+                    " version there"
+                )
             self._fit[one] = why is None
             if why is not None:
                 problems.setdefault(why, []).append(shown(str(workers[one].get("host") or one)))
@@ -408,7 +414,9 @@ class DaskHosts:
             raise OutputError(told.why)
         if (told.worker, told.why) not in self._told:
             self._told.add((told.worker, told.why))
-            self._warn(f"dask: worker at {shown(told.worker)}: {told.why}; others do its tasks")
+            self._warn(
+                f"dask: worker at {shown(told.worker)}: {told.why}; other workers do its tasks"
+            )
 
     def _see(self, lost_since: float | None) -> tuple[dict[str, int], float | None]:
         """See who is there; a scheduler may be away for a while.
@@ -421,8 +429,8 @@ class DaskHosts:
             return fit, None
         if lost_since is not None and now - lost_since > _LOST_SECONDS:
             raise EdxlogsError(
-                f"{self._name}: nobody is left there who could work; start it again, and run the"
-                " same command: what is done is kept"
+                f"{self._name}: no worker is left; start it again, and run the same command:"
+                f" finished work is kept"
             )
         return {}, lost_since or now
 

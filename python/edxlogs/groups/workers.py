@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 KILLED = (
     "dask: a task was lost with its worker several times; give workers more memory, and run the"
-    " same command: what is done is kept"
+    " same command: finished work is kept"
 )
 
 
@@ -67,7 +67,7 @@ def why_unfit(task: HostTask[Any], token: str) -> str | None:
     """
     place = task.places[0]
     if not (place / token).is_dir():
-        return f"does not see {shown(str(place.parent.parent))}; use a folder that all hosts share"
+        return f"cannot see {shown(str(place.parent.parent))}; use a folder that all hosts share"
     try:
         inner = place / token / secrets.token_hex(8)
         disk.make_folder(inner)

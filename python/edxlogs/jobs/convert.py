@@ -253,7 +253,11 @@ class ConvertedTables(Done):
         for status in (Outcome.FAILED, Outcome.UNKNOWN):
             its = account.of_status(status)
             for member in its[:SHOWN]:
-                what = "its export failed" if status is Outcome.FAILED else "the name says no table"
+                what = (
+                    "its export failed"
+                    if status is Outcome.FAILED
+                    else "its name is not that of a table"
+                )
                 lines.append(f"{status}: {member.package}: {member.member}: {what}")
             if len(its) > SHOWN:
                 lines.append(f"{status}: {len(its) - SHOWN:,} more; --report names them")

@@ -32,7 +32,7 @@ from edxlogs.text import duration, shown, size, table
 
 SCHEMA_VERSION = 1
 _YEAR_FILES = 730  # of two sites
-_A_YEAR = f"for the {_YEAR_FILES} files of a year of two sites"
+_A_YEAR = f"for the {_YEAR_FILES} files of two sites in a year"
 _QUICK_SECONDS = 0.05  # mostly the start of gpg
 LEAST_FREE_BYTES = 10**9
 _HEAD_BYTES = 64 << 10  # holds the keys of a message, however many
@@ -174,7 +174,7 @@ def _check_sample(gpg: Gpg, sample: str) -> Iterator[Check]:
         with open(sample, "rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
-        told = f"{name}: {error.strerror}; name a file of edX's that can be read"
+        told = f"{name}: {error.strerror}; name a file from edX that can be read"
         yield Check("sample", Health.MISSING, told)
         return
     if not looks_like_openpgp(head[:HEAD_BYTES]):
@@ -187,11 +187,11 @@ def _check_sample(gpg: Gpg, sample: str) -> Iterator[Check]:
         yield _failed("secret key", error)
         return
     if wanted and not here and set("".join(wanted)) != {"0"}:
-        told = f"{name} wants {' or '.join(wanted)}, which is not in the key ring"
+        told = f"{name} is encrypted to {' or '.join(wanted)}, which is not in the key ring"
         yield Check("secret key", Health.MISSING, f"{told}; import it with gpg --import")
         return
     # A message may hide whom it is for: then trying is the only way.
-    told = f"{name} wants {' or '.join(here) or 'a hidden key'}"
+    told = f"{name} is encrypted to {' or '.join(here) or 'a hidden key'}"
     yield Check("secret key", Health.OK, f"{told}{', which is here' if here else ''}")
     yield from _check_use(gpg, sample, head)
 
@@ -225,42 +225,42 @@ def _check_passphrase(gpg: Gpg, how: Kept | None, head: bytes) -> Check:
         is_unlocked = gpg.is_unlocked
         gpg.close()
         if is_unlocked:
-            return Check("passphrase", Health.OK, "that of the file unlocks the key")
-        told = "gpg-agent holds one, but does not take that of the file; correct the file"
+            return Check("passphrase", Health.OK, "the one in the file unlocks the key")
+        told = "gpg-agent holds one, but does not accept the one in the file; correct the file"
         return Check("passphrase", Health.ADVICE, told)
     if how.on_card:
-        told = "the key is on a card, which may ask for its PIN when it was away"
+        told = "the key is on a card, which may ask for its PIN after it was removed"
         return Check("passphrase", Health.ADVICE, told)
     if how.is_preset:
-        told = "gpg-agent was given it beforehand, and holds it until it ends or was told to"
+        told = "gpg-agent was given it beforehand, and keeps it until it ends or is told to drop it"
     else:
         least, most = how.seconds
         until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=least)
         told = (
-            f"gpg-agent holds it until {until:%Y-%m-%d %H:%M} UTC, or {duration(least)} after its"
-            f" next use, and {duration(most)} after it was typed at most"
+            f"gpg-agent keeps it until {until:%Y-%m-%d %H:%M} UTC, or {duration(least)} after its"
+            f" next use, and at most {duration(most)} after it was typed"
         )
-    told += "; after that a run that cannot ask needs --passphrase-file"
+    told += "; after that, a run that cannot ask needs --passphrase-file"
     return Check("passphrase", Health.ADVICE, told)
 
 
 def _check_unlocking(gpg: Gpg, sample: str, head: bytes) -> Check:
     """What it takes to unlock the key, once and for a year of logs."""
     each = _measure(gpg, sample)
-    told = f"takes {duration(each)} a file"
+    told = f"takes {duration(each)} per file"
     gpg.unlock(lambda: head, _YEAR_FILES)
     try:
         if gpg.is_unlocked:
             once = _measure(gpg, sample)
             year = duration(each + once * _YEAR_FILES)
-            told += f", but is done once a run, then {duration(once)} a file: {year}"
+            told += f", but is done once per run, then {duration(once)} per file: {year}"
             return Check("unlocking", Health.OK, f"{told} {_A_YEAR}")
     finally:
         gpg.close()
     told += f": {duration(each * _YEAR_FILES)} {_A_YEAR}, whatever the number of threads"
     if each < _QUICK_SECONDS:
         return Check("unlocking", Health.OK, told)
-    advice = "give --passphrase-file, or type it on a terminal: then it is done once a run"
+    advice = "give --passphrase-file, or type it on a terminal: then it is done once per run"
     return Check("unlocking", Health.ADVICE, f"{told}; {advice}")
 
 
@@ -332,7 +332,7 @@ def _check_place(s3: S3, url: str) -> Iterator[Check]:
     except EdxlogsError as error:
         yield _failed("dataset", error)
         return
-    yield Check("dataset", Health.OK, f"{name}: can be written, and honours conditions")
+    yield Check("dataset", Health.OK, f"{name}: can be written, and supports conditional writes")
 
 
 def _check_folder(folder: str) -> Check:

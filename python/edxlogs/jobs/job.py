@@ -185,7 +185,7 @@ def read_job(path: Path, dask: str | None = None) -> Job:
         raise ConfigError(f"job: {name}: {error.strerror}; name a job file") from error
     except UnicodeDecodeError:
         raise ConfigError(f"job: {name}: is not UTF-8; save it as UTF-8") from None
-    document = toml.parse(f"job: {name}", text, "is no TOML: ")
+    document = toml.parse(f"job: {name}", text, "is not TOML: ")
     if dask is not None:
         document["dask"] = dask
     return _JobReader(name, path.parent, document).job(path.stem)
@@ -210,7 +210,9 @@ class _JobReader:
         self._sync = None
         if sync is not None:
             if not isinstance(sync, dict):
-                raise ConfigError(f"{self._where}: sync: is no table; write [sync] above its keys")
+                raise ConfigError(
+                    f"{self._where}: sync: is not a table; write [sync] above its keys"
+                )
             self._sync = self._table("sync", sync, _SYNC, "folder")
         of_events = (*self._datasets, *self._tables)
         if not (of_events or self._conversions or self._derivations or self._sync):
@@ -345,7 +347,8 @@ class _JobReader:
         for number, one in enumerate(given if isinstance(given, list) else [given], 1):
             if not isinstance(one, dict):
                 raise ConfigError(
-                    f"{self._where}: {step} {number}: is no table; write [[{step}]] above its keys"
+                    f"{self._where}: {step} {number}: is not a table; write [[{step}]] above its"
+                    f" keys"
                 )
             tables.append(self._table(f"{step} {number}", one, known, *required))
         return tables
@@ -385,7 +388,7 @@ def _check_format(given: Mapping[str, Any]) -> str:
     form: str = given.get("format", format_by_ending(given["output"]) or "parquet")
     if form not in DATASET_FORMATS:
         raise ConfigError(
-            f"format: {shown(form)}: is none of datasets; use {', '.join(DATASET_FORMATS)}"
+            f"format: {shown(form)}: is not a format of datasets; use {', '.join(DATASET_FORMATS)}"
         )
     if given.get("csv_excel_safe") and not of_cells(form):
         raise ConfigError('csv_excel_safe: is for CSV, TSV; leave it out, or choose format = "csv"')

@@ -448,7 +448,7 @@ def _remarks(package: PackageContents) -> Iterator[str]:
         if member.name.failed:
             yield f"failed: {member.path}: its export failed; the table is missing"
     for member in unknown(package.members):
-        yield f"unknown: {member.path}: the name says no table"
+        yield f"unknown: {member.path}: its name is not that of a table"
     for log in package.events:
         yield f"events: {log.path}: a log; edxlogs filter reads it from the package"
     if missing := absent(package.members):

@@ -102,13 +102,13 @@ class JobDone:
         if self.synced is not None:
             done.append(f"{many(self.synced.counts['fetched'], 'object')} fetched")
             if not self.synced.is_whole:
-                wrong.append("not all was fetched")
+                wrong.append("some objects were not fetched")
         if self.converted:
             rows = sum(one.account.total.rows_written for one in self.converted)
             tables = sum(len(one.account.tables) for one in self.converted)
             done.append(f"{many(rows, 'row')} in {many(tables, 'table')}")
             if not all(one.is_whole for one in self.converted):
-                wrong.append("not all tables are whole")
+                wrong.append("some tables are incomplete")
         if self.datasets or self.tables:
             read = [one.read for one in self.datasets] + [one.read for one in self.tables]
             done.append(f"{many(max(read), 'source')} read")
@@ -120,13 +120,13 @@ class JobDone:
             rows = sum(table.rows for table in of_each)
             done.append(f"{many(rows, 'row')} in {many(len(of_each), 'table')} of events")
         if (left := self._sources_left()) > 0:
-            wrong.append(f"{many(left, 'source')} not delivered whole")
+            wrong.append(f"{many(left, 'source')} not delivered in full")
         if self.derived:
             made = sum(bool(one.made) for its in self.derived for one in its.courses)
             tables = sum(len(one.rows) for one in self.derived)
             done.append(f"{many(tables, 'derived table')}, {many(made, 'course')} made anew")
             if not all(one.is_whole for one in self.derived):
-                wrong.append("not all courses are derived")
+                wrong.append("some courses were not derived")
         if self.published:
             done.append(f"{many(len(self.published), 'dataset')} published")
         ended = "ok" if not wrong else f"FAILED: {', '.join(wrong)}"

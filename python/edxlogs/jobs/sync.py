@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 MOST_THREADS = 64
 _CHANGES = {
     Why.RELEASED: "was released again; fetched again",
-    Why.UNKNOWN: "was not as the bucket has it; fetched again",
+    Why.UNKNOWN: "differed from the bucket; fetched again",
 }
 
 
@@ -103,14 +103,14 @@ class SyncSettings:
         """
         place = fspath(folder)
         if not place or place.startswith(SCHEME):
-            raise ConfigError("folder: none given; name the folder to sync to as the last word")
+            raise ConfigError("folder: none given; name the folder to sync to as the last argument")
         if not 1 <= threads <= MOST_THREADS:
             raise ConfigError(f"threads: must be from 1 to {MOST_THREADS}")
         named = tuple(texts("sources", urls))
         for word in named:
             if not word.startswith(SCHEME):
                 raise ConfigError(
-                    f"sources: {shown(word)}: is no s3:// URL; sync copies from S3 alone"
+                    f"sources: {shown(word)}: is not an s3:// URL; sync copies only from S3"
                 )
         choice = choice_of(partner=partner, site=site, days=days, kind=kind, latest=latest)
         return cls(place, named, choice, s3, dry_run, threads, mode)
@@ -166,7 +166,7 @@ class Synced:
 
     def __str__(self) -> str:
         counts = self.counts
-        here = f"{counts['present']:,} here already"
+        here = f"{counts['present']:,} already here"
         more = f", {counts['failed']:,} failed" if counts["failed"] else ""
         objects = many(counts["objects"], "object")
         if self.free_bytes is not None:
@@ -184,7 +184,7 @@ class Synced:
             f" ({size(counts['fetched_bytes'])}), {here}{more}; {self.seconds:.1f} s"
         )
         if self.interrupted:
-            told += "\ninterrupted: run again with the same words to go on where it stopped"
+            told += "\ninterrupted: run the same command again to continue where it stopped"
         return told
 
     __repr__ = __str__

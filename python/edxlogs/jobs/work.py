@@ -128,14 +128,14 @@ def refuse_same(settings: Settings, selection: Selection) -> None:
         raise ConfigError("output: two outputs have the same name; name each differently")
     for option, path in (("rejects", output.rejects), ("report", output.report)):
         if path == STDOUT:
-            raise ConfigError(f"{option}: standard output is not for it; name a file")
+            raise ConfigError(f"{option}: cannot go to standard output; name a file")
         if path is not None and path.startswith(SCHEME):
             raise ConfigError(
                 f"{option}: {shown(path)}: is written to local files only; name a file"
             )
     if output.partition_by and any(Path(named[0]) in Path(one).parents for one in named[1:]):
         raise ConfigError(
-            f"output: {shown(target)}: the rejects and the report are no part of the dataset; name"
+            f"output: {shown(target)}: the rejects and the report are not part of the dataset; name"
             " places outside of it"
         )
     if target == STDOUT:
@@ -217,7 +217,7 @@ class Work:
         try:
             asked = self._settings.asked()
         except OutputError as error:
-            self._selection.account.warnings.append(f"if it is stopped, it begins anew: {error}")
+            self._selection.account.warnings.append(f"if it is stopped, it starts over: {error}")
             return None
         self._journal = Journal(file, asked, overwrite=self._output.overwrite)
         self._stack.callback(self._journal.close)

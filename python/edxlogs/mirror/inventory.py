@@ -148,15 +148,15 @@ def why_nothing(choice: Choice, find: Callable[[Choice], Iterable[Package | None
             if not (days := [one.day for one in there if one.day is not None]):
                 continue
             return (
-                f"days: {choice.days}: nothing is of these days; there are packages of"
+                f"days: {choice.days}: no package is from these days; there are packages from"
                 f" {min(days)} to {max(days)}"
             )
         values = {one.kind if name == "kinds" else one.site for one in there}
         asked = ", ".join(map(shown, getattr(choice, name)))
         named = ", ".join(sorted(value for value in values if value is not None))
-        return f"{name.removesuffix('s')}: {asked}: nothing is of it; there is {named}"
+        return f"{name.removesuffix('s')}: {asked}: no package matches; there is {named}"
     if choice.partner is None:
-        return "no file is there; look at the place, or name another"
+        return "no file is there; check the path, or name another"
     partner = shown(choice.partner)
     try:
         there = [one for one in find(Choice()) if one is not None]
@@ -168,8 +168,8 @@ def why_nothing(choice: Choice, find: Callable[[Choice], Iterable[Package | None
             folders = []
         partners = {shown(folder.removesuffix("/")) for folder in folders}
     near = difflib.get_close_matches(partner, partners, 3, 0.4)
-    advice = f"the nearest: {', '.join(near)}" if near else "look at how the folder is spelled"
-    return f"partner: {partner}: nothing of this partner is there; {advice}"
+    advice = f"the nearest: {', '.join(near)}" if near else "check how the folder is spelled"
+    return f"partner: {partner}: nothing from this partner is there; {advice}"
 
 
 def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:

@@ -30,7 +30,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ADVICE = {
     **dict.fromkeys(
-        _FULL, "make room and run again; what is whole stays, the rest goes on where it stopped"
+        _FULL, "make room and run again; whole files stay, and the rest continues where it stopped"
     ),
     errno.ENOTDIR: "a file or a link stands where its folder must be; move it away",
     errno.ELOOP: "a link stands where a file or a folder must be; move it away",
@@ -48,7 +48,7 @@ def local_names(key: str) -> tuple[str, ...]:
     """
     names = tuple(key.split("/"))
     if any(name in ("", ".", "..") for name in names):
-        raise ValueError("its key is no plain path (an empty name, . or ..)")
+        raise ValueError("its key is not a plain path (an empty name, . or ..)")
     if shown(key) != key:
         raise ValueError("its key has characters that a file name must not have")
     if any(len(name.encode()) > _LONGEST_NAME for name in names):
@@ -102,10 +102,10 @@ class Mirror:
                 self._parts = Partials(self._hidden)
             self.records = Records(self._home, writable=writable)
         except NotADirectoryError:
-            raise ConfigError(f"folder: {name}: is no folder; name another") from None
+            raise ConfigError(f"folder: {name}: is not a folder; name another") from None
         except BlockingIOError:
             raise OutputError(
-                f"folder: {name}: another edxlogs fills it now; wait for it, or name another"
+                f"folder: {name}: another edxlogs is filling it; wait for it, or name another"
             ) from None
         except OSError as error:
             raise OutputError(
@@ -247,7 +247,7 @@ class Mirror:
     def trouble(self, key: str, error: OSError) -> OutputError:
         """Put what the system says of an object's file into one sentence."""
         path = shown(os.path.join(self._path, key))
-        advice = _ADVICE.get(error.errno or 0, "see to it and run again")
+        advice = _ADVICE.get(error.errno or 0, "fix that and run again")
         return OutputError(f"cannot write: {path}: {error.strerror}; {advice}")
 
     def sync(self) -> None:

@@ -120,14 +120,14 @@ class S3:
             bucket, equals, name = text.rpartition("=")
             if (bucket or None) in self._profiles:
                 raise ConfigError(
-                    f"profile: {shown(text)}: another is named for the same buckets already; name"
-                    " one for all, or BUCKET=NAME for each"
+                    f"profile: {shown(text)}: the same buckets have another profile already;"
+                    f" name one for all, or BUCKET=NAME for each"
                 )
             if not name or (equals and not bucket):
                 raise ConfigError(f"profile: {shown(text)}: write NAME, or BUCKET=NAME")
             self._profiles[bucket or None] = name
         if endpoint_url is not None and not _is_url(endpoint_url):
-            raise ConfigError("endpoint-url: is no URL; write it like https://s3.example.org")
+            raise ConfigError("endpoint-url: is not a URL; write it like https://s3.example.org")
         self._endpoint_url = endpoint_url
         self._region = region
         self.payer = {"RequestPayer": "requester"} if requester_pays else {}
@@ -187,7 +187,7 @@ class S3:
             if isinstance(failure, S3Error) and failure.reason == Reason.IMPOSSIBLE:
                 # A ValueError: boto has no class of its own for it.
                 raise ConfigError(
-                    "endpoint-url: the one in the AWS configuration is no URL; correct it there"
+                    "endpoint-url: the one in the AWS configuration is not a URL; correct it there"
                 ) from None
             raise failure from None
         for operation in ("GetObject", "HeadObject"):
@@ -316,7 +316,7 @@ class S3:
         if url.scheme != "http" or _LOOPBACK.fullmatch(url.hostname or ""):
             return None
         host = shown(url.hostname or "")
-        return f"{host}: is reached by plain http: all can be read on the way; use https"
+        return f"{host}: is reached over plain http, which others can read on the way; use https"
 
 
 @lru_cache(maxsize=16)

@@ -86,16 +86,15 @@ _SENTENCES = {
     Reason.REGION: "the bucket is in another region; name that one with --region",
     Reason.THROTTLED: "S3 kept asking to slow down; run again later",
     Reason.SERVER: "the server failed each time; run again later",
-    Reason.REFUSED: "no connection to the server; look at the network and --endpoint-url",
-    Reason.UNKNOWN_HOST: "the server's name is unknown; look at the network and --endpoint-url",
-    Reason.TLS: "the server has no certificate that is trusted; look at --endpoint-url and"
-    " AWS_CA_BUNDLE",
-    Reason.BROKEN: "the connection broke each time; look at the network and run again",
-    Reason.DAMAGED: "the bytes that came are not those of its checksum; run again",
+    Reason.REFUSED: "no connection to the server; check the network and --endpoint-url",
+    Reason.UNKNOWN_HOST: "the server's name is unknown; check the network and --endpoint-url",
+    Reason.TLS: "the server has no trusted certificate; check --endpoint-url and AWS_CA_BUNDLE",
+    Reason.BROKEN: "the connection broke each time; check the network and run again",
+    Reason.DAMAGED: "the bytes received do not match their checksum; run again",
     Reason.UNSUPPORTED: "the server cannot do this; name another --endpoint-url",
-    Reason.IMPOSSIBLE: "the server's answer is none that S3 can give; look at --endpoint-url",
-    Reason.MANY_NAMES: "more names are there than one listing may have; name a longer prefix",
-    Reason.OTHER: "S3 does not do it; look at the permissions and the --endpoint-url",
+    Reason.IMPOSSIBLE: "the server's answer is not one that S3 gives; check --endpoint-url",
+    Reason.MANY_NAMES: "there are more names than one listing may have; name a longer prefix",
+    Reason.OTHER: "S3 refused the request; check the permissions and --endpoint-url",
 }
 
 # Codes of S3, of STS and of the services that give credentials. HEAD has no body, so that only
@@ -268,13 +267,13 @@ def _settings(error: BaseException) -> str | None:
         profile = shown(str(kwargs.get("profile", "")))
         return f"profile: {profile}: no such AWS profile; aws configure list-profiles names them"
     if isinstance(error, boto.InvalidRegionError | boto.NoRegionError):
-        return "region: is none of AWS; write --region like us-east-1"
+        return "region: is not an AWS region; write --region like us-east-1"
     if isinstance(error, boto.ConfigParseError | boto.ConfigNotFound | boto.InvalidConfigError):
         return "profile: the AWS configuration cannot be read; correct ~/.aws/config"
     if isinstance(error, boto.ParamValidationError | boto.InvalidDNSNameError):
-        return "s3: a bucket or a key has no valid name; correct the s3:// URL"
+        return "s3: the name of a bucket or a key is not valid; correct the s3:// URL"
     if isinstance(error, boto.EndpointProviderError):
-        return "endpoint-url: the one in the AWS configuration is no URL; correct it there"
+        return "endpoint-url: the one in the AWS configuration is not a URL; correct it there"
     return None
 
 

@@ -154,10 +154,10 @@ class _LocalSearch:
         excused = listing.read_elsewhere or len(self._failed) > failed_before
         if not listing.files and not excused:
             why = (
-                "no file has a name that is known for a log"
-                f" ({len(ignored)} ignored); name the files themselves to read them"
+                f"no file is named like a log ({len(ignored)} ignored); name the files themselves"
+                " to read them"
                 if ignored
-                else "the folder is empty; look at the place, or name another"
+                else "the folder is empty; check the path, or name another"
             )
             raise SourceError(f"nothing to read: {shown(argument)}: {why}", source=shown(argument))
         self.found.ignored += [shown(path) for path in sorted(ignored, key=os.fsencode)]

@@ -138,9 +138,9 @@ def find_events(s3: S3, partner: str, window: Window) -> FoundSources:
         days = [day for one in every if (day := describe_name(one.key).date) is not None]
         there = "look at what is there with edxlogs list"
         if days:
-            there = f"there are files of {min(days)} to {max(days)}"
+            there = f"there are files from {min(days)} to {max(days)}"
         raise SourceError(
-            f"nothing to read: {shown(partner)}: edX's bucket holds no event file of these days"
+            f"nothing to read: {shown(partner)}: edX's bucket holds no event file for these days"
             f" and sites; {there}",
             shown(partner),
         )
@@ -170,7 +170,7 @@ def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: s
             found.ignored.append(shown(one.url))
     if not found.sources and found.ignored:
         raise SourceError(
-            f"nothing to read: {shown(where)}: no object has a name that is known for a log"
+            f"nothing to read: {shown(where)}: no object is named like a log"
             f" ({len(found.ignored)} ignored); name the objects themselves to read them",
             shown(where),
         )

@@ -190,7 +190,8 @@ class _SourceSearch:
                 self._found.append(_stream(argument))
             else:
                 raise ConfigError(
-                    f"sources: {shown(repr(argument))}: is no source; name a path, or give a file"
+                    f"sources: {shown(repr(argument))}: is not a source; name a path, or give a"
+                    f" file"
                     " that is open for reading bytes"
                 )
         self._find_paths()

@@ -80,10 +80,10 @@ class Window:
             ConfigError: a value cannot be used.
         """
         if by not in TIMES:
-            raise ConfigError(f"by: '{shown(by)}': is no time; use {' or '.join(TIMES)}")
+            raise ConfigError(f"by: '{shown(by)}': is not known; use {' or '.join(TIMES)}")
         first, end = micros("since", since), micros("until", until)
         if first is not None and end is not None and first >= end:
-            raise ConfigError("since: is not before until; --until itself is not included")
+            raise ConfigError("since: is not before until; --until itself is excluded")
         near = parse_slack(slack) if isinstance(slack, str) else slack
         by_receipt = by == "received_at"
         return cls(
@@ -154,7 +154,7 @@ def parse_slack(text: str) -> Slack | None:
         return None
     match = re.fullmatch(r"\s*([0-9]{1,6})\s*,\s*([0-9]{1,6})\s*", text)
     if match is None:
-        raise ConfigError(f"bad slack: {shown(text)!r}: not two numbers of days; write 1,30 or all")
+        raise ConfigError(f"slack: {shown(text)!r}: is not two numbers of days; write 1,30 or all")
     return Slack(int(match[1]), int(match[2]))
 
 
@@ -238,6 +238,6 @@ def parse_shard(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
-            f"shard: '{shown(text)}': is none; write I/N, such as 1/8, with I from 1 to N"
+            f"shard: '{shown(text)}': is not a shard; write I/N, such as 1/8, with I from 1 to N"
         )
     return int(match[1]), int(match[2])

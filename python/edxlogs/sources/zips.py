@@ -99,7 +99,7 @@ class ZipArchive:
         for info in infos:
             self._check(info)
             if info.orig_filename in names:
-                raise self._refuse(info.orig_filename, "stands in it twice")
+                raise self._refuse(info.orig_filename, "is in it twice")
             names.add(info.orig_filename)
         self.members = tuple(self._members(infos, start))
         if check_headers:
@@ -127,13 +127,13 @@ class ZipArchive:
             if bounded.error is not None:
                 raise bounded.error from None
             raise FormatError(
-                f"{self.label}: is no zip, or one that is cut off or damaged; fetch it again",
+                f"{self.label}: is not a zip, or is cut off or damaged; fetch it again",
                 self.label,
             ) from None
 
     def _refuse(self, name: str, why: str) -> FormatError:
         return FormatError(
-            f"{self.label}: {shown(name)}: {why}, which no package of edX's has; fetch it again, or"
+            f"{self.label}: {shown(name)}: {why}, unlike any package from edX; fetch it again, or"
             " ask who made it",
             self.label,
         )
@@ -144,10 +144,10 @@ class ZipArchive:
         if info.flag_bits & (_ENCRYPTED | _STRONG | _MASKED):
             raise self._refuse(name, "is encrypted by zip")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise self._refuse(name, "is compressed in another way than deflate")
+            raise self._refuse(name, "is compressed with a method other than deflate")
         parts = name.removesuffix("/").split("/")
         if "\0" in name or "\\" in name or ":" in parts[0] or not all(parts):
-            raise self._refuse(name, "has a name that is no relative path")
+            raise self._refuse(name, "has a name that is not a relative path")
         if any(part in (".", "..") for part in parts):
             raise self._refuse(name, "has a name that leads elsewhere")
         kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
@@ -247,7 +247,7 @@ class MemberReader:
             if self.bytes_read != self._member.size:
                 raise self._damaged("is shorter than it should be")
             if self._crc.digest() != self._member.crc.to_bytes(4):
-                raise self._damaged("has another checksum than it should have")
+                raise self._damaged("does not match its checksum")
         return data
 
     def _damaged(self, why: str) -> FormatError:

@@ -54,9 +54,7 @@ def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
         status = os.stat(target)
     except FileNotFoundError:
         if target.is_symlink():
-            raise ConfigError(
-                f"output: {name}: is a link that leads nowhere; name another file"
-            ) from None
+            raise ConfigError(f"output: {name}: is a broken link; name another file") from None
         return
     except OSError as error:
         raise cannot_write(name, error) from error
@@ -66,7 +64,7 @@ def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
         raise ConfigError(f"output: {name}: is a folder; name a file")
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(
-            f"output: {name}: is no regular file; name another, or write to standard output"
+            f"output: {name}: is not a regular file; name another, or write to standard output"
         )
     if any(_is_file(source, target, status) for source in inputs):
         raise ConfigError(f"output: {name}: is also an input; name another file")

@@ -31,8 +31,8 @@ def identify(source: Source) -> Identity:
     """
     if source.size is None or source.path == STDIN:
         raise ConfigError(
-            f"sources: {source.label}: is a stream, and could not be told from one that was read"
-            " before; store it in a file"
+            f"sources: {source.label}: is a stream, which a later run could not recognise; save"
+            f" it to a file"
         )
     if source.remote is not None:
         found = source.remote.object
@@ -103,7 +103,7 @@ def check_unchanged(source: Source, before: Identity, text: Text | None) -> None
         has_changed = now != before
     if has_changed:
         raise SourceError(
-            f"{source.label}: it changed while it was read; run again when it is whole",
+            f"{source.label}: it changed while it was read; run again when it is complete",
             source.label,
         )
 

@@ -164,13 +164,13 @@ class Manifest:
             read += len(line) + 1
             self._take(Segment.of(document))
         if digest != last or read != end:
-            raise self._damaged("its head and its segments do not belong together")
+            raise self._damaged("its head and its segments do not match")
 
     def _of_another_form(self, form: Any) -> ConfigError:
         if isinstance(form, int) and form < FORMAT:
             return ConfigError(
-                f"manifest: {self.name}: is of an older form, which is not read any more; make it"
-                " anew with the same command and another output, and remove this one"
+                f"manifest: {self.name}: is in an older form, which edxlogs no longer reads; run"
+                f" the same command with another output, and remove this one"
             )
         return ConfigError(
             f"manifest: {self.name}: was written by a newer edxlogs; update this one"
@@ -181,13 +181,13 @@ class Manifest:
             return OutputError(str(error), error.source)
         return OutputError(
             f"manifest: {self.name}: {error.strerror}; let edxlogs read its folder _edxlogs, or"
-            " bring back a copy of it"
+            f" restore a copy of it"
         )
 
     def _damaged(self, why: str) -> ConfigError:
         return ConfigError(
-            f"manifest: {self.name}: {why}: it was changed by hand, or is damaged; bring back a"
-            " copy, or make the dataset anew in another folder"
+            f"manifest: {self.name}: {why}: it was changed by hand, or is damaged; restore a"
+            f" copy, or make the dataset again in another folder"
         )
 
     def tidy(self) -> None:

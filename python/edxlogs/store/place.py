@@ -294,7 +294,7 @@ class Folder(Place):
         try:
             status = os.stat(self.folder)
             if not stat.S_ISDIR(status.st_mode):
-                raise ConfigError(f"output: {self.name}: is no folder; name one for the dataset")
+                raise ConfigError(f"output: {self.name}: is not a folder; name one for the dataset")
             entries = set(os.listdir(self.folder))
         except FileNotFoundError:
             return
@@ -302,8 +302,8 @@ class Folder(Place):
             raise cannot_write(self.name, error) from error
         if (self.home / "tables.jsonl").exists():
             raise ConfigError(
-                f"output: {self.name}: holds tables of an older form; name a new folder, or remove"
-                " this one to make it anew"
+                f"output: {self.name}: holds tables in an older form; name a new folder, or"
+                f" remove this one and run again"
             )
         inside = (
             [] if HOME in entries else [one for one in entries if is_dataset(self.folder / one)]

@@ -94,8 +94,8 @@ class Store:
         """
         if not isinstance(self.place, Folder):
             raise ConfigError(
-                f"dataset: {self.name}: this is done to datasets in local folders only; copy it to"
-                " one"
+                f"dataset: {self.name}: only datasets in local folders can be changed this way;"
+                f" copy it to one"
             )
         return self.place
 
@@ -114,7 +114,7 @@ class Store:
             return
         if not overwrite:
             raise ConfigError(
-                f"output: {self.name}: holds the rows of another query; name another output, or"
+                f"output: {self.name}: holds the rows of a different query; name another output, or"
                 f" add --overwrite. {difference(there, query)}"
             )
         self._replaces_all = True
@@ -346,11 +346,11 @@ def open_manifest(place: Place) -> Manifest:
         above = place.above()
         if above is not None:
             raise ConfigError(
-                f"dataset: {place.name}: is a folder of the dataset {above[0].name}; name that"
+                f"dataset: {place.name}: belongs to the dataset {above[0].name}; name that"
             )
         raise ConfigError(
-            f"dataset: {place.name}: is none; name a folder that edxlogs filter has written with"
-            " --partition-by, or edxlogs db convert"
+            f"dataset: {place.name}: is not a dataset; name a folder that edxlogs filter"
+            f" --partition-by or edxlogs db convert wrote"
         )
     manifest = Manifest(place)
     manifest.load()
@@ -362,8 +362,8 @@ def difference(there: dict[str, Any], query: dict[str, Any]) -> str:
     there, query = dict(there), dict(query)
     if there.pop(HMAC, None) != query.pop(HMAC, None) and there == query:
         return (
-            "They have other values of --user or --where, or the same ones by another salt: give"
-            " the --salt-file of the first"
+            "The values of --user or --where differ, or are the same with another salt: give the"
+            " --salt-file of the first"
         )
     return f"There: {_one_line(there)} Asked for: {_one_line(query)}"
 

@@ -56,7 +56,8 @@ def keys_of(by: Sequence[str]) -> tuple[str, ...]:
     for key in keys:
         if key not in known:
             raise ConfigError(
-                f"by: {shown(key) or 'nothing'}: is no key; use course, org, {', '.join(known[2:])}"
+                f"by: {shown(key) or 'nothing'}: is not a key; use course, org,"
+                f" {', '.join(known[2:])}"
             )
     return keys
 

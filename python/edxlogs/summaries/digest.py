@@ -166,7 +166,7 @@ class Digest:
 
     @property
     def odd_sources(self) -> list[dict[str, Any]]:
-        """Sources that are not delivered whole, or of which something was odd."""
+        """Sources that are not delivered in full, or of which something was odd."""
         told = []
         for one in self.account.sources:
             counts = one.counts

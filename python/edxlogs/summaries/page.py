@@ -102,7 +102,7 @@ def _facts(digest: Digest) -> str:
         ("Last event", "none" if span is None else _minute(span[1])),
         ("Lines", f"{total.lines:,}"),
         ("Text", size(total.bytes_expanded)),
-        ("Days without a file", f"{missing:,}" if digest.files else "not told"),
+        ("Days without a file", f"{missing:,}" if digest.files else "unknown"),
         ("Lines rejected", f"{total.rejected:,}"),
         ("Lines withheld", f"{total.withheld:,}"),
     ]

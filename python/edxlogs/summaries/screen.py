@@ -117,7 +117,7 @@ def _courses(digest: Digest, days: Sequence[datetime.date]) -> Iterator[str]:
         count, is_exact, first, last = people[course]
         rows.append(
             [
-                _name(course, "of no course"),
+                _name(course, "no course"),
                 f"{events:,}",
                 _share(events, digest),
                 _people(count, is_exact=is_exact),
@@ -134,7 +134,7 @@ def _courses(digest: Digest, days: Sequence[datetime.date]) -> Iterator[str]:
 def _types(digest: Digest) -> Iterator[str]:
     types = digest.tables["types"]
     of_category = types.sums("category", "event_type")
-    rows = [["category", "events", "share", "its event types"]]
+    rows = [["category", "events", "share", "event types"]]
     categories = most_first(types.sums("category"))
     for category, events in list(categories.items())[:_CATEGORIES]:
         its = most_first({one: n for (of, one), n in of_category.items() if of == category})
@@ -146,10 +146,11 @@ def _types(digest: Digest) -> Iterator[str]:
     yield from table(rows, right={1, 2})
     rest = list(categories.values())[_CATEGORIES:]
     if rest:
-        yield f"and {sum(rest):,} events of {len(rest):,} more categories: --by category"
+        noun = "category" if len(rest) == 1 else "categories"
+        yield f"and {sum(rest):,} events of {len(rest):,} more {noun}: --by category"
     sources = most_first(types.sums("event_source"))
     shares = [f"{_name(one, 'none')} {_share(n, digest)}" for one, n in sources.items()]
-    yield f"sources of events: {', '.join(shares[:_TYPES])}"
+    yield f"event sources: {', '.join(shares[:_TYPES])}"
 
 
 def _clock(digest: Digest) -> Iterator[str]:
@@ -163,8 +164,8 @@ def _clock(digest: Digest) -> Iterator[str]:
     if counts:
         middle, most = counts[len(counts) // 2], counts[-1]
         yield (
-            f"active people a day and site: {_people(middle[0], is_exact=middle[1])} in the middle,"
-            f" {_people(most[0], is_exact=most[1])} at most"
+            "active people per day and site: median"
+            f" {_people(middle[0], is_exact=middle[1])}, most {_people(most[0], is_exact=most[1])}"
         )
 
 
@@ -183,18 +184,18 @@ def _odd(digest: Digest) -> Iterator[str]:
             runs = [_run(*run) for run in stretches(one.missing)]
             more = f" and {len(runs) - _TYPES} more" if len(runs) > _TYPES else ""
             days = many(len(one.missing), "day")
-            yield f"missing of {_name(one.site)}: {days}: {', '.join(runs[:_TYPES])}{more}"
+            yield f"missing from {_name(one.site)}: {days}: {', '.join(runs[:_TYPES])}{more}"
     if unknown := digest.unknown_types:
         named = [f"{_name(one)} {events:,}" for one, events in list(unknown.items())[:_TYPES]]
         more = f" and {len(unknown) - _TYPES} more" if len(unknown) > _TYPES else ""
-        yield f"event types that are not documented: {', '.join(named)}{more}"
+        yield f"undocumented event types: {', '.join(named)}{more}"
     if digest.keys:
         keys = sorted(digest.keys, key=lambda one: -one[2])
         named = [f"{'context.' if of else ''}{_name(key)} {n:,}" for of, key, n in keys[:_TYPES]]
         more = f" and {len(keys) - _TYPES} more" if len(keys) > _TYPES else ""
-        yield f"keys that are not documented: {', '.join(named)}{more}"
+        yield f"undocumented keys: {', '.join(named)}{more}"
     for name in digest.left_out:
-        yield f"left out, having too many groups: {name}"
+        yield f"left out because it has too many groups: {name}"
 
 
 def _scale(what: str, days: Sequence[datetime.date]) -> str:
@@ -233,7 +234,7 @@ def _share(events: int, digest: Digest) -> str:
     return f"{share:.1f} %" if share >= 0.05 else "<0.1 %"
 
 
-def _name(text: str | None, none: str = "not told") -> str:
+def _name(text: str | None, none: str = "unknown") -> str:
     if text is None:
         return none
     if text == URL:

@@ -23,7 +23,7 @@ impl Crc {
             "CRC32" => (CrcAlgorithm::Crc32IsoHdlc, 4),
             "CRC32C" => (CrcAlgorithm::Crc32Iscsi, 4),
             "CRC64NVME" => (CrcAlgorithm::Crc64Nvme, 8),
-            _ => return Err(config("checksum: is no CRC of S3")),
+            _ => return Err(config("checksum: is not a CRC of S3")),
         };
         Ok(Self { digest: Mutex::new(Digest::new(algorithm)), size })
     }

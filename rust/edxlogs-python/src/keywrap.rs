@@ -22,11 +22,12 @@ pub fn rewrap_key<'py>(
     new: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
     let cipher = |key: &[u8]| {
-        Aes128::new_from_slice(key).map_err(|_| config("gpg-agent: its wrapping key is no AES-128"))
+        Aes128::new_from_slice(key)
+            .map_err(|_| config("gpg-agent: its wrapping key is not AES-128"))
     };
     let (old, new) = (cipher(old)?, cipher(new)?);
     if wrapped.len() < 3 * HALF || !wrapped.len().is_multiple_of(HALF) {
-        return Err(config("gpg-agent: what it gave is no wrapped key"));
+        return Err(config("gpg-agent: what it gave is not a wrapped key"));
     }
     let mut key = Zeroizing::new(wrapped.to_vec());
     unwrap(&old, &mut key);

@@ -32,9 +32,9 @@ FLAGS = {
     "name_disagrees": "`name` belongs to another table than `event_type`, which decides.",
     "possible_double": "The platform may have written the same act twice.",
     "no_block": "The act is about a block, but the event does not name it.",
-    "subject_by_name": "The person whom the event is about has a username only, no id.",
+    "subject_by_name": "The person whom the event is about has only a username, no id.",
     "truncated": "The platform cut a text.",
-    "seek_from_unknown": "It is not known where a seek began.",
+    "seek_from_unknown": "The start of a seek is not known.",
     "many_settings": "Several settings changed at once; their values are left out.",
     "worker": "A background worker of the server wrote the event, not a person.",
 }
@@ -84,7 +84,7 @@ DECODERS: Mapping[str, Decoder] = {
     "only text": Decoder("text; anything else is null", ("string",)),
     "json": Decoder("any value as compact JSON text", ("string",)),
     "lines": Decoder(
-        "text; of a list its texts, or the `text` of its objects, on lines of their own",
+        "text; for a list, its texts or the `text` of its objects, one per line",
         ("string",),
     ),
     "number": Decoder("a number, or text that is a number", ("float64", "int64")),
@@ -93,7 +93,7 @@ DECODERS: Mapping[str, Decoder] = {
     "length": Decoder("the number of items of a list; null for anything else", ("int64",)),
     "is set": Decoder("whether an object has the key, with a value that is not null", ("bool",)),
     "block id": Decoder(
-        "columns NAME_key, NAME_type, NAME_id and NAME_from; without a value at its paths, the"
+        "columns NAME_key, NAME_type, NAME_id and NAME_from; if its paths hold no value, the"
         " block in the context or in the address",
         (),
         _BLOCK,
@@ -109,7 +109,7 @@ DECODERS: Mapping[str, Decoder] = {
     "player": Decoder("mobile if one of the values is, else browser", ("string",)),
     "dotted name": Decoder("whether a text begins with `edx.`", ("bool",)),
     "by other": Decoder(
-        "whether the subject is somebody else than the actor", ("bool",), (), False
+        "whether the subject is someone other than the actor", ("bool",), (), False
     ),
     "input id": Decoder("the key of the row, as the id of an input", (), _INPUT, False, "keys"),
     "kind": Decoder("the `kind` of the action", ("string",), (), False),
@@ -130,21 +130,21 @@ DECODERS: Mapping[str, Decoder] = {
         "the `lookup_name` of a request, if it is a number", ("int64",), (), False
     ),
     "keys": Decoder(
-        "text; of an object the names of its keys: at most 32, with blanks between, `_` for white"
+        "text; for an object, the names of its keys: at most 32, with blanks between, `_` for white"
         " space inside, and `{}` for a name that is JSON",
         ("string",),
     ),
     "not empty": Decoder(
         "whether an object, a list or a text holds anything; null for anything else", ("bool",)
     ),
-    "first text": Decoder("text; of a list the first item that is text", ("string",)),
+    "first text": Decoder("text; for a list, its first item that is text", ("string",)),
     "sum": Decoder(
         "the sum over the items of a list; `items` are paths to the number in an item, and the"
         " first that gives one counts",
         ("float64",),
     ),
     "answer": Decoder(
-        "the text of an answer to an open response assessment; of several parts a JSON list",
+        "the text of an answer to an open response assessment; for several parts, a JSON list",
         ("string",),
     ),
     "answer parts": Decoder("the number of parts of such an answer", ("int64",)),

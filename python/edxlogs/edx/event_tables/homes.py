@@ -89,7 +89,7 @@ def read_homes(where: str, text: str, known: Mapping[str, tuple[str, ...]]) -> H
         place = f"{where}: {shown(table)}"
         if not isinstance(value, dict):
             raise ConfigError(f"{place}: must be a table with categories or types")
-        values = toml.check(place, value, _KNOWN, "is no key of a home")
+        values = toml.check(place, value, _KNOWN, "is not a key of a home")
         for key, into in (("categories", of_category), ("types", of_type)):
             for one in values.get(key, ()):
                 if into.setdefault(one, table) != table:

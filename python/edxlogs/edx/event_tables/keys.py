@@ -172,7 +172,7 @@ def checked(
         ConfigError: a key is missing, not known, or has a value of another kind.
     """
     try:
-        values = toml.check(where, table, known, "is no key of it")
+        values = toml.check(where, table, known, "is not one of its keys")
     except ConfigError as error:
         told = str(error)
         raise ConfigError(told if told.startswith(where) else f"{where}: {told}") from None

@@ -52,7 +52,9 @@ def parse_steps(text: str) -> Path:
     at = 0
     while at < len(text):
         if not (step := _STEP.match(text, at)):
-            raise ValueError(f"no path from {shown(text[at:])} on; write it as in event.answers[0]")
+            raise ValueError(
+                f"not a path from {shown(text[at:])} on; write it as in event.answers[0]"
+            )
         if step["item"] is not None:
             steps.append(int(step["item"]))
         elif step["quoted"] is not None:
@@ -63,7 +65,7 @@ def parse_steps(text: str) -> Path:
     if not steps or text[0] in ".[":
         raise ValueError("a path starts with a field of the event, as in event.grade")
     if steps.count(None) > 1:
-        raise ValueError("* stands twice in it")
+        raise ValueError("it has * twice")
     return Path(text, tuple(steps))
 
 
@@ -81,7 +83,7 @@ def parse_path(text: str) -> Path:
     if first not in (None, FORM, *fields):
         near = difflib.get_close_matches(str(first), fields, 1)
         raise ValueError(
-            f"{shown(str(first))} is no field of an event; "
+            f"{shown(str(first))} is not a field of an event; "
             + (f"did you mean {near[0]}?" if near else "the payload is event")
         )
     return path

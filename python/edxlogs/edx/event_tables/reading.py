@@ -62,9 +62,9 @@ class _Reader:
             if path.row != path.steps or len(path.steps) == 1:
                 raise self.wrong(place, f"path {shown(text)}: must end in *, which is the row")
         elif path.row is not None and self.kind is not Kind.CHILDREN:
-            raise self.wrong(place, f"path {shown(text)}: * is for tables of children alone")
+            raise self.wrong(place, f"path {shown(text)}: * is only for tables of children")
         elif path.row not in {None, (None,), *self.places}:
-            raise self.wrong(place, f"path {shown(text)}: * is of no place of rows")
+            raise self.wrong(place, f"path {shown(text)}: * is not where rows are")
         return path
 
     def rows(self, tables: Sequence[Mapping[str, Any]]) -> tuple[Rows, ...]:
@@ -74,7 +74,7 @@ class _Reader:
             values = checked(f"{self.where}: {place}", table, OF_ROWS, ("path", "mark"))
             row = Rows(self.path(place, values["path"], is_of_rows=True), values["mark"])
             if any(row.mark == one.mark or row.path == one.path for one in found):
-                raise self.wrong(place, "path or mark is there twice")
+                raise self.wrong(place, "path or mark appears twice")
             found.append(row)
         return tuple(found)
 
@@ -95,12 +95,12 @@ class _Reader:
             )
             for one in action.types:
                 if one not in types:
-                    raise self.wrong(place, f"{shown(one)}: the table is no home of this type")
+                    raise self.wrong(place, f"{shown(one)}: the table is not the home of this type")
             actions.append(action)
         meant = [(one, its.source, its.has) for its in actions for one in its.types]
         for one, source, has in meant:
             if meant.count((one, source, has)) > 1:
-                raise self.wrong("actions", f"{shown(one)} means two of them")
+                raise self.wrong("actions", f"{shown(one)} belongs to two of them")
         both = {one.name for one in actions} & {one.kind for one in actions}
         if both:
             raise self.wrong("actions", f"{min(both)} is the name of an action and of a kind")
@@ -108,7 +108,7 @@ class _Reader:
         if not actions:
             return ()
         if missing := [one for one in types if one not in told]:
-            raise self.wrong("actions", f"{shown(missing[0])}: no action is of this type")
+            raise self.wrong("actions", f"{shown(missing[0])}: no action has this type")
         return tuple(actions)
 
     def columns(
@@ -127,14 +127,16 @@ class _Reader:
                 if name in spine:
                     raise self.wrong(place, f"{name} is a column that every table has")
                 if name in seen:
-                    raise self.wrong(place, f"{name} is there twice")
+                    raise self.wrong(place, f"{name} appears twice")
                 if dict(SUBJECT).get(name, of) != of:
                     raise self.wrong(place, f"must be {dict(SUBJECT)[name]}, as in every table")
                 seen[name] = of
         for column in columns:
             for key, other in (("needs", column.needs), ("unequal_to", column.unequal_to)):
                 if other and (other not in seen or other == column.name):
-                    raise self.wrong(f"column {column.name}", f"{key}: {other} is no other column")
+                    raise self.wrong(
+                        f"column {column.name}", f"{key}: {other} is not another column"
+                    )
         return tuple(columns)
 
     def check_rows(self, columns: Iterable[Column]) -> None:
@@ -213,7 +215,9 @@ class _Reader:
             except ValueError as error:
                 raise self.wrong(f"{place}: items", f"path {shown(text)}: {error}") from None
             if found[-1].row is not None or found.count(found[-1]) > 1:
-                raise self.wrong(f"{place}: items", f"path {shown(text)}: leads nowhere new")
+                raise self.wrong(
+                    f"{place}: items", f"path {shown(text)}: appears twice, or has a *"
+                )
         return tuple(found)
 
     def paths(self, place: str, values: Mapping[str, Any], known: Sequence[str]) -> Paths:
@@ -228,7 +232,7 @@ class _Reader:
         for paths in (otherwise, *instead.values()):
             for path in paths:
                 if paths.count(path) > 1:
-                    raise self.wrong(place, f"path {shown(path.text)} is there twice")
+                    raise self.wrong(place, f"path {shown(path.text)} appears twice")
         return Paths(otherwise, instead)
 
     def known(self, place: str, named: tuple[str, ...], actions: Sequence[str]) -> tuple[str, ...]:
@@ -236,7 +240,7 @@ class _Reader:
             if one not in actions:
                 near = difflib.get_close_matches(one, actions, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                raise self.wrong(place, f"{shown(one)} is no action of the table{hint}")
+                raise self.wrong(place, f"{shown(one)} is not an action of the table{hint}")
         return named
 
     def flags(
@@ -251,7 +255,7 @@ class _Reader:
             source = values.get("source", "")
             has = self.path(place, values["has"]) if "has" in values else None
             if not (since or until or source or has) or (since and until and since >= until):
-                raise self.wrong(place, "must say when, or of which source, or what it has")
+                raise self.wrong(place, "needs one of since, until, source and has")
             rules.append(FlagRule(values["flag"], named, since, until, source, has))
         return tuple(rules)
 
@@ -326,7 +330,7 @@ def _children(
             raise ConfigError(f"{where}: {key}: tables of children have none")
     parent = parents.get(values["parent"])
     if parent is None:
-        raise ConfigError(f"{where}: parent: {values['parent']} is no table that is known")
+        raise ConfigError(f"{where}: parent: {values['parent']} is not a known table")
     rows = _Reader(where, Kind.CHILDREN).rows(values["rows"])
     reader = _Reader(where, Kind.CHILDREN, rows)
     named = toml.several(values["actions"])
@@ -358,7 +362,7 @@ def event_tables() -> Mapping[str, EventTable]:
     for name in sorted(texts, key=lambda name: "\nparent = " in texts[name]):
         table = read_table(name, texts[name], homes(), tables)
         if f"{table.name}.toml" != name:
-            raise ConfigError(f"{name}: {table.name}: name: is not that of the file")
+            raise ConfigError(f"{name}: {table.name}: name: differs from the name of the file")
         tables[table.name] = table
     order = homes().tables
     return dict(sorted(tables.items(), key=lambda one: order.index(one[1].parent or one[0])))

@@ -60,7 +60,7 @@ def read_user_tables(paths: Iterable[str | os.PathLike[str]]) -> UserTables:
         if name in event_tables():
             raise ConfigError(f"{where}: name: edxlogs has a table of this name; choose another")
         if name in files:
-            raise ConfigError(f"{where}: name: {files[name]} has it too; choose another")
+            raise ConfigError(f"{where}: name: {files[name]} has the same name; choose another")
         is_home = values.get("home", False)
         types = _types(where, values)
         for place, one in types:
@@ -96,7 +96,9 @@ def _types(where: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The types of a table, each with the place where it stands."""
     if "types" in values:
         if "actions" in values:
-            raise ConfigError(f"{where}: types: actions tell them already; leave one of both out")
+            raise ConfigError(
+                f"{where}: types: actions give them already; leave one of the two out"
+            )
         return [("types", one) for one in values["types"]]
     found = [
         (f"actions, number {number}", one)

@@ -105,7 +105,7 @@ def joined(accounts: Mapping[str, Account]) -> Account:
     """The account of tables together: what became of each source, and the events kept of it.
 
     An event is a row of the one table that is its home, so the rows of those tables add up. Where
-    there is no such table, the rows of the others count.
+    no such table, the rows of the others count.
 
     Args:
         accounts: of the tables by their names, of the same sources.

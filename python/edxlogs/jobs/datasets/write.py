@@ -245,8 +245,8 @@ def _dealt(place: Place) -> dict[str, int]:
         return {str(day): int(size) for day, size in dealt.items()}
     except (AttributeError, TypeError, ValueError):
         raise ConfigError(
-            f"shard: {place.name}/{HOME}/{_DEALT}: is damaged; bring back a copy, or make all"
-            " shards anew"
+            f"shard: {place.name}/{HOME}/{_DEALT}: is damaged; restore a copy, or make all"
+            f" shards again"
         ) from None
 
 

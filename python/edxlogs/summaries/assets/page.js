@@ -10,7 +10,7 @@
   const charts = [];
 
   const data = await unpacked();
-  const siteNames = data.sites.map((site) => site ?? "not told");
+  const siteNames = data.sites.map((site) => site ?? "unknown");
   const iso = (day) => {
     const moment = new Date(day * DAY);
     return Number.isNaN(moment.getTime()) ? "" : moment.toISOString().replace(/T.*/, "");
@@ -195,7 +195,7 @@
       button("−", "Zoom out", () => move(range.from - span() / 2, range.to + span() / 2)),
       button("←", "Earlier", () => move(range.from - span() / 2, range.to - span() / 2)),
       button("→", "Later", () => move(range.from + span() / 2, range.to + span() / 2)),
-      button("All", "All of the time", () => move(whole[0], whole[1] + 1)),
+      button("All", "All time", () => move(whole[0], whole[1] + 1)),
       button("Most", "The time of nearly all events", () => move(usual[0], usual[1] + 1)), at);
   }
   function overTime(parent, label, spec) {
@@ -280,7 +280,7 @@
     typesSection();
     hoursSection();
   } else {
-    section("nothing", "No events", "There is no event in what was read, or none that was asked for.");
+    section("nothing", "No events", "The sources hold no events, or none that match.");
   }
   oddSection();
   unknownSection();
@@ -301,7 +301,7 @@
   document.documentElement.dataset.drawn = "yes";
 
   function daysSection() {
-    const inside = section("days", "Events over time", "By day; by week where more than two years are shown. Buttons, or dragging a mouse over a stretch, change the time that this chart shows, and those of people and courses.");
+    const inside = section("days", "Events over time", "By day, or by week if more than two years are shown. The buttons, or dragging across the chart, change the time that is shown here and in the charts of people and courses.");
     inside.append(zoom());
     const spec = (width, color) => {
       const byWeek = range.to - range.from > 730;
@@ -343,7 +343,7 @@
     }
     const without = data.files.reduce((sum, file) => sum + file.missing.reduce((n, [a, b]) => n + b - a + 1, 0), 0);
     const inside = section("calendar", "Calendar and missing days",
-      without ? `${count(without)} days lack a file, between the first and the last one of their site: they are red.` : "No day between the first and the last file of a site lacks a file, as far as names of files tell days.");
+      without ? `${count(without)} days have no file, though they lie between the first and the last file of their site. They are red.` : "No day is missing between the first and the last file of a site, as far as file names tell.");
     const yearOf = (day) => new Date(day * DAY).getUTCFullYear();
     const years = [...new Set(dayRows.map((row) => yearOf(row[1])))].sort((a, b) => a - b);
     let site = "";
@@ -365,7 +365,7 @@
       const lacking = site === "" ? [...missing.values()] : [missing.get(Number(site))].filter(Boolean);
       for (let day = first; day <= last; day += 1) {
         const known = sums.get(day);
-        const lacks = lacking.filter((file) => file.days.has(day)).map((file) => file.name ?? "not told");
+        const lacks = lacking.filter((file) => file.days.has(day)).map((file) => file.name ?? "unknown");
         if (!known && !lacks.length && !lacking.some((file) => day >= file.first && day <= file.last)) continue;
         const of = yearOf(day);
         const start = Date.UTC(of, 0, 1) / DAY;
@@ -393,15 +393,15 @@
         },
       };
     };
-    again = chart(inside, "Calendar: a square a day, darker where there are more events, red where no file is. The tables below have all numbers.", spec);
-    const runs = data.files.flatMap((file) => file.missing.map(([a, b]) => [file.name ?? "not told", a, b, b - a + 1]));
+    again = chart(inside, "Calendar: one square per day, darker for more events, red where there is no file. The tables below have all numbers.", spec);
+    const runs = data.files.flatMap((file) => file.missing.map(([a, b]) => [file.name ?? "unknown", a, b, b - a + 1]));
     inside.append(table("missing days by site", [{ name: "site" }, { name: "first", show: iso }, { name: "last", show: iso }, { name: "days", number: true, show: count }], runs));
-    inside.append(table("files by site, as their names tell", [{ name: "site" }, { name: "first day", show: iso }, { name: "last day", show: iso }, { name: "days missing", number: true, show: count }],
-      data.files.map((file) => [file.name ?? "not told", file.first, file.last, file.missing.reduce((n, [a, b]) => n + b - a + 1, 0)])));
+    inside.append(table("files by site, from their names", [{ name: "site" }, { name: "first day", show: iso }, { name: "last day", show: iso }, { name: "days missing", number: true, show: count }],
+      data.files.map((file) => [file.name ?? "unknown", file.first, file.last, file.missing.reduce((n, [a, b]) => n + b - a + 1, 0)])));
   }
 
   function peopleSection() {
-    const inside = section("people", "Active people", "Different people who did something on a day, and in a week (from Monday). People of two sites count on each.");
+    const inside = section("people", "Active people", "Different people who did something on a day, and in a week (from Monday). Someone on two sites counts on both.");
     let site = "";
     let again = () => {};
     inside.append(make("div", { class: "controls" }, choose("Site", siteOptions, (value) => { site = value; again(); })), zoom());
@@ -428,12 +428,12 @@
         },
       };
     };
-    again = overTime(inside, "Lines: different people a day and a week. The tables below have all numbers.", spec);
+    again = overTime(inside, "Lines: different people per day and per week. The tables below have all numbers.", spec);
     inside.append(peopleTable("active people by day and site", "day", dayRows), peopleTable("active people by week and site", "week of", weekRows));
   }
 
   function coursesSection() {
-    const inside = section("courses", "Courses", "The course runs with most events: by week, and from the first to the last event. A word chooses among them.");
+    const inside = section("courses", "Courses", "The course runs with the most events: by week, and from the first to the last event. Type a word to choose among them.");
     const rows = data.courses;
     const order = [];
     const known = new Map();
@@ -478,7 +478,7 @@
         },
       };
     };
-    redo.push(overTime(inside, "Heat map: events a week of the course runs with most events. The table below has all course runs.", byWeek));
+    redo.push(overTime(inside, "Heat map: events per week of the course runs with the most events. The table below has all course runs.", byWeek));
     inside.append(make("h3", { text: "First and last event of each course run" }));
     const spans = (width, color) => {
       const courses = chosen(width < 600 ? 15 : 30).filter((one) => one.first !== null);
@@ -496,15 +496,15 @@
     };
     redo.push(overTime(inside, "Bars from the first to the last event of course runs. The table below has all of them.", spans));
     inside.append(table("course runs by site", [
-      { name: "course", show: (id) => id ?? "of no course" }, { name: "site", show: (site) => siteNames[site] },
+      { name: "course", show: (id) => id ?? "no course" }, { name: "site", show: (site) => siteNames[site] },
       { name: "events", number: true, show: count }, { name: "people", number: true, show: (n, row) => people(n, row[4]) },
       { name: "people are", show: (exact) => (exact ? "counted" : "estimated") },
       { name: "first event", show: minute }, { name: "last event", show: minute }], rows));
-    if (data.courseWeeks.length < order.length) inside.append(make("p", { class: "dim", text: `Weeks are on this page for the ${count(data.courseWeeks.length)} course runs with most events.` }));
+    if (data.courseWeeks.length < order.length) inside.append(make("p", { class: "dim", text: `This page shows weeks for the ${count(data.courseWeeks.length)} course runs with the most events.` }));
   }
 
   function typesSection() {
-    const inside = section("types", "Categories and event types", "Many acts of learners are told twice: by the browser and by the server. Count one of the two.");
+    const inside = section("types", "Categories and event types", "Many acts of learners are logged twice: by the browser and by the server. Count one of the two.");
     const categories = new Map();
     for (const [category, , , events] of data.types) categories.set(category, (categories.get(category) ?? 0) + events);
     const ranked = [...categories].sort((one, two) => two[1] - one[1]).map(([name]) => name);
@@ -569,24 +569,24 @@
   }
 
   function oddSection() {
-    const inside = section("odd", "What was odd", "Lines that were mended or rejected, events dated more than a day before the day of their file, and sources that are not delivered whole. Places are sources and lines: what stands there is not on this page.");
+    const inside = section("odd", "What was odd", "Lines that were mended or rejected, events dated more than a day before the day of their file, and sources that were not delivered in full. Places are sources and lines; what the lines hold is not on this page.");
     if (!data.notes.length && !data.sources.length) {
-      inside.append(make("p", { text: "Nothing was." }));
+      inside.append(make("p", { text: "Nothing was odd." }));
       return;
     }
-    inside.append(table("what was odd, and the first places of it", [{ name: "kind" }, { name: "what" }, { name: "times", number: true, show: count }, { name: "first places", show: (places) => places.map(([source, line]) => `${source} line ${count(line)}`).join("\n") || "not told" }], data.notes, { open: true }));
+    inside.append(table("what was odd, and where it was first found", [{ name: "kind" }, { name: "what" }, { name: "times", number: true, show: count }, { name: "first places", show: (places) => places.map(([source, line]) => `${source} line ${count(line)}`).join("\n") || "unknown" }], data.notes, { open: true }));
     inside.append(table("sources of which something was odd", [{ name: "source" }, { name: "status" }, { name: "lines", number: true, show: count }, { name: "rejected", number: true, show: count }, { name: "mended", number: true, show: count }, { name: "late", number: true, show: count }], data.sources));
-    if (data.leftOut.length) inside.append(make("p", { class: "odd", text: `Left out, having too many groups: ${data.leftOut.join(", ")}.` }));
+    if (data.leftOut.length) inside.append(make("p", { class: "odd", text: `Left out because of too many groups: ${data.leftOut.join(", ")}.` }));
   }
 
   function unknownSection() {
-    const inside = section("unknown", "Not documented", "Event types and keys that neither the EdX Research Guide nor the platform's public code has.");
+    const inside = section("unknown", "Not documented", "Event types and keys that are neither in the EdX Research Guide nor in the platform's public code.");
     if (!data.unknownTypes.length && !data.unknownKeys.length) {
-      inside.append(make("p", { text: "There are none." }));
+      inside.append(make("p", { text: "None." }));
       return;
     }
-    inside.append(table("event types that are not documented", [{ name: "event type" }, { name: "events", number: true, show: count }], data.unknownTypes, { open: true }));
-    inside.append(table("keys of events and of their context that are not documented", [{ name: "key" }, { name: "events", number: true, show: count }], data.unknownKeys, { open: true }));
+    inside.append(table("undocumented event types", [{ name: "event type" }, { name: "events", number: true, show: count }], data.unknownTypes, { open: true }));
+    inside.append(table("undocumented keys of events and of their context", [{ name: "key" }, { name: "events", number: true, show: count }], data.unknownKeys, { open: true }));
   }
 })().catch((error) => {
   document.getElementById("main").textContent = `This page cannot be drawn here: ${error.message}. It needs a browser of 2023 or newer.`;

@@ -223,7 +223,7 @@ impl<'r> Conversion<'r, '_> {
         let layout = match self.table.dialect {
             Dialect::Forum => None,
             _ if first.long.is_some() => {
-                let why = "its header is too long; it is no table of a package";
+                let why = "its header is too long; it is not a table of a package";
                 return Err(Error::new(ErrorKind::Format(why.to_owned())));
             }
             _ => Some(tab::layout(self.table, first.bytes())?),

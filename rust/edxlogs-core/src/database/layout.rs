@@ -75,7 +75,7 @@ impl<'t> Layout<'t> {
                 None => HeaderField::Extra(name.to_owned()),
             };
             if fields.contains(&target) {
-                let why = "its header names a column twice; it is no table of a package";
+                let why = "its header names a column twice; it is not a table of a package";
                 return Err(Error::new(ErrorKind::Format(why.to_owned())));
             }
             if let HeaderField::Column(column, _) = target

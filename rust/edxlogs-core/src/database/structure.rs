@@ -43,7 +43,7 @@ pub fn read(input: &mut dyn Read, table: &Table, builder: &mut TableBuilder<'_>)
     input.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes)?;
     builder.stats.bytes_expanded = bytes.len() as u64;
     let no_structure = |why: &str| {
-        let why = format!("{why}; it is no structure of a course");
+        let why = format!("{why}; it is not the structure of a course");
         Error::new(ErrorKind::Format(why))
     };
     if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
@@ -58,7 +58,7 @@ pub fn read(input: &mut dyn Read, table: &Table, builder: &mut TableBuilder<'_>)
     let text = String::from_utf8_lossy(&bytes);
     builder.stats.utf8 += u64::from(matches!(text, Cow::Owned(_)));
     let Ok(Node::Object(members)) = Node::parse(&text) else {
-        return Err(no_structure("it is no JSON object"));
+        return Err(no_structure("it is not a JSON object"));
     };
     let mut blocks = Vec::with_capacity(members.len());
     for (at, (key, node)) in members.iter().enumerate() {

@@ -86,8 +86,8 @@ columns! {
     CourseId, "course_id", Text, Plain, true, None, "The course, in its own form, by the rules of `course_source`", "no rule finds one";
     CourseSource, "course_source", Text, Plain, true, None, "Which rule found the course: context, top, payload, usage_key, url or request", "no course";
     OrgId, "org_id", Text, Plain, true, None, "Organisation of `course_id`; without a course, `context.org_id`", "neither";
-    Site, "site", Text, Plain, true, None, "Site in the name of the source: prod, edge, …; user ids of two sites are different people", "the name tells none";
-    UserId, "user_id", Int64, Plain, true, Some(Role::PersonId), "Who acted: `context.user_id`", "anonymous, or no 64-bit integer";
+    Site, "site", Text, Plain, true, None, "Site in the name of the source: prod, edge, …; user ids of two sites are different people", "the name has none";
+    UserId, "user_id", Int64, Plain, true, Some(Role::PersonId), "Who acted: `context.user_id`", "anonymous, or not a 64-bit integer";
     Username, "username", Text, Plain, true, Some(Role::Username), "Who acted: `username`, white space trimmed; empty for anonymous", "absent or null";
     Session, "session", Text, Plain, false, Some(Role::PersonId), "`session`", "absent or null";
     Ip, "ip", Text, Plain, false, Some(Role::Address), "`ip`", "absent or null";
@@ -98,7 +98,7 @@ columns! {
     AcceptLanguage, "accept_language", Text, Plain, false, Some(Role::FreeText), "`accept_language`", "absent or null (before 2015)";
     Path, "path", Text, Plain, false, Some(Role::Address), "`context.path`: path of the request", "absent or null (before 2014)";
     Context, "context", Text, Long, false, Some(Role::FreeText), "`context` as JSON text", "absent or null (before late 2013)";
-    Event, "event", Text, Long, false, Some(Role::FreeText), "The payload `event` as JSON text: an object or array as written; a string decoded once, then as it is where it is JSON, else as a JSON string", "absent or null";
+    Event, "event", Text, Long, false, Some(Role::FreeText), "The payload `event` as JSON text: an object or array as written; a string is decoded once: if that is JSON, it is kept as it is, else it becomes a JSON string", "absent or null";
     Source, "source", Text, Plain, true, None, "The file that held the line, as named below", "";
     Line, "line", Int64, Grows, true, None, "Number of the line in its source, from 1", "";
     LineItem, "line_item", Int64, Plain, true, None, "Number of the event in its line, from 0: above 0 only where a line holds several events", "";

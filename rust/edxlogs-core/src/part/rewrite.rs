@@ -169,7 +169,9 @@ fn selection(rows: &[(u64, u64)]) -> RowSelection {
 
 fn check_rows(piece: &Excerpt, rows: u64) -> Result<()> {
     if rows != piece.count() {
-        return Err(Error::internal("a file of the dataset has other rows than its manifest says"));
+        return Err(Error::internal(
+            "a file of the dataset does not have the rows that its manifest says",
+        ));
     }
     Ok(())
 }

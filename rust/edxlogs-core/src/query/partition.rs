@@ -82,7 +82,7 @@ impl FromStr for PartitionKey {
         Self::named(name).ok_or_else(|| {
             let known: Vec<&str> = Self::ALL.iter().map(|key| key.as_str()).collect();
             Error::config(format!(
-                "partition-by: '{name}': is no key of partitions; use {}",
+                "partition-by: '{name}': is not a partition key; use {}",
                 known.join(", ")
             ))
         })

@@ -378,7 +378,7 @@ fn typed(path: Path, literal: Literal, kind_of: KindOf<'_>) -> Result<(Expr, Lit
     let literal = match (kind, literal) {
         (ColumnType::Timestamp, Literal::Text(text)) => {
             let micros = time::parse_bound(&text).ok_or_else(|| {
-                let why = "the value is no time; write a day like 2014-10-01 or an instant like";
+                let why = "the value is not a time; write a day like 2014-10-01 or an instant like";
                 Error::config(format!("--where: {shown}: {why} 2014-10-01T12:00:00Z"))
             })?;
             Literal::Number(Number::Integer(micros))

@@ -46,7 +46,7 @@ impl SyntaxError {
     /// let error = parse_expression(text).unwrap_err();
     /// assert_eq!(
     ///     error.pointing_without_values(text, |name| ["username", "user_id"].contains(&name)),
-    ///     "expected a value after '='; text stands in single quotes at character 32: \
+    ///     "expected a value after '='; text goes in single quotes at character 32: \
     ///      username = … and user_id = ▶…",
     /// );
     /// ```

@@ -41,7 +41,7 @@ impl Like {
                     Some((_, c @ ('%' | '_' | '*' | '?' | '\\'))) => Token::Char(c),
                     _ => {
                         let message =
-                            r"in a pattern '\' stands before '%', '_', '*', '?' or '\' only";
+                            r"in a pattern, '\' goes before '%', '_', '*', '?' or '\' only";
                         return Err(SyntaxError { offset, message: message.to_owned() });
                     }
                 },

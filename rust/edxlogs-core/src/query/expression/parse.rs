@@ -12,7 +12,7 @@ pub const MAX_DEPTH: usize = 100;
 /// What SQL has and this grammar has not, and what is written instead.
 const UNKNOWN: [(&str, &str); 6] = [
     ("between", "there is no 'between': write x >= 1 and x <= 2"),
-    ("ilike", "there is no 'ilike': 'like' minds the case; join the spellings with 'or'"),
+    ("ilike", "there is no 'ilike': 'like' is case-sensitive; join the spellings with 'or'"),
     ("glob", "there is no 'glob': write 'like', with % for * and _ for ?"),
     ("regexp", "there are no regular expressions: write 'like', with % for any run of characters"),
     ("rlike", "there are no regular expressions: write 'like', with % for any run of characters"),
@@ -261,15 +261,15 @@ impl<'t> Parser<'t> {
         }
         if self.word().is_some_and(|word| word.eq_ignore_ascii_case("null")) {
             return self.fail(match after {
-                "!=" | "<>" => "null is no value: use 'is not null'",
-                _ => "null is no value: use 'is null'",
+                "!=" | "<>" => "null is not a value: use 'is not null'",
+                _ => "null is not a value: use 'is null'",
             });
         }
         match self.rest().chars().next() {
             Some('\'') => Ok(Literal::Text(self.quoted('\'')?)),
             Some('0'..='9' | '+' | '-') => Ok(Literal::Number(self.number()?)),
             _ if self.at_path() => {
-                let message = "text stands in single quotes";
+                let message = "text goes in single quotes";
                 self.fail(format!("expected a value after '{after}'; {message}"))
             }
             _ => self.fail(format!("expected a value after '{after}'")),
@@ -281,10 +281,7 @@ impl<'t> Parser<'t> {
         let _ = self.take("+") || self.take("-");
         let integer = self.digits()?;
         if integer.len() > 1 && integer.starts_with('0') {
-            return Err(error(
-                start,
-                "a number does not start with 0; text stands in single quotes",
-            ));
+            return Err(error(start, "a number does not start with 0; text goes in single quotes"));
         }
         let mut exact = true;
         if self.take(".") {
@@ -297,7 +294,7 @@ impl<'t> Parser<'t> {
             exact = false;
         }
         if self.rest().starts_with(|c| is_name(c) || c == '.') {
-            return self.fail("the number ends here; text, such as a day, stands in single quotes");
+            return self.fail("the number ends here; text, such as a day, goes in single quotes");
         }
         let text = &self.text[start..self.at];
         if exact {

@@ -86,11 +86,11 @@ const COMPLAINTS: &str = r#"
 ▶ => the expression is empty
   ▶ => the expression is empty
 event.grade = ▶and x = 1 => expected a value after '='
-name = ▶"x" => expected a value after '='; text stands in single quotes
-name >= ▶x => expected a value after '>='; text stands in single quotes
-a == ▶null => null is no value: use 'is null'
-a <> ▶NULL => null is no value: use 'is not null'
-a in (1, ▶null) => null is no value: use 'is null'
+name = ▶"x" => expected a value after '='; text goes in single quotes
+name >= ▶x => expected a value after '>='; text goes in single quotes
+a == ▶null => null is not a value: use 'is null'
+a <> ▶NULL => null is not a value: use 'is not null'
+a in (1, ▶null) => null is not a value: use 'is null'
 ▶5 < event.grade => write the path first, then > and the value
 ▶'it''s'="b c"::int64 => write the path first, then = and the value
 ▶true => a condition starts with a path, not with a value
@@ -117,19 +117,19 @@ a in (1▶ => expected ',' or ')'
 a like ▶b => expected a text in single quotes after 'like'
 a ▶between 1 and 2 => there is no 'between': write x >= 1 and x <= 2
 a not ▶BETWEEN 1 and 2 => there is no 'between': write x >= 1 and x <= 2
-a ▶ilike 'b' => there is no 'ilike': 'like' minds the case; join the spellings with 'or'
+a ▶ilike 'b' => there is no 'ilike': 'like' is case-sensitive; join the spellings with 'or'
 a like ▶'b*' => in 'like', % is any run of characters and _ is one; * and ? are themselves, as \* and \?
-a like ▶'b\c' => in a pattern '\' stands before '%', '_', '*', '?' or '\' only
+a like ▶'b\c' => in a pattern, '\' goes before '%', '_', '*', '?' or '\' only
 a.▶ b = 1 => expected a key after '.'; an unusual one needs double quotes
 a.▶0 = 1 => a key that starts with a digit needs double quotes; an index is [0]
 a[0▶ = 1 => expected ']'
 a[▶-1] = 1 => expected an index from 0 after '['
 a[▶99999999999999999999] = 1 => the index is too large
 a::▶float = 1 => expected float64, int64, bool or timestamp after '::'
-time > 2014▶-01-01 => the number ends here; text, such as a day, stands in single quotes
+time > 2014▶-01-01 => the number ends here; text, such as a day, goes in single quotes
 a = 1.▶ => expected a digit
 a = -▶ => expected a digit
-a = ▶007 => a number does not start with 0; text stands in single quotes
+a = ▶007 => a number does not start with 0; text goes in single quotes
 a = ▶1e999 => the number is too large
 a = ▶9223372036854775808 => an integer beyond 64 bits would not be exact
 "#;
