@@ -280,6 +280,9 @@ def test_an_empty_name_is_not_the_folder_at_hand(
     assert edxlogs.dataset(".").count_rows() > 0
     with pytest.raises(ConfigError, match="the name of its folder is empty"):
         edxlogs.dataset("")
+    edxlogs.write_event_tables(logs, tmp_path / "learning", tables="requests")
+    with pytest.raises(ConfigError, match="the name of its folder is empty"):
+        edxlogs.merge([tmp_path / "learning"], "")
 
 
 def test_what_is_there_is_left_alone(logs: Path, tmp_path: Path) -> None:

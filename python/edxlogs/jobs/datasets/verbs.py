@@ -72,6 +72,7 @@ def merge_datasets(
     """
     from edxlogs.jobs.datasets.tables import joined, rows_by_table
 
+    output.place(s3)  # an empty name is refused, also where those of tables follow it
     several = [places_at(shard, s3) for shard in shards]
     for shard, its in zip(shards, several, strict=True):
         if its.keys() != several[0].keys():
