@@ -49,7 +49,7 @@ def test_what_is_of_the_whole_folder_names_it(lines: Path, command: str) -> None
     for folder in (Path("out/auth_user"), course):
         done = commands.run(command, folder, *more, cwd=lines)
         assert (done.code, len(done.told)) == (2, 1)
-        told = f"dataset: {folder}: is a folder of the dataset {lines / 'out'}; name that"
+        told = f"dataset: {folder}: belongs to the dataset {lines / 'out'}; name that"
         assert told in done.told[0]
     assert sorted((lines / "out").rglob("*")) == before
     assert not (lines / "joined").exists()

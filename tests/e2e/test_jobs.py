@@ -163,7 +163,7 @@ def test_a_job_is_killed_and_run_again(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("sources = [", "is no TOML"),
+        ("sources = [", "is not TOML"),
         ('sources = ["in"]', "asks for nothing"),
         ('[[dataset]]\noutput = "a"\npartition_by = "date"', "has no sources"),
         (JOB.replace("threads = 2", "thread = 2"), "thread: is not known; did you mean threads?"),

@@ -325,7 +325,7 @@ def test_a_log_that_is_not_ours_or_damaged(tmp_path: Path, changed: Path, how: s
         (log / name).write_text({"damaged": '{"commitInfo":', "emptied": ""}.get(how, "{}\n"))
         why = "_delta_log is damaged; remove it"
         if how == "emptied":
-            why = "is of another program"
+            why = "is from another program"
     before = datasets.files(out)
     done = commands.run("publish", out, "--as", "delta", cwd=tmp_path)
     assert done.code == 2
@@ -347,7 +347,7 @@ def test_a_table_that_another_library_wrote(tmp_path: Path, changed: Path) -> No
     deltalake.write_deltalake(out, pyarrow.table({"line": [1]}))
     done = commands.run("publish", out, "--as", "delta", cwd=tmp_path)
     assert done.code == 2
-    assert "version 0 of its _delta_log is of another program" in done.stderr
+    assert "version 0 of its _delta_log is from another program" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_readers(s3_server: Server, work: Path, logs: Path) -> None:
     assert len(edxlogs.dataset(f"{URL}/course_id={_folder_of(course)}").to_table()) == len(some)
     done = command(work, "runs", f"{URL}/course_id={_folder_of(course)}", code=2)
     assert done.told == [
-        f"edxlogs: dataset: {URL}/course_id={_folder_of(course)}: is a folder of the dataset {URL};"
+        f"edxlogs: dataset: {URL}/course_id={_folder_of(course)}: belongs to the dataset {URL};"
         " name that"
     ]
     assert command(work, "runs", f"{URL}/").stdout.splitlines()[2].endswith(b"done")
