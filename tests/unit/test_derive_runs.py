@@ -15,7 +15,7 @@ import pytest
 import edxlogs
 from derived import COURSE, at, digests, rows_of, write_database, write_events
 from edxlogs import cli
-from edxlogs.derived import verb
+from edxlogs.derived import engine, verb
 from edxlogs.derived.verb import DeriveSettings, derive
 from edxlogs.errors import ConfigError, EdxlogsError, ResumableInterrupt
 from edxlogs.watching import Watcher
@@ -97,6 +97,26 @@ def test_a_course_may_need_more_memory_than_there_is(tmp_path: Path) -> None:
     assert not done.is_whole
     assert done.failed[0].startswith(f"course: {COURSE}: needs more than --memory 60.0 MB")
     assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_what_is_too_much_for_all_threads_is_made_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_SMALL_ROWS", 0)
+    some = WHOLE.replace("many", "some").replace(
+        "range(20000000)", "range(if(current_setting('threads')::int > 1, 20000000, 5))"
+    )
+    settings = DeriveSettings(
+        os.fspath(tmp_path / "out"),
+        os.fspath(events(tmp_path)),
+        tables=("some",),
+        sql_folder=sql(tmp_path, some=some),
+        memory_bytes=60_000_000,
+        threads=3,
+    )
+    done = derive(settings, Watcher())
+    assert done.is_whole
+    assert [row["a"] for row in rows_of(tmp_path / "out", "some")] == [5]
 
 
 SCRIPT = """

@@ -162,14 +162,29 @@ class Engine:
     def make(self, work: Work) -> CourseMade:
         """Make tables of a course, and count what its account wants to know.
 
-        Small ones are made by one thread, so that several can be at once.
+        Small ones are made by one thread, so that several can be at once. A large one that has too
+        little memory for all threads is made once more by one, which needs less.
 
         Raises:
             OutputError: the disk is full, or cannot be written.
             ConfigError: a statement cannot be used.
             EdxlogsError: something is wrong with the data of this course, or it takes more memory.
         """
-        with self._told(work), self._instance(work) as instance:
+        import duckdb
+
+        with self._told(work):
+            threads = 1 if work.is_small else self.threads
+            try:
+                return self._made(work, threads)
+            except duckdb.OutOfMemoryException:
+                if threads == 1:
+                    raise
+            return self._made(work, 1)
+
+    def _made(self, work: Work, threads: int) -> CourseMade:
+        disk.remove(work.folder)
+        disk.make_folder(work.folder)
+        with self._instance(work, threads) as instance:
             connection = instance.root.cursor()
             self._connections.add(connection)
             try:
@@ -204,14 +219,14 @@ class Engine:
             self._idle.pop().close()
 
     @contextmanager
-    def _instance(self, work: Work) -> Iterator[_Instance]:
+    def _instance(self, work: Work, threads: int) -> Iterator[_Instance]:
         """A DuckDB for a course; of small courses the next one goes on with it."""
         if not work.is_small:
             self.close()
         try:
             instance = self._idle.pop()
         except IndexError:
-            instance = self._opened(work)
+            instance = self._opened(work, threads)
         try:
             yield instance
         except BaseException:
@@ -222,7 +237,7 @@ class Engine:
         else:
             instance.close()
 
-    def _opened(self, work: Work) -> _Instance:
+    def _opened(self, work: Work, threads: int) -> _Instance:
         import duckdb
 
         spill = work.folder.with_name(f"spill-{next(self._numbers)}")
@@ -230,7 +245,7 @@ class Engine:
         share = self.threads if work.is_small else 1
         config: dict[str, Any] = {
             "memory_limit": f"{self.memory_bytes // share}B",
-            "threads": self.threads // share,
+            "threads": threads,
             "temp_directory": os.fspath(spill),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -252,7 +267,6 @@ class Engine:
 
         label = shown(work.inputs.course.id)
         try:
-            disk.make_folder(work.folder)
             yield
         except duckdb.OutOfMemoryException as error:
             told = str(error).partition("\n")[0]
