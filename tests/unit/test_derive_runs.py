@@ -237,7 +237,7 @@ def test_a_job_derives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("line", "told"),
     [
         ("gap = true", "gap: must be a number of minutes"),
-        ('as_of = "soon"', "as-of: soon: is no day"),
+        ('as_of = "soon"', "as-of: soon: is not a day"),
         ("as_of = 2014", "as_of: must be a day"),
         ('database = "x"', "database: is not known"),
         ('output = ""', "output"),

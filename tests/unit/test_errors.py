@@ -38,4 +38,4 @@ def test_an_output_is_named_once() -> None:
     assert cannot_write("elsewhere", error) is error
     mine = OutputError("cannot write: b.csv: why")
     assert cannot_write("a.csv", mine) is mine
-    assert "mend that" in str(cannot_write("a.csv", OSError("output: why (os error 28)")))
+    assert "fix that" in str(cannot_write("a.csv", OSError("output: why (os error 28)")))

@@ -218,7 +218,7 @@ def test_a_gpg_that_cannot_begin_does_not_blame_the_message(
     monkeypatch.delenv("GNUPGHOME", raising=False)
     _, verdict = decrypt(Gpg(prompt=False), bare)
     assert verdict == Verdict(error=verdict.error)
-    assert "gpg did not begin" in str(verdict.error)
+    assert "gpg did not start to decrypt" in str(verdict.error)
 
 
 def test_a_key_ring_that_may_not_be_read(ring: Ring, tmp_path: Path, bare: bytes) -> None:

@@ -161,7 +161,7 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '["event.first"]',
             '["event.first."]',
-            "mine.toml: other_events: column first: path event.first.: no path from . on",
+            "mine.toml: other_events: column first: path event.first.: not a path from . on",
         ),
         (
             '["event.first"]',
@@ -176,12 +176,12 @@ def said(text: str, parents: Mapping[str, EventTable] | None = None) -> str:
         (
             '["event.first"]',
             '["*.first"]',
-            "mine.toml: other_events: column first: path *.first: * is for tables of children",
+            "mine.toml: other_events: column first: path *.first: * is only for tables of children",
         ),
         (
             '["event.first"]',
             '["form.*"]',
-            "mine.toml: other_events: column first: path form.*: * is for tables of children",
+            "mine.toml: other_events: column first: path form.*: * is only for tables of children",
         ),
         (
             '["event.first"]',
@@ -254,7 +254,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ),
         (
             SECOND + 'decoder = "sum"\ntype = "float64"\npaths = ["event.a"]\nitems = ["a."]\n',
-            "column second: items: path a.: no path from . on",
+            "column second: items: path a.: not a path from . on",
         ),
         (
             SECOND + 'decoder = "sum"\ntype = "float64"\npaths = ["event.a"]\nitems = ["a.*"]\n',
@@ -275,7 +275,7 @@ def test_a_wrong_definition_is_told_with_its_place(old: str, new: str, why: str)
         ),
         (
             '[[flags]]\nflag = "worker"\nactions = ["three"]\nsince = 2015-09-01\n',
-            "flags, number 1: three is no action",
+            "flags, number 1: three is not an action",
         ),
         (
             '[[flags]]\nflag = "worker"\nactions = ["one"]\n',
@@ -302,7 +302,7 @@ def test_what_is_wrong_in_a_column_or_flag_is_told(more: str, why: str) -> None:
         ('parent = "other_events"\n', "", "parent is missing"),
         ('"children"', '"children"\naction_is_type = true', "action_is_type: tables of children"),
         ('"other_events"', '"others"', "parent: others is not a known table"),
-        ('["one"]', '["oen"]', "actions: oen is no action of the table; did you mean one?"),
+        ('["one"]', '["oen"]', "actions: oen is not an action of the table; did you mean one?"),
         ('["one"]', "[{ action = 1 }]", "actions: must be a list of those of other_events"),
         ('"event.parts.*"', '"event.parts"', "rows, number 1: path event.parts: must end in *"),
         (
