@@ -236,11 +236,11 @@ def _in_order(paths: list[str]) -> list[str]:
         (["--partition-by", "course_id", "--raw"], "does not go with --partition-by"),
         (
             ["--partition-by", "course_id", "--format", "arrow"],
-            "arrow: is not a format of datasets; use",
+            "arrow: is not for datasets; use",
         ),
         (
             ["--partition-by", "course_id", "--format", "csv.zst"],
-            "is not a format of datasets; use",
+            "is not for datasets; use",
         ),
         (["--partition-by", "course_id", "-o", "s3://B/x"], "names no bucket; write it like"),
         (["--partition-by", "course_id", "-o", "-"], "is a folder; name one with -o"),

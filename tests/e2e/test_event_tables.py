@@ -269,7 +269,7 @@ def test_what_is_asked_for_wrongly_is_told_in_a_line(logs: Path, tmp_path: Path)
     for none in ("-", ""):
         assert refused("-o", none).startswith("edxlogs: partition-by: a dataset is a folder")
     assert "Missing option '-o'" in refused()
-    assert "format: arrow: is not a format of datasets" in refused("-o", "out", "--format", "arrow")
+    assert "format: arrow: is not for datasets" in refused("-o", "out", "--format", "arrow")
 
 
 def test_an_empty_name_is_not_the_folder_at_hand(
@@ -376,7 +376,7 @@ partition_by = "date"
     for wrong, told in [
         ('table = "x"', "table: x: is not known"),
         ('columns = ["time"]', "columns"),
-        ('format = "arrow"', "is not a format of datasets"),
+        ('format = "arrow"', "is not for datasets"),
     ]:
         job.write_text(f'sources = ["{logs}"]\n[[tables]]\noutput = "more"\n{wrong}\n')
         with pytest.raises(ConfigError, match=told):

@@ -175,7 +175,7 @@ def test_a_job_is_killed_and_run_again(cwd: Path) -> None:
         (JOB.replace('output = "lines"', 'output = "a\\u0000"'), "dataset 3: output: must be text"),
         (JOB.replace("threads = 2", f"threads = {10**18}"), "threads: must be a number"),
         ("sources = " + "[" * 5000, "is nested too deeply"),
-        (JOB.replace('"jsonl.gz"', '"xml"'), "xml: is not a format of datasets"),
+        (JOB.replace('"jsonl.gz"', '"xml"'), "xml: is not for datasets"),
         (JOB.replace('"event_type"', '"kind"'), "'kind': is not a partition key"),
         (JOB.replace("grade is not null", "grade is is"), "--where"),
     ],

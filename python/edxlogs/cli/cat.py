@@ -53,7 +53,7 @@ Examples:
 )
 @format_option
 @click.option(
-    "--csv-excel-safe", is_flag=True, help="CSV, TSV: defuse cells that a spreadsheet would run."
+    "--csv-excel-safe", is_flag=True, help="CSV, TSV: defuse what a spreadsheet would run."
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @s3_options

@@ -86,7 +86,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     help="Folder for the tables, or s3:// prefix.",
 )
 @choice("--format", *FORMATS, default="parquet", help="Format of the tables.")
-@click.option("--csv-excel-safe", is_flag=True, help="Defuse cells that a spreadsheet would run.")
+@click.option("--csv-excel-safe", is_flag=True, help="Defuse what a spreadsheet would run.")
 @choice(
     "--layout",
     "table",

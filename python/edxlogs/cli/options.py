@@ -122,7 +122,7 @@ threads_option = click.option(
 dask_option = click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Dask cluster: address of its scheduler, or scheduler file; or local:N.",
+    help="Dask: address of a scheduler, its file, or local:N.",
 )
 report_option = click.option(
     "--report", metavar="FILE", shell_complete=files, help="Write the account to FILE as JSON."
@@ -269,7 +269,7 @@ attribution_options = together(
 """How the course and the time of an event are found."""
 
 csv_option = click.option(
-    "--csv-excel-safe", is_flag=True, help="CSV, TSV: defuse cells that a spreadsheet would run."
+    "--csv-excel-safe", is_flag=True, help="CSV, TSV: defuse what a spreadsheet would run."
 )
 dedupe_options = together(
     click.option(
@@ -382,7 +382,7 @@ def partner_of(
 days_option = click.option(
     "--days",
     metavar="FIRST..LAST",
-    help="Days of the sources, from their names; both ends count.",
+    help="Days of the sources, by their names; both included.",
 )
 layout_options = together(
     click.option("--partner", metavar="NAME", help="The partner's folder in edX's bucket."),

@@ -388,7 +388,7 @@ def _check_format(given: Mapping[str, Any]) -> str:
     form: str = given.get("format", format_by_ending(given["output"]) or "parquet")
     if form not in DATASET_FORMATS:
         raise ConfigError(
-            f"format: {shown(form)}: is not a format of datasets; use {', '.join(DATASET_FORMATS)}"
+            f"format: {shown(form)}: is not for datasets; use {', '.join(DATASET_FORMATS)}"
         )
     if given.get("csv_excel_safe") and not of_cells(form):
         raise ConfigError('csv_excel_safe: is for CSV, TSV; leave it out, or choose format = "csv"')

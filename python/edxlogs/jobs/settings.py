@@ -496,7 +496,5 @@ def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
         raise ConfigError("partition-by: a dataset is a folder; name one with -o")
     form = format_of(target, named, "parquet")
     if form not in DATASET_FORMATS:
-        raise ConfigError(
-            f"format: {form}: is not a format of datasets; use {', '.join(DATASET_FORMATS)}"
-        )
+        raise ConfigError(f"format: {form}: is not for datasets; use {', '.join(DATASET_FORMATS)}")
     return form
