@@ -72,7 +72,7 @@ def test_a_bad_package_is_one_line_and_the_others_are_listed(tmp_path: Path) -> 
     done = run("db", "list", "bad.zip", NAME, cwd=tmp_path)
     assert done.code == 1
     assert len(done.told) == 1
-    assert "bad.zip: is no zip" in done.told[0]
+    assert "bad.zip: is not a zip" in done.told[0]
     assert done.stdout.startswith(NAME.encode())
 
 

@@ -215,7 +215,7 @@ def test_datasets_and_what_is_done_with_them(world: World, form: str) -> None:
     # Other persons are another query, and the message does not tell which.
     others = ("--exclude-user", "somebody", *words[2:])
     done = world.run("filter", *world.logs, *others, code=2)
-    assert "other values of --user or --where" in done.stderr
+    assert "The values of --user or --where differ" in done.stderr
     assert "somebody" not in done.stderr
     world.run("filter", *world.logs, *others[:4], *words[-6:], code=2)
     world.search()
