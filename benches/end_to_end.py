@@ -437,9 +437,9 @@ def measured(data: Data, rounds: int, command: str, *, alone: bool = False) -> s
                 ("every event, every column", logs, same_count(lines), 7, 10),
             )
         ]
-        output = out / "summary.html"
-        command_of = summary(*logs, "-o", output)
-        works.append(Work("summary page", command_of, output, same_events(lines), 5, 8))
+        page = out / "summary.html"
+        command_of = summary(*logs, "-o", page)
+        works.append(Work("summary page", command_of, page, same_events(lines), 5, 8))
         others = [] if alone else list(peer_works(logs, out, by_context, lines))
         results = Results(["igzip", "-dc", *map(str, logs)])
         start_ups = []
