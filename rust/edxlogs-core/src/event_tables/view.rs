@@ -17,6 +17,9 @@ use super::decode::{At, Flags, input, scalars};
 use super::plan::{ActPlan, Lookup, Numbers, Root, Source};
 use super::row::ChildRow;
 
+/// Where a value stands: the address of its text, and its first byte there.
+type Place = (*const u8, usize);
+
 /// An event on its way into rows.
 pub(super) struct View<'v, 'e> {
     pub event: &'v Event<'e>,
@@ -29,7 +32,7 @@ pub(super) struct View<'v, 'e> {
     /// Its form, once it was asked for.
     form: OnceCell<Body<'v>>,
     /// What was last counted of inputs, and where.
-    verdicts: Cell<Option<((*const u8, usize), Option<Verdicts>)>>,
+    verdicts: Cell<Option<(Place, Option<Verdicts>)>>,
     /// Its request, likewise.
     request: OnceCell<Request<'v>>,
 }
