@@ -68,13 +68,18 @@ def test_what_goes_meanwhile_is_not_waited_for(tree: Path, monkeypatch: pytest.M
     systems.be_plain(monkeypatch.setattr)
     fsync = os.fsync
 
+    synced: list[int] = []
+
     def late(descriptor: int) -> None:
         (tree / "a/two").unlink(missing_ok=True)
         (tree / "one").unlink(missing_ok=True)
         fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(os, "fsync", late)
     system.sync_below(tree)
+    assert not (tree / "one").exists()
+    assert {tree.stat().st_ino, (tree / "a").stat().st_ino} <= set(synced)
 
 
 def test_a_disk_that_fails_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
