@@ -169,6 +169,33 @@ def test_a_table_of_a_users_own_stands_beside(cards: Path, tmp_path: Path) -> No
         edxlogs.write_event_tables(cards, tmp_path / "out", **words)
 
 
+ANSWERS = """
+name = "answer_events"
+about = "Answers with all that came with them."
+types = ["problem_check"]
+action_is_type = true
+
+[[columns]]
+name = "n_keys"
+type = "int64"
+about = "Number of keys."
+decoder = "inputs"
+paths = ["event.correct_map"]
+"""
+
+
+def test_each_table_counts_inputs_by_its_own_rule(tmp_path: Path) -> None:
+    verdict = {"correctness": "correct"}
+    payload = {"correct_map": {"a_2_1": verdict, "a_2_1_dynamath": verdict}}
+    check = event(1, event_type="problem_check", event_source="server", event=payload)
+    log = write(tmp_path / "checks.log", lines_of([check]))
+    (tmp_path / "answers.toml").write_text(ANSWERS)
+    edxlogs.write_event_tables(log, tmp_path / "out", table_file=tmp_path / "answers.toml")
+    [row] = rows_of(tmp_path / "out", "problem_events")
+    assert (row["n_inputs"], row["n_correct"], row["n_partial"]) == (1, 1, 0)
+    assert [row["n_keys"] for row in rows_of(tmp_path / "out", "answer_events")] == [2]
+
+
 def test_a_table_of_a_users_own_can_be_the_home_of_its_types(cards: Path, tmp_path: Path) -> None:
     own = CARDS.replace(', "play_video"', "").replace("types =", "home = true\ntypes =")
     (tmp_path / "cards.toml").write_text(own)

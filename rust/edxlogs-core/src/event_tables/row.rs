@@ -106,7 +106,7 @@ impl<'v, 'e> View<'v, 'e> {
             Decoder::InputId => return fill_input(column.at, child, row),
             Decoder::Kind => text(Some(&*act.kind).filter(|kind| !kind.is_empty())),
             Decoder::FormInputs => {
-                Value::Int(self.verdicts(self.form(), without).map_or(0, |all| all.inputs))
+                Value::Int(found.verdicts(self.form(), without).map_or(0, |all| all.inputs))
             }
             Decoder::ByOther => self.by_other(table, row),
             Decoder::Payload => self.event.payload_json().into(),
@@ -146,7 +146,7 @@ impl<'v, 'e> View<'v, 'e> {
                         }
                         Given::Json(at) if at.is_some() => {
                             let count = |count: fn(Verdicts) -> i64| {
-                                let verdicts = self.verdicts(at, without);
+                                let verdicts = found.verdicts(at, without);
                                 verdicts.map_or(Value::Null, |all| Value::Int(count(all)))
                             };
                             match column.decoder {

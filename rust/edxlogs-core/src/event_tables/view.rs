@@ -31,13 +31,11 @@ pub(super) struct View<'v, 'e> {
     flags: Cell<Flags>,
     /// Its form, once it was asked for.
     form: OnceCell<Body<'v>>,
-    /// What was last counted of inputs, and where.
-    verdicts: Cell<Option<(Place, Option<Verdicts>)>>,
     /// Its request, likewise.
     request: OnceCell<Request<'v>>,
 }
 
-/// What stands at the paths of an act.
+/// What stands at the paths of an act, which is of one table.
 pub(super) struct Found<'v> {
     payload: At<'v>,
     payload_spans: Vec<Span>,
@@ -45,6 +43,8 @@ pub(super) struct Found<'v> {
     context_spans: Vec<Span>,
     /// Those at which something stands.
     pub there: Numbers,
+    /// What was last counted of inputs, and where.
+    verdicts: Cell<Option<(Place, Option<Verdicts>)>>,
 }
 
 impl<'v, 'e> View<'v, 'e> {
@@ -64,7 +64,6 @@ impl<'v, 'e> View<'v, 'e> {
             context,
             flags: Cell::new(flags),
             form: OnceCell::new(),
-            verdicts: Cell::default(),
             request: OnceCell::new(),
         }
     }
@@ -122,7 +121,8 @@ impl<'v, 'e> View<'v, 'e> {
             act.context.find_all(context.text.as_bytes(), context_span, &mut context_spans);
         }
         let there = Numbers::of(&payload_spans, &context_spans);
-        Found { payload, payload_spans, context, context_spans, there }
+        let verdicts = Cell::default();
+        Found { payload, payload_spans, context, context_spans, there, verdicts }
     }
 
     /// Adds the flags that rules give to a row of an act.
@@ -183,19 +183,6 @@ impl<'v, 'e> View<'v, 'e> {
         self.request.get_or_init(|| request(self.event_type.unwrap_or_default()))
     }
 
-    /// The inputs of an object, counted once for the several columns that ask for them.
-    pub fn verdicts(&self, at: At<'_>, without: &[String]) -> Option<Verdicts> {
-        let place = (at.text.as_ptr(), at.span.start);
-        if let Some((last, verdicts)) = self.verdicts.get()
-            && last == place
-        {
-            return verdicts;
-        }
-        let verdicts = input::verdicts(at, without);
-        self.verdicts.set(Some((place, verdicts)));
-        verdicts
-    }
-
     pub fn payload_chars(&self) -> Value<'_> {
         self.event
             .payload_string()
@@ -212,5 +199,19 @@ impl<'v> Found<'v> {
     /// What stands at a path behind the context.
     pub fn context(&self, number: usize) -> At<'v> {
         At { text: self.context.text, span: self.context_spans[number] }
+    }
+
+    /// The inputs of an object, by what the table takes for none; counted once for the several
+    /// columns that ask for them.
+    pub fn verdicts(&self, at: At<'_>, without: &[String]) -> Option<Verdicts> {
+        let place = (at.text.as_ptr(), at.span.start);
+        if let Some((last, verdicts)) = self.verdicts.get()
+            && last == place
+        {
+            return verdicts;
+        }
+        let verdicts = input::verdicts(at, without);
+        self.verdicts.set(Some((place, verdicts)));
+        verdicts
     }
 }
