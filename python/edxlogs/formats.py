@@ -55,7 +55,7 @@ def format_of(target: str, named: str | None, default: str | None = None) -> str
         if told is None and default is None:
             raise ConfigError(
                 f"output: {shown(target)}: its ending does not tell the format; name one with"
-                f" --format"
+                " --format"
                 f" ({', '.join(FORMATS)})"
             )
         return told or default or ""

@@ -61,7 +61,7 @@ def _salt(path: Path, *, follows: bool) -> bytes:
     if not _LEAST_BYTES <= len(salt) <= _MOST_BYTES:
         raise ConfigError(
             f"salt: {shown(os.fspath(path))}: holds no salt of {_LEAST_BYTES} to {_MOST_BYTES}"
-            f" bytes; name another file, or a new one to make it"
+            " bytes; name another file, or a new one to make it"
         )
     return salt
 

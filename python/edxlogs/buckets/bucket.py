@@ -188,7 +188,7 @@ class Bucket(Place):
         if len(numbers) > 1 and numbers[0] != numbers[1] + 1:
             raise ConfigError(
                 f"manifest: {self.name}: a commit is missing, or the server lists keys out of"
-                f" order; restore it, or name another --endpoint-url"
+                " order; restore it, or name another --endpoint-url"
             )
         self._newest = numbers[0]
         head, line = self.read_commit(self._newest)

@@ -426,7 +426,7 @@ class Snapshots:
                 of = " ".join(filter(None, (account.course or name.stem, account.site)))
                 told.append(
                     f"{account.table} of {of}: stays as of {package.day}: the package of {last}"
-                    f" has no good copy"
+                    " has no good copy"
                 )
         return sorted(told)
 

@@ -171,7 +171,7 @@ def unreadable(what: str) -> SourceError:
     """Whose files cannot be read."""
     return SourceError(
         f"dataset: {what}: is missing or damaged; restore it, or make the dataset again in"
-        f" another folder"
+        " another folder"
     )
 
 
@@ -207,17 +207,17 @@ def _lines_of(
     if is_table and (is_partial or form != "jsonl"):
         raise ConfigError(
             f"dataset: {manifest.name}: holds tables as JSON Lines, which cat only copies whole,"
-            f" as .jsonl; for columns, conditions and other formats, make the tables as Parquet"
+            " as .jsonl; for columns, conditions and other formats, make the tables as Parquet"
         )
     if settings.columns is not None:
         raise ConfigError(
             f"dataset: {manifest.name}: holds lines, which have no columns; turn them into"
-            f" columns with edxlogs filter"
+            " columns with edxlogs filter"
         )
     if not of_lines(form):
         raise ConfigError(
             f"format: {manifest.name}: holds lines, which cat only copies whole; choose a name"
-            f" that ends"
+            " that ends"
             " in .jsonl"
         )
     if form == "jsonl" and not settings.has_conditions:
@@ -266,13 +266,13 @@ def query_of_lines(settings: CatSettings, manifest: Manifest) -> _core.Query:
     if asks_site and "site" not in told.get("partition_by", ()):
         raise ConfigError(
             f"site: {manifest.name}: holds lines, which do not record their site; filter the"
-            f" logs by site instead"
+            " logs by site instead"
         )
     name = _place_asked(settings) if settings.days is None else "days"
     if name is not None:
         raise ConfigError(
             f"{name}: {manifest.name}: holds lines, which do not record where they were; filter"
-            f" the logs instead"
+            " the logs instead"
         )
     assert settings.lines is not None
     return settings.lines(told)

@@ -40,7 +40,7 @@ def merge(shards: Sequence[Place], store: Store) -> list[Input]:
         if any(manifest.files(f"{READY}/")):
             raise ConfigError(
                 f"merge: {manifest.name}: its conversion was stopped before it finished; run it"
-                f" again first"
+                " again first"
             )
         if manifest.query != manifests[0].query:
             assert manifests[0].query is not None
@@ -252,5 +252,5 @@ def _link(shard: Place, file: DataFile, target: Path) -> None:
     except OSError as error:
         raise OutputError(
             f"merge: {shard.name}/{shown(file.path)}: cannot be copied: {error.strerror}; fix"
-            f" that, and run again"
+            " that, and run again"
         ) from error

@@ -58,7 +58,7 @@ class Columns:
             if kind is None or (known is not None and known["type"] != kind):
                 raise ConfigError(
                     f"publish: {self._table}: column {shown(field.name)}: {field.type} has no"
-                    f" counterpart in Delta; read the dataset with edxlogs.dataset"
+                    " counterpart in Delta; read the dataset with edxlogs.dataset"
                 )
             if known is None:
                 self._add(field.name, kind)
@@ -188,6 +188,6 @@ def footer_of(file: DataFile, place: Path, table: str) -> Any:
     if not is_whole:
         raise SourceError(
             f"publish: {table}: {shown(file.path)}: is missing or damaged; restore it, or make"
-            f" the dataset again in another folder"
+            " the dataset again in another folder"
         )
     return footer

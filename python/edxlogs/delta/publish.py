@@ -180,7 +180,7 @@ def _tables(store: Store) -> dict[str, list[DataFile]]:
         if not file.path.startswith(f"{name}/"):
             raise ConfigError(
                 f"publish: {store.name}: holds a folder for each course, but a Delta table is"
-                f" one folder; convert with --layout table"
+                " one folder; convert with --layout table"
             )
         below = replace(file, path=file.path.removeprefix(f"{name}/"))
         tables.setdefault(name, []).append(below)

@@ -282,7 +282,7 @@ class Engine:
             if is_file or ".parquet" in told:  # of a damaged file
                 raise SourceError(
                     f"course: {label}: {shown(told)}; run again, or make that dataset again in"
-                    f" another folder"
+                    " another folder"
                 ) from error
             raise EdxlogsError(f"course: {label}: {shown(told)}; please report it") from error
         except OSError as error:

@@ -234,7 +234,7 @@ class Inputs:
         if not self._events:
             raise ConfigError(
                 f"events: {shown(named)}: holds no event tables; name a folder that edxlogs"
-                f" tables wrote"
+                " tables wrote"
             )
 
     def _open_database(self, named: str, s3: S3 | None) -> None:

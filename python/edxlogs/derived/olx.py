@@ -75,7 +75,7 @@ def contents(folder: Path) -> Contents:
     if not found:
         raise ConfigError(
             f"olx: {shown(os.fspath(folder))}: holds no {_COURSE_FILE} of a course; name a"
-            f" folder that edxlogs db convert --unpack wrote"
+            " folder that edxlogs db convert --unpack wrote"
         )
     return Contents(found)
 

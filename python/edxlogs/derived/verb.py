@@ -315,5 +315,5 @@ def _make(
     if later:
         watcher.warn(
             f"as-of: the packages of {many(later, 'course')} are newer; convert with --snapshots"
-            f" all to get older ones"
+            " all to get older ones"
         )

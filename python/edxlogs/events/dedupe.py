@@ -171,5 +171,5 @@ def remarks(sources: Sequence[Source]) -> list[str]:
     more = "" if len(lone) == 1 else f" (and {many(len(lone) - 1, 'other')})"
     return [
         f"dedupe: {lone[0]}{more}: its name has no day, so its lines are not compared with those"
-        f" of other sources"
+        " of other sources"
     ]

@@ -150,7 +150,7 @@ def unmet(
     if rows == 0 and len(conditions.shown()) > 1:
         return [
             f"{one.option}: {some(list(map(shown, missing)), _ASKED)}: no event in a sample of"
-            f" the sources has it"
+            " the sources has it"
             for one, missing, _ in _missing(reader, selection, conditions)
         ]
     places: dict[str, list[int]] = {}

@@ -130,7 +130,7 @@ def judge(
     if left and frame.several and status.opened:
         return fail(
             f"another OpenPGP message follows at byte {frame.length}; split it into files of one"
-            f" message each"
+            " message each"
         )
     warning = f"{source}: {left} bytes after the OpenPGP message were ignored" if left else None
     # Status 2 for nothing but bytes after the message. Not so for AEAD, where gpg 2.2 claims

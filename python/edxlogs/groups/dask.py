@@ -243,10 +243,8 @@ class DaskHosts:
             return self._ask()
         except EdxlogsError:
             raise
-        except (
-            Exception,
-            asyncio.CancelledError,
-        ):  # Dask raises many things where there is no answer
+        # Dask raises many things where there is no answer.
+        except (Exception, asyncio.CancelledError):
             return {}
         finally:
             self._looked = time.monotonic()
@@ -430,7 +428,7 @@ class DaskHosts:
         if lost_since is not None and now - lost_since > _LOST_SECONDS:
             raise EdxlogsError(
                 f"{self._name}: no worker is left; start it again, and run the same command:"
-                f" finished work is kept"
+                " finished work is kept"
             )
         return {}, lost_since or now
 

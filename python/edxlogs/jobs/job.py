@@ -348,7 +348,7 @@ class _JobReader:
             if not isinstance(one, dict):
                 raise ConfigError(
                     f"{self._where}: {step} {number}: is not a table; write [[{step}]] above its"
-                    f" keys"
+                    " keys"
                 )
             tables.append(self._table(f"{step} {number}", one, known, *required))
         return tables

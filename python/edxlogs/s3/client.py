@@ -121,7 +121,7 @@ class S3:
             if (bucket or None) in self._profiles:
                 raise ConfigError(
                     f"profile: {shown(text)}: the same buckets have another profile already;"
-                    f" name one for all, or BUCKET=NAME for each"
+                    " name one for all, or BUCKET=NAME for each"
                 )
             if not name or (equals and not bucket):
                 raise ConfigError(f"profile: {shown(text)}: write NAME, or BUCKET=NAME")

@@ -191,7 +191,7 @@ class _SourceSearch:
             else:
                 raise ConfigError(
                     f"sources: {shown(repr(argument))}: is not a source; name a path, or give a"
-                    f" file"
+                    " file"
                     " that is open for reading bytes"
                 )
         self._find_paths()

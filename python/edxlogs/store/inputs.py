@@ -32,7 +32,7 @@ def identify(source: Source) -> Identity:
     if source.size is None or source.path == STDIN:
         raise ConfigError(
             f"sources: {source.label}: is a stream, which a later run could not recognise; save"
-            f" it to a file"
+            " it to a file"
         )
     if source.remote is not None:
         found = source.remote.object

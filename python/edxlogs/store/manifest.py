@@ -170,7 +170,7 @@ class Manifest:
         if isinstance(form, int) and form < FORMAT:
             return ConfigError(
                 f"manifest: {self.name}: is in an older form, which edxlogs no longer reads; run"
-                f" the same command with another output, and remove this one"
+                " the same command with another output, and remove this one"
             )
         return ConfigError(
             f"manifest: {self.name}: was written by a newer edxlogs; update this one"
@@ -181,13 +181,13 @@ class Manifest:
             return OutputError(str(error), error.source)
         return OutputError(
             f"manifest: {self.name}: {error.strerror}; let edxlogs read its folder _edxlogs, or"
-            f" restore a copy of it"
+            " restore a copy of it"
         )
 
     def _damaged(self, why: str) -> ConfigError:
         return ConfigError(
             f"manifest: {self.name}: {why}: it was changed by hand, or is damaged; restore a"
-            f" copy, or make the dataset again in another folder"
+            " copy, or make the dataset again in another folder"
         )
 
     def tidy(self) -> None:

@@ -303,7 +303,7 @@ class Folder(Place):
         if (self.home / "tables.jsonl").exists():
             raise ConfigError(
                 f"output: {self.name}: holds tables in an older form; name a new folder, or"
-                f" remove this one and run again"
+                " remove this one and run again"
             )
         inside = (
             [] if HOME in entries else [one for one in entries if is_dataset(self.folder / one)]

@@ -95,7 +95,7 @@ class Store:
         if not isinstance(self.place, Folder):
             raise ConfigError(
                 f"dataset: {self.name}: only datasets in local folders can be changed this way;"
-                f" copy it to one"
+                " copy it to one"
             )
         return self.place
 
@@ -350,7 +350,7 @@ def open_manifest(place: Place) -> Manifest:
             )
         raise ConfigError(
             f"dataset: {place.name}: is not a dataset; name a folder that edxlogs filter"
-            f" --partition-by or edxlogs db convert wrote"
+            " --partition-by or edxlogs db convert wrote"
         )
     manifest = Manifest(place)
     manifest.load()

@@ -246,7 +246,7 @@ def _dealt(place: Place) -> dict[str, int]:
     except (AttributeError, TypeError, ValueError):
         raise ConfigError(
             f"shard: {place.name}/{HOME}/{_DEALT}: is damaged; restore a copy, or make all"
-            f" shards again"
+            " shards again"
         ) from None
 
 
