@@ -132,7 +132,12 @@ def item_stats(inputs: Inputs, parameters: Parameters) -> list[Row]:
     least = parameters["min_n"]
     blocks = problems(inputs, parameters)
     rows = [
-        {**one, "assignment": blocks.get(one["block_id"], {}).get("sequential_key")}
+        {
+            **one,
+            "assignment": blocks.get(one["block_id"], {}).get("sequential_key"),
+            "first_score": whole(one["first_score"]),
+            "item_score": whole(one["item_score"]),
+        }
         for one in person_item(inputs, parameters)
         if not one["is_staff"] and one["input_id"] is not None
     ]
@@ -154,9 +159,7 @@ def item_stats(inputs: Inputs, parameters: Parameters) -> list[Row]:
         items = {(one["block_id"], one["input_id"]) for one in beside}
         people: dict[int, dict[Any, int]] = defaultdict(dict)
         for one in beside:
-            score = whole(one["item_score"])
-            assert score is not None
-            people[one["user_id"]][one["block_id"], one["input_id"]] = score
+            people[one["user_id"]][one["block_id"], one["input_id"]] = one["item_score"]
         pairs = [
             (its[where[1:]], sum(its.values()) - its[where[1:]])
             for its in people.values()
@@ -172,7 +175,7 @@ def item_stats(inputs: Inputs, parameters: Parameters) -> list[Row]:
         items = sorted({(one["block_id"], one["input_id"]) for one in its})
         people: dict[int, dict[Any, Any]] = defaultdict(dict)
         for one in its:
-            people[one["user_id"]][one["block_id"], one["input_id"]] = whole(one["item_score"])
+            people[one["user_id"]][one["block_id"], one["input_id"]] = one["item_score"]
         cases = [[row[item] for item in items] for row in people.values() if len(row) == len(items)]
         if of is None or len(items) < 2 or not cases:
             return None, None
@@ -217,8 +220,8 @@ def item_stats(inputs: Inputs, parameters: Parameters) -> list[Row]:
                 "format": block.get("format"),
                 "n": len(its),
                 "n_first": sum(one["first_score"] is not None for one in its),
-                "p_first": mean([whole(one["first_score"]) for one in its], PARTS),
-                "p_last": mean([whole(one["item_score"]) for one in its], PARTS),
+                "p_first": mean([one["first_score"] for one in its], PARTS),
+                "p_last": mean([one["item_score"] for one in its], PARTS),
                 "discrimination_assignment": in_assignment,
                 "n_assignment": n_assignment,
                 "discrimination_course": in_course,

@@ -31,7 +31,7 @@
 --   answer_seen_share float64: Share of learners who saw the answer before their last check.
 with
 -- Exact sums (D6): scores as whole numbers, of parts that are whole for points of 1 to 16, 20, 25,
--- 50 and 100.
+-- 50 and 100. A score beyond 1000 is damage, and counts as none.
 scores as (
     select
         site, user_id, block_key, block_id, input_id,
