@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -158,6 +159,34 @@ def test_readers(s3_server: Server, work: Path, logs: Path) -> None:
         " name that"
     ]
     assert command(work, "runs", f"{URL}/").stdout.splitlines()[2].endswith(b"done")
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv.gz", "jsonl"])
+def test_a_summary(s3_server: Server, work: Path, logs: Path, form: str) -> None:
+    for place in (URL, "out"):
+        words = ("--partition-by", "site,date", "--format", form, "-q")
+        command(work, "filter", logs, "-o", place, *words)
+    for asked in (("--category", "video"), ("--by", "site,event_type")):
+        here, there = (
+            json.loads(command(work, "summary", place, *asked, "--json").stdout)
+            for place in ("out", URL)
+        )
+        assert there["summary" if "--by" not in asked else "groups"]
+        for told in (here, there):
+            del told["seconds"]
+        assert there == here
+
+
+def test_a_page_of_it(s3_server: Server, work: Path, logs: Path) -> None:
+    command(work, "filter", logs, "-o", URL, *BY_COURSE)
+    page = f"s3://{BUCKET}/report.html"
+    command(work, "summary", f"{URL}/", "-o", page, "-q")
+    command(work, "summary", URL, "-o", "report.html", "-q")
+    assert objects(s3_server, "")["report.html"] == (work / "report.html").read_bytes()
+    done = command(work, "summary", URL, logs, code=2)
+    assert done.told == [f"edxlogs: sources: {URL}: is a dataset; name it alone"]
+    done = command(work, "summary", URL, "-o", "a.csv", "--by", "site", "--report", page, code=2)
+    assert "is written to local files only" in done.told[0]
 
 
 def _folder_of(course: str) -> str:

@@ -12,14 +12,17 @@ from typing import Any, Self
 from edxlogs import _core
 from edxlogs.account import Account
 from edxlogs.buckets.output import S3Output
-from edxlogs.buckets.place import dataset_at
+from edxlogs.buckets.place import dataset_at, place_at
 from edxlogs.datasets.cat import CatSettings
-from edxlogs.edx.names import describe_name, is_rotated
-from edxlogs.errors import ConfigError, written_to
+from edxlogs.edx.names import describe_name, is_recognised, is_rotated
+from edxlogs.errors import ConfigError, S3Error, written_to
 from edxlogs.events.query import MOST_LINE_BYTES, make_query
 from edxlogs.formats import FORMATS, STDOUT, format_of, of_lines
+from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import OnePath, Settings, SomeSources
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
+from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.selection import Selection
 from edxlogs.sources.source import is_dataset
 from edxlogs.store.file import OutputFile
 from edxlogs.store.place import Place
@@ -156,7 +159,7 @@ def summarise(settings: SummarySettings, watcher: Watcher) -> Summary:
     whole = settings.whole
     by_received_at = bool(whole.conditions.keywords()["by_received_at"])
     summary = counter(settings.by, by_received_at=by_received_at)
-    if (dataset := _dataset(whole.sources.named)) is not None:
+    if (dataset := _dataset(whole.sources.named, whole.reading.s3)) is not None:
         return _of_dataset(dataset, settings, summary, watcher)
     target = whole.output.target
     query = whole.query()
@@ -192,6 +195,8 @@ def _of_dataset(
     """Count what is in a dataset."""
     start, whole = time.monotonic(), settings.whole
     conditions, output = whole.conditions, whole.output
+    if settings.form is not None:
+        refuse_same(whole, Selection())
     keywords = conditions.keywords()
     values = [(name, one) for name, one in keywords.items() if isinstance(one, list) and one]
 
@@ -211,8 +216,12 @@ def _of_dataset(
     with ExitStack() as stack:
 
         def made(path: str) -> OutputFile:
-            file = OutputFile(path, overwrite=output.overwrite, mode=output.mode)
-            return stack.enter_context(file)
+            if not path.startswith(SCHEME):
+                file = OutputFile(path, overwrite=output.overwrite, mode=output.mode)
+                return stack.enter_context(file)
+            there = S3Output(path, whole.reading.s3 or S3(), overwrite=output.overwrite)
+            stack.enter_context(there).begin()
+            return there
 
         file = None if output.target in (None, STDOUT) else made(output.target or "")
         report = None if output.report is None else made(output.report)
@@ -231,17 +240,29 @@ def _of_dataset(
     return _summary(written, digest, told)
 
 
-def _dataset(named: Sequence[Any]) -> str | None:
+def _dataset(named: Sequence[Any], s3: S3 | None) -> str | None:
     """The dataset that is asked about, or None for logs.
 
     Raises:
         ConfigError: there is something beside it.
     """
     paths = [os.fspath(one) for one in named if isinstance(one, str | os.PathLike)]
-    found = next((path for path in paths if is_dataset(path)), None)
+    found = next((path for path in paths if _holds_dataset(path, s3)), None)
     if found is not None and len(named) > 1:
         raise ConfigError(f"sources: {shown(found)}: is a dataset; name it alone")
     return found
+
+
+def _holds_dataset(path: str, s3: S3 | None) -> bool:
+    """Whether a folder, or a prefix of a bucket, is a dataset."""
+    if not isinstance(path, str) or not path.startswith(SCHEME):
+        return is_dataset(path)
+    if is_path_glob(path) or is_recognised(path.rpartition("/")[2]):
+        return False
+    try:
+        return place_at(path, s3).exists
+    except S3Error:  # where nothing can be listed, there may be objects; if not, they say why
+        return False
 
 
 def _delivered_to(place: Place) -> list[Delivered]:
