@@ -1,8 +1,9 @@
-"""edxlogs filters edX tracking logs at the speed of gunzip, and accounts for every line.
+"""edxlogs filters edX tracking logs about as fast as they decompress, and accounts for every line.
 
-`filter` streams the events that match as Arrow batches; `write` writes them to a file or to a
-partitioned dataset, which `dataset` opens. `event_tables` and `write_event_tables` make tables of
-them, one typed row for what a learner did. All that the command line does is here under its name.
+`filter` streams the matching events as Arrow batches. `write` writes them to a file or to a
+partitioned dataset, and `dataset` opens that dataset. `event_tables` and `write_event_tables` turn
+events into tables, with one typed row for each thing that a learner did. Every command of the
+command line is a function of the same name.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, so that `edxlogs --help` need not wait for all of it."""
+    """Import a public name when it is first used, so that `edxlogs --help` starts quickly."""
     if name not in __all__:
         raise AttributeError(f"module 'edxlogs' has no attribute '{name}'")
     import importlib

@@ -1,4 +1,4 @@
-"""Counts that add up: what became of every line or row, for each thing read and in total."""
+"""Accounts, in counts that add up: what became of every line or row, by input and in total."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ class Outcome(enum.StrEnum):
 
     DELIVERED = "delivered"
     SALVAGED = "salvaged"
-    """It is damaged: what comes before the damage is delivered."""
+    """It is damaged. What comes before the damage is delivered."""
     WITHHELD = "withheld"
-    """It failed its checks: nothing of it is delivered."""
+    """It failed its checks. Nothing of it is delivered."""
     COPY = "copy"
     """It holds the same text as another source, which is delivered."""
     NO_LOG = "no_log"
-    """It has lines, none of the first ones is an event, and nothing of it was kept."""
+    """It has lines, but none of the first ones is an event, and nothing of it was kept."""
     LEFT = "left"
-    """Not of the courses, tables or sites asked for, or content that was not to be unpacked."""
+    """It is of other courses, tables or sites than asked for, or content not to be unpacked."""
     UNVERIFIED = "unverified"
-    """Its last row was the last one asked for: what follows was not read, nor any check done."""
+    """It supplied the last row asked for. The rest was not read, and no check was done."""
     FAILED = "failed"
-    """In place of a table, the words of an export that failed."""
+    """It holds the error message of a failed export instead of a table."""
     OLDER = "older"
     """A newer snapshot holds the same table of the same course."""
     UNKNOWN = "unknown"
-    """Its name says no table."""
+    """Its name matches no table."""
 
 
 @dataclass
 class Counts:
-    """Counts of one thing that was read, or of several added up.
+    """Counts of one input, or of several added up.
 
     Attributes:
-        bytes_read: as they are stored.
-        bytes_expanded: of text, decrypted and inflated.
-        blank: lines that hold nothing.
-        rows: of events, those delivered; of tables, those read.
+        bytes_read: bytes as stored.
+        bytes_expanded: bytes of text, decrypted and inflated.
+        blank: empty lines.
+        rows: for events, rows delivered; for tables, rows read.
         rejected: lines or rows that cannot be read.
-        withheld: lines or rows of what failed its checks.
-        reasons: rejected by reason.
+        withheld: lines or rows of inputs that failed their checks.
+        reasons: number rejected, by reason.
     """
 
     whole: ClassVar[str]
-    """What the classes add up to."""
+    """Name of the count that the classes add up to."""
     classes: ClassVar[Sequence[str]]
     unjudged: ClassVar[Sequence[str]] = ("bytes_read", "bytes_expanded")
-    """What still counts of something that failed its checks, beside the whole."""
+    """Counts that an input keeps, besides the whole, if it failed its checks."""
 
     bytes_read: int = 0
     bytes_expanded: int = 0
@@ -68,7 +68,7 @@ class Counts:
     reasons: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Self) -> None:
-        """Add the counts of `other`: numbers, and dicts of numbers by their keys."""
+        """Add the counts of `other`: numbers, and dicts of numbers key by key."""
         for item in fields(self):
             mine, more = getattr(self, item.name), getattr(other, item.name)
             if isinstance(mine, dict):
@@ -78,13 +78,17 @@ class Counts:
                 setattr(self, item.name, mine + more)
 
     def as_withheld(self) -> Self:
-        """The counts of something that failed its checks: all of it is withheld."""
+        """The counts of an input that failed its checks: all of it is withheld."""
         whole = getattr(self, self.whole)
         kept = {name: getattr(self, name) for name in self.unjudged}
         return type(self)(**{**kept, self.whole: whole, "withheld": whole})
 
     def check(self, what: str) -> None:
-        """Raise `InternalError` unless the classes add up to the whole."""
+        """Check that the classes add up to the whole.
+
+        Raises:
+            InternalError: they do not.
+        """
         whole = getattr(self, self.whole)
         counted = {name: getattr(self, name) for name in self.classes}
         if sum(counted.values()) != whole or sum(self.reasons.values()) != self.rejected:
@@ -97,20 +101,32 @@ class Counts:
 
 @dataclass
 class LineCounts(Counts):
-    """Counts of lines, each in one class.
+    """Counts of lines. Every line is in exactly one class.
 
-    Rejects by reason, mends and odd values are counted over the lines that were `parsed`; the
-    others were dropped by their bytes alone.
+    Only lines that were `parsed` can be counted as rejected, mended or odd. The others were dropped
+    by their bytes alone.
 
     Attributes:
-        joined: pieces of a message that a log shipper cut, beside the first: each is in the class
-            of the first one's line.
-        hollow: rejected lines that a log shipper wrapped soundly around something else than an
+        lines: all lines.
+        kept: lines with an event that matches.
+        dropped: lines that do not match.
+        duplicate: lines that an earlier source held.
+        parsed: lines that were parsed.
+        sampled: dropped lines that were parsed all the same, to check that dropping them is right.
+        joined: pieces of messages that a log shipper had cut, except the first piece. They are in
+            the class of the first piece's line.
+        hollow: rejected lines that a log shipper wrapped soundly around something other than an
             event.
-        first_events: events in the first 100 lines, broken ones too.
-        first_rejects: rejected lines among them.
-        lone_braces: rejected lines that are a `{` alone.
-        homes: of tables of events: kept events by the table that is their home.
+        first_events: events among the first 100 lines, broken ones included.
+        first_rejects: rejected lines among the first 100.
+        lone_braces: rejected lines that are only a `{`.
+        late: selected events more than a day older than the day of their file.
+        latest_days: the most days that an event was late.
+        members: gzip members.
+        trailing_bytes: bytes after the last gzip member that are not padding.
+        mends: mended lines, by kind.
+        odd: odd values, by kind.
+        homes: for event tables, kept events by their home table.
     """
 
     whole = "lines"
@@ -136,12 +152,12 @@ class LineCounts(Counts):
     homes: dict[str, int] = field(default_factory=dict)
 
     def as_copy(self) -> Self:
-        """The counts of a source whose text another one holds: all its lines are there already."""
+        """The counts of a source whose text another source holds: all its lines are duplicates."""
         kept = {name: getattr(self, name) for name in self.unjudged}
         return type(self)(**kept, lines=self.lines, duplicate=self.lines)
 
     def add(self, other: Self) -> None:
-        """Add the counts of `other`; the latest event of either is the latest."""
+        """Add the counts of `other`. `latest_days` is the larger of the two."""
         latest = max(self.latest_days, other.latest_days)
         super().add(other)
         self.latest_days = latest
@@ -152,12 +168,12 @@ C = TypeVar("C", bound=Counts)
 
 @dataclass(kw_only=True)
 class Entry(ABC, Generic[C]):
-    """What became of one thing that was read.
+    """What became of one input.
 
     Attributes:
-        status: in a word.
-        counts: lines or rows by class, and bytes.
-        error: why it is not delivered in full.
+        status: the outcome, in a word.
+        counts: bytes, and lines or rows by class.
+        error: why it is not delivered in full, or None.
         warnings: one sentence each.
     """
 
@@ -170,14 +186,14 @@ class Entry(ABC, Generic[C]):
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Take a document apart that `asdict` made."""
+        """Rebuild an entry from a document that `asdict` made."""
         counts = cls.counted(**document["counts"])
         return cls(**{**document, "status": Outcome(document["status"]), "counts": counts})
 
     @property
     @abstractmethod
     def label(self) -> str:
-        """Its name, as messages of the account call it."""
+        """Its name in messages of the account."""
 
 
 @dataclass
@@ -185,11 +201,12 @@ class SourceAccount(Entry[LineCounts]):
     """What became of one source.
 
     Attributes:
-        source: base name.
-        path: as it was opened, with the member if it is one.
-        unauthenticated: salvaged from an OpenPGP message whose end was never checked.
-        ignored: members of it, if it is a tar, whose names are not recognised.
-        skipped: members of it that are not of the site or the days asked for.
+        source: its base name.
+        path: its path as opened, with the member if it is in a tar.
+        unauthenticated: whether it was salvaged from an OpenPGP message whose end was never
+            checked.
+        ignored: for a tar, its members without a recognised name.
+        skipped: for a tar, its members of other sites or days than asked for.
     """
 
     counted = LineCounts
@@ -211,22 +228,22 @@ E = TypeVar("E", bound=Entry[Any])
 
 @dataclass(kw_only=True, repr=False)
 class Ledger(ABC, Generic[E, C]):
-    """What a run did, entry by entry. It prints as a few lines.
+    """The account of a run, entry by entry. It prints as a few lines.
 
     Attributes:
-        failed: what should have been read and could not be found or opened: why.
+        failed: inputs that could not be found or opened, with the reason.
     """
 
     counted: ClassVar[type[Counts]]
     noun: ClassVar[str]
-    """What an entry is of."""
+    """What an input is called."""
 
     failed: list[str] = field(default_factory=list)
 
     @property
     @abstractmethod
     def entries(self) -> Sequence[E]:
-        """In the order they were read."""
+        """The entries, in the order they were read."""
 
     @property
     def total(self) -> C:
@@ -243,22 +260,26 @@ class Ledger(ABC, Generic[E, C]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was asked for is delivered whole."""
+        """Whether everything that was asked for is delivered in full."""
         lacking = (Outcome.WITHHELD, Outcome.SALVAGED, Outcome.NO_LOG)
         return not self.failed and all(one.status not in lacking for one in self.entries)
 
     def of_status(self, status: Outcome) -> list[E]:
-        """Entries of which that became."""
+        """The entries with this outcome."""
         return [one for one in self.entries if one.status == status]
 
     def check(self) -> None:
-        """Raise `InternalError` unless everything adds up."""
+        """Check that everything adds up.
+
+        Raises:
+            InternalError: it does not.
+        """
         for one in self.entries:
             one.counts.check(one.label)
         self.total.check("the run")
 
     def report(self, **more: Any) -> dict[str, Any]:
-        """The account as a JSON document; `more` joins it at the top level."""
+        """The account as a JSON document. `more` is added at the top level."""
         total = asdict(self.total)
         return {"schema_version": SCHEMA_VERSION, **more, "total": total, **asdict(self)}
 
@@ -269,7 +290,7 @@ class Ledger(ABC, Generic[E, C]):
 
     @abstractmethod
     def summary(self, seconds: float | None = None) -> Iterator[str]:
-        """The account in a few lines for a person, names escaped, and the time that it took."""
+        """The account as a few lines for people. Names are escaped; the time is shown if given."""
 
     def _bytes(self, seconds: float | None) -> str:
         total, took = self.total, "" if seconds is None else f", {seconds:.1f} s"
@@ -278,12 +299,12 @@ class Ledger(ABC, Generic[E, C]):
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """What a table of events has.
+    """How many rows an event table has.
 
     Attributes:
-        table: its name.
-        kind: how its rows belong to events: `home`, `children` or `apart`.
-        rows: of all its inputs.
+        table: name of the table.
+        kind: how its rows relate to events: `home`, `children` or `apart`.
+        rows: number of rows, over all inputs.
     """
 
     table: str
@@ -293,21 +314,21 @@ class TableRows:
 
 @dataclass(frozen=True, repr=False)
 class Done(ABC):
-    """What came of a verb that keeps an account. It prints as a few lines.
+    """The result of a function that keeps an account. It prints as a few lines.
 
     Attributes:
-        account: what became of all that was read.
+        account: what became of everything that was read.
     """
 
     account: Ledger[Any, Any]
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was asked for is delivered whole."""
+        """Whether everything that was asked for is delivered in full."""
         return self.account.is_whole
 
     def report(self, **more: Any) -> dict[str, Any]:
-        """The account as a JSON document; `more` joins it at the top level."""
+        """The account as a JSON document. `more` is added at the top level."""
         return self.account.report(version=_core.__version__, **more)
 
     @abstractmethod
@@ -318,7 +339,7 @@ class Done(ABC):
 
 
 def tallies(titles: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """A line for each title under which something was counted."""
+    """One line for each title with at least one count that is not zero."""
     for title, counts in titles.items():
         named = [f"{name} {count:,}" for name, count in sorted(counts.items()) if count]
         if named:
@@ -327,16 +348,21 @@ def tallies(titles: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
 
 @dataclass(repr=False)
 class Account(Ledger[SourceAccount, LineCounts]):
-    """What a run over events did.
+    """The account of a run over events.
 
     Attributes:
-        sources: in the order they were read.
-        skipped: paths of sources, and of members of tars, left unopened because of their date or
+        sources: the sources, in the order they were read.
+        skipped: paths of sources and tar members that were not opened because of their date or
             site.
         ignored: files in searched folders and tars whose names are not recognised.
-        unread: paths of sources that were not wanted any more, since there were enough rows.
+        unread: paths of sources that were no longer needed once there were enough rows.
         warnings: one sentence each.
         rows_written: rows in the output.
+
+    Example:
+        >>> account = edxlogs.check("logs/").account
+        >>> account.total.lines, account.total.reasons
+        >>> [one.source for one in account.sources if one.error is not None]
     """
 
     counted = LineCounts
@@ -355,7 +381,7 @@ class Account(Ledger[SourceAccount, LineCounts]):
         return self.sources
 
     def enter(self, source: SourceAccount) -> None:
-        """Take the next source, whichever run has read it."""
+        """Add the next source, whichever run read it."""
         self.sources.append(source)
         self.rows_written += source.counts.rows
         self.ignored += source.ignored
@@ -363,11 +389,15 @@ class Account(Ledger[SourceAccount, LineCounts]):
 
     @property
     def is_all_withheld(self) -> bool:
-        """Whether something failed and no source is left: an empty output would pass for whole."""
+        """Whether something failed and nothing is left: an empty output would look complete."""
         return not self.is_whole and all(one.status == Outcome.WITHHELD for one in self.sources)
 
     def check(self) -> None:
-        """Raise `InternalError` unless everything adds up, to the rows written, too."""
+        """Check that everything adds up, including the rows written.
+
+        Raises:
+            InternalError: it does not.
+        """
         super().check()
         if self.total.rows != self.rows_written:
             raise InternalError(
@@ -376,7 +406,7 @@ class Account(Ledger[SourceAccount, LineCounts]):
             )
 
     def summary(self, seconds: float | None = None) -> Iterator[str]:
-        """The account in a few lines for a person, names escaped, and the time that it took."""
+        """The account as a few lines for people. Names are escaped; the time is shown if given."""
         total = self.total
         duplicates = f", {many(total.duplicate, 'duplicate')}" if total.duplicate else ""
         yield f"{many(len(self.sources), 'source')}, {self._bytes(seconds)}"

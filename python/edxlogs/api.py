@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: keywords in, a stream or an account out."""
+"""The commands of the command line as functions: keywords in, a stream or an account out."""
 
 from __future__ import annotations
 
@@ -43,60 +43,60 @@ if TYPE_CHECKING:
 def filter(  # noqa: A001 - the verb of the command line
     sources: SomeSources = (), *, raise_rejects: bool = False, **words: Unpack[EventWords]
 ) -> BatchStream:
-    """Stream the events that match, as Arrow batches in the order of the sources.
+    """Stream the matching events as Arrow batches, in the order of the sources.
 
     Args:
-        sources: paths, folders, globs, `s3://` URLs, `Source`s or open binary files, one or
-            several, read in this order; plain, gzip, tar or OpenPGP, as their bytes tell.
-        raise_rejects: end the stream with a ParseError at the first line that is rejected; else
-            such lines are counted.
-        partner: a partner's folder in edX's bucket, whose events are read after the sources.
-        days: of the sources by their names, such as `2014-01-01..2014-12-31`, both included.
-        course: course ids, or globs over them. As for all conditions that take values, one or
-            several, and `@FILE` stands for the lines of a file.
-        org: organisations, whatever their case.
-        event_type: types or globs; matched with `event_type` and with `name`.
+        sources: one or several paths, folders, globs, `s3://` URLs, `Source` objects or open binary
+            files, read in this order. Each is plain text, gzip, tar or OpenPGP: its bytes decide.
+        raise_rejects: end the stream with a ParseError at the first rejected line. By default,
+            rejected lines are only counted.
+        partner: a partner's folder in edX's bucket. Its events are read after `sources`.
+        days: days in the names of the sources, such as `2014-01-01..2014-12-31`, both included.
+        course: course ids or globs. Like every condition on values, it takes one or several, and
+            `@FILE` stands for the lines of a file.
+        org: organisations; case does not matter.
+        event_type: event types or globs, compared with both `event_type` and `name`.
         category: groups of event types, such as `video`.
-        event_source: server, browser, mobile, task.
+        event_source: `server`, `browser`, `mobile` or `task`.
         user: usernames or user ids.
-        site: prod, edge, …, from the names of the sources.
-        exclude_course: and the like with `exclude_`: the same, excluded.
-        exclude_org: see `exclude_course`.
-        exclude_event_type: see `exclude_course`.
-        exclude_category: see `exclude_course`.
-        exclude_event_source: see `exclude_course`.
-        exclude_user: see `exclude_course`.
-        exclude_site: see `exclude_course`.
-        since: first day or instant, included; text, date or datetime, naive ones in UTC.
-        until: last day or instant, not included.
-        by: which time: `time` or `received_at`.
-        slack: days that a file's date may lie outside; None opens every file.
+        site: `prod`, `edge` and so on, as the names of the sources say.
+        exclude_course: drop these courses; otherwise like `course`. The same holds below.
+        exclude_org: drop these organisations.
+        exclude_event_type: drop these event types.
+        exclude_category: drop these groups of event types.
+        exclude_event_source: drop these event sources.
+        exclude_user: drop these users.
+        exclude_site: drop these sites.
+        since: first day or instant, included: text, date or datetime, in UTC if it names no zone.
+        until: day or instant at which to end, not included.
+        by: which time `since` and `until` refer to: `time` or `received_at`.
+        slack: how many days a file's date may lie outside the window; None opens every file.
         where: expressions, all of which must hold; see the page on `--where`.
-        columns: names or dotted paths (`grade=event.grade` is called `grade`) in output order; None
-            means the default columns.
-        course_from: `all` rules, or `context` for the platform's own attribution alone.
-        time_from: path where to look for a time first: in the event, then in its envelope.
+        columns: column names or dotted paths, in output order. `grade=event.grade` gives a path a
+            name. None means the default columns.
+        course_from: `all` rules for finding the course, or only the platform's own `context`.
+        time_from: a path to try first for the time, in the event and then in its envelope.
         check: `fast`, or `full` to parse every line. The rows are the same.
-        strict: reject lines that need a mend.
-        dedupe: leave out lines that an earlier source of the same site and day holds, too.
-        dedupe_within: the same for one that its own source held before, too.
-        max_line_bytes: longest line that is read; 8 MiB unless told.
+        strict: reject lines that would have to be mended.
+        dedupe: drop lines that an earlier source of the same site and day also holds.
+        dedupe_within: like `dedupe`, and drop lines that their own source already held.
+        max_line_bytes: length of the longest line to read; None means 8 MiB.
         gnupg_home: GnuPG's folder; None means the user's own.
-        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        passphrase_file: file with the passphrase of the secret key; None asks the agent.
         prompt: whether the agent may ask for a passphrase.
-        s3: server and credentials; None: as the AWS configuration says.
-        threads: sources read at once; 0 means one per core. Never changes the answer.
+        s3: server and credentials; None takes them from the AWS configuration.
+        threads: sources to read at once; 0 means one per core. The answer is always the same.
 
     Returns:
-        BatchStream of (at most 4 MiB or a little over 8,192 rows) x (len(columns)). At its end
-            `account.warnings` tell what was asked for and is nowhere.
+        BatchStream: len(columns) columns, in batches of at most 4 MiB or a little over 8,192 rows.
+            At its end, `account.warnings` names values that were asked for but not found.
 
     Raises:
-        MissingSourceError: a source does not exist (a FileNotFoundError).
+        MissingSourceError: a source does not exist (also a FileNotFoundError).
         SourceError: a source cannot be opened.
-        S3Error: S3 refuses to list what is there.
-        ConfigError: a condition, column or option cannot be used.
-        EdxlogsError: of the stream, before its end, if a source failed.
+        S3Error: S3 refuses to list the objects.
+        ConfigError: a condition, column or option is invalid.
+        EdxlogsError: raised by the stream, before its end, if a source failed.
 
     Source: EdX Research Guide, "Events in the Tracking Logs".
     """
@@ -113,42 +113,42 @@ def write(
     watcher: Watcher | None = None,
     **words: Unpack[OutputWords],
 ) -> Written:
-    """Write the events that match to a file or a dataset, verified: whole, or not at all.
+    """Write the matching events to a file or a dataset, verified: whole, or not at all.
 
-    A source that fails its checks adds no row, and is named in the account; the others are
-    written. Rows stand in the order of the sources. A run that was stopped goes on if asked again.
+    Rows are in the order of the sources. A source that fails its checks adds no rows and is named
+    in the account; the others are written. To resume an interrupted run, make the same call again.
 
     Args:
         sources: as for `filter`.
-        output: path of a file, `s3://` URL of an object, `-` for standard output; with
-            `partition_by` the folder of a dataset, which gets what is new.
-        watcher: is told how it goes, in this thread.
-        format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …); None: by
-            the ending of the output. A dataset is never `arrow`, and Parquet unless told.
-        partition_by: keys of a dataset, in the order of its folders: course_id, org_id, site,
+        output: path of a file, `s3://` URL of an object, or `-` for standard output. With
+            `partition_by`, the folder of a dataset, to which new events are added.
+        watcher: receives progress and messages, in the calling thread.
+        format: `parquet`, `arrow`, `csv`, `tsv` or `jsonl`, or compressed text such as `csv.gz`.
+            None: as the output's name ends. A dataset is Parquet by default, and never `arrow`.
+        partition_by: partition keys of a dataset, outermost folder first: course_id, org_id, site,
             date, month, year, event_type or event_source.
-        known_courses: of a dataset: the courses that exist; others count as none.
-        target_file_size: of a dataset: about how many bytes a file may get; 128 MiB unless told.
-        csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
-        limit: write the first rows alone, so many, and read no further: for a look. A source that
-            was not read to its end is `unverified` in the account. Not for datasets.
-        raw: write mended lines of JSON Lines as they stood, once.
-        salvage: deliver what precedes the damage in a source.
-        unverified: to standard output: pass rows on before their source has passed its checks.
-        shard: `I/N`, to read the Ith of N parts of the sources; `merge` joins their datasets.
-        salt_file: by which values that nothing shows are known again; made if it is not there.
-        rejects: a file for the lines that are no events.
-        report: a file for the account, as JSON.
-        overwrite: replace files that are there, and a dataset of another query.
+        known_courses: for a dataset, the courses that exist. All others count as no course.
+        target_file_size: for a dataset, the approximate largest file in bytes; None means 128 MiB.
+        csv_excel_safe: disarm cells of CSV or TSV that a spreadsheet would run as formulas.
+        limit: stop after this many rows, for a quick look; not for datasets. A source that was not
+            read to its end is `unverified` in the account.
+        raw: for JSON Lines, write mended lines as they were, once each.
+        salvage: deliver what comes before the damage in a damaged source.
+        unverified: for standard output, pass rows on before their source has passed its checks.
+        shard: `I/N` reads part I of N of the sources. `merge` joins the datasets of all parts.
+        salt_file: salt for recognising hidden values again; created if it does not exist.
+        rejects: file for the lines that are not events.
+        report: file for the account, as JSON.
+        overwrite: replace existing files, or a dataset of another query.
         mode: permissions of the files.
-        **words: and the keywords of `filter`.
+        **words: also the keywords of `filter`.
 
     Returns:
-        Written: with the account; `is_whole` tells whether every source was delivered.
+        Written: holds the account. `is_whole` is true if every source was delivered.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the output is there.
-        MissingSourceError: a source that is named does not exist (a FileNotFoundError).
+        ConfigError: a value is invalid, or the output already exists.
+        MissingSourceError: a named source does not exist (also a FileNotFoundError).
         OutputError: the output cannot be written.
     """
     from edxlogs.jobs.filter import write
@@ -160,24 +160,24 @@ def write(
 def check(
     sources: SomeSources = (), *, watcher: Watcher | None = None, **words: Unpack[CheckWords]
 ) -> Written:
-    """Decrypt, unpack and parse every line, and account for it, without output.
+    """Decrypt, unpack and parse every line, and account for it, without writing any rows.
 
     Args:
         sources: as for `filter`.
-        watcher: is told how it goes, in this thread.
-        rejects: a file for the lines that are no events.
-        report: a file for the account, as JSON.
-        overwrite: replace files that are there.
+        watcher: receives progress and messages, in the calling thread.
+        rejects: file for the lines that are not events.
+        report: file for the account, as JSON.
+        overwrite: replace existing files.
         mode: permissions of the files.
         **words: partner, days, site, strict, max_line_bytes, gnupg_home, passphrase_file, prompt,
             s3 and threads, as for `filter`.
 
     Returns:
-        Written: with the account; `is_whole` tells whether every source passed its checks.
+        Written: holds the account. `is_whole` is true if every source passed its checks.
 
     Raises:
-        ConfigError: something asked for cannot be used, or a file is there.
-        MissingSourceError: a source that is named does not exist (a FileNotFoundError).
+        ConfigError: a value is invalid, or a file already exists.
+        MissingSourceError: a named source does not exist (also a FileNotFoundError).
         OutputError: a file cannot be written.
     """
     from edxlogs.jobs.filter import check
@@ -195,33 +195,33 @@ def summary(
     watcher: Watcher | None = None,
     **words: Unpack[SummaryWords],
 ) -> Summary:
-    """Count what is in logs, or in a dataset of them, in one pass.
+    """Count what is in logs, or in a dataset of logs, in one pass.
 
-    A person is a username on a site; where that is empty, a user id. People are counted exactly up
-    to 1,000 in a group and 100,000 on a site, and then by a sketch (HyperLogLog) whose standard
-    error is 1.6 % and 0.4 %.
+    A person is a username on a site or, where the username is empty, a user id. Counts of people
+    are exact up to 1,000 in a group and 100,000 on a site. Beyond that they are estimates
+    (HyperLogLog) with a standard error of 1.6 % and 0.4 %.
 
     Args:
-        sources: as for `filter`; or a dataset, alone, whose columns are counted.
-        output: path of a page of charts, `.html`; with `by`, of a file for its table, or `-` for
-            standard output; None for none.
-        by: keys of a table of one's own, such as `course,date,event_type`.
-        format: of the table; None: by the ending of the output.
-        watcher: is told how it goes, in this thread.
-        clock: which time counts: `time`, or `received_at` where there is one.
-        salvage: count what precedes the damage in a source.
-        report: a file for the account and what was counted, as JSON.
-        overwrite: replace files that are there.
+        sources: as for `filter`, or a single dataset, whose columns are counted.
+        output: path of a page of charts (`.html`). With `by`, the file for the table instead, or
+            `-` for standard output. None writes nothing.
+        by: keys of a table of your own, such as `course,date,event_type`.
+        format: format of that table. None: as the output's name ends.
+        watcher: receives progress and messages, in the calling thread.
+        clock: which time to count by: `time`, or `received_at` where it is known.
+        salvage: count what comes before the damage in a damaged source.
+        report: file for the account and the counts, as JSON.
+        overwrite: replace existing files.
         mode: permissions of the files.
-        **words: and the keywords of `filter` but `columns` and `by`.
+        **words: also the keywords of `filter`, except `columns` and `by`.
 
     Returns:
-        Summary: `digest.document()` is all that was counted as plain data, and `digest.tables` the
-            same as tables; `groups`, with `by` and without an output, that table.
+        Summary: `digest.document()` gives all counts as plain data, `digest.tables` the same as
+            tables. With `by` and no output, `groups` is the table asked for.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the output is there.
-        MissingSourceError: a source that is named does not exist (a FileNotFoundError).
+        ConfigError: a value is invalid, or the output already exists.
+        MissingSourceError: a named source does not exist (also a FileNotFoundError).
         OutputError: the output cannot be written.
     """
     from edxlogs.jobs.views.summary import SummarySettings, summarise
@@ -239,24 +239,24 @@ def list(  # noqa: A001 - the verb of the command line
     watcher: Watcher | None = None,
     **words: Unpack[ChoiceWords],
 ) -> Listing:
-    """Look what data packages are there: how many, how large, of which days, and days missing.
+    """List data packages: how many there are, their sizes, their days, and which days are missing.
 
     Args:
-        sources: folders, files and `s3://` URLs, one or several; none means edX's buckets.
-        partner: a partner's folder there; None means all.
-        site: prod, edge, …; None means all.
-        days: in the names, such as `2014-01-01..2014-12-31`, both included.
-        kind: of package: `events`, `database` and the like; None means all.
-        latest: of the snapshots of an organisation and site, the newest alone.
-        by: what a row is about, `year` or `day`.
-        s3: server and credentials; None: as the AWS configuration says.
-        watcher: is told what is odd or cannot be looked at.
+        sources: one or several folders, files or `s3://` URLs; by default, edX's buckets.
+        partner: a partner's folder in edX's buckets; None means all.
+        site: `prod`, `edge` and so on; None means all.
+        days: days in the names, such as `2014-01-01..2014-12-31`, both included.
+        kind: kind of package, such as `events` or `database`; None means all.
+        latest: list only the newest snapshot of each organisation and site.
+        by: what one row covers: `year` or `day`.
+        s3: server and credentials; None takes them from the AWS configuration.
+        watcher: is told about anything odd or unreadable.
 
     Returns:
-        Listing: packages in the order they were found, groups by partner, site, kind and period.
+        Listing: the packages in the order found, and groups by partner, site, kind and period.
 
     Raises:
-        ConfigError: neither sources nor a partner is given, or a value cannot be used.
+        ConfigError: neither sources nor a partner is given, or a value is invalid.
     """
     from edxlogs.jobs.listing import list_packages
     from edxlogs.jobs.sync import choice_of
@@ -276,25 +276,25 @@ def sync(
     watcher: Watcher | None = None,
     **words: Unpack[ChoiceWords],
 ) -> Synced:
-    """Copy data packages that are new or changed into a folder, each whole and verified.
+    """Copy new and changed data packages into a folder, each whole and verified.
 
     Args:
-        folder: keeps the layout of the bucket. Nothing in it is deleted.
-        urls: `s3://` URLs of objects or prefixes; none means edX's buckets.
-        s3: server and credentials; None: as the AWS configuration says.
-        dry_run: tell what would be fetched, and fetch nothing.
-        threads: objects fetched at once, 1 to 64.
+        folder: where to copy to. It keeps the layout of the bucket; nothing in it is deleted.
+        urls: `s3://` URLs of objects or prefixes. None means edX's buckets.
+        s3: server and credentials; None takes them from the AWS configuration.
+        dry_run: report what would be fetched, and fetch nothing.
+        threads: objects to fetch at once, 1 to 64.
         mode: permissions of the files.
-        watcher: is told how it goes, in this thread.
-        **words: and partner, needed without URLs, site, days, kind, latest, as for `list`.
+        watcher: receives progress and messages, in the calling thread.
+        **words: also partner (required without URLs), site, days, kind and latest, as for `list`.
 
     Returns:
-        Synced: what became of each object, in the order of the listing; `is_whole` tells whether
-            nothing failed.
+        Synced: what became of each object, in the order listed. `is_whole` is true if nothing
+            failed.
 
     Raises:
-        ConfigError: neither URLs nor a partner is given, or a value cannot be used.
-        OutputError: the folder cannot be written.
+        ConfigError: neither URLs nor a partner is given, or a value is invalid.
+        OutputError: the folder cannot be written to.
     """
     from edxlogs.jobs.sync import SyncSettings, sync
 
@@ -303,18 +303,18 @@ def sync(
 
 
 def run(job: OnePath, *, dask: str | None = None, watcher: Watcher | None = None) -> JobDone:
-    """Do the steps of a job file: fetch packages, convert tables, bring datasets up to date.
+    """Run a job file: fetch packages, convert tables, bring datasets up to date.
 
     Args:
-        job: path of the file. Paths in it start in its folder.
-        dask: cluster that reads for its datasets, as for `write`.
-        watcher: is told how it goes, in this thread.
+        job: path of the file. Relative paths in it start from its folder.
+        dask: cluster that reads for the job's datasets, as for `write`.
+        watcher: receives progress and messages, in the calling thread.
 
     Returns:
-        JobDone: what came of each step; `is_whole` tells whether nothing failed.
+        JobDone: the result of each step. `is_whole` is true if nothing failed.
 
     Raises:
-        ConfigError: the file cannot be read, or asks for what cannot be used.
+        ConfigError: the file cannot be read, or a value in it is invalid.
         EdxlogsError: the only step of the job failed.
     """
     from edxlogs.jobs.job import read_job
@@ -335,37 +335,39 @@ def convert(
 ) -> ConvertedTables:
     """Write the tables of database packages as typed files, partitioned by course.
 
-    A file that fails its checks is named in the account and left out.
+    A file that fails its checks is left out and named in the account.
 
     Args:
-        packages: paths, globs or `s3://` URLs of zips and tars (of the research exchange, too),
-            folders with any of these or of tables, and tables.
-        output: folder of the tables, or the `s3://` URL of a prefix.
-        watcher: is told how it goes, in this thread.
+        packages: paths, globs or `s3://` URLs of zips, tars (also those of the research exchange),
+            single tables, and folders that hold any of these.
+        output: folder for the tables, or the `s3://` URL of a prefix.
+        watcher: receives progress and messages, in the calling thread.
         course: course ids or globs, or names as `db list` shows them; None means all. `@FILE`
             stands for the lines of a file.
-        table: tables; None means all.
-        site: prod, edge, …; None means all.
-        known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
-        format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …).
-        csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
-        layout: `table`, a dataset a table; or `course`, a folder a course.
-        snapshots: `newest` of several packages of an organisation, or `all`, in folders of days.
-        expand: `studentmodule` for columns of its state, `ora` for a table that joins those of
-            open response assessments.
-        unpack: unpack the content of courses, too.
-        rejects: a file for rows that cannot be read.
-        report: a file for the account, as JSON.
-        overwrite: replace files that are there.
+        table: names of tables; None means all.
+        site: `prod`, `edge` and so on; None means all.
+        known_courses: course ids that exist. If nothing in a file tells its course, it is the known
+            id that its name spells.
+        format: `parquet`, `arrow`, `csv`, `tsv` or `jsonl`, or compressed text such as `csv.gz`.
+        csv_excel_safe: disarm cells of CSV or TSV that a spreadsheet would run as formulas.
+        layout: `table` for one dataset per table, `course` for one folder per course.
+        snapshots: `newest` takes the newest of several packages of an organisation; `all` takes
+            every one, in folders by day.
+        expand: `studentmodule` adds columns taken from its state; `ora` adds a table that joins
+            those of open response assessments.
+        unpack: also unpack the content of courses.
+        rejects: file for rows that cannot be read.
+        report: file for the account, as JSON.
+        overwrite: replace existing files.
         mode: permissions of the files.
-        **words: and gnupg_home, passphrase_file, prompt, s3 and threads, the keywords of `filter`.
+        **words: also gnupg_home, passphrase_file, prompt, s3 and threads, the keywords of `filter`.
 
     Returns:
-        ConvertedTables: with the account of every file and row.
+        ConvertedTables: holds the account of every file and row.
 
     Raises:
-        ConfigError: something asked for cannot be used, or files are there.
-        OutputError: the folder cannot be written.
+        ConfigError: a value is invalid, or files already exist.
+        OutputError: the folder cannot be written to.
 
     Source: EdX Research Guide, "Data Delivered in Data Packages".
     """
@@ -376,28 +378,29 @@ def convert(
 
 @spelled(TablesWords, Settings.of, expand=False, snapshots="newest")
 def database_tables(packages: OnePath | Iterable[OnePath], **words: Unpack[TablesWords]) -> Tables:
-    """Open database packages, and give their tables as streams of Arrow batches.
+    """Open database packages, and return their tables as streams of Arrow batches.
 
-    The course of files whose rows do not tell it is looked for in others of the course.
+    If the rows of a file do not name its course, other files of the same course are consulted.
 
     Args:
-        packages: paths or `s3://` URLs of zips, paths of folders of tables, or of tables.
-        course: course ids or globs; None means all, and files of no single course, too.
-            `@FILE` stands for the lines of a file.
-        site: `prod`, `edge`, …; None means all.
-        known_courses: ids that exist; a file whose course nothing tells is of one spelled like it.
-        expand: whether courseware_studentmodule has columns of what is in its `state`.
-        snapshots: `newest` of several packages of an organisation, or `all`.
-        **words: and gnupg_home, passphrase_file, prompt, s3 and threads, the keywords of `filter`.
+        packages: paths or `s3://` URLs of zips, or paths of tables or of folders with tables.
+        course: course ids or globs. None means all, including files that belong to no single
+            course. `@FILE` stands for the lines of a file.
+        site: `prod`, `edge` and so on; None means all.
+        known_courses: course ids that exist. If nothing in a file tells its course, it is the known
+            id that its name spells.
+        expand: whether courseware_studentmodule gets columns taken from its `state`.
+        snapshots: `newest` of several packages of an organisation, or `all` of them.
+        **words: also gnupg_home, passphrase_file, prompt, s3 and threads, the keywords of `filter`.
 
     Returns:
-        Tables by name, those alone that a package holds. Rows have the columns that
-        `convert` writes, and `course_id`: the course of their file, where it is known.
+        Tables: streams by table name, for the tables that the packages hold. Rows have the columns
+            that `convert` writes and `course_id`, the course of their file if it is known.
 
     Raises:
-        FormatError: a package is no zip, or must not be trusted.
+        FormatError: a package is not a zip, or must not be trusted.
         SourceError: a package cannot be opened.
-        ConfigError: a value cannot be used.
+        ConfigError: a value is invalid.
 
     Source: EdX Research Guide, "Data Delivered in Data Packages".
     """
@@ -407,19 +410,19 @@ def database_tables(packages: OnePath | Iterable[OnePath], **words: Unpack[Table
 
 
 def dataset(folder: OnePath, *, s3: S3 | None = None) -> Any:
-    """Open a dataset as its manifest has it now.
+    """Open a dataset as its manifest describes it now.
 
     Args:
-        folder: of a dataset, as `write` makes it with `partition_by`, or the `s3://` URL of one.
-        s3: server and credentials; None: as the AWS configuration says.
+        folder: folder or `s3://` URL of a dataset that `write` made with `partition_by`.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        pyarrow.dataset.Dataset: of the rows of one commit; filters and columns are pushed down.
-            A run that replaces a file while it is read makes reading it fail: open it again.
+        pyarrow.dataset.Dataset: the rows of one commit. Filters and columns are pushed down. If a
+            run replaces a file in the meantime, reading fails: open the dataset again.
 
     Raises:
-        ConfigError: the folder is no dataset, or holds lines; or pyarrow is not installed.
-        OutputError: its manifest cannot be read.
+        ConfigError: the folder is not a dataset, it holds lines, or pyarrow is not installed.
+        OutputError: the manifest cannot be read.
     """
     from edxlogs.buckets.place import dataset_at
     from edxlogs.datasets.reader import dataset
@@ -429,28 +432,28 @@ def dataset(folder: OnePath, *, s3: S3 | None = None) -> Any:
 
 @spelled(CatWords, Settings.of, by="time")
 def cat(folder: OnePath, output: OnePath, **words: Unpack[CatWords]) -> Copied:
-    """Write the rows of a dataset that match to a file, those of one commit: old or new.
+    """Write the matching rows of a dataset to a file, all from the same commit.
 
-    Conditions are answered by the columns that the dataset holds; what is not wanted is not read,
-    as far as partitions, row groups and columns tell.
+    Conditions are answered from the columns of the dataset. Partitions, row groups and columns that
+    are not needed are not read.
 
     Args:
-        folder: of a dataset, as `write` makes it with `partition_by`, or of a table of `convert`.
+        folder: a dataset that `write` made with `partition_by`, or a table from `convert`.
         output: path of a file, or `-` for standard output.
-        days: of the logs that rows are of, by their names, such as `2014-01-01..2014-12-31`.
-        columns: names, or paths with a name (`grade=event.grade`), in output order; None means all.
-        format: `parquet`, `arrow`, or `csv`, `tsv`, `jsonl` (also `csv.gz`, `csv.zst`, …); None: by
-            the ending of the output.
-        csv_excel_safe: make cells of CSV or TSV harmless that a spreadsheet would run.
-        overwrite: replace a file that is there.
-        s3: server and credentials; None: as the AWS configuration says.
-        **words: and the conditions of `filter`: course, user, since, where and the like.
+        days: days of the logs, by their names, such as `2014-01-01..2014-12-31`.
+        columns: column names or named paths (`grade=event.grade`), in output order; None means all.
+        format: `parquet`, `arrow`, `csv`, `tsv` or `jsonl`, or compressed text such as `csv.gz`.
+            None: as the output's name ends.
+        csv_excel_safe: disarm cells of CSV or TSV that a spreadsheet would run as formulas.
+        overwrite: replace an existing file.
+        s3: server and credentials; None takes them from the AWS configuration.
+        **words: also the conditions of `filter`: course, user, since, where and so on.
 
     Returns:
-        Copied: how many rows, and `warnings` of what was asked for and is nowhere.
+        Copied: the number of rows, and `warnings` that name values asked for but not found.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the dataset holds no such column.
+        ConfigError: a value is invalid, or the dataset lacks a column that is needed.
         SourceError: a file of the dataset is missing or damaged.
         OutputError: the output cannot be written.
     """
@@ -468,22 +471,22 @@ def doctor(
     passphrase_file: OnePath | None = None,
     s3: S3 | None = None,
 ) -> Examination:
-    """Look at all that an unattended run needs: gpg, keys, credentials, buckets, room on disk.
+    """Check what an unattended run needs: gpg, keys, credentials, buckets and disk space.
 
     Args:
-        partner: folder in edX's buckets; None: the buckets' tops are looked at.
-        sample: an encrypted file whose key must be at hand.
-        folders: where data will be written; an `s3://` URL is a place for a dataset.
+        partner: a partner's folder in edX's buckets. None looks at the top level of the buckets.
+        sample: an encrypted file that your key should be able to decrypt.
+        folders: where data will be written. An `s3://` URL stands for a dataset in a bucket.
         gnupg_home: GnuPG's folder; None means the user's own.
-        passphrase_file: holds the passphrase of the secret key; nothing asks for one.
-        s3: server and credentials; None: as the AWS configuration says.
+        passphrase_file: file with the passphrase of the secret key. Nobody is asked for one.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        Examination: a check a line, in the order they were made; `is_healthy` tells whether
-            nothing is missing.
+        Examination: the checks, in the order they were made. It prints one check per line;
+            `is_healthy` is true if nothing is missing.
 
     Raises:
-        ConfigError: the partner or the key ring cannot be one.
+        ConfigError: the partner or the key ring is not valid.
     """
     from edxlogs.jobs.doctor import doctor
 

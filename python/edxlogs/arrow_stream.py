@@ -1,4 +1,4 @@
-"""Streams of Arrow batches to Python, fed by threads of ours."""
+"""Streams of Arrow batches for Python, filled by background threads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from edxlogs.threads import needs_thread
 T = TypeVar("T")
 R = TypeVar("R")
 
-PIECES_AHEAD = 1  # under way beside those that the workers read
+PIECES_AHEAD = 1  # under way in addition to those that the workers read
 _EXIT_SECONDS = 0.1
 
-# The threads that feed streams, with what stops each.
+# The threads that fill streams, each with the control that stops it.
 _FEEDING: weakref.WeakKeyDictionary[threading.Thread, _core.Control] = weakref.WeakKeyDictionary()
 
 
 @atexit.register
 def _stop_feeding() -> None:
-    """End all reading before Python ends: a thread that calls into it afterwards aborts it.
+    """Stop all reading before Python exits: a thread that calls into it later would abort it.
 
-    One that waits for the other end of a pipe calls nothing, and is not waited for.
+    A thread that waits for the other end of a pipe calls nothing, and is not waited for.
     """
     feeding = dict(_FEEDING)
     for control in feeding.values():
@@ -41,10 +41,10 @@ def _stop_feeding() -> None:
 
 
 def needs_pyarrow() -> Any:
-    """The library whose batches a loop over a stream gives.
+    """Import pyarrow, whose batches a loop over a stream yields.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -57,11 +57,11 @@ def needs_pyarrow() -> Any:
 
 
 class StreamTarget(Target[T]):
-    """What a stream is read from, in pieces: each goes to a writer of its own.
+    """Reads the pieces of a stream, each into a writer of its own.
 
     Attributes:
-        account: of the pieces, complete at the end: a `Ledger`.
-        error: of the first piece that failed.
+        account: a `Ledger` of the pieces, complete at the end.
+        error: error of the first piece that failed.
         writers: one for each piece.
     """
 
@@ -72,14 +72,14 @@ class StreamTarget(Target[T]):
     @property
     @abstractmethod
     def count(self) -> int:
-        """Pieces."""
+        """Number of pieces."""
 
     def close(self) -> None:
-        """Give back what is needed until the account is complete."""
+        """Release what was needed to complete the account."""
 
 
 class ArrowStream(_core.BatchStream):
-    """Batches in the order of the pieces they are read from, several of them at once; read once.
+    """Batches in the order of their pieces, several of which are read at once. It can be read once.
 
     It has `__arrow_c_stream__`.
     """
@@ -96,12 +96,12 @@ class ArrowStream(_core.BatchStream):
         target: StreamTarget[Any],
         error: BaseException | None = None,
     ) -> Self:
-        """A stream of rows.
+        """Make a stream of rows.
 
         Args:
-            rows: what they are.
+            rows: the query or table that describes them.
             target: reads them.
-            error: what failed before: it ends the stream.
+            error: an earlier error, with which the stream will end.
         """
         stream = cls(rows, target.control)
         stream.account, stream._target = target.account, target
@@ -110,12 +110,12 @@ class ArrowStream(_core.BatchStream):
 
     @property
     def verified(self) -> bool:
-        """Whether all was read, and every piece passed its checks."""
+        """Whether everything was read, and every piece passed its checks."""
         return self.exhausted and self._error is None and self.account.is_whole
 
     @property
     def stats(self) -> dict[str, Any]:
-        """The account so far as plain data."""
+        """The account so far, as plain data."""
         return self.account.report()
 
     def _feed(self, writers: list[_core.BatchWriter]) -> None:
@@ -135,7 +135,7 @@ class ArrowStream(_core.BatchStream):
         writers[-1].close(error)
 
     def close(self) -> None:
-        """Stop reading. What was not read yet is lost."""
+        """Stop reading. Batches that were not read yet are lost."""
         self._target.control.stop()
 
     def __enter__(self) -> Self:
@@ -145,13 +145,13 @@ class ArrowStream(_core.BatchStream):
         self.close()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Start reading; the capsule of an Arrow C stream."""
+        """Start reading, and return the capsule of an Arrow C stream."""
         if self._started:
             return super().__arrow_c_stream__(requested_schema)
         return self._start(lambda: super(ArrowStream, self).__arrow_c_stream__(requested_schema))
 
     def _start(self, begin: Callable[[], R]) -> R:
-        """Start reading; what `begin` gives, which is called once there are the writers."""
+        """Start reading. Returns what `begin` returns, which is called once the writers exist."""
         self._started = True
         # The last one ends the stream, when the account is complete.
         writers = [self.writer() for _ in range(self._target.count + 1)]

@@ -1,4 +1,4 @@
-"""Events as a Dask DataFrame: a partition is a group of sources, read where it is needed.
+"""Events as a Dask DataFrame. A partition is a group of sources, read by the worker that needs it.
 
 It needs the extras `edxlogs[dask]` and `edxlogs[arrow]`, and pandas.
 """
@@ -27,23 +27,27 @@ _PANDAS = "pip install 'edxlogs[arrow,dask]' 'dask[dataframe]'"
 
 @spelled(EventWords, Settings.of, by="time")
 def read(sources: SomeSources = (), **words: Unpack[EventWords]) -> Any:
-    """The events that match, as a Dask DataFrame in the order of the sources.
+    """Read the matching events as a Dask DataFrame, in the order of the sources.
 
-    Its columns are known without reading, and those that are not used later are not read. A source
-    that fails its checks makes its partition raise. Lines are compared (`dedupe`) within a
-    partition, which holds all sources of a site and day.
+    The columns are known without reading, and columns that are not used later are not read. A
+    partition raises an error if one of its sources fails its checks. With `dedupe`, lines are
+    compared within a partition, which holds all sources of a site and day.
 
     Args:
-        sources: as for `edxlogs.filter`, but no streams; workers open them at the same paths.
-        **words: as for `edxlogs.filter`; `threads` are those of a partition, 1 unless told.
+        sources: as for `edxlogs.filter`, but no streams. Workers open them at the same paths.
+        **words: as for `edxlogs.filter`. `threads` is the number for each partition, by default 1.
 
     Returns:
-        dask.dataframe.DataFrame of Arrow types, (rows) x len(columns), with up to 16 sources or
-        256 MiB, as they are stored, a partition.
+        dask.dataframe.DataFrame: columns of Arrow types. A partition holds up to 16 sources or 256
+            MiB, as stored.
 
     Raises:
-        ConfigError: as `edxlogs.filter`; a source is a stream; or Dask or pandas is not installed.
+        ConfigError: as for `edxlogs.filter`; a source is a stream; or Dask or pandas is missing.
         MissingSourceError: a source does not exist.
+
+    Example:
+        >>> events = edxlogs.dask.read("logs/", event_type="problem_check", columns=["course_id"])
+        >>> events.course_id.value_counts().compute()
     """
     try:
         import dask.dataframe as dataframe
@@ -60,7 +64,7 @@ def read(sources: SomeSources = (), **words: Unpack[EventWords]) -> Any:
             raise ConfigError(f"sources: {one.label}: is a stream; save it to a file")
     together = settings.reading.dedupe is not None
     parts = [[found[number] for number in group] for group in groups(found, together=together)]
-    # What chose the sources has done so.
+    # The sources are chosen by now.
     settings = replace(settings, sources=replace(settings.sources, named=(), partner=None))
     empty = _frame([], settings)
     made: Any = dataframe.from_map  # which has no types
@@ -70,7 +74,7 @@ def read(sources: SomeSources = (), **words: Unpack[EventWords]) -> Any:
 def _read(
     sources: Sequence[Source], settings: Settings, columns: Sequence[str] | None = None
 ) -> pandas.DataFrame:
-    """A partition, on a worker: of those columns, if any are named."""
+    """Read one partition, on a worker, with only the columns given, if any."""
     frame = _frame(sources, settings, columns)
     return frame if columns is None else frame[list(columns)]
 
@@ -95,6 +99,6 @@ def _frame(
 
 
 def _name(column: str) -> str:
-    """What a column is called that was asked for as `name=path::type`."""
+    """The name of a column that was asked for as `name=path::type`."""
     name, is_named, _ = column.partition("=")
     return name if is_named else column.partition("::")[0]

@@ -1,4 +1,4 @@
-"""The exceptions of edxlogs; the compiled module raises the same ones."""
+"""The exceptions of edxlogs. The compiled module raises the same ones."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from contextlib import contextmanager
 
 
 class EdxlogsError(Exception):
-    """Something that edxlogs could not do.
+    """The base class of every error of edxlogs.
 
-    `str()` is one line of the form `what: where: why; what to do`; control characters, which
-    may come from names and data, are escaped in it.
+    `str()` gives one line of the form `what: where: why; what to do`. Control characters, which may
+    come from names and data, are escaped.
 
     Attributes:
-        source: path of the source, and the member if it is a tar's; None if none is concerned.
-        line: number of the physical line in the source, from 1.
-        byte: offset from 0: with a line that of its first byte in the expanded source, else of the
-            damage in the source as it was read.
-        errno: the system's number of what went wrong; None if the system is not to blame.
+        source: path of the source, with the member if it is in a tar; None if no source is
+            concerned.
+        line: number of the physical line in the source, from 1, or None.
+        byte: offset from 0, or None. With a line, where it begins in the expanded source;
+            otherwise, where the source as stored is damaged.
+        errno: the system's error number; None if the system did not cause the error.
     """
 
     errno: int | None = None  # in front of OSError's own, which gets lost between processes
@@ -48,7 +49,7 @@ class EdxlogsError(Exception):
 
 
 class SourceError(EdxlogsError, OSError):
-    """A source cannot be opened, or not be read to its end."""
+    """A source cannot be opened, or cannot be read to its end."""
 
 
 class MissingSourceError(SourceError, FileNotFoundError):
@@ -56,10 +57,10 @@ class MissingSourceError(SourceError, FileNotFoundError):
 
 
 class S3Error(SourceError):
-    """S3 refused something, or broke off for good.
+    """S3 refused a request, or the connection broke for good.
 
     Attributes:
-        reason: a value of `s3.errors.Reason`: what is wrong, for programs.
+        reason: why, as a value of `s3.errors.Reason` that programs can test.
     """
 
     def __init__(self, message: str, source: str | None = None, reason: str = "other") -> None:
@@ -80,22 +81,22 @@ class FormatError(EdxlogsError, ValueError):
 
 
 class InflateError(FormatError):
-    """The compressed bytes are damaged or cut off."""
+    """Compressed data are damaged or cut off."""
 
 
 class ParseError(FormatError):
-    """A line is no event, where the caller asked for an error."""
+    """A line is not an event. Raised only if the caller asked for errors."""
 
 
 class ConfigError(EdxlogsError, ValueError):
-    """A predicate, a column or an option is wrong."""
+    """A condition, a column or an option is invalid."""
 
 
 class OutputError(EdxlogsError, OSError):
-    """The output cannot be written.
+    """An output cannot be written.
 
     Attributes:
-        is_placed: whether the message says which output; the compiled module does not know it.
+        is_placed: whether the message names the output; the compiled module does not know its name.
     """
 
     def __init__(
@@ -112,30 +113,31 @@ class OutputError(EdxlogsError, OSError):
 
 
 class StoppedError(EdxlogsError):
-    """A scan was stopped by its caller."""
+    """The caller stopped a scan."""
 
 
 class InternalError(EdxlogsError, RuntimeError):
-    """A promise of edxlogs is broken: please report it."""
+    """A bug in edxlogs: a guarantee does not hold. Please report it."""
 
 
 class ResumableInterrupt(KeyboardInterrupt):
-    """Ctrl-C, after something was done that the same command need not do again."""
+    """Ctrl-C after part of the work was finished; the same command need not repeat that part."""
 
 
 def told(error: Exception, where: str) -> str:
-    """One line about an error. Ours say where themselves; a caller's file may raise anything."""
+    """Describe an error in one line. A caller's file may raise any error; `where` is its place."""
     if isinstance(error, EdxlogsError):
         return str(error)
     return str(EdxlogsError(f"{where}: reading it failed: {type(error).__name__}: {error}"))
 
 
 def cannot_write(where: str, error: OSError) -> OutputError:
-    """The error of an output that cannot be written, with what to do.
+    """Make the error for an output that cannot be written, with what to do.
 
     Args:
         where: the output, as messages call it.
-        error: of the system, or of the compiled module; one that names its place stays as it is.
+        error: from the system or the compiled module. One that names its place is returned as it
+            is.
     """
     if isinstance(error, OutputError) and error.is_placed:
         return error
@@ -148,11 +150,11 @@ def cannot_write(where: str, error: OSError) -> OutputError:
 
 @contextmanager
 def written_to(where: str, beside: tuple[str, str] | None = None) -> Iterator[None]:
-    """Name the output that cannot be written.
+    """Name the output in errors raised inside the block.
 
     Args:
         where: the output, as messages call it.
-        beside: hidden folder and name of another one that is written with it.
+        beside: hidden folder and name of another output that is written together with this one.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Keywords that stand in one place: a `TypedDict`, shown as if a function spelled them out."""
+"""Keywords that functions share: kept in one `TypedDict`, shown as if each spelled them out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def spelled(words: type, of: Callable[..., Any], **defaults: object) -> Callable[[F], F]:
-    """Show people and tools the keywords of a function that takes those of a `TypedDict`.
+    """Give a function that takes the keywords of a `TypedDict` a signature that spells them out.
 
-    Their defaults are those given, else those of the function that reads them, else None.
+    A default is taken from `defaults`, else from the function that reads the keywords, else None.
 
     Args:
         words: the `TypedDict`.
-        of: the function that reads them.
-        **defaults: of those that it does not.
+        of: the function that reads the keywords.
+        **defaults: defaults that `of` does not give.
     """
     import inspect  # the command line shows nothing of it
 

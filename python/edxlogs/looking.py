@@ -1,4 +1,4 @@
-"""The verbs that look at files and make a place to try things as functions."""
+"""The functions that look at files, or make a place to try edxlogs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def demo(folder: OnePath) -> Demo:
-    """Make encrypted logs of two sites and two weeks, a package that fits to them, and a key.
+    """Make two weeks of encrypted logs of two sites, a matching database package, and a key.
 
-    All that is invented is the same each time. Nothing is asked of the network.
+    All data are invented, and the same each time. The network is not used.
 
     Args:
-        folder: where to; it must be empty, or not be there.
+        folder: where to put them. It must be empty or not exist yet.
 
     Returns:
-        Demo: the paths of what was made. It prints with commands to try.
+        Demo: the paths of what was made. It prints commands to try.
 
     Raises:
-        ConfigError: something is in the folder.
-        OutputError: it cannot be written.
+        ConfigError: the folder is not empty.
+        OutputError: the folder cannot be written to.
         EdxlogsError: gpg is missing, or cannot use a key there.
     """
     from edxlogs.generator.demo import make
@@ -46,25 +46,25 @@ def inspect(
     prompt: bool = False,
     s3: S3 | None = None,
 ) -> Inspection:
-    """Look what a file is: layers, days, first events, and the shapes of payloads. Writes nothing.
+    """Look into one file: its layers, days, first events and shapes of payloads. Writes nothing.
 
     Args:
-        file: path, `s3://` URL, `-`, or an open binary file. At most its first 64 MiB of text are
-            looked at.
-        events: how many of the first events are kept.
+        file: path, `s3://` URL, `-` for standard input, or an open binary file. At most the first
+            64 MiB of its text are read.
+        events: how many of the first events to keep.
         gnupg_home: GnuPG's folder; None means the user's own.
-        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        passphrase_file: file with the passphrase of the secret key; None asks the agent.
         prompt: whether the agent may ask for a passphrase.
-        s3: server and credentials; None: as the AWS configuration says.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        Inspection: prints as a page. What could not be read is in it as `problem`, and what is no
-            log as `no_log`.
+        Inspection: prints as a page. `problem` says what could not be read, and `no_log` why the
+            file is not a log.
 
     Raises:
-        ConfigError: it is not one file, or a setting cannot be used.
-        MissingSourceError: there is no such file (a FileNotFoundError).
-        SourceError: it cannot be opened.
+        ConfigError: the argument is not a single file, or a value is invalid.
+        MissingSourceError: the file does not exist (also a FileNotFoundError).
+        SourceError: the file cannot be opened.
     """
     from edxlogs.jobs.looks.inspection import inspect
 
@@ -83,18 +83,18 @@ def selftest(
     """Compare what edxlogs reads with what a plain Python reader reads, on a sample of logs.
 
     Args:
-        sources: as for `filter`, but for streams, which can be read once only.
+        sources: as for `filter`, but no streams: they can be read only once.
         gnupg_home: GnuPG's folder; None means the user's own.
-        passphrase_file: holds the passphrase of the secret key; None asks the agent.
+        passphrase_file: file with the passphrase of the secret key; None asks the agent.
         prompt: whether the agent may ask for a passphrase.
-        s3: server and credentials; None: as the AWS configuration says.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        SelfTest: prints as a page without persons; `agrees` tells whether nothing differs.
+        SelfTest: prints as a page that names no person. `agrees` is true if nothing differs.
 
     Raises:
-        ConfigError: a source is a stream, or a setting cannot be used.
-        MissingSourceError: a source does not exist (a FileNotFoundError).
+        ConfigError: a source is a stream, or a value is invalid.
+        MissingSourceError: a source does not exist (also a FileNotFoundError).
         SourceError: a source cannot be opened.
     """
     from edxlogs.jobs.looks.selftest import COLUMNS, selftest

@@ -1,4 +1,4 @@
-"""The events that match as tables, one typed row for what a learner did, as functions."""
+"""The functions for event tables: matching events as tables, one typed row for each act."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ if TYPE_CHECKING:
 
 @spelled(EventTableWords, Settings.of, by="time", with_forms=False, no_text=False)
 def event_tables(sources: SomeSources = (), **words: Unpack[EventTableWords]) -> EventTables:
-    """Give tables of the events that match, each as a stream of Arrow batches.
+    """Turn the matching events into tables, each a stream of Arrow batches.
 
     Args:
         sources: as for `filter`.
-        tables: names; None means all but `problem_forms`.
+        tables: names of tables; None means all but `problem_forms`.
         table_file: paths of files that define tables of your own.
-        with_forms: `problem_forms`, too: what browsers sent, input by input.
-        no_text: leave free text out; those columns are null.
-        **words: and the keywords of `filter`, but for columns.
+        with_forms: also make `problem_forms`: what browsers sent, input by input.
+        no_text: leave columns of free text null.
+        **words: also the keywords of `filter`, except `columns`.
 
     Returns:
-        EventTables by name. Each look reads the sources for that table alone; `batches()` gives
-            those of all tables in one pass.
+        EventTables: streams by table name. Each lookup reads the sources again, for that table
+            alone; `batches()` reads all tables in one pass.
 
     Raises:
-        ConfigError: a table is not known, or a condition or an option cannot be used.
+        ConfigError: a table is unknown, or a condition or an option is invalid.
+
+    Example:
+        >>> tables = edxlogs.event_tables("logs/", course="course-v1:UniversityX+*")
+        >>> frame = polars.DataFrame(tables["forum_events"])
 
     Source: EdX Research Guide, "Events in the Tracking Logs".
     """
@@ -52,29 +56,29 @@ def write_event_tables(
     watcher: Watcher | None = None,
     **words: Unpack[EventTableOutputWords],
 ) -> Written:
-    """Write tables of the events that match into a folder, verified, in one pass.
+    """Write the matching events into a folder as tables, verified, in one pass.
 
-    Each event is a row of the one table that is its home; others have rows for parts of an event.
-    Each table is a dataset of its name in the folder, which gets what is new.
+    Every event is one row in exactly one table, its home. Some tables also have rows for parts of
+    an event. Each table is a dataset, in the folder of its name, to which new events are added.
 
     Args:
         sources: as for `filter`.
-        folder: of the tables, or the `s3://` URL of a prefix.
-        watcher: is told how it goes, in this thread.
-        tables: as for `event_tables`, and the three after it.
-        table_file: see `tables`.
-        with_forms: see `tables`.
-        no_text: see `tables`.
-        partition_by: keys of each table, as for `write`; course_id unless told.
-        **words: and the keywords of `filter` and, for datasets, of `write`, but for columns.
+        folder: folder for the tables, or the `s3://` URL of a prefix.
+        watcher: receives progress and messages, in the calling thread.
+        tables: as for `event_tables`.
+        table_file: as for `event_tables`.
+        with_forms: as for `event_tables`.
+        no_text: as for `event_tables`.
+        partition_by: partition keys of each table, as for `write`; None means course_id.
+        **words: also the keywords of `filter` and, for datasets, of `write`, except `columns`.
 
     Returns:
-        Written: with the account, and what each of the `tables` has.
+        Written: holds the account. `tables` gives the number of rows in each table.
 
     Raises:
-        ConfigError: a table is not known, something asked for cannot be used, or rows of another
-            query are there.
-        MissingSourceError: a source that is named does not exist (a FileNotFoundError).
+        ConfigError: a table is unknown, a value is invalid, or the folder holds rows of another
+            query.
+        MissingSourceError: a named source does not exist (also a FileNotFoundError).
         OutputError: a table cannot be written. What was committed stays.
     """
     from edxlogs.jobs.datasets.write import write_event_tables

@@ -1,4 +1,4 @@
-"""The verbs over datasets that are there as functions, beside those of `edxlogs.api`."""
+"""The functions for existing datasets, beside those of `edxlogs.api`."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def compact(
     mode: int = 0o600,
     s3: S3 | None = None,
 ) -> Compacted:
-    """Join the small files of each partition of a dataset. Rows and their order stay.
+    """Join the small files of each partition of a dataset. The rows and their order do not change.
 
     Args:
-        folder: of the dataset.
-        target_file_size: about how many bytes a file may get; 128 MiB unless told.
-        mode: permissions of the files written.
-        s3: server and credentials; None: as the AWS configuration says.
+        folder: folder of the dataset.
+        target_file_size: approximate largest file in bytes; None means 128 MiB.
+        mode: permissions of new files.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        Compacted: how many files there were, were joined, and are.
+        Compacted: how many files there were, how many were joined, and how many there are now.
 
     Raises:
-        ConfigError: the folder is no dataset, or an empty one.
-        OutputError: it cannot be written. What was joined stays.
+        ConfigError: the folder is not a dataset, or the dataset is empty.
+        OutputError: the dataset cannot be written. What was joined stays joined.
     """
     from edxlogs.jobs.datasets.verbs import compact_dataset
 
@@ -58,23 +58,23 @@ def merge(
     mode: int = 0o600,
     s3: S3 | None = None,
 ) -> Merged:
-    """Join the datasets of shards to one, or their tables, with manifests and accounts. They stay.
+    """Join the datasets of shards, or their tables, into one, with their accounts. The shards stay.
 
     Args:
-        shards: folders of datasets of one query, or of tables, without an input in common.
-        output: folder of the dataset; what it has already is passed over.
-        report: a file for the account, as JSON.
-        overwrite: replace a report that is there.
-        mode: permissions of the files written.
-        s3: server and credentials; None: as the AWS configuration says.
+        shards: folders of datasets of one query, or of tables. No two may share an input.
+        output: folder of the joined dataset. Inputs that it already holds are skipped.
+        report: file for the account, as JSON.
+        overwrite: replace an existing report.
+        mode: permissions of new files.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        Merged: with the account of all inputs, in the order of the shards.
+        Merged: holds the account of all inputs, in the order of the shards.
 
     Raises:
-        ConfigError: they are none, hold different rows, or the same input twice, or a conversion
-            was stopped.
-        OutputError: one cannot be read, or the dataset not be written.
+        ConfigError: a folder is not a dataset, their rows differ, two share an input, or a
+            conversion was interrupted.
+        OutputError: a shard cannot be read, or the output cannot be written.
     """
     from edxlogs.jobs.datasets.verbs import merge_datasets
 
@@ -84,22 +84,22 @@ def merge(
 
 
 def publish(folder: OnePath, kind: str = "delta") -> Published:
-    """Make a dataset a table that other engines read, or bring that table up to date.
+    """Publish a dataset as a table for other engines, or bring that table up to date.
 
-    Nothing is rewritten. Files that the dataset replaces from now on stay for seven days.
+    No data are rewritten. From now on, files that the dataset replaces are kept for seven days.
 
     Args:
-        folder: of a dataset of Parquet, or of tables that `convert` wrote, each a table then.
-        kind: of table: `delta`.
+        folder: a dataset of Parquet files; or a folder of tables from `convert`, each published.
+        kind: kind of table; only `delta`.
 
     Returns:
-        Published: versions of the tables, and how many files they tell, and tell no more, by this.
+        Published: versions of the tables, and how many files this call added to them and removed.
 
     Raises:
-        ConfigError: the folder is no dataset, or one that cannot be such a table; its log is
-            damaged, or of another program; or pyarrow is not installed.
+        ConfigError: the folder is not a dataset, or cannot be published; the table's log is damaged
+            or belongs to another program; or pyarrow is not installed.
         SourceError: a file of the dataset is missing or damaged.
-        OutputError: the log cannot be read or written, or a run writes to the dataset.
+        OutputError: the log cannot be read or written, or a run is writing to the dataset.
 
     Source: the Delta transaction log protocol.
     """
@@ -109,19 +109,19 @@ def publish(folder: OnePath, kind: str = "delta") -> Published:
 
 
 def clean(folder: OnePath, *, s3: S3 | None = None) -> Cleaned:
-    """Remove files that a published dataset has replaced, seven days after its table told of it.
+    """Remove replaced files of a published dataset, seven days after its table stopped naming them.
 
     Args:
-        folder: of the dataset, or the `s3://` URL of one, whose files go seven days after they
-            were replaced, as does what came of no commit.
-        s3: server and credentials; None: as the AWS configuration says.
+        folder: folder of the dataset. Also the `s3://` URL of one: there, replaced files and the
+            leftovers of interrupted runs go after seven days.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        Cleaned: how many files were removed, and how many wait.
+        Cleaned: how many files were removed, and how many still have to wait.
 
     Raises:
-        ConfigError: the folder is no dataset.
-        OutputError: it cannot be written, or a run writes to it.
+        ConfigError: the folder is not a dataset.
+        OutputError: the dataset cannot be written, or a run is writing to it.
     """
     from edxlogs.jobs.datasets.verbs import clean_dataset
 
@@ -152,40 +152,40 @@ def derive(
     mode: int = 0o600,
     watcher: Watcher | None = None,
 ) -> Derived:
-    """Make derived tables: what learners did and came to, by SQL over events and packages.
+    """Make derived tables, such as sessions and outcomes, by SQL over event tables and packages.
 
-    A course whose inputs have not changed is not made again; one that is made again replaces its
-    rows. What a missing input would tell is null, and told.
+    A course is made again only if its inputs have changed; its new rows replace the old ones.
+    Values that a missing input would supply are null, and the result says so.
 
     Args:
-        output: folder of the tables, or `s3://` URL of a prefix.
-        events: of the tables of events; None: there are none.
-        db: of the tables of packages that `convert` wrote; None: there are none.
-        table: names of tables; None means all.
-        course: ids, or globs over them; None means all.
-        as_of: the last day that counts; None: all that is there counts.
-        tz: time zone of days.
-        gap: minutes without an act after which a new session begins.
-        cap: most minutes that are credited after an act, or two: of clicks, of video and text.
-        min_n: least number of learners whose statistics are told.
-        olx: folder of the content of courses, as `convert` unpacks it.
-        with_email_domain: whether the domains of e-mail addresses are told.
-        memory: bytes that DuckDB may use before it spills; 2 GB unless told.
-        sql_dir: folder of SQL files that stand for, or beside, the package's own definitions.
-        compat: `simeon` adds tables with the names of simeon's columns, over ours.
-        s3: server and credentials; None: as the AWS configuration says.
-        threads: of DuckDB; 0 means one per core. Never changes the answer.
-        report: a file for the account, as JSON.
+        output: folder for the tables, or the `s3://` URL of a prefix.
+        events: folder of event tables, or None.
+        db: folder of package tables that `convert` wrote, or None.
+        table: names of derived tables; None means all.
+        course: course ids or globs; None means all.
+        as_of: last day that counts; None means everything counts.
+        tz: time zone in which days begin.
+        gap: minutes of inactivity after which a new session begins.
+        cap: most minutes credited after an act; or two numbers, for clicks and for video and text.
+        min_n: fewest learners for whom statistics are given.
+        olx: folder with the content of courses, as `convert` unpacks it.
+        with_email_domain: whether to include the domains of e-mail addresses.
+        memory: bytes that DuckDB may use before it spills to disk; None means 2 GB.
+        sql_dir: folder of SQL files that replace or add to the built-in definitions.
+        compat: `simeon` adds tables that use simeon's column names.
+        s3: server and credentials; None takes them from the AWS configuration.
+        threads: threads of DuckDB; 0 means one per core. The answer is always the same.
+        report: file for the account, as JSON.
         overwrite: replace tables that were made with other parameters.
         mode: permissions of the files.
-        watcher: is told how it goes, in this thread.
+        watcher: receives progress and messages, in the calling thread.
 
     Returns:
-        Derived: what became of each course; `is_whole` tells whether all were made.
+        Derived: what became of each course. `is_whole` is true if all were made.
 
     Raises:
-        ConfigError: an input is not there, a value or a definition cannot be used, DuckDB is not
-            installed, or the output holds tables of other parameters.
+        ConfigError: an input does not exist, a value or a definition is invalid, DuckDB is not
+            installed, or the output holds tables made with other parameters.
         OutputError: the output cannot be written.
     """
     from edxlogs.derived.verb import DeriveSettings, derive

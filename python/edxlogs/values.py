@@ -23,11 +23,11 @@ MOST_TOML_BYTES = 1 << 20
 
 
 def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
-    """The text of a file that a user names, which may be a device without end.
+    """Read a text file that a user names. It may be a device without end, so the size is limited.
 
     Raises:
-        OSError: it cannot be read, or is longer than `most` bytes.
-        UnicodeDecodeError: it is not in that encoding.
+        OSError: the file cannot be read, or is longer than `most` bytes.
+        UnicodeDecodeError: the file is not in this encoding.
     """
     with path.open("rb") as file:
         data = file.read(most + 1)
@@ -37,7 +37,7 @@ def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
 
 
 def _check_text(what: str, text: str, told: str | None = None) -> None:
-    """Refuse what the system gave as an argument, and is no text."""
+    """Refuse an argument from the system that is not valid text."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -54,7 +54,7 @@ def _listed(given: Any) -> list[Any]:
 
 
 def texts(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
-    """The values of one kind as they stand; of those that are hidden, messages tell the number."""
+    """The values of one option, unchanged. Messages call hidden ones by their number."""
     for number, value in enumerate(listed := _listed(given), 1):
         told = f"value {number}" if is_hidden else None
         if not isinstance(value, str):
@@ -66,9 +66,10 @@ def texts(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
 
 
 def values(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
-    """The values of one kind; `@FILE` stands for the lines of a file, blank ones aside.
+    """The values of one option. `@FILE` stands for the lines of a file, except blank ones.
 
-    Of those that are hidden, messages tell the number: what begins with `@` may be a person, too.
+    Messages call hidden values by their number, even those that begin with `@`: any may name a
+    person.
     """
     result = []
     for number, value in enumerate(texts(what, given, is_hidden=is_hidden), 1):
@@ -93,7 +94,7 @@ def values(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
 
 
 def micros(what: str, moment: Moment) -> int | None:
-    """A day or an instant in microseconds since 1970 UTC; naive times are UTC."""
+    """Convert a day or an instant to microseconds since 1970 UTC. A time without a zone is UTC."""
     if moment is None:
         return None
     if isinstance(moment, str):

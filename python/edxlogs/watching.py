@@ -1,4 +1,4 @@
-"""How a verb tells what goes on while it runs: to a command's terminal, or to a program."""
+"""How a running function reports its progress, to a terminal or to a program."""
 
 from __future__ import annotations
 
@@ -8,44 +8,47 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-_MOST_ALIKE = 3  # warnings that are told one by one
+_MOST_ALIKE = 3  # similar warnings that are reported one by one
 
 
 class Watcher:
-    """Is told how a run goes, in the thread that runs it. A subclass overrides what it wants."""
+    """Receives progress and messages of a run, in the thread that runs it.
+
+    Subclass it, and override the methods you need; the others do nothing.
+    """
 
     def begin(self, count: int, total_bytes: int, done_bytes: Callable[[], int]) -> None:
         """Reading begins.
 
         Args:
-            count: of sources, files or objects.
-            total_bytes: of all of them; 0 if it is not known.
-            done_bytes: tells how many are done; may be called from any thread.
+            count: number of sources, files or objects.
+            total_bytes: their size together; 0 if it is not known.
+            done_bytes: returns how many bytes are done so far; may be called from any thread.
         """
 
     def one_done(self) -> None:
-        """A source, file or object is done, whatever came of it."""
+        """A source, file or object is finished, whether it succeeded or not."""
 
     def end(self) -> None:
         """Reading has ended, or was stopped."""
 
     def note(self, message: str) -> None:
-        """Something is worth to be known."""
+        """Something worth knowing."""
 
     def warn(self, message: str) -> None:
-        """Something is odd, and costs no row."""
+        """Something is odd, but no row is lost."""
 
     def fail(self, message: str) -> None:
-        """Something failed; the run goes on without it."""
+        """Something failed, and the run goes on without it."""
 
 
 class Teller:
-    """Tells a watcher what inputs came to; at the end, what is alike in one line.
+    """Reports to a watcher what became of inputs, and sums up similar messages at the end.
 
     Args:
-        watcher: is told.
-        noun: what an input is.
-        warns: whether warnings are told, too.
+        watcher: receives the messages.
+        noun: what an input is called.
+        warns: whether warnings are reported too.
     """
 
     def __init__(self, watcher: Watcher, noun: str = "source", *, warns: bool = True) -> None:
@@ -55,7 +58,7 @@ class Teller:
         self._told: list[tuple[bool, str, str]] = []  # whether it failed, a reason, a message
 
     def __call__(self, entry: Any) -> None:
-        """Take what an input came to, by its `Entry`."""
+        """Take the result of an input, an `Entry`."""
         self._watcher.one_done()
         if entry.error is not None:
             end = "unauthenticated" if getattr(entry, "unauthenticated", False) else entry.status
@@ -64,20 +67,20 @@ class Teller:
             self.warn_of(entry)
 
     def warn_of(self, entry: Any) -> None:
-        """Take the warnings of an input, by its `Entry`."""
+        """Take the warnings of an input, an `Entry`."""
         labels = _labels(entry)
         for warning in entry.warnings:
-            # What a copy is a copy of is no other reason.
+            # Copies of different sources still share one reason.
             is_copy = entry.status == "copy" and warning is entry.warnings[-1]
             reason = "copy" if is_copy else _reason(warning, labels)
             self._told.append((False, reason, warning))
 
     def fail(self, message: str, *labels: str | None) -> None:
-        """Take a failure, and what the input is called in its message."""
+        """Take a failure, and the names by which its message calls the input."""
         self._told.append((True, _reason(message, labels), message))
 
     def tell(self) -> None:
-        """Tell what failed, and the warnings, in the order of the inputs."""
+        """Report what failed, and the warnings, in the order of the inputs."""
         counts = Counter((failed, reason) for failed, reason, _ in self._told)
         folded: set[tuple[bool, str]] = set()
         for failed, reason, message in self._told:
@@ -98,7 +101,7 @@ def _labels(entry: Any) -> list[str | None]:
 
 
 def _reason(message: str, labels: Sequence[str | None]) -> str:
-    """What a message says, without what it says of one input alone."""
+    """The message without the parts that concern a single input."""
     for label in sorted({one for one in labels if one}, key=len, reverse=True):
         message = message.replace(label, "")
     return re.sub(r"[0-9][0-9,]*", "0", message)
@@ -108,7 +111,7 @@ def _reason(message: str, labels: Sequence[str | None]) -> str:
 def followed(
     watcher: Watcher, count: int, total_bytes: int, done_bytes: Callable[[], int]
 ) -> Iterator[None]:
-    """Tell a watcher of the beginning and the end of what is done in the block."""
+    """Tell a watcher when the work inside the block begins and ends."""
     watcher.begin(count, total_bytes, done_bytes)
     try:
         yield

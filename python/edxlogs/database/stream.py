@@ -1,4 +1,4 @@
-"""The tables of packages to Python, each as a stream of Arrow batches."""
+"""The tables of packages for Python, each as a stream of Arrow batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edxlogs.threads import Workers
 
 @dataclass(eq=False, slots=True)
 class _File:
-    """A file that is read, its course, and the one that it is a copy of, whose rows are sent."""
+    """A file to read, its course and, if it is a copy, the original whose rows are sent."""
 
     package: DatabasePackage
     member: Member
@@ -43,7 +43,7 @@ def opened(
     """Open packages whose files can be read in any order.
 
     Raises:
-        EdxlogsError: one cannot be opened, or is a tar.
+        EdxlogsError: a package cannot be opened, or is a tar.
     """
 
     def fail(error: EdxlogsError) -> None:
@@ -67,7 +67,7 @@ def _snapshot(file: _File, *, keep_all: bool) -> Snapshot:
 
 
 def _without_copies(files: Sequence[_File]) -> list[_File]:
-    """The files, those behind the others that are copies of some of them."""
+    """The files, with those that are copies of others moved to the end."""
     groups: dict[object, list[_File]] = {}
     for file in files:
         name = copy_name(file.package.place, file.member.path, file.member.name)
@@ -82,15 +82,17 @@ def _without_copies(files: Sequence[_File]) -> list[_File]:
 
 
 class TableStream(ArrowStream):
-    """The rows of one table, of all its files; read once.
+    """The rows of one table, from all its files. It can be read once.
 
-    `pyarrow.table(stream)`, `polars.DataFrame(stream)`, DuckDB and
-    `pandas.DataFrame.from_arrow(stream)` take it without a copy. Rows come as they are read, before
-    the checks of their file are done. A file that fails its checks makes the stream raise before
-    its end; until `verified` is true, nothing is sure.
+    `pyarrow.table(stream)`, `polars.DataFrame(stream)`, `pandas.DataFrame.from_arrow(stream)` and
+    DuckDB take it without a copy.
+
+    Rows arrive while their file is still being read, before its checks are done. If a file fails
+    its checks, the stream raises an error before its end. Do not rely on any row until `verified`
+    is true.
 
     Attributes:
-        account: what became of every file and row, complete after the end.
+        account: what became of every file and row; complete once the stream has ended.
     """
 
     account: TableAccount
@@ -135,7 +137,7 @@ class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
             writer.close()
 
     def take(self, read: tuple[_File, Converted]) -> Sequence[MemberAccount]:
-        """Enter a file into the account. Rows of one that failed went out, but do not count."""
+        """Enter a file into the account. The rows of a failed file were sent, but do not count."""
         file, done = read
         package, member, course = file.package, file.member, file.course
         if isinstance(done.error, StoppedError | OutputError):
@@ -170,12 +172,12 @@ class _TableStreamTarget(StreamTarget[tuple[_File, Converted]]):
 
 
 class Tables(Mapping[str, TableStream]):
-    """The tables of packages by their names; each look gives a stream of its own.
+    """The tables of packages by name. Each lookup returns a new stream.
 
-    It prints as a table: their names, and from how many files each is read.
+    It prints as a list of the tables, with the number of files of each.
 
     Attributes:
-        packages: that were opened.
+        packages: the packages that were opened.
     """
 
     def __init__(

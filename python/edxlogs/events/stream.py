@@ -1,4 +1,4 @@
-"""Events to Python, as a stream of Arrow batches."""
+"""Events for Python, as a stream of Arrow batches."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from edxlogs.threads import Workers
 
 
 class BatchStream(ArrowStream):
-    """Kept events as Arrow batches, in the order of the sources; read once.
+    """Matching events as Arrow batches, in the order of the sources. It can be read once.
 
-    It has `__arrow_c_stream__`, so `pyarrow.table(stream)`, `polars.DataFrame(stream)`,
-    DuckDB (`select … from stream`) and
-    `pandas.DataFrame.from_arrow(stream)` take it without a copy.
-    Batches come as they are read, before the checks of their source are done. A source that fails
-    its checks makes the stream raise before its end; until `verified` is true, nothing is sure.
+    It has `__arrow_c_stream__`, so other libraries take it without a copy: `pyarrow.table(stream)`,
+    `polars.DataFrame(stream)`, `pandas.DataFrame.from_arrow(stream)`, or DuckDB
+    (`select … from stream`). A loop over it gives `pyarrow.RecordBatch` objects.
+
+    Batches arrive while their source is still being read, before its checks are done. If a source
+    fails its checks, the stream raises an error before its end. Do not rely on any row until
+    `verified` is true.
 
     Attributes:
-        account: what became of every line, complete after the end.
+        account: what became of every line; complete once the stream has ended.
     """
 
     account: Account
@@ -44,14 +46,14 @@ class BatchStream(ArrowStream):
         dedupe: str | None,
         conditions: Conditions,
     ) -> Self:
-        """A stream of what a selection holds.
+        """Make a stream of the events in a selection of sources.
 
         Args:
-            reader: with the query of its rows.
+            reader: holds the query for the rows.
             selection: the sources, and the account.
-            workers: sources read at once.
-            dedupe: which lines are compared, as `Dedupe` takes it, or None.
-            conditions: of the query, for warnings of what is nowhere.
+            workers: sources to read at once.
+            dedupe: which lines to compare, as `Dedupe` takes it, or None.
+            conditions: of the query, for warnings about values not found.
         """
         sources, account = selection.sources, selection.account
         target = _EventStreamTarget(reader, sources, workers, account)
@@ -66,10 +68,10 @@ class BatchStream(ArrowStream):
 
 
 class EventTableBatches(BatchStream):
-    """Batches of several tables of events in one pass, each with the name of its table; read once.
+    """Batches of several event tables from one pass, each with its table's name. Read it once.
 
-    They come in the order of the sources, as they are read, before the checks of their source are
-    done: see `BatchStream` for what that means, and for `verified` and `close`.
+    Batches come in the order of the sources, before the checks of their source are done. What that
+    means, and `verified` and `close`, are described at `BatchStream`.
 
     Attributes:
         tables: names of the tables.
@@ -78,7 +80,7 @@ class EventTableBatches(BatchStream):
     tables: Sequence[str]
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        """Yield the name of a table and a `pyarrow.RecordBatch` of its rows.
+        """Yield pairs of a table's name and a `pyarrow.RecordBatch` of its rows.
 
         Raises:
             EdxlogsError: after the last batch, if a source failed.
@@ -92,17 +94,17 @@ class EventTableBatches(BatchStream):
             yield self.tables[number], pyarrow.record_batch(batch)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Refuse: Arrow streams are of one table."""
+        """Raise a ConfigError: an Arrow stream holds a single table."""
         raise ConfigError("stream: has rows of several tables; loop over it, or take one table")
 
 
 class EventTables(Mapping[str, BatchStream]):
-    """Tables of events by their names; each look gives a stream of its own, and a pass of its own.
+    """Event tables by name. Each lookup returns a new stream, and reads the sources once more.
 
     Args:
-        names: of the tables, in the order of their definitions.
-        opened: makes the stream of a table.
-        together: makes that of all of them.
+        names: names of the tables, in the order of their definitions.
+        opened: makes the stream of one table.
+        together: makes the stream of all tables.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class EventTables(Mapping[str, BatchStream]):
         self._together = together
 
     def batches(self) -> EventTableBatches:
-        """Give the batches of all tables in one pass, each with the name of its table."""
+        """Return the batches of all tables, read in one pass, each with its table's name."""
         return self._together()
 
     def __getitem__(self, name: str) -> BatchStream:
@@ -162,7 +164,7 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
             self.writers[number].close()
 
     def deliver(self, read: Read) -> SourceAccount:
-        """Enter a source; rows of one that failed went out, but do not count."""
+        """Enter a source. The rows of a failed source were sent, but do not count."""
         assert read.scanned is not None
         error, no_log = read.scanned.error, read.scanned.no_log
         if error is None and no_log is not None:
@@ -175,9 +177,9 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
         return entry
 
     def finish(self) -> None:
-        """Complete the account, with what was asked for and is nowhere.
+        """Complete the account, and add warnings about values that were asked for but not found.
 
-        A stretch of the sources is read for that, but not where something was kept.
+        If nothing was kept, this reads part of the sources again.
         """
         super().finish()
         reader, selection, conditions = self.reader, self.selection, self.conditions
@@ -188,7 +190,7 @@ class _EventStreamTarget(EventTarget, StreamTarget[Read]):
         warnings += nowhere(reader, selection, self.read_now, *told)
 
     def close(self) -> None:
-        """End what decrypts."""
+        """Stop the processes that decrypt."""
         self.reader.gpg.close()
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
-"""What is asked of the library: read once, from a command line, a job file or keywords.
+"""What a user asks for, read once from a command line, a job file or keywords.
 
-Settings can be compared and pickled. They hold no passphrase and no credentials, only where those
-are.
+Settings can be compared and pickled. They hold no passphrase and no credentials, but only say where
+to find them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class KeyWords(TypedDict, total=False):
 
 
 class FileWords(TypedDict, total=False):
-    """What is written beside the rows, and how."""
+    """Which files are written besides the rows, and how."""
 
     rejects: OnePath | None
     report: OnePath | None
@@ -60,7 +60,7 @@ class FileWords(TypedDict, total=False):
 
 
 class ReadingWords(ConditionWords, KeyWords, total=False):
-    """Which events are read, and how: what every verb over logs takes."""
+    """Which events to read, and how. Every function over logs takes these."""
 
     partner: str | None
     days: str | None
@@ -77,13 +77,13 @@ class ReadingWords(ConditionWords, KeyWords, total=False):
 
 
 class EventWords(ReadingWords, total=False):
-    """Which events, and what of them."""
+    """Which events to read, and which of their columns."""
 
     columns: Values
 
 
 class CheckWords(KeyWords, FileWords, total=False):
-    """What is checked, and how."""
+    """What to check, and how."""
 
     partner: str | None
     days: str | None
@@ -95,7 +95,7 @@ class CheckWords(KeyWords, FileWords, total=False):
 
 
 class ChoiceWords(TypedDict, total=False):
-    """Which data packages are meant."""
+    """Which data packages to use."""
 
     partner: str | None
     site: Values
@@ -105,7 +105,7 @@ class ChoiceWords(TypedDict, total=False):
 
 
 class CatWords(ConditionWords, total=False):
-    """Which rows of a dataset, and how they are written."""
+    """Which rows of a dataset to take, and how to write them."""
 
     days: str | None
     columns: Values
@@ -116,7 +116,7 @@ class CatWords(ConditionWords, total=False):
 
 
 class TablesWords(KeyWords, total=False):
-    """Which tables of database packages are streamed, and how they are read."""
+    """Which tables of database packages to stream, and how to read them."""
 
     course: Values
     site: Values
@@ -128,7 +128,7 @@ class TablesWords(KeyWords, total=False):
 
 
 class ConvertWords(KeyWords, FileWords, total=False):
-    """What of database packages is converted, and how."""
+    """What to convert of database packages, and how."""
 
     course: Values
     table: Values
@@ -146,7 +146,7 @@ class ConvertWords(KeyWords, FileWords, total=False):
 
 
 class DatasetWords(FileWords, total=False):
-    """How datasets are written."""
+    """How to write datasets."""
 
     format: str | None
     partition_by: Values
@@ -160,7 +160,7 @@ class DatasetWords(FileWords, total=False):
 
 
 class OutputWords(EventWords, DatasetWords, total=False):
-    """What is written, beside its place."""
+    """What to write; the place is an argument of its own."""
 
     limit: int | None
     raw: bool
@@ -173,8 +173,8 @@ class Keys:
 
     Attributes:
         home: GnuPG's folder; None means the user's own.
-        passphrase_file: whose first line unlocks the key; None asks the agent.
-        prompt: whether the agent may ask, where there is a terminal.
+        passphrase_file: file whose first line unlocks the key; None asks the agent.
+        prompt: whether the agent may ask for a passphrase, if there is a terminal.
     """
 
     home: Path | None = None
@@ -197,22 +197,22 @@ class Keys:
         )
 
     def gpg(self) -> Gpg:
-        """What decrypts with it.
+        """Make the `Gpg` that decrypts with this key.
 
         Raises:
-            ConfigError: there is no such folder, or the passphrase cannot be read.
+            ConfigError: the folder does not exist, or the passphrase cannot be read.
         """
         return Gpg(home=self.home, passphrase_file=self.passphrase_file, prompt=self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Which sources; the window of the conditions chooses among them.
+    """Which sources to read. The window of the conditions chooses among them.
 
     Attributes:
-        named: paths, folders, globs, URLs, `Source`s or open files, in their order.
-        partner: whose events in edX's bucket are read after those, or None.
-        shard: number of the part that is read, and of all parts; None reads all.
+        named: paths, folders, globs, URLs, `Source` objects or open files, in the order given.
+        partner: partner whose events in edX's bucket are read after those, or None.
+        shard: number of the part to read, and number of all parts; None reads everything.
     """
 
     named: tuple[Any, ...] = ()
@@ -222,19 +222,19 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """How sources are read.
+    """How to read sources.
 
     Attributes:
-        keys: decrypt.
-        s3: server and credentials; None: as the AWS configuration says.
-        workers: sources read at once.
+        keys: which key decrypts.
+        s3: server and credentials; None takes them from the AWS configuration.
+        workers: sources to read at once.
         check: `fast` or `full`.
-        strict: whether lines that need a mend are rejected.
-        course_from: `all` rules, or `context`.
-        time_from: path where the time of an event is looked for first, or None.
-        max_line_bytes: longest line that is read; None: 8 MiB.
-        dedupe: which lines are compared, as `Dedupe` takes it, or None.
-        dask: cluster whose hosts read for datasets; None: this process reads.
+        strict: whether to reject lines that would have to be mended.
+        course_from: `all` rules, or only the platform's own `context`.
+        time_from: path to try first for the time of an event, or None.
+        max_line_bytes: length of the longest line to read; None means 8 MiB.
+        dedupe: which lines to compare, as `Dedupe` takes it, or None.
+        dask: cluster whose hosts read for datasets; None reads in this process.
     """
 
     keys: Keys = field(default_factory=Keys)
@@ -251,24 +251,24 @@ class ReadingSettings:
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """What is written.
+    """What to write.
 
     Attributes:
         target: path or URL of a file, folder of a dataset, or `-`; None writes nothing.
-        format_name: one of `FORMATS`, perhaps with `SAFE`.
-        collect: what of the rows is kept, as `make_query` takes it.
-        partition_by: keys of a dataset; none makes one file.
-        known_courses: that exist; others count as none in a dataset. None takes all.
-        file_bytes: about how large a file of a dataset may get.
-        salvage: whether the sound part of a damaged source is delivered.
-        unverified: whether rows go to standard output before the checks of their source.
-        limit: rows after which nothing more is read, 1 or more; None: all are written.
-        rejects: path of a file for lines that are no events, or None.
+        format_name: one of `FORMATS`, possibly with `SAFE`.
+        collect: what to keep of the rows, as `make_query` takes it.
+        partition_by: partition keys of a dataset; empty makes a single file.
+        known_courses: for a dataset, the courses that exist; others count as none. None takes all.
+        file_bytes: for a dataset, the approximate largest file.
+        salvage: whether to deliver the sound part of a damaged source.
+        unverified: whether rows go to standard output before their source is checked.
+        limit: number of rows after which reading stops, at least 1; None writes all.
+        rejects: path of a file for lines that are not events, or None.
         report: path of a file for the account, or None.
-        overwrite: whether what is there may be replaced.
+        overwrite: whether existing files may be replaced.
         mode: permissions of the files.
-        compacts: whether small files are joined where a partition of a dataset has many.
-        salt_file: the salt of values that are shown nowhere; None: the user's own.
+        compacts: whether to join small files if a partition of a dataset has many.
+        salt_file: salt for values that are never shown; None means the user's own.
     """
 
     target: str | None = None
@@ -288,7 +288,7 @@ class OutputSettings:
     salt_file: Path | None = None
 
     def place(self, s3: S3 | None) -> Place:
-        """Of a dataset."""
+        """The place of a dataset."""
         return place_at(self.target or "", s3, self.mode)
 
 
@@ -297,12 +297,12 @@ class Settings:
     """A question about events.
 
     Attributes:
-        sources: which are read.
-        reading: how.
-        conditions: which rows are kept.
-        columns: of them, in their order; None means the default ones.
-        output: where they go.
-        table: of events, whose rows are made; None: an event is a row.
+        sources: which sources to read.
+        reading: how to read them.
+        conditions: which rows to keep.
+        columns: which columns, in output order; None means the default ones.
+        output: where the rows go.
+        table: the event table to make; None makes one row per event.
     """
 
     sources: Sources
@@ -352,10 +352,10 @@ class Settings:
         salt_file: OnePath | None = None,
         **conditions: Unpack[ConditionWords],
     ) -> Self:
-        """Read what a user asks for, in the words of `OutputWords`.
+        """Make settings from the keywords of `OutputWords`.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         if threads < 0:
             raise ConfigError("threads: must be 0 or more; 0 means one per core")
@@ -420,7 +420,7 @@ class Settings:
         )
 
     def words(self) -> dict[str, Any]:
-        """The keywords of `make_query` that tell one query from another, but for conditions."""
+        """The keywords of `make_query` that distinguish queries, except the conditions."""
         reading, output = self.reading, self.output
         columns = self.columns
         words = {
@@ -442,14 +442,14 @@ class Settings:
         return {"columns": None if columns is None else list(columns), **words}
 
     def query(self, *, encodes_case: bool = False, keeps_rejects: bool = False) -> _core.Query:
-        """The query of the question.
+        """Make the query.
 
         Args:
             encodes_case: as `make_query` takes it.
-            keeps_rejects: keep rejected lines, also where no file is written for them.
+            keeps_rejects: keep rejected lines even if no file is written for them.
 
         Raises:
-            ConfigError: a condition, a column or an option cannot be used.
+            ConfigError: a condition, a column or an option is invalid.
         """
         words = self.words()
         words["keep_rejects"] |= keeps_rejects
@@ -457,11 +457,11 @@ class Settings:
         return make_query(self.conditions, **words, check=check, encodes_case=encodes_case)
 
     def asked(self) -> dict[str, Any]:
-        """What the rows of an output are: where it differs, they are others.
+        """Describe the rows of an output. If two descriptions differ, the rows may differ.
 
         Raises:
-            ConfigError: the file of the salt is none.
-            OutputError: it cannot be read or made.
+            ConfigError: the salt file is not one.
+            OutputError: the salt file cannot be read or created.
         """
         more = {
             "format": self.output.format_name,
@@ -479,7 +479,7 @@ class Settings:
         return {**asked, **conditions}
 
     def metadata(self) -> Sequence[tuple[str, str]]:
-        """What the footer of Parquet says of its making."""
+        """Key-value pairs about the query, for the footer of Parquet."""
         query = orjson.dumps(self.conditions.shown()).decode()
         told = [("edxlogs.version", _core.__version__), ("edxlogs.query", query)]
         if self.table is not None:
@@ -488,7 +488,7 @@ class Settings:
 
 
 def _format(target: str | None, named: str | None, *, is_dataset: bool) -> str:
-    """The format of what is written to a target, its place being one for it."""
+    """The format for a target, after checking that the two fit each other."""
     checked("format", named)
     if not is_dataset:
         return "parquet" if target is None else format_of(target, named)

@@ -1,8 +1,8 @@
-"""Amazon S3: which server, whose credentials, and what a bucket holds.
+"""Amazon S3: which server, whose credentials, and what a bucket contains.
 
-`S3` is to buckets what `Gpg` is to key rings: made once from the user's settings, and handed to
-whoever reads, writes or lists. boto3 does the talking, and is imported with the first request.
-Errors are those of `s3.errors`, retries those of `s3.retry`.
+`S3` is to buckets what `Gpg` is to key rings: it is made once from the user's settings, and passed
+to everything that reads, writes or lists. boto3 sends the requests, and is imported with the first
+of them. Errors come from `s3.errors`, retries from `s3.retry`.
 """
 
 from __future__ import annotations
@@ -40,18 +40,19 @@ _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 @dataclass(frozen=True, slots=True)
 class S3Object:
-    """One object, as it was when it was listed.
+    """One object, as it was when listed.
 
     Attributes:
         bucket: its bucket.
-        key: its full name there, any text: never a path to write to without a check.
-        size: bytes.
-        etag: with its quotation marks; names this content, and pins what is read to it. It is the
-            MD5 only of some objects, and empty where a server's listing does not say it.
-        modified: when it was put there, UTC.
-        storage_class: `STANDARD`, `GLACIER`, …
-        checksum_algorithms: of the checksums that S3 has of it, such as `CRC64NVME`.
-        checksum_type: `FULL_OBJECT` or `COMPOSITE` (of parts, so of no use here); None if unsaid.
+        key: its full name there. It may be any text: check it before you use it as a path.
+        size: size in bytes.
+        etag: identifies this content, with its quotation marks; reads are pinned to it. It is the
+            MD5 of some objects only, and empty if a server's listing does not give it.
+        modified: when it was uploaded, UTC.
+        storage_class: `STANDARD`, `GLACIER` and so on.
+        checksum_algorithms: algorithms of the checksums that S3 keeps of it, such as `CRC64NVME`.
+        checksum_type: `FULL_OBJECT` or `COMPOSITE` (over parts, so of no use here); None if
+            unknown.
     """
 
     bucket: str
@@ -70,17 +71,17 @@ class S3Object:
 
     @property
     def name(self) -> str:
-        """What follows the last slash of the key."""
+        """The part of the key after the last slash."""
         return self.key.rsplit("/", 1)[-1]
 
 
 @dataclass(slots=True)
 class Level:
-    """What is directly below a prefix, in the order of S3 (by the bytes of the keys).
+    """The entries directly below a prefix, in the order of S3 (by the bytes of the keys).
 
     Attributes:
-        folders: common prefixes, each with its slash at the end.
-        objects: the objects, among them one of the prefix itself, which stands for a folder.
+        folders: common prefixes, each with its trailing slash.
+        objects: the objects. One of them may be the prefix itself, which stands for a folder.
     """
 
     folders: list[str] = field(default_factory=list)
@@ -88,23 +89,27 @@ class Level:
 
 
 class S3:
-    """The user's S3: server, credentials, region. May be used by many threads.
+    """Access to S3: server, credentials and region. Many threads may share one.
 
     Args:
-        profile: AWS profiles, one or several: `NAME` for every bucket, `BUCKET=NAME` for one (the
-            two buckets of edX may need different credentials). None: boto's own choice, by
+        profile: AWS profiles, one or several: `NAME` for every bucket, or `BUCKET=NAME` for one
+            (edX's two buckets may need different credentials). None leaves the choice to boto3:
             environment, configuration, SSO or role.
-        endpoint_url: of a server of one's own; None: as the AWS configuration says.
-        region: of the buckets; None: as the AWS configuration says. A bucket in another region is
-            followed there.
-        requester_pays: take on the costs of requests, which some buckets demand.
+        endpoint_url: URL of another server; None takes it from the AWS configuration.
+        region: region of the buckets; None takes it from the AWS configuration. Buckets in other
+            regions are found anyway.
+        requester_pays: pay for requests, which some buckets demand.
 
     Attributes:
-        payer: what every request needs beside its own parameters.
-        reached: set once a server has answered.
+        payer: parameters that every request needs besides its own.
+        reached: is set once a server has answered.
 
     Raises:
-        ConfigError: a profile is named twice for the same buckets, or the endpoint is no URL.
+        ConfigError: two profiles are given for the same buckets, or the endpoint is not a URL.
+
+    Example:
+        >>> s3 = edxlogs.S3(profile="edx-data", region="us-east-1")
+        >>> stream = edxlogs.filter("s3://my-bucket/logs/", s3=s3)
     """
 
     def __init__(
@@ -137,7 +142,7 @@ class S3:
         self.reached = threading.Event()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Settings travel between processes, connections do not: a process has one for all."""
+        """Pickle the settings without the connections; each process has connections of its own."""
         profiles = (
             name if bucket is None else f"{bucket}={name}"
             for bucket, name in self._profiles.items()
@@ -145,10 +150,10 @@ class S3:
         return _shared, (tuple(profiles), self._endpoint_url, self._region, bool(self.payer))
 
     def client(self, bucket: str) -> Any:
-        """The boto3 client for a bucket, made at the first call; safe to share among threads.
+        """The boto3 client for a bucket, made at the first call. Threads may share it.
 
         Raises:
-            ConfigError: boto3 is not installed, or the settings cannot be used.
+            ConfigError: boto3 is not installed, or the settings are invalid.
         """
         profile = self._profiles.get(bucket, self._profiles.get(None))
         with self._lock:
@@ -197,11 +202,11 @@ class S3:
         return client
 
     def credentials(self, bucket: str) -> str:
-        """Tell where the credentials for a bucket come from, such as `env` or `sso`.
+        """Where the credentials for a bucket come from, such as `env` or `sso`.
 
         Raises:
-            S3Error: there are none, or they cannot be renewed.
-            ConfigError: the settings cannot be used.
+            S3Error: there are no credentials, or they cannot be renewed.
+            ConfigError: the settings are invalid.
         """
         self.client(bucket)
         session = self._sessions[self._profiles.get(bucket, self._profiles.get(None))]
@@ -217,21 +222,22 @@ class S3:
     def call(
         self, operation: str, bucket: str, what: str, *, again: bool = True, **parameters: Any
     ) -> dict[str, Any]:
-        """Make one request, again where it is worth it.
+        """Make one request, and repeat it if it fails in a way that may pass.
 
         Args:
             operation: method of the client, such as `head_object`.
             bucket: the bucket.
-            what: what is not done if it fails, such as `cannot list`.
-            again: False makes one attempt only.
-            parameters: those of the operation but for the bucket; `Key` or `Prefix` says where.
+            what: how errors describe the failure, such as `cannot list`.
+            again: False makes a single attempt.
+            parameters: parameters of the operation except the bucket; `Key` or `Prefix` is named in
+                errors.
 
         Returns:
-            What boto gives.
+            The answer from boto3.
 
         Raises:
-            S3Error: it was refused, or failed each time.
-            ConfigError: the settings cannot be used.
+            S3Error: the request was refused, or every attempt failed.
+            ConfigError: the settings are invalid.
         """
         where = parameters.get("Key", parameters.get("Prefix", ""))
         try:
@@ -246,11 +252,11 @@ class S3:
             raise explain(error, what, f"{SCHEME}{bucket}/{where}") from None
 
     def object(self, bucket: str, key: str) -> S3Object:
-        """Look one object up.
+        """Look up one object.
 
         Raises:
             MissingObjectError: the bucket or the object does not exist.
-            S3Error: it cannot be looked at.
+            S3Error: it cannot be looked up.
         """
         try:
             head = self.call("head_object", bucket, "cannot open", Key=key)
@@ -266,17 +272,18 @@ class S3:
         return found
 
     def objects(self, bucket: str, prefix: str = "") -> Iterator[S3Object]:
-        """Yield all objects below a prefix, by the bytes of their keys, a page at a time.
+        """Yield all objects below a prefix, by the bytes of their keys. Lists page by page.
+
+        A prefix without objects yields nothing.
 
         Raises:
-            S3Error: it cannot be listed; a bucket that does not exist is a MissingObjectError. A
-                prefix without objects yields nothing.
+            S3Error: the bucket cannot be listed; MissingObjectError if it does not exist.
         """
         for objects, _ in self._pages(bucket, prefix):
             yield from objects
 
     def level(self, bucket: str, prefix: str = "") -> Level:
-        """List what is directly below a prefix that is empty or ends with a slash."""
+        """List what is directly below a prefix that is empty or ends in a slash."""
         level = Level()
         for objects, folders in self._pages(bucket, prefix, Delimiter="/"):
             level.folders += folders
@@ -286,7 +293,7 @@ class S3:
     def _pages(
         self, bucket: str, prefix: str, **parameters: Any
     ) -> Iterator[tuple[list[S3Object], list[str]]]:
-        """Objects and folders of each page, which must be such as a listing can have."""
+        """Objects and folders of each page. Raises an error if an answer is not a valid listing."""
         what, where = "cannot list", f"{SCHEME}{bucket}/{prefix}"
         parameters |= {"Prefix": prefix, "MaxKeys": PAGE_KEYS}
         tokens: set[str] = set()
@@ -311,7 +318,7 @@ class S3:
             parameters["ContinuationToken"] = token
 
     def warning(self, bucket: str) -> str | None:
-        """What is risky about how a bucket is reached, in one sentence, or None."""
+        """One sentence about a risk in how a bucket is reached, or None."""
         url = urlsplit(str(self.client(bucket).meta.endpoint_url))
         if url.scheme != "http" or _LOOPBACK.fullmatch(url.hostname or ""):
             return None
@@ -333,9 +340,9 @@ def _shared(
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Leave garbage where it is: boto's models are many objects, to be walked again and again.
+    """Pause garbage collection, which would traverse the many objects of boto3's models repeatedly.
 
-    It saves a fifth of the time to import boto3 and to make a client, 50 ms.
+    This saves 50 ms, a fifth of the time to import boto3 and make a client.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -347,15 +354,15 @@ def _without_collector() -> Iterator[None]:
 
 
 def _ask_for_checksum(params: dict[str, Any], **_: Any) -> None:
-    """Ask for the checksum of the object; asked by its own parameter, boto would verify it too."""
+    """Request the checksum in a header. With its own parameter, boto3 would verify it too."""
     params["headers"]["x-amz-checksum-mode"] = "ENABLED"
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """The bucket and the key of an `s3://` URL; a key has no percent-encoding, and may be empty.
+    """The bucket and the key of an `s3://` URL. Keys are not percent-encoded, and may be empty.
 
     Raises:
-        ConfigError: it names no bucket.
+        ConfigError: the URL names no bucket.
     """
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
     if not url.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
@@ -366,7 +373,7 @@ def split_url(url: str) -> tuple[str, str]:
 
 
 def _object(bucket: str, said: Mapping[str, Any]) -> S3Object | None:
-    """An object as a server describes it; None if there can be none like that."""
+    """An object as a server describes it; None if the description is impossible."""
     key, size, modified = said.get("Key"), said.get("Size"), said.get("LastModified")
     if not key or not isinstance(size, int) or not 0 <= size <= _MOST_BYTES or modified is None:
         return None
@@ -383,7 +390,7 @@ def _object(bucket: str, said: Mapping[str, Any]) -> S3Object | None:
 
 
 def _send_bounded(session: Any, request: Any, **_: Any) -> Any:
-    """Send a request of boto's, and see to it that what it holds whole has an end."""
+    """Send a request of boto3's, and limit the size of answers that it reads whole."""
     is_stream, request.stream_output = request.stream_output, True
     response = session.send(request)
     if not is_stream or response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
@@ -392,7 +399,7 @@ def _send_bounded(session: Any, request: Any, **_: Any) -> Any:
 
 
 class _WholeBody:
-    """The body of an answer, as boto reads it whole."""
+    """The body of an answer that boto3 reads whole."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw

@@ -1,7 +1,7 @@
-"""What a source is, told by its bytes.
+"""What a source is, and what its bytes say it contains.
 
-`sniff` tells from the first bytes what a source holds. Sources are found by `local` and `remote`.
-Nothing here decrypts, inflates or reads a line.
+`sniff` recognises the content from the first bytes. `local` and `remote` find sources. Nothing in
+this module decrypts, inflates or reads lines.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A named thing that opens to bytes: a file, a stream, an object of S3, or a member of a tar.
+    """Something named that can be opened and read: a file, stream, S3 object or member of a tar.
 
     Attributes:
-        path: as it was named; `-` is standard input.
-        name: as rows show it, escaped by `shown`; see `row_name`.
-        size: bytes from `offset` on; None for a stream (a pipe, a device), which is read once.
-        org: organisation in the name.
-        site: site in the name. User ids of two sites are different people.
-        date: day in the name. Its events may be older.
-        offset: first byte in the file `path`, of a member or of what is left of standard input.
-        length: bytes of a member; None means to the end of the file.
+        path: the path as it was given; `-` is standard input.
+        name: the name that rows show, escaped by `shown`; see `row_name`.
+        size: bytes from `offset` on. None for a stream (a pipe or a device), which is read once.
+        org: organisation in the name, or None.
+        site: site in the name, or None. The same user id on two sites means two people.
+        date: day in the name, or None. Events in the source may be older.
+        offset: first byte in the file `path`: of a tar's member, or of the rest of standard input.
+        length: bytes of a member; None means up to the end of the file.
         member: full name inside the tar, escaped. Servers of one day share a base name.
-        identity: device and inode of `path`; None where the file system has no inodes.
-        file: an open binary file to read instead of opening `path`, or None.
-        remote: the object of S3 to read instead of opening `path`, or None.
-        folder: where `path` begins, if it is relative and that is not the working directory.
+        identity: device and inode of `path`; None if the file system has no inodes.
+        file: an open binary file to read instead of `path`, or None.
+        remote: an S3 object to read instead of `path`, or None.
+        folder: folder in which a relative `path` starts, if not the working directory.
     """
 
     path: str
@@ -74,27 +74,27 @@ class Source:
 
     @property
     def is_stream(self) -> bool:
-        """Whether it can be read once only, and not be looked at without taking bytes away."""
+        """Whether it can be read only once, so that looking at its bytes would consume them."""
         return self.size is None
 
     @property
     def label(self) -> str:
-        """The path, with the member if it is one, fit to be shown in a message."""
+        """The path, and the member if there is one, escaped for messages."""
         path = shown(self.path)
         return path if self.member is None else f"{path}: {self.member}"
 
     @property
     def origin(self) -> str:
-        """Whose text it is: site, organisation and day, as the name tells them.
+        """Site, organisation and day, as the name tells them.
 
-        The day of a rotation is none of the text: it moves on under another name.
+        A rotated log has no day here: its text stays the same when it moves to another name.
         """
         day = None if is_rotated(self.name.rpartition("/")[2]) else self.date
         return "/".join(str(one or "") for one in (self.site, self.org, day))
 
     @property
     def file_path(self) -> str:
-        """What opens the file of a source that is no stream."""
+        """Path to open for a source that is not a stream."""
         stdin = system.path_of(0) if self.path == STDIN else None
         return stdin or os.path.join(self.folder, self.path)
 
@@ -106,15 +106,15 @@ class Source:
 
 @dataclass(slots=True)
 class FoundSources:
-    """What the arguments, or a tar, hold.
+    """The sources that the arguments, or a tar, contain.
 
     Attributes:
-        sources: to be read, in this order.
-        ignored: labels of files that were come across but have no recognised name, or that cannot
-            be a log (a pipe in a searched folder, a link in a tar).
+        sources: sources to read, in this order.
+        ignored: labels of files that have no recognised name or cannot be logs, such as a pipe in a
+            searched folder or a link in a tar.
         warnings: one sentence each.
-        failed: what should have been read and cannot be: unreadable folders, broken links. The
-            run goes on without them and ends with status 1.
+        failed: errors of what should have been read but cannot be, such as unreadable folders and
+            broken links. The run goes on without them and ends with status 1.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -124,32 +124,32 @@ class FoundSources:
 
 
 class Packing(enum.Enum):
-    """What the outermost bytes of a source are."""
+    """How the outermost bytes of a source are packed."""
 
     OPENPGP = "openpgp"
     GZIP = "gzip"
     TAR = "tar"
     PLAIN = "plain"
     STREAM = "stream"
-    """Cannot be looked at without taking bytes away: its reader decides."""
+    """Looking at the bytes would consume them, so its reader decides."""
 
 
 def row_name(below: str) -> str:
     """The name of a source as rows show it.
 
     Args:
-        below: its path below the folder, prefix or tar that was given; of a file that was named
+        below: its path below the folder, prefix or tar that was given. For a file that was given
             itself, its base name.
 
     Returns:
-        That path, escaped; its base name where that is one that edX gives to one file alone.
+        The path, escaped. Only the base name, if it is one that edX gives to a single file.
     """
     base = below.rpartition("/")[2]
     return shown(base if is_given_once(base) else _UPWARDS.sub("", below, 1))
 
 
 def cannot_open(path: str, error: OSError) -> SourceError:
-    """Make the error for a path that the system refuses."""
+    """Make the error for a path that the system refuses to open."""
     where = shown(path) or "''"
     if error.errno not in (errno.ENOENT, errno.ENOTDIR):
         return SourceError(f"cannot open: {where}: {error.strerror}", source=where)
@@ -160,7 +160,7 @@ def cannot_open(path: str, error: OSError) -> SourceError:
 
 
 def sniff(source: Source) -> Packing:
-    """Tell what a source is by its first 64 KiB, never by its name; of an object, one request.
+    """Recognise a source by its first 64 KiB, never by its name. For an S3 object, one request.
 
     Raises:
         SourceError: the source cannot be opened or read.
@@ -171,7 +171,7 @@ def sniff(source: Source) -> Packing:
 
 
 def stored_head(source: Source, size: int) -> bytes:
-    """The first bytes of a source that is no stream, as it is stored; of an object, one request.
+    """The first bytes of a source that is not a stream, as stored. For an S3 object, one request.
 
     Raises:
         SourceError: the source cannot be opened or read.
@@ -192,16 +192,17 @@ def stored_head(source: Source, size: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class TextSums:
-    """Length and CRC-32 of a text, and of beginnings of it."""
+    """Length and CRC-32 of a text, and of prefixes of it."""
 
     total: tuple[int, int]
     beginnings: Sequence[tuple[int, int]] = ()
 
 
 def likely_text(source: Source, lengths: Sequence[int]) -> TextSums | None:
-    """The sums of the text of a local file, where they are told without inflating it.
+    """Length and CRC-32 of the text of a local file, if they can be had without inflating it.
 
-    They are a guess: what follows a first gzip member is not seen. None: they cannot be told.
+    The result is a guess: data after the first gzip member are not seen. None if they cannot be
+    had.
     """
     if source.is_stream or source.remote is not None or not source.size:
         return None
@@ -222,10 +223,10 @@ def likely_text(source: Source, lengths: Sequence[int]) -> TextSums | None:
 
 
 def crc_of(source: Source, length: int) -> int:
-    """The CRC-32 of the first bytes of a local file.
+    """The CRC-32 of the first `length` bytes of a local file.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read.
     """
     text = _core.TextSum()
     try:
@@ -244,10 +245,10 @@ def _read_into(text: _core.TextSum, source: Source, length: int) -> None:
 
 
 def whole_lines(source: Source, length: int) -> int:
-    """How many of the first bytes of a local file of plain text are whole lines.
+    """Of the first `length` bytes of a local plain-text file, how many make up whole lines.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read.
     """
     try:
         with open(source.file_path, "rb") as file:
@@ -264,12 +265,12 @@ def whole_lines(source: Source, length: int) -> int:
 
 
 def is_dataset(folder: str | os.PathLike[str]) -> bool:
-    """Tell whether edxlogs wrote what is in a folder; a mirror of buckets has other records."""
+    """Tell whether a folder is a dataset of edxlogs. A mirror of buckets has other records."""
     return os.path.exists(os.path.join(folder, "_edxlogs", "head"))
 
 
 def packing_of(head: bytes) -> Packing:
-    """Tell what a source is by its first 64 KiB, or more, or by all of a shorter one."""
+    """Recognise a source by its first 64 KiB or more, or by all of a shorter one."""
     # A tar comes first: its checksum is decisive, and its first byte belongs to a member's name,
     # which may be any.
     if looks_like_tar(head[: tarfile.BLOCKSIZE]):
@@ -282,7 +283,7 @@ def packing_of(head: bytes) -> Packing:
 
 
 def inflated(head: bytes, size: int) -> bytes:
-    """What the first bytes of gzip hold, at most so many; none if it is damaged."""
+    """Inflate the beginning of gzip data, to at most `size` bytes; empty if it is damaged."""
     try:
         return zlib.decompressobj(_GZIP_WINDOW).decompress(head, size)
     except zlib.error:
@@ -290,7 +291,7 @@ def inflated(head: bytes, size: int) -> bytes:
 
 
 def looks_like_tar(block: bytes) -> bool:
-    """Tell whether 512 bytes are the header of a tar's member, damaged or not."""
+    """Tell whether 512 bytes are the header of a tar member, damaged or not."""
     # The magic of POSIX and of GNU; either holds a NUL, so a line of text never has it.
     if block[257:263] == b"ustar\0" or block[257:265] == b"ustar  \0":
         return True

@@ -1,6 +1,6 @@
-"""Which sources a run reads, as their names tell: by site, by day, by time, by shard.
+"""Which sources a run reads, judged by their names: by site, day, time and shard.
 
-Nothing here opens a source.
+Nothing in this module opens a source.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TIMES = ("time", "received_at")
 
 @dataclass(frozen=True, slots=True)
 class Slack:
-    """How many days a file's date may lie outside the time window."""
+    """How many days a file's date may lie before and after the time window."""
 
     before_days: int = 1
     after_days: int = 30
@@ -39,18 +39,18 @@ _RECEIPT_SLACK = Slack(1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which sources are read.
+    """Which sources to read.
 
     Attributes:
-        sites: those wanted, as rows call them; none means all.
-        exclude_sites: those not wanted.
-        days: of the sources by their names; None means all.
+        sites: sites to read, by their names in rows; empty means all.
+        exclude_sites: sites to leave out.
+        days: days in the names of the sources; None means all.
         since: first instant of the events, microseconds since 1970 UTC; None for no start.
-        until: instant that follows the last one; None for no end.
+        until: the instant after the last one; None for no end.
         by_received_at: whether these are times of receipt.
-        slack: days that a file's date may lie outside; None opens every file.
-        edx_slack: the same for files by edX's names: a site's own rotated logs are dated by their
-            rotation, so that only edX's names tell more.
+        slack: days by which a file's date may lie outside; None opens every file.
+        edx_slack: the same for files with edX's names. A site's own logs are dated by their
+            rotation, so only edX's names allow a narrower window.
     """
 
     sites: tuple[str, ...] = ()
@@ -74,10 +74,10 @@ class Window:
         by: str = "time",
         slack: Slack | str | None = DEFAULT_SLACK,
     ) -> Self:
-        """Read what a user asks for; `slack` may be text, as `parse_slack` takes it.
+        """Make a window from keywords. `slack` may be text, as `parse_slack` takes it.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         if by not in TIMES:
             raise ConfigError(f"by: '{shown(by)}': is not known; use {' or '.join(TIMES)}")
@@ -98,26 +98,27 @@ class Window:
         )
 
     def wants_site(self, site: str | None) -> bool:
-        """Whether sources of a site are read; without one, each of their lines is asked."""
+        """Whether to read sources of a site. If the site is unknown, each line is checked."""
         is_wanted = not self.sites or site in self.sites
         return site is None or (is_wanted and site not in self.exclude_sites)
 
     def wants_day(self, day: datetime.date | None) -> bool:
-        """Whether sources of a day are read; those without a day in their name are."""
+        """Whether to read sources of a day. A source with no day in its name is always read."""
         return self.days is None or day in self.days
 
     def wants(self, source: Source) -> bool:
-        """Whether a source is read."""
+        """Whether to read a source."""
         if not (self.wants_site(source.site) and self.wants_day(source.date)):
             return False
         slack = self.slack if source.org is None else self.edx_slack
         return is_near(source, self.since, self.until, slack)
 
     def select(self, sources: Iterable[Source]) -> tuple[list[Source], list[Source]]:
-        """Part sources into those that are read and those that are not, both in their order.
+        """Split sources into those to read and those to skip, each in the given order.
 
-        Of logs that a site rotated, the first after the window is read too, however late: it holds
-        all since the rotation before. Of each folder and log that is one, or those of one day.
+        A log that a site rotates holds everything since the rotation before. So the first one after
+        the window is read too, however late; one for each folder and log, or several of the same
+        day.
         """
         there = list(sources)
         wanted = [self.wants(source) for source in there]
@@ -140,12 +141,12 @@ class Window:
 
 
 def _sites(what: str, given: Values) -> tuple[str, ...]:
-    """Sites by the names that rows have: edX also writes `edx` for `prod`."""
+    """Sites by their names in rows. edX also writes `edx` for `prod`."""
     return tuple("prod" if site == "edx" else site for site in values(what, given))
 
 
 def parse_slack(text: str) -> Slack | None:
-    """Read `BEFORE,AFTER` in days, or `all`, which is None: no file is left out by its date.
+    """Read `BEFORE,AFTER` in days, or `all`, which gives None: no file is skipped for its date.
 
     Raises:
         ConfigError: the text is neither.
@@ -164,18 +165,18 @@ def is_near(
     until_us: int | None,
     slack: Slack | None = DEFAULT_SLACK,
 ) -> bool:
-    """Tell whether the day of a source is near enough to a time window to be read.
+    """Tell whether the day of a source is close enough to a time window to read the source.
 
-    Near are days from `slack.before_days` before the day of `since_us` to `slack.after_days` after
-    the day of `until_us`, both included, and every source without a day. The day of a rotated
-    `tracking.log-YYYYMMDD` is its last one, so such a file needs as many days after the window as
-    it spans, even for a window of receipt.
+    It is if it lies between `slack.before_days` before the day of `since_us` and `slack.after_days`
+    after the day of `until_us`, both included, or if the source has no day. A rotated
+    `tracking.log-YYYYMMDD` is dated by its last day. Such a file therefore needs as many days after
+    the window as it spans, even for a window of receipt.
 
     Args:
         source: the source.
         since_us: start of the window, microseconds since 1970 UTC; None for no start.
         until_us: end of the window; None for no end.
-        slack: None is near enough for all.
+        slack: None accepts every day.
     """
     if slack is None or source.day is None:
         return True
@@ -187,17 +188,17 @@ def is_near(
 def of_shard(
     sources: Sequence[Source], shard: tuple[int, int], dealt: dict[str, int]
 ) -> list[Source]:
-    """The sources of shard I of N, in their order: this follows from the whole list alone.
+    """The sources of shard I of N, in their order. They depend only on the whole list.
 
-    All sources of a site and day are in the same one, as they may be copies. Day after day, they go
-    to the shard that has the fewest bytes so far, so shards are even, and days that follow later
-    change nothing for those before. Sources without a day go by their names.
+    All sources of a site and day are in the same shard, since they may be copies. Day by day, they
+    go to the shard with the fewest bytes so far. So shards are of similar size, and later days do
+    not change the shards of earlier ones. Sources without a day are assigned by name.
 
     Args:
-        sources: all of them.
-        shard: its number, and of how many.
-        dealt: bytes of a site and day as they were dealt before, which still count; those that
-            are new are added.
+        sources: all sources.
+        shard: number of the shard, and how many shards there are.
+        dealt: bytes per site and day from earlier assignments, which still count; new ones are
+            added.
     """
     number, count = shard
     days: dict[str, list[int]] = {}
@@ -219,7 +220,7 @@ def of_shard(
 
 
 def deal(sizes: Mapping[str, int], count: int) -> dict[str, int]:
-    """Deal days of so many bytes to so many shards: the number of its shard for each day."""
+    """Assign days, given their bytes, to shards. Returns the shard number of each day."""
     # Bytes and number, a heap; more shards than days stay empty.
     shards = [(0, number) for number in range(1, min(count, len(sizes)) + 1)]
     dealt: dict[str, int] = {}
@@ -233,7 +234,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     """Read `I/N`.
 
     Raises:
-        ConfigError: it is none, or out of range.
+        ConfigError: the text has another form, or a number is out of range.
     """
     match = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):

@@ -16,7 +16,7 @@ from edxlogs.jobs.settings import DatasetWords, OnePath, ReadingWords, Settings,
 from edxlogs.values import Values
 
 PARTITION_BY = "course_id"
-"""What the tables are partitioned by unless told."""
+"""The default partition key of the tables."""
 
 
 class EventTableWords(ReadingWords, total=False):
@@ -29,7 +29,7 @@ class EventTableWords(ReadingWords, total=False):
 
 
 class EventTableOutputWords(EventTableWords, DatasetWords, total=False):
-    """The same, and how they are written."""
+    """Which tables of which events, and how to write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class EventTableSettings:
     """A question about events whose answer is tables.
 
     Attributes:
-        whole: the question; its output is the folder of the tables.
-        tables: that are asked for.
+        whole: the question. Its output is the folder of the tables.
+        tables: the tables asked for.
     """
 
     whole: Settings

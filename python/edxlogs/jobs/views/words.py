@@ -1,4 +1,4 @@
-"""The keywords of verbs that show what there is."""
+"""The keywords of functions that only show what there is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edxlogs.sources.window import Slack
 
 
 class SummaryWords(TimelessWords, KeyWords, total=False):
-    """Which events are counted, by which clock, and what is written beside."""
+    """Which events to count, by which time, and which files to write besides."""
 
     partner: str | None
     days: str | None
