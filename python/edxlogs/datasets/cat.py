@@ -1,4 +1,4 @@
-"""The rows of a dataset, by its manifest, to a file or to a pipe."""
+"""Writes the rows of a dataset, as its manifest lists them, to a file or a pipe."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ SCHEMA_VERSION = 1
 _TOLD_APART = re.compile(r"~[0-9a-f]{8}\Z")  # ends a name that another text had before
 _PLACE = re.compile(r"""(?<![.\w"\]])(line|line_item|source)\b(?!["\w(])""")
 _PUSHED = {"courses": ("course_id",), "sites": ("site",), "event_types": ("event_type", "name")}
-"""Conditions of exact values that leave out whole files, and the columns that they mean."""
+"""Conditions on exact values that can rule out whole files, and the columns they refer to."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatSettings:
-    """Which rows of a dataset, and where to.
+    """Which rows of a dataset to write, and where.
 
     Attributes:
-        place: of the dataset.
+        place: place of the dataset.
         output: path of a file, or `-`.
-        format_name: one of `FORMATS`; None: by the ending, else CSV, or the lines as they are.
+        format_name: one of `FORMATS`. None: as the output's name ends, else CSV, or lines as they
+            are.
         conditions: names and values, as `_core.Query` takes them.
-        days: of the logs by their names; None means all.
+        days: days of the logs, by their names; None means all.
         since: first instant, microseconds since 1970 UTC; None for no start.
-        until: instant that follows the last one; None for no end.
+        until: the instant after the last one; None for no end.
         by_received_at: whether these are times of receipt.
-        lines: makes a query of the conditions to lines, of what the dataset's own query was.
-        columns: in that order, as `--columns` takes them; None means all.
-        csv_excel_safe: whether cells that a spreadsheet would run are made harmless.
-        overwrite: whether a file that is there may be replaced.
-        metadata: for the footer of Parquet.
+        lines: makes the query for a dataset of lines, given the dataset's own query.
+        columns: columns in output order, as `--columns` takes them; None means all.
+        csv_excel_safe: whether to disarm cells that a spreadsheet would run as formulas.
+        overwrite: whether an existing file may be replaced.
+        metadata: key-value pairs for the footer of Parquet.
     """
 
     place: Place
@@ -67,7 +68,7 @@ class CatSettings:
 
     @property
     def has_conditions(self) -> bool:
-        """Whether not all rows are meant."""
+        """Whether some rows may be left out."""
         others = (self.days, self.since, self.until)
         return bool(self.conditions) or any(one is not None for one in others)
 
@@ -75,7 +76,7 @@ class CatSettings:
         """The format of the output.
 
         Raises:
-            ConfigError: the ending and the name tell different ones.
+            ConfigError: the ending of the name and the format contradict each other.
         """
         named = self.format_name
         if named is None and self.output == STDOUT:
@@ -88,12 +89,12 @@ class CatSettings:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Copied:
-    """What `cat` has written.
+    """The result of `cat`.
 
     Attributes:
-        rows: how many; None for lines that were copied as they are.
-        output: where to, as messages call it.
-        warnings: what was asked for and is nowhere.
+        rows: number of rows; None for lines that were copied unchanged.
+        output: where they were written, as messages call it.
+        warnings: values that were asked for but not found.
     """
 
     rows: int | None
@@ -102,11 +103,11 @@ class Copied:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was wanted is written: else an error was raised."""
+        """Always true: an error was raised if anything could not be written."""
         return True
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         told = {"output": self.output, "rows": self.rows, "warnings": self.warnings}
         return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **told}
 
@@ -118,10 +119,10 @@ class Copied:
 
 
 def cat(settings: CatSettings) -> Copied:
-    """Write the rows of a dataset, those of one commit.
+    """Write the rows of a dataset, all from the same commit.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the dataset holds no such column.
+        ConfigError: a value is invalid, or the dataset lacks a column that is needed.
         SourceError: a file of the dataset is missing or damaged.
         OutputError: the output cannot be written.
     """
@@ -149,13 +150,13 @@ def cat(settings: CatSettings) -> Copied:
 
 
 def _logs(manifest: Manifest) -> dict[str, datetime.date | None]:
-    """The names that rows show of the logs of a dataset, each with the day that it tells."""
+    """Names of the logs in a dataset, as rows show them, each with the day in it."""
     names = {one.name for one in manifest.inputs() if one.name is not None}
     return {name: describe_name(_TOLD_APART.sub("", name)).date for name in names}
 
 
 def _absent_days(settings: CatSettings, manifest: Manifest) -> list[str]:
-    """Tell which days there are, where none of them is wanted."""
+    """Say which days there are, if none of the days asked for is."""
     if settings.days is None:
         return []
     there = [day for day in _logs(manifest).values() if day is not None]
@@ -168,7 +169,7 @@ def _absent_days(settings: CatSettings, manifest: Manifest) -> list[str]:
 
 
 def unreadable(what: str) -> SourceError:
-    """Whose files cannot be read."""
+    """The error for a dataset whose files cannot be read."""
     return SourceError(
         f"dataset: {what}: is missing or damaged; restore it, or make the dataset again in"
         " another folder"
@@ -187,7 +188,7 @@ def reads(place: Place) -> Iterator[None]:
 
 
 def _place_asked(settings: CatSettings) -> str | None:
-    """A column of an expression that tells where a line stood, or None."""
+    """A column in an expression that says where a line was, or None."""
     for name, values in settings.conditions:
         for text in values if name == "expressions" else ():
             masked = _core.expression(text, hides_values=True)
@@ -199,7 +200,7 @@ def _place_asked(settings: CatSettings) -> str | None:
 def _lines_of(
     settings: CatSettings, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
-    """What writes the lines of a dataset of lines, those that are wanted."""
+    """Make the function that writes the matching lines of a dataset of lines."""
     stored, form = written_as(manifest, files), settings.form("jsonl")
     told = manifest.query or {}
     is_partial = settings.columns is not None or settings.has_conditions
@@ -256,10 +257,10 @@ def _lines_of(
 
 
 def query_of_lines(settings: CatSettings, manifest: Manifest) -> _core.Query:
-    """What is asked of the lines of a dataset of lines.
+    """Make the query for a dataset of lines.
 
     Raises:
-        ConfigError: a condition asks for what lines do not tell.
+        ConfigError: a condition asks for something that lines do not tell.
     """
     told = manifest.query or {}
     asks_site = any(name.endswith("sites") for name, _ in settings.conditions)
@@ -281,7 +282,7 @@ def query_of_lines(settings: CatSettings, manifest: Manifest) -> _core.Query:
 def _rows_of(
     settings: CatSettings, manifest: Manifest, files: Sequence[DataFile]
 ) -> Callable[[int], int | None]:
-    """What writes the rows of a dataset of columns, those that are wanted."""
+    """Make the function that writes the matching rows of a dataset of columns."""
     place, form = settings.place, settings.form("csv")
     stored, scanner = scanner_of(settings, manifest)
 
@@ -295,12 +296,12 @@ def _rows_of(
 def scanner_of(
     settings: CatSettings, manifest: Manifest, those_of: Sequence[str] | None = None
 ) -> tuple[_core.StoredQuery, Any]:
-    """What is asked of the rows of a dataset of columns, and pyarrow's scanner of them.
+    """The query for a dataset of columns, and pyarrow's scanner of its rows.
 
     Args:
-        settings: ask for it.
-        manifest: of the dataset.
-        those_of: the columns, as far as there are; None: as the settings say.
+        settings: what is asked for.
+        manifest: manifest of the dataset.
+        those_of: columns to read, if the dataset has them; None takes those of the settings.
     """
     place = settings.place
     with reads(place):
@@ -333,10 +334,10 @@ def scanner_of(
 
 
 def _of_days(settings: CatSettings, manifest: Manifest, schema: Any) -> Any:
-    """What holds for the rows of logs of the days that are wanted, and of those without a day.
+    """A filter for rows from logs of the days asked for, and from logs without a day.
 
     Raises:
-        ConfigError: rows do not tell their log.
+        ConfigError: rows do not name their log.
     """
     import pyarrow
     from pyarrow.dataset import field as column
@@ -354,13 +355,13 @@ def _of_days(settings: CatSettings, manifest: Manifest, schema: Any) -> Any:
 
 
 def _quoted(name: str) -> str:
-    """The path of a column, whatever its name."""
+    """The path of a column, for any column name."""
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
 
 
 def _pushed(settings: CatSettings, schema: Any) -> Any:
-    """What must hold for all rows that are wanted, for pyarrow to leave out files by."""
+    """A filter that every matching row passes, from which pyarrow can rule out files."""
     import pyarrow
     from pyarrow.dataset import field as column
     from pyarrow.dataset import scalar

@@ -1,4 +1,4 @@
-"""Files of a dataset that went, and were kept for those who might still read them."""
+"""Files that a dataset has replaced, and kept for readers that might still need them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cleaned:
-    """What became of such files. It prints as a line.
+    """What became of replaced files. It prints as one line.
 
     Attributes:
-        removed: that are gone now.
-        waiting: whose time of grace is not over.
+        removed: number of files removed.
+        waiting: number of files whose time of grace is not over.
     """
 
     removed: int
     waiting: int
 
     def __add__(self, other: Cleaned) -> Cleaned:
-        """What became of the files of both."""
+        """The sum of both."""
         return Cleaned(self.removed + other.removed, self.waiting + other.waiting)
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         counts = {"removed": self.removed, "waiting": self.waiting}
         return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **counts}
 
@@ -47,11 +47,11 @@ class Cleaned:
 
 
 def clean(store: Store) -> Cleaned:
-    """Remove files that went so long ago that nobody reads them any more.
+    """Remove files that were replaced so long ago that nobody reads them any more.
 
     Raises:
-        ConfigError: what is kept of publications is damaged.
-        OutputError: it cannot be written.
+        ConfigError: the record of publications is damaged.
+        OutputError: the dataset cannot be written.
     """
     over, wait = store.retired()
     # One that has come back since is there to stay.

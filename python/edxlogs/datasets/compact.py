@@ -1,6 +1,6 @@
-"""Files of a dataset that are small for their partition, joined.
+"""Joins files of a dataset that are small for their partition.
 
-The new file tells which rows are whose, as the old ones did: a part can still be replaced.
+A joined file still records whose rows it holds, so that the rows of one input can be replaced.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _FILES_A_COMMIT = 200  # old ones
 
 @dataclass(slots=True, repr=False)
 class Compacted:
-    """What became of the files. It prints as a line.
+    """The result of `compact`. It prints as one line.
 
     Attributes:
-        before: that there were.
-        joined: that became fewer.
-        after: that there are.
-        tables: of tables of events, what became of those of each, by name.
+        before: number of files before.
+        joined: how many of them were joined into fewer.
+        after: number of files now.
+        tables: for event tables, the same numbers by table.
     """
 
     before: int = 0
@@ -40,7 +40,7 @@ class Compacted:
     tables: dict[str, Compacted] = field(default_factory=dict)
 
     def add(self, table: str, done: Compacted) -> None:
-        """Take what became of the files of a table; without a name, of all there are."""
+        """Add the result for a table; without a name, for everything."""
         self.before += done.before
         self.joined += done.joined
         self.after += done.after
@@ -48,13 +48,13 @@ class Compacted:
             self.tables[table] = done
 
     def counts(self) -> dict[str, Any]:
-        """It as plain numbers, those of tables below their names."""
+        """The numbers as plain data, those of tables by name."""
         counts = {"before": self.before, "joined": self.joined, "after": self.after}
         tables = {name: one.counts() for name, one in self.tables.items()}
         return {**counts, "tables": tables} if tables else counts
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **self.counts()}
 
     def __str__(self) -> str:
@@ -65,14 +65,14 @@ class Compacted:
 
 
 def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
-    """Join the small files of each partition, up to about `file_bytes` each.
+    """Join the small files of each partition, into files of about `file_bytes`.
 
-    The rows of a partition keep the order of the files' first inputs. What is done is committed on
-    the way, so that a compaction can be stopped at any moment and run again.
+    The rows of a partition keep the order of the files' first inputs. Work is committed as it goes,
+    so a compaction can be interrupted at any moment and run again.
 
     Raises:
         ConfigError: the dataset is empty.
-        OutputError: it cannot be written.
+        OutputError: the dataset cannot be written.
     """
     if store.manifest.query is None:
         raise ConfigError(f"dataset: {store.name}: is empty; run edxlogs filter first")
@@ -84,15 +84,15 @@ def compact(store: Store, file_bytes: int = TARGET_FILE_BYTES) -> Compacted:
 
 
 def compact_grown(store: Store, folders: Iterable[str], file_bytes: int) -> None:
-    """Join the small files of those partitions that have many of them.
+    """Join the small files of partitions that have many of them.
 
     Args:
         store: the dataset.
-        folders: of partitions that got files: no other is looked at.
-        file_bytes: about how large a file may get.
+        folders: folders of partitions that got files; no others are looked at.
+        file_bytes: approximate largest file.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the dataset cannot be written.
     """
 
     def files_of(folder: str) -> list[DataFile]:
@@ -109,7 +109,7 @@ def compact_grown(store: Store, folders: Iterable[str], file_bytes: int) -> None
 
 
 def _join(store: Store, groups: Iterable[list[DataFile]], result: Compacted) -> None:
-    """Make each group one file, some hundreds of the old ones in a commit."""
+    """Make one file of each group, with a few hundred old files per commit."""
     started = now()
     segment = Segment(started)
     for files in list(groups):
@@ -130,7 +130,7 @@ def _is_small(file: DataFile, file_bytes: int) -> bool:
 
 
 def _joinable(store: Store, files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
-    """Files that become one: two or more of a partition, each below half of what one may be."""
+    """Groups of files to join: two or more of a partition, each less than half the largest size."""
 
     def folder_and_ending(file: DataFile) -> tuple[str, str]:
         return file.path.rpartition("/")[0], file.path.rpartition(".")[2]
@@ -149,7 +149,7 @@ def _joinable(store: Store, files: list[DataFile], file_bytes: int) -> Iterator[
 
 
 def _together(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]]:
-    """Neighbours that fit into one file, where they are two or more."""
+    """Groups of two or more neighbours that fit into one file."""
     together: list[DataFile] = []
     size = 0
     for file in files:
@@ -164,7 +164,7 @@ def _together(files: list[DataFile], file_bytes: int) -> Iterator[list[DataFile]
 
 
 def _runs(files: list[DataFile]) -> list[tuple[int, int]]:
-    """Whose rows follow each other in files that are joined."""
+    """Whose rows follow each other in joined files."""
     runs: list[tuple[int, int]] = []
     for number, rows in (run for file in files for run in file.runs):
         if runs and runs[-1][0] == number:

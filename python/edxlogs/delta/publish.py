@@ -1,9 +1,9 @@
-"""A dataset as a Delta table: what it has, and its table has not, is told by one commit of Delta.
+"""Publishes a dataset as a Delta table: one Delta commit lists what the table does not have yet.
 
-The manifest stays the truth, and comes first. What a publication must tell follows from comparing
-the two, so that one that was broken off, or never begun, is made good by the next. The log tells of
-no file that is not on disk, and files that go stay until nobody may be reading them by an old
-version: see `Store.keeps_removed`.
+The manifest is authoritative, and written first. A publication compares the two, so the next one
+makes good whatever was interrupted or never begun. The log names only files that are on disk, and
+removed files stay until nobody can be reading them through an old version: see
+`Store.keeps_removed`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ KINDS = ("delta",)
 
 @dataclass(slots=True, repr=False)
 class PublishedTable:
-    """What became of a table.
+    """What became of one table.
 
     Attributes:
-        name: of its folder in the dataset; empty: the dataset is the table.
-        version: the last one.
-        added: files that it tells.
-        removed: files that it does not tell any more.
+        name: its folder in the dataset; empty if the dataset is the table.
+        version: its latest version.
+        added: number of files added to it.
+        removed: number of files removed from it.
     """
 
     name: str
@@ -47,18 +47,18 @@ class PublishedTable:
 
 @dataclass(slots=True, repr=False)
 class Published:
-    """What a publication told. It prints as a line.
+    """The result of `publish`. It prints as one line.
 
     Attributes:
-        folder: of the dataset, as messages call it.
-        tables: by their names.
+        folder: folder of the dataset, as messages call it.
+        tables: the tables, in the order of their names.
     """
 
     folder: str
     tables: list[PublishedTable] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         tables = [
             {"table": one.name, "version": one.version, "added": one.added, "removed": one.removed}
             for one in self.tables
@@ -78,10 +78,10 @@ class Published:
 
 
 def check(kind: str) -> None:
-    """See that datasets can be published so.
+    """Check that datasets can be published as this kind of table.
 
     Raises:
-        ConfigError: they cannot, or what it needs is not installed.
+        ConfigError: the kind is unknown, or something that it needs is not installed.
     """
     if kind not in KINDS:
         raise ConfigError(f"publish: {shown(kind)}: is not known; use {', '.join(KINDS)}")
@@ -90,14 +90,15 @@ def check(kind: str) -> None:
 
 
 def publish(store: Store, mode: int) -> Published:
-    """Bring the Delta tables of a dataset up to its last commit.
+    """Bring the Delta tables of a dataset up to its latest commit.
 
     Args:
         store: the dataset.
         mode: permissions of the logs.
 
     Raises:
-        ConfigError: the dataset cannot be a Delta table, or a log is damaged or not ours.
+        ConfigError: the dataset cannot be a Delta table, or a log is damaged or belongs to another
+            program.
         SourceError: a file of the dataset is missing or damaged.
         OutputError: a log cannot be read or written.
     """
@@ -144,7 +145,7 @@ def _bring_up(
 
 
 def _sync(store: Store) -> None:
-    """Bring all files to disk, under the names that the last commit gave them."""
+    """Flush all files to disk, under the names that the last commit gave them."""
     try:
         disk.sync_all(store.on_disk.folder)
     except OSError as error:
@@ -156,7 +157,7 @@ def _named(store: Store, table: str) -> str:
 
 
 def _tables(store: Store) -> dict[str, list[DataFile]]:
-    """The tables of a dataset: their folders, and files with paths below them.
+    """The tables of a dataset: their folders, and their files with paths relative to these.
 
     Raises:
         ConfigError: the dataset is empty, or cannot be a Delta table.

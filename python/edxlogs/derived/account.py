@@ -1,4 +1,4 @@
-"""What became of each course of a run over derived tables, and what was not known of it."""
+"""What became of each course when derived tables were made, and what was not known about it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _MOST_COUNTS = 12  # lines of what was counted; the report has all
 
 @dataclass(slots=True)
 class CourseAccount:
-    """What became of a course.
+    """What became of one course.
 
     Attributes:
         course: its id.
-        made: tables that were made anew.
-        rows: of each table that is there.
-        lacking: inputs that are not there, each with the tables in which that makes values null.
-        left: tables that cannot be made, each with why.
-        counts: words and how many: rows that were left out, and why.
+        made: tables that were made again.
+        rows: rows of each table that exists.
+        lacking: missing inputs, each with the tables in which values are therefore null.
+        left: tables that cannot be made, each with the reason.
+        counts: rows that were left out, by reason.
         warnings: one sentence each.
-        error: why nothing was made; what was there before stays.
+        error: why nothing was made, or None. What existed before stays.
     """
 
     course: str
@@ -42,14 +42,14 @@ class CourseAccount:
 
 @dataclass(slots=True, repr=False)
 class Derived:
-    """What came of a run. It prints as a few lines.
+    """The result of `derive`. It prints as a few lines.
 
     Attributes:
         output: folder or URL of the tables.
-        courses: in the order of their ids.
-        no_course: events that are of no course, and so in no table.
+        courses: the courses, in the order of their ids.
+        no_course: events that belong to no course, and so are in no table.
         failed: why a course was not made, one sentence each.
-        seconds: that it took.
+        seconds: how long the run took.
     """
 
     output: str
@@ -60,19 +60,19 @@ class Derived:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every course is as its inputs are."""
+        """Whether every course is up to date with its inputs."""
         return not self.failed
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows of each table that is there, of all courses of the run."""
+        """Rows of each table, over all courses of the run."""
         total: Counter[str] = Counter()
         for one in self.courses:
             total.update(one.rows)
         return dict(total)
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         return {
             "schema_version": SCHEMA_VERSION,
             "version": _core.__version__,
@@ -85,7 +85,7 @@ class Derived:
         }
 
     def summary(self) -> Iterator[str]:
-        """It in a few lines, what many courses share told once."""
+        """The result in a few lines. What many courses share is said once."""
         made = sum(bool(one.made) for one in self.courses)
         failed = sum(one.error is not None for one in self.courses)
         same = len(self.courses) - made - failed
@@ -110,7 +110,7 @@ class Derived:
         yield f"{many(sum(rows.values()), 'row')} in {many(len(rows), 'table')}: to {self.output}"
 
     def _lacking(self) -> Iterator[str]:
-        """Inputs that are not there, and where that makes nulls."""
+        """Missing inputs, and the tables in which they cause nulls."""
         courses: Counter[str] = Counter()
         tables: dict[str, set[str]] = {}
         for one in self.courses:

@@ -1,4 +1,4 @@
-"""A place to try edxlogs in: encrypted logs, a database package, and the key that opens them."""
+"""A place to try edxlogs: encrypted logs, a database package, and the key that opens them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _DISPOSABLE = ("S.*", "*.lock", "*~", ".#*")  # of a key ring: sockets of its ag
 
 @dataclass(frozen=True, repr=False)
 class Demo:
-    """What was made. It prints with what to try next.
+    """What `demo` made. It prints commands to try next.
 
     Attributes:
-        folder: that holds all of it.
-        logs: the folder of daily logs, `{org}-{site}-events-{date}.log.gz.gpg`.
+        folder: the folder that holds everything.
+        logs: folder of the daily logs, `{org}-{site}-events-{date}.log.gz.gpg`.
         package: the zip of tables.
         gnupg_home: the key ring; its key has no passphrase.
-        files: how many logs there are.
-        lines: of all logs.
-        bytes: on disk, of logs and package.
+        files: number of logs.
+        lines: number of lines in all logs.
+        bytes: size on disk of logs and package.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Demo:
     bytes: int
 
     def tries(self) -> list[list[str]]:
-        """Commands to begin with; `GNUPGHOME` must name the key ring."""
+        """Commands to begin with. `GNUPGHOME` must name the key ring."""
         course, logs = ["--course", semester.MAIN], str(self.logs)
         answers = ["--event-type", "problem_check", "--event-source", "server"]
         return [
@@ -73,16 +73,16 @@ class Demo:
 
 
 def make(folder: Path) -> Demo:
-    """Make logs of two sites and two weeks, a package that fits to them, and a throw-away key.
+    """Make two weeks of logs of two sites, a matching package, and a throw-away key.
 
-    The text that is encrypted is the same each time. Nothing is asked of the network.
+    The text that is encrypted is the same each time. The network is not used.
 
     Args:
-        folder: where to; it must be empty, or not be there.
+        folder: where to put them. It must be empty or not exist yet.
 
     Raises:
-        ConfigError: something is in the folder, or it is none.
-        OutputError: it cannot be written.
+        ConfigError: the folder is not empty, or not a folder.
+        OutputError: the folder cannot be written to.
         EdxlogsError: gpg is missing, or cannot use a key ring there.
     """
     if lacking := keys.missing():
@@ -127,9 +127,9 @@ def make(folder: Path) -> Demo:
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """Yield a place inside a folder; what is made there goes up at the end, or all of it goes.
+    """Yield a place inside a folder. At the end, its content moves up, or all of it is removed.
 
-    The logs come last, so a folder with logs is whole, even after a crash.
+    The logs come last, so a folder with logs is complete, even after a crash.
     """
     is_new = _begin(folder)
     making, moved = folder / _MAKING, list[Path]()
@@ -154,11 +154,11 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _begin(folder: Path) -> bool:
-    """Make the folder if it is not there; whether it was not.
+    """Make the folder if it does not exist. Returns whether it was made.
 
     Raises:
-        ConfigError: something is in it, or it is none.
-        OutputError: it cannot be made.
+        ConfigError: the folder is not empty, or not a folder.
+        OutputError: the folder cannot be made.
     """
     try:
         folder.mkdir()
@@ -187,7 +187,7 @@ def _gpg_of(folder: Path) -> Iterator[None]:
 
 
 def _keep(home: Path, ring: Path) -> None:
-    """Copy a key ring to where it stays."""
+    """Copy a key ring to its final place."""
     keys.kill_agents(home)
     left = shutil.ignore_patterns(*_DISPOSABLE)
     for folder, _, names in os.walk(home):
@@ -198,10 +198,10 @@ def _keep(home: Path, ring: Path) -> None:
 
 
 def _use(ring: Path, message: bytes) -> None:
-    """Decrypt with a key ring, whose agent needs a socket: a long path has no room for one.
+    """Decrypt with a key ring. Its agent needs a socket, which does not fit into a long path.
 
     Raises:
-        EdxlogsError: that cannot be.
+        EdxlogsError: decryption fails.
     """
     try:
         keys.gpg(ring, "--decrypt", data=message)

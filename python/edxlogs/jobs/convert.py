@@ -1,4 +1,4 @@
-"""Tables of database packages to a folder of typed files."""
+"""Converts the tables of database packages to a folder of typed files."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ SNAPSHOTS = ("newest", "all")
 
 @dataclass(frozen=True, slots=True)
 class ConvertSettings:
-    """What is converted, and where to.
+    """What to convert, and where to put it.
 
     Attributes:
-        packages: paths or URLs, in their order.
+        packages: paths or URLs, in the order given.
         output: folder of the tables.
-        choice: which files of the packages are meant.
-        format_name: of the tables.
-        course_first: whether a course's folder holds those of the tables.
-        all_snapshots: whether each package is kept, in a folder of its day; else the newest is.
-        expand: further columns, and tables that join others.
-        unpack: whether the content of courses is unpacked, too.
-        keys: decrypt.
-        s3: server and credentials; None: as the AWS configuration says.
-        workers: threads.
-        dask: cluster whose hosts read; None: this process reads.
+        choice: which files of the packages to use.
+        format_name: format of the tables.
+        course_first: whether there is a folder per course with its tables in it.
+        all_snapshots: whether to keep every package, in a folder for its day, or only the newest.
+        expand: extra columns, and extra tables that join others.
+        unpack: whether to unpack the content of courses too.
+        keys: which key decrypts.
+        s3: server and credentials; None takes them from the AWS configuration.
+        workers: number of threads.
+        dask: cluster whose hosts read; None reads in this process.
         rejects: path of a file for rows that cannot be read, or None.
         report: path of a file for the account, or None.
-        overwrite: whether files that are there may be replaced.
+        overwrite: whether existing files may be replaced.
         mode: permissions of the files.
     """
 
@@ -114,10 +114,10 @@ class ConvertSettings:
         overwrite: bool = False,
         mode: int = 0o600,
     ) -> Self:
-        """Read what a user asks for.
+        """Make settings from keywords.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         target = fspath(output)
         if target.startswith(SCHEME) and unpack:
@@ -168,10 +168,10 @@ def table_choice(
     site: Values = None,
     known_courses: Values = None,
 ) -> TableChoice:
-    """Which files of packages are meant; `@FILE` stands for the values in a file.
+    """Which files of packages to use. `@FILE` stands for the values in a file.
 
     Raises:
-        ConfigError: a value cannot be used, or a table is not known.
+        ConfigError: a value is invalid, or a table is unknown.
     """
     return TableChoice(
         courses=tuple(values("course", course)),
@@ -193,12 +193,12 @@ def open_tables(
     threads: int = 0,
     **keys: Unpack[KeyWords],
 ) -> Tables:
-    """Open database packages, for their tables as streams.
+    """Open database packages, and return their tables as streams.
 
     Raises:
-        FormatError: a package is no zip, or must not be trusted.
+        FormatError: a package is not a zip, or must not be trusted.
         SourceError: a package cannot be opened.
-        ConfigError: a value cannot be used.
+        ConfigError: a value is invalid.
     """
     from edxlogs.database.stream import Tables, opened
 
@@ -209,10 +209,10 @@ def open_tables(
 
 
 def all_snapshots(word: str) -> bool:
-    """Whether each of several packages is meant, by `newest` or `all`.
+    """Whether to use each of several packages: `newest` means no, `all` means yes.
 
     Raises:
-        ConfigError: it is another word.
+        ConfigError: the word is another one.
     """
     if word not in SNAPSHOTS:
         known = ", ".join(SNAPSHOTS)
@@ -229,13 +229,13 @@ def _known_table(name: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class ConvertedTables(Done):
-    """What came of a conversion.
+    """The result of `convert`.
 
     Attributes:
         account: what became of every file and row.
-        folder: of the tables.
-        seconds: that it took.
-        hints: what there is instead, where nothing was converted.
+        folder: folder of the tables.
+        seconds: how long the run took.
+        hints: what the packages hold instead, if nothing was converted.
     """
 
     account: TableAccount
@@ -268,12 +268,12 @@ class ConvertedTables(Done):
 
 
 def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
-    """Write the tables of packages as typed files; what fails its checks is left out.
+    """Write the tables of packages as typed files. A file that fails its checks is left out.
 
     Raises:
-        MissingSourceError: a package that is named does not exist.
-        ConfigError: files are there that it would replace.
-        OutputError: the folder cannot be written.
+        MissingSourceError: a named package does not exist.
+        ConfigError: existing files would be replaced.
+        OutputError: the folder cannot be written to.
     """
     account = TableAccount()
     packages = _open(settings, account, watcher)
@@ -342,7 +342,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
 def _open(
     settings: ConvertSettings, account: TableAccount, watcher: Watcher
 ) -> Sequence[DatabasePackage | TarPackage]:
-    """Open the packages, each once, and one of several copies; what cannot be is in the account."""
+    """Open the packages, each once, and one of several copies. Failures go into the account."""
 
     def fail(error: EdxlogsError) -> None:
         account.failed.append(str(error))

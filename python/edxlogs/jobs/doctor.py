@@ -1,7 +1,7 @@
-"""What a computer needs before its first unattended run, and whether it has it.
+"""Checks whether a computer has what it needs before its first unattended run.
 
-Nothing is changed but for a probe in a bucket, which goes; nothing asks: a key that would need a
-passphrase typed in is told as such.
+Nothing is changed, except that a probe is written to a bucket and deleted. Nothing is asked for: a
+key whose passphrase must be typed in is reported as such.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MOST_KEYS = 100  # looked at for one object that can be read
 
 
 class Health(enum.StrEnum):
-    """How a check came out."""
+    """The outcome of a check."""
 
     OK = "ok"
     ADVICE = "advice"
@@ -50,11 +50,11 @@ class Health(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check.
 
     Attributes:
-        name: what.
-        health: how it came out.
+        name: what was checked.
+        health: the outcome.
         told: what was found and, unless it is ok, what to do; one line.
     """
 
@@ -65,10 +65,10 @@ class Check:
 
 @dataclass(frozen=True, repr=False)
 class Examination:
-    """All that was looked at. It prints as a table, a line each.
+    """The result of `doctor`. It prints as a table, one line per check.
 
     Attributes:
-        checks: in their order.
+        checks: the checks, in the order they were made.
     """
 
     checks: list[Check]
@@ -84,7 +84,7 @@ class Examination:
     __repr__ = __str__
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         return {
             "schema_version": SCHEMA_VERSION,
             "version": _core.__version__,
@@ -101,10 +101,10 @@ def doctor(
     sample: str | None = None,
     folders: Iterable[str] = (),
 ) -> Examination:
-    """Look at everything, as `examine` does, and never ask.
+    """Make all checks, as `examine` does, without asking for anything.
 
     Raises:
-        ConfigError: the partner or the key ring cannot be one.
+        ConfigError: the partner or the key ring is not valid.
     """
     if partner is not None:
         check_partner(partner)
@@ -121,14 +121,14 @@ def examine(
     sample: str | None = None,
     folders: Iterable[str] = (),
 ) -> Iterator[Check]:
-    """Look at everything, one check after another.
+    """Make all checks, one after another.
 
     Args:
         gpg: the key ring.
-        s3: the server and the credentials.
-        partner: folder in edX's buckets; None: the buckets' tops are looked at.
-        sample: an encrypted file whose key must be at hand, or None.
-        folders: where data will be written; an `s3://` URL is a place for a dataset.
+        s3: server and credentials.
+        partner: a partner's folder in edX's buckets. None looks at the top level of the buckets.
+        sample: an encrypted file that the key should decrypt, or None.
+        folders: where data will be written. An `s3://` URL stands for a dataset in a bucket.
     """
     yield from _check_gpg(gpg)
     if sample is not None:
@@ -197,7 +197,7 @@ def _check_sample(gpg: Gpg, sample: str) -> Iterator[Check]:
 
 
 def _check_use(gpg: Gpg, sample: str, head: bytes) -> Iterator[Check]:
-    """Whether the key opens a message without anybody's help, and what that takes."""
+    """Whether the key decrypts a message unattended, and what that requires."""
     error = _open(gpg, sample)
     if error is not None:
         yield _failed("passphrase", error)
@@ -211,13 +211,13 @@ def _check_use(gpg: Gpg, sample: str, head: bytes) -> Iterator[Check]:
 
 
 def _open(gpg: Gpg, sample: str) -> Exception | None:
-    """Open a message; why it cannot be, or None."""
+    """Decrypt a message. Returns the error, or None."""
     with gpg.open(shown(sample), sample) as decryption:
         return None if os.read(decryption.stdout_fd, 1) else decryption.verdict().error
 
 
 def _check_passphrase(gpg: Gpg, how: Kept | None, head: bytes) -> Check:
-    """Why the key that was just used could be, and whether that lasts."""
+    """Why the key that was just used worked, and whether it will keep working."""
     if how is None or not (how.is_protected or how.on_card):
         return Check("passphrase", Health.OK, "the key can be used without a prompt")
     if gpg.unlocking.passphrase is not None and how.is_protected:
@@ -245,7 +245,7 @@ def _check_passphrase(gpg: Gpg, how: Kept | None, head: bytes) -> Check:
 
 
 def _check_unlocking(gpg: Gpg, sample: str, head: bytes) -> Check:
-    """What it takes to unlock the key, once and for a year of logs."""
+    """How long it takes to unlock the key, once and for a year of logs."""
     each = _measure(gpg, sample)
     told = f"takes {duration(each)} per file"
     gpg.unlock(lambda: head, _YEAR_FILES)
@@ -265,7 +265,7 @@ def _check_unlocking(gpg: Gpg, sample: str, head: bytes) -> Check:
 
 
 def _measure(gpg: Gpg, sample: str) -> float:
-    """Seconds that a message takes to be opened."""
+    """Seconds to decrypt one message."""
     took = []
     for _ in range(2):
         start = time.monotonic()

@@ -1,4 +1,4 @@
-"""Events to one file, to standard output, or to nothing at all."""
+"""Writes events to one file, to standard output, or to nothing at all."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 def write(settings: Settings, watcher: Watcher) -> Written:
-    """Write the events that match, to a file, an object of S3, standard output, or a dataset.
+    """Write the matching events to a file, an S3 object, standard output or a dataset.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the output is there.
-        MissingSourceError: a source that is named does not exist.
+        ConfigError: a value is invalid, or the output already exists.
+        MissingSourceError: a named source does not exist.
         SourceError: no source can be searched.
         OutputError: the output cannot be written.
     """
@@ -77,14 +77,14 @@ def write(settings: Settings, watcher: Watcher) -> Written:
 
 
 def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
-    """Stream the events that match, as Arrow batches in the order of the sources.
+    """Stream the matching events as Arrow batches, in the order of the sources.
 
     Args:
-        settings: what is asked for; the output is not.
-        raise_rejects: end the stream with a ParseError at the first line that is rejected.
+        settings: what is asked for; its output is ignored.
+        raise_rejects: end the stream with a ParseError at the first rejected line.
 
     Raises:
-        ConfigError: something asked for cannot be used.
+        ConfigError: a value is invalid.
         SourceError: a source cannot be found or opened.
     """
     from edxlogs.events.stream import BatchStream
@@ -93,7 +93,7 @@ def stream(settings: Settings, *, raise_rejects: bool = False) -> BatchStream:
 
 
 def _opened(kind: type[B], settings: Settings, query: _core.Query) -> B:
-    """A stream of that kind, of what a query keeps of the sources."""
+    """Open a stream of this kind over what a query keeps of the sources."""
     reading, window = settings.reading, settings.conditions.window
     sources = settings.sources
     selection = select(sources.named, window, partner=sources.partner, s3=reading.s3)
@@ -107,10 +107,10 @@ def _opened(kind: type[B], settings: Settings, query: _core.Query) -> B:
 
 
 def event_tables(asked: EventTableSettings) -> EventTables:
-    """Tables of the events that match, as streams.
+    """The matching events as tables, each a stream.
 
     Raises:
-        ConfigError: something asked for cannot be used.
+        ConfigError: a value is invalid.
     """
     from edxlogs.events.stream import EventTableBatches, EventTables
 
@@ -128,11 +128,11 @@ def event_tables(asked: EventTableSettings) -> EventTables:
 
 
 def check(settings: Settings, watcher: Watcher) -> Written:
-    """Parse every line, and account for it, without output but rejected lines.
+    """Parse every line, and account for it. Only rejected lines are written, if asked for.
 
     Raises:
-        ConfigError: something asked for cannot be used, or a file is there.
-        MissingSourceError: a source that is named does not exist.
+        ConfigError: a value is invalid, or a file already exists.
+        MissingSourceError: a named source does not exist.
         SourceError: no source can be searched.
         OutputError: a file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""What data packages are there, and what a database package holds."""
+"""Lists data packages, and the contents of database packages."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ _THERE, _MISSING = "#", "-"
 
 @dataclass(frozen=True, repr=False)
 class Listing:
-    """What data packages are there. It prints as a table, and the days that are missing.
+    """The data packages found. It prints as a table, followed by the days that are missing.
 
     Attributes:
-        items: all of them.
-        groups: them by partner, site, kind and period.
-        gaps: the days without events of each partner and site.
-        by: what a row is about, `year` or `day`.
-        failed: what could not be looked at.
+        items: the packages.
+        groups: the packages grouped by partner, site, kind and period.
+        gaps: for each partner and site, the days without events.
+        by: what one row covers: `year` or `day`.
+        failed: what could not be listed.
         warnings: one sentence each.
-        hint: what there is instead, where nothing is that was asked for.
+        hint: what there is instead, if nothing was found.
     """
 
     items: list[Item]
@@ -68,7 +68,7 @@ class Listing:
 
     @property
     def is_whole(self) -> bool:
-        """Whether something is there, and all could be looked at."""
+        """Whether something was found, and everything could be listed."""
         return not self.failed and bool(self.items)
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Listing:
     __repr__ = __str__
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document, every package by itself."""
+        """The result as a JSON document, package by package."""
         return {
             "schema_version": SCHEMA_VERSION,
             "version": _core.__version__,
@@ -137,18 +137,18 @@ def list_packages(
     by: str = "year",
     s3: S3 | None = None,
 ) -> Listing:
-    """Look what data packages are there.
+    """List data packages.
 
     Args:
-        sources: folders, files and `s3://` URLs; none means edX's buckets.
-        choice: which packages are meant.
-        watcher: is told of what is odd or failed.
-        by: what a row is about, `year` or `day`.
-        s3: server and credentials; None: as the AWS configuration says.
+        sources: folders, files and `s3://` URLs; empty means edX's buckets.
+        choice: which packages to list.
+        watcher: is told about anything odd or failed.
+        by: what one row covers: `year` or `day`.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Raises:
-        MissingSourceError: a source that is named does not exist.
-        ConfigError: neither sources nor a partner is given, or the settings cannot be used.
+        MissingSourceError: a named source does not exist.
+        ConfigError: neither sources nor a partner is given, or the settings are invalid.
     """
     if by not in ("year", "day"):
         raise ConfigError(f"by: {shown(by)}: is not known; use year or day")
@@ -179,7 +179,7 @@ def list_packages(
 def _found(
     places: Sequence[str], choice: Choice, s3: S3
 ) -> tuple[list[Item], list[EdxlogsError], list[str]]:
-    """The packages at some places, what could not be looked at, and warnings."""
+    """The packages at some places, what could not be listed, and warnings."""
     items: list[Item] = []
     failed: list[EdxlogsError] = []
     warnings: list[str] = []
@@ -223,7 +223,7 @@ def _table(groups: Sequence[Group], gaps: Sequence[Gaps], *, by: str) -> list[st
 
 
 def _calendars(gaps: Sequence[Gaps]) -> Iterator[str]:
-    """The months in which days are missing, a line each."""
+    """The months with missing days, one line each."""
     for one in gaps:
         if one.missing:
             whose = " ".join(filter(None, (one.partner, one.site)))
@@ -236,7 +236,7 @@ def _calendars(gaps: Sequence[Gaps]) -> Iterator[str]:
 
 
 def _calendar(gaps: Gaps) -> Iterator[str]:
-    """The days of each month with a gap; months without any file are put together."""
+    """The days of each month with a gap. Months without any file are combined."""
     months = itertools.groupby(gaps.missing, key=lambda day: (day.year, day.month))
     empty: list[str] = []
     for (year, month), missing in months:
@@ -251,7 +251,7 @@ def _calendar(gaps: Gaps) -> Iterator[str]:
 
 
 def _empty(months: list[str]) -> Iterator[str]:
-    """A line for months that follow one another; the list is emptied."""
+    """A line for consecutive months. Empties the list."""
     if months:
         yield f"{'..'.join(sorted({months[0], months[-1]}))}  every day"
         months.clear()
@@ -275,15 +275,15 @@ def _spelled(days: list[datetime.date]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PackageContents:
-    """What a package holds.
+    """What a package contains.
 
     Attributes:
         place: its path or URL, escaped.
-        partner: the organisation in its name.
-        day: the day of the snapshot.
-        size: its bytes.
-        members: its files but logs, in their order.
-        events: logs of events.
+        partner: organisation in its name.
+        day: day of the snapshot.
+        size: size in bytes.
+        members: its files except logs, in their order.
+        events: its logs of events.
     """
 
     place: str
@@ -296,12 +296,12 @@ class PackageContents:
 
 @dataclass(frozen=True, repr=False)
 class Contents:
-    """What packages hold. It prints as a table of each.
+    """What several packages contain. It prints as a table for each package.
 
     Attributes:
-        packages: those that could be read.
-        by: what a row is about, `table` or `course`.
-        failed: why others could not be.
+        packages: the packages that could be read.
+        by: what one row covers: `table` or `course`.
+        failed: why others could not be read.
     """
 
     packages: list[PackageContents]
@@ -310,7 +310,7 @@ class Contents:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all could be read."""
+        """Whether every package could be read."""
         return not self.failed
 
     def __str__(self) -> str:
@@ -322,7 +322,7 @@ class Contents:
     __repr__ = __str__
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document, every file by itself."""
+        """The result as a JSON document, file by file."""
         return {
             "schema_version": SCHEMA_VERSION,
             "version": _core.__version__,
@@ -334,17 +334,17 @@ class Contents:
 def list_contents(
     places: Sequence[str], keys: Keys, watcher: Watcher, *, by: str = "table", s3: S3 | None = None
 ) -> Contents:
-    """Look what packages hold: of a zip, its directory; a tar is read.
+    """List what packages contain. For a zip, its directory is read; a tar is read to its end.
 
     Args:
         places: paths, folders and `s3://` URLs.
-        keys: decrypt tars.
-        watcher: is told of what failed.
-        by: what a row is about, `table` or `course`.
-        s3: server and credentials; None: as the AWS configuration says.
+        keys: which key decrypts tars.
+        watcher: is told about failures.
+        by: what one row covers: `table` or `course`.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Raises:
-        MissingSourceError: a package that is named does not exist.
+        MissingSourceError: a named package does not exist.
     """
     gpg = keys.gpg()
     for warning in gpg.warnings:
@@ -369,7 +369,7 @@ def list_contents(
 
 
 def _of_tar(package: TarPackage, reader: TableReader) -> PackageContents:
-    """Read a package to its end: only then it is sure what it holds.
+    """Read a package to its end: its contents are certain only then.
 
     Raises:
         EdxlogsError: it cannot be decrypted, or is damaged.

@@ -1,7 +1,7 @@
-"""Jobs, done: a report of each run, and one sentence at the end.
+"""Runs jobs, with a report of each run and one sentence at the end.
 
-Packages are fetched, tables converted, datasets brought up to date, tables derived of them, and all
-published, in this order.
+Steps come in this order: fetch packages, convert tables, bring datasets up to date, derive tables,
+publish.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ SCHEMA_VERSION = 1
 
 @dataclass(repr=False)
 class JobDone:
-    """What came of a job. It prints as one sentence, fit for a mail.
+    """The result of a job. It prints as one sentence, fit for an e-mail.
 
     Attributes:
-        name: of the job.
+        name: name of the job.
         started: when it began, UTC.
-        seconds: that it took.
-        synced: what came of fetching, or None.
-        converted: of each conversion that was carried out.
-        datasets: with their accounts.
-        tables: of events, those of each folder with their account.
-        derived: of each derivation that was carried out.
-        published: what other engines were told.
-        failed: steps that ended with an error.
+        seconds: how long it took.
+        synced: result of fetching packages, or None.
+        converted: result of each conversion that ran.
+        datasets: the datasets, with their accounts.
+        tables: the event tables of each folder, with their account.
+        derived: result of each derivation that ran.
+        published: what was published to other engines.
+        failed: steps that ended in an error.
     """
 
     name: str
@@ -78,7 +78,7 @@ class JobDone:
         )
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         document = {
             "schema_version": SCHEMA_VERSION,
             "version": _core.__version__,
@@ -135,7 +135,7 @@ class JobDone:
     __repr__ = __str__
 
     def _sources_left(self) -> int:
-        """Sources that a dataset, or a table of events, has not whole, each once."""
+        """Sources that a dataset or an event table does not hold in full, each once."""
         accounts = [one.account for one in self.datasets]
         accounts += [one.account for one in self.tables]
         withheld = {
@@ -148,13 +148,13 @@ class JobDone:
 
 
 def run(job: Job, watcher: Watcher) -> JobDone:
-    """Do the steps of a job, one after the other.
+    """Run the steps of a job, one after the other.
 
-    A step that ends with an error is told, and later ones run all the same: what they need and
-    is not there, they tell themselves. The only step of a job raises its error.
+    If a step ends in an error, the error is reported, and later steps still run; they report what
+    they need and cannot find. If the job has only one step, its error is raised.
 
     Raises:
-        EdxlogsError: the only step failed, or there can be no folder for the report.
+        EdxlogsError: the only step failed, or the folder for the report cannot be made.
     """
     if job.reports is not None:
         _make_folder(job.reports)
@@ -212,7 +212,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_report(folder: Path, most: int | None, done: JobDone) -> None:
-    """Write the report of this run, and remove those that are too many."""
+    """Write the report of this run, and remove the oldest reports beyond the number to keep."""
     stamp = done.started.replace(":", "").replace("+0000", "Z")
     with OutputFile(folder / f"edxlogs-{stamp}.json") as file:
         file.write(indented(done.report()) + b"\n")

@@ -1,4 +1,4 @@
-"""Data packages from S3 into a local folder: a plan, its run, and what came of it."""
+"""Copies data packages from S3 into a local folder: a plan, its execution, and the result."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def choice_of(
     kind: Values = None,
     latest: bool = False,
 ) -> Choice:
-    """The packages that are meant.
+    """Which packages to copy.
 
     Raises:
-        ConfigError: a value cannot be used.
+        ConfigError: a value is invalid.
     """
     known = [one.value for one in PackageKind]
     kinds = texts("kind", kind)
@@ -60,15 +60,15 @@ def choice_of(
 
 @dataclass(frozen=True, slots=True)
 class SyncSettings:
-    """What is fetched, and where to.
+    """What to fetch, and where to put it.
 
     Attributes:
-        folder: that keeps the layout of the buckets.
-        urls: of objects or prefixes; none means edX's buckets.
-        choice: which packages are meant.
-        s3: server and credentials; None: as the AWS configuration says.
-        dry_run: whether nothing is fetched.
-        threads: objects fetched at once.
+        folder: the local folder. It keeps the layout of the buckets.
+        urls: URLs of objects or prefixes; empty means edX's buckets.
+        choice: which packages to copy.
+        s3: server and credentials; None takes them from the AWS configuration.
+        dry_run: whether to fetch nothing.
+        threads: objects to fetch at once.
         mode: permissions of the files.
     """
 
@@ -96,10 +96,10 @@ class SyncSettings:
         threads: int = 8,
         mode: int = 0o600,
     ) -> Self:
-        """Read what a user asks for.
+        """Make settings from keywords.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         place = fspath(folder)
         if not place or place.startswith(SCHEME):
@@ -118,17 +118,17 @@ class SyncSettings:
 
 @dataclass(repr=False)
 class Synced:
-    """What came of a sync. It prints as a few lines.
+    """The result of `sync`. It prints as a few lines.
 
     Attributes:
-        folder: that was brought up to date.
+        folder: the folder that was brought up to date.
         plan: what was to be done.
-        outcomes: what became of each object of the plan, in its order.
+        outcomes: what became of each object, in the order of the plan.
         failed: what went wrong, one sentence each.
         warnings: one sentence each.
-        interrupted: whether it was stopped on the way.
-        seconds: that it took.
-        free_bytes: room in the folder; None, but where nothing was to be fetched.
+        interrupted: whether the run was interrupted.
+        seconds: how long the run took.
+        free_bytes: free space in the folder; set only if nothing was to be fetched, otherwise None.
     """
 
     folder: str
@@ -147,7 +147,7 @@ class Synced:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Objects by what became of them, and the bytes that were fetched."""
+        """Number of objects by what became of them, and the bytes fetched."""
         status = Counter(outcome.status for outcome in self.outcomes)
         sizes = [
             outcome.source.size for outcome in self.outcomes if outcome.status is Status.FETCHED
@@ -190,7 +190,7 @@ class Synced:
     __repr__ = __str__
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document, each object by itself."""
+        """The result as a JSON document, object by object."""
         documents = {
             wanted.source.url: {
                 "url": wanted.source.url,
@@ -223,7 +223,7 @@ class Synced:
 
 
 class SyncInterrupt(ResumableInterrupt):
-    """A sync was stopped; `synced` tells what it had done."""
+    """A sync was interrupted. `synced` says what it had done."""
 
     def __init__(self, synced: Synced) -> None:
         super().__init__()
@@ -231,13 +231,13 @@ class SyncInterrupt(ResumableInterrupt):
 
 
 def sync(settings: SyncSettings, watcher: Watcher) -> Synced:
-    """Copy what is new or changed; what fails costs nothing but itself.
+    """Copy what is new or changed. If one object fails, the others are still copied.
 
     Raises:
         MissingSourceError: a URL names nothing.
-        ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
-        OutputError: the folder cannot be written.
-        SyncInterrupt: it was stopped.
+        ConfigError: neither URLs nor a partner is given, or the settings are invalid.
+        OutputError: the folder cannot be written to.
+        SyncInterrupt: the run was interrupted.
     """
     start = time.monotonic()
     done = Synced(settings.folder)
@@ -284,7 +284,7 @@ def _fail(done: Synced, watcher: Watcher, *failures: object) -> None:
 
 
 def _fetch(run: Sync, done: Synced, watcher: Watcher) -> None:
-    """Fetch what the plan wants, telling what fails as it fails."""
+    """Fetch what the plan asks for, and report failures as they happen."""
     plan, tell = done.plan, Teller(watcher, "object")
     with (
         ExitStack() as stack,

@@ -1,4 +1,4 @@
-"""One run over logs with its files, its report, and what is told of it."""
+"""One run over logs, with its files, its report, and what it says at the end."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _TITLES = {"home": "events by table", "children": "rows of their parts", "apart"
 
 @dataclass(frozen=True, repr=False)
 class Written(Done):
-    """What came of a run over logs.
+    """The result of a run over logs.
 
     Attributes:
         account: what became of every line and source.
         conditions: what was asked for.
-        seconds: that it took.
-        hints: what there is instead, where nothing was kept.
-        told: what was written where, in a sentence.
-        tables: of events that were written, in the order of their definitions.
-        read: how many sources this run has read.
+        seconds: how long the run took.
+        hints: what the logs hold instead, if nothing was kept.
+        told: what was written where, in one sentence.
+        tables: the event tables written, in the order of their definitions.
+        read: number of sources that this run read.
     """
 
     account: Account
@@ -89,13 +89,13 @@ def select_sources(
     is_known: Callable[[Source], bool] = lambda _: False,
     dealt: dict[str, int] | None = None,
 ) -> Selection:
-    """Find the sources that were asked for; those that are known are not opened.
+    """Find the sources that were asked for. Sources that are known are not opened.
 
     Args:
-        settings: ask for them.
+        settings: which sources are asked for.
         window: chooses among them.
-        is_known: whether one was read before.
-        dealt: to shards before, as `of_shard` takes it; None: nothing.
+        is_known: tells whether a source was read before.
+        dealt: earlier assignments to shards, as `of_shard` takes them; None means there are none.
     """
     sources, shard = settings.sources, settings.sources.shard
     selection = select(
@@ -112,10 +112,10 @@ def select_sources(
 
 
 def refuse_same(settings: Settings, selection: Selection) -> None:
-    """Files that are written must be different ones, and local but for the output.
+    """Refuse outputs that are the same file, or that are remote without being the main output.
 
     Raises:
-        ConfigError: they are not.
+        ConfigError: there are such outputs.
     """
     output = settings.output
     target = output.target or STDOUT
@@ -143,7 +143,7 @@ def refuse_same(settings: Settings, selection: Selection) -> None:
 
 
 def _refuse_stdout(selection: Selection) -> None:
-    """Standard output that leads to an input would be read while it grows."""
+    """Refuse standard output that leads to an input, which would grow while it is read."""
     status = os.fstat(1)
     identity = (status.st_dev, status.st_ino)
     if stat.S_ISREG(status.st_mode) and any(one.identity == identity for one in selection.inputs):
@@ -151,16 +151,16 @@ def _refuse_stdout(selection: Selection) -> None:
 
 
 class Work:
-    """One run with its files, its report and its last words.
+    """One run with its files, its report and its closing message.
 
-    Files that cannot be written are found out before anything is read.
+    It finds files that cannot be written before it reads anything.
 
     Args:
-        stack: ends what the run holds.
-        query: of the run.
-        settings: how sources are read, and what is written beside the rows.
+        stack: releases what the run holds.
+        query: query of the run.
+        settings: how to read sources, and what to write besides the rows.
         selection: the sources.
-        watcher: is told of it.
+        watcher: receives progress and messages.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Work:
         self._report = None if self._output.report is None else self.file(self._output.report)
 
     def output(self, target: str) -> OutputFile:
-        """The output in the making: a file, or an object of S3."""
+        """Begin the output: a file or an S3 object."""
         if not target.startswith(SCHEME):
             return self.file(target)
         s3 = self._settings.reading.s3 or S3()
@@ -201,7 +201,7 @@ class Work:
         return output
 
     def file(self, target: str) -> OutputFile:
-        """A file in the making, with the options that hold for all of them."""
+        """Begin a file, with the options that all files of the run share."""
         with put_off():
             return self._stack.enter_context(
                 OutputFile(
@@ -224,7 +224,7 @@ class Work:
         return self._journal
 
     def target(self) -> FileTarget:
-        """What takes the events: as it stands, they are only counted."""
+        """Make the target that takes the events. Without further settings it only counts them."""
         output, reading = self._output, self._settings.reading
         return FileTarget(
             self.reader,
@@ -238,7 +238,7 @@ class Work:
         )
 
     def rejects(self, target: FileTarget) -> OutputFile | None:
-        """The file for rejected lines, if one was asked for."""
+        """Begin the file for rejected lines, if one was asked for."""
         if self._output.rejects is None:
             return None
         target.rejects_file = self.file(self._output.rejects)
@@ -246,7 +246,7 @@ class Work:
         return target.rejects_file
 
     def run(self, target: EventTarget) -> Account:
-        """Read everything into one output, telling what fails as it fails."""
+        """Read everything into one output, and report failures as they happen."""
         file = target.file if isinstance(target, FileTarget) else None
         if file is not None:
             self._compare(target, lambda number: file.part_path(number).with_suffix(".hashes"))
@@ -258,11 +258,11 @@ class Work:
         return target.account
 
     def read_into(self, datasets: Sequence[DatasetWriter], hosts: Hosts | None = None) -> None:
-        """Read what is new into datasets, telling what fails as it fails.
+        """Read what is new into datasets, and report failures as they happen.
 
         Args:
-            datasets: take it.
-            hosts: read it; None: this process does.
+            datasets: the datasets.
+            hosts: hosts that read; None reads in this process.
         """
         from edxlogs.groups.cluster import ClusterTarget  # few runs need them
         from edxlogs.groups.target import DatasetTarget
@@ -291,7 +291,7 @@ class Work:
             target.dedupe = Dedupe(target.sources, kind, place)
 
     def _read(self, target: EventTarget | ClusterTarget) -> None:
-        """Do a run, telling what fails."""
+        """Carry out a run, and report failures."""
         sources, watcher = self._selection.sources, self._watcher
         tell = Teller(watcher)
         for failure in self._selection.failures:
@@ -310,14 +310,13 @@ class Work:
     def warn(
         self, account: Account, conditions: Conditions, query: _core.Query, missing: Missing
     ) -> None:
-        """Warn of what was asked for and is nowhere, in the account, too.
+        """Warn about values that were asked for but not found; also in the account.
 
         Args:
-            account: is told.
-            conditions: that were asked for.
-            query: that was made of them.
-            missing: values of conditions that nothing kept is of, as `_core.Query.unmet` tells
-                them.
+            account: receives the warnings.
+            conditions: the conditions asked for.
+            query: the query made from them.
+            missing: condition values that match nothing kept, as `_core.Query.unmet` returns them.
         """
         told = self._read_now, conditions, query, missing, account.total.rows
         warnings = in_worker(lambda: nowhere(self.reader, self._selection, *told))
@@ -334,15 +333,15 @@ class Work:
         tables: Sequence[TableRows] = (),
         more: Mapping[str, Any] | None = None,
     ) -> Written:
-        """Publish the files and the report; what came of the run.
+        """Publish the files and the report, and return the result of the run.
 
         Args:
-            account: of it.
-            told: what was written where, in a sentence.
-            files: beside the report.
-            missing: as `warn` takes it; None: as the reader's query tells it.
-            tables: of events that were written.
-            more: joins the report at the top level.
+            account: account of the run.
+            told: what was written where, in one sentence.
+            files: files besides the report.
+            missing: as for `warn`; None takes what the reader's query returns.
+            tables: the event tables written.
+            more: is added to the report at the top level.
         """
         seconds, conditions = time.monotonic() - self._start, self._settings.conditions
         hints: list[str] = []

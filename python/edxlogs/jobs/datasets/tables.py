@@ -1,4 +1,4 @@
-"""Tables of events: what is asked of them, and what came of all of them together."""
+"""Event tables: what is asked of them, and the account of all of them together."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class EventTableSettings:
         partition_by: Values = None,
         **words: Any,
     ) -> Self:
-        """Read what a user asks for, in the words of `EventTableOutputWords`.
+        """Make settings from the keywords of `EventTableOutputWords`.
 
         Without a folder, the tables are streams.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         files = [table_file] if isinstance(table_file, str | PathLike) else list(table_file)
         asked = asked_tables(tables, files, with_forms=with_forms, no_text=no_text)
@@ -71,11 +71,11 @@ class EventTableSettings:
         return cls(Settings.of(named, folder, **words), asked)
 
     def each(self, keeper: str | None = None) -> list[Settings]:
-        """The settings of each table, which is a dataset of its name in the folder.
+        """The settings of each table, which is a dataset in the folder of its name.
 
         Args:
-            keeper: the table that keeps rejected lines, and comes first: one alone does so, as they
-                are the same for all. None: none does.
+            keeper: the table that keeps rejected lines, and comes first. The lines are the same for
+                all tables, so one keeps them. None: no table does.
         """
         output, folder = self.whole.output, self.whole.output.target
         settings = []
@@ -88,7 +88,7 @@ class EventTableSettings:
 
 
 def rows_by_table(accounts: Mapping[str, Account]) -> list[TableRows]:
-    """What each table has, by its account, in the order of the definitions; others come last."""
+    """Rows of each table, by its account, in the order of the definitions; others come last."""
     own = event_tables()
     order = {name: number for number, name in enumerate(own)}
     rows = []
@@ -102,16 +102,16 @@ def rows_by_table(accounts: Mapping[str, Account]) -> list[TableRows]:
 
 
 def joined(accounts: Mapping[str, Account]) -> Account:
-    """The account of tables together: what became of each source, and the events kept of it.
+    """The account of several tables together: what became of each source, and its kept events.
 
-    An event is a row of the one table that is its home, so the rows of those tables add up. Where
-    no such table, the rows of the others count.
+    An event is a row of exactly one table, its home, so the rows of home tables add up. If there is
+    no home table, the rows of the others count.
 
     Args:
-        accounts: of the tables by their names, of the same sources.
+        accounts: accounts by table name, all of the same sources.
 
     Raises:
-        InternalError: it does not add up.
+        InternalError: they do not add up.
     """
     entries: dict[str, list[SourceAccount]] = {}
     for table, its in accounts.items():
@@ -135,9 +135,9 @@ def joined(accounts: Mapping[str, Account]) -> Account:
 
 
 def _joined(several: Sequence[SourceAccount], *, has_homes: bool) -> SourceAccount:
-    """What became of a source, over all tables: what keeps any of them from being whole counts.
+    """What became of a source over all tables. It is whole only if it is whole in each of them.
 
-    Lines are kept as the run that made most of it kept them.
+    Lines count as kept by the run that made the most of the source.
     """
     lacking = [one for one in several if one.status not in (Outcome.DELIVERED, Outcome.COPY)]
     entry = max(lacking or several, key=lambda one: one.counts.kept)

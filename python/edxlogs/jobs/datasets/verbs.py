@@ -1,4 +1,4 @@
-"""Datasets that are there: joined, compacted, published, tidied, and their rows written out."""
+"""Functions for existing datasets: join, compact, publish, tidy, and write rows out."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Merged(Done):
-    """What came of merging datasets: the account of all inputs, in the order of the shards.
+    """The result of `merge`: the account of all inputs, in the order of the shards.
 
     Attributes:
-        tables: of events, by their names.
+        tables: accounts of event tables, by name.
     """
 
     account: Account | TableAccount
@@ -64,11 +64,11 @@ class Merged(Done):
 def merge_datasets(
     shards: Sequence[OnePath], output: OutputSettings, s3: S3 | None = None
 ) -> Merged:
-    """Join the datasets of shards to one, or their tables, with manifests and accounts; they stay.
+    """Join the datasets of shards, or their tables, into one, with their accounts. The shards stay.
 
     Raises:
-        ConfigError: they are none, hold different rows, or the same input twice.
-        OutputError: one cannot be read, or the dataset not be written.
+        ConfigError: a folder is not a dataset, their rows differ, or two share an input.
+        OutputError: a shard cannot be read, or the output cannot be written.
     """
     from edxlogs.jobs.datasets.tables import joined, rows_by_table
 
@@ -102,7 +102,7 @@ def merge_datasets(
 
 
 def _merge(places: Sequence[Place], place: Place) -> Account | TableAccount:
-    """Join datasets to one; the account of what they hold."""
+    """Join datasets into one. Returns the account of what they hold."""
     from edxlogs.datasets.merge import merge
 
     with Store(place) as store:
@@ -139,11 +139,11 @@ def _merged(inputs: Sequence[Input], store: Store) -> Account | TableAccount:
 
 
 def compact_dataset(output: OutputSettings, s3: S3 | None = None) -> Compacted:
-    """Join the small files of each partition of a dataset, or of each table of events in a folder.
+    """Join the small files of each partition of a dataset, or of each event table in a folder.
 
     Raises:
-        ConfigError: the folder is no dataset, or an empty one.
-        OutputError: it cannot be written. What was joined stays.
+        ConfigError: the folder is not a dataset, or the dataset is empty.
+        OutputError: the dataset cannot be written. What was joined stays joined.
     """
     from edxlogs.datasets.compact import Compacted, compact
 
@@ -156,17 +156,17 @@ def compact_dataset(output: OutputSettings, s3: S3 | None = None) -> Compacted:
 
 
 def publish_dataset(folder: OnePath, kind: str) -> Published:
-    """Tell other engines what a dataset holds, as its last commit has it.
+    """Publish the latest commit of a dataset to other engines.
 
     Args:
-        folder: of the dataset, or of tables of events.
-        kind: of table that they read: `delta`.
+        folder: folder of the dataset, or of event tables.
+        kind: kind of table; only `delta`.
 
     Raises:
-        ConfigError: the folder is no dataset, or one that cannot be such a table; or what there is
-            of that is damaged, or not ours.
+        ConfigError: the folder is not a dataset, or cannot be published; or an existing table there
+            is damaged or belongs to another program.
         SourceError: a file of the dataset is missing or damaged.
-        OutputError: it cannot be written.
+        OutputError: the dataset cannot be written.
     """
     from edxlogs.delta import publish
 
@@ -183,15 +183,15 @@ def publish_dataset(folder: OnePath, kind: str) -> Published:
 
 
 def clean_dataset(folder: OnePath, s3: S3 | None = None) -> Cleaned:
-    """Remove files that a published dataset has replaced, once their time of grace is over.
+    """Remove replaced files of a published dataset once their time of grace is over.
 
     Args:
-        folder: of the dataset, or of tables of events.
+        folder: folder of the dataset, or of event tables.
         s3: server and credentials.
 
     Raises:
-        ConfigError: the folder is no dataset.
-        OutputError: it cannot be written.
+        ConfigError: the folder is not a dataset.
+        OutputError: the dataset cannot be written.
     """
     from edxlogs.datasets.clean import Cleaned, clean
 
@@ -206,7 +206,7 @@ def clean_dataset(folder: OnePath, s3: S3 | None = None) -> Cleaned:
 
 
 def _mode_of(folder: OnePath) -> int:
-    """Permissions of the manifest in a folder: what comes beside it is to have the same."""
+    """Permissions of the manifest in a folder, which new files beside it should share."""
     try:
         return stat.S_IMODE(os.stat(os.path.join(folder, HOME, "head")).st_mode)
     except OSError:
@@ -225,10 +225,10 @@ def cat_dataset(
     s3: S3 | None = None,
     **conditions: Unpack[ConditionWords],
 ) -> Copied:
-    """Write the rows of a dataset that match to a file, or to standard output.
+    """Write the matching rows of a dataset to a file or to standard output.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the dataset holds no such column.
+        ConfigError: a value is invalid, or the dataset lacks a column that is needed.
         SourceError: a file of the dataset is missing or damaged.
         OutputError: the output cannot be written.
     """

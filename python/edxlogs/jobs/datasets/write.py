@@ -1,4 +1,4 @@
-"""Events to datasets: one, several in one pass over the logs, or a folder of tables of events."""
+"""Writes events to datasets: one, several in a pass over the logs, or a folder of event tables."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _DEALT = "dealt"  # in the home of a dataset: see `of_shard`
 
 
 def write_dataset(settings: Settings, watcher: Watcher) -> Written:
-    """Bring a dataset up to date: what is new or released again is read, and committed.
+    """Bring a dataset up to date: read and commit what is new or was released again.
 
     Raises:
-        ConfigError: something asked for cannot be used, or rows of another query are there.
-        MissingSourceError: a source that is named does not exist.
+        ConfigError: a value is invalid, or the dataset holds rows of another query.
+        MissingSourceError: a named source does not exist.
         SourceError: no source can be searched.
         OutputError: the dataset cannot be written. What was committed stays.
     """
@@ -76,18 +76,18 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
 
 
 def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[DatasetWriter]:
-    """Bring datasets up to date in one pass: each source is read once for all of them.
+    """Bring several datasets up to date in one pass: each source is read once for all of them.
 
     Args:
-        settings: of each dataset; what they say of the sources and of reading is the same.
-        watcher: is told of it.
+        settings: settings of each dataset. They agree on the sources and on how to read them.
+        watcher: receives progress and messages.
 
     Returns:
         The datasets, with their accounts.
 
     Raises:
-        ConfigError: something asked for cannot be used, or rows of another query are there.
-        MissingSourceError: a source that is named does not exist.
+        ConfigError: a value is invalid, or a dataset holds rows of another query.
+        MissingSourceError: a named source does not exist.
         SourceError: no source can be searched.
         OutputError: a dataset cannot be written. What was committed stays.
     """
@@ -117,11 +117,11 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
 
 
 def write_event_tables(asked: EventTableSettings, watcher: Watcher) -> Written:
-    """Bring the tables of a folder up to date in one pass: each is a dataset.
+    """Bring the event tables of a folder up to date in one pass. Each table is a dataset.
 
     Raises:
-        ConfigError: something asked for cannot be used, or rows of another query are there.
-        MissingSourceError: a source that is named does not exist.
+        ConfigError: a value is invalid, or a table holds rows of another query.
+        MissingSourceError: a named source does not exist.
         SourceError: no source can be searched.
         OutputError: a table cannot be written. What was committed stays.
     """
@@ -166,7 +166,7 @@ def write_event_tables(asked: EventTableSettings, watcher: Watcher) -> Written:
 
 
 def _keeper(asked: EventTableSettings, found: _Opened) -> str:
-    """The table that keeps rejected lines, which are those of all: one that has done so before."""
+    """The table that keeps the rejected lines of all: one that has done so before, if any has."""
     places = {one.output.target: one.table for one in asked.each()}
     tables = {table.name: found.stores.get(target) for target, table in places.items() if table}
     for name, store in tables.items():
@@ -177,7 +177,7 @@ def _keeper(asked: EventTableSettings, found: _Opened) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The sources of datasets, where these are, and those that were there already."""
+    """The sources of datasets, the places of the datasets, and which of them exist already."""
 
     selection: Selection
     stores: dict[str | None, Store]
@@ -186,7 +186,7 @@ class _Opened:
 
     @classmethod
     def of(cls, stack: ExitStack, settings: Sequence[Settings], window: Window) -> _Opened:
-        """Find them. What the datasets hold themselves is no source."""
+        """Find the sources. What the datasets themselves hold is not a source."""
         places = {one.output.target: one.output.place(one.reading.s3) for one in settings}
         stores = {
             target: stack.enter_context(Store(place))
@@ -204,20 +204,20 @@ class _Opened:
         return cls(selection, stores, places, dealt)
 
     def claim(self, settings: Sequence[Settings]) -> None:
-        """See that those that are there hold the same rows, before a new one is made.
+        """Check that existing datasets hold the same rows, before a new one is made.
 
         Raises:
-            ConfigError: one holds others.
+            ConfigError: a dataset holds other rows.
         """
         for one in settings:
             if (store := self.stores.get(one.output.target)) is not None:
                 store.claim(one.asked(), overwrite=one.output.overwrite)
 
     def target(self, stack: ExitStack, settings: Settings, account: Account) -> DatasetWriter:
-        """A dataset in a run, made if it is new; its query suits the file system where it is.
+        """Open a dataset for a run, or make it. Its query suits the file system that it is on.
 
         Raises:
-            ConfigError: rows of another query are there.
+            ConfigError: the dataset holds rows of another query.
         """
         output = settings.output
         store = self.stores.get(output.target)
@@ -232,13 +232,13 @@ class _Opened:
 
 
 def _dealt(place: Place) -> dict[str, int]:
-    """What was dealt to the shards of a dataset by those of its runs that are done.
+    """What finished runs assigned to the shards of a dataset.
 
-    Sizes of new releases must not move what was read already from shard to shard.
+    It keeps new releases of other sizes from moving inputs that were read from shard to shard.
 
     Raises:
-        ConfigError: it was changed by hand, or is damaged.
-        OutputError: it cannot be read.
+        ConfigError: the manifest was changed by hand, or is damaged.
+        OutputError: the manifest cannot be read.
     """
     try:
         dealt = orjson.loads(place.note(_DEALT) or b"{}")
@@ -251,15 +251,15 @@ def _dealt(place: Place) -> dict[str, int]:
 
 
 def _full(source: Source) -> str:
-    """Where a source is, without links."""
+    """The path of a source, without links."""
     return source.path if source.remote is not None else os.path.realpath(source.path)
 
 
 def form_of(settings: Settings, *, encodes_case: bool) -> FormSettings:
-    """What the files of a dataset are.
+    """How the files of a dataset are made.
 
     Args:
-        settings: what was asked for.
+        settings: what is asked for.
         encodes_case: as `make_query` takes it.
     """
     output = settings.output
@@ -277,7 +277,7 @@ def form_of(settings: Settings, *, encodes_case: bool) -> FormSettings:
 
 
 def _copy(account: Account) -> Account:
-    """What a selection found, for each of several datasets."""
+    """A copy of what a selection found, for each of several datasets."""
     return Account(
         failed=list(account.failed),
         skipped=list(account.skipped),
@@ -288,14 +288,14 @@ def _copy(account: Account) -> Account:
 
 @contextmanager
 def _goes_on(targets: Sequence[DatasetWriter]) -> Iterator[None]:
-    """Tell an interrupt that something was committed, and name what cannot be written."""
+    """If interrupted, say that something was committed. Name outputs that cannot be written."""
     where = some([target.store.name for target in targets], _MOST_NAMED)
     with written_to(where), goes_on(lambda: any(target.commits for target in targets)):
         yield
 
 
 def _end(target: DatasetWriter, beside: Sequence[str]) -> None:
-    """Enter the last words of a run into the manifest; `beside` are the files it writes itself."""
+    """Record the end of a run in the manifest. `beside` are the files that the run itself wrote."""
     account = target.account
     left = {"skipped": len(account.skipped), "failed": account.failed}
     ended = {**left, "whole": account.is_whole, "outputs": beside}
@@ -303,12 +303,12 @@ def _end(target: DatasetWriter, beside: Sequence[str]) -> None:
 
 
 def _is_idle(target: DatasetWriter, settings: Settings) -> bool:
-    """Whether it is the new dataset of a shard that had nothing to do: it can be merged, too."""
+    """Whether this is a new dataset of a shard that had nothing to do. It can be merged too."""
     return settings.sources.shard is not None and target.store.manifest.query is None
 
 
 def _compact(target: DatasetWriter, file_bytes: int) -> None:
-    """Join the small files of partitions that got some."""
+    """Join the small files of partitions that got new ones."""
     if target.grown:
         from edxlogs.datasets.compact import compact_grown  # few runs need it
 
@@ -316,7 +316,7 @@ def _compact(target: DatasetWriter, file_bytes: int) -> None:
 
 
 def _read_of(targets: Sequence[DatasetWriter], sources: int) -> str:
-    """How many sources a run read, and how many were done for all datasets."""
+    """Say how many sources a run read, and how many were done already for all datasets."""
     read = max(target.read for target in targets)
     before = sources - read
     told = f"{many(read, 'source')} read"
@@ -324,7 +324,7 @@ def _read_of(targets: Sequence[DatasetWriter], sources: int) -> str:
 
 
 def _is_unchanged(stores: Sequence[Store], source: Source) -> bool:
-    """Whether a source was read into one of the datasets, and looks as it did then."""
+    """Whether a source was read into one of the datasets, and still looks as it did then."""
     if not stores or source.is_stream:
         return False
     now = identify(source)

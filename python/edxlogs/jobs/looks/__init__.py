@@ -1,1 +1,1 @@
-"""What is looked at without writing anything: one file, or how two readers read the same lines."""
+"""Functions that only look: at one file, or at how two readers read the same lines."""

@@ -1,4 +1,4 @@
-"""Where two readers of the same lines differ, told without a value: types, lengths, known keys."""
+"""Where two readers of the same lines differ, without values: types, lengths, known keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edxlogs.plain.times import microseconds
 
 PLACE = ("line", "line_item")
 EVENTS = "events in a line"
-"""Stands where a column does, for the number of rows."""
+"""Stands in place of a column for the number of rows."""
 Row = Mapping[str, str | None]
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\n]*))([,\n])')
 _UNREADABLE = object()
@@ -26,12 +26,12 @@ _UNREADABLE = object()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A way in which readers differ.
+    """One way in which the readers differ.
 
     Attributes:
-        column: of the rows, or `EVENTS`.
-        event_type: one that is documented, `/…` for requests, or "another type".
-        plain: what the plain reader has there: a type with its length.
+        column: the column, or `EVENTS`.
+        event_type: a documented type, `/…` for requests, or "another type".
+        plain: what the plain reader has: a type with its length.
         fast: what edxlogs has.
     """
 
@@ -43,13 +43,13 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """What came of comparing lines.
+    """The result of comparing lines.
 
     Attributes:
-        lines: compared, by what they are: event, blank, odd. Odd lines need a mend or more than
+        lines: lines by what they are: event, blank or odd. Odd lines need a mend, or more than
             plain rules, and are not compared.
-        values: compared, by column.
-        differences: how many there are of each.
+        values: number of values compared, by column.
+        differences: how often each difference occurred.
     """
 
     lines: Counter[str] = field(default_factory=Counter)
@@ -57,7 +57,7 @@ class Comparison:
     differences: Counter[Difference] = field(default_factory=Counter)
 
     def add(self, line: bytes, rows: Sequence[Row]) -> None:
-        """Compare what the plain reader makes of a line with the rows that edxlogs made of it."""
+        """Compare a line as the plain reader reads it with the rows that edxlogs made of it."""
         expected = plain.read(line)
         if expected is None and not plain.is_blank(line):
             self.lines["odd"] += 1
@@ -77,7 +77,7 @@ class Comparison:
 
 
 def cells(text: str) -> Iterator[list[str | None]]:
-    """The records of CSV as edxlogs writes it: an empty cell is None, `""` is empty text."""
+    """The records of CSV as edxlogs writes it: an empty cell is None, and `""` is empty text."""
     record: list[str | None] = []
     for cell in _CELL.finditer(text):
         quoted, bare, end = cell.groups()
@@ -88,7 +88,7 @@ def cells(text: str) -> Iterator[list[str | None]]:
 
 
 def _value(column: str, cell: str | None) -> Any:
-    """A cell as the plain reader has the value."""
+    """Convert a cell to the type that the plain reader has."""
     if cell is None:
         return None
     try:
@@ -108,7 +108,7 @@ def _documented_types() -> frozenset[str]:
 
 @functools.cache
 def _documented_keys() -> frozenset[str]:
-    """Keys of payloads and contexts that the definitions of tables read."""
+    """Keys of payloads and contexts that the table definitions read."""
     columns = (column for table in event_tables().values() for column in table.columns)
     places = (column.paths for column in columns)
     paths = chain.from_iterable(chain(its.otherwise, *its.instead.values()) for its in places)
@@ -124,7 +124,7 @@ def _known_type(row: Mapping[str, Any] | None) -> str:
 
 
 def _told(column: str, value: Any, found: Any) -> tuple[str, str]:
-    """What stands on either side, where the two begin to differ."""
+    """Describe both sides at the place where they begin to differ."""
     if column in plain.TIMES and None not in (value, found):
         return "a time", f"a time {_apart(abs(value - found))} off"
     if column in plain.DOCUMENTS:
@@ -139,7 +139,7 @@ def _apart(micros: int) -> str:
 
 
 def _first(value: Any, found: Any, where: str = "") -> tuple[str, str]:
-    """The first place in two documents where they differ."""
+    """The first place at which two documents differ."""
     is_pair = isinstance(value, tuple) and isinstance(found, tuple) and value[0] == found[0]
     if is_pair and value[0] == "object" and len(value[1]) == len(found[1]):
         for (key, one), (other_key, other) in zip(value[1], found[1], strict=True):

@@ -1,4 +1,4 @@
-"""What one file is: its layers, its days, its first events, and the shapes of payloads in it."""
+"""Looks into one file: its layers, days, first events, and the shapes of payloads in it."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ _CRI = re.compile(rb"\d{4}-\d\d-\d\dT\S+ std(?:out|err) [FP] ")
 
 @dataclass(frozen=True, repr=False)
 class Inspection:
-    """What was found. It prints as a page.
+    """What a file contains. It prints as a page.
 
     Attributes:
-        label: of the file, escaped.
-        size: its bytes as they are stored; None of a stream.
-        org: organisation, as its name tells; None where it tells none. So for the next two.
-        site: prod, edge, ….
-        date: the day in its name.
-        layers: what it is wrapped in, the outermost first.
+        label: name of the file, escaped.
+        size: bytes as stored; None for a stream.
+        org: organisation in the file's name, or None.
+        site: site in the file's name (`prod`, `edge` and so on), or None.
+        date: day in the file's name, or None.
+        layers: what the file is wrapped in, outermost first.
         member: which file of a tar was looked into, or None.
-        problem: why it could not be read further, or None.
-        no_log: what it is instead of a log, and what to do; None for a log.
-        shipper: what wrapped its lines, or None.
-        is_cut: whether only a first stretch of its text was looked at.
-        counts: the lines of the text.
-        days: how many of the events are of which day.
-        shapes: of events, by type.
+        problem: why the file could not be read further, or None.
+        no_log: what the file is instead of a log, and what to do; None for a log.
+        shipper: which log shipper wrapped its lines, or None.
+        is_cut: whether only the beginning of its text was read.
+        counts: counts of the lines in the text.
+        days: number of events by day.
+        shapes: shapes of events by event type.
         first: the first events.
     """
 
@@ -86,7 +86,7 @@ class Inspection:
     first: list[dict[str, Any]] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         told = {name: getattr(self, name) for name in self.__dataclass_fields__}
         told["layers"] = [one.report() for one in self.layers]
         return {"schema_version": SCHEMA_VERSION, "version": _core.__version__, **told}
@@ -175,14 +175,14 @@ def inspect(
 
     Args:
         file: path, `s3://` URL, `-`, or an open binary file.
-        keys: decrypt.
-        s3: server and credentials; None: as the AWS configuration says.
-        events: how many are shown.
+        keys: which key decrypts.
+        s3: server and credentials; None takes them from the AWS configuration.
+        events: how many events to show.
 
     Raises:
-        ConfigError: it is not one file, or a setting cannot be used.
-        MissingSourceError: there is no such file.
-        SourceError: it cannot be read.
+        ConfigError: the argument is not a single file, or a value is invalid.
+        MissingSourceError: the file does not exist.
+        SourceError: the file cannot be read.
     """
     if events < 0:
         raise ConfigError("events: must be 0 or more")
@@ -214,7 +214,7 @@ def inspect(
 
 
 def _with_events(told: Inspection, found: Look, reader: LineReader, count: int) -> Inspection:
-    """The same with what its text holds."""
+    """Add what the text of the file contains."""
     text = found.text
     if found.is_cut:
         text = text[: text.rfind(b"\n") + 1] or text
@@ -236,7 +236,7 @@ def _with_events(told: Inspection, found: Look, reader: LineReader, count: int) 
 
 
 def _events(reader: LineReader, text: bytes) -> tuple[Scanned, list[bytes]]:
-    """What a scan of a text came to, and its events, a line each."""
+    """Scan a text. Returns the result, and its events, one line each."""
     read, write = os.pipe()
     lines: list[bytes] = []
 
@@ -255,7 +255,7 @@ def _events(reader: LineReader, text: bytes) -> tuple[Scanned, list[bytes]]:
 
 
 def _scan(reader: LineReader, text: bytes, descriptor: int) -> Scanned:
-    """Write the events of a text to a descriptor, which nothing holds any more after that."""
+    """Write the events of a text to a descriptor, and release the descriptor."""
     output = open_output(descriptor, reader.query, "jsonl")
     scanned = reader.scan(Source(_TEXT, _TEXT, None, file=io.BytesIO(text)), lambda: output)
     output.finish(sync=False)
@@ -263,7 +263,7 @@ def _scan(reader: LineReader, text: bytes, descriptor: int) -> Scanned:
 
 
 def _shipper(text: bytes) -> str:
-    """What wrapped the first line that is wrapped, as far as that is told by its keys."""
+    """The log shipper that wrapped the first wrapped line, as far as its keys tell."""
     for line in text.splitlines()[:100]:
         if _CRI.match(line):
             return "a runtime of Kubernetes"

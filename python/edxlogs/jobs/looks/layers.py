@@ -1,4 +1,4 @@
-"""What a file is wrapped in, layer by layer, and the first stretch of the text inside."""
+"""Unwraps a file layer by layer, up to the beginning of the text inside."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class File:
 
     Attributes:
         name: its path inside, escaped.
-        size: its bytes, unpacked.
+        size: unpacked size in bytes.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Layer:
 
     Attributes:
         kind: `openpgp`, `gzip`, `tar` or `zip`.
-        keys: of OpenPGP: long ids of the keys that it is encrypted to, as far as it tells them.
-        keys_at_hand: those of them that the key ring has.
-        members: of gzip: how many were met.
-        files: of a tar or a zip: those that were met.
+        keys: for OpenPGP, long ids of the keys that it is encrypted to, as far as it names them.
+        keys_at_hand: those of them that are in the key ring.
+        members: for gzip, number of members met.
+        files: for a tar or a zip, the files met.
     """
 
     kind: str
@@ -72,20 +72,20 @@ class Layer:
                 return f"{kind} of {many(len(self.files), 'file')}"
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document, without what its kind has not."""
+        """The layer as a JSON document, without fields that its kind does not have."""
         told = {name: value for name, value in asdict(self).items() if value}
         return {**told, "keys": self.keys} if self.kind == "openpgp" else told
 
 
 @dataclass(slots=True)
 class Look:
-    """What was found.
+    """What was found in a file.
 
     Attributes:
-        layers: the outermost first.
-        text: the first bytes inside, at most `LOOKED_BYTES`; of a tar those of a log in it.
-        member: which file of a tar the text is of, or None.
-        is_cut: whether it was read no further than a stretch of text.
+        layers: the layers, outermost first.
+        text: the first bytes inside, at most `LOOKED_BYTES`. For a tar, those of a log in it.
+        member: which file of a tar the text is from, or None.
+        is_cut: whether only the beginning of the text was read.
         problem: why it could not be read further, or None.
     """
 
@@ -97,11 +97,11 @@ class Look:
 
 
 def look(stored: Stored, source: Source, gpg: Gpg) -> Look:
-    """Look into a file that is open.
+    """Look into an open file.
 
     Args:
         stored: its bytes.
-        source: says where they are.
+        source: where they come from.
         gpg: the key ring.
 
     Raises:
@@ -188,7 +188,7 @@ def _read_zip(found: Look, layer: Layer, source: Source) -> None:
 
 
 class _Bytes(io.RawIOBase):
-    """Chunks as a stream whose first bytes can be looked at."""
+    """A stream over chunks that allows looking at the next bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -196,7 +196,7 @@ class _Bytes(io.RawIOBase):
         self.count = 0
 
     def head(self, count: int) -> bytes:
-        """The next bytes, which stay; fewer at the end only."""
+        """Return the next `count` bytes without consuming them; fewer only at the end."""
         parts = [self._waiting]
         have = len(self._waiting)
         while have < count and (chunk := next(self._chunks, b"")):
@@ -206,19 +206,19 @@ class _Bytes(io.RawIOBase):
         return self._waiting[:count]
 
     def read(self, count: int = -1) -> bytes:
-        """The next bytes; fewer at the end only."""
+        """Return the next `count` bytes; fewer only at the end."""
         data = self.head(count)
         self._waiting = self._waiting[len(data) :]
         self.count += len(data)
         return data
 
     def put_back(self, data: bytes) -> None:
-        """Let these bytes be the next ones."""
+        """Put bytes back in front of the stream."""
         self._waiting = data + self._waiting
 
 
 def _inflated(data: _Bytes, layer: Layer, found: Look) -> Iterator[bytes]:
-    """The text of gzip members, as far as they are sound."""
+    """The text of gzip members, up to the first damage."""
     while data.head(2) == b"\x1f\x8b":
         layer.members += 1
         decoder = zlib.decompressobj(31)

@@ -1,4 +1,4 @@
-"""What edxlogs reads, beside what a plain reader reads, on a sample of the user's own logs."""
+"""Compares edxlogs with a plain reader on a sample of the user's own logs."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _ARCHIVES = {"tar", "zip"}
 
 @dataclass(repr=False)
 class SelfTest:
-    """What came of it. It prints as a page in Markdown that names no person, file or course.
+    """The result of `selftest`. It prints as a Markdown page that names no person, file or course.
 
     Attributes:
-        system: versions of what has a part, by name.
-        found: how many sources there were.
-        sources: of those that were tried, how many were compared, and how many not, and why.
-        comparison: of lines.
-        counts: of all lines that edxlogs read: lines, events, blank, rejected.
-        rejected: lines by reason.
-        mended: events by mend.
-        whole: differences of whole sources: what, and how many.
+        system: versions of the programs involved, by name.
+        found: number of sources found.
+        sources: of the sources tried, how many were compared, and how many were not, by reason.
+        comparison: comparison of the lines.
+        counts: counts of all lines that edxlogs read: lines, events, blank, rejected.
+        rejected: rejected lines, by reason.
+        mended: mended events, by mend.
+        whole: differences between whole sources: what differs, and how often.
     """
 
     system: dict[str, str]
@@ -59,13 +59,13 @@ class SelfTest:
 
     @property
     def agrees(self) -> bool:
-        """Whether something was compared, and nothing differed."""
+        """Whether something was compared, and nothing differs."""
         is_equal = not self.comparison.differences and not self.whole
         return is_equal and self.comparison.lines["event"] > 0
 
     @property
     def verdict(self) -> str:
-        """It in a sentence."""
+        """The result in one sentence."""
         different = self.comparison.differences.total() + self.whole.total()
         if different:
             return f"{many(different, 'difference')} between edxlogs and a plain reader."
@@ -137,14 +137,14 @@ def _table(what: str, values: dict[str, str | int] | dict[str, int]) -> Iterator
 
 
 def selftest(settings: Settings) -> SelfTest:
-    """Compare what edxlogs makes of a sample of lines with what a plain reader makes of them.
+    """Compare what edxlogs and a plain reader make of a sample of lines.
 
-    Sources are tried in an order that a seed decides, for about a minute. Of each, up to 2,000
-    lines are compared among those that make the first 20,000 rows.
+    Sources are tried for about a minute, in an order that a seed determines. Of each, up to 2,000
+    lines are compared, from those that make the first 20,000 rows.
 
     Raises:
-        ConfigError: a source can be read once only, or a setting cannot be used.
-        MissingSourceError: a source that is named does not exist.
+        ConfigError: a source can be read only once, or a value is invalid.
+        MissingSourceError: a named source does not exist.
         SourceError: no source can be searched.
     """
     selection = select_sources(settings, settings.conditions.window)
@@ -219,7 +219,7 @@ def _lines(seen: Look) -> list[bytes]:
 
 
 def _sample(count: int) -> list[int]:
-    """Numbers of lines, from 1, in order."""
+    """Line numbers, from 1, in order."""
     rng = random.Random(f"{SEED}/{count}")
     return sorted(rng.sample(range(1, count + 1), min(count, MOST_LINES)))
 
@@ -233,7 +233,7 @@ def _count(found: SelfTest, scanned: Scanned) -> None:
 
 
 def _compare_counts(found: SelfTest, lines: Sequence[bytes], scanned: Scanned) -> None:
-    """Compare the numbers of lines of a source that both have read to its end."""
+    """Compare the line counts of a source that both readers have read to its end."""
     if len(lines) != scanned.counts.lines:
         found.whole["another number of lines"] += 1
     if sum(map(plain.is_blank, lines)) != scanned.counts.blank:
@@ -241,7 +241,7 @@ def _compare_counts(found: SelfTest, lines: Sequence[bytes], scanned: Scanned) -
 
 
 def _rows(reader: LineReader, source: Source) -> tuple[Scanned, dict[int, list[Row]]]:
-    """What a scan of a source came to, and its rows, by the number of their line."""
+    """Scan a source. Returns the result, and its rows by line number."""
     read, write = os.pipe()
     data: list[bytes] = []
 
@@ -265,7 +265,7 @@ def _rows(reader: LineReader, source: Source) -> tuple[Scanned, dict[int, list[R
 
 
 def _scan(reader: LineReader, source: Source, descriptor: int) -> Scanned:
-    """Write the rows of a source to a descriptor, which nothing holds any more after that."""
+    """Write the rows of a source to a descriptor, and release the descriptor."""
     output = open_output(descriptor, reader.query, "csv")
     scanned = reader.scan(source, lambda: output, limit=MOST_ROWS)
     output.finish(sync=False)

@@ -1,4 +1,4 @@
-"""What events look like: their types, and the keys of their payloads with the kinds of values."""
+"""What events look like: their types, the keys of their payloads, and the kinds of values."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Shape:
     """Events of one type.
 
     Attributes:
-        count: of them.
-        sources: how many have which event_source.
-        payloads: how many have a payload of which kind; `JSON text` is an object or a list that is
-            written as text.
-        keys: of payloads that are objects: how many values are of which kind, by key.
+        count: number of events.
+        sources: number of events by event_source.
+        payloads: number of events by kind of payload. `JSON text` is an object or a list written as
+            text.
+        keys: for payloads that are objects, number of values by key and kind.
     """
 
     count: int = 0
@@ -44,7 +44,7 @@ class Shape:
     keys: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take one more event."""
+        """Add one event."""
         self.count += 1
         if isinstance(source := event.get("event_source"), str):
             self.sources[source] += 1
@@ -58,7 +58,7 @@ class Shape:
             self.keys.setdefault(key, Counter())[_KINDS[type(value)]] += 1
 
     def fields(self) -> list[str]:
-        """The keys, each with the kinds of its values, the most frequent first."""
+        """The keys, each with the kinds of its values, most frequent first."""
         return [
             f"{key} {' or '.join(kind for kind, _ in kinds.most_common())}"
             for key, kinds in sorted(self.keys.items(), key=lambda one: -one[1].total())
@@ -66,10 +66,10 @@ class Shape:
 
 
 def parsed(text: str | bytes) -> Any:
-    """A JSON value; numbers of any size.
+    """Parse a JSON value. Numbers may be of any size.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not JSON.
     """
     try:
         return orjson.loads(text)
@@ -78,7 +78,7 @@ def parsed(text: str | bytes) -> Any:
 
 
 def shapes_of(events: Iterable[dict[str, Any]]) -> dict[str, Shape]:
-    """Shapes by event type, the most frequent first; requests are one."""
+    """Shapes by event type, most frequent first. All requests count as one type."""
     found: dict[str, Shape] = {}
     for event in events:
         name = event.get("event_type") or event.get("name")
@@ -88,7 +88,7 @@ def shapes_of(events: Iterable[dict[str, Any]]) -> dict[str, Shape]:
 
 
 def days_of(events: Iterable[dict[str, Any]]) -> Counter[str]:
-    """How many events are of which day, by the time that they were written with."""
+    """Number of events by day, taken from the time as written in the event."""
     days: Counter[str] = Counter()
     for event in events:
         time = event.get("time", event.get("timestamp"))

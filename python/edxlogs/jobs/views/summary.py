@@ -1,4 +1,4 @@
-"""What is in logs, or in a dataset of them: counted in one pass, and shown."""
+"""Counts what is in logs, or in a dataset of logs, in one pass, and shows it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _TABLES = tuple(one for one in FORMATS if not of_lines(one))
 
 @dataclass(frozen=True, slots=True)
 class SummarySettings:
-    """A question what is in logs.
+    """A question about what is in logs.
 
     Attributes:
-        whole: which events, how they are read, and what is written beside.
-        by: keys of a table of one's own; None: all that a summary tells.
+        whole: which events, how to read them, and which files to write besides.
+        by: keys of a table of the user's own; None counts everything that a summary shows.
         form: `PAGE`, or one of `FORMATS`; None writes no file.
     """
 
@@ -65,10 +65,10 @@ class SummarySettings:
         format: str | None = None,  # noqa: A002 - the word of the command line
         **words: Any,
     ) -> Self:
-        """Read what a user asks for, in the words of `SummaryWords`.
+        """Make settings from the keywords of `SummaryWords`.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         keys = None
         if by is not None:
@@ -87,7 +87,7 @@ class SummarySettings:
 
 
 def _form(target: str | None, named: str | None, keys: Sequence[str] | None) -> str | None:
-    """What is written to a target."""
+    """What to write to a target: a page, a table or nothing."""
     if target is None and named is None:
         return None
     target = target or STDOUT
@@ -113,20 +113,20 @@ def _form(target: str | None, named: str | None, keys: Sequence[str] | None) -> 
 
 @dataclass(frozen=True, repr=False)
 class Summary(Written):
-    """What is in logs. It prints as a screen, or as a table of one's own.
+    """What is in logs. It prints as a screen of figures, or as the table asked for.
 
-    The account of a dataset is of when it was made.
+    For a dataset, the account is that of the run that made it.
 
     Attributes:
-        digest: what was counted; None with `by`.
-        groups: what was counted by keys of one's own; None without.
+        digest: the counts; None with `by`.
+        groups: the table by the given keys; None without `by`.
     """
 
     digest: Digest | None = None
     groups: Table | None = None
 
     def report(self, **more: Any) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         return super().report(**_found(self.digest, self.groups), **more)
 
     def run(self) -> str:
@@ -141,7 +141,7 @@ class Summary(Written):
 
 
 def _found(digest: Digest | None, told: Table | None) -> dict[str, Any]:
-    """What was counted, as plain data."""
+    """The counts as plain data."""
     if digest is not None:
         return {"summary": digest.document()}
     return {} if told is None else {"groups": told.documents()}
@@ -151,9 +151,9 @@ def summarise(settings: SummarySettings, watcher: Watcher) -> Summary:
     """Count what is in logs or in a dataset.
 
     Raises:
-        ConfigError: something asked for cannot be used, or the output is there.
-        MissingSourceError: a source that is named does not exist.
-        SourceError: no source can be searched; a dataset is damaged.
+        ConfigError: a value is invalid, or the output already exists.
+        MissingSourceError: a named source does not exist.
+        SourceError: no source can be searched, or a dataset is damaged.
         OutputError: the output cannot be written.
     """
     whole = settings.whole
@@ -241,10 +241,10 @@ def _of_dataset(
 
 
 def _dataset(named: Sequence[Any], s3: S3 | None) -> str | None:
-    """The dataset that is asked about, or None for logs.
+    """The dataset to count, or None for logs.
 
     Raises:
-        ConfigError: there is something beside it.
+        ConfigError: something else is named beside it.
     """
     paths = [os.fspath(one) for one in named if isinstance(one, str | os.PathLike)]
     found = next((path for path in paths if _holds_dataset(path, s3)), None)
@@ -280,7 +280,7 @@ def _counted(
     *,
     of_dataset: bool = False,
 ) -> tuple[Digest | None, Table | None]:
-    """What was counted, of all or by keys of one's own."""
+    """The counts, either all of them or by the given keys."""
     if settings.by is None:
         return Digest.of(summary, account, files, of_dataset=of_dataset), None
     # A table that goes to a file may be large, and nobody sees it here.
@@ -293,7 +293,7 @@ def _write(
     summary: _core.Summary,
     digest: Digest | None,
 ) -> str:
-    """Write the page or the table, if one was asked for; what was written, in a sentence."""
+    """Write the page or table, if one was asked for. Returns a sentence that says so."""
     if settings.form is None:
         return ""
     where = "stdout" if file is None else file.name
