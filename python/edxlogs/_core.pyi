@@ -1,4 +1,4 @@
-"""The compiled part of edxlogs: all work per byte, line and event."""
+"""The compiled part of edxlogs, which does all work per byte, line and event."""
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -52,23 +52,24 @@ class _Readable(Protocol):
 
 @final
 class Query:
-    """Which events are kept, and what of them.
+    """Which events to keep, and which columns of them.
 
-    Conditions have names and values, at least one each: `sites` of the sources, `event_types` and
-    `courses`, exact or globs (`*`, `?`), `event_sources`, `users` by name or id, `orgs` whatever
-    their case. Before a name, `exclude_` leaves out what it finds. Conditions are joined by *and*,
-    the values of one by *or*; but all `expressions`, in the grammar of `--where`, must hold.
-    `since` (included) and `until` (not) are microseconds since 1970 UTC.
+    Each condition has a name and at least one value: `sites` of the sources; `event_types` and
+    `courses`, exact or globs (`*`, `?`); `event_sources`; `users`, by name or id; `orgs`, in any
+    case. With `exclude_` before its name, a condition drops what it finds. An event must meet all
+    conditions, and one of the values of each; but it must meet all `expressions`, which use the
+    grammar of `--where`. `since` (included) and `until` (not included) are microseconds since 1970
+    UTC.
 
-    With `partition_by`, the rows are those of a dataset: a `PartWriter` takes them. Courses that
-    are not among `known_courses` then count as none, and `encodes_case` is for file systems that
-    ignore case.
+    With `partition_by`, the rows are for a dataset, and a `PartWriter` takes them. Courses that are
+    not among `known_courses` then count as none. `encodes_case` is for file systems that ignore
+    case.
 
-    With `tables` and `table`, the rows are those of a table of events: of those that the conditions
-    keep, the events that have rows in it. Then there are no `columns`.
+    With `tables` and `table`, the rows are those of an event table, made from the events that meet
+    the conditions. There are no `columns` then.
 
     Raises:
-        ConfigError: an expression, a column or an option cannot be used.
+        ConfigError: an expression, a column or an option is invalid.
     """
 
     def __new__(
@@ -94,12 +95,13 @@ class Query:
     ) -> Query: ...
     @staticmethod
     def of_several(queries: Sequence[Query]) -> Query:
-        """Join queries of datasets to one, for a scan whose rows a `SeveralWriter` tells apart.
+        """Join queries of datasets into one, for a scan whose rows a `SeveralWriter` tells apart.
 
-        How lines are read is taken from the first. Tables of events are of one `EventTables`.
+        The first query decides how lines are read. All event tables must be of the same
+        `EventTables`.
 
         Raises:
-            ConfigError: there are none, or too many.
+            ConfigError: there are no queries, or too many.
         """
     def unmet(self) -> list[tuple[str, int]]:
         """Tell the values of conditions that no kept event was of: condition and place of each.
@@ -107,32 +109,32 @@ class Query:
         Told of are sites, event types, courses and users.
         """
     def unheld(self) -> list[str]:
-        """Tell the paths of expressions that no kept event held, without their casts."""
+        """The paths in expressions that no kept event contained, without their casts."""
     @property
     def column_names(self) -> list[str]: ...
 
 @final
 class EventTables:
-    """Tables of events, and the home of each event type.
+    """Event tables, and the home table of each event type.
 
     Args:
-        document: the definitions, as `edxlogs.edx.event_tables.document` makes it.
-        no_text: whether columns of free text are left null.
+        document: the definitions, as `edxlogs.edx.event_tables.document` makes them.
+        no_text: whether to leave columns of free text null.
     """
 
     def __new__(cls, document: bytes, *, no_text: bool = False) -> EventTables: ...
 
 @final
 class LineHashes:
-    """The first 128 bits of the SHA-256 of each line that is kept of one source, and of others.
+    """Hashes of the kept lines of one source: the first 128 bits of their SHA-256.
 
-    A scan with it takes a line that stands in one of the files for a duplicate, and gathers the
-    others; it begins anew with each scan.
+    A scan that gets it treats a line that is in one of the files as a duplicate, and collects the
+    hashes of the others. Each scan starts anew.
 
     Args:
-        path: where its own will be.
-        earlier: files that it was told to write for other sources.
-        within: whether a line that stood in the source itself before is a duplicate too. Such a
+        path: where to write the hashes of this source.
+        earlier: files that were written for other sources.
+        within: whether a line that occurred earlier in the same source is a duplicate too. Such a
             scan runs in one thread.
 
     Raises:
@@ -148,15 +150,15 @@ class LineHashes:
         within: bool = False,
     ) -> LineHashes: ...
     def finish(self) -> int:
-        """Write the file, sorted, each hash once; how many there are. Of none, there is no file.
+        """Write the hashes, sorted, each once. Returns their number; without any, no file is made.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
 
 @final
 class Control:
-    """Stops scans, and tells how far they are. May be shared by many scans and threads."""
+    """Stops scans, and reports their progress. Many scans and threads may share one."""
 
     def __new__(cls) -> Control: ...
     def stop(self) -> None: ...
@@ -169,52 +171,52 @@ class Control:
 
 @final
 class TextSum:
-    """Tells a text from others by its length and its CRC-32, as gzip has them.
+    """Identifies a text by its length and its CRC-32, as gzip does.
 
-    A scan with it tells it the text; it begins anew with each scan. Of a packed tar, the texts of
-    all files that are read count, one after another.
+    A scan that gets it feeds it the text, and starts anew each time. For a packed tar, the text is
+    that of all files that are read, one after another.
 
     Args:
-        lengths: of beginnings of the text that are told too.
+        lengths: lengths of prefixes of the text whose sums are wanted too.
     """
 
     def __new__(cls, lengths: Sequence[int] = ...) -> TextSum: ...
     def update(self, data: bytes) -> None:
-        """Take the next bytes, with the interpreter released."""
+        """Add the next bytes. The interpreter lock is released."""
     @property
     def total(self) -> tuple[int, int]:
-        """Length and CRC-32 of all that was read."""
+        """Length and CRC-32 of everything that was read."""
     @property
     def beginnings(self) -> list[tuple[int, int]]:
-        """The same of those beginnings that were read, the shortest first."""
+        """Length and CRC-32 of the prefixes that were read, shortest first."""
 
 @final
 class Crc:
-    """A cyclic redundancy check of S3 in the making.
+    """A cyclic redundancy check of S3, computed piece by piece.
 
     Args:
-        algorithm: CRC32, CRC32C or CRC64NVME, as S3 calls them.
+        algorithm: `CRC32`, `CRC32C` or `CRC64NVME`, as S3 calls them.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: the algorithm is another one.
     """
 
     def __new__(cls, algorithm: str) -> Crc: ...
     def update(self, data: bytes) -> None:
-        """Take the next bytes, with the interpreter released."""
+        """Add the next bytes. The interpreter lock is released."""
     def digest(self) -> bytes:
-        """Return the check of all bytes so far, high bytes first."""
+        """Return the check of all bytes so far, most significant byte first."""
 
 @final
 class PartWriter:
     """Takes what a scan keeps of one source.
 
     Args:
-        query: the query of the scan; with `partition_by` it is a part of a dataset.
-        format_name: one of `formats.FORMATS`; of cells perhaps with `SAFE`.
-        path: place of the hidden file that a large part needs; None drops what outgrows memory.
-        rejects_path: place of a hidden file for rejected lines beyond 1 MiB.
-        memory_bytes: a part above it is large; one of a dataset gathers that much at most.
+        query: the query of the scan. With `partition_by`, this is a part of a dataset.
+        format_name: one of `formats.FORMATS`; for cells, possibly with `SAFE`.
+        path: hidden file for a large part; None drops what outgrows memory.
+        rejects_path: hidden file for rejected lines beyond 1 MiB.
+        memory_bytes: a larger part counts as large. A part of a dataset collects at most this much.
     """
 
     def __new__(
@@ -227,7 +229,7 @@ class PartWriter:
         memory_bytes: int = ...,
     ) -> PartWriter: ...
     def finish(self) -> Part:
-        """End the part; the writer is used up.
+        """End the part. The writer cannot be used afterwards.
 
         Raises:
             OutputError: the hidden file cannot be written.
@@ -235,7 +237,7 @@ class PartWriter:
 
 @final
 class Part:
-    """All that one source adds to an output, by partition. Its hidden file goes when it goes."""
+    """What one source adds to an output, by partition. Its hidden file is deleted with it."""
 
     @property
     def outgrown(self) -> bool: ...
@@ -244,28 +246,28 @@ class Part:
     def spill(self) -> None:
         """Move what is in memory to the hidden file."""
     def keep(self, path: str | PathLike[str]) -> str | None:
-        """Move the rows to a file that stays; how they stand there, for `open`. None: no rows.
+        """Move the rows to a permanent file. Returns their layout, for `open`; None without rows.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
     @staticmethod
     def open(path: str | PathLike[str], kept: str | None) -> Part:
-        """Take up a part that was kept; its rejected lines are elsewhere.
+        """Open a part that was kept. Its rejected lines are elsewhere.
 
         Raises:
-            OutputError: it cannot be read.
+            OutputError: the file cannot be read.
         """
     def copy_rejects(self, descriptor: int) -> None:
         """Write the rejected lines, each after a comment line with its place and reason."""
 
 @final
 class Output:
-    """An output in the making: a new file of mode 0600 at a path, or a descriptor.
+    """An output being written: a new file of mode 0600 at a path, or a descriptor.
 
     Raises:
         FileExistsError: there is a file at the path.
-        OutputError: it cannot be written.
+        OutputError: the output cannot be written.
     """
 
     def __new__(
@@ -278,23 +280,23 @@ class Output:
     def append(self, part: Part) -> None: ...
     def flush(self) -> None: ...
     def finish(self, *, sync: bool) -> None:
-        """Write what is left, and with `sync` wait until it is on disk; then it is used up."""
+        """Write the rest and, with `sync`, wait until it is on disk. This ends the output."""
 
 @final
 class SeveralWriter:
-    """Takes what a scan of several queries keeps of one source, for a dataset each.
+    """Takes what a scan of several queries keeps of one source, each for a dataset of its own.
 
     Args:
         together: the query of the scan, made by `Query.of_several`.
-        queries: that it was made of.
-        writers: one for each; they are used up.
+        queries: the queries that it was made from.
+        writers: a writer for each of them; they cannot be used afterwards.
     """
 
     def __new__(
         cls, together: Query, queries: Sequence[Query], writers: Sequence[PartWriter]
     ) -> SeveralWriter: ...
     def finish(self) -> list[tuple[Part, int, int]]:
-        """End the parts; of each query, its part, its rows, and the lines that hold them.
+        """End the parts. Returns, for each query, its part, its rows, and the lines that hold them.
 
         Raises:
             OutputError: a hidden file cannot be written.
@@ -302,21 +304,21 @@ class SeveralWriter:
 
 @final
 class DatasetFiles:
-    """Files of a dataset in the making, of the rows of several sources."""
+    """Files of a dataset being written, with the rows of several sources."""
 
     def __new__(
         cls, query: Query, format_name: str, metadata: Sequence[tuple[str, str]]
     ) -> DatasetFiles: ...
     def append(self, input: int, part: Part) -> None:  # noqa: A002
-        """Take the rows of an input, after those before; the part is used up."""
+        """Add the rows of an input after those before. The part cannot be used afterwards."""
     def finish(
         self, folder: str | PathLike[str], prefix: str, *, file_bytes: int, threads: int
     ) -> list[tuple[PathLike[str], str, int, int, int, str, list[tuple[int, int]]]]:
-        """Write the files under names that begin with `prefix`; it is used up.
+        """Write the files, under names that begin with `prefix`. It cannot be used afterwards.
 
         Returns:
-            Of each file: its path, the folder of its partition, its number among those of the
-            partition, rows, bytes, SHA-256, and whose rows follow each other in it (input, count).
+            For each file: its path; the folder of its partition; its number within the partition;
+                rows; bytes; SHA-256; and whose rows follow each other in it (input, count).
 
         Raises:
             OutputError: a file cannot be written.
@@ -326,22 +328,22 @@ class DatasetFiles:
 class BatchWriter:
     """Sends the batches of one source to a stream.
 
-    A scan whose query keeps rejected lines ends at the first of them, with a ParseError.
+    If the query keeps rejected lines, a scan ends with a ParseError at the first of them.
     """
 
     def close(self, error: BaseException | None = None) -> None: ...
 
 @final
 class StoredQuery:
-    """Which rows of a dataset, and what of them: asked as of events, answered by their columns.
+    """Which rows and columns of a dataset to take. Its columns answer conditions on events.
 
     Args:
-        schema: of the rows, by Arrow's PyCapsule interface.
-        conditions: as `Query` takes them, and the four after them.
-        columns: of the output, as `--columns` takes them; None means all.
+        schema: schema of the rows, by Arrow's PyCapsule interface.
+        conditions: as for `Query`, like the four parameters after them.
+        columns: output columns, as `--columns` takes them; None means all.
 
     Raises:
-        ConfigError: the rows have no column that answers.
+        ConfigError: the rows have no column that answers a condition.
     """
 
     def __new__(
@@ -364,28 +366,28 @@ class StoredQuery:
         format_name: str,
         metadata: Sequence[tuple[str, str]],
     ) -> int:
-        """Write the rows of an Arrow stream that are wanted to a descriptor; how many.
+        """Write the matching rows of an Arrow stream to a descriptor. Returns their number.
 
         Raises:
-            ValueError: the stream breaks off.
-            OutputError: they cannot be written.
+            ValueError: the stream ends in an error.
+            OutputError: the rows cannot be written.
         """
 
 @final
 class Summary:
-    """Counts events by keys: a sink of scans, and of rows of datasets.
+    """Counts events by keys, from scans or from rows of datasets.
 
-    A person is a username on a site; where that is empty, a user id. People are counted exactly
-    while they are few, then by a sketch; `exactness` tells both.
+    A person is a username on a site or, where the username is empty, a user id. Small numbers of
+    people are counted exactly, larger ones by a sketch; `exactness` gives the limits.
 
     Args:
-        cubes: name, keys (some of `summary_keys`, 6 at most), and how people are counted: None not
-            at all, True as those of a few large groups, False as those of one of many.
-        categories: of event types; of `(url)`, that of all implicit events.
+        cubes: for each, its name, its keys (up to 6 of `summary_keys`), and how to count people:
+            None not at all, True for a few large groups, False for many groups.
+        categories: categories by event type. `(url)` stands for all implicit events.
         by_received_at: whether days are those of receipt, where that is known.
 
     Raises:
-        ConfigError: a key is not known or named twice, or there are too many.
+        ConfigError: a key is unknown or repeated, or there are too many keys.
     """
 
     def __new__(
@@ -396,21 +398,21 @@ class Summary:
         by_received_at: bool = False,
     ) -> Summary: ...
     def another(self) -> Summary:
-        """An empty one, which counts the same."""
+        """An empty summary that counts the same things."""
     def add(self, other: Summary) -> None:
-        """Add what a scan has counted into another one, which must not be used again."""
+        """Add what a scan counted into another summary, which must not be used afterwards."""
     def rows(self, query: StoredQuery, rows: object) -> int:
-        """Count the rows of an Arrow stream that are wanted; how many.
+        """Count the matching rows of an Arrow stream. Returns their number.
 
         Raises:
-            ValueError: the stream breaks off.
+            ValueError: the stream ends in an error.
         """
     def table(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The groups of a cube, in the order of their keys, nulls last: names of columns, and rows.
+        """The groups of a cube, in the order of their keys, nulls last: column names, and rows.
 
-        They are the keys, `events`, `people` and `people_exact` where people are counted,
-        `first_time` and `last_time`, in microseconds since 1970 UTC. Days are ISO text; a week is
-        its Monday. Of all implicit events the type is `(url)`.
+        The columns are the keys; `events`; `people` and `people_exact`, if people are counted; and
+        `first_time` and `last_time`, in microseconds since 1970 UTC. Days are ISO text. A week is
+        given by its Monday. The type of all implicit events is `(url)`.
 
         Raises:
             ConfigError: there are too many groups.
@@ -422,23 +424,23 @@ class Summary:
         format_name: str,
         metadata: Sequence[tuple[str, str]],
     ) -> int:
-        """Write the groups of a cube to a descriptor; how many.
+        """Write the groups of a cube to a descriptor. Returns their number.
 
         Raises:
             ConfigError: there are too many groups.
-            OutputError: they cannot be written.
+            OutputError: the groups cannot be written.
         """
     def notes(self) -> list[tuple[str, str, int, list[tuple[str, int]]]]:
         """What was odd: kind (mended, rejected, late), name, how often, first sources and lines."""
     def other_keys(self) -> list[tuple[bool, str, int]]:
-        """Keys that are not documented: whether in the context, the key, and events with it.
+        """Undocumented keys: whether in the context, the key, and how many events have it.
 
         The first 500 of each, in the order of their bytes.
         """
 
 @final
 class Batch:
-    """Rows that Arrow libraries take without a copy, by `__arrow_c_array__`."""
+    """Rows that Arrow libraries take without a copy, through `__arrow_c_array__`."""
 
     @property
     def num_rows(self) -> int: ...
@@ -449,20 +451,20 @@ class Batch:
 
 @disjoint_base
 class BatchStream:
-    """Batches in the order of the writers, as an Arrow C stream that is read once.
+    """Batches in the order of the writers, as an Arrow C stream. It can be read once.
 
     Args:
-        query: of the scans, or the table that is read.
-        control: is stopped when nobody reads the stream any more.
+        query: the query of the scans, or the table that is read.
+        control: is stopped when the stream is no longer read.
     """
 
     def __new__(cls, query: Query | Table, control: Control) -> BatchStream: ...
     def writer(self) -> BatchWriter:
-        """Make the writer of the next source; all are made before reading begins."""
+        """Make the writer of the next source. All writers are made before reading begins."""
     def next_batch(self) -> tuple[int, Batch] | None:
-        """Wait for the next batch; with it the number of its query among several, else 0.
+        """Wait for the next batch. Returns its query's number (0 if there is one) and the batch.
 
-        None after the last. An error of a source is raised in its turn.
+        None after the last batch. An error of a source is raised when its turn comes.
         """
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -488,30 +490,30 @@ def scan(
     text_sum: TextSum | None = None,
     limit: int | None = None,
 ) -> tuple[dict[str, Any], BaseException | None]:
-    """Scan one source to its end, with the interpreter released.
+    """Scan one source to its end. The interpreter lock is released.
 
     Args:
-        input: a path, a descriptor that stays the caller's, or a file object.
-        query: what is kept.
+        input: a path, a descriptor (which stays open), or a file object.
+        query: what to keep.
         sink: takes it, in order; None only counts.
-        name: of the source, for its rows.
-        label: what messages call it; its name unless told.
+        name: name of the source, for its rows.
+        label: name of the source in messages; None means `name`.
         site: site of the source, for its rows.
-        day: day in the name, in days since 1970-01-01; tells late events.
+        day: day in the name, in days since 1970-01-01, by which events are late.
         offset: first byte, for a path.
-        length: bytes from there, for a path; None for all.
-        members: says of each file of a tar, by its path inside and whether it is a regular one,
-            its name, site and day, or None if it is not read; without it, none is.
-        threads: 1 does everything here; more read, scan and write beside each other. Never
-            changes the answer.
+        length: number of bytes from there, for a path; None means all.
+        members: called for each file of a tar with its path inside and whether it is a regular
+            file. Returns its name, site and day, or None to skip it. Without it, all files are
+            skipped.
+        threads: 1 does everything in this thread; more read, scan and write in parallel. The answer
+            is always the same.
         control: stops the scan, and counts its bytes.
-        hashes: tell which lines are duplicates; None: no line is.
-        text_sum: is told the text.
-        limit: rows, 1 or more, after which nothing more is read; None: the source is read to its
-            end.
+        hashes: decide which lines are duplicates; None means that no line is.
+        text_sum: is fed the text.
+        limit: number of rows, at least 1, after which reading stops; None reads to the end.
 
     Returns:
-        The counts (see `account.Counts`), and what ended the scan early or None.
+        The counts (see `account.LineCounts`), and the error that ended the scan early, or None.
     """
 
 @final
@@ -520,19 +522,19 @@ class Table:
 
     Args:
         dialect: how its files are written, a value of `edx.tables.Dialect`.
-        columns: name, type, hint and role of each, as in `edx.tables.Column`.
-        renamed: headers that stand for a column, with its name.
-        derived: further columns, after those: name, type, the column whose JSON they are taken
-            from, and the keys that lead there.
-        has_course: whether a column `course_id` says the course of the file, where it is known, in
-            place of the table's own if it has one.
-        day_in_folder: whether the column of the day of the snapshot is called `package_date`, not
-            `snapshot_date`, since files are in folders that are called by that.
-        courses: ids or globs, or those of names of files: rows of other courses are counted and
-            left, of a file of several courses; None: all are wanted.
+        columns: name, type, hint and role of each column, as in `edx.tables.Column`.
+        renamed: other headers for a column, each with the name of the column.
+        derived: extra columns at the end: name, type, the column whose JSON they are taken from,
+            and the keys that lead to the value.
+        has_course: whether a column `course_id` gives the course of the file, if it is known. It
+            replaces a column of that name.
+        day_in_folder: whether the column with the day of the snapshot is called `package_date`
+            rather than `snapshot_date`, because folders have that name.
+        courses: ids or globs, or such as occur in file names. In files of several courses, rows of
+            other courses are counted and left out. None wants all rows.
 
     Raises:
-        ConfigError: a dialect, a type, a hint, a role or a column is not known.
+        ConfigError: a dialect, a type, a hint, a role or a column is unknown.
     """
 
     def __new__(
@@ -548,7 +550,7 @@ class Table:
     ) -> Table: ...
     @property
     def column_names(self) -> list[str]:
-        """Those of the table and of the place of a row, as they come out."""
+        """Names of the columns of the table and of the place of a row, in output order."""
 
 @final
 class OraTarget:
@@ -556,11 +558,11 @@ class OraTarget:
 
 @final
 class OraJoin:
-    """The tables of a course's open response assessments, held to be joined."""
+    """The tables of a course's open response assessments, held in memory to be joined."""
 
     def __new__(cls) -> OraJoin: ...
     def target(self, table: str) -> OraTarget:
-        """What takes the rows of a table; those that were taken before are forgotten."""
+        """A target for the rows of a table. Rows that were taken before are forgotten."""
     def write(
         self,
         target: str | PathLike[str],
@@ -573,14 +575,14 @@ class OraJoin:
         day: int | None = None,
         metadata: Sequence[tuple[str, str]] = ...,
     ) -> int:
-        """Write a row for each submission to a new file; how many.
+        """Write one row per submission to a new file. Returns the number of rows.
 
         Args:
             target: path of the file.
             table: its columns, those of `ora_submissions`.
             format_name: as for `convert`.
             package: as for `convert`.
-            member: of the submissions.
+            member: name of the file with the submissions.
             site: as for `convert`.
             day: as for `convert`.
             metadata: as for `convert`.
@@ -607,103 +609,104 @@ def convert(
     control: Control,
     text_sum: TextSum | None = None,
 ) -> tuple[dict[str, Any], BaseException | None]:
-    """Read one file of a database package to its end, with the interpreter released.
+    """Read one file of a database package to its end. The interpreter lock is released.
 
     Args:
-        input: a path, a descriptor that stays the caller's, or a file object.
-        table: whose rows it holds.
-        target: path of a new file of mode 0600, the writer of a stream, or of a join; None where
-            rows are only counted.
-        format_name: one of `formats.DATASET_FORMATS`; of cells perhaps with `SAFE`.
-        package: base name of the package, for its rows.
-        member: name of the file in the package, likewise.
-        course: whose rows they are, likewise, where the table has a column for it.
-        site: whose platform, likewise.
-        day: of the snapshot, in days since 1970-01-01, for its rows.
-        label: what messages call the file.
-        rejects_path: a new file for rejected rows, made if there are any.
-        metadata: for the footer of Parquet.
-        threads: that read and encode; never changes the answer.
-        control: stops it, and counts its bytes.
-        text_sum: is told the text.
+        input: a path, a descriptor (which stays open), or a file object.
+        table: the table whose rows the file holds.
+        target: path of a new file of mode 0600, the writer of a stream, or the target of a join;
+            None only counts rows.
+        format_name: one of `formats.DATASET_FORMATS`; for cells, possibly with `SAFE`.
+        package: base name of the package, for the rows.
+        member: name of the file in the package, for the rows.
+        course: course of the file, for the rows, if the table has a column for it.
+        site: site of the file, for the rows.
+        day: day of the snapshot, in days since 1970-01-01, for the rows.
+        label: name of the file in messages.
+        rejects_path: path of a new file for rejected rows, made if there are any.
+        metadata: key-value pairs for the footer of Parquet.
+        threads: threads that read and encode. The answer is always the same.
+        control: stops the work, and counts its bytes.
+        text_sum: is fed the text.
 
     Returns:
-        The counts (see `table_account.Counts`), and what ended it early or None.
+        The counts (see `database.account.RowCounts`), and the error that ended it early, or None.
 
     Raises:
         OutputError: the target cannot be written.
     """
 
 def exactness() -> tuple[tuple[int, float], tuple[int, float]]:
-    """Most people that are counted exactly, and the standard error of a sketch of more.
+    """How many people are counted exactly, and the standard error of the sketch beyond that.
 
-    Of one of many groups, and of one of a few large ones.
+    First for one of many groups, then for one of a few large groups.
     """
 
 def summary_keys() -> list[str]:
-    """What events can be told apart by in a `Summary`."""
+    """The keys by which a `Summary` can group events."""
 
 def columns() -> list[tuple[str, str, str, str, str]]:
-    """Name, Arrow type, origin, when it is null, and role, of each default column in order.
+    """Name, Arrow type, origin, when it is null, and role of each default column, in order.
 
-    The role is what a column tells of a person: `person id`, `username`, `e-mail`, `address`,
+    The role says what a column tells about a person: `person id`, `username`, `e-mail`, `address`,
     `free text`, or nothing.
     """
 
 def parse_time(text: str) -> int | None:
-    """Read a day or an instant as microseconds since 1970 UTC; None if it is neither."""
+    """Convert a day or an instant to microseconds since 1970 UTC; None if the text is neither."""
 
 def course_folder(course: str | None, *, encodes_case: bool = False) -> str:
-    """The folder of a course in a partitioned dataset, `course_id=…`; None, or empty: no course.
+    """The folder of a course in a partitioned dataset, `course_id=…`. None or empty: no course.
 
-    `encodes_case` as in `Query`.
+    `encodes_case` as for `Query`.
     """
 
 def expression(text: str, *, hides_values: bool = False) -> str:
-    """An expression of `--where` in its one spelling, with `…` for its values on request.
+    """An expression of `--where` in its canonical spelling, with `…` for its values on request.
 
     Raises:
-        ConfigError: it is none; the message shows no value either.
+        ConfigError: the text is not an expression. The message shows no value either.
     """
 
 def rewrap_key(wrapped: bytes, old: bytes, new: bytes) -> bytes:
-    """A key that is wrapped by one AES-128 key, as another one wraps it (RFC 3394).
+    """Take a key wrapped with one AES-128 key, and wrap it with another (RFC 3394).
 
-    It is clear in the memory of this function alone, which wipes it.
+    The bare key exists only in the memory of this function, which wipes it.
 
     Raises:
-        ConfigError: it is no wrapped key, or not by `old`.
+        ConfigError: the data are not a wrapped key, or not wrapped with `old`.
     """
 
 def partition_keys() -> list[str]:
-    """What a dataset may be partitioned by."""
+    """The keys by which a dataset can be partitioned."""
 
 def sync_file_system(folder: str | PathLike[str]) -> bool:
-    """Wait until all that was written to the file system of a folder is on disk.
+    """Wait until everything written to the file system of a folder is on disk.
 
     Returns:
-        Whether it is: False where the system has no call for that, and nothing was done.
+        True if it is; False if the system has no call for this, and nothing was done.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the data could not be written.
     """
 
 def copy_lines(path: str | PathLike[str], format_name: str, descriptor: int) -> None:
-    """Write the lines of a file of a dataset, without their compression.
+    """Write the lines of a dataset's file, uncompressed.
 
     Raises:
-        OutputError: it cannot be read, or the lines not be written.
+        OutputError: the file cannot be read, or the lines cannot be written.
     """
 
 def header(path: str | PathLike[str], format_name: str) -> bytes:
-    """What stands above the rows of a file of a dataset. Only files with an equal one are joined.
+    """What precedes the rows in a dataset's file. Only files with equal headers can be joined.
 
     Args:
-        path: of the file.
-        format_name: of it.
+        path: path of the file.
+        format_name: format of the file.
 
     Returns:
-        The line of names of CSV, the schema of Parquet in words, nothing of JSON Lines.
+        The line of column names for CSV, a description of the schema for Parquet, nothing for JSON
+            Lines.
 
     Raises:
         OutputError: the file cannot be read.
@@ -714,16 +717,16 @@ def rewrite(
     format_name: str,
     path: str | PathLike[str],
 ) -> tuple[int, int, str]:
-    """Make a new file of a dataset of rows of others.
+    """Make a new file of a dataset from rows of other files.
 
     Args:
-        pieces: files, and which of their rows: first, and how many; in order.
-        format_name: of all of them.
-        path: of the new file.
+        pieces: files, in order, each with the rows to take: first row, and number of rows.
+        format_name: format of all files.
+        path: path of the new file.
 
     Returns:
-        Its rows, bytes, and SHA-256.
+        Its rows, bytes and SHA-256.
 
     Raises:
-        OutputError: a file cannot be read, or the new one not be written.
+        OutputError: a file cannot be read, or the new one cannot be written.
     """

@@ -178,7 +178,7 @@ def unreadable(what: str) -> SourceError:
 
 @contextmanager
 def reads(place: Place) -> Iterator[None]:
-    """Name the dataset whose files cannot be read; what readers say may hold its rows."""
+    """Name the dataset in errors of reading, and hide readers' own messages: they may hold rows."""
     try:
         yield
     except EdxlogsError:

@@ -135,7 +135,7 @@ class JobDone:
     __repr__ = __str__
 
     def _sources_left(self) -> int:
-        """Sources that a dataset or an event table does not hold in full, each once."""
+        """Number of sources that a dataset or an event table does not hold in full."""
         accounts = [one.account for one in self.datasets]
         accounts += [one.account for one in self.tables]
         withheld = {

@@ -213,7 +213,7 @@ class Work:
             )
 
     def journal(self, file: OutputFile) -> Journal | None:
-        """What outlives this run, beside an output; None where no salt can be had for it."""
+        """Begin the journal beside an output. It outlives the run. None without a salt for it."""
         try:
             asked = self._settings.asked()
         except OutputError as error:
