@@ -28,7 +28,7 @@ from planted import Planted, plant
 FOLDER = Path(__file__).parent
 LEARNERS = 120
 MOST_ROWS = 8  # of an answer that a page shows
-NEEDED = "\nThere is no such table for a course that lacks what is in bold type.\n"
+NEEDED = "\nA course without the inputs in bold type does not get this table.\n"
 COLOURS = ("#0b6e99", "#e08e0b", "#6a9a3b", "#9b4f96", "#777777")
 STYLE = {
     "axes.axisbelow": True,
@@ -101,10 +101,10 @@ def inputs(one: Definition) -> str:
     derived = [need for need in one.needs if need in tables()]
     events = [name for name in one.inputs if not name.startswith(DATABASE) and name not in OLX]
     found = {
-        "tables of events": told(events, "[{0}](../tables/{0}.md)"),
-        "tables of packages": told([n for n in one.inputs if n.startswith(DATABASE)], "`{}`"),
+        "event tables": told(events, "[{0}](../tables/{0}.md)"),
+        "package tables": told([n for n in one.inputs if n.startswith(DATABASE)], "`{}`"),
         "derived tables": told(derived, "[{0}]({0}.md)"),
-        "content (`--olx`)": told([name for name in one.inputs if name in OLX], "`{}`"),
+        "course content (`--olx`)": told([name for name in one.inputs if name in OLX], "`{}`"),
     }
     lines = "".join(f"- {what}: {those}\n" for what, those in found.items() if those)
     return lines + NEEDED * ("**" in lines)
@@ -125,7 +125,7 @@ def page(one: Definition, asked: Row, rows: Sequence[Row]) -> str:
     key = ", ".join(f"`{name}`" for name in ("course_id", *one.order))
     return (
         f"# {one.name}\n\n{one.about}\n\n"
-        f"Rows are unique by {key}.\n\n## Made from\n\n{inputs(one)}"
+        f"Each row is identified by {key}.\n\n## Made from\n\n{inputs(one)}"
         "\n## Columns\n\n"
         "| column | type | unit | what it holds | of a person |\n| --- | --- | --- | --- | --- |\n"
         f"{''.join(map(column_row, one.columns))}"

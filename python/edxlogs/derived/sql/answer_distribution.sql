@@ -1,29 +1,29 @@
 -- table: answer_distribution
--- about: Which answers were given how often. Answers of choices, numbers, words and formulas stand
---   as they are, others by their correctness alone. Staff is not counted. Answers of fewer learners
---   than `min_n` stand together as `(other)`.
+-- about: How often each answer was given. Choices, numbers, texts and formulas are shown as they
+--   were given, other responses only by their correctness. Staff are left out. Answers that fewer
+--   than `min_n` learners gave are combined as `(other)`.
 -- inputs: problem_events! problem_inputs!
 -- needs: problem_attempts course_items?
 -- order: site block_id input_id variant answer answer_text correctness
 -- columns:
 --   site string: Site of the learners.
---   course_id string: The course.
+--   course_id string: Course id.
 --   block_key string: Usage key of the problem.
---   block_id string: The problem.
+--   block_id string: Block id of the problem.
 --   display_name string: Title of the problem.
---   input_id string: The input.
---   response_type string: Such as `choiceresponse`.
---   variant string: Which variant of a random problem it is.
---   answer string [role: free text]: The answer, as it was sent; null where nothing was answered,
---     and where answers are told by their correctness.
---   answer_text string [role: free text]: The answer, as learners saw it.
---   correctness string: As it was judged last; null of `(other)`.
---   n_learners int64: Learners who gave it; null of `(other)`.
+--   input_id string: Id of the input.
+--   response_type string: Response type, such as `choiceresponse`.
+--   variant string: Variant of a randomized problem.
+--   answer string [role: free text]: The answer as it was sent; null if nothing was answered, and
+--     for responses that are shown only by their correctness.
+--   answer_text string [role: free text]: The answer as learners saw it.
+--   correctness string: Correctness as last judged; null for `(other)`.
+--   n_learners int64: Learners who gave this answer; null for `(other)`.
 --   n_first int64: How often it was a learner's first answer.
 --   n_last int64: How often it was a learner's last answer.
---   n_all int64: How often it was given.
+--   n_all int64: How often it was given in all.
 with
--- Older checks do not tell the type of a response: newer ones of the input do.
+-- Older checks do not name the response type, but newer checks of the same input do.
 types as (
     select site, block_id, input_id, max(response_type) as response_type
     from problem_attempts

@@ -1,26 +1,26 @@
 -- table: course_day
--- about: What went on in a course, day by day: learners, acts, enrolments. Staff is not counted, but
---   for enrolments.
+-- about: What happened in a course on each day: learners, actions, enrollments. Staff are left out,
+--   except from the counts of enrollments.
 -- inputs: problem_events video_events forum_events requests enrollment_events
 --   db_student_courseenrollment
 -- needs: person_course_day enrollment_day
 -- order: site day
 -- columns:
 --   site string: Site of the learners.
---   course_id string: The course.
---   day date: The day, in the time zone asked for.
---   n_learners int64: Learners with an act.
---   n_events int64: Their acts.
---   n_sessions_started int64: Sessions that began.
+--   course_id string: Course id.
+--   day date: Day in the time zone `tz`.
+--   n_learners int64: Learners with at least one action.
+--   n_events int64: Their actions.
+--   n_sessions_started int64: Sessions that began on the day.
 --   time_s float64 [s]: Time on task.
 --   n_video_learners int64: Learners who played a video.
---   n_play int64: How often one was played.
+--   n_play int64: How often a video was played.
 --   n_problem_learners int64: Learners who checked a problem.
---   n_checks int64: Checks.
---   n_forum_posts int64: Posts written.
---   n_forum_reads int64: Threads read.
+--   n_checks int64: Problem checks.
+--   n_forum_posts int64: Forum posts written.
+--   n_forum_reads int64: How often a forum thread was read.
 --   n_new int64: Rows of enrollment_spells that began on the day.
---   n_left int64: Rows that ended on the day.
+--   n_left int64: Rows of enrollment_spells that ended on the day.
 --   n_enrolled int64: People enrolled at the end of the day.
 with
 acts as (
@@ -63,8 +63,8 @@ select
     case when getvariable('has_problem_events') then coalesce(n_checks, 0) end as n_checks,
     case when has_forum then coalesce(n_forum_posts, 0) end as n_forum_posts,
     case when has_forum then coalesce(n_forum_reads, 0) end as n_forum_reads,
-    -- Days outside of those of enrollment_day: nobody came or left, and how many there were is told
-    -- only for days after the last change.
+    -- On days outside the range of enrollment_day, nobody came or left. Before it, nobody is
+    -- counted as enrolled; after it, the last number stays.
     case when has_enrolments then coalesce(n_new, 0) end as n_new,
     case when has_enrolments then coalesce(n_left, 0) end as n_left,
     case

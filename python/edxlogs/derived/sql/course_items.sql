@@ -1,53 +1,55 @@
 -- table: course_items
--- about: The blocks of a course, in the order in which learners meet them: a walk through the
---   structure, each block before its children. Blocks that no path leads to, such as drafts, stand
---   without an index.
+-- about: The blocks of a course, in the order in which learners meet them: the course structure is
+--   walked from the top, each block before its children. Blocks that no path leads to, such as
+--   drafts, have no index.
 -- inputs: db_course_structure! problem_events problem_inputs olx_blocks olx_policy
 -- order: site index block_key
 -- columns:
---   site string: Site of the structure.
---   course_id string: The course.
---   index int64: Place in the walk, from 0; null where no path leads there.
---   block_key string: Usage key.
---   block_id string: Its last part.
---   html_id string: The key as pages wrote it, `i4x-…`, other signs than letters and digits as `_`.
---   block_type string: Such as `video` or `problem`.
---   display_name string: Title.
---   parent_key string: The block above; of several the first.
---   multi_parent bool: Whether several blocks hold it.
---   depth int64: Steps from the course.
---   chapter_key string: Its chapter.
+--   site string: Site of the course structure.
+--   course_id string: Course id.
+--   index int64: Position in that order, from 0; null if no path leads to the block.
+--   block_key string: Usage key of the block.
+--   block_id string: Last part of the usage key.
+--   html_id string: The key as pages wrote it: `i4x-…`, with `_` for characters other than letters,
+--     digits, `_` and `-`.
+--   block_type string: Type of the block, such as `video` or `problem`.
+--   display_name string: Title of the block.
+--   parent_key string: Key of the parent block; of several, the first.
+--   multi_parent bool: Whether several blocks contain it.
+--   depth int64: Levels below the course.
+--   chapter_key string: Key of its chapter.
 --   chapter_name string: Title of the chapter.
---   chapter_number int64: Which chapter of the course that is, from 1.
---   sequential_key string: Its subsection.
+--   chapter_number int64: Number of the chapter in the course, from 1.
+--   sequential_key string: Key of its subsection.
 --   sequential_name string: Title of the subsection.
---   sequential_number int64: Which subsection of the chapter that is, from 1.
---   vertical_key string: Its unit.
+--   sequential_number int64: Number of the subsection in the chapter, from 1.
+--   vertical_key string: Key of its unit.
 --   vertical_name string: Title of the unit.
---   vertical_number int64: Which unit of the subsection that is, from 1.
+--   vertical_number int64: Number of the unit in the subsection, from 1.
 --   path string: Keys from the course down, as JSON.
---   format string: Type of the assignment; inherited.
---   graded bool: Whether it counts; inherited.
+--   format string: Assignment type; inherited.
+--   graded bool: Whether it counts toward the grade; inherited.
 --   start timestamp: When it opens; inherited.
 --   due timestamp: When it is due; inherited.
---   visible_to_staff_only bool: Whether learners cannot see it; inherited.
---   hide_from_toc bool: Whether it is left out of the outline.
---   group_access string: Which groups see it, as JSON.
+--   visible_to_staff_only bool: Whether it is hidden from learners; inherited.
+--   hide_from_toc bool: Whether it is left out of the course outline.
+--   group_access string: Which groups can see it, as JSON.
 --   split_name string: Title of the experiment (split_test) that it is part of.
 --   weight float64 [points]: Weight of a problem; null means the number of its points.
---   max_attempts int64: How often it can be tried; null means no limit.
---   youtube_id string: Of a video.
---   discussion_id string: Of a discussion, the topic.
---   n_children int64: Blocks directly below.
---   is_leaf bool: Whether there is none.
---   n_inputs int64: Of a problem, the most inputs that a check had.
---   max_points float64 [points]: Of a problem, the most points that a check could give.
---   is_empirical bool: Whether checks tell the two.
---   length_s float64 [s]: Of a video, its length; only the content (OLX) tells.
---   labels string: Of a problem, the labels of its inputs, a line each; only the content tells.
---   format_weight float64: Weight of the type of assignment; only the content tells.
---   format_min_count int64: How many assignments of the type there are to be; only the content tells.
---   format_drop_count int64: How many of them are left out; only the content tells.
+--   max_attempts int64: Attempts allowed at a problem; null means no limit.
+--   youtube_id string: YouTube id of a video.
+--   discussion_id string: Topic of a discussion.
+--   n_children int64: Number of blocks directly below.
+--   is_leaf bool: Whether it has no children.
+--   n_inputs int64: For a problem, the most inputs that a check had.
+--   max_points float64 [points]: For a problem, the most points that a check could give.
+--   is_empirical bool: Whether there are checks to take these two from.
+--   length_s float64 [s]: Length of a video; known only from the course content (OLX).
+--   labels string: Labels of a problem's inputs, one per line; known only from the course content.
+--   format_weight float64: Weight of the assignment type; known only from the course content.
+--   format_min_count int64: How many assignments of this type there should be; known only from the
+--     course content.
+--   format_drop_count int64: How many of these are dropped; known only from the course content.
 with recursive
 blocks as (
     select
@@ -70,7 +72,7 @@ blocks as (
         nullif(metadata ->> 'discussion_id', '') as discussion_id
     from db_course_structure
 ),
--- The walk: a block takes from the one above it what it does not say itself.
+-- The walk: a block inherits from its parent what it does not set itself.
 walk as (
     select
         site, block_key, [0::bigint] as place,
@@ -108,7 +110,7 @@ held as (
     )
     group by all
 ),
--- Chapters count from 1 in the course, subsections in their chapter, units in their subsection.
+-- Chapters are numbered in the course, subsections in their chapter, units in their subsection.
 ranked as (
     select
         site, block_key, display_name,
@@ -122,7 +124,7 @@ ranked as (
     join numbered using (site, block_key)
     where block_type in ('chapter', 'sequential', 'vertical')
 ),
--- Empirical: what checks had and could give.
+-- Empirical: how many inputs the checks had, and how many points they could give.
 checked as (
     select
         checks.block_id, max(rows_of_check) as n_inputs, max(max_grade) as max_points

@@ -1,41 +1,41 @@
 -- table: course_summary
--- about: A course in one row: how many learners came, took part and passed, and what the middle one of
---   those who took part did. Staff is not counted.
+-- about: A course in one row: how many learners enrolled, took part and passed, and medians over
+--   those who took part. Staff are left out.
 -- inputs: db_course_structure db_student_courseenrollment db_certificates_generatedcertificate
 --   db_grades_persistentcoursegrade db_courseware_studentmodule
 -- needs: person_course course_items? learner_events
 -- order: site
 -- columns:
 --   site string: Site of the course.
---   course_id string: The course.
---   display_name string: Its title.
---   start timestamp: When it starts, by its structure.
---   end timestamp: When it ends, by its structure.
---   n_persons int64: Rows of person_course that are no staff.
---   n_enrolled int64: Those whom the package has as enrolled, now or before.
---   n_active int64: Those who are enrolled.
---   n_by_mode string: How many of n_enrolled have which mode, as JSON.
---   n_verified int64: Learners whose mode ever was verified.
+--   course_id string: Course id.
+--   display_name string: Title of the course.
+--   start timestamp: Start of the course, according to its structure.
+--   end timestamp: End of the course, according to its structure.
+--   n_persons int64: Rows of person_course that are not staff.
+--   n_enrolled int64: Learners whom the package lists as enrolled, now or before.
+--   n_active int64: Learners who are still enrolled, according to the package.
+--   n_by_mode string: `n_enrolled` by mode, as JSON.
+--   n_verified int64: Learners whose mode was ever verified.
 --   n_viewed int64: Learners who opened a block.
---   n_explored int64: Learners who opened half of the chapters.
+--   n_explored int64: Learners who opened at least half of the chapters.
 --   n_completed int64: Learners who passed.
 --   n_certified int64: Learners with a certificate.
---   n_acting int64: Learners with an act.
---   n_events int64: Their acts.
---   n_events_before_start int64: Acts before the start.
---   n_events_after_end int64: Acts after the end.
---   first_event timestamp: First act.
---   last_event timestamp: Last act.
+--   n_acting int64: Learners with at least one action.
+--   n_events int64: Their actions.
+--   n_events_before_start int64: Actions before the start of the course.
+--   n_events_after_end int64: Actions after the end of the course.
+--   first_event timestamp: First action.
+--   last_event timestamp: Last action.
 --   n_sessions int64: Sessions.
 --   time_s float64 [s]: Time on task.
---   n_forum_posts int64: Posts in the forum.
+--   n_forum_posts int64: Forum posts.
 --   n_videos int64: Videos in the course.
 --   n_problems int64: Problems in the course.
---   days_median float64: Days with an act, of learners with one.
---   time_s_median float64 [s]: Time on task of those learners.
---   videos_median float64: Videos watched by those learners.
---   problems_median float64: Problems checked by those learners.
---   grade_median float64: Grade of learners who have one above 0.
+--   days_median float64: Median number of days with an action, over learners with at least one.
+--   time_s_median float64 [s]: Median time on task, over the same learners.
+--   videos_median float64: Median number of videos watched, over the same learners.
+--   problems_median float64: Median number of problems checked, over the same learners.
+--   grade_median float64: Median grade, over learners whose grade is above 0.
 with
 learners as (select * from person_course where is_staff is not true),
 modes as (
@@ -132,7 +132,7 @@ select
     round(grade_median, 12) as grade_median
 from summed
 join (
-    -- What is not known of every learner is not known of the course.
+    -- A value that is not known for every learner is not known for the course.
     select
         site,
         count(ever_verified) = count(*) as verified,

@@ -1,17 +1,17 @@
 -- table: enrollment_day
--- about: How many people came, left and were enrolled, by day and mode. Spells whose end is not
---   known are not counted; those that began before the logs count as enrolled from the first day.
+-- about: How many people came, left and were enrolled, by day and mode. Spells with an unknown end
+--   are left out. Spells that began before the logs count from the first day.
 -- inputs: enrollment_events db_student_courseenrollment
 -- needs: enrollment_spells
 -- order: site day mode
 -- columns:
 --   site string: Site of the people.
---   course_id string: The course.
---   day date: The day, in the time zone asked for.
---   mode string: The mode.
+--   course_id string: Course id.
+--   day date: Day in the time zone `tz`.
+--   mode string: Enrollment mode.
 --   n_new int64: Rows of enrollment_spells that began on the day.
---   n_left int64: Rows that ended on the day.
---   n_active int64: Rows that were open at the end of the day.
+--   n_left int64: Rows of enrollment_spells that ended on the day.
+--   n_active int64: Rows of enrollment_spells that were open at the end of the day.
 with
 spells as (
     select
@@ -21,7 +21,7 @@ spells as (
     from enrollment_spells
     where coalesce(end_source, '') <> 'unknown'
 ),
--- From the first day on which anything happened to the last one.
+-- From the first day with a change to the last.
 span as (
     select
         site,
@@ -38,7 +38,7 @@ moves as (
     union all
     select site, mode, last_day, 0, 1, -1 from spells where last_day is not null
 ),
--- Of years in which there was no edX, which broken dates name, only those days.
+-- Broken dates may name years without edX. Of those years, only the days with a change count.
 days as (
     select
         site,

@@ -1,35 +1,38 @@
 -- table: enrollment_spells
--- about: When somebody was enrolled, and in which mode: a row for each mode of each spell, from an
---   enrolment to its end. Who is enrolled by the package without an event has a spell, too.
+-- about: When each person was enrolled, and in which mode: one row for each mode of each spell. A
+--   spell lasts from an enrollment to its end. People with an enrollment in the package but no
+--   event have a spell, too.
 -- inputs: enrollment_events db_student_courseenrollment
 -- needs: subject_events persons
 -- order: site user_id spell_no mode_no
 -- columns:
 --   site string: Site of the person.
---   course_id string: The course.
---   user_id int64 [role: person id]: Who was enrolled.
---   username string [role: username]: Name of the person.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the person.
+--   username string [role: username]: Username of the person.
 --   is_staff bool: Whether the person has a staff role.
---   spell_no int64: Which enrolment of the person in the course it is, from 1.
---   mode_no int64: Which mode of the spell it is, from 1.
---   start timestamp: When it began; null where that was before the logs.
---   end timestamp: When it ended; null while it is open, and where that is not known.
---   is_open bool: Whether it goes on at the end of what was read.
---   mode string: Such as `audit`, `honor` or `verified`; null where no event tells.
---   start_source string: What tells when it began: `event`, `snapshot` or `unknown`.
---   end_source string: What tells when it ended: `event`, another mode (`mode_change`) or `unknown`;
---     null while it is open.
+--   spell_no int64: Number of the person's spell in the course, from 1.
+--   mode_no int64: Number of the mode in the spell, from 1.
+--   start timestamp: When it began; null if that was before the logs.
+--   end timestamp: When it ended; null while it is open, and if the end is unknown.
+--   is_open bool: Whether it is still open at the end of the data.
+--   mode string: Enrollment mode, such as `audit`, `honor` or `verified`; null if no event names
+--     it.
+--   start_source string: Where the start comes from: `event`, `snapshot` (the package) or
+--     `unknown`.
+--   end_source string: What ended it: `event`, another mode (`mode_change`) or `unknown`; null
+--     while it is open.
 --   actor_is_other bool: Whether somebody else enrolled the person.
---   upgraded_at timestamp: When an upgrade was noted in it, whether or not the mode changed.
---   n_duplicates int64: Events within it, or after its end, that changed nothing.
---   agrees bool: Whether the package has the person enrolled as the last spell says; null where it
---     does not have the person.
+--   upgraded_at timestamp: When an upgrade was recorded during it, whether or not the mode changed.
+--   n_duplicates int64: Events during it, or after its end, that changed nothing.
+--   agrees bool: Whether the package and the last spell agree on whether the person is enrolled;
+--     null if the package does not list the person.
 with
 events as (
     select
         site, user_id, moment, action, mode, by_other,
         row_number() over person as nth,
-        -- What the events before say: enrolled or not; a change of mode says enrolled.
+        -- What earlier events say: enrolled or not. A mode change means enrolled.
         coalesce(
             last_value(
                 case action when 'activate' then 'active' when 'deactivate' then 'inactive' end
@@ -50,7 +53,7 @@ possible as (
         as is_possible
     from events
 ),
--- A change to the mode that is there already changes nothing.
+-- A change to the current mode changes nothing.
 told as (
     select
         *,
@@ -76,8 +79,8 @@ changes as (
     where is_change
     window person as (partition by site, user_id order by nth)
 ),
--- Each change but an end begins a row. Before a first change that is no enrolment another one
--- stands, whose begin is not known.
+-- Every change except an end begins a row. If the first change is not an enrollment, a row with an
+-- unknown start comes before it.
 begun as (
     select
         site, user_id, nth, 1 as place, moment as start, mode, action = 'activate' as is_spell,
@@ -174,7 +177,7 @@ of_events as (
         group by all
     ) using (site, user_id)
 ),
--- Enrolled by the package without an event.
+-- In the package, but without an event.
 of_snapshot as (
     select
         site, user_id, 1 as spell_no, 1 as mode_no, created as start,

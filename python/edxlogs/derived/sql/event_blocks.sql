@@ -1,16 +1,16 @@
 -- table: event_blocks
 -- as: internal table
--- about: Which block of the course the keys of events mean: events spell the key of one block in
---   several ways, whole, as pages wrote it, or its last part alone.
+-- about: Which block of the course each key in the events means. Events spell the key of a block in
+--   several ways: in full, as pages wrote it, or by its last part alone.
 -- inputs: problem_events video_events navigation_events requests ora_events completion_events
 --   exam_events content_events block_events study_events grade_events
 -- needs: course_items?
 -- order: block_key
 -- columns:
---   block_key string: The key, as events have it.
---   item_key string: Key of the block in course_items; null where it is not found there.
---   item_id string: Its last part; that of the event's own key where it is not found.
---   item_type string: Its type; likewise.
+--   block_key string: The key, as the events have it.
+--   item_key string: Key of the block in course_items; null if it is not found there.
+--   item_id string: Last part of that key; if it is not found, that of the event's own key.
+--   item_type string: Type of the block; if it is not found, that in the event.
 with
 keys as (
     select block_key, min(block_type) as block_type, min(block_id) as block_id
@@ -30,7 +30,7 @@ keys as (
     where block_key is not null
     group by all
 ),
--- By the whole key, then as pages wrote it, then by its last part where only one block has it.
+-- By the full key, then as pages wrote it, then by its last part if only one block has it.
 items as (
     select block_key as spelled, 1 as rank, block_key, block_id, block_type
     from course_items

@@ -1,14 +1,14 @@
 -- table: event_sources
 -- as: internal table
--- about: The sources of a course's events, numbered in the order of their names. The order of
---   events that happened at the same moment is that of source, line, line_item (D6).
+-- about: The sources of a course's events, numbered in the order of their names. Events of the same
+--   moment are ordered by source, line and line_item.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events
 --   completion_events exam_events content_events block_events study_events textbook_events
 --   other_events enrollment_events grade_events
 -- order: source
 -- columns:
---   source string: A source.
---   source_no int64: Its number, from 1.
+--   source string: Name of the source.
+--   source_no int64: Number of the source, from 1.
 select source, row_number() over (order by source) as source_no
 from (
     select source from problem_events

@@ -1,5 +1,5 @@
 -- account: events_account
--- about: Events that are none of a learner, and why; and clocks that were wrong.
+-- about: Events that belong to no learner, with the reason; and clocks that were wrong.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events
 --   completion_events exam_events content_events block_events study_events textbook_events
 --   other_events
@@ -58,7 +58,8 @@ events as not materialized (
         'other_events' as event_table, site, user_id, username, event_source, flags, time, received_at
     from other_events
 ),
--- Identity: who has neither an id nor a name of an account in the package stays out.
+-- Identity: events with neither a user id nor the username of an account in the package are left
+-- out.
 known as (
     select event_table, count(*) as n, count(*) filter (where clock) as n_clock
     from learner_events
@@ -84,7 +85,8 @@ left_out as (
     group by all
 ),
 totals as (select event_table, count(*) as n from events group by all),
--- Usernames that have an account are told by those that were found.
+-- Events of usernames without an account are the rest: neither found above nor left out for another
+-- reason.
 found as (
     select
         totals.event_table,

@@ -1,30 +1,30 @@
 -- table: forum_acts
 -- as: internal table
--- about: What learners did in the forum. Each act is told by forum_events from the first day on which
---   they tell acts of its kind in the course, and before by requests: never by both.
+-- about: What learners did in the forum. Each kind of action is taken from forum_events from the
+--   first day on which the course has it there, and from requests before that day: never from both.
 -- inputs: forum_events requests
 -- needs: learner_events
 -- order: source_no line line_item
 -- columns:
 --   site string: Site of the learner.
---   user_id int64 [role: person id]: The learner.
---   moment timestamp: When.
---   day date: The day of that.
---   source_no int64: The source of the event, in the order of names.
---   line int64: The line in it.
---   line_item int64: The event in the line.
---   act string: `view`, `create`, `vote`, `edit`, `delete`, `report`, `search`, `follow` or another
---     word of the platform.
---   told_by string: `view` for forum_events, `url` for requests.
---   post_kind string: thread, response or comment.
---   post_id string: The post.
---   thread_id string: The thread.
---   response_id string: The response.
---   commentable_id string: The topic.
---   thread_type string: discussion or question.
---   is_anonymous bool: Whether the author is not shown to all.
+--   user_id int64 [role: person id]: User id of the learner.
+--   moment timestamp: When it happened.
+--   day date: Day of `moment`.
+--   source_no int64: Number of the event's source, in the order of names.
+--   line int64: Line in the source.
+--   line_item int64: Event in the line.
+--   act string: What was done: `view`, `create`, `vote`, `edit`, `delete`, `report`, `search`,
+--     `follow` or another word of the platform.
+--   told_by string: Where it comes from: `view` for forum_events, `url` for requests.
+--   post_kind string: Kind of post: thread, response or comment.
+--   post_id string: Id of the post.
+--   thread_id string: Id of the thread.
+--   response_id string: Id of the response.
+--   commentable_id string: Topic.
+--   thread_type string: Type of thread: discussion or question.
+--   is_anonymous bool: Whether the author is not shown to everyone.
 --   body_chars int64: Length of the post.
---   votes int64: Of a vote, 1, or −1 where it is taken back.
+--   votes int64: For a vote, 1, or −1 if it was taken back.
 with
 acts as (
     select

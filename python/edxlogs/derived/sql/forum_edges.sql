@@ -1,17 +1,18 @@
 -- table: forum_edges
--- about: Who answered whom in the forum: a row for each response and comment to somebody else's post.
+-- about: Who answered whom in the forum: one row for each response or comment to somebody else's
+--   post.
 -- inputs: db_forum forum_events
 -- needs: forum_posts
 -- order: site time post_id
 -- columns:
 --   site string: Site of the forum.
---   course_id string: The course.
---   from_user_id int64 [role: person id]: Who answered.
---   to_user_id int64 [role: person id]: Whom.
---   thread_id string: The thread.
---   post_id string: The answer.
+--   course_id string: Course id.
+--   from_user_id int64 [role: person id]: User id of the person who answered.
+--   to_user_id int64 [role: person id]: User id of the person answered.
+--   thread_id string: Id of the thread.
+--   post_id string: Id of the answer.
 --   kind string: `response` to the thread, or `comment` on a response.
---   time timestamp: When.
+--   time timestamp: When the answer was written.
 select
     post.site,
     getvariable('course_id') as course_id,

@@ -1,32 +1,32 @@
 -- table: forum_person
--- about: What learners wrote in the forum, and what they read and did there. Posts are those of the
---   package and those that were deleted before it; anonymous ones are counted with their author.
+-- about: What each learner wrote, read and did in the forum. Posts are those in the package and
+--   those deleted before it was made. Anonymous posts count for their author.
 -- inputs: db_forum forum_events requests
 -- needs: forum_posts forum_acts persons
 -- order: site user_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
 --   n_threads int64: Threads written.
 --   n_responses int64: Responses written.
 --   n_comments int64: Comments on responses written.
 --   n_chars int64: Characters written.
---   n_votes_got int64: Votes for posts of the learner, as the package has them.
---   n_endorsed int64: Posts that are endorsed.
---   n_pinned int64: Threads that are pinned.
---   n_anonymous int64: Posts whose author is not shown to all.
---   n_deleted int64: Posts that were deleted before the package was made.
---   first_post timestamp: When the first of them was written.
---   last_post timestamp: When the last one was written.
---   n_reads int64: How often a thread was read.
---   n_threads_read int64: Threads read, where the event tells which.
---   n_votes_given int64: Votes given, less those taken back.
---   n_follows int64: How often a thread or topic was followed.
+--   n_votes_got int64: Votes for the learner's posts, according to the package.
+--   n_endorsed int64: Endorsed posts.
+--   n_pinned int64: Pinned threads.
+--   n_anonymous int64: Posts whose author is not shown to everyone.
+--   n_deleted int64: Posts deleted before the package was made.
+--   first_post timestamp: When the first post was written.
+--   last_post timestamp: When the last post was written.
+--   n_reads int64: How often the learner read a thread.
+--   n_threads_read int64: Threads read, as far as events name them.
+--   n_votes_given int64: Votes given, minus those taken back.
+--   n_follows int64: How often the learner followed a thread or topic.
 --   n_searches int64: Searches.
---   read_source string: What tells the reads: `view` (events), `url` (requests) or `mixed`.
+--   read_source string: Where the reads come from: `view` (events), `url` (requests) or `mixed`.
 with
 written as (
     select

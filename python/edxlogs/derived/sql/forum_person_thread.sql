@@ -5,24 +5,26 @@
 -- order: site user_id thread_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   thread_id string: The thread.
---   thread_type string: `discussion` or `question`.
---   topic string: Topic of the thread: `discussion_id` of a block.
---   role string: `author` of the thread, else `responder`, else `commenter`; null for who only read.
---   n_posts int64: Posts of the learner in it.
---   answered_to string [role: person id]: Whom the learner answered in it: user ids, in order.
+--   thread_id string: Id of the thread.
+--   thread_type string: Type of the thread: `discussion` or `question`.
+--   topic string: Topic of the thread: the `discussion_id` of a block.
+--   role string: `author` of the thread, else `responder`, else `commenter`; null for learners who
+--     only read it.
+--   n_posts int64: Posts by the learner in the thread.
+--   answered_to string [role: person id]: Whom the learner answered in the thread: user ids, in
+--     order.
 --   n_reads int64: How often the learner read it.
---   first_read timestamp: When first.
---   last_read timestamp: When last.
+--   first_read timestamp: When the learner first read it.
+--   last_read timestamp: When the learner last read it.
 with
 posts as (
     select
         post.*,
-        -- A response answers who wrote the thread, a comment who wrote the response.
+        -- A response answers the author of the thread; a comment, the author of the response.
         case post.kind when 'response' then thread.user_id when 'comment' then response.user_id end
         as to_user_id
     from forum_posts as post

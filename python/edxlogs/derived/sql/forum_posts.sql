@@ -1,25 +1,25 @@
 -- table: forum_posts
 -- as: internal table
--- about: The posts of the forum: those of the package, and those that only an event tells of, which
---   were deleted before the package was made, or written after it.
+-- about: The posts of the forum: those in the package, and those known only from an event, which
+--   were deleted before the package was made or written after it.
 -- inputs: db_forum forum_events
 -- needs: forum_acts
 -- order: site post_id
 -- columns:
 --   site string: Site of the forum.
---   post_id string: The post.
---   kind string: `thread`, `response` or `comment`.
---   thread_id string: The thread.
---   response_id string: Of a comment, the response.
---   user_id int64 [role: person id]: Who wrote it.
---   created_at timestamp: When.
+--   post_id string: Id of the post.
+--   kind string: Kind of post: `thread`, `response` or `comment`.
+--   thread_id string: Id of the thread.
+--   response_id string: Id of the response that a comment belongs to.
+--   user_id int64 [role: person id]: User id of the author.
+--   created_at timestamp: When the post was written.
 --   n_chars int64: Length of its text.
---   topic string: Of a thread, its topic.
---   thread_type string: Of a thread, `discussion` or `question`.
---   n_votes int64: Votes for it.
+--   topic string: Topic of a thread.
+--   thread_type string: Type of a thread: `discussion` or `question`.
+--   n_votes int64: Votes for the post.
 --   endorsed bool: Whether it is endorsed.
 --   pinned bool: Whether it is pinned.
---   is_anonymous bool: Whether its author is not shown to all.
+--   is_anonymous bool: Whether its author is not shown to everyone.
 --   deleted bool: Whether it was deleted before the package was made.
 with
 kept as (
@@ -41,7 +41,7 @@ kept as (
     from db_forum
     where _id is not null
 ),
--- When the package was made: the day that it names, else that of its newest post.
+-- When the package was made: the day in its name, else the time of its newest post.
 made as (
     select
         coalesce(

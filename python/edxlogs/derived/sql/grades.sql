@@ -1,28 +1,28 @@
 -- table: grades
--- about: Grades of subsections and of the course over time: the last of each day that an event tells,
---   and those of the package.
+-- about: Grades of subsections and of the course over time: the last one of each day in the events,
+--   and the one in the package.
 -- inputs: grade_events db_grades_persistentsubsectiongrade db_grades_persistentcoursegrade
 -- needs: subject_events event_blocks persons course_items?
 -- order: site user_id level block_key source day
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
 --   level string: `subsection` or `course`.
---   block_key string: The subsection; null of the course.
---   display_name string: Its title.
+--   block_key string: Usage key of the subsection; null for the course.
+--   display_name string: Title of the subsection.
 --   source string: `event`, or `snapshot` for the package.
---   day date: The day, in the time zone asked for.
---   time timestamp: When it was calculated, or changed last.
+--   day date: Day in the time zone `tz`.
+--   time timestamp: When the grade was calculated or last changed.
 --   earned float64 [points]: Points earned, weighted.
 --   possible float64 [points]: Points possible, weighted.
---   graded_earned float64 [points]: Points earned in what counts.
---   graded_possible float64 [points]: Points possible in what counts.
---   percent float64: The grade, from 0 to 1: of a subsection earned by possible.
---   letter_grade string: Letter of the grade; null if not passed.
---   transaction_id string: Links what one act caused: problem, subsection and course.
+--   graded_earned float64 [points]: Points earned that count toward the grade.
+--   graded_possible float64 [points]: Points possible that count toward the grade.
+--   percent float64: The grade, from 0 to 1; for a subsection, earned divided by possible.
+--   letter_grade string: Letter grade; null if not passed.
+--   transaction_id string: Links the grades that one action caused: problem, subsection and course.
 with
 told as (
     select

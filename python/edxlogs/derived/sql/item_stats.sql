@@ -1,37 +1,39 @@
 -- table: item_stats
 -- about: How hard each input of each problem is, how well it tells strong learners from weak ones,
---   and how it is tried. Staff is not counted. A statistic of fewer learners than `min_n` is null.
+--   and how learners attempt it. Staff are left out. A statistic over fewer than `min_n` learners
+--   is null.
 -- inputs: problem_events problem_inputs db_courseware_studentmodule
 -- needs: person_item person_problem problem_attempts? course_items?
 -- order: site block_id input_id
 -- columns:
 --   site string: Site of the learners.
---   course_id string: The course.
+--   course_id string: Course id.
 --   block_key string: Usage key of the problem.
---   block_id string: The problem.
---   input_id string: The input.
+--   block_id string: Block id of the problem.
+--   input_id string: Id of the input.
 --   display_name string: Title of the problem.
---   assignment_key string: The subsection that it is in: its assignment.
---   format string: Type of the assignment.
---   n int64: Learners with an attempt.
---   n_first int64: Those of them whose first attempt the logs have.
---   p_first float64: Difficulty: mean score of the first attempts, from 0 to 1.
---   p_last float64: Mean score of the last answers.
---   discrimination_assignment float64: Correlation of the score with that of the other inputs of the
---     assignment, of learners who answered half of them or more.
---   n_assignment int64: How many learners that are.
+--   assignment_key string: Key of the subsection that the problem is in, which is its assignment.
+--   format string: Assignment type.
+--   n int64: Learners with at least one attempt.
+--   n_first int64: Learners whose first attempt is in the logs.
+--   p_first float64: Difficulty: mean score of first attempts, from 0 to 1.
+--   p_last float64: Mean score of last answers.
+--   discrimination_assignment float64: Correlation of the score with that on the other inputs of
+--     the assignment, over learners who answered at least half of the assignment.
+--   n_assignment int64: Learners in that correlation.
 --   discrimination_course float64: The same with the other inputs of the course.
---   n_course int64: How many learners that are.
+--   n_course int64: Learners in that correlation.
 --   alpha float64: Cronbach's α of the assignment.
---   n_alpha int64: Learners who answered all of it.
---   attempts_mean float64: Attempts at the problem, mean.
---   attempts_median float64: Median.
---   max_attempts_share float64: Share of learners who used all attempts; null without a limit.
---   s_to_first_median float64 [s]: From when the problem was first seen to the first check, median.
+--   n_alpha int64: Learners who answered the whole assignment.
+--   attempts_mean float64: Mean number of attempts at the problem.
+--   attempts_median float64: Median number of attempts at the problem.
+--   max_attempts_share float64: Share of learners who used all their attempts; null if there is no
+--     limit.
+--   s_to_first_median float64 [s]: Median time from first seeing the problem to the first check.
 --   answer_seen_share float64: Share of learners who saw the answer before their last check.
 with
--- Exact sums (D6): scores as whole numbers, of parts that are whole for points of 1 to 16, 20, 25,
--- 50 and 100. A score beyond 1000 is damage, and counts as none.
+-- Sums must be exact, so scores are whole multiples of 1/720,720,000. That is exact for 1 to 16,
+-- 20, 25, 50 and 100 points. A score beyond 1000 is damaged, and left out.
 scores as (
     select
         site, user_id, block_key, block_id, input_id,
@@ -57,7 +59,7 @@ answered as (
     left join blocks using (block_id)
     where score is not null
 ),
--- The rest score: of the other inputs of the assignment, and of the course.
+-- Rest scores: those on the other inputs of the assignment, and of the course.
 sizes as (
     select
         site, assignment_key,
@@ -112,7 +114,7 @@ correlations as (
         end as r
     from moments
 ),
--- Cronbach's α over those who answered all of an assignment.
+-- Cronbach's α, over learners who answered the whole assignment.
 whole as (
     select answered.*, n_items
     from answered

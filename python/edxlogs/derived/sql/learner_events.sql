@@ -1,71 +1,74 @@
 -- table: learner_events
 -- as: internal view
 -- about: What learners did: the events of people, each with the person, the moment and the kind of
---   act that all other definitions count by. Grades, enrolments, certificates, groups, acts of
---   staff and of accounts are left out: they are written for people who did nothing.
+--   action by which all other definitions count. Grades, enrollments, certificates, groups, and
+--   events of staff and of accounts are left out, because they are written for people who did
+--   nothing.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events
 --   completion_events exam_events content_events block_events study_events textbook_events
 --   other_events db_auth_user db_student_courseenrollment
 -- needs: event_sources
 -- order: source_no line line_item
 -- columns:
---   site string: Site of the person; user ids of two sites are different people.
---   user_id int64 [role: person id]: Who acted; found by username in auth_user where the event
---     tells that alone.
+--   site string: Site of the person. User ids on two sites are different people.
+--   user_id int64 [role: person id]: Who acted; looked up in auth_user if the event has only a
+--     username.
 --   username string [role: username]: The username in the event.
---   moment timestamp: When: the event's own time, of apps with a wrong clock the time of receipt.
---   day date: The day of `moment`, in the time zone asked for.
---   source_no int64: The source, in the order of names.
---   line int64: The line in it.
---   line_item int64: The event in the line.
---   clock bool: Whether the time of receipt stands for a clock that was wrong.
---   event_table string: The table that the event is of.
---   action string: The act, in the words of that table.
---   is_activity bool: Whether it is an act of the learner, counted once.
---   kind string: Of an act: video, problem, forum, ora, text or other.
---   route string: The route of a request; of other events the name of their table.
+--   moment timestamp: When it happened: the event's own time, or the time of receipt if the clock
+--     of the app was wrong.
+--   day date: Day of `moment` in the time zone `tz`.
+--   source_no int64: Number of the source, in the order of names.
+--   line int64: Line in the source.
+--   line_item int64: Event in the line.
+--   clock bool: Whether the clock was wrong, so that the time of receipt is used.
+--   event_table string: Event table.
+--   action string: What was done, in the words of that table.
+--   is_activity bool: Whether it is an action of the learner; each action counts once.
+--   kind string: Kind of action: video, problem, forum, ora, text or other.
+--   route string: Route of a request; for other events, the name of their table.
 --   is_mobile bool: Whether an app wrote it.
---   session string [role: person id]: The login session.
---   agent string [role: free text]: The browser.
---   ip string [role: address]: The address of the device.
---   source string: The source.
---   block_key string: The block, as the event has it.
---   block_type string: Its type.
---   block_id string: Its id.
---   code string: Of a video, its code.
---   position float64 [s]: Of a video, where the act began.
---   position_to float64 [s]: Of a video, where a jump ended.
---   duration float64 [s]: Of a video, how long the player says it is.
---   speed_to float64 [×]: Of a video, the speed from then on.
---   player string: Of a video, mobile or browser.
---   attempts int64: Of a check, the number of the attempt.
---   success string: Of a check, correct or incorrect.
---   grade float64 [points]: Of a check, what it gave.
---   max_grade float64 [points]: Of a check, the most it can give.
---   seed int64: Of a check, the variant of the problem.
---   post_kind string: Of the forum, thread, response or comment.
---   post_id string: Of the forum, the post.
---   thread_id string: Of the forum, the thread.
---   undo_vote bool: Of the forum, whether a vote was taken back.
---   followed bool: Of a thread that was made, whether its author follows it.
---   response_id string: Of the forum, the response.
---   comment_id string: Of a request to the forum, the response or comment.
---   commentable_id string: Of the forum, the topic.
---   thread_type string: Of the forum, discussion or question.
---   is_anonymous bool: Of the forum, whether the author is not shown to all.
---   body_chars int64: Of a post, its length.
---   forum_action string: Of a request to the forum, what was asked for.
---   submission_uuid string: Of an open response, the submission.
---   submitted_at timestamp: Of an open response, when it was handed in.
+--   session string [role: person id]: Login session.
+--   agent string [role: free text]: Browser.
+--   ip string [role: address]: Address of the device.
+--   source string: Name of the source.
+--   block_key string: Key of the block, as the event has it.
+--   block_type string: Type of the block.
+--   block_id string: Id of the block.
+--   code string: Code of the video.
+--   position float64 [s]: Position in the video where the action began.
+--   position_to float64 [s]: Position in the video where a jump ended.
+--   duration float64 [s]: Length of the video, according to the player.
+--   speed_to float64 [×]: Speed of the video from then on.
+--   player string: Player of the video: mobile or browser.
+--   attempts int64: For a check, the number of the attempt.
+--   success string: For a check, correct or incorrect.
+--   grade float64 [points]: For a check, the points that it gave.
+--   max_grade float64 [points]: For a check, the most points possible.
+--   seed int64: For a check, the variant of the problem.
+--   post_kind string: In the forum, the kind of post: thread, response or comment.
+--   post_id string: In the forum, the id of the post.
+--   thread_id string: In the forum, the id of the thread.
+--   undo_vote bool: In the forum, whether a vote was taken back.
+--   followed bool: For a new thread, whether its author follows it.
+--   response_id string: In the forum, the id of the response.
+--   comment_id string: In a request to the forum, the id of the response or comment.
+--   commentable_id string: In the forum, the topic.
+--   thread_type string: In the forum, the type of thread: discussion or question.
+--   is_anonymous bool: In the forum, whether the author is not shown to everyone.
+--   body_chars int64: For a post, its length.
+--   forum_action string: In a request to the forum, what was asked for.
+--   submission_uuid string: For an open response, the id of the submission.
+--   submitted_at timestamp: For an open response, when it was submitted.
 with
--- Identity: a username of a site belongs to one account (D7).
+-- Identity: on one site, a username belongs to one account.
 accounts as not materialized (
     select coalesce(site, '') as site, username as account, min(id) as account_id
     from db_auth_user
     where username <> '' and id is not null
     group by all
 ),
--- A source whose name tells no site is of the course's site, where its other data tell only one.
+-- A source without a site in its name belongs to the course's site, if the course's other data name
+-- only one.
 home as not materialized (
     select case when count(distinct site) = 1 then min(site) end as home_site
     from (
@@ -74,19 +77,20 @@ home as not materialized (
         select coalesce(site, '') as site from db_student_courseenrollment
     )
 ),
--- Late and clock: no device was in a course a day before somebody was first enrolled in it, or
--- before edX had courses.
+-- Late events and wrong clocks: no device was in a course more than a day before the first
+-- enrollment in it, or before edX had courses.
 opened as not materialized (
     select
         greatest(min(created), timestamptz '2012-01-01 00:00:00+00') - interval 1 day as opened_at
     from db_student_courseenrollment
 ),
--- A thread that was read is told by forum_events since the day the platform did so first, and by
--- requests before: never by both.
+-- Reads of threads come from forum_events from the day on which the platform first wrote them, and
+-- from requests before: never from both.
 reading as not materialized (
     select min(time) as views_since from forum_events where action = 'view'
 ),
--- Transcripts that a player shows by itself while it loads a video are no act of the learner.
+-- A transcript that the player shows by itself while it loads a video is not an action of the
+-- learner.
 shown_at_load as not materialized (
     select distinct shown.source, shown.line, shown.line_item
     from video_events as shown

@@ -1,32 +1,34 @@
 -- table: ora_person
--- about: What became of a learner's open response: handed in, assessed by whom, with which score.
+-- about: What became of each learner's open response: when it was submitted, who assessed it, and
+--   its score.
 -- inputs: ora_events db_submissions_submission db_submissions_studentitem db_submissions_score
 --   db_assessment_assessment db_student_anonymoususerid
 -- needs: learner_events event_blocks persons course_items?
 -- order: site user_id block_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
 --   block_key string: Usage key of the assessment.
---   block_id string: The assessment.
---   display_name string: Its title.
---   submitted_at timestamp: When the first response was handed in, as the package has it, else as an
---     event tells.
---   n_submissions int64: Responses handed in: the package's, else those of events.
+--   block_id string: Block id of the assessment.
+--   display_name string: Title of the assessment.
+--   submitted_at timestamp: When the first response was submitted, according to the package, else
+--     to the events.
+--   n_submissions int64: Responses submitted, according to the package, else to the events.
 --   n_saves int64: How often a draft was saved.
---   n_peer_given int64: Responses of others that the learner assessed: the package's, else those of
---     events.
---   n_peer_got int64: Assessments that others made of it.
---   n_self int64: Assessments by the learner of the own response: the package's, else those of events.
+--   n_peer_given int64: Responses of others that the learner assessed, according to the package,
+--     else to the events.
+--   n_peer_got int64: Assessments of the response by other learners.
+--   n_self int64: Assessments of the learner's own response by the learner, according to the
+--     package, else to the events.
 --   n_staff int64: Assessments by staff.
 --   points_earned int64 [points]: The score that counts: the newest that was not reset.
---   points_possible int64 [points]: The most that it can be.
---   scored_at timestamp: When it was given.
---   s_to_submit float64 [s]: From the first act with the assessment in the logs to the first response
---     that an event tells of.
+--   points_possible int64 [points]: The highest score possible.
+--   scored_at timestamp: When the score was given.
+--   s_to_submit float64 [s]: Time from the first action with the assessment in the logs to the
+--     first response submitted in the events.
 with
 people as (
     select
@@ -47,7 +49,7 @@ items as (
     join people
         on people.site = coalesce(items.site, '') and people.anonymous = items.student_id
 ),
--- An id is written with hyphens in one table and without in another.
+-- Ids have hyphens in one table and none in another.
 handed_in as (
     select
         items.site, items.user_id, items.block_key, items.block_id,
@@ -92,7 +94,7 @@ scores as (
     where not is_reset and id > coalesce(last_reset, -1)
     group by all
 ),
--- What the package tells, a row for each count.
+-- What the package says: one row for each thing that is counted.
 counts as (
     select site, user_id, block_key, block_id, 'submission' as what, submitted_at as time
     from handed_in

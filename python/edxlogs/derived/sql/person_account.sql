@@ -1,5 +1,5 @@
 -- account: person_account
--- about: What is odd about the people of the package, and events about nobody who is known.
+-- about: What is odd about the people in the package, and events about people who are not known.
 -- inputs: db_auth_userprofile enrollment_events grade_events completion_events
 -- needs: person_course subject_events
 with

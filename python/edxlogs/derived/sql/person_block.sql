@@ -1,27 +1,27 @@
 -- table: person_block
--- about: Which blocks of the course a learner had to do with, when, and how often.
+-- about: Which blocks of the course each learner used, when, and how often.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events block_events
 --   study_events
 -- needs: learner_events event_blocks forum_acts persons course_items?
 -- order: site user_id block_id block_type
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   block_key string: Usage key of the block, as course_items has it, else as the events have it.
---   block_id string: The block.
---   block_type string: Its type.
---   display_name string: Its title.
---   n_events int64: Acts.
---   n_days int64: Days with an act.
---   first timestamp: First act.
---   last timestamp: Last act.
---   n_attempted int64: Of a problem, checks.
---   n_completed int64: Of a problem, checks that were wholly correct.
---   n_viewed int64: Of a video, how often it began to play.
---   n_contributed int64: Of a discussion, posts in its topic.
+--   block_key string: Usage key of the block, from course_items, else from the events.
+--   block_id string: Block id.
+--   block_type string: Type of the block.
+--   display_name string: Title of the block.
+--   n_events int64: Actions.
+--   n_days int64: Days with an action.
+--   first timestamp: First action.
+--   last timestamp: Last action.
+--   n_attempted int64: For a problem, checks.
+--   n_completed int64: For a problem, fully correct checks.
+--   n_viewed int64: For a video, how often it began to play.
+--   n_contributed int64: For a discussion, posts in its topic.
 with
 topics as (
     select

@@ -1,6 +1,6 @@
 -- table: person_course
--- about: Everybody in a course, in one row: enrolment, grades, profile, and what was done. Who acted
---   without being enrolled is there, too.
+-- about: Everybody in a course, in one row each: enrollment, grades, profile and activity. People
+--   who were active without being enrolled are included.
 -- inputs: db_student_courseenrollment db_auth_user db_auth_userprofile
 --   db_certificates_generatedcertificate db_grades_persistentcoursegrade
 --   db_courseware_studentmodule db_student_courseaccessrole db_django_comment_client_role_users
@@ -11,89 +11,90 @@
 -- order: site user_id
 -- columns:
 --   site string: Site of the person.
---   course_id string: The course.
---   user_id int64 [role: person id]: The person.
---   username string [role: username]: Name of the person.
---   enrolled bool: Whether the package has the person as enrolled, now or before.
---   registered_at timestamp: When the person was first enrolled, as the package has it.
---   mode string: The mode, as the package has it.
---   is_active bool: Whether the person is enrolled, as the package has it.
---   first_enrolled_at timestamp: Begin of the first spell.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the person.
+--   username string [role: username]: Username of the person.
+--   enrolled bool: Whether the package lists the person as enrolled, now or before.
+--   registered_at timestamp: When the person first enrolled, according to the package.
+--   mode string: Enrollment mode, according to the package.
+--   is_active bool: Whether the person is still enrolled, according to the package.
+--   first_enrolled_at timestamp: Start of the first spell.
 --   last_unenrolled_at timestamp: End of the last spell that ended.
---   ever_verified bool: Whether the mode ever was verified.
---   verified_at timestamp: When it became that first.
---   unverified_at timestamp: When it ceased to be; null while it is.
---   viewed bool: Whether a block of the course was ever opened.
---   n_chapters int64: Chapters of which a block was opened.
---   chapter_share float64: Chapters opened, by those that learners can see and that have begun.
---   explored bool: Whether that is half or more.
---   certified bool: Whether there is a certificate.
---   cert_status string: Its status.
---   cert_created timestamp: When its row was made.
---   cert_modified timestamp: When that changed last.
+--   ever_verified bool: Whether the mode was ever verified.
+--   verified_at timestamp: When the mode first became verified.
+--   unverified_at timestamp: When the mode ceased to be verified; null while it still is.
+--   viewed bool: Whether the person ever opened a block of the course.
+--   n_chapters int64: Chapters in which the person opened a block.
+--   chapter_share float64: Share of chapters opened, of those that have begun and that learners can
+--     see.
+--   explored bool: Whether that share is at least half.
+--   certified bool: Whether the person has a certificate.
+--   cert_status string: Status of the certificate.
+--   cert_created timestamp: When the certificate's row was made.
+--   cert_modified timestamp: When the certificate's row last changed.
 --   cert_mode string: Mode of the certificate.
---   grade float64: Grade of the course, from 0 to 1.
---   letter_grade string: Letter of the grade; null if not passed.
---   grade_source string: `grades`, or in older courses `certificates`.
---   passed_at timestamp: When the course was first passed.
---   passing_grade float64: The least grade that passes; only the content (OLX) tells.
---   completed bool: Whether the grade passes; where the content is not there, whether the platform
---     says so.
---   YoB int64: Year of birth; null outside of 1900 to five years ago.
---   gender string: As in the profile: `f`, `m`, `o`.
---   LoE string: Level of education, as in the profile.
+--   grade float64: Course grade, from 0 to 1.
+--   letter_grade string: Letter grade; null if not passed.
+--   grade_source string: Where the grade comes from: `grades`, or `certificates` in older courses.
+--   passed_at timestamp: When the person first passed the course.
+--   passing_grade float64: Lowest passing grade; known only from the course content (OLX).
+--   completed bool: Whether the grade passes; without the course content, whether the platform says
+--     so.
+--   YoB int64: Year of birth; null if before 1900 or less than five years ago.
+--   gender string: Gender in the profile: `f`, `m`, `o`.
+--   LoE string: Level of education in the profile.
 --   profile_country string: Country in the profile.
 --   profile_language string [role: free text]: Language in the profile.
---   email_domain string: Domain of the e-mail address; null unless asked for.
---   roles string: Roles of access.
---   forum_roles string: Roles in the forum.
---   is_staff bool: Whether one of them is a staff role.
---   first_event timestamp: First act.
---   last_event timestamp: Last act.
---   n_events int64: Acts.
---   n_all_events int64: Events of the person, those that are no acts among them.
---   n_days int64: Days with an act.
---   n_video int64: Acts with videos, but for menus.
+--   email_domain string: Domain of the e-mail address; null unless `with_email_domain` is set.
+--   roles string: Course access roles.
+--   forum_roles string: Forum roles.
+--   is_staff bool: Whether one of these is a staff role.
+--   first_event timestamp: First action.
+--   last_event timestamp: Last action.
+--   n_events int64: Actions.
+--   n_all_events int64: All events of the person, including those that are not actions.
+--   n_days int64: Days with an action.
+--   n_video int64: Video actions, except menus.
 --   n_play int64: How often a video began to play.
---   n_pause int64: How often one was paused.
+--   n_pause int64: How often a video was paused.
 --   n_seek int64: Jumps in videos.
---   n_speed int64: Changes of speed.
+--   n_speed int64: Speed changes.
 --   n_transcript int64: How often a transcript was shown or hidden.
---   n_videos int64: Videos of which five seconds or more were seen.
---   video_seconds float64 [s]: How much of videos was seen, each part once.
---   video_share float64: That by the length of all videos whose length is known.
---   n_checks int64: Checks of problems.
+--   n_videos int64: Videos of which at least five seconds were seen.
+--   video_seconds float64 [s]: Seconds of video seen, each part counted once.
+--   video_share float64: Share that was seen of all videos whose length is known.
+--   n_checks int64: Problem checks.
 --   n_problems int64: Problems checked.
---   n_problems_correct int64: Problems that a check found wholly correct.
+--   n_problems_correct int64: Problems with a fully correct check.
 --   n_answers_shown int64: How often an answer was shown.
---   n_forum_posts int64: Posts in the forum.
---   n_threads int64: Threads among them.
---   n_responses int64: Responses among them.
---   n_comments int64: Comments among them.
---   n_votes_given int64: Votes given, less those taken back.
---   n_votes_got int64: Votes for posts of the person.
---   n_endorsed int64: Posts that are endorsed.
---   n_pinned int64: Threads that are pinned.
---   n_forum_reads int64: How often a thread was read.
---   n_progress int64: How often the page of progress was opened.
---   n_goto int64: How often a unit was picked by its tab.
---   n_ora int64: Open responses handed in.
---   n_blocks_completed int64: Blocks that were completed.
+--   n_forum_posts int64: Forum posts.
+--   n_threads int64: Threads among these posts.
+--   n_responses int64: Responses among these posts.
+--   n_comments int64: Comments among these posts.
+--   n_votes_given int64: Votes given, minus those taken back.
+--   n_votes_got int64: Votes for the person's posts.
+--   n_endorsed int64: Endorsed posts.
+--   n_pinned int64: Pinned threads.
+--   n_forum_reads int64: How often the person read a thread.
+--   n_progress int64: How often the progress page was opened.
+--   n_goto int64: How often a unit was chosen by its tab.
+--   n_ora int64: Open responses submitted.
+--   n_blocks_completed int64: Blocks completed.
 --   n_sessions int64: Sessions.
---   time_s float64 [s]: Time on task, the sum of the kinds.
---   time_video_s float64 [s]: After acts with videos.
---   time_problem_s float64 [s]: After acts with problems.
---   time_forum_s float64 [s]: After acts in the forum.
---   time_ora_s float64 [s]: After acts in open response assessments.
---   time_text_s float64 [s]: After pages and textbooks.
---   time_other_s float64 [s]: After other acts.
---   dt_mean float64 [s]: Mean time from an event to the next, of those of five minutes at most.
---   dt_sd float64 [s]: Its standard deviation.
---   dt_max float64 [s]: The longest.
---   dt_n int64: How many there are.
---   grade_events_last timestamp: Last event of a grade of the course.
---   is_anomalous bool: Whether there are events, but no account in the package; or a certificate,
---     but no event after it.
+--   time_s float64 [s]: Time on task: the sum of the kinds below.
+--   time_video_s float64 [s]: Time after video actions.
+--   time_problem_s float64 [s]: Time after problem actions.
+--   time_forum_s float64 [s]: Time after forum actions.
+--   time_ora_s float64 [s]: Time after actions in open response assessments.
+--   time_text_s float64 [s]: Time after pages and textbooks were opened.
+--   time_other_s float64 [s]: Time after other actions.
+--   dt_mean float64 [s]: Mean time between successive events, over gaps of at most five minutes.
+--   dt_sd float64 [s]: Standard deviation of these gaps.
+--   dt_max float64 [s]: Longest of these gaps.
+--   dt_n int64: Number of these gaps.
+--   grade_events_last timestamp: Last event about the course grade.
+--   is_anomalous bool: Whether the person has events, but no account in the package; or a
+--     certificate, but no event after it.
 with
 enrolment as (
     select
@@ -122,7 +123,8 @@ spells as (
     from enrollment_spells
     group by all
 ),
--- Which chapters count, and which of them were opened: by a row of the chapter or a block below.
+-- Which chapters count, and which were opened: those with a row for the chapter or for a block in
+-- it.
 chapters as (
     select
         site, block_key as chapter_key,
@@ -213,7 +215,7 @@ days as (
         sum(n_seek) as n_seek, sum(n_speed) as n_speed, sum(n_transcript) as n_transcript,
         sum(n_checks) as n_checks, sum(n_answers_shown) as n_answers_shown,
         sum(n_progress) as n_progress, sum(n_goto) as n_goto, sum(n_ora) as n_ora,
-        -- Seconds are whole microseconds: their sums are exact.
+        -- Times are whole microseconds, so their sums are exact.
         sum(round(time_s * 1000000)::bigint) as us,
         sum(round(time_video_s * 1000000)::bigint) as video_us,
         sum(round(time_problem_s * 1000000)::bigint) as problem_us,
@@ -224,7 +226,7 @@ days as (
     from person_course_day
     group by all
 ),
--- Gaps of five minutes at most between all events of the person.
+-- Gaps of at most five minutes, between all events of the person.
 gaps as (
     select
         site, user_id, moment,
@@ -255,7 +257,7 @@ checked as (
     where event_table = 'problem_events' and action = 'check'
     group by all
 ),
--- How long the videos of the course are, as far as that is known.
+-- Lengths of the course's videos, as far as they are known.
 lengths as (
     select site, block_id, max(length_s) as length_s
     from (

@@ -1,5 +1,5 @@
 -- table: person_course_day
--- about: What a learner did on a day: a row for each day with an act.
+-- about: What each learner did on each day: one row for each day with an action.
 -- inputs: problem_events problem_inputs video_events forum_events navigation_events requests
 --   ora_events completion_events
 -- needs: learner_events subject_events event_blocks forum_acts video_runs sessions time_on_task
@@ -7,46 +7,47 @@
 -- order: site user_id day
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   day date: The day, in the time zone asked for.
---   n_events int64: Acts.
---   n_all_events int64: Events of the learner, those that are no acts among them.
---   first_event timestamp: The first act.
---   last_event timestamp: The last act.
+--   day date: Day in the time zone `tz`.
+--   n_events int64: Actions.
+--   n_all_events int64: All events of the learner, including those that are not actions.
+--   first_event timestamp: First action.
+--   last_event timestamp: Last action.
 --   n_sessions_started int64: Sessions that began on the day.
---   time_s float64 [s]: Time on task, the sum of the kinds.
---   time_video_s float64 [s]: After acts with videos.
---   time_problem_s float64 [s]: After acts with problems.
---   time_forum_s float64 [s]: After acts in the forum.
---   time_ora_s float64 [s]: After acts in open response assessments.
---   time_text_s float64 [s]: After pages and textbooks.
---   time_other_s float64 [s]: After other acts.
---   n_video int64: Acts with videos, but for menus.
+--   time_s float64 [s]: Time on task: the sum of the kinds below.
+--   time_video_s float64 [s]: Time after video actions.
+--   time_problem_s float64 [s]: Time after problem actions.
+--   time_forum_s float64 [s]: Time after forum actions.
+--   time_ora_s float64 [s]: Time after actions in open response assessments.
+--   time_text_s float64 [s]: Time after pages and textbooks were opened.
+--   time_other_s float64 [s]: Time after other actions.
+--   n_video int64: Video actions, except menus.
 --   n_play int64: How often a video began to play.
---   n_pause int64: How often one was paused.
+--   n_pause int64: How often a video was paused.
 --   n_seek int64: Jumps in videos.
---   n_speed int64: Changes of speed.
+--   n_speed int64: Speed changes.
 --   n_transcript int64: How often a transcript was shown or hidden.
---   n_videos int64: Videos of which five seconds or more were seen, in viewings that began on the
+--   n_videos int64: Videos of which at least five seconds were seen, in viewings that began on the
 --     day.
---   video_seconds float64 [s]: How much of videos was seen in them, each part once.
---   n_checks int64: Checks of problems.
+--   video_seconds float64 [s]: Seconds of video seen in these viewings, each part counted once.
+--   n_checks int64: Problem checks.
 --   n_problems int64: Problems checked.
---   n_checks_correct int64: Checks that were wholly correct.
---   n_inputs_by_type string: How many inputs of which type of response were checked, as JSON.
+--   n_checks_correct int64: Fully correct checks.
+--   n_inputs_by_type string: Number of inputs checked, by response type, as JSON.
 --   n_answers_shown int64: How often an answer was shown.
---   n_forum_posts int64: Posts written, as events tell, and requests before there were events.
---   n_forum_reads int64: How often a thread was read.
+--   n_forum_posts int64: Posts written, according to events, or to requests from before there were
+--     such events.
+--   n_forum_reads int64: How often the learner read a thread.
 --   n_threads_touched int64: Threads in which the learner did anything.
---   n_progress int64: How often the page of progress was opened.
---   n_goto int64: How often a unit was picked by its tab.
---   n_ora int64: Open responses handed in.
---   n_blocks_completed int64: Blocks that were completed.
---   n_agents int64: Browsers and apps.
---   is_mobile bool: Whether an act was in an app.
+--   n_progress int64: How often the progress page was opened.
+--   n_goto int64: How often a unit was chosen by its tab.
+--   n_ora int64: Open responses submitted.
+--   n_blocks_completed int64: Blocks completed.
+--   n_agents int64: Number of browsers and apps used.
+--   is_mobile bool: Whether any action was in an app.
 with
 acts as (
     select
@@ -105,7 +106,7 @@ answered as (
     )
     group by all
 ),
--- The union of the viewings that began on the day, for each video.
+-- For each video, the union of the viewings that began on the day.
 viewed as (
     select
         site, user_id, day,

@@ -1,34 +1,34 @@
 -- table: person_item
--- about: How learners stand with each input of each problem: from the state in the package where
---   that tells it, else from the last check in the logs.
+-- about: How each learner did on each input of each problem. The score comes from the state in the
+--   package if it has one, else from the last check in the logs.
 -- inputs: problem_events problem_inputs db_courseware_studentmodule
 -- needs: problem_attempts? problem_states persons course_items?
 -- order: site user_id block_id input_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
 --   block_key string: Usage key of the problem.
---   block_id string: The problem.
---   input_id string: The input; null where the state cannot be read.
---   item_score float64: What the last answer gave, from 0 to 1.
---   score_source string: What tells that: `state` or `events`.
---   correctness string: Of the last answer.
---   first_score float64: What the first attempt gave; null where the logs do not go back to it.
---   best_score float64: What the best attempt gave; likewise.
---   first_correct bool: Whether the first attempt was correct; likewise.
---   max_points float64 [points]: The most that an answer gave, 1 at least.
+--   block_id string: Block id of the problem.
+--   input_id string: Id of the input; null if the state cannot be read.
+--   item_score float64: Score of the last answer, from 0 to 1.
+--   score_source string: Where the score comes from: `state` or `events`.
+--   correctness string: Correctness of the last answer.
+--   first_score float64: Score of the first attempt; null if that is not in the logs.
+--   best_score float64: Score of the best attempt; null if the first attempt is not in the logs.
+--   first_correct bool: Whether the first attempt was correct; null if it is not in the logs.
+--   max_points float64 [points]: Most points that an answer gave, at least 1.
 --   n_attempts int64: Attempts at the problem: the greater of the next two.
---   n_attempts_state int64: As the state counts them.
---   n_attempts_events int64: As the checks in the logs count them.
---   ladder_gap int64: Attempts that the logs do not have.
+--   n_attempts_state int64: Attempts according to the state.
+--   n_attempts_events int64: Attempts according to the checks in the logs.
+--   ladder_gap int64: Attempts missing from the logs.
 --   first_time timestamp: First check in the logs.
 --   last_time timestamp: Last check in the logs.
---   modified timestamp: When the state changed last.
---   grade float64 [points]: What the problem gave, not weighted.
---   max_grade float64 [points]: The most it can give.
+--   modified timestamp: When the state last changed.
+--   grade float64 [points]: Points for the problem, not weighted.
+--   max_grade float64 [points]: Most points possible for the problem.
 --   weight float64 [points]: Weight of the problem.
 --   state_bad bool: Whether the state cannot be read.
 with
@@ -49,7 +49,8 @@ last_ones as (
         correctness as last_correctness
     from problem_attempts
 ),
--- The first attempt as the platform counts; of several, after a reset, the earliest.
+-- The first attempt, by the platform's own number; after a reset there may be several, and the
+-- earliest counts.
 first_ones as (
     select
         site, user_id, block_id, input_id,

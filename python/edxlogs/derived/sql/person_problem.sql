@@ -1,37 +1,36 @@
 -- table: person_problem
--- about: How learners stand with each problem.
+-- about: How each learner did on each problem.
 -- inputs: problem_events db_courseware_studentmodule
 -- needs: learner_events event_blocks problem_states persons course_items?
 -- order: site user_id block_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
 --   block_key string: Usage key of the problem.
---   block_id string: The problem.
---   score float64: What it gave, from 0 to 1: grade by max_grade.
---   grade float64 [points]: What the problem gave, not weighted: as the state has it, else as the
---     last check.
---   max_grade float64 [points]: The most it can give.
---   score_source string: What tells that: `state` or `events`.
+--   block_id string: Block id of the problem.
+--   score float64: Score from 0 to 1: grade divided by max_grade.
+--   grade float64 [points]: Points for the problem, not weighted, according to the state, else to
+--     the last check.
+--   max_grade float64 [points]: Most points possible for the problem.
+--   score_source string: Where the score comes from: `state` or `events`.
 --   weight float64 [points]: Weight of the problem.
---   first_score float64: What the first attempt gave, from 0 to 1; null where the logs do not go
---     back to it.
---   first_correct bool: Whether the first attempt was wholly correct; likewise.
+--   first_score float64: Score of the first attempt, from 0 to 1; null if that is not in the logs.
+--   first_correct bool: Whether the first attempt was fully correct; null if it is not in the logs.
 --   n_attempts int64: Attempts: the greater of the next two.
---   n_attempts_state int64: As the state counts them.
---   n_attempts_events int64: As the checks in the logs count them.
---   ladder_gap int64: Attempts that the logs do not have.
+--   n_attempts_state int64: Attempts according to the state.
+--   n_attempts_events int64: Attempts according to the checks in the logs.
+--   ladder_gap int64: Attempts missing from the logs.
 --   n_checks int64: Checks in the logs.
 --   n_answers_shown int64: How often the answer was shown.
 --   n_hints int64: How many hints were shown.
 --   n_saves int64: How often answers were saved.
---   first_seen timestamp: When the learner first saw it, as the package says.
+--   first_seen timestamp: When the learner first saw the problem, according to the package.
 --   first_time timestamp: First check in the logs.
 --   last_time timestamp: Last check in the logs.
---   modified timestamp: When the state changed last.
+--   modified timestamp: When the state last changed.
 --   state_bad bool: Whether the state cannot be read.
 with
 acts as (

@@ -1,30 +1,30 @@
 -- table: person_video
--- about: How much of a video a learner watched, and how.
+-- about: How much of each video each learner watched, and how.
 -- inputs: video_events!
 -- needs: video_viewings learner_events event_blocks persons
 -- order: site user_id block_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   block_id string: The video.
---   block_key string: Its usage key, where course_items has it.
---   unique_s float64 [s]: How much of the video was seen at least once, exactly.
---   total_s float64 [s]: How much was seen, each time counted.
+--   block_id string: Block id of the video.
+--   block_key string: Usage key of the video, if course_items has it.
+--   unique_s float64 [s]: Seconds of the video that were seen at least once, exactly.
+--   total_s float64 [s]: Seconds seen in all, including repeats.
 --   n_viewings int64: Viewings.
---   n_plays int64: How often it began to play.
+--   n_plays int64: How often the video began to play.
 --   n_pauses int64: How often it was paused.
 --   n_seeks_back int64: Jumps back.
 --   n_seeks_forward int64: Jumps forward.
---   max_pos float64 [s]: How far the viewings went.
---   duration float64 [s]: How long the video is, of several codes the longest that was viewed.
---   share float64: How much of it was seen, from 0 to 1; null where the duration is not known.
---   completed bool: Whether a viewing came to its end: the last 30 s, or 5 %, whichever is less, may
---     be missing; null where the duration is not known.
---   first timestamp: First act with the video.
---   last timestamp: Last act with it.
+--   max_pos float64 [s]: Furthest position that a viewing reached.
+--   duration float64 [s]: Length of the video; of several codes, the longest that was viewed.
+--   share float64: Share of the video that was seen, from 0 to 1; null if its length is unknown.
+--   completed bool: Whether a viewing reached the end, of which the last 30 s or 5 %, whichever is
+--     less, may be missing; null if the length is unknown.
+--   first timestamp: First action with the video.
+--   last timestamp: Last action with the video.
 with
 acts as (
     select
@@ -40,7 +40,8 @@ acts as (
     where event_table = 'video_events' and is_activity and item_id is not null
     group by all
 ),
--- The union of intervals: of each viewing, what no viewing that begins before it has reached.
+-- The union of intervals: of each viewing, the part that no viewing with an earlier start has
+-- reached.
 spans as (
     select
         *,

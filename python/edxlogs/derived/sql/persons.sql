@@ -1,19 +1,19 @@
 -- table: persons
 -- as: internal table
--- about: The people of a course: those who have an account, a role or an enrolment, and those who
---   did something in it; with their names, and whether they are learners.
+-- about: The people of a course: those who have an account, a role or an enrollment, and those who
+--   did something in it; with their names, and whether they are staff.
 -- inputs: db_auth_user db_student_courseenrollment db_student_courseaccessrole
 --   db_django_comment_client_role_users
 -- needs: learner_events subject_events
 -- order: site user_id
 -- columns:
 --   site string: Site of the person.
---   user_id int64 [role: person id]: The person.
---   username string [role: username]: As in auth_user, else as in the person's last event.
---   in_auth_user bool: Whether auth_user has the person.
---   roles string: Roles of access, sorted.
---   forum_roles string: Roles in the forum, sorted.
---   is_staff bool: Whether the person has a role of access, or one in the forum above Student.
+--   user_id int64 [role: person id]: User id of the person.
+--   username string [role: username]: Username in auth_user, else in the person's last event.
+--   in_auth_user bool: Whether the person is in auth_user.
+--   roles string: Course access roles, sorted.
+--   forum_roles string: Forum roles, sorted.
+--   is_staff bool: Whether the person has a course access role, or a forum role above Student.
 with
 accounts as (
     select coalesce(site, '') as site, id as user_id, min(nullif(username, '')) as username
@@ -21,7 +21,7 @@ accounts as (
     where id is not null
     group by all
 ),
--- Who acted and has no account in the package: the name in the last event.
+-- People who acted but have no account in the package: the name in their last event.
 strangers as (
     select
         events.site, events.user_id,
@@ -60,7 +60,7 @@ select
     coalesce(accounts.username, strangers.username) as username,
     case when getvariable('has_db_auth_user') then accounts.user_id is not null end as in_auth_user,
     roles, forum_roles,
-    -- Learner: an enrolled person without staff role. Neither table there: not known.
+    -- A learner is an enrolled person without a staff role. Without either table, that is unknown.
     case
         when roles is not null or is_above then true
         when

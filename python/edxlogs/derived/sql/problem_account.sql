@@ -1,5 +1,5 @@
 -- account: problem_account
--- about: Checks of problems that are no attempts.
+-- about: Problem checks that are not attempts.
 -- inputs: problem_events problem_inputs
 -- needs: learner_events event_blocks problem_attempts
 with

@@ -1,39 +1,39 @@
 -- table: problem_attempts
--- about: What learners answered: a row for each input of each check of a problem. A check that was
+-- about: What learners answered: one row for each input of each problem check. A check that was
 --   sent twice, with the same answers within five seconds, counts once.
 -- inputs: problem_events! problem_inputs!
 -- needs: learner_events event_blocks persons
 -- order: site user_id block_id attempt_rank input_id
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   block_key string: Usage key of the problem, as course_items has it, else as the event has it.
---   block_id string: The problem.
---   input_id string: The input.
---   part int64: Which part of the problem it is in, from 2.
---   input int64: Which input of the part it is, from 1.
---   attempt int64: Number of the attempt, as the platform counts: it begins anew after a reset.
---   attempt_rank int64: Which check of the problem by the learner it is, from 1, as far as the logs
---     go back.
+--   block_key string: Usage key of the problem, from course_items, else from the event.
+--   block_id string: Block id of the problem.
+--   input_id string: Id of the input.
+--   part int64: Number of the part of the problem that the input is in, from 2.
+--   input int64: Number of the input in the part, from 1.
+--   attempt int64: Number of the attempt, as the platform counts; it starts again after a reset.
+--   attempt_rank int64: Number of the learner's check of the problem, from 1, as far as the logs go
+--     back.
 --   time timestamp: When it was checked.
---   answer string [role: free text]: The answer, as it was sent.
---   answer_text string [role: free text]: The answer, as the learner saw it.
+--   answer string [role: free text]: The answer as it was sent.
+--   answer_text string [role: free text]: The answer as the learner saw it.
 --   correctness string: `correct`, `incorrect` or `partially-correct`.
---   points float64 [points]: What the answer gave; null where a grader was asked, or part of the
---     points was given and not told.
---   max_points float64 [points]: The most that an answer gave, 1 at least.
---   response_type string: Such as `choiceresponse`.
---   variant string: Which variant of a random problem it is.
---   seed int64: The seed of that.
---   is_first bool: Whether it is the first check of the problem that the logs have.
---   is_last bool: Whether it is the last one.
---   s_since_previous float64 [s]: Since the check before; null for the first.
---   answer_seen_before bool: Whether the answer was shown before.
---   hints_before int64: How many hints were shown before.
---   saved_before bool: Whether answers were saved before.
+--   points float64 [points]: Points for the answer; null if it was left to a grader, or if part of
+--     the points was given without saying how many.
+--   max_points float64 [points]: Most points that an answer gave, at least 1.
+--   response_type string: Response type, such as `choiceresponse`.
+--   variant string: Variant of a randomized problem.
+--   seed int64: Seed of that variant.
+--   is_first bool: Whether it is the first check of the problem in the logs.
+--   is_last bool: Whether it is the last check of the problem in the logs.
+--   s_since_previous float64 [s]: Time since the previous check; null for the first.
+--   answer_seen_before bool: Whether the answer had been shown before.
+--   hints_before int64: How many hints had been shown before.
+--   saved_before bool: Whether answers had been saved before.
 with
 acts as (
     select
@@ -66,7 +66,7 @@ compared as (
     from acts
     left join answered using (source, line, line_item)
 ),
--- Doubles: same learner, problem, attempt and answers within 5 s are one check.
+-- Duplicates: the same learner, problem, attempt and answers within 5 s are one check.
 counted as (
     select
         *,

@@ -1,23 +1,23 @@
 -- table: problem_states
 -- as: internal table
--- about: What the package holds of problems and learners: a row for each input that the state
---   tells, or one without an input where it tells none.
+-- about: What the package says about learners' problems: one row for each input in the state, or
+--   one without an input if the state has none.
 -- inputs: db_courseware_studentmodule
 -- needs: course_items?
 -- order: site user_id block_id input_id
 -- columns:
 --   site string: Site of the learner.
---   user_id int64 [role: person id]: The learner.
+--   user_id int64 [role: person id]: User id of the learner.
 --   block_key string: Usage key of the problem.
---   block_id string: The problem.
---   input_id string: The input.
---   correctness string: Of the last answer.
---   points float64 [points]: What it gave.
---   attempts int64: How many attempts there were.
---   grade float64 [points]: What the problem gave, not weighted.
---   max_grade float64 [points]: The most it can give.
---   created timestamp: When the learner first saw it.
---   modified timestamp: When the row changed last.
+--   block_id string: Block id of the problem.
+--   input_id string: Id of the input.
+--   correctness string: Correctness of the last answer.
+--   points float64 [points]: Points for that answer.
+--   attempts int64: Number of attempts.
+--   grade float64 [points]: Points for the problem, not weighted.
+--   max_grade float64 [points]: Most points possible for the problem.
+--   created timestamp: When the learner first saw the problem.
+--   modified timestamp: When the row last changed.
 --   state_bad bool: Whether the state cannot be read.
 with
 rows_of_problems as (
@@ -30,7 +30,7 @@ rows_of_problems as (
             else regexp_extract(module_id, '^i4x://[^/]*/[^/]*/[^/]*/([^@]*)', 1)
         end as block_id,
         case when is_object then state end as state,
-        -- The converter keeps what is no JSON in `misfits`.
+        -- The converter keeps what is not JSON in `misfits`.
         not is_object and (
             coalesce(state, '') <> ''
             or coalesce(case when json_valid(misfits) then misfits ->> 'state' end, '') <> ''

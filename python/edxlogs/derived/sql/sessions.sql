@@ -1,35 +1,35 @@
 -- table: sessions
--- about: Sessions of learners: acts in a row, with no longer pause between them than the gap.
+-- about: Sessions of learners: actions in a row, with no pause longer than the gap between them.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events
 --   block_events study_events textbook_events
 -- needs: learner_events persons
 -- order: site user_id session_no
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   session_no int64: Which session of the learner in the course it is, from 1.
---   start timestamp: Its first act.
---   end timestamp: Its last act.
---   duration_s float64 [s]: From the first act to the last; 0 for one act alone.
---   n_events int64: Acts.
---   n_video int64: Acts with videos.
---   n_problem int64: Acts with problems.
---   n_forum int64: Acts in the forum.
---   n_ora int64: Acts in open response assessments.
+--   session_no int64: Number of the learner's session in the course, from 1.
+--   start timestamp: First action of the session.
+--   end timestamp: Last action of the session.
+--   duration_s float64 [s]: Time from the first action to the last; 0 for a single action.
+--   n_events int64: Actions.
+--   n_video int64: Video actions.
+--   n_problem int64: Problem actions.
+--   n_forum int64: Forum actions.
+--   n_ora int64: Actions in open response assessments.
 --   n_text int64: Pages and textbooks read.
---   n_other int64: Other acts.
---   first_route string: What the first act was: the route of a request, else the table.
---   last_route string: What the last act was.
---   login_sessions int64: How many login sessions it spans.
---   agents int64: How many browsers and apps it was in.
---   is_mobile bool: Whether an act was in an app.
---   ended_by string: What ended it: `close`, the page was closed after it; `gap`, another session
---     follows; `last`, no other is there.
+--   n_other int64: Other actions.
+--   first_route string: What the first action was: the route of a request, else the table.
+--   last_route string: What the last action was, likewise.
+--   login_sessions int64: Number of login sessions it spans.
+--   agents int64: Number of browsers and apps used.
+--   is_mobile bool: Whether any action was in an app.
+--   ended_by string: How it ended: `close`, the page was closed after it; `gap`, another session
+--     follows; `last`, no other session follows.
 with
--- A page that is closed neither opens nor extends a session: it is looked at for `ended_by` alone.
+-- Closing a page neither opens nor extends a session: it only matters for `ended_by`.
 steps as (
     select
         site, user_id, moment, source_no, line, line_item, kind, route, session, agent, is_mobile,
@@ -43,8 +43,8 @@ steps as (
         rows between unbounded preceding and 1 preceding
     )
 ),
--- A session begins where the pause is longer than the gap; an event of a moment stands in the
--- order of its source and line (D6).
+-- A session begins after a pause longer than the gap. Events of the same moment are ordered by
+-- source and line.
 numbered as (
     select
         *,

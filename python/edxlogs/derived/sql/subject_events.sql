@@ -1,34 +1,35 @@
 -- table: subject_events
 -- as: internal view
--- about: Events about people who need not have caused them: enrolments, grades, completions. The
---   person is the subject; of a completion that names none, who acted.
+-- about: Events about people who need not have caused them: enrollments, grades, completions. The
+--   person is the subject of the event; if a completion names none, the person who acted.
 -- inputs: enrollment_events grade_events completion_events db_auth_user
 --   db_student_courseenrollment
 -- needs: event_sources
 -- order: source_no line line_item
 -- columns:
 --   site string: Site of the person.
---   user_id int64 [role: person id]: Whom it is about.
---   moment timestamp: When.
---   day date: The day of `moment`, in the time zone asked for.
---   source_no int64: The source, in the order of names.
---   line int64: The line in it.
---   line_item int64: The event in the line.
---   event_table string: The table that the event is of.
---   action string: The act, in the words of that table.
---   mode string: Of an enrolment, the mode.
---   payload_course_id string: Of an enrolment, the course as the payload has it.
---   by_other bool: Of an enrolment, whether somebody else acted.
---   block_key string: The block, as the event has it.
---   block_id string: Its id.
---   level string: Of a grade, problem, subsection or course.
---   earned float64 [points]: Of a grade, points earned.
---   possible float64 [points]: Of a grade, points possible.
---   graded_earned float64 [points]: Of a grade, points earned that count.
---   graded_possible float64 [points]: Of a grade, points possible that count.
---   percent float64: Of a grade of the course, from 0 to 1.
---   letter_grade string: Of a grade of the course.
---   transaction_id string: Of a grade, what links those of one act.
+--   user_id int64 [role: person id]: User id of the person whom it is about.
+--   moment timestamp: When it happened.
+--   day date: Day of `moment` in the time zone `tz`.
+--   source_no int64: Number of the source, in the order of names.
+--   line int64: Line in the source.
+--   line_item int64: Event in the line.
+--   event_table string: Event table.
+--   action string: What was done, in the words of that table.
+--   mode string: For an enrollment, the mode.
+--   payload_course_id string: For an enrollment, the course in the payload.
+--   by_other bool: For an enrollment, whether somebody else acted.
+--   block_key string: Key of the block, as the event has it.
+--   block_id string: Id of the block.
+--   level string: For a grade: problem, subsection or course.
+--   earned float64 [points]: For a grade, points earned.
+--   possible float64 [points]: For a grade, points possible.
+--   graded_earned float64 [points]: For a grade, points earned that count toward the course grade.
+--   graded_possible float64 [points]: For a grade, points possible that count toward the course
+--     grade.
+--   percent float64: For a course grade, from 0 to 1.
+--   letter_grade string: For a course grade, the letter.
+--   transaction_id string: For a grade, what links the grades that one action caused.
 --   completion float64: How far a block is completed, from 0 to 1.
 with
 accounts as not materialized (

@@ -1,26 +1,26 @@
 -- table: time_on_task
--- about: How long learners were at what: the time from each act to the next, of the kind of the
---   act that it follows, up to a cap.
+-- about: How much time learners spent on what. The time from each action to the next, up to a cap,
+--   counts for the kind of the first of the two.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events
 --   block_events study_events textbook_events
 -- needs: learner_events persons
 -- order: site user_id day
 -- columns:
 --   site string: Site of the learner.
---   course_id string: The course.
---   user_id int64 [role: person id]: The learner.
---   username string [role: username]: Name of the learner.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the learner.
+--   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
---   day date: The day on which the gaps begin.
---   time_s float64 [s]: Time in all, the sum of the kinds.
---   time_video_s float64 [s]: After acts with videos.
---   time_problem_s float64 [s]: After acts with problems.
---   time_forum_s float64 [s]: After acts in the forum.
---   time_ora_s float64 [s]: After acts in open response assessments.
---   time_text_s float64 [s]: After pages and textbooks.
---   time_other_s float64 [s]: After other acts.
+--   day date: Day on which the gaps begin.
+--   time_s float64 [s]: Total time: the sum of the kinds below.
+--   time_video_s float64 [s]: Time after video actions.
+--   time_problem_s float64 [s]: Time after problem actions.
+--   time_forum_s float64 [s]: Time after forum actions.
+--   time_ora_s float64 [s]: Time after actions in open response assessments.
+--   time_text_s float64 [s]: Time after pages and textbooks were opened.
+--   time_other_s float64 [s]: Time after other actions.
 --   n_gaps int64: Gaps that begin on the day.
---   n_capped int64: Those of them longer than the cap, which count as long as it.
+--   n_capped int64: Gaps longer than the cap, which count as the cap.
 with
 gaps as (
     select
@@ -32,8 +32,8 @@ gaps as (
     where is_activity
     window next as (partition by site, user_id order by moment, source_no, line, line_item)
 ),
--- A gap is of the kind of its earlier act, so kinds never overlap, and longer ones count as the
--- cap. The last act of a learner has none.
+-- A gap belongs to the kind of the action before it, so kinds never overlap. A gap longer than the
+-- cap counts as the cap. There is no gap after a learner's last action.
 credited as (
     select *, case when gap_us > cap_us then cap_us else gap_us end as us from gaps
 ),

@@ -1,5 +1,5 @@
 -- account: video_account
--- about: Runs of videos that are no viewings.
+-- about: Plays of videos that are not viewings.
 -- inputs: video_events
 -- needs: video_runs
 select 'no viewing: ' || dropped as what, count(*) as n

@@ -1,29 +1,29 @@
 -- table: video_runs
 -- as: internal table
--- about: Each time that a video began to play, with how that ended, and why it is no viewing where
---   it is none.
+-- about: Each time that a video began to play, how that ended, and, if it is not a viewing, why
+--   not.
 -- inputs: video_events
 -- needs: learner_events event_blocks course_items?
 -- order: site user_id block_id start_time source_no line line_item
 -- columns:
 --   site string: Site of the learner.
---   user_id int64 [role: person id]: The learner.
---   block_id string: The video.
---   source_no int64: Source of the event that began to play.
---   line int64: Line of it.
---   line_item int64: Item of the line.
---   code string: The video's code.
---   player string: `mobile` or `browser`.
---   speed float64 [×]: The speed, where an event of the login session told it.
---   duration float64 [s]: How long the video is.
+--   user_id int64 [role: person id]: User id of the learner.
+--   block_id string: Block id of the video.
+--   source_no int64: Number of the source of the play event.
+--   line int64: Line of the play event.
+--   line_item int64: Item in that line.
+--   code string: Code of the video.
+--   player string: Player: `mobile` or `browser`.
+--   speed float64 [×]: Speed, if an event of the login session states it.
+--   duration float64 [s]: Length of the video.
 --   start_time timestamp: When it began.
 --   end_time timestamp: When it ended.
---   start_pos float64 [s]: Where it began.
---   end_pos float64 [s]: Where it ended.
---   start_us int64 [µs]: Where it began.
---   end_us int64 [µs]: Where it ended.
---   ended_by string: The act that ended it.
---   dropped string: Why it is no viewing; null for viewings.
+--   start_pos float64 [s]: Position in the video where it began.
+--   end_pos float64 [s]: Position in the video where it ended.
+--   start_us int64 [µs]: Position in the video where it began.
+--   end_us int64 [µs]: Position in the video where it ended.
+--   ended_by string: Action that ended it.
+--   dropped string: Why it is not a viewing; null for viewings.
 with
 acts as (
     select
@@ -39,7 +39,7 @@ acts as (
         and action in ('play', 'pause', 'stop', 'seek', 'speed')
         and item_id is not null
 ),
--- A run begins at each play; the first other event ends it.
+-- Each play begins a run; the next pause, stop or seek ends it, unless another play comes first.
 marked as (
     select
         *,
@@ -63,7 +63,7 @@ runs as (
         partition by site, user_id, video order by moment, source_no, line, line_item
     )
 ),
--- Of each video and code, the duration that most events tell; of several the longest.
+-- For each video and code, the duration that most events state; if several do, the longest.
 durations as (
     select video, code, arg_max(duration, (n, duration)) as duration
     from (
@@ -87,7 +87,8 @@ placed as (
         coalesce(length_s, durations.duration) as duration,
         moment as start_time,
         case when next_action <> 'play' then next_moment end as end_time,
-        -- After a jump the player may still tell the old position: the jump's end is trusted.
+        -- After a jump the player may still report the old position, so the end of the jump is
+        -- used.
         case when last_end = 'seek' then coalesce(last_position_to, position) else position end
         as start_pos,
         case when next_action <> 'play' then next_position end as end_pos,

@@ -1,21 +1,21 @@
 -- table: video_segments
--- about: How many learners watched which five seconds of a video: where videos are left, and what
---   is watched again. Staff is not counted.
+-- about: How many learners watched each five seconds of a video: where they leave it, and what they
+--   watch again. Staff are left out.
 -- needs: video_viewings course_items?
 -- order: site block_id segment
 -- columns:
 --   site string: Site of the learners.
---   course_id string: The course.
---   block_id string: The video.
---   block_key string: Its usage key.
---   display_name string: Its title.
---   segment int64: Number of the segment, from 0: seconds 5 × segment to 5 × segment + 5.
---   start_s float64 [s]: Where it begins.
---   users int64: Learners with a viewing that touches it.
---   views int64: Viewings that touch it.
+--   course_id string: Course id.
+--   block_id string: Block id of the video.
+--   block_key string: Usage key of the video.
+--   display_name string: Title of the video.
+--   segment int64: Number of the segment, from 0: it covers seconds 5 × segment to 5 × segment + 5.
+--   start_s float64 [s]: Position in the video where the segment begins.
+--   users int64: Learners with a viewing that touches the segment.
+--   views int64: Viewings that touch the segment.
 --   users_at_start int64: Learners with a viewing that touches the first segment.
---   drop_off float64: Its users by those of the segment that has most.
---   duration float64 [s]: How long the video is, at most.
+--   drop_off float64: `users` divided by the `users` of the segment with the most.
+--   duration float64 [s]: Length of the video; the longest, if several are known.
 with
 touched as (
     select

@@ -1,26 +1,26 @@
 -- table: simeon_course_axis
--- about: The blocks of a course in order, by the names of simeon and edx2bigquery.
+-- about: The blocks of a course in order, with the column names of simeon and edx2bigquery.
 -- inputs: db_course_structure!
 -- needs: course_items
 -- order: index module_id
 -- columns:
 --   category string: Type of the block.
---   index int64: Place in the course, from 0.
---   url_name string: Last part of its key.
---   name string: Title.
---   gformat string: Type of the assignment; inherited.
+--   index int64: Position in the course, from 0.
+--   url_name string: Last part of the usage key.
+--   name string: Title of the block.
+--   gformat string: Assignment type; inherited.
 --   due timestamp: When it is due; inherited.
 --   start timestamp: When it opens; inherited.
---   module_id string: Usage key.
---   course_id string: The course.
---   path string: Last parts of the keys from below the course down, each behind a slash.
---   data string: Null: what theirs holds stands in columns of `course_items`.
+--   module_id string: Usage key of the block.
+--   course_id string: Course id.
+--   path string: Last parts of the keys from below the course down, each after a slash.
+--   data string: Null: what theirs holds is in columns of `course_items`.
 --   chapter_mid string: Usage key of its chapter.
---   graded bool: Whether it counts; inherited.
---   visible_to_staff_only bool: Whether learners cannot see it; inherited.
---   parent string: Last part of the key of the block above.
+--   graded bool: Whether it counts toward the grade; inherited.
+--   visible_to_staff_only bool: Whether it is hidden from learners; inherited.
+--   parent string: Last part of the parent block's key.
 --   is_split bool: Whether it is part of an experiment.
---   split_url_name string: Title of that.
+--   split_url_name string: Title of the experiment.
 -- differs: index module_id course_id chapter_mid split_url_name
 with
 parents as (select site, block_key as parent_key, block_id as parent from course_items),

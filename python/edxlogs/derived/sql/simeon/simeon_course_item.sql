@@ -1,15 +1,15 @@
 -- table: simeon_course_item
--- about: The inputs of the problems of a course, in order, by the names of simeon and edx2bigquery.
---   Theirs leave out inputs that fewer than six people answered, and problems that are not in the
---   structure; ours does not.
+-- about: The inputs of a course's problems in order, with the column names of simeon and
+--   edx2bigquery. Theirs leaves out inputs that fewer than six people answered, and problems that
+--   are not in the course structure; ours does not.
 -- inputs: db_course_structure problem_events problem_inputs db_courseware_studentmodule olx_policy
 -- needs: person_item course_items? simeon_course_axis?
 -- order: item_nid
 -- columns:
---   course_id string: The course.
---   item_id string: The input.
---   problem_id string: The problem.
---   problem_nid int64: Its number in the course, from 1.
+--   course_id string: Course id.
+--   item_id string: Id of the input.
+--   problem_id string: Block id of the problem.
+--   problem_nid int64: Number of the problem in the course, from 1.
 --   assignment_short_id string: Null: labels of assignments are not offered.
 --   item_weight float64: Null.
 --   n_user_responses int64: Learners whose last answer has points.
@@ -19,26 +19,27 @@
 --   problem_name string: Title of the problem.
 --   assignment_id string: Null.
 --   n_problems_in_assignment int64: Null.
---   assignment_type string: Type of the assignment.
---   assignment_type_weight float64: Weight of that; only the content (OLX) tells.
+--   assignment_type string: Assignment type.
+--   assignment_type_weight float64: Weight of the assignment type; known only from the course
+--     content (OLX).
 --   n_assignments_of_type int64: Null.
 --   assignment_seq_num int64: Null.
---   chapter_number int64: Which chapter of the course it is, from 1.
---   content_index int64: Place of the problem in the course, from 0.
---   section_number int64: Which subsection of the chapter it is, from 1.
+--   chapter_number int64: Number of the chapter in the course, from 1.
+--   content_index int64: Position of the problem in the course, from 0.
+--   section_number int64: Number of the subsection in the chapter, from 1.
 --   problem_number int64: Null.
 --   problem_weight float64 [points]: Weight of the problem; null means the number of its points.
---   item_points_possible float64 [points]: The most that an answer gave, 1 at least.
---   problem_points_possible float64 [points]: Those of its inputs together.
---   emperical_item_points_possible float64 [points]: The most that the problem gives, by
---     its inputs.
---   emperical_problem_points_possible float64 [points]: The most that the problem gives.
---   item_number int64: Which input of the problem it is, from 1.
---   n_items int64: How many inputs the problem has.
+--   item_points_possible float64 [points]: Most points that an answer gave, at least 1.
+--   problem_points_possible float64 [points]: Sum of that over the problem's inputs.
+--   emperical_item_points_possible float64 [points]: Most points possible for the problem, divided
+--     by its inputs.
+--   emperical_problem_points_possible float64 [points]: Most points possible for the problem.
+--   item_number int64: Number of the input in the problem, from 1.
+--   n_items int64: Number of inputs of the problem.
 --   start_date timestamp: When it opens.
 --   due_date timestamp: When it is due.
 --   is_split bool: Whether it is part of an experiment.
---   split_name string: Title of that.
+--   split_name string: Title of the experiment.
 --   problem_path string: As in `simeon_course_axis`.
 --   problem_short_id string: Null.
 --   item_short_id string: Null.
@@ -55,7 +56,7 @@ inputs as (
     where input_id is not null
     group by all
 ),
--- The same block on two sites is one.
+-- The same block on two sites counts as one.
 problems as (
     select
         * exclude (block_key, max_points, n_inputs), block_key as problem_key,

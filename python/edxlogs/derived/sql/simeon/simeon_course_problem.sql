@@ -1,22 +1,23 @@
 -- table: simeon_course_problem
--- about: How hard the problems of a course are, by the names of simeon and edx2bigquery. Staff does
---   not count, and statistics of fewer learners than `--min-n` are null.
+-- about: How hard the problems of a course are, with the column names of simeon and edx2bigquery.
+--   Staff are left out. Statistics over fewer than `min_n` learners are null.
 -- inputs: problem_events db_courseware_studentmodule db_course_structure
 -- needs: person_problem simeon_course_item
 -- order: problem_nid
 -- columns:
---   course_id string: The course.
+--   course_id string: Course id.
 --   problem_nid int64: Number of the problem in the course.
---   problem_id string: The problem.
+--   problem_id string: Block id of the problem.
 --   problem_short_id string: Null, as in `simeon_course_item`.
---   avg_problem_raw_score float64 [points]: Mean of what it gave.
---   sdv_problem_raw_score float64 [points]: Standard deviation of that.
---   max_possible_raw_score float64 [points]: The most that it can give.
---   avg_problem_pct_score float64 [%]: Mean of what it gave by the most it can give.
+--   avg_problem_raw_score float64 [points]: Mean points for the problem.
+--   sdv_problem_raw_score float64 [points]: Standard deviation of these points.
+--   max_possible_raw_score float64 [points]: Most points possible.
+--   avg_problem_pct_score float64 [%]: Mean of the scores, each as a percentage of the points
+--     possible.
 --   n_unique_users_attempted int64: Learners whose score is known.
---   problem_name string: Title.
+--   problem_name string: Title of the problem.
 --   is_split bool: Whether it is part of an experiment.
---   split_name string: Title of that.
+--   split_name string: Title of the experiment.
 -- differs: problem_nid avg_problem_raw_score sdv_problem_raw_score max_possible_raw_score
 --   avg_problem_pct_score n_unique_users_attempted
 with

@@ -1,18 +1,17 @@
 -- table: simeon_enrollday_all
--- about: Who came and who left, mode by mode, by the names of simeon and edx2bigquery: sums tell how
---   many are enrolled. Theirs are events, of which some change nothing; ours are the begins and ends
---   of `enrollment_spells`.
+-- about: Who came and who left, by mode, with the column names of simeon and edx2bigquery. Running
+--   sums give how many people are enrolled. Theirs has a row for each event, including those that
+--   change nothing; ours has the starts and ends in `enrollment_spells`.
 -- inputs: enrollment_events db_student_courseenrollment
 -- needs: enrollment_spells
 -- order: time user_id
 -- columns:
---   course_id string: The course.
---   time timestamp: When.
---   user_id int64 [role: person id]: The person.
---   diff_enrollment_honor int64: 1 where the person came to the mode, −1 where the person
---     left it.
---   diff_enrollment_verified int64: Likewise.
---   diff_enrollment_audit int64: Likewise.
+--   course_id string: Course id.
+--   time timestamp: When it happened.
+--   user_id int64 [role: person id]: User id of the person.
+--   diff_enrollment_honor int64: 1 if the person entered the mode honor, −1 if the person left it.
+--   diff_enrollment_verified int64: The same for verified.
+--   diff_enrollment_audit int64: The same for audit.
 -- differs: time diff_enrollment_honor diff_enrollment_verified diff_enrollment_audit
 with
 changes as (

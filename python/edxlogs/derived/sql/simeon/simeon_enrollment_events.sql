@@ -1,19 +1,19 @@
 -- table: simeon_enrollment_events
--- about: The events of enrolments by the names of simeon. The person is the one who is enrolled:
---   theirs takes who acted where the event does not tell a number.
+-- about: Enrollment events with the column names of simeon. The person is the one who is enrolled.
+--   If the event has no user id of that person, theirs takes whoever acted.
 -- inputs: enrollment_events!
 -- needs: subject_events
 -- order: time user_id event_type
 -- columns:
---   course_id string: The course.
---   time timestamp: When.
---   user_id int64 [role: person id]: Who is enrolled.
---   mode string: The mode.
+--   course_id string: Course id.
+--   time timestamp: When it happened.
+--   user_id int64 [role: person id]: User id of the person who is enrolled.
+--   mode string: Enrollment mode.
 --   activated bool: Whether the person was enrolled.
---   deactivated bool: Whether the enrolment ended.
+--   deactivated bool: Whether the enrollment ended.
 --   mode_changed bool: Whether the mode changed.
 --   upgraded bool: Whether an upgrade was paid for.
---   event_type string: Type of the event; null for others than these four.
+--   event_type string: Event type; null for types other than these four.
 -- differs: user_id event_type
 select
     getvariable('course_id') as course_id, moment as time, user_id, mode,

@@ -1,16 +1,16 @@
 -- table: simeon_forum_events
--- about: What learners did in the forum by the names of simeon and edx2bigquery. Theirs has an act
---   twice where an event and a request tell of it; ours has it once.
+-- about: What learners did in the forum, with the column names of simeon and edx2bigquery. If both
+--   an event and a request record an action, theirs has it twice; ours has it once.
 -- inputs: forum_events requests
 -- needs: forum_acts persons
 -- order: time username forum_action
 -- columns:
---   time timestamp: When.
---   username string [role: username]: The learner.
---   course_id string: The course.
+--   time timestamp: When it happened.
+--   username string [role: username]: Username of the learner.
+--   course_id string: Course id.
 --   forum_action string: `read`, `created_thread`, `created_response`, `created_comment`, `upvote`,
 --     `unvote`, `searched`, or another word of ours.
---   thread_id string: The thread.
+--   thread_id string: Id of the thread.
 --   subject string: Null: what was written is in `simeon_forum_posts`.
 --   target_user_id string: Null.
 --   search_query string: Null.

@@ -1,20 +1,21 @@
 -- table: simeon_forum_posts
--- about: The posts of the forum by the names of simeon and edx2bigquery.
+-- about: The posts of the forum, with the column names of simeon and edx2bigquery.
 -- inputs: db_forum! forum_events
 -- needs: forum_posts persons
 -- order: slug_id
 -- columns:
---   username string [role: username]: Who wrote it, where others are shown that.
---   course_id string: The course.
---   slug_id string: The post.
+--   username string [role: username]: Username of the author, if others can see who it is.
+--   course_id string: Course id.
+--   slug_id string: Id of the post.
 --   slug_type string: `initial_post`, `response_post` or `comment`.
---   thread_id string: The thread.
---   parent_id string: Of a comment, the response.
---   original_poster string [role: username]: Who wrote the thread.
---   responded_to string [role: username]: Who wrote what the post responds to.
+--   thread_id string: Id of the thread.
+--   parent_id string: Id of the response that a comment belongs to.
+--   original_poster string [role: username]: Username of the thread's author.
+--   responded_to string [role: username]: Username of the author of the post that this one responds
+--     to.
 --   title string [role: free text]: Title of the thread.
---   first_time timestamp: When it was written.
---   body_preview string [role: free text]: Its first hundred characters.
+--   first_time timestamp: When the post was written.
+--   body_preview string [role: free text]: First hundred characters of the post.
 -- differs: username original_poster responded_to thread_id
 with
 texts as (

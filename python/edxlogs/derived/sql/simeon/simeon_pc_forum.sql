@@ -1,14 +1,14 @@
 -- table: simeon_pc_forum
--- about: What people wrote in the forum, by the names of simeon.
+-- about: What each person wrote in the forum, with the column names of simeon.
 -- inputs: db_forum! forum_events
 -- needs: forum_person
 -- order: user_id
 -- columns:
---   user_id int64 [role: person id]: Who wrote it.
---   nforum int64: Posts, those that were deleted before the package among them.
---   nvotes int64: Votes for them.
---   npinned int64: Threads that are pinned.
---   nendorsed int64: Posts that are endorsed.
+--   user_id int64 [role: person id]: User id of the author.
+--   nforum int64: Posts, including those deleted before the package was made.
+--   nvotes int64: Votes for these posts.
+--   npinned int64: Pinned threads.
+--   nendorsed int64: Endorsed posts.
 --   nthread int64: Threads.
 --   ncomment int64: Responses and comments.
 -- differs: nforum nthread ncomment

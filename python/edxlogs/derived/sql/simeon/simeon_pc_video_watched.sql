@@ -1,13 +1,13 @@
 -- table: simeon_pc_video_watched
--- about: How many videos learners watched, by the names of simeon and edx2bigquery.
+-- about: How many videos each learner watched, with the column names of simeon and edx2bigquery.
 -- inputs: video_events! db_course_structure
 -- needs: simeon_person_course
 -- order: user_id
 -- columns:
---   user_id int64 [role: person id]: The learner.
---   course_id string: The course.
---   n_unique_videos_watched int64: Videos of which five seconds or more were seen.
---   fract_total_videos_watched float64: Those of them that learners can see, by all of these.
+--   user_id int64 [role: person id]: User id of the learner.
+--   course_id string: Course id.
+--   n_unique_videos_watched int64: Videos of which at least five seconds were seen.
+--   fract_total_videos_watched float64: Share watched of the videos that learners can see.
 --   certified bool: Whether there is a certificate.
 --   verified bool: Whether the mode is verified.
 -- differs: n_unique_videos_watched fract_total_videos_watched certified

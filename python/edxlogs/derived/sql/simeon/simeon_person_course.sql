@@ -1,6 +1,6 @@
 -- table: simeon_person_course
--- about: Everybody in a course by the names of simeon and edx2bigquery. Theirs leave out who acted
---   without being enrolled; ours has them, with `registered` false.
+-- about: Everybody in a course, with the column names of simeon and edx2bigquery. Theirs leaves out
+--   people who were active without being enrolled; ours has them, with `registered` false.
 -- inputs: db_student_courseenrollment db_auth_user db_auth_userprofile
 --   db_certificates_generatedcertificate db_grades_persistentcoursegrade
 --   db_courseware_studentmodule db_student_courseaccessrole db_django_comment_client_role_users
@@ -9,16 +9,16 @@
 -- needs: person_course person_course_day learner_events person_video? course_items?
 -- order: username user_id
 -- columns:
---   course_id string: The course.
---   user_id int64 [role: person id]: The person.
---   username string [role: username]: Name of the person.
---   registered bool: Whether the package has the person as enrolled, now or before.
+--   course_id string: Course id.
+--   user_id int64 [role: person id]: User id of the person.
+--   username string [role: username]: Username of the person.
+--   registered bool: Whether the package lists the person as enrolled, now or before.
 --   viewed bool: Whether a block of the course was ever opened.
---   explored bool: Whether half of the chapters that learners can see were.
+--   explored bool: Whether at least half of the chapters that learners can see were opened.
 --   certified bool: Whether there is a certificate.
 --   completed bool: Whether the grade passes.
 --   ip string [role: address]: Null: addresses are not offered for a person.
---   cc_by_ip string: Null, as all that is known by the address.
+--   cc_by_ip string: Null, like everything that is derived from the address.
 --   countryLabel string: Null.
 --   continent string: Null.
 --   city string: Null.
@@ -32,71 +32,70 @@
 --   latitude float64: Null.
 --   longitude float64: Null.
 --   modal_agent string: Null: browsers are not told apart by device.
---   ever_mobile int64: 1 where an act was in an app, else 0.
+--   ever_mobile int64: 1 if any action was in an app, else 0.
 --   ever_desktop int64: Null.
---   LoE string: Level of education, as in the profile.
---   YoB int64: Year of birth; null outside of 1900 to five years ago.
---   gender string: As in the profile.
---   grade float64: Grade of the course, from 0 to 1.
---   passing_grade float64: The least grade that passes; only the content (OLX) tells.
---   start_time timestamp: When the person was first enrolled.
---   first_event timestamp: First act.
---   last_event timestamp: Last act.
+--   LoE string: Level of education in the profile.
+--   YoB int64: Year of birth; null if before 1900 or less than five years ago.
+--   gender string: Gender in the profile.
+--   grade float64: Course grade, from 0 to 1.
+--   passing_grade float64: Lowest passing grade; known only from the course content (OLX).
+--   start_time timestamp: When the person first enrolled.
+--   first_event timestamp: First action.
+--   last_event timestamp: Last action.
 --   nevents int64: Events of the person.
---   ndays_act int64: Days with an act.
+--   ndays_act int64: Days with an action.
 --   nplay_video int64: How often a video began to play.
---   nchapters int64: Chapters of which a block was opened.
---   nforum_posts int64: Posts in the forum.
---   nforum_votes int64: Votes for them.
---   nforum_endorsed int64: Those that are endorsed.
---   nforum_threads int64: Threads among them.
---   nforum_comments int64: Responses and comments among them.
---   nforum_pinned int64: Threads that are pinned.
---   roles string: `Staff` with a staff role, `Student` with the forum's role of that name, else
---     null.
---   nprogcheck int64: How often the page of progress was opened.
---   nproblem_check int64: Checks of problems.
+--   nchapters int64: Chapters in which a block was opened.
+--   nforum_posts int64: Forum posts.
+--   nforum_votes int64: Votes for these posts.
+--   nforum_endorsed int64: Endorsed posts.
+--   nforum_threads int64: Threads among these posts.
+--   nforum_comments int64: Responses and comments among these posts.
+--   nforum_pinned int64: Pinned threads.
+--   roles string: `Staff` for a staff role, `Student` for the forum role of that name, else null.
+--   nprogcheck int64: How often the progress page was opened.
+--   nproblem_check int64: Problem checks.
 --   nforum_events int64: Requests to the forum.
---   mode string: The mode, as the package has it.
---   is_active int64: 1 where the person is enrolled, else 0.
+--   mode string: Enrollment mode, according to the package.
+--   is_active int64: 1 if the person is still enrolled, else 0.
 --   cert_created_date timestamp: When the certificate's row was made.
---   cert_modified_date timestamp: When that changed last.
+--   cert_modified_date timestamp: When the certificate's row last changed.
 --   cert_status string: Status of the certificate.
---   verified_enroll_time timestamp: When the mode became verified first.
---   verified_unenroll_time timestamp: When it ceased to be; null while it is.
+--   verified_enroll_time timestamp: When the mode first became verified.
+--   verified_unenroll_time timestamp: When the mode ceased to be verified; null while it still is.
 --   profile_country string: Country in the profile.
---   y1_anomalous int64: 1 where there are events, but no account in the package; or a certificate,
---     but no event after it.
---   email_domain string: Domain of the e-mail address; null unless asked for.
---   language string: Null, as all that is known of the languages of transcripts.
+--   y1_anomalous int64: 1 if the person has events, but no account in the package; or a
+--     certificate, but no event after it; else null.
+--   email_domain string: Domain of the e-mail address; null unless `with_email_domain` is set.
+--   language string: Null, like everything about the languages of transcripts.
 --   language_download string: Null.
 --   language_nevents int64: Null.
 --   language_ndiff int64: Null.
 --   ntranscript int64: How often a transcript was shown or hidden.
 --   nshow_answer int64: How often an answer was shown.
---   nvideo int64: Acts with videos.
---   nvideos_unique_viewed int64: Videos of which five seconds or more were seen.
---   nvideos_total_watched float64: Those of them that learners can see, by all of these.
---   nseq_goto int64: How often a unit was picked by its tab.
+--   nvideo int64: Video actions.
+--   nvideos_unique_viewed int64: Videos of which at least five seconds were seen.
+--   nvideos_total_watched float64: Share watched of the videos that learners can see.
+--   nseq_goto int64: How often a unit was chosen by its tab.
 --   nseek_video int64: Jumps in videos.
 --   npause_video int64: How often a video was paused.
---   avg_dt float64 [s]: Mean time from an event to the next, of those of five minutes at most.
---   sdv_dt float64 [s]: Its standard deviation.
---   max_dt float64 [s]: The longest.
---   n_dt int64: How many there are.
---   sum_dt float64 [s]: Their sum.
---   roles_isBetaTester int64: 1 with the role of access `beta_testers`, else 0; null without
---     any role.
---   roles_isInstructor int64: With `instructor`.
---   roles_isStaff int64: With `staff`.
---   roles_isCCX int64: With `ccx_coach`.
---   roles_isFinance int64: With `finance_admin`.
---   roles_isLibrary int64: With `library_user`.
---   roles_isSales int64: With `sales_admin`.
---   forumRoles_isAdmin int64: Likewise, with the forum's role `Administrator`.
---   forumRoles_isCommunityTA int64: With `Community TA`.
---   forumRoles_isModerator int64: With `Moderator`.
---   forumRoles_isStudent int64: With `Student`.
+--   avg_dt float64 [s]: Mean time between successive events, over gaps of at most five minutes.
+--   sdv_dt float64 [s]: Standard deviation of these gaps.
+--   max_dt float64 [s]: Longest of these gaps.
+--   n_dt int64: Number of these gaps.
+--   sum_dt float64 [s]: Sum of these gaps.
+--   roles_isBetaTester int64: 1 for the course access role `beta_testers`, else 0; null without any
+--     role.
+--   roles_isInstructor int64: The same for `instructor`.
+--   roles_isStaff int64: The same for `staff`.
+--   roles_isCCX int64: The same for `ccx_coach`.
+--   roles_isFinance int64: The same for `finance_admin`.
+--   roles_isLibrary int64: The same for `library_user`.
+--   roles_isSales int64: The same for `sales_admin`.
+--   forumRoles_isAdmin int64: The same for the forum role `Administrator`.
+--   forumRoles_isCommunityTA int64: The same for the forum role `Community TA`.
+--   forumRoles_isModerator int64: The same for the forum role `Moderator`.
+--   forumRoles_isStudent int64: The same for the forum role `Student`.
 -- differs: registered viewed explored certified completed ever_mobile YoB grade first_event
 --   last_event nevents ndays_act nchapters nforum_posts nforum_threads nforum_comments roles
 --   nproblem_check nforum_events verified_enroll_time verified_unenroll_time y1_anomalous

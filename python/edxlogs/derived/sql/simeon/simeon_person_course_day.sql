@@ -1,48 +1,48 @@
 -- table: simeon_person_course_day
--- about: What a learner did on a day, by the names of simeon and edx2bigquery. Theirs have a row
---   for each day with an event, and for days on which the state of a problem was made; ours have one
---   for each day with an act.
+-- about: What each learner did on each day, with the column names of simeon and edx2bigquery.
+--   Theirs has a row for each day with an event, and for days on which the state of a problem was
+--   made; ours has one for each day with an action.
 -- inputs: problem_events problem_inputs video_events forum_events navigation_events requests
 -- needs: person_course_day learner_events
 -- order: username date
 -- columns:
---   username string [role: username]: Name of the learner.
---   course_id string: The course.
---   date date: The day, in the time zone asked for.
+--   username string [role: username]: Username of the learner.
+--   course_id string: Course id.
+--   date date: Day in the time zone `tz`.
 --   nevents int64: Events of the learner.
---   nprogcheck int64: How often the page of progress was opened.
+--   nprogcheck int64: How often the progress page was opened.
 --   nshow_answer int64: How often an answer was shown.
---   nvideo int64: Acts with videos.
---   nproblem_check int64: Checks of problems.
+--   nvideo int64: Video actions.
+--   nproblem_check int64: Problem checks.
 --   nforum int64: Requests to the forum.
 --   ntranscript int64: How often a transcript was shown or hidden.
---   nseq_goto int64: How often a unit was picked by its tab.
+--   nseq_goto int64: How often a unit was chosen by its tab.
 --   nseek_video int64: Jumps in videos.
 --   npause_video int64: How often a video was paused.
---   nvideos_viewed int64: Videos of which five seconds or more were seen.
---   nvideos_watched_sec float64 [s]: How much of videos was seen, each part once.
---   nforum_reads int64: How often a thread was read.
+--   nvideos_viewed int64: Videos of which at least five seconds were seen.
+--   nvideos_watched_sec float64 [s]: Seconds of video seen, each part counted once.
+--   nforum_reads int64: How often the learner read a thread.
 --   nforum_posts int64: Posts written.
 --   nforum_threads int64: Threads in which the learner did anything.
 --   nproblems_answered int64: Problems checked.
---   nproblems_attempted int64: Checks of problems.
---   nproblems_multiplechoice int64: Inputs of the type `multiplechoiceresponse` that were checked.
---   nproblems_choice int64: Of `choiceresponse`.
---   nproblems_numerical int64: Of `numericalresponse`.
---   nproblems_option int64: Of `optionresponse`.
---   nproblems_custom int64: Of `customresponse`.
---   nproblems_string int64: Of `stringresponse`.
+--   nproblems_attempted int64: Problem checks.
+--   nproblems_multiplechoice int64: Inputs of type `multiplechoiceresponse` that were checked.
+--   nproblems_choice int64: Inputs of type `choiceresponse` that were checked.
+--   nproblems_numerical int64: Inputs of type `numericalresponse` that were checked.
+--   nproblems_option int64: Inputs of type `optionresponse` that were checked.
+--   nproblems_custom int64: Inputs of type `customresponse` that were checked.
+--   nproblems_string int64: Inputs of type `stringresponse` that were checked.
 --   nproblems_mixed int64: Null: an input has one type.
---   nproblems_forumula int64: Of `formularesponse`.
---   nproblems_other int64: Of other types.
---   first_event timestamp: The first act.
---   last_event timestamp: The last act.
---   avg_dt float64 [s]: Mean time to an event of the day from the one before, of those of five
---     minutes at most.
---   sdv_dt float64 [s]: Its standard deviation.
---   max_dt float64 [s]: The longest.
---   n_dt int64: How many there are.
---   sum_dt float64 [s]: Their sum.
+--   nproblems_forumula int64: Inputs of type `formularesponse` that were checked.
+--   nproblems_other int64: Inputs of other types that were checked.
+--   first_event timestamp: First action.
+--   last_event timestamp: Last action.
+--   avg_dt float64 [s]: Mean time to an event of the day from the one before, over gaps of at most
+--     five minutes.
+--   sdv_dt float64 [s]: Standard deviation of these gaps.
+--   max_dt float64 [s]: Longest of these gaps.
+--   n_dt int64: Number of these gaps.
+--   sum_dt float64 [s]: Sum of these gaps.
 -- differs: nevents nproblem_check nvideo ntranscript nvideos_viewed nvideos_watched_sec
 --   nforum_reads nforum_posts nforum_threads nproblems_answered nproblems_attempted
 --   nproblems_multiplechoice nproblems_choice nproblems_numerical nproblems_option

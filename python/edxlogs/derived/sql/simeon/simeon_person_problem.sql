@@ -1,17 +1,17 @@
 -- table: simeon_person_problem
--- about: How learners stand with each problem, by the names of simeon and edx2bigquery.
+-- about: How each learner did on each problem, with the column names of simeon and edx2bigquery.
 -- inputs: problem_events db_courseware_studentmodule db_course_structure
 -- needs: person_problem simeon_course_item
 -- order: user_id problem_nid
 -- columns:
---   user_id int64 [role: person id]: The learner.
---   course_id string: The course.
---   problem_nid int64: Number of the problem in the course; null where no answer is known.
---   problem_raw_score float64 [points]: What it gave.
---   problem_pct_score float64 [%]: That by the most it can give.
---   grade float64 [points]: What it gave, once more.
+--   user_id int64 [role: person id]: User id of the learner.
+--   course_id string: Course id.
+--   problem_nid int64: Number of the problem in the course; null if no answer to it is known.
+--   problem_raw_score float64 [points]: Points for the problem.
+--   problem_pct_score float64 [%]: These points as a percentage of the most possible.
+--   grade float64 [points]: Points for the problem, once more.
 --   n_attempts int64: Attempts.
---   date timestamp: Last check in the logs, else when the state changed last.
+--   date timestamp: Last check in the logs, else the last change of the state.
 -- differs: problem_nid problem_raw_score problem_pct_score n_attempts date
 select
     user_id, course_id, problem_nid, grade as problem_raw_score,

@@ -1,12 +1,12 @@
 -- table: simeon_show_answer
--- about: Who asked for the answer of a problem, by the names of simeon and edx2bigquery.
+-- about: Who asked for the answer to a problem, with the column names of simeon and edx2bigquery.
 -- inputs: problem_events!
 -- needs: learner_events event_blocks persons
 -- order: time username module_id
 -- columns:
---   time timestamp: When.
---   username string [role: username]: The learner.
---   course_id string: The course.
+--   time timestamp: When it happened.
+--   username string [role: username]: Username of the learner.
+--   course_id string: Course id.
 --   module_id string: Usage key of the problem.
 -- differs: module_id
 select

@@ -1,18 +1,20 @@
 -- table: simeon_show_answer_stats_by_user
--- about: Of which problems learners asked for the answer, by the names of simeon and edx2bigquery.
+-- about: For how many problems each learner asked for the answer, with the column names of simeon
+--   and edx2bigquery.
 -- inputs: problem_events! db_courseware_studentmodule
 -- needs: person_problem person_course
 -- order: user_id
 -- columns:
---   user_id int64 [role: person id]: The learner.
---   explored bool: Whether half of the chapters were opened.
+--   user_id int64 [role: person id]: User id of the learner.
+--   explored bool: Whether at least half of the chapters were opened.
 --   certified bool: Whether there is a certificate.
 --   verified bool: Whether the mode is verified.
---   pct_show_answer_problem_seen float64 [%]: Of problems seen, those whose answer was shown.
---   pct_show_answer_not_attempted float64 [%]: Likewise, of those not attempted.
---   pct_show_answer_attempted float64 [%]: Of those attempted.
---   pct_show_answer_perfect float64 [%]: Of those with all points.
---   pct_show_answer_partial float64 [%]: Of those with any points.
+--   pct_show_answer_problem_seen float64 [%]: Problems whose answer was shown, as a percentage of
+--     problems seen.
+--   pct_show_answer_not_attempted float64 [%]: The same, of problems seen but not attempted.
+--   pct_show_answer_attempted float64 [%]: The same, of problems attempted.
+--   pct_show_answer_perfect float64 [%]: The same, of problems with all points.
+--   pct_show_answer_partial float64 [%]: The same, of problems with any points.
 --   n_show_answer_problem_seen int64: Problems seen whose answer was shown.
 --   n_problems_seen int64: Problems seen.
 --   n_show_answer_not_attempted int64: Problems not attempted whose answer was shown.

@@ -1,18 +1,19 @@
 -- table: simeon_video_axis
--- about: The videos that learners can see, in order, by the names of simeon and edx2bigquery.
+-- about: The videos that learners can see, in order, with the column names of simeon and
+--   edx2bigquery.
 -- inputs: db_course_structure! olx_blocks
 -- needs: course_items
 -- order: index_video video_id
 -- columns:
---   index_chapter int64: Place of the chapter in the course.
---   index_video int64: Place of the video.
+--   index_chapter int64: Position of the chapter in the course.
+--   index_video int64: Position of the video.
 --   category string: `video`.
---   course_id string: The course.
+--   course_id string: Course id.
 --   name string: Title of the video.
---   video_id string: The video.
---   youtube_id string: Its id at YouTube.
+--   video_id string: Block id of the video.
+--   youtube_id string: YouTube id of the video.
 --   chapter_name string: Title of the chapter.
---   video_length float64 [s]: Its length; only the content (OLX) tells.
+--   video_length float64 [s]: Length of the video; known only from the course content (OLX).
 -- differs: index_chapter index_video
 select
     chapters.index as index_chapter, videos.index as index_video,

@@ -1,13 +1,14 @@
 -- table: simeon_video_stats_day
--- about: How far learners came in videos on a day, by the names of simeon and edx2bigquery.
+-- about: How far each learner came in each video on each day, with the column names of simeon and
+--   edx2bigquery.
 -- inputs: video_events!
 -- needs: learner_events event_blocks persons
 -- order: username date video_id
 -- columns:
---   date date: The day, in the time zone asked for.
---   username string [role: username]: The learner.
---   video_id string: The video.
---   position float64 [s]: The farthest place at which it was played, paused or stopped.
+--   date date: Day in the time zone `tz`.
+--   username string [role: username]: Username of the learner.
+--   video_id string: Block id of the video.
+--   position float64 [s]: Furthest position at which it was played, paused or stopped.
 -- differs: position
 select day as date, persons.username, item_id as video_id, max(position) as position
 from learner_events
