@@ -25,7 +25,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 TOOLS := $(VENV)/.tools
 WHEEL := $(VENV)/.wheel-$(PROFILE)
 SOURCES := Cargo.toml Cargo.lock pyproject.toml LICENSE release/THIRD-PARTY-LICENSES.txt \
-	$(shell find rust python -not -name '__pycache__' -not -name '*.pyc' -not -name '*.so')
+	$(shell find rust python release/wheel -not -name '__pycache__' -not -name '*.pyc' -not -name '*.so')
 
 # The user's environment must not reach into ours.
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTEST_ADDOPTS

@@ -1,4 +1,4 @@
-"""Write docs/man/*.1 from the commands, their options and their help."""
+"""Write the man pages, which the wheel brings, from the commands, their options and their help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edxlogs.cli.config import PREFIX, SETTINGS
 from edxlogs.cli.help import GROUPS
 
 _OTHERS = "Others"
-FOLDER = Path(__file__).parent / "man"
+FOLDER = Path(__file__).parents[1] / "release/wheel/data/share/man/man1"
 STATUSES = (
     ("0", "done"),
     ("1", "something failed; the rest is delivered"),
@@ -123,7 +123,7 @@ def pages() -> dict[str, str]:
 
 def main() -> None:
     """Write them, and remove those of commands that are gone."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     made = pages()
     for path in FOLDER.glob("*.1"):
         if path.name not in made:

@@ -81,18 +81,18 @@ def test_page_of_reports_names_all_that_stands_in_them() -> None:
 
 
 def test_man_pages_are_those_of_the_help() -> None:
-    written = {path.name: path.read_text() for path in (DOCS / "man").iterdir()}
+    written = {path.name: path.read_text() for path in make_man.FOLDER.iterdir()}
     assert written == make_man.pages(), "run make docs"
     assert {"edxlogs.1", "edxlogs-filter.1", "edxlogs-db-convert.1"} <= written.keys()
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
 def test_man_pages_are_sound() -> None:
-    pages = sorted((DOCS / "man").glob("*.1"))
+    pages = sorted(make_man.FOLDER.glob("*.1"))
     for page in pages:
         done = subprocess.run(["groff", "-k", "-man", "-ww", "-Tutf8", page], capture_output=True)
         assert (done.returncode, done.stderr.decode()) == (0, ""), page.name
-    assert "--limit N" in done_of(DOCS / "man/edxlogs-filter.1")
+    assert "--limit N" in done_of(make_man.FOLDER / "edxlogs-filter.1")
 
 
 def done_of(page: Path) -> str:

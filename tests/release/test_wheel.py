@@ -20,10 +20,14 @@ from pathlib import Path
 
 import pytest
 
+import make_man
+
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 INFO = f"edxlogs-{VERSION}.dist-info"
+DATA = f"edxlogs-{VERSION}.data"
+MAN = "share/man/man1"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +101,11 @@ def test_the_wheel_holds_the_package_and_no_more(inside: zipfile.ZipFile) -> Non
         for path in package.rglob("*")
         if path.is_file() and path.suffix not in (".pyc", ".so", ".new")
     }
-    assert names - code == there
+    # What pip takes to the environment's own folder.
+    brought = {name for name in names if name.startswith(f"{DATA}/")}
+    assert names - code - brought == there
+    pages = {f"{DATA}/data/{MAN}/{name}": text for name, text in make_man.pages().items()}
+    assert {name: inside.read(name).decode() for name in brought} == pages
 
 
 def test_the_wheel_says_what_it_is_made_of(inside: zipfile.ZipFile) -> None:
@@ -132,6 +140,8 @@ def test_the_wheel_installs_where_nothing_is(wheel: Path, empty: Path) -> None:
     assert there.isdisjoint({"pyarrow", "boto3", "duckdb", "distributed"})
     pip(empty, "check")
     assert smoke(empty).startswith(f"edxlogs {VERSION}: 10000 rows as expected")
+    brought = {path.name for path in (empty.parents[1] / MAN).iterdir()}
+    assert make_man.pages().keys() <= brought
     # As `uvx edxlogs` and `pipx run edxlogs` do it: by the script that the wheel brings.
     for words in ((empty.with_name("edxlogs"),), (empty, "-m", "edxlogs")):
         done = subprocess.run([*words, "--version"], capture_output=True, text=True)
@@ -157,6 +167,8 @@ def test_the_sdist_holds_all_that_is_compiled(sdist: Path) -> None:
     for place in ("Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "pyproject.toml", "PKG-INFO"):
         assert place in names
     assert set(PYPROJECT["project"]["license-files"]) <= names
+    data = PYPROJECT["tool"]["maturin"]["data"]
+    assert {f"{data}/data/{MAN}/{name}" for name in make_man.pages()} <= names
     for folder, suffixes in (("rust", {".rs", ".toml"}), ("python", {".py", ".pyi", ".sql"})):
         there = {
             os.fspath(path.relative_to(ROOT))
