@@ -15,7 +15,7 @@ Parquet, Arrow, CSV and Python.
 
 For any other value, give its path as in [`--where`](where.md), with a name for the column before
 it: `grade=event.grade::float64`, `block=context.module.usage_key`. Without a name, the column is
-called like the path without its cast: `event.grade`, which SQL accepts only in quotes. A path
+named after the path without its cast: `event.grade`, which SQL accepts only in quotes. A path
 without a cast gives text: strings as they are, anything else as JSON text.
 
 | column | type | what it holds | null when | of a person |
