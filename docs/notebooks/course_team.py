@@ -56,8 +56,8 @@ ask("""
 # %% [markdown]
 # ## How active is the course?
 #
-# Learners with an act on each day, and the hours that they spent. An act is what somebody did, not
-# what a page sent by itself.
+# Learners with an action on each day, and the hours that they spent. An action is what somebody
+# did, not what a page sent by itself.
 
 # %%
 activity = ask("""

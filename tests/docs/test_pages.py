@@ -201,7 +201,7 @@ def test_page_of_peers_names_all_tables_and_differences() -> None:
     page = (DOCS / "reference/compat.md").read_text()
     plain = read_definitions().by_name
     theirs = [one for one in read_definitions(peers=PEERS).tables if one.name not in plain]
-    tables, differences = page.split("## What holds for all")
+    tables, differences = page.split("## Differences in all tables")
     named = set(re.findall(r"`(simeon_\w+)`", tables))
     assert named == {one.name for one in theirs}
     told = set(re.findall(r"`(\w+)`", differences))
