@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from itertools import chain
+
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
 
@@ -66,6 +69,29 @@ def format_of(target: str, named: str | None, default: str | None = None) -> str
             f" that ends in {ENDINGS[named][0]}"
         )
     return named
+
+
+def refuse_file_name(target: str, what: str) -> None:
+    """Refuse what names no folder, where one is made.
+
+    Args:
+        target: path or URL of the output.
+        what: goes there, such as `derived tables`.
+
+    Raises:
+        ConfigError: it names a file, standard output, or nothing.
+    """
+    if target in ("", STDOUT):
+        raise ConfigError(f"output: {what} are a folder; name one with -o")
+    endings = [*chain(*ENDINGS.values()), *_PROMISING]
+    ending = max((one for one in endings if target.lower().endswith(one)), key=len, default="")
+    if ending:
+        folder = target[: -len(ending)]
+        example = f", such as {shown(folder)}" if os.path.basename(folder) else ""
+        raise ConfigError(
+            f"output: {shown(target)}: is the name of a file, but {what} are a folder; name"
+            f" one{example}"
+        )
 
 
 def of_cells(form: str) -> bool:

@@ -267,9 +267,19 @@ def test_what_is_asked_for_wrongly_is_told_in_a_line(logs: Path, tmp_path: Path)
     )
     assert "use problem_events, " in refused("-o", "out", "--table", "x")
     for none in ("-", ""):
-        assert refused("-o", none).startswith("edxlogs: partition-by: a dataset is a folder")
+        assert refused("-o", none).startswith(
+            "edxlogs: output: tables of events are a folder; name"
+        )
     assert "Missing option '-o'" in refused()
     assert "format: arrow: is not for datasets" in refused("-o", "out", "--format", "arrow")
+
+
+def test_a_slash_makes_a_folder_of_any_name(logs: Path, tmp_path: Path) -> None:
+    words = ("--table", "requests", "-q")
+    for name in ("out.parquet", "out.zip"):
+        assert commands.run("tables", logs, "-o", name, *words, cwd=tmp_path).code == 2
+        assert commands.run("tables", logs, "-o", f"{name}/", *words, cwd=tmp_path).code == 0
+        assert edxlogs.dataset(tmp_path / name / "requests").count_rows() > 0
 
 
 def test_an_empty_name_is_not_the_folder_at_hand(

@@ -21,6 +21,7 @@ from edxlogs.derived.inputs import Course, Inputs
 from edxlogs.derived.parameters import Parameters
 from edxlogs.derived.target import Target
 from edxlogs.errors import ConfigError
+from edxlogs.formats import refuse_file_name
 from edxlogs.globs import value_matches
 from edxlogs.s3.client import S3
 from edxlogs.stops import goes_on, put_off
@@ -111,8 +112,7 @@ class DeriveSettings:
                 "derive: nothing to read; name event tables with --events, database tables with"
                 " --db, or both"
             )
-        if fspath(output) in ("", "-"):
-            raise ConfigError("output: derived tables are a folder; name one with -o")
+        refuse_file_name(fspath(output), "derived tables")
         for name, path in (("output", output), ("events", events), ("db", db)):
             if path is not None:
                 _refuse_not_utf8(name, path)

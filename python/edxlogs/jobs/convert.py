@@ -24,7 +24,7 @@ from edxlogs.edx.members import describe_member
 from edxlogs.edx.names import KNOWN_SITES
 from edxlogs.edx.tables import tables
 from edxlogs.errors import ConfigError, EdxlogsError
-from edxlogs.formats import FORMATS, SAFE, format_of, of_cells
+from edxlogs.formats import FORMATS, SAFE, of_cells, refuse_file_name
 from edxlogs.groups.hosts import hosts_of
 from edxlogs.groups.tables import MemberCrew
 from edxlogs.jobs.settings import Keys, KeyWords, OnePath
@@ -120,6 +120,7 @@ class ConvertSettings:
             ConfigError: a value is invalid.
         """
         target = fspath(output)
+        refuse_file_name(target, "tables of packages")
         if target.startswith(SCHEME) and unpack:
             raise ConfigError(
                 "unpack: is for local folders; leave it out, or name one for the output"
@@ -137,7 +138,6 @@ class ConvertSettings:
                     )
         if csv_excel_safe and not of_cells(format):
             raise ConfigError("csv-excel-safe: is for CSV, TSV; leave it out, or add --format csv")
-        format_of(target, format)
         if threads < 0:
             raise ConfigError("threads: must be 0 or more; 0 means one per core")
         places = [packages] if isinstance(packages, str | PathLike) else packages

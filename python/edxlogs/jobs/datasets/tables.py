@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any, Self
 
 from edxlogs.account import Account, Outcome, SourceAccount, TableRows
 from edxlogs.edx.event_tables import Kind, event_tables
 from edxlogs.errors import InternalError
 from edxlogs.events.tables import AskedTable, asked_tables
+from edxlogs.formats import refuse_file_name
 from edxlogs.jobs.settings import DatasetWords, OnePath, ReadingWords, Settings, SomeSources
 from edxlogs.values import Values
 
@@ -67,6 +68,7 @@ class EventTableSettings:
         files = [table_file] if isinstance(table_file, str | PathLike) else list(table_file)
         asked = asked_tables(tables, files, with_forms=with_forms, no_text=no_text)
         if folder is not None:
+            refuse_file_name(fspath(folder), "tables of events")
             words["partition_by"] = PARTITION_BY if partition_by is None else partition_by
         return cls(Settings.of(named, folder, **words), asked)
 

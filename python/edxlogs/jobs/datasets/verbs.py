@@ -16,7 +16,7 @@ from edxlogs.buckets.place import dataset_at, place_at, places_at
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
-from edxlogs.formats import checked
+from edxlogs.formats import STDOUT, checked
 from edxlogs.jobs.settings import OnePath, OutputSettings
 from edxlogs.s3.client import S3
 from edxlogs.store.file import OutputFile
@@ -72,6 +72,8 @@ def merge_datasets(
     """
     from edxlogs.jobs.datasets.tables import joined, rows_by_table
 
+    if output.target == STDOUT:
+        raise ConfigError("output: a dataset is a folder; name one with -o")
     output.place(s3)  # an empty name is refused, also where those of tables follow it
     several = [places_at(shard, s3) for shard in shards]
     for shard, its in zip(shards, several, strict=True):
