@@ -1,4 +1,4 @@
-"""What rows are written as: the names of formats, and how files of each end."""
+"""Output formats: their names, and the file endings of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edxlogs.text import shown
 
 STDOUT = "-"
 SAFE = "-excel-safe"
-"""After the name of a format of cells: those that a spreadsheet would run are made harmless."""
+"""Suffix of a format of cells: disarm cells that a spreadsheet would run as formulas."""
 _LINES = (".jsonl", ".ndjson", ".json", ".log")
 
 ENDINGS = {
@@ -26,7 +26,7 @@ ENDINGS = {
     "jsonl.zst": tuple(f"{ending}.zst" for ending in _LINES),
     "arrow": (".arrow", ".feather", ".ipc"),
 }
-"""The endings of each format; the first is that of files whose names we give."""
+"""The endings of each format. Files that edxlogs names get the first one."""
 FORMATS = tuple(ENDINGS)
 # Arrow has no files that are joined without encoding, and pyarrow reads no CSV in zstd.
 DATASET_FORMATS = tuple(name for name in FORMATS if name not in ("arrow", "csv.zst", "tsv.zst"))
@@ -34,22 +34,22 @@ _PROMISING = (".gz", ".zst", ".bz2", ".xz", ".zip", ".gpg", ".xlsx")
 
 
 def format_by_ending(path: str) -> str | None:
-    """The format that a name tells; None if it tells none."""
+    """The format that the ending of a name stands for, or None."""
     name = path.lower()
     found = (form for form, endings in ENDINGS.items() if name.endswith(endings))
     return next(found, None)
 
 
 def format_of(target: str, named: str | None, default: str | None = None) -> str:
-    """The format of an output: the one named, else that of its ending, else JSON Lines for stdout.
+    """The format of an output: the named one, else by its ending, else JSON Lines for stdout.
 
     Args:
         target: path or URL of the output, `-` for standard output.
-        named: by the user, or None.
-        default: where nothing tells it; None: that is wrong.
+        named: the format that the user named, or None.
+        default: format to use if neither tells; None makes that an error.
 
     Raises:
-        ConfigError: no format is told, or the ending and the name tell different ones.
+        ConfigError: nothing tells the format, or the ending contradicts the name.
     """
     told = None if target == STDOUT else format_by_ending(target)
     if named is None:
@@ -95,25 +95,25 @@ def refuse_file_name(target: str, what: str) -> None:
 
 
 def of_cells(form: str) -> bool:
-    """Whether a format is text of cells: CSV or TSV."""
+    """Whether a format consists of cells: CSV or TSV."""
     return form.startswith(("csv", "tsv"))
 
 
 def of_lines(form: str) -> bool:
-    """Whether a format is that of lines."""
+    """Whether a format consists of lines."""
     return form.startswith("jsonl")
 
 
 def ending_of(form: str) -> str:
-    """How files end whose names we give."""
+    """The ending of files that edxlogs names."""
     return ENDINGS[form.removesuffix(SAFE)][0]
 
 
 def checked(what: str, named: str | None) -> None:
-    """Refuse the name of a format that there is not.
+    """Check the name of a format.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no such format.
     """
     if named is not None and named not in ENDINGS:
         raise ConfigError(f"{what}: {shown(named)}: is not known; use {', '.join(FORMATS)}")

@@ -1,4 +1,4 @@
-"""The salt: a key of the user's own, by which values are known again that are shown nowhere."""
+"""The salt: a key of the user's own, by which hidden values can be recognised again."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _STATE = "XDG_STATE_HOME"
 
 
 def digest(values: bytes, path: Path | None = None) -> str:
-    """The HMAC-SHA256 of values, in hex: who lacks the salt cannot find them by guessing.
+    """The HMAC-SHA256 of values, in hex. Without the salt, nobody can find the values by guessing.
 
     Args:
-        values: a text that is the same where the values are.
-        path: of the salt, which is made where there is none; None means `edxlogs/salt` in
+        values: a text that is the same whenever the values are.
+        path: path of the salt, which is created if it does not exist. None means `edxlogs/salt` in
             `$XDG_STATE_HOME` or `~/.local/state`.
 
     Raises:
-        ConfigError: the file is no salt.
-        OutputError: it cannot be read or made.
+        ConfigError: the file is not a salt.
+        OutputError: the file cannot be read or created.
     """
     place = _place() if path is None else path
     return hmac.digest(_salt(place, follows=path is not None), values, "sha256").hex()
@@ -43,7 +43,7 @@ def _place() -> Path:
 
 
 def _salt(path: Path, *, follows: bool) -> bytes:
-    """What is in the file, but for white space around it."""
+    """The content of the file, without surrounding white space."""
     try:
         try:
             content = _read(path, follows=follows)
@@ -67,14 +67,14 @@ def _salt(path: Path, *, follows: bool) -> bytes:
 
 
 def _read(path: Path, *, follows: bool) -> bytes:
-    """The first bytes of the file. A link is followed only where a user has named it."""
+    """The first bytes of the file. A link is followed only if the user named it."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follows else os.O_NOFOLLOW)
     with open(os.open(path, flags), "rb") as file:
         return file.read(_MOST_BYTES + 3) or b""
 
 
 def _make(path: Path) -> None:
-    """Make a salt. It appears whole, and of several that are made at once one stays."""
+    """Create a salt. It appears whole; if several are created at once, one remains."""
     new = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         os.close(disk.make_file(new))

@@ -1,4 +1,4 @@
-"""Ctrl-C, and what a terminal or a scheduler sends: put off where they would do harm."""
+"""Defers Ctrl-C, and the signals of terminals and schedulers, where they would do harm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Let a stop that comes in the block come at its end; those that are ignored stay so."""
+    """Defer a stop that comes inside the block to its end. Ignored signals stay ignored."""
     came: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -36,13 +36,13 @@ def put_off() -> Iterator[None]:
 
 @contextmanager
 def goes_on(leave: Callable[[], bool]) -> Iterator[None]:
-    """Leave to the next run what this one has finished, should it not come to its end.
+    """If the run is interrupted, leave what it has finished to the next run.
 
     Args:
-        leave: does that; whether there is anything.
+        leave: does that, and returns whether there was anything to leave.
 
     Raises:
-        ResumableInterrupt: it was interrupted, and there is.
+        ResumableInterrupt: the run was interrupted, and something was left.
     """
     try:
         yield

@@ -1,7 +1,8 @@
-"""What one system has and another lacks; each with a plain way that works on any Unix.
+"""Features that only some systems have, each with a plain substitute that works on any Unix.
 
-Linux has all of it but `F_FULLFSYNC` and `F_GETPATH`, which are those of macOS. What a system lacks
-is None here, and what is done without it takes longer or remembers less, but gives the same.
+Linux has all of them except `F_FULLFSYNC` and `F_GETPATH`, which belong to macOS. A feature that
+the system lacks is None here. The substitute may be slower or remember less, but has the same
+result.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ _MEMORY_FOLDER = "/dev/shm"
 
 
 def cores() -> int:
-    """How many cores this process may use, or the machine has."""
+    """How many cores this process may use, or how many the machine has."""
     return len(_affinity(0)) if _affinity else os.cpu_count() or 1
 
 
 def boot_id() -> str | None:
-    """What tells one start of the machine from another; None if the system does not say."""
+    """An id of the current start of the machine; None if the system has none."""
     try:
         with open(_BOOT_ID, encoding="ascii") as file:
             return file.read().strip() or None
@@ -43,26 +44,26 @@ def boot_id() -> str | None:
 
 
 def memory_folder() -> str | None:
-    """The folder for files that are in memory alone, or None."""
+    """A folder whose files are only in memory, or None."""
     return _MEMORY_FOLDER if os.path.isdir(_MEMORY_FOLDER) else None
 
 
 def memory_file(name: str) -> BinaryIO | None:
-    """An empty file without a place, in memory alone, or None."""
+    """An empty file without a path, only in memory, or None."""
     return open(_memory_file(name), "w+b") if _memory_file else None
 
 
 def widen_pipe(descriptor: int, size: int) -> None:
-    """Let a pipe hold so many bytes, where the system can and lets us."""
+    """Let a pipe hold `size` bytes, if the system can and permits it."""
     if _SET_PIPE_BYTES is not None:
         with suppress(OSError):
             fcntl.fcntl(descriptor, _SET_PIPE_BYTES, size)
 
 
 def path_of(descriptor: int) -> str | None:
-    """A path that opens an open file once more, from its first byte on; None if there is none.
+    """A path that opens an open file again, from its first byte; None if there is none.
 
-    `/dev/fd` is no such path: on most systems what it opens goes on where the descriptor is.
+    `/dev/fd` will not do: on most systems it continues where the descriptor is.
     """
     if _DESCRIPTORS is not None:
         return f"{_DESCRIPTORS}/{descriptor}"
@@ -76,10 +77,10 @@ def path_of(descriptor: int) -> str | None:
 def sync(descriptor: int) -> None:
     """Wait until an open file, or the names in an open folder, are on disk.
 
-    On macOS `fsync` waits for the drive's cache only.
+    On macOS, `fsync` waits only for the cache of the drive.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the data cannot be written.
     """
     if _FULL_SYNC is not None:
         try:
@@ -92,12 +93,12 @@ def sync(descriptor: int) -> None:
 
 
 def sync_below(folder: Path) -> None:
-    """Wait until all that is in a folder, at any depth, is on disk: contents and names.
+    """Wait until everything in a folder, at any depth, is on disk: contents and names.
 
-    One call, where the system can sync a file system; else as many as there are files.
+    This takes one call if the system can sync a file system, else one per file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the data cannot be written.
     """
     if not _sync_file_system(folder):
         _sync_each(folder)
@@ -120,7 +121,7 @@ def _sync_each(folder: Path) -> None:
 
 
 def _sync_one(path: str) -> None:
-    """Hand a file or folder to the drive. What is gone by now, or another user's, is not ours."""
+    """Flush a file or folder to the drive. Skip one that is gone or belongs to another user."""
     try:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(path, flags)

@@ -1,4 +1,4 @@
-"""A run: inputs are read by workers, and what came of them is taken in order."""
+"""A run: workers read inputs, and a target takes the results in order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Crew(Protocol[T_co]):
-    """Those who read inputs: threads of this process, or hosts of a cluster."""
+    """Reads inputs: threads of this process, or hosts of a cluster."""
 
     def start(self) -> Iterable[T_co]:
-        """Begin; what comes of each input, in their order."""
+        """Begin, and yield the result of each input, in order."""
 
     def stop(self, patience_seconds: float = ...) -> None:
-        """Begin no other input, and give those under way a moment to end."""
+        """Start no further input, and give those in progress a moment to end."""
 
 
 class Target(ABC, Generic[T]):
@@ -36,32 +36,32 @@ class Target(ABC, Generic[T]):
     @property
     @abstractmethod
     def control(self) -> _core.Control:
-        """What stops all that is read."""
+        """The control that stops all reading."""
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes of inputs are read, as they are stored; may be asked in any thread."""
+        """Bytes of inputs read so far, as stored. May be called from any thread."""
         return self.control.bytes_read
 
     @abstractmethod
     def begin(self) -> Iterable[Crew[T]]:
-        """Find out what is there already; those who read the rest, one after the other."""
+        """Find out what exists already, and return crews that read the rest, one after another."""
 
     @abstractmethod
     def take(self, done: T) -> Iterable[Entry[Any]]:
-        """Take what came of the next input; what there is to tell of it. Raises what ends all."""
+        """Take the result of the next input, and return its entries. Raises what ends the run."""
 
     @property
     def is_full(self) -> bool:
-        """Whether it takes nothing more: the inputs that are left are not read."""
+        """Whether it takes nothing more, so that the remaining inputs are not read."""
         return False
 
     def stop(self) -> None:
-        """Give back what inputs are read with; workers may still be at it."""
+        """Release what inputs are read with. Workers may still be running."""
 
     @abstractmethod
     def finish(self) -> None:
-        """All is read and taken: see that the account adds up, and publish what waits for that."""
+        """After the last input: check that the account adds up, and publish what waits for that."""
 
 
 def fill(
@@ -69,16 +69,16 @@ def fill(
     on_entry: Callable[[Any], None] = lambda _: None,
     around: AbstractContextManager[None] | None = None,
 ) -> None:
-    """Read what a target lacks, and hand it over, in order.
+    """Read what a target lacks, and pass it to the target, in order.
 
     Args:
-        target: takes it.
-        on_entry: called with the `Entry` of what each input came to, in this thread.
-        around: entered once it is known what is read, and keys are unlocked; left after that.
+        target: takes the results.
+        on_entry: called with the `Entry` of each input, in this thread.
+        around: entered once it is known what to read and keys are unlocked; left at the end.
 
     Raises:
         OutputError: the target cannot be written.
-        InternalError: a promise is broken.
+        InternalError: a guarantee does not hold.
     """
     crew: Crew[Any] | None = None
     try:

@@ -1,4 +1,4 @@
-"""Words, numbers and names as people are shown them."""
+"""Words, numbers and names in the form in which people see them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def shown(name: str) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    """Spell a count with its noun, in the plural if need be."""
+    """A count with its noun, in the plural if necessary."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def some(names: Sequence[str], most: int) -> str:
-    """Name the first of several, and say how many more there are."""
+    """The first of several names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def size(count: int) -> str:
-    """Spell a number of bytes in the unit that suits it."""
+    """A number of bytes, in a suitable unit."""
     number = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
@@ -47,7 +47,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Spell a time in the units that suit it."""
+    """A length of time, in suitable units."""
     if seconds < 10:
         return f"{seconds:.2f} s"
     whole = round(seconds)
@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def indented(document: Any) -> bytes:
-    """A JSON document for people; times end in Z."""
+    """A JSON document for people. Times end in Z."""
     import orjson  # which a command that only helps has no need of
 
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
@@ -66,8 +66,8 @@ def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
     """The lines of a table.
 
     Args:
-        rows: cells, which must be escaped; an empty one is shown as `-`.
-        right: numbers of the columns that are aligned at the right, from 0.
+        rows: cells, already escaped. An empty cell is shown as `-`.
+        right: numbers of right-aligned columns, from 0.
     """
     lines = [[cell or "-" for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
@@ -86,7 +86,7 @@ def _pad(cell: str, width: int, *, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns that a terminal needs."""
+    """How many columns of a terminal a text takes."""
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
         for one in text

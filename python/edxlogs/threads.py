@@ -1,4 +1,4 @@
-"""Threads that work through tasks: how many, in which order, and where the system has none left."""
+"""Threads that work through tasks: how many, in which order, and what if the system has no more."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PATIENCE_SECONDS = 0.15  # for workers that were told to stop; one may wait for 
 
 @contextmanager
 def needs_thread() -> Iterator[None]:
-    """Make one of our errors of Python's, if a thread cannot be started in the block.
+    """Convert Python's error for a thread that cannot be started inside the block.
 
     Raises:
-        EdxlogsError: the system gives no more threads.
+        EdxlogsError: the system provides no more threads.
     """
     try:
         yield
@@ -38,15 +38,15 @@ def needs_thread() -> Iterator[None]:
 
 
 class Workers(Generic[T]):
-    """Threads that work through numbered tasks in order, a bounded number ahead of the reader.
+    """Threads that work through numbered tasks in order, a limited number ahead of the reader.
 
-    They are daemons: one that waits for a terminal's input must not keep the process alive.
+    They are daemons: one that waits for input from a terminal must not keep the process alive.
 
     Args:
-        tasks: in order.
-        count: of the threads.
-        most_ahead: results that may wait; None: some for each thread. One that waits must hold no
-            file open.
+        tasks: the tasks, in order.
+        count: number of threads.
+        most_ahead: how many results may wait; None allows a few per thread. A waiting result must
+            not hold a file open.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Workers(Generic[T]):
         ]
 
     def __iter__(self) -> Iterator[T]:
-        """The results in order; raises what a task raised."""
+        """Yield the results in order; raises what a task raised."""
         return (self.take() for _ in self._tasks)
 
     def __enter__(self) -> Self:
@@ -75,10 +75,10 @@ class Workers(Generic[T]):
         self.stop()
 
     def start(self) -> Self:
-        """Let the threads begin; where the system has not so many, fewer do the work.
+        """Start the threads. If the system provides fewer, those do all the work.
 
         Raises:
-            EdxlogsError: it has none.
+            EdxlogsError: the system provides none.
         """
         for number, thread in enumerate(self._threads):
             try:
@@ -111,11 +111,11 @@ class Workers(Generic[T]):
                 self._changed.notify_all()
 
     def is_next(self, number: int) -> bool:
-        """Whether the result of that task is the one waited for."""
+        """Whether the result of this task is the one waited for."""
         return number == self._taken
 
     def take(self) -> T:
-        """Wait for the next result in order; raise what its task raised."""
+        """Wait for the next result in order; raises what its task raised."""
         with self._changed:
             while self._taken not in self._results:
                 # In turns, so that Ctrl-C is seen.
@@ -128,7 +128,7 @@ class Workers(Generic[T]):
         return result
 
     def stop(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        """Start no further task, and give those under way a moment to end."""
+        """Start no further task, and give those in progress a moment to end."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -138,17 +138,17 @@ class Workers(Generic[T]):
 
     @property
     def are_alive(self) -> bool:
-        """Whether a thread is still at work."""
+        """Whether a thread is still working."""
         return any(thread.is_alive() for thread in self._threads)
 
 
 def in_worker(task: Callable[[], T]) -> T:
-    """Do in another thread what may take long, so that this one sees Ctrl-C."""
+    """Run a slow task in another thread, so that this one can react to Ctrl-C."""
     return Workers([task], 1).start().take()
 
 
 def worker_count(asked: int) -> int:
-    """Workers for a number of threads that was asked for; 0 means one per core.
+    """The number of workers for a number of threads; 0 means one per core.
 
     More than a few per core would cost memory and gain nothing.
     """

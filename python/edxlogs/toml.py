@@ -1,4 +1,4 @@
-"""TOML that users write, checked key by key: each wrong one is named, with what it must be."""
+"""Reads TOML that users write, and checks it key by key. Errors say what a key must be."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edxlogs.text import shown
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a key takes.
+    """What a key accepts.
 
     Attributes:
-        told: what a value must be, where it is none.
-        read: the value as it is meant; None if it is none.
+        told: what a value must be, for messages about one that is not.
+        read: converts a value; None if it is not acceptable.
     """
 
     told: str
@@ -25,10 +25,10 @@ class Value:
 
 
 def parse(where: str, text: str, no_toml: str = "") -> dict[str, Any]:
-    """Parse a document; `no_toml` stands before what is wrong with it.
+    """Parse a document. `no_toml` begins the message if it is not TOML.
 
     Raises:
-        ConfigError: it is no TOML.
+        ConfigError: the text is not TOML.
     """
     import tomllib  # few commands need it, and all would wait for it
 
@@ -45,16 +45,16 @@ def parse(where: str, text: str, no_toml: str = "") -> dict[str, Any]:
 def check(
     where: str, table: Mapping[str, Any], known: Mapping[str, Value], unknown: str
 ) -> dict[str, Any]:
-    """The values of a table as they are meant.
+    """Check a table, and return its converted values.
 
     Args:
-        where: as messages call the table.
-        table: to be checked.
-        known: keys and what they take.
-        unknown: what is said of a key that is none of them.
+        where: how messages call the table.
+        table: the table.
+        known: keys, and what each accepts.
+        unknown: what messages say about a key that is not known.
 
     Raises:
-        ConfigError: a key is not known, or has a value of another kind.
+        ConfigError: a key is unknown, or its value is of the wrong kind.
     """
     values = {}
     for key, value in table.items():
@@ -71,12 +71,12 @@ def check(
 
 
 def text(value: Any) -> str | None:
-    """A text that the system can take for a name."""
+    """A text that the system accepts as a name."""
     return value if isinstance(value, str) and "\0" not in value else None
 
 
 def several(value: Any) -> list[str] | None:
-    """One text, or a list of some."""
+    """A text, or a list of texts."""
     listed = value if isinstance(value, list) else [value]
     return listed if listed and all(text(one) is not None for one in listed) else None
 
@@ -87,20 +87,20 @@ def flag(value: Any) -> bool | None:
 
 
 def number(value: Any) -> int | None:
-    """A number from 1 on that any counter holds."""
+    """A number, at least 1, that fits every counter."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return value if is_number and 1 <= value < 10**18 else None
 
 
 def reals(value: Any) -> list[float] | None:
-    """One number, or a list of some."""
+    """A number, or a list of numbers."""
     listed = value if isinstance(value, list) else [value]
     are_numbers = all(isinstance(one, int | float) and one is not True for one in listed)
     return [float(one) for one in listed] if listed and are_numbers else None
 
 
 def day(value: Any) -> str | None:
-    """A day as TOML has it, or as text."""
+    """A day, as TOML writes it or as text."""
     if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         return value.isoformat()
     return text(value)

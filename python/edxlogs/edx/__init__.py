@@ -1,1 +1,1 @@
-"""What edX writes: names of files, buckets, packages; tables, categories of events. No I/O."""
+"""What edX writes: names of files, buckets and packages; tables; categories of events. No I/O."""

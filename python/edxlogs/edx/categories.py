@@ -13,14 +13,14 @@ from edxlogs.errors import ConfigError
 
 
 def categories() -> dict[str, tuple[str, ...]]:
-    """Return every category with its event types.
+    """Every category with its event types.
 
-    An event may stand under another name in ``name`` or in older logs, so the aliases of a type
-    follow it. ``implicit`` is the one category that no list can hold, since such a type is the
-    path of a request: it is the glob ``/*``.
+    An event may have another name in ``name`` or in older logs, so each type is followed by its
+    aliases. No list can hold the types of ``implicit``, which are paths of requests. Its type is
+    the glob ``/*``.
 
     Returns:
-        Category to event types, each once, both in the order of the data.
+        Event types by category, each once, both in the order of the data.
     """
     text = Path(__file__).with_name("categories.tsv").read_text("utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
@@ -34,7 +34,7 @@ def categories() -> dict[str, tuple[str, ...]]:
 
 
 def event_types_of(category: str) -> tuple[str, ...]:
-    """Return the event types of one category, aliases included.
+    """The event types of one category, including aliases.
 
     Args:
         category: a name such as ``video``.
@@ -43,7 +43,7 @@ def event_types_of(category: str) -> tuple[str, ...]:
         Exact event types, or the glob ``/*`` for ``implicit``.
 
     Raises:
-        ConfigError: there is no such category; the message names the nearest ones.
+        ConfigError: the category is unknown; the message suggests similar names.
     """
     known = categories()
     if category in known:

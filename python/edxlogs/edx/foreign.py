@@ -1,6 +1,6 @@
-"""What files of lines are that hold no log, told by their first bytes; no I/O.
+"""Recognises files of lines that are not logs, by their first bytes. No I/O.
 
-Files of another format altogether, such as archives, are refused by the core before a line is read.
+The core refuses files of entirely different formats, such as archives, before it reads a line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _LF_JQ = "; jq -c . FILE > NEW puts each event on a line of its own"
 
 
 def kind_of(head: bytes) -> str:
-    """What a file is that holds no event where a log has its first ones, and what to do.
+    """What a file is whose first lines hold no event, and what to do about it.
 
     Args:
         head: its first bytes, decrypted and inflated; 64 KiB are enough.
@@ -40,12 +40,12 @@ def kind_of(head: bytes) -> str:
 
 
 def is_report(head: bytes) -> bool:
-    """Whether a file begins as the reports of edxlogs do, and what `--json` writes."""
+    """Whether a file begins like a report of edxlogs, or like the output of `--json`."""
     return re.match(rb'\s*\{\s*"schema_version": ?[0-9]+,\s*"version": ?"', head) is not None
 
 
 def is_pretty_printed(text: bytes) -> bool:
-    """Whether text begins with an object whose first key stands on a line of its own."""
+    """Whether text begins with an object whose first key is on a line of its own."""
     return re.match(rb'\{[ \t]*\r?\n[ \t]*"', text) is not None
 
 
@@ -63,7 +63,7 @@ def _armoured(head: bytes) -> str:
 
 
 def _wide_without_mark(head: bytes) -> str | None:
-    """UTF-16 of mostly ASCII text has a zero in every other byte."""
+    """Recognise UTF-16 without a mark: in mostly ASCII text, every other byte is zero."""
     sample = head[:512] if len(head) % 2 == 0 or len(head) > 512 else head[:-1]
     if len(sample) < 8:
         return None

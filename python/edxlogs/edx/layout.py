@@ -1,7 +1,7 @@
 """Where edX puts its packages: the buckets, and the keys of the daily event files in them.
 
-Source: EdX Research Guide, "Package Delivery"; site folders other than `prod` and `edge` are known
-from real keys, so what exists is asked, never guessed.
+Source: EdX Research Guide, "Package Delivery". Site folders other than `prod` and `edge` are known
+from real keys, so edxlogs always looks what exists rather than guess.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ EVENTS_BUCKET = "edx-course-data"
 """Daily events, `{partner}/{site}/events/{year}/…`, and packages of the research exchange."""
 
 PACKAGES_BUCKET = "course-data"
-"""Weekly database packages, e-mail preferences, and the old cumulative tars; of all partners."""
+"""Weekly database packages, e-mail preferences and the old cumulative tars of all partners."""
 
 _PARTNER = re.compile(r"[^/\s*?\[]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Days from the first to the last, both included; None: no end on that side."""
+    """A range of days, both ends included. None means no limit at that end."""
 
     first: datetime.date | None = None
     last: datetime.date | None = None
 
     def __contains__(self, day: datetime.date | None) -> bool:
-        """Whether a day is one of them. No day is not known to be outside."""
+        """Whether a day is in the range. None counts as inside: it is not known to be outside."""
         if day is None:
             return True
         after = self.first is None or self.first <= day
         return after and (self.last is None or day <= self.last)
 
     def __str__(self) -> str:
-        """As `parse_days` reads it."""
+        """The range as `parse_days` reads it."""
         return f"{self.first or ''}..{self.last or ''}"
 
     def has_year(self, year: int) -> bool:
-        """Whether a day of a year is one of them."""
+        """Whether any day of a year is in the range."""
         after = self.first is None or self.first.year <= year
         return after and (self.last is None or year <= self.last.year)
 
@@ -50,12 +50,12 @@ ALL_DAYS = Days()
 
 
 def parse_days(text: str | None) -> Days | None:
-    """Read `FIRST..LAST`, either of which may be left out, or one day; each like `2014-01-31`.
+    """Read a day like `2014-01-31`, or `FIRST..LAST`, either of which may be left out.
 
-    None, where nothing was said, stays so.
+    None gives None.
 
     Raises:
-        ConfigError: the text is neither, or the last day is before the first.
+        ConfigError: the text has another form, or the last day is before the first.
     """
     if text is None:
         return None
@@ -82,7 +82,7 @@ def _day(text: str) -> datetime.date | None:
 
 
 def check_partner(partner: str) -> str:
-    """A partner's folder, if it can be one.
+    """Check that a text can be a partner's folder, and return it.
 
     Raises:
         ConfigError: it cannot.

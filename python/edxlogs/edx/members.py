@@ -1,9 +1,10 @@
-"""What the names of members of a database package say: table, site, and whose it is.
+"""What the names of files in a database package say: table, site, and course.
 
-`{Org}-{Course}-{Run}` cannot be split, since each part may hold hyphens: it is taken whole, as the
-`stem` that the files of a course share. Which course that is, their content tells.
+`{Org}-{Course}-{Run}` cannot be split, because each part may contain hyphens. It is kept whole, as
+the `stem` that the files of a course share. The contents of the files tell which course it is.
 
-Source: EdX Research Guide, "Data Delivered in Data Packages"; the exporter's own names.
+Source: EdX Research Guide, "Data Delivered in Data Packages", and the names that the exporter
+gives.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from edxlogs.edx.tables import Table, tables
 from edxlogs.text import shown
 
 Key = tuple[str | None, str | None]
-"""Stem and site: both platforms have courses of their own."""
+"""Stem and site. Each platform has courses of its own."""
 
 _FAILED = ".failed"
 _ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")
@@ -35,13 +36,13 @@ _SITES = {**KNOWN_SITES, "prod-edge": "edge", "prod-edx": "prod"}
 
 @dataclass(frozen=True, slots=True)
 class MemberName:
-    """What a member's name says; None where it says nothing.
+    """What a file's name says. A field is None if the name says nothing about it.
 
     Attributes:
-        table: whose rows it holds; None: the name is not known.
-        stem: organisation, course and run as the exporter wrote them, or the organisation alone.
-        site: `prod`, `edge` (written `edge` or `prod-edge`), or what stands there.
-        failed: it holds the words of an export that failed, not a table.
+        table: the table whose rows the file holds; None if the name is unknown.
+        stem: organisation, course and run as the exporter wrote them, or only the organisation.
+        site: `prod`, `edge` (written `edge` or `prod-edge`), or another word found there.
+        failed: whether it holds the message of a failed export instead of a table.
     """
 
     table: Table | None = None
@@ -56,7 +57,7 @@ class MemberName:
 
 
 def describe_members(paths: Iterable[str]) -> list[MemberName]:
-    """Read the names of all members of a package: they tell each other's sites."""
+    """Read the names of all files in a package together, since they tell each other's sites."""
     names = [describe_member(path) for path in paths]
     others = [name for name in names if name.stem and name.site and not _is_forum(name)]
     sites = {f"{name.stem}-{name.site}".lower(): name for name in others}
@@ -68,7 +69,7 @@ def _is_forum(name: MemberName) -> bool:
 
 
 def _beside(name: MemberName, sites: dict[str, MemberName]) -> MemberName:
-    """The name of a forum that says no known site: maybe another, of a course beside it."""
+    """The name of a forum without a known site, perhaps changed to match a file of its course."""
     unsaid = _is_forum(name) and name.site == _MAIN_SITE
     other = sites.get((name.stem or "").lower()) if unsaid else None
     return name if other is None else replace(name, stem=other.stem, site=other.site)
@@ -77,7 +78,7 @@ def _beside(name: MemberName, sites: dict[str, MemberName]) -> MemberName:
 def is_table(path: str) -> bool:
     """Tell whether a name is that of a package's file, wherever it is found.
 
-    In a package of e-mail preferences any `.csv` is one.
+    In a package of e-mail preferences, any `.csv` counts.
     """
     base = path.rpartition("/")[2].lower()
     name = _describe(path)
@@ -87,11 +88,11 @@ def is_table(path: str) -> bool:
 
 
 def describe_member(path: str, course: str | None = None) -> MemberName:
-    """Read a member's name, the folders before it left aside.
+    """Read the name of a file, without the folders before it.
 
     Args:
-        path: name of the member.
-        course: what all members are of, `{org}_{course}_{run}`, in a package of one course.
+        path: name of the file in the package.
+        course: the course of all files, `{org}_{course}_{run}`, in a package of one course.
     """
     name = _describe(path)
     if course is None or not _is_forum(name) or name.stem is None:
@@ -105,7 +106,7 @@ def describe_member(path: str, course: str | None = None) -> MemberName:
 
 
 def plain_name(path: str) -> str:
-    """The base name of a file without what it is packed in, or a copy of it is marked by."""
+    """The base name of a file, without endings for packing and marks of copies."""
     base = _COPIED.sub("", path.rpartition("/")[2]).removesuffix(".gpg")
     return base if base.endswith(".tar.gz") else base.removesuffix(".gz")
 
@@ -162,7 +163,7 @@ def _by_file_name(ending: str) -> dict[str, Table]:
 
 
 def _by_hyphens(name: str, ending: str) -> tuple[Table, str | None, str | None] | None:
-    """The last part between hyphens that is a table: they hold none themselves."""
+    """Take the last part between hyphens that is a table. Names of tables contain no hyphens."""
     parts = name.split("-")
     known = _by_file_name(ending)
     for at in range(len(parts) - 1, -1, -1):
@@ -178,7 +179,7 @@ def _underscored(ending: str) -> re.Pattern[str]:
 
 
 def _by_underscores(name: str, ending: str) -> tuple[Table, str | None, str | None] | None:
-    """As the guide spells the files of the research exchange."""
+    """Read a name as the guide spells those of the research exchange."""
     if match := _underscored(ending).fullmatch(name):
         return _by_file_name(ending)[match["table"]], match["stem"], match["site"]
     return None

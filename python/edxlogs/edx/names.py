@@ -1,7 +1,7 @@
-"""What the names of files say: which are logs, whose, of which site and day.
+"""What file names say: which files are logs, and their organisation, site and day.
 
-Names may hold undecodable bytes as surrogates, as the system gives them; what is shown to people
-or stands in rows goes through `shown`.
+Names may contain undecodable bytes as surrogates, as the system gives them. Use `shown` before a
+name is shown to people or put into rows.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ KNOWN_SITES = {"edx": "prod", "prod": "prod", "edge": "edge", "patches": "patche
 
 @dataclass(frozen=True, slots=True)
 class NameParts:
-    """What a name says about the file; None where it says nothing.
+    """What a name says about a file. A field is None if the name says nothing about it.
 
     Attributes:
-        org: organisation as written, mostly lower case whatever the case of the events' own.
-        site: `prod` (written `prod` or `edx`), `edge`, or what stands there.
+        org: organisation as written; mostly in lower case, whatever the case in the events.
+        site: `prod` (written `prod` or `edx`), `edge`, or another word found there.
         date: the day on which the events were received, or on which the log was rotated.
     """
 
@@ -72,47 +72,47 @@ class NameParts:
 
 
 def is_recognised(name: str) -> bool:
-    """Tell whether a base name is one that searching takes for a log."""
+    """Tell whether a base name is one that a search accepts as a log."""
     return _RECOGNISED.fullmatch(name) is not None and _OF_TABLES.fullmatch(name) is None
 
 
 def rotated_log(name: str) -> str | None:
-    """Name of the log that a site rotated, where a base name carries the day of that; else None.
+    """Name of the log, if a base name shows that a site rotated it on some day; else None.
 
-    Its events are those since the rotation before, which may be long ago.
+    Its events are those since the rotation before, which may have been long ago.
     """
     match = _ROTATED.fullmatch(name)
     return None if match is None else match["log"]
 
 
 def is_given_once(name: str) -> bool:
-    """Tell whether a base name is one that edX gives to one file alone, whatever its folder."""
+    """Tell whether a base name is one that edX gives to a single file, in whatever folder."""
     return any(one.fullmatch(name) for one in (_DAILY, _RESEARCH, _NO_EVENTS))
 
 
 def is_rotated(name: str) -> bool:
-    """Tell whether rotation puts another text under a base name, and the old text elsewhere."""
+    """Tell whether rotation moves the text to another name, and puts a new text under this one."""
     return _TURNS.fullmatch(name) is not None or _ROTATED.fullmatch(name) is not None
 
 
 def without_copy_mark(name: str) -> str:
-    """A base name as it was before a file manager or a browser marked it as a copy."""
+    """A base name without the mark by which a file manager or a browser names a copy."""
     return _COPIED.sub("", name)
 
 
 def describe_name(name: str) -> NameParts:
     """Read organisation, site and day from a name that follows one of edX's patterns.
 
-    The decrypted and inflated forms of a name say the same as the name itself. A day that is not
-    in the calendar is none, and the rest still counts. The old weekly `-tracking.tar` has no day:
-    it holds every day up to the one in its name. Research-exchange files have neither organisation
-    nor site, since `{org}_{course}_{run}` cannot be split safely.
+    The decrypted and inflated forms of a name say the same as the name itself. A day that is not in
+    the calendar counts as no day; the rest of the name still counts. The old weekly `-tracking.tar`
+    has no day, because it holds every day up to the one in its name. Files of the research exchange
+    have neither organisation nor site, since `{org}_{course}_{run}` cannot be split safely.
 
     Args:
-        name: base name, or a path: the folder of a server tells the site of the oldest files.
+        name: base name, or a path: for the oldest files, the folder of a server tells the site.
 
-    Source: EdX Research Guide, the names of event files in its revisions of 2013 to 2023; the
-    per-server names stand in the weekly tars from before October 2014.
+    Source: EdX Research Guide, the names of event files in its revisions of 2013 to 2023. The names
+    per server are found in the weekly tars from before October 2014.
     """
     *folders, base = name.split("/")
     base = without_copy_mark(base)
@@ -155,11 +155,11 @@ def _site_of_server(folders: list[str]) -> str | None:
 
 
 def is_of_macos(path: str) -> bool:
-    """Tell whether a member of an archive is one that the Finder adds to what it packs."""
+    """Tell whether a file in an archive is one that the Finder adds when it packs."""
     base = path.rpartition("/")[2]
     return "__MACOSX" in path.split("/") or base.startswith("._") or base == ".DS_Store"
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether searching passes over a name: a hidden one, or our own records."""
+    """Tell whether a search skips a name: hidden files, and edxlogs' own records."""
     return name.startswith(".") or name == "_edxlogs"

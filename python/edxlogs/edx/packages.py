@@ -1,8 +1,8 @@
-"""edX's data packages: what a key says of one, and a choice of them.
+"""edX's data packages: what their keys say, and how to choose among them.
 
-A key of edX's buckets and a path below a local folder are read alike, so a folder that `sync`
-filled is understood as the buckets are. What a file's own name says is read by `names`; the folders
-add the partner and the kind.
+Keys of edX's buckets and paths below a local folder are read alike, so a folder that `sync` filled
+is understood like the buckets. `names` reads the names of files; folders add the partner and the
+kind.
 
 Source: EdX Research Guide, "Data Delivered in Data Packages" and "Package Downloads", in its
 revisions of 2013 to 2023, and the keys that the tools of partner universities ask for.
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class PackageKind(enum.StrEnum):
-    """What a data package holds."""
+    """What a data package contains."""
 
     EVENTS = "events"
     """The events of one site and day."""
@@ -57,28 +57,28 @@ class PackageKind(enum.StrEnum):
     EMAIL = "email"
     """A snapshot of e-mail preferences."""
     RESEARCH = "research"
-    """A course as the research exchange gives it."""
+    """A course, as delivered by the research exchange."""
     TRACKING = "tracking"
-    """Until 2014: the events of every day up to that of the name, in one tar."""
+    """Until 2014: the events of every day up to the one in the name, in one tar."""
 
 
 SNAPSHOTS = (PackageKind.DATABASE, PackageKind.EMAIL)
-"""Kinds of which each package has all that the one before had."""
+"""Kinds in which each package contains everything that the one before contained."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What a key or path says of a data package; None where it says nothing.
+    """What a key or path says about a data package. A field is None if it says nothing.
 
     Attributes:
-        kind: what it holds.
+        kind: what the package contains.
         partner: its folder in the bucket, else the organisation in its name.
-        site: `prod` (written `prod` or `edx`), `edge`, or what stands there; None for packages of
-            all sites.
-        day: of events, the day of their receipt; of a snapshot, the day it was made; of a
-            cumulative tar, the last day it holds.
-        is_rotated: whether that is the day on which a site rotated its log, so that events of any
-            day before may be in it.
+        site: `prod` (written `prod` or `edx`), `edge`, or another word found there; None for
+            packages of all sites.
+        day: for events, the day of receipt; for a snapshot, the day it was made; for a cumulative
+            tar, the last day in it.
+        is_rotated: whether `day` is the day on which a site rotated its log, so that the events may
+            be from any day before.
     """
 
     kind: PackageKind
@@ -89,7 +89,7 @@ class Package:
 
 
 def describe_key(key: str) -> Package | None:
-    """Read what a key, or a local path, says of a data package; None if it is none."""
+    """Read what a key or a local path says about a data package; None if it is not one."""
     folder, _, base = key.rpartition("/")
     if match := CUMULATIVE_TAR.fullmatch(base):
         return Package(PackageKind.TRACKING, shown(match["org"]), day=day_of(match["date"]))
@@ -112,7 +112,7 @@ def describe_key(key: str) -> Package | None:
 
 
 def describe_folder(name: str) -> Package | None:
-    """Read what the name of a folder of tables says, such as `universityx-2014-10-05`."""
+    """Read the name of a folder of tables, such as `universityx-2014-10-05`."""
     match = _DATED.fullmatch(name)
     if match is None or (day := day_of(match["date"])) is None:
         return None
@@ -123,14 +123,14 @@ def describe_folder(name: str) -> Package | None:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which packages are meant: conditions of different kinds joined by and, values by or.
+    """Which packages to use. A package must meet every condition, with one of its values.
 
     Attributes:
         partner: folder, as the bucket spells it; None means all.
-        sites: none means all. A package of all sites is one of each.
-        kinds: none means all.
-        days: a package without a day may be of any.
-        latest: of the snapshots of an organisation and site, the newest of these alone.
+        sites: sites; empty means all. A package of all sites counts for each.
+        kinds: kinds; empty means all.
+        days: range of days. A package without a day may be of any day.
+        latest: only the newest snapshot of each organisation and site.
     """
 
     partner: str | None = None
@@ -147,11 +147,11 @@ class Choice:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no condition, so that everything is meant, packages or not."""
+        """Whether there is no condition, so that everything is wanted, packages or not."""
         return replace(self, latest=False) == Choice()
 
     def matches(self, package: Package | None) -> bool:
-        """Tell whether a package is meant; None is what is no package."""
+        """Tell whether a package is wanted. None stands for something that is not a package."""
         if package is None:
             return self.is_empty
         return (
@@ -162,14 +162,14 @@ class Choice:
         )
 
     def _days_of(self, kind: PackageKind) -> Days:
-        """The days that a package may bear; a cumulative tar also holds those before its own."""
+        """The days that a package of this kind may bear. A cumulative tar also has earlier days."""
         return Days(self.days.first) if kind is PackageKind.TRACKING else self.days
 
     def prefixes(self) -> list[tuple[str, str]]:
-        """What to list in edX's buckets to see a partner's packages, but for the events.
+        """What to list in edX's buckets to see a partner's packages, except events.
 
-        For events see `sources.remote.event_objects`. More may be listed than is meant: a prefix
-        `univx-` also begins the names of `univx-pro`.
+        For events, see `sources.remote.event_objects`. The listing may contain more than is wanted:
+        a prefix `univx-` also begins the names of `univx-pro`.
 
         Returns:
             Pairs of bucket and prefix.
@@ -194,10 +194,10 @@ class Choice:
                 return [(PACKAGES_BUCKET, _TRACKING_PREFIX)]
 
     def select(self, items: Iterable[T], package_of: Callable[[T], Package | None]) -> list[T]:
-        """Leave out what is not meant; the order stays.
+        """Leave out what is not wanted, and keep the order.
 
-        Of the cumulative tars of a partner, each of which holds the days of the one before, only
-        the first that reaches the end of `days` is taken, or the last one if none does.
+        Each cumulative tar of a partner contains the days of the one before. So only the first that
+        reaches the end of `days` is taken, or the last one if none does.
         """
         wanted = [item for item in items if self.matches(package_of(item))]
         if self.latest:
@@ -217,7 +217,7 @@ class Choice:
 
 
 def _latest(items: list[T], package_of: Callable[[T], Package | None]) -> list[T]:
-    """Leave out snapshots of which there is a newer one."""
+    """Leave out snapshots for which there is a newer one."""
     newest: dict[tuple[object, ...], datetime.date] = {}
     packages = [package_of(item) for item in items]
     for one in packages:
@@ -232,7 +232,7 @@ def _latest(items: list[T], package_of: Callable[[T], Package | None]) -> list[T
 
 
 def _needed_tar(tar: Package, tars: list[Package], last: datetime.date | None) -> Package:
-    """Of the tars of the same partner, the one that holds the days up to `last`."""
+    """Of the tars of one partner, the one that holds the days up to `last`."""
     if tar.day is None:
         return tar
     days = [one.day for one in tars if one.partner == tar.partner and one.day is not None]

@@ -1,7 +1,7 @@
-"""The tables of a database package: their columns, and how their files are called.
+"""The tables of a database package: their columns, and the names of their files.
 
 Source: EdX Research Guide, "Data Delivered in Data Packages" and the pages on each table, in its
-revisions of 2013 to 2023; the exporter's names of files differ from the guide's for two tables.
+revisions of 2013 to 2023. For two tables, the exporter's file names differ from the guide's.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ class Dialect(enum.StrEnum):
     STRUCTURE = "structure"
     """One JSON object: the blocks of a course by their usage keys."""
     FORUM = "forum"
-    """A MongoDB document a line, as extended JSON."""
+    """One MongoDB document per line, as extended JSON."""
     OLX = "olx"
-    """A gzipped tar of the course's content: listed and unpacked, no table."""
+    """A gzipped tar of the course's content: listed and unpacked, but not a table."""
 
 
 class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        name: as the database calls it.
+        name: its name in the database.
         type: text, json, int64, float64, bool, timestamp or date.
-        hint: how its values lie: `grows`, `long` or nothing.
-        role: what it tells of a person: `person id`, `username`, `e-mail`, `address`, `free text`
-            or nothing.
+        hint: how its values are distributed: `grows`, `long` or nothing.
+        role: what it tells about a person: `person id`, `username`, `e-mail`, `address`,
+            `free text` or nothing.
     """
 
     name: str
@@ -50,19 +50,19 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, and the names that its files have.
+    """A table, and the names of its files.
 
     Attributes:
-        name: as the guide and the database call it.
+        name: its name in the guide and the database.
         dialect: how its files are written.
         defined: its columns, in order.
-        file_names: what stands for the table in the names of files.
-        extension: of its files, before `.gpg`.
-        renamed: headers that stand for a column, by their names.
-        derived: further columns, on request: name, type, the column whose JSON they are taken from,
-            and the keys that lead there.
-        in_ora: whether its files lie in the folder `ora`.
-        is_of_course: whether a file holds one course.
+        file_names: names of the table in file names.
+        extension: ending of its files, before `.gpg`.
+        renamed: other headers for a column, each with the column's name.
+        derived: extra columns on request: name, type, the column whose JSON they are taken from,
+            and the keys that lead to the value.
+        in_ora: whether its files are in the folder `ora`.
+        is_of_course: whether a file holds a single course.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:
-        """Name and type of its columns, in order."""
+        """Name and type of each column, in order."""
         return tuple((column.name, column.type) for column in self.defined)
 
     @property
@@ -87,7 +87,7 @@ class Table:
 
     @property
     def tells_course(self) -> bool:
-        """Whether its rows say whole course ids (in two tables they were cut at 40 letters)."""
+        """Whether its rows contain whole course ids (two tables cut them at 40 letters)."""
         names = {name for name, _ in self.columns}
         in_keys = self.dialect is Dialect.STRUCTURE
         return in_keys or ("course_id" in names and self.name not in _CUT_COURSES)
@@ -126,7 +126,7 @@ _ORA = ("assessment_", "submissions_", "workflow_")
 
 
 JOINED = "ora_submissions"
-"""A table that no file holds: those of open response assessments, joined."""
+"""A table that is in no file: it joins those of open response assessments."""
 
 
 @functools.cache
@@ -142,7 +142,7 @@ def _columns() -> dict[str, tuple[Column, ...]]:
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """Every table of which there are files, by its name, in the order in which they are shown."""
+    """Every table that has files, by name, in display order."""
     found = {}
     for name, columns in _columns().items():
         if name == JOINED:
@@ -164,5 +164,5 @@ def tables() -> dict[str, Table]:
 
 
 def joined_table() -> Table:
-    """The table `JOINED`, whose dialect says nothing."""
+    """The table `JOINED`, whose dialect means nothing."""
     return Table(JOINED, Dialect.TAB, _columns()[JOINED], (), "")

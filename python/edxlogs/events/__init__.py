@@ -1,1 +1,1 @@
-"""Events of logs: which are wanted, their run from sources to parts, and where parts go."""
+"""Events of logs: which ones to keep, how they get from sources to parts, and where parts go."""

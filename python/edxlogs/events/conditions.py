@@ -1,7 +1,7 @@
-"""The conditions on events: one table, which all that knows of conditions reads.
+"""The conditions on events, in one table that everything else follows.
 
-The options of the command, the keywords of Python, the keys of a job file, the suggestions, the
-reports and the compiled query follow it, or are tested against it.
+Options of the command, keywords of Python, keys of job files, suggestions, reports and the compiled
+query are made from it, or tested against it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 class ConditionKind(enum.Enum):
-    """What a condition takes."""
+    """What a condition accepts."""
 
     VALUES = "values"
-    """One or several; `@FILE` stands for those in a file."""
+    """One or several values; `@FILE` stands for those in a file."""
     EXPRESSIONS = "expressions"
-    """One or several, all of which must hold."""
+    """One or several expressions, all of which must hold."""
     MOMENT = "moment"
     """A day or an instant."""
     TIME = "time"
-    """The name of the time that moments mean."""
+    """The name of the time that moments refer to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition. Those that take values can be negated: with `exclude_` before their name.
+    """One condition. A condition on values can be negated: with `exclude_` before its name.
 
     Attributes:
-        name: as a keyword and as a key of a job file; the option has hyphens.
-        kind: what it takes.
-        into: keyword of `_core.Query` that gets its values, and of reports.
-        metavar: what help calls a value.
-        help: of the option.
-        columns: where its values stand in rows, for suggestions; none of people.
-        is_hidden: whether its values are persons, or may hold some: they are shown nowhere.
+        name: its name as a keyword and in job files. The option has hyphens.
+        kind: what it accepts.
+        into: keyword of `_core.Query`, and key of reports, that receives its values.
+        metavar: how help calls a value.
+        help: help of the option.
+        columns: columns that hold such values, for suggestions; none for people.
+        is_hidden: whether its values may name people, so that they are never shown.
     """
 
     name: str
@@ -51,17 +51,17 @@ class Condition:
 
     @property
     def option(self) -> str:
-        """Its name on the command line, but for the hyphens before it."""
+        """Its name on the command line, without the leading hyphens."""
         return self.name.replace("_", "-")
 
     @property
     def is_negatable(self) -> bool:
-        """Whether there is also one with `exclude_`."""
+        """Whether it also exists with `exclude_`."""
         return self.kind is ConditionKind.VALUES
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its own name, and that of its negation if it has one."""
+        """Its own name, and that of its negation if there is one."""
         return (self.name, f"exclude_{self.name}") if self.is_negatable else (self.name,)
 
 
@@ -95,7 +95,7 @@ NAMES = tuple(name for one in CONDITIONS for name in one.names)
 
 
 class TimelessWords(TypedDict, total=False):
-    """The conditions as keywords, but for which time is meant."""
+    """The conditions as keywords, except which time to compare."""
 
     course: Values
     org: Values
@@ -117,6 +117,6 @@ class TimelessWords(TypedDict, total=False):
 
 
 class ConditionWords(TimelessWords, total=False):
-    """The conditions as keywords, for type checkers; a test holds them against the table."""
+    """The conditions as keywords, for type checkers. A test compares them with the table."""
 
     by: str

@@ -1,8 +1,8 @@
-"""Lines that stand byte for byte in two sources of one site and day: the first one stays.
+"""Finds lines that two sources of one site and day hold byte for byte, and keeps the first.
 
-Sources of one site and day make a group, in the order of the run. Each waits for those before it,
-so that it can tell which of their lines it holds again; a source that was withheld held none. What
-was held is told by hashes in files, one for each source.
+Sources of one site and day form a group, in the order of the run. Each waits for those before it,
+to learn which of their lines it repeats. A withheld source held nothing. The lines of each source
+are recorded as hashes in a file of its own.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ WITHIN = "within"
 
 
 def dedupe_kind(*, dedupe: bool, within: bool) -> str | None:
-    """Which lines are compared, as a query tells it; `within` asks for both kinds."""
+    """Which lines to compare, as a query states it. `within` implies both kinds."""
     return WITHIN if within else "sources" if dedupe else None
 
 
 class Dedupe:
-    """What the sources of a run hold, as far as others must know it.
+    """What the sources of a run hold, as far as other sources must know it.
 
     Args:
-        sources: of the run, in order.
-        kind: which lines are compared, as `dedupe_kind` tells it.
-        place: where the hashes of a numbered source may be written; they go with the run.
+        sources: sources of the run, in order.
+        kind: which lines to compare, as `dedupe_kind` returns it.
+        place: where to write the hashes of a numbered source; they are deleted with the run.
     """
 
     def __init__(self, sources: Sequence[Source], kind: str, place: Callable[[int], Path]) -> None:
@@ -64,12 +64,12 @@ class Dedupe:
         known: Callable[[int], Input | None],
         hashes: Callable[[Input], Path | None],
     ) -> None:
-        """Add to those that are read the ones that must be read again because of them.
+        """Add, to the sources that are read, those that must be read again because of them.
 
         Args:
-            pending: sources that are new, or not as they were.
-            known: what a run before has of the others.
-            hashes: where it has their hashes; None where they are gone.
+            pending: sources that are new or have changed.
+            known: what an earlier run recorded about the others.
+            hashes: where it keeps their hashes; None if they are gone.
         """
         for group in self.groups:
             first = _first_anew(group, pending, known)
@@ -83,9 +83,9 @@ class Dedupe:
             pending.update(group[first:])
 
     def found(self, number: int, paths: list[Path], *, is_read: bool) -> None:
-        """Tell what a source held in the runs before.
+        """Record what a source held in earlier runs.
 
-        That counts if it is not read, and if it is read but withheld.
+        This counts if the source is not read, or if it is read and withheld.
         """
         if is_read:
             self._before[number] = paths
@@ -94,13 +94,13 @@ class Dedupe:
             self.done(number)
 
     def hashes(self, number: int) -> _core.LineHashes | None:
-        """What tells which lines of a source are duplicates, once those before it are settled.
+        """Wait until earlier sources are settled. Returns what finds duplicates of their lines.
 
-        None: there is nothing that they could be compared with.
+        None means that there is nothing to compare with.
 
         Raises:
             StoppedError: the run was stopped.
-            ConfigError: the hashes of a run before are damaged.
+            ConfigError: the hashes of an earlier run are damaged.
         """
         earlier = self.earlier(number)
         with self._changed:
@@ -117,10 +117,10 @@ class Dedupe:
     def settle(
         self, number: int, hashes: _core.LineHashes | None, *, delivered: bool
     ) -> Path | None:
-        """Tell what a source holds, whose verdict is known; where its hashes are.
+        """Record what a source holds, once its verdict is known. Returns where its hashes are.
 
         Raises:
-            OutputError: they cannot be written.
+            OutputError: the hashes cannot be written.
         """
         path = None
         if delivered and hashes is not None and len(self._group[number]) > 1 and hashes.finish():
@@ -135,7 +135,7 @@ class Dedupe:
             self._changed.notify_all()
 
     def done(self, number: int) -> None:
-        """Tell that a source is delivered; when its whole group is, the hashes go."""
+        """Record that a source is delivered. After the last of a group, the hashes are deleted."""
         group = self._group[number]
         self._left[id(group)] -= 1
         if self._left[id(group)] == 0:
@@ -144,7 +144,7 @@ class Dedupe:
                     disk.unlink(self._place(other))
 
     def stop(self) -> None:
-        """Let nobody wait any longer."""
+        """Release everybody who waits."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -153,7 +153,7 @@ class Dedupe:
 def _first_anew(
     group: Sequence[int], pending: set[int], known: Callable[[int], Input | None]
 ) -> int:
-    """Where in a group begins what must be read: behind it, others were compared with than now."""
+    """Where in a group reading must begin: later sources were compared with others than now."""
     before: list[int] = []
     for at, number in enumerate(group):
         one = known(number)
@@ -164,7 +164,7 @@ def _first_anew(
 
 
 def remarks(sources: Sequence[Source]) -> list[str]:
-    """What a user should know of sources that are compared with no other."""
+    """Warnings about sources that are compared with no other."""
     lone = [source.label for source in sources if source.date is None]
     if not lone:
         return []

@@ -1,7 +1,7 @@
-"""Events to one output: a file, standard output, or nothing but an account.
+"""Writes events to one output: a file, standard output, or nothing but an account.
 
 A part joins the output only after its source has passed its checks, and only in the order of the
-sources. Parts that wait too long for that move to a hidden file beside the output.
+sources. Parts that wait too long move to a hidden file beside the output.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _SMALL_PART_BYTES = 8 << 20
 
 @dataclass
 class FileTarget(EventTarget):
-    """One output. It is written at the end of the run, but not published.
+    """A single output. It is complete at the end of the run, but not yet published.
 
     Attributes:
-        format_name: one of `FORMATS`, of cells perhaps with `SAFE`.
+        format_name: one of `FORMATS`; for cells, possibly with `SAFE`.
         output: takes the parts in order; None only counts.
-        file: the file in the making behind it; None for standard output.
-        rejects: descriptor that takes the rejected lines, or None.
-        rejects_file: the file in the making behind `rejects`.
-        salvage: whether the sound part of a damaged source is delivered.
-        unverified: whether rows go out before their source's verdict.
-        journal: keeps parts for a run that goes on after this one, or None.
-        limit: rows after which the run ends; None: it takes all of them.
+        file: the file being written; None for standard output.
+        rejects: descriptor for rejected lines, or None.
+        rejects_file: the file being written behind `rejects`.
+        salvage: whether to deliver the sound part of a damaged source.
+        unverified: whether rows are passed on before their source's verdict.
+        journal: keeps parts for a later run that continues this one, or None.
+        limit: number of rows after which the run ends; None takes all.
     """
 
     format_name: str = "parquet"
@@ -61,17 +61,17 @@ class FileTarget(EventTarget):
 
     @property
     def _is_direct(self) -> bool:
-        """Whether there are no parts: rows are counted alone, or go straight to the output."""
+        """Whether there are no parts: rows are only counted, or go straight to the output."""
         return self.unverified or self.output is None
 
     def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
-        """Few before their turn where parts that wait stay in memory, having no place else."""
+        """Read only a little ahead if waiting parts can only stay in memory."""
         at_once = 1 if self.unverified else self.workers
         stays = self.file is None and not self._is_direct
         return Workers(tasks, at_once, at_once if stays else None)
 
     def pending(self) -> set[int]:
-        """Those that no run before has finished."""
+        """Sources that no earlier run has finished."""
         if (journal := self.journal) is None:
             return super().pending()
         journal.begin(self.sources)
@@ -83,7 +83,7 @@ class FileTarget(EventTarget):
         return pending
 
     def held(self, number: int) -> list[Path]:
-        """Where the journal has the hashes of a source that is not read."""
+        """Where the journal keeps the hashes of a source that is not read."""
         if self.journal is None or number in self._to_read:
             return []
         path = self.journal.hashes(self._known[number])
@@ -107,16 +107,16 @@ class FileTarget(EventTarget):
 
     @property
     def is_full(self) -> bool:
-        """Whether it has as many rows as are wanted."""
+        """Whether it has as many rows as wanted."""
         return self.limit is not None and self.account.rows_written >= self.limit
 
     def rows_wanted(self, number: int) -> int | None:
-        """How many rows of a source are wanted, as far as is known of those before it.
+        """How many rows of a source are wanted, as far as the sources before it are known.
 
-        A source whose rows cannot be had again waits until all of that is known.
+        A source that can be read only once waits until they are all known.
 
         Raises:
-            StoppedError: none are.
+            StoppedError: no more rows are wanted.
         """
         if self.limit is None:
             return None
@@ -130,15 +130,15 @@ class FileTarget(EventTarget):
 
     @property
     def takes_back(self) -> bool:
-        """Whether a source can be scanned again: its rows are in a part, or nowhere."""
+        """Whether a source can be scanned again, because its rows are in a part or nowhere."""
         return not self.unverified
 
     def wants(self, scanned: Scanned) -> bool:
-        """Whether what came of a source is delivered."""
+        """Whether to deliver the result of a source."""
         return self.unverified or is_wanted(scanned, salvage=self.salvage)
 
     def pack(self, read: Read) -> Sequence[_core.Part]:
-        """The part of a source; in memory if it fits, or if it is next."""
+        """Make the part of a source; in memory if it fits, or if its turn is next."""
         assert read.scanned is not None
         sink = read.scanned.sink
         if self._is_direct and self.output is not None:
@@ -150,7 +150,7 @@ class FileTarget(EventTarget):
         return (part,)
 
     def deliver(self, read: Read) -> SourceAccount:
-        """Append its part to the output, or that which a run before has kept."""
+        """Append its part to the output, or the part that an earlier run kept."""
         number, scanned = read.number, read.scanned
         if scanned is None:
             account = in_worker(lambda: self._append_kept(number))
@@ -182,12 +182,12 @@ class FileTarget(EventTarget):
         return account
 
     def _note(self, text: Text | None, account: SourceAccount) -> None:
-        """Remember a text that is delivered; an empty one is never a copy."""
+        """Remember a text that was delivered. An empty text is never a copy."""
         if text is not None and text.length:
             self._texts.setdefault(text, account.path)
 
     def _append_kept(self, number: int) -> SourceAccount:
-        """Append what a run before has finished."""
+        """Append what an earlier run finished."""
         assert self.journal is not None
         kept = self.journal.find(self._known[number])
         if self.output is not None:
@@ -216,14 +216,14 @@ class FileTarget(EventTarget):
                 part.copy_rejects(self.rejects)
 
     def _is_too_much(self, scanned: Scanned) -> bool:
-        """Whether a source was read beyond the last row that is wanted."""
+        """Whether a source was read beyond the last row wanted."""
         if self.limit is None or not self.wants(scanned):
             return False
         rows, left = scanned.counts.rows, self.limit - self.account.rows_written
         return rows > left or (rows == left and not scanned.is_cut)
 
     def _cut(self, read: Read) -> tuple[Scanned, _core.Part]:
-        """Read a source once more, to the last row that is wanted."""
+        """Read a source again, up to the last row wanted."""
         assert self.limit is not None
         sink, limit = self.sink(read.number), self.limit - self.account.rows_written
         assert isinstance(sink, _core.PartWriter)
@@ -246,7 +246,7 @@ class FileTarget(EventTarget):
         return again
 
     def finish(self) -> None:
-        """See that the account adds up, and name the sources that were not read."""
+        """Check that the account adds up, and name the sources that were not read."""
         if self.is_full:
             unread = range(len(self.account.sources), len(self.sources))
             self.account.unread = [self.sources[number].label for number in unread]
@@ -254,7 +254,7 @@ class FileTarget(EventTarget):
         super().finish()
 
     def _again(self, read: Read, first: Scanned) -> Scanned:
-        """Read a source that passed its checks once more, straight to standard output."""
+        """Read a source that passed its checks again, straight to standard output."""
         source = read.source
         if source.is_stream:
             why = (

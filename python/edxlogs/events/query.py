@@ -1,4 +1,4 @@
-"""Conditions in the user's words, made a query."""
+"""Turns conditions in the user's words into a query."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _OF_WINDOW = ("site", "exclude_site", "since", "until", "by")
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Which events are wanted. Kinds are joined by *and*, the values of one kind by *or*.
+    """Which events are wanted. An event must meet every condition, with one of its values.
 
     Attributes:
-        window: the sites and the time of the events, which choose among the sources as well.
-        asked: the values of the other conditions, by their names in `CONDITIONS`; not printed,
-            since they may be persons.
+        window: sites and times of the events, which choose among the sources too.
+        asked: values of the other conditions, by their names in `CONDITIONS`. Not printed, since
+            they may name people.
     """
 
     window: Window = field(default_factory=Window)
@@ -40,12 +40,12 @@ class Conditions:
     def of(
         cls, *, days: str | None = None, slack: Slack | str | None = DEFAULT_SLACK, **given: Any
     ) -> Self:
-        """Read what a user asks for: the names of `CONDITIONS`, each with one value or several.
+        """Make conditions from keywords: the names of `CONDITIONS`, each with one or more values.
 
         Files of values are read here, once: a pipe cannot be read again, and a file may change.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         if unknown := given.keys() - set(NAMES):
             raise TypeError(f"no condition: {', '.join(sorted(unknown))}")
@@ -63,7 +63,7 @@ class Conditions:
         return cls(window, asked)
 
     def values(self, name: str) -> tuple[str, ...]:
-        """The values of the condition of that name that takes some."""
+        """The values of the condition of that name."""
         sites = {"site": self.window.sites, "exclude_site": self.window.exclude_sites}
         return sites[name] if name in sites else self.asked.get(name, ())
 
@@ -71,7 +71,7 @@ class Conditions:
         """The conditions as `_core.Query` takes them.
 
         Raises:
-            ConfigError: a category is not known.
+            ConfigError: a category is unknown.
         """
         found: dict[str, Any] = {}
         for one in CONDITIONS:
@@ -85,12 +85,12 @@ class Conditions:
         return found
 
     def shown(self) -> dict[str, Any]:
-        """Those conditions that ask for something, as they are shown wherever they are.
+        """The conditions that were asked for, in the form in which they may be shown.
 
-        Of persons there is the number, and an expression has `…` for its values.
+        For people, the number of values is shown. Expressions have `…` for their values.
 
         Raises:
-            ConfigError: a category is not known, or an expression cannot be read.
+            ConfigError: a category is unknown, or an expression is invalid.
         """
         asked = {
             name: value
@@ -106,10 +106,10 @@ class Conditions:
         return asked
 
     def hidden(self) -> bytes:
-        """What is not shown, as a text that is the same where it is; empty if all is shown.
+        """What is not shown, as a canonical text; empty if everything is shown.
 
         Raises:
-            ConfigError: an expression cannot be read.
+            ConfigError: an expression is invalid.
         """
         hidden = {}
         for name, told in self._hidden():
@@ -141,13 +141,13 @@ def make_query(
     encodes_case: bool = False,
     table: AskedTable | None = None,
 ) -> _core.Query:
-    """The query of conditions and options.
+    """Make a query from conditions and options.
 
-    The three before the last are for datasets; see `_core.Query`. With a `table`, rows are those of
-    that table of events, and no columns are asked for.
+    `partition_by`, `known_courses` and `encodes_case` are for datasets; see `_core.Query`. With a
+    `table`, rows are those of that event table, and no columns are given.
 
     Raises:
-        ConfigError: a condition, a column or an option cannot be used.
+        ConfigError: a condition, a column or an option is invalid.
     """
     if check not in ("fast", "full"):
         raise ConfigError(f"check: '{shown(check)}': is not known; use fast or full")

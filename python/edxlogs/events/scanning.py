@@ -1,4 +1,4 @@
-"""One source of events, scanned to its verdict."""
+"""Scans one source of events to its verdict."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Sink = _Parts | _core.BatchWriter | _core.Output | None
 
 @dataclass
 class Scanned(Reading):
-    """What a scan of one source came to.
+    """The result of scanning one source.
 
     Attributes:
-        counts: the lines by class, and the rest of the account.
+        counts: its lines by class, and the other counts of the account.
         sink: what took the rows.
-        no_log: why it is no log at all, or None.
-        ignored: labels of members of a tar whose names are not recognised.
-        skipped: labels of members of a tar that are not of the site or the days asked for.
+        no_log: why it is not a log at all, or None.
+        ignored: labels of tar members whose names are not recognised.
+        skipped: labels of tar members of other sites or days than asked for.
     """
 
     counts: LineCounts
@@ -53,11 +53,12 @@ class LineReader(Reader):
     """Scans sources with one query.
 
     Args:
-        query: of their lines.
+        query: which lines to keep.
         gpg: decrypts.
-        control: stops everything that is read.
+        control: stops everything that is being read.
         window: chooses among the members of a tar.
-        transfers: open the sources of S3, in the order of the run; None: each when it is read.
+        transfers: opens the sources in S3, in the order of the run; None opens each when it is
+            read.
     """
 
     def __init__(
@@ -83,18 +84,18 @@ class LineReader(Reader):
         text_sum: _core.TextSum | None = None,
         limit: int | None = None,
     ) -> Scanned:
-        """Scan a source to its end, and weigh what gpg and gzip say of it.
+        """Scan a source to its end, and take the verdicts of gpg and gzip into account.
 
         Args:
             source: a file, a stream, or a member of a tar.
-            make_sink: a new sink; called again if the source has to be read again.
-            threads: for this source alone.
-            hashes: tell which of its lines are duplicates; None: no line is.
-            text_sum: is told its text, as far as it could be read.
-            limit: rows after which nothing more is read; None: it is read to its end.
+            make_sink: makes a new sink; called again if the source has to be read again.
+            threads: threads for this source alone.
+            hashes: decide which of its lines are duplicates; None means that no line is.
+            text_sum: is fed its text, as far as it can be read.
+            limit: number of rows after which reading stops; None reads to the end.
 
         Returns:
-            The counts and the verdict. Errors of the source are in it, not raised.
+            The counts and the verdict. Errors of the source are part of it and are not raised.
         """
         passed_on: LineCounts | None = None
 
@@ -134,11 +135,11 @@ class LineReader(Reader):
 
     @contextmanager
     def opened(self, source: Source) -> Iterator[Stored]:
-        """What a source is read from, as it is stored.
+        """Open the stored bytes of a source.
 
         Raises:
-            EdxlogsError: it cannot be opened.
-            OSError: it cannot be opened.
+            EdxlogsError: the source cannot be opened.
+            OSError: the source cannot be opened.
         """
         if source.remote is not None:
             with self._transfers.open(source) as transfer:
@@ -165,7 +166,7 @@ class LineReader(Reader):
         text_sum: _core.TextSum | None,
         limit: int | None,
     ) -> Scanned:
-        """Scan what a source gives; whether it may be trusted is not weighed yet."""
+        """Scan a source. Whether it can be trusted is decided elsewhere."""
         in_file = isinstance(given, str)
         members = PackedTar(source, self._window.wants)
         counts, error = _core.scan(
@@ -199,7 +200,7 @@ class LineReader(Reader):
         )
 
     def unlock(self, sources: Sequence[Source]) -> None:
-        """Have the key of encrypted sources unlocked once for all of them, where that helps."""
+        """Unlock the key of encrypted sources once for all of them, if that helps."""
         names = ((one.member or one.path, one) for one in sources if not one.is_stream)
         encrypted = [one for name, one in names if name.endswith(_ENCRYPTED)]
         if encrypted:
@@ -220,14 +221,14 @@ class LineReader(Reader):
         return head
 
     def close(self) -> None:
-        """End what was begun before its turn."""
+        """End what was begun ahead of its turn."""
         self._transfers.close()
 
 
 def is_no_log(counts: LineCounts) -> bool:
-    """Whether what has lines holds no event among the first ones, and nothing of it was kept.
+    """Whether a source has lines, but no event among the first ones, and nothing of it was kept.
 
-    What a log shipper wrapped soundly is a log, whatever is inside; and so is one whose lines only
+    Lines that a log shipper wrapped soundly make a log, whatever is inside. So do lines that only
     --strict refuses.
     """
     if counts.first_events or counts.kept or counts.duplicate or "strict" in counts.reasons:
@@ -236,7 +237,7 @@ def is_no_log(counts: LineCounts) -> bool:
 
 
 def _remarks(scanned: Scanned, source: Source) -> Iterator[str]:
-    """What is odd about bytes that are themselves trusted."""
+    """Warnings about bytes that are trusted all the same."""
     counts = scanned.counts
     if scanned.counts.trailing_bytes:
         yield (
@@ -265,7 +266,7 @@ def _read(source: Source, descriptor: int, size: int) -> bytes:
 
 
 def _asked(source: Source, file: Readable) -> Callable[[int], bytes]:
-    """Reads a caller's file, which may give anything."""
+    """A function that reads a caller's file, which may return anything."""
 
     def read(size: int) -> bytes:
         data: object = file.read(size)

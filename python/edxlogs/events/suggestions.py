@@ -1,4 +1,4 @@
-"""What there is instead: near names, where a condition kept nothing or a column is none."""
+"""Suggests similar names if a condition kept nothing or a column does not exist."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def nowhere(
     found: Sequence[tuple[str, int]],
     rows: int,
 ) -> list[str]:
-    """Warn of what was asked for and is nowhere; a sample is read only where that may be so.
+    """Warn about values that were asked for but not found. Reads a sample only if necessary.
 
     Args:
-        reader: of the run.
+        reader: reader of the run.
         selection: its sources.
-        read: those that it has read.
+        read: the sources that it has read.
         conditions: what was asked for.
-        query: that was made of it.
-        found: values of conditions that nothing kept is of, as `_core.Query.unmet` tells them.
-        rows: that were kept.
+        query: the query made from it.
+        found: condition values that match nothing kept, as `_core.Query.unmet` returns them.
+        rows: number of rows kept.
     """
     warnings = absent_days(selection, conditions)
     if conditions.asked.get("where"):
@@ -60,11 +60,11 @@ def nowhere(
 
 
 def suggest(reader: LineReader, selection: Selection, conditions: Conditions) -> list[str]:
-    """Name what a sample of the sources holds that is nearest to what was asked for.
+    """Name the values in a sample of the sources that are nearest to those asked for.
 
     Args:
-        reader: of the run that kept nothing.
-        selection: a stretch of its first sources is read.
+        reader: reader of a run that kept nothing.
+        selection: sources; a stretch at the beginning is read.
         conditions: what was asked for. People are not named.
     """
     hints = []
@@ -79,7 +79,7 @@ def suggest(reader: LineReader, selection: Selection, conditions: Conditions) ->
 def _missing(
     reader: LineReader, selection: Selection, conditions: Conditions
 ) -> Iterator[tuple[Condition, list[str], set[str]]]:
-    """Conditions with the values that a sample of the sources does not hold, and what it holds."""
+    """Conditions, values that a sample of the sources does not hold, and those that it holds."""
     sample = _sample(reader, selection.sources)
     # URLs are types of their own, and may name people.
     for name in ("event_type", "name"):
@@ -95,7 +95,7 @@ def _missing(
 
 
 def near_columns(columns: Iterable[str]) -> list[str]:
-    """Warn of columns that look like misspelt ones: they are read as fields of the event.
+    """Warn about columns that look misspelt: they are read as fields of the event.
 
     Args:
         columns: as `--columns` takes them.
@@ -116,7 +116,7 @@ def near_columns(columns: Iterable[str]) -> list[str]:
 
 
 def absent_days(selection: Selection, conditions: Conditions) -> list[str]:
-    """Tell which days there are, where none of them is wanted."""
+    """Say which days there are, if none of the days asked for is."""
     window = conditions.window
     if window.days is None and window.since is None and window.until is None:
         return []
@@ -137,15 +137,15 @@ def unmet(
     found: Sequence[tuple[str, int]],
     rows: int,
 ) -> list[str]:
-    """Tell the values of conditions that no kept event is of; of persons, their places alone.
+    """Name condition values that no kept event matches; for people, only their positions.
 
     Args:
-        reader: of the run.
+        reader: reader of the run.
         selection: its sources, all of which it has read.
         conditions: what was asked for.
-        found: those values, as `_core.Query.unmet` tells them.
-        rows: that were kept. Of none, any condition may be to blame where there are several: then
-            the values are told that a sample of the sources does not hold.
+        found: those values, as `_core.Query.unmet` returns them.
+        rows: number of rows kept. If there are none, any of several conditions may be to blame.
+            Then only values are named that a sample of the sources does not hold.
     """
     if rows == 0 and len(conditions.shown()) > 1:
         return [
@@ -178,14 +178,13 @@ def unmet(
 def near_fields(
     reader: LineReader, sources: Sequence[Source], query: _core.Query, rows: int
 ) -> list[str]:
-    """Warn of fields in `--where` that no event of a sample holds, and that look misspelt.
+    """Warn about fields in `--where` that no event of a sample has, and that look misspelt.
 
     Args:
-        reader: of the run.
-        sources: a stretch of the first is read again, until all fields were seen that no kept
-            event held.
-        query: of the scans.
-        rows: that were kept; of none, names that are less alike are near, too.
+        reader: reader of the run.
+        sources: the first ones are read again, until every field that no kept event had was seen.
+        query: the query of the scans.
+        rows: number of rows kept. If there are none, less similar names count as near too.
     """
     known = {name for name, *_ in _core.columns()}
     paths = set(map(_keys, query.unheld()))
@@ -210,13 +209,13 @@ def near_fields(
 
 
 def _keys(path: str) -> Path:
-    """The keys of a path; what follows an index is left out."""
+    """The keys of a path, up to the first index."""
     keys = _KEY.findall(path.partition("[")[0])
     return tuple(key[1:-1].replace('""', '"') if key.startswith('"') else key for key in keys)
 
 
 def _holds(event: Any, path: Path, there: dict[Path, set[str]]) -> bool:
-    """Whether an event has a path; `there` gets the keys on the way."""
+    """Whether an event has a path. `there` collects the keys on the way."""
     value = event
     for count, key in enumerate(path):
         if isinstance(value, str) and count:
@@ -241,7 +240,7 @@ def _events(reader: LineReader, sources: Sequence[Source]) -> Iterator[Any]:
 
 
 def _head(reader: LineReader, source: Source, query: _core.Query, form: str) -> str:
-    """What a query gives of the beginning of a source; it stays in memory, or is not looked at."""
+    """What a query keeps of the beginning of a source. It stays in memory, or is not looked at."""
     memory = system.memory_file("edxlogs-sample")
     if memory is None:
         return ""
@@ -265,7 +264,7 @@ def _head(reader: LineReader, source: Source, query: _core.Query, form: str) -> 
 
 
 def _matches_any(asked: str, there: Collection[str]) -> bool:
-    """Whether a name or glob that was asked for is there, and something else kept nothing."""
+    """Whether a name or glob that was asked for exists, so that something else kept nothing."""
     return any(value_matches(name, asked) for name in there)
 
 

@@ -1,4 +1,4 @@
-"""Tables of events: which are asked for, and what a query needs to make their rows."""
+"""Event tables: which are asked for, and what a query needs to make their rows."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ OnePath = str | PathLike[str]
 TABLES_VERSION = 1
 """Of our own definitions: rows of one version are alike, and no dataset holds those of two."""
 FORMS = "problem_forms"
-"""The one table of our own that has to be asked for: it mostly repeats `problem_inputs`."""
+"""The one built-in table that must be asked for, because it mostly repeats `problem_inputs`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedTable:
-    """A table of events that rows are made for, fit to be sent.
+    """An event table to make. It can be sent to other processes.
 
     Attributes:
-        name: of the table.
-        kind: how its rows belong to events.
-        has_text: whether free text is written; else those columns are null.
-        document: definitions of all tables, as the core reads them, where some are the user's;
-            empty: our own.
-        definition: what tells the rows from those of other definitions; empty for our own.
+        name: name of the table.
+        kind: how its rows relate to events.
+        has_text: whether free text is written; otherwise those columns are null.
+        document: definitions of all tables, as the core reads them, if some are the user's; empty
+            for the built-in ones.
+        definition: distinguishes the rows from those of other definitions; empty for the built-in
+            ones.
     """
 
     name: str
@@ -57,15 +58,15 @@ class AskedTable:
 
     @property
     def home(self) -> str:
-        """The table whose count of kept events its rows add up to; empty: none."""
+        """The table whose count of kept events its rows add up to; empty if there is none."""
         return self.name if self.kind is Kind.HOME else ""
 
     def words(self) -> dict[str, Any]:
-        """It as keywords of `_core.Query`."""
+        """The table as keywords of `_core.Query`."""
         return {"tables": _core_tables(self.document, self.has_text), "table": self.name}
 
     def told(self) -> dict[str, Any]:
-        """What tells its rows from others in a manifest."""
+        """What distinguishes its rows from others in a manifest."""
         told: dict[str, Any] = {"table": self.name, "tables_version": TABLES_VERSION}
         if not self.has_text:
             told["no_text"] = True
@@ -74,13 +75,13 @@ class AskedTable:
         return told
 
     def metadata(self) -> list[tuple[str, str]]:
-        """What the footer of Parquet says of it."""
+        """What the footer of Parquet says about it."""
         return [("edxlogs.table", self.name), ("edxlogs.tables_version", str(TABLES_VERSION))]
 
 
 @functools.lru_cache(maxsize=8)
 def _core_tables(content: bytes, has_text: bool) -> _core.EventTables:
-    """The definitions of a document in the core, read once: the tables of a pass share them."""
+    """The definitions of a document in the core, read once and shared by the tables of a pass."""
     content = content or document(event_tables().values(), homes())
     return _core.EventTables(content, no_text=not has_text)
 
@@ -95,13 +96,13 @@ def asked_tables(
     """Which tables are asked for, in the order of their definitions.
 
     Args:
-        named: names, each perhaps several with commas between; None: all but `problem_forms`.
-        files: with tables of the user's own.
-        with_forms: whether `problem_forms` is one of them.
-        no_text: whether free text is left out.
+        named: names, each possibly several with commas; None means all but `problem_forms`.
+        files: files with tables that the user defined.
+        with_forms: whether to include `problem_forms`.
+        no_text: whether to leave out free text.
 
     Raises:
-        ConfigError: there is no table of a name, or a file has a wrong one.
+        ConfigError: a table does not exist, or a file defines an invalid one.
     """
     known, content, own = event_tables(), b"", UserTables({}, homes())
     if files:
@@ -128,7 +129,7 @@ def asked_tables(
 
 
 def _definitions(own: UserTables) -> dict[str, str]:
-    """What tells the rows that user's tables make, or change, from others: by table."""
+    """For each table that users define or change, what distinguishes its rows from others."""
     found = {name: document([one], Homes({}, ())) for name, one in own.tables.items()}
     taken = sorted(one for one, its in own.homes.of.items() if its in own.tables)
     if taken:
@@ -137,16 +138,16 @@ def _definitions(own: UserTables) -> dict[str, str]:
 
 
 def _names(named: Values) -> Sequence[str]:
-    """The names that a user gives, however they are given."""
+    """The names that a user gives, in whatever form."""
     parts = (name.strip() for one in values("table", named) for name in one.split(","))
     return [name for name in parts if name]
 
 
 def known_table(name: str, known: Mapping[str, EventTable]) -> str:
-    """A name, if there is such a table.
+    """Check the name of a table, and return it.
 
     Raises:
-        ConfigError: there is none; the message names the nearest one, or all.
+        ConfigError: there is no such table. The message names the nearest one, or all.
     """
     if name in known:
         return name

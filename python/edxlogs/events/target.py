@@ -1,4 +1,4 @@
-"""What the events of sources are read into, whatever it is: sources in order, a part each."""
+"""What events are read into, of whatever kind: sources in order, and a part for each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WAITING_BYTES = 16 << 20  # parts in memory that wait for their turn
 
 
 class Room:
-    """The memory that parts take while they wait for their turn, in `bytes`."""
+    """The memory, in `bytes`, of parts that wait for their turn."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -50,24 +50,24 @@ class Room:
             self.bytes += part.memory_bytes
 
     def leave(self, part_bytes: int) -> None:
-        """The turn of a part of that size has come."""
+        """Release the memory of a part whose turn has come."""
         with self._lock:
             self.bytes -= part_bytes
 
 
 @dataclass(slots=True)
 class Read:
-    """What came of a source in a worker.
+    """The result of reading a source in a worker.
 
     Attributes:
-        number: of the source.
-        source: it, by the name that its rows show.
-        scanned: its counts and its verdict; None: it was not read, as a run before has done it.
+        number: number of the source.
+        source: the source, with the name that its rows show.
+        scanned: counts and verdict; None if it was not read, because an earlier run did it.
         parts: its rows, for each output that takes them.
         hashes: where the hashes of its lines are, or None.
-        release: which release of it was read, where that is told.
-        text: what tells its text, or None if it was not read to its end.
-        beginnings: length and CRC-32 of beginnings of its text that were asked for.
+        release: which release of it was read, if that is known.
+        text: identifies its text; None if it was not read to its end.
+        beginnings: length and CRC-32 of the prefixes of its text that were asked for.
     """
 
     number: int
@@ -84,14 +84,14 @@ class Read:
 class EventTarget(Target[Read]):
     """What the events of sources are read into.
 
-    Workers take the sources in their order, and may run ahead. What is in memory is bounded: small
-    parts, of which those that wait too long move to hidden files.
+    Workers take the sources in order, and may run ahead. Memory is bounded: small parts wait in
+    memory, and those that wait too long move to hidden files.
 
     Attributes:
         reader: reads the sources.
-        sources: in the order of delivery.
+        sources: the sources, in the order of delivery.
         workers: threads, for several sources at once.
-        account: of the sources, complete at the end.
+        account: account of the sources, complete at the end.
         dedupe: compares their lines, or None.
     """
 
@@ -107,65 +107,65 @@ class EventTarget(Target[Read]):
 
     least_threads: ClassVar[int] = 1  # for a source
     fatal: ClassVar[tuple[type[Exception], ...]] = (OutputError, InternalError, StoppedError)
-    """Errors of a source that are none of its own: they end the run."""
+    """Errors that are not the source's fault: they end the run."""
 
     @property
     def read_now(self) -> list[Source]:
-        """The sources that were read in this run, not in one before."""
+        """The sources that this run has read, rather than an earlier one."""
         return [self.sources[number] for number in sorted(self._to_read)]
 
     @property
     def control(self) -> _core.Control:
-        """What stops the reader."""
+        """The control that stops the reader."""
         return self.reader.control
 
     def pool(self, tasks: Sequence[Callable[[], Read]]) -> Workers[Read]:
-        """Who reads: how many sources at once, and how many before their turn."""
+        """The workers: how many sources they read at once, and how many ahead of their turn."""
         return Workers(tasks, self.workers)
 
     def pending(self) -> set[int]:
-        """Numbers of the sources that are to be read."""
+        """Numbers of the sources to read."""
         return set(range(len(self.sources)))
 
     def held(self, number: int) -> list[Path]:
-        """Where the hashes are of what runs before have kept of a source."""
+        """Where the hashes are of lines that earlier runs kept of a source."""
         return []
 
     def turns(self) -> Iterable[int]:
-        """Numbers of the sources that `take` is told of."""
+        """Numbers of the sources that `take` will be given."""
         return range(len(self.sources))
 
     @abstractmethod
     def sink(self, number: int) -> Sink:
-        """What takes the rows of a source; asked for in a worker."""
+        """Make what takes the rows of a source; called in a worker."""
 
     @property
     def takes_back(self) -> bool:
-        """Whether a source can be scanned again, since none of its rows went out."""
+        """Whether a source can be scanned again, because none of its rows were passed on."""
         return False
 
     def wants(self, scanned: Scanned) -> bool:
-        """Whether what came of a source is delivered."""
+        """Whether to deliver the result of a source."""
         return scanned.error is None
 
     def rows_wanted(self, number: int) -> int | None:
-        """How many rows of a source are wanted, at least 1; None: all of them."""
+        """How many rows of a source are wanted, at least 1; None means all."""
         return None
 
     def lengths(self, number: int) -> Sequence[int]:
-        """Lengths of texts that the numbered source may have grown from."""
+        """Lengths of texts from which the numbered source may have grown."""
         return ()
 
     def is_compared(self, number: int) -> bool:
-        """Whether the text of a source may be that of another one: they have the same origin."""
+        """Whether the text of a source may equal that of another one: they have the same origin."""
         return self._origins[self.sources[number].origin] > 1
 
     def is_named_by_text(self, number: int) -> bool:
-        """Whether what the rows of a source show as its name follows from its text."""
+        """Whether the name that rows show depends on the text of the source."""
         return self._first[self.sources[number].name] != number
 
     def name(self, read: Read) -> str:
-        """What the rows of a source show as its name: its own, if no other text has that."""
+        """The name that rows show: the source's own, unless another text has it."""
         name = self.sources[read.number].name
         is_first = self._first[name] == read.number
         return name if is_first or read.text is None else told_apart(name, read.text)
@@ -174,22 +174,22 @@ class EventTarget(Target[Read]):
         """Which release of a source is about to be read.
 
         Raises:
-            SourceError: that cannot be told.
+            SourceError: that cannot be determined.
         """
 
     def confirm(self, read: Read) -> None:
-        """See that a source is still what it was when its reading began."""
+        """Check that a source is still what it was when reading began."""
 
     def pack(self, read: Read) -> Sequence[Any]:
-        """Make parts of what came of a source, in its worker."""
+        """Make parts from the result of a source, in its worker."""
         return ()
 
     @abstractmethod
     def deliver(self, read: Read) -> SourceAccount:
-        """Take the next source, in order; what became of it."""
+        """Take the next source, in order, and return what became of it."""
 
     def begin(self) -> Iterator[Workers[Read]]:
-        """Find out which sources are read, and which lines are known."""
+        """Find out which sources to read, and which lines are known."""
         for number, source in enumerate(self.sources):
             self._first.setdefault(source.name, number)
         self._origins = Counter(source.origin for source in self.sources)
@@ -203,7 +203,7 @@ class EventTarget(Target[Read]):
         yield self._pool
 
     def _threads(self, number: int) -> int:
-        """Threads for one source: also those that would have nothing to do meanwhile."""
+        """Threads for one source, including those that would otherwise be idle."""
         threads = max(self.least_threads, self.workers // (len(self.sources) - number))
         if self.dedupe is not None:
             spare = max(0, self.workers - threads)
@@ -234,9 +234,9 @@ class EventTarget(Target[Read]):
         return read
 
     def _scan(self, read: Read, hashes: _core.LineHashes | None) -> Scanned:
-        """Scan a source: once more if its text shows that it goes by another name.
+        """Scan a source; again, if its text shows that rows must show another name.
 
-        Of a file to which a line is being added, the lines that are whole are read.
+        Of a file to which a line is being added, only whole lines are read.
         """
         source, number = self.sources[read.number], read.number
         threads, limit = self._threads(number), self.rows_wanted(number)
@@ -275,7 +275,7 @@ class EventTarget(Target[Read]):
             name, length = right, whole
 
     def _guess(self, read: Read, threads: int) -> None:
-        """Tell a text before it is scanned, as far as that is cheap, or its rows go out at once."""
+        """Identify a text before the scan, if that is cheap or if rows are passed on at once."""
         source = read.source
         sums = likely_text(source, self.lengths(read.number))
         if sums is None and not self.takes_back and not source.is_stream:
@@ -292,21 +292,21 @@ class EventTarget(Target[Read]):
         return [self.deliver(read)]
 
     def stop(self) -> None:
-        """Let nobody wait for another source."""
+        """Release everybody who waits for another source."""
         if self.dedupe is not None:
             self.dedupe.stop()
         self.reader.close()
 
     def finish(self) -> None:
-        """See that the account adds up."""
+        """Check that the account adds up."""
         self.account.check()
 
 
 def _whole_lines(read: Read, length: int) -> int | None:
-    """How many bytes of a file are whole lines, where lines were added while it was read.
+    """How many bytes of a file are whole lines, if lines were added while it was read.
 
     Args:
-        read: the file, and its text if that is told.
+        read: the file, and its text if that is known.
         length: bytes of text that were read.
     """
     source, text = read.source, read.text
@@ -323,12 +323,12 @@ def _whole_lines(read: Read, length: int) -> int | None:
 
 
 def is_wanted(scanned: Scanned, *, salvage: bool) -> bool:
-    """Whether what came of a source is delivered."""
+    """Whether to deliver the result of a source."""
     return scanned.error is None or (salvage and scanned.salvageable)
 
 
 def told_apart(name: str, text: Text) -> str:
-    """A name for a text whose source is called as that of another text."""
+    """A name for a text whose source has the same name as another text's."""
     return f"{name}~{text.crc32:08x}"
 
 

@@ -1,7 +1,7 @@
-"""Tables of what learners did: which events each is the home of, and what its columns hold.
+"""Tables of what learners did: which events belong to each, and what its columns hold.
 
-A definition is a TOML file beside this module, one for each table; `homes.toml` says where each
-type of event belongs. They are read here, and checked; nothing here reads events.
+Each table is defined by a TOML file beside this module. `homes.toml` says to which table each event
+type belongs. The definitions are read and checked here; events are not.
 """
 
 from __future__ import annotations

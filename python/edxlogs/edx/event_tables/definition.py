@@ -1,4 +1,4 @@
-"""What a table of events is, as its definition says it."""
+"""An event table, as its definition describes it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edxlogs.edx.event_tables.paths import Path
 
 
 class Kind(enum.StrEnum):
-    """How the rows of a table belong to events."""
+    """How the rows of a table relate to events."""
 
     HOME = "home"
-    """One row for each event that the table is the home of."""
+    """One row for each event whose home is this table."""
     CHILDREN = "children"
-    """None, one or several rows for an event of another table."""
+    """Any number of rows for an event of another table."""
     APART = "apart"
     """One row for each event of its types, whichever table is their home."""
 
@@ -42,16 +42,16 @@ FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """How values become those of a column.
+    """How values are turned into those of a column.
 
     Attributes:
         about: what it reads, and when the value is null.
-        types: of columns that it can fill; the first is meant where none is said.
-        fields: the columns that it fills, each with its type, where these are several: `{}` stands
-            for the name of the column. Empty: one, of the column's own name.
-        reads_paths: whether it takes values from paths; others take the event or the row as such.
-        rows: what the rows are of the tables of children that alone have it, `keys` of objects or
-            `items` of lists; empty: any table has it.
+        types: types of columns that it can fill; the first is the default.
+        fields: the columns that it fills, each with its type, if there are several. `{}` stands for
+            the name of the column. Empty: one column, with the column's own name.
+        reads_paths: whether it reads values at paths; others read the event or the row as a whole.
+        rows: `keys` of objects or `items` of lists, if only child tables with such rows may use it;
+            empty: any table may.
     """
 
     about: str
@@ -158,12 +158,11 @@ DECODERS: Mapping[str, Decoder] = {
 
 
 class Paths(NamedTuple):
-    """Where a column's value is looked for.
+    """Where to look for a column's value.
 
     Attributes:
-        otherwise: the paths for acts of which nothing else is said; the first that gives a value
-            decides.
-        instead: by act, or by kind, the paths that hold then.
+        otherwise: the default paths; the first that gives a value counts.
+        instead: paths to use instead, by act or by kind.
     """
 
     otherwise: tuple[Path, ...]
@@ -176,27 +175,27 @@ class Paths(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, or some that one value fills.
+    """A column, or several that one value fills.
 
     Attributes:
-        name: of the column, or what their names begin with.
-        type: of the column; empty for several.
+        name: name of the column, or beginning of the names of several.
+        type: type of the column; empty for several.
         about: what it holds.
-        decoder: name of how values are read.
-        paths: where they stand.
-        items: of a sum, where the numbers stand in an item of the list.
-        unit: of its numbers, such as `s`.
-        role: what it tells of a person; empty for nothing.
-        minimum: the least number; a lesser one is null, and flagged.
-        maximum: the greatest number.
-        nulls: values that stand for none.
-        needs: a column without whose value this one is null, too.
-        unequal_to: a column whose equal value makes this one null, and flags it
+        decoder: name of the decoder that reads its values.
+        paths: where its values are found.
+        items: for a sum, where the numbers are in an item of the list.
+        unit: unit of its numbers, such as `s`.
+        role: what it tells about a person; empty for nothing.
+        minimum: the least number; smaller ones become null, and are flagged.
+        maximum: the greatest number; larger ones become null, and are flagged.
+        nulls: values that mean nothing, and become null.
+        needs: a column without whose value this one is null too.
+        unequal_to: a column; if its value is equal, this one becomes null and is flagged
             `seek_from_unknown`.
         required: acts, or kinds, that need a value; without one they are flagged `no_block`.
-        flag: what is flagged where the column is true.
-        forms: acts, or kinds, that come with a form. Its first input stands for a block where no
-            path gives one; it is what a column of decoder `form inputs` counts.
+        flag: the flag to set if the column is true.
+        forms: acts, or kinds, that come with a form. Its first input gives the block if no path
+            does, and a column of decoder `form inputs` counts its inputs.
     """
 
     name: str
@@ -218,21 +217,21 @@ class Column:
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
-        """Name and type of what it fills in the table, in order."""
+        """Name and type of the columns that it fills in the table, in order."""
         its = DECODERS[self.decoder].fields
         return tuple((name.format(self.name), of) for name, of in its) or ((self.name, self.type),)
 
 
 class Action(NamedTuple):
-    """How an act is spelled.
+    """How an act is recognised.
 
     Attributes:
-        name: of the act, in the table.
+        name: name of the act in the table.
         types: the event types that mean it.
-        source: the `event_source` that it has; empty for any that has no rule of its own.
-        has: where a value must stand, neither null, nor false, nor an empty list; such a rule goes
-            before the others.
-        kind: what the types say besides, for a column of decoder `kind`.
+        source: its `event_source`; empty for every source without a rule of its own.
+        has: where there must be a value that is not null, not false and not an empty list. Such a
+            rule comes before the others.
+        kind: what the types say in addition, for a column of decoder `kind`.
     """
 
     name: str
@@ -243,14 +242,14 @@ class Action(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Where the rows of a table of children stand.
+    """Where the rows of a child table are found.
 
-    Rows that are keys are each key, once, of all these places; rows that are items are those of one
-    place after the other.
+    If rows are keys, each key counts once over all places. If rows are items, they follow each
+    other place by place.
 
     Attributes:
-        path: to the key, or item, that a row is.
-        mark: what stands for the place in a column of decoder `found in` or `place`.
+        path: path to the key or item that makes a row.
+        mark: what stands for this place in a column of decoder `found in` or `place`.
     """
 
     path: Path
@@ -258,15 +257,15 @@ class Rows(NamedTuple):
 
 
 class FlagRule(NamedTuple):
-    """Acts that get a flag: where all that is said of them holds.
+    """Sets a flag on events that meet all of its conditions.
 
     Attributes:
-        flag: its name.
+        flag: name of the flag.
         actions: the acts.
-        since: the first day, as `2013-07-15`; empty for any.
-        until: the first day that has it no longer.
-        source: the `event_source` that they have; empty for any.
-        has: where a value must stand, neither null, nor false, nor an empty list.
+        since: the first day, such as `2013-07-15`; empty for any.
+        until: the first day to which it no longer applies.
+        source: the `event_source`; empty for any.
+        has: where there must be a value that is not null, not false and not an empty list.
     """
 
     flag: str
@@ -278,7 +277,7 @@ class FlagRule(NamedTuple):
 
 
 SUBJECT = (("subject_user_id", "int64"), ("subject_username", "string"))
-"""The columns that say whom an event is about: every home table has them, empty if need be."""
+"""Columns that say whom an event is about. Every home table has them, even if they are empty."""
 
 _OF_EVENT = (
     ("time", "timestamp"),
@@ -320,19 +319,19 @@ SPINE: Mapping[Kind, tuple[tuple[str, str], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class EventTable:
-    """A table of events.
+    """An event table.
 
     Attributes:
-        name: of the table.
+        name: name of the table.
         about: what it is for.
-        kind: how its rows belong to events.
-        actions: how acts are spelled; of a table of children, those of its parent that have rows.
-            Empty: events have none.
-        columns: its own ones, in order. `subject_user_id` and `subject_username` fill the spine.
+        kind: how its rows relate to events.
+        actions: how acts are recognised; for a child table, the acts of its parent that have rows.
+            Empty: events have no acts.
+        columns: its own columns, in order. `subject_user_id` and `subject_username` fill the spine.
         flags: which acts are flagged, besides what decoders flag.
-        parent: of a table of children, the table whose events have them; else empty.
-        rows: of a table of children, where they stand, in the order in which keys are looked for.
-        without: endings of keys that are no rows.
+        parent: for a child table, the table of its events; else empty.
+        rows: for a child table, where its rows are found, in the order in which keys are looked up.
+        without: endings of keys that are not rows.
         action_is_type: whether each type is an act of its own name.
     """
 
@@ -354,15 +353,15 @@ class EventTable:
 
     @property
     def schema(self) -> tuple[tuple[str, str], ...]:
-        """Name and type of every column, in order, those of the spine first."""
+        """Name and type of every column, in order, beginning with the spine."""
         own = (field for column in self.columns for field in column.fields)
         return (*self.spine, *(field for field in own if field not in SUBJECT))
 
     def action(self, spelling: str, source: str | None) -> Action:
-        """What a spelling means, but for rules that ask for a value.
+        """What an event type means, ignoring rules that require a value.
 
         Args:
-            spelling: an event type that the table is the home of.
+            spelling: an event type whose home is this table.
             source: `event_source` of the event.
         """
         meant = [one for one in self.actions if spelling in one.types and one.has is None]

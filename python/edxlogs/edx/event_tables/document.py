@@ -1,12 +1,12 @@
-"""Definitions as the core reads them: JSON that says of each column how it is decoded, and whence.
+"""Definitions in the form that the core reads: JSON that says how each column is decoded.
 
-A path is a list of steps: a key, the number of an item, or null for `*`. It starts at `event`, the
-payload, at `context`, or at another field or column of the event; null starts at the row of a table
-of children, and `["form", null]` are the inputs of a browser's form.
+A path is a list of steps: a key, the number of an item, or null for `*`. It starts at `event` (the
+payload), at `context`, or at another field or column of the event. Null as the first step starts at
+the row of a child table, and `["form", null]` means the inputs of a browser's form.
 
-Rows of children are the keys of objects, each once for all places, or the items of lists, one list
-after the other: which of them, the decoders of the columns tell. A table without actions leaves
-`action` null; one whose `action_is_type` is true lists each type as the action of its own name.
+Rows of child tables are the keys of objects, each once over all places, or the items of lists, one
+list after another; the decoders of the columns tell which. A table without actions has null for
+`action`. If `action_is_type` is true, each type is listed as the action of its own name.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ def document(tables: Iterable[EventTable], homes: Homes) -> bytes:
     """Definitions of tables, and the home of each event type, as JSON.
 
     Args:
-        tables: a table of children with its parent, whose block and subject its rows repeat.
-        homes: where each type belongs, whether its table is among the tables or not.
+        tables: the tables. A child table comes with its parent, whose block and subject its rows
+            repeat.
+        homes: where each type belongs, whether or not its table is among the tables.
 
     Returns:
-        `{"homes": {event type: table}, "tables": [table]}`, in ASCII. What a definition leaves
-        out is there all the same: as null for numbers and paths, else empty or false.
+        `{"homes": {event type: table}, "tables": [table]}`, in ASCII. Keys that a definition leaves
+            out are present: null for numbers and paths, else empty or false.
     """
     told = {"homes": dict(homes.of), "tables": [_table(one) for one in tables]}
     return json.dumps(told, separators=(",", ":")).encode("ascii")

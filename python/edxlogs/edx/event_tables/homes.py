@@ -14,16 +14,16 @@ from edxlogs.errors import ConfigError
 from edxlogs.text import shown
 
 REQUESTS = "requests"
-"""The home of types that are the path of a request."""
+"""The home of types that are paths of requests."""
 OTHER = "other_events"
-"""The home of types that are not known."""
+"""The home of unknown types."""
 
 
 class Home(NamedTuple):
     """Where an event belongs.
 
     Attributes:
-        table: its name.
+        table: name of the table.
         spelling: the type or the name that decided; None if neither is known.
         name_disagrees: whether the name leads to another table than the type.
     """
@@ -38,7 +38,7 @@ class Homes:
     """The home of each event type.
 
     Attributes:
-        of: table by event type; the glob of requests is none of them.
+        of: table by event type; without the glob for requests.
         tables: names of the tables, in the order of their definitions.
     """
 
@@ -46,15 +46,15 @@ class Homes:
     tables: tuple[str, ...]
 
     def types(self, table: str) -> tuple[str, ...]:
-        """The event types that a table is the home of, in the order of the categories."""
+        """The event types whose home is this table, in the order of the categories."""
         return tuple(one for one, its in self.of.items() if its == table)
 
     def home(self, event_type: str | None, name: str | None) -> Home:
-        """Tell where an event belongs.
+        """Find where an event belongs.
 
         Args:
-            event_type: of the event, as it stands there. Decides where it is known.
-            name: of the event. Decides where the type is not known.
+            event_type: type of the event, as written. Decides if it is known.
+            name: name of the event. Decides if the type is not known.
         """
         by_type = self.of.get(event_type or "")
         by_name = self.of.get(name or "")
@@ -75,12 +75,12 @@ def read_homes(where: str, text: str, known: Mapping[str, tuple[str, ...]]) -> H
     """Read which table is the home of which types.
 
     Args:
-        where: as messages call the text.
-        text: a TOML table for each table, with `categories` and `types`.
+        where: how messages call the text.
+        text: TOML with a table for each event table, with `categories` and `types`.
         known: event types by category.
 
     Raises:
-        ConfigError: a type has no home or two, or what is named is not known.
+        ConfigError: a type has no home or two, or a name in the text is unknown.
     """
     tables = toml.parse(where, text)
     of_category: dict[str, str] = {}
@@ -113,6 +113,6 @@ def read_homes(where: str, text: str, known: Mapping[str, tuple[str, ...]]) -> H
 
 @functools.cache
 def homes() -> Homes:
-    """The homes of all types of the project's own categories."""
+    """The homes of all types in the project's own categories."""
     path = Path(__file__).with_name("homes.toml")
     return read_homes(path.name, path.read_text("utf-8"), categories())

@@ -1,4 +1,4 @@
-"""The keys that definitions of tables have, and what each takes."""
+"""The keys of table definitions, and what each accepts."""
 
 from __future__ import annotations
 
@@ -160,16 +160,16 @@ OF_FLAG = {
 def checked(
     where: str, table: Mapping[str, Any], known: Mapping[str, toml.Value], needed: Iterable[str]
 ) -> dict[str, Any]:
-    """The values of a table, all needed ones among them.
+    """Check a table, and return its values.
 
     Args:
-        where: as messages call the table.
-        table: to be checked.
-        known: keys, and what they take.
-        needed: keys that it must have.
+        where: how messages call the table.
+        table: the table.
+        known: keys, and what each accepts.
+        needed: keys that must be present.
 
     Raises:
-        ConfigError: a key is missing, not known, or has a value of another kind.
+        ConfigError: a key is missing or unknown, or its value is of the wrong kind.
     """
     try:
         values = toml.check(where, table, known, "is not one of its keys")

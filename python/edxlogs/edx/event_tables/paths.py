@@ -1,8 +1,8 @@
-"""Paths into an event, as `--where` takes them, and with `*` for what a row of children stands for.
+"""Paths into an event, as `--where` takes them, plus `*` for what a child row stands for.
 
-`event.old_time` leads into the payload, `context.module.usage_key` into the context; a path of one
-key names a field or column of the event itself. In tables of children `*.text` leads into the row,
-and `form.*` to the inputs of a browser's form.
+`event.old_time` leads into the payload, `context.module.usage_key` into the context. A path of one
+key names a field or column of the event itself. In child tables, `*.text` leads into the row, and
+`form.*` to the inputs of a browser's form.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _STEP = re.compile(
 )
 _BESIDE = ("synthesized", "label", "augmented")  # top-level keys that are no columns
 FORM = "form"
-"""The first step of paths to inputs of a form."""
+"""The first step of paths to the inputs of a form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Where a value stands in an event.
+    """Where a value is in an event.
 
     Attributes:
-        text: as it was written.
-        steps: keys and numbers of items; None, at most once, stands for each of them.
+        text: the path as written.
+        steps: keys and numbers of items. None, at most once, stands for each of them.
     """
 
     text: str
@@ -38,15 +38,15 @@ class Path:
 
     @property
     def row(self) -> tuple[str | int | None, ...] | None:
-        """The steps up to and with the one that stands for each; None without one."""
+        """The steps up to and including the one that stands for each item, or None."""
         return self.steps[: self.steps.index(None) + 1] if None in self.steps else None
 
 
 def parse_steps(text: str) -> Path:
-    """Parse a path that starts anywhere.
+    """Parse a path that may start anywhere.
 
     Raises:
-        ValueError: it is none; the message says why, without naming it.
+        ValueError: it is not a path. The message says why, without naming it.
     """
     steps: list[str | int | None] = []
     at = 0
@@ -70,10 +70,10 @@ def parse_steps(text: str) -> Path:
 
 
 def parse_path(text: str) -> Path:
-    """Parse a path that starts at the event, or with `*` at a row.
+    """Parse a path that starts at the event or, with `*`, at a row.
 
     Raises:
-        ValueError: it is none; the message says why, without naming it.
+        ValueError: it is not a path. The message says why, without naming it.
     """
     path = parse_steps(text)
     first = path.steps[0]

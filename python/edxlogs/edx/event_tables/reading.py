@@ -1,4 +1,4 @@
-"""Definitions of tables, read from TOML and checked: what is wrong is told with its place."""
+"""Reads table definitions from TOML and checks them. Errors name the place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _names(actions: Iterable[Action]) -> list[str]:
 
 
 class _Reader:
-    """Reads one definition; `where` names it in messages."""
+    """Reads one definition, which messages call `where`."""
 
     def __init__(self, where: str, kind: Kind, rows: Sequence[Rows] = ()) -> None:
         self.where = where
@@ -140,7 +140,7 @@ class _Reader:
         return tuple(columns)
 
     def check_rows(self, columns: Iterable[Column]) -> None:
-        """Check that columns say what a row is, a key or an item, and say the same."""
+        """Check that the columns agree on what a row is: a key or an item."""
         told = {DECODERS[one.decoder].rows: one for one in columns if DECODERS[one.decoder].rows}
         if not told:
             known = ", ".join(name for name, one in DECODERS.items() if one.rows)
@@ -263,16 +263,16 @@ class _Reader:
 def read_table(
     where: str, text: str, known: Homes, parents: Mapping[str, EventTable] | None = None
 ) -> EventTable:
-    """Read the definition of a table of our own.
+    """Read the definition of one of the project's own tables.
 
     Args:
-        where: as messages call the text.
+        where: how messages call the text.
         text: TOML.
-        known: which types tables are the home of.
+        known: the event types whose home each table is.
         parents: tables that may have children, by name.
 
     Raises:
-        ConfigError: the definition is wrong; the message names the place and says why.
+        ConfigError: the definition is invalid. The message names the place and the reason.
     """
     values = checked(where, toml.parse(where, text), OF_TABLE, ("name", "about", "kind", "columns"))
     where = f"{where}: {values['name']}"
@@ -290,16 +290,16 @@ def read_table(
 def table_of_types(
     where: str, values: Mapping[str, Any], kind: Kind, types: Sequence[str]
 ) -> EventTable:
-    """A table with a row for each event of its types.
+    """A table with one row for each event of its types.
 
     Args:
-        where: as messages call the definition.
-        values: the definition, with values as they are meant.
+        where: how messages call the definition.
+        values: the definition, with converted values.
         kind: home or apart.
-        types: of its events.
+        types: event types of the table.
 
     Raises:
-        ConfigError: the definition is wrong; the message names the place and says why.
+        ConfigError: the definition is invalid. The message names the place and the reason.
     """
     if ("actions" in values) is (is_type := values.get("action_is_type", False)):
         raise ConfigError(f"{where}: actions: there must be a list, or action_is_type = true")
@@ -352,7 +352,7 @@ def _children(
 
 @functools.cache
 def event_tables() -> Mapping[str, EventTable]:
-    """The project's own tables by name: homes in their order, each with its children behind it."""
+    """The project's own tables by name: the home tables in order, each followed by its children."""
     files = sorted(
         set(File(__file__).parent.glob("*.toml")) - {File(__file__).with_name("homes.toml")}
     )

@@ -1,4 +1,4 @@
-"""Tables that users write: definitions beside our own, checked as strictly."""
+"""Tables that users define, checked as strictly as the project's own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from edxlogs.values import MOST_TOML_BYTES, read_text
 
 @dataclass(frozen=True, slots=True)
 class UserTables:
-    """Tables that a user wrote.
+    """Tables that a user defined.
 
     Attributes:
-        tables: by name, in the order of their files; of kind apart, or home.
-        homes: where each type belongs, to them too.
+        tables: tables by name, in the order of their files. Their kind is apart or home.
+        homes: the home of each event type, these tables included.
     """
 
     tables: Mapping[str, EventTable]
@@ -32,17 +32,17 @@ class UserTables:
 
 
 def read_user_tables(paths: Iterable[str | os.PathLike[str]]) -> UserTables:
-    """Read tables that a user wrote, one in each file.
+    """Read tables that a user defined, one per file.
 
-    A table has a row for each event of its types, beside the home of that event. With
-    `home = true` it is the home, and takes its types out of `other_events`.
+    A table has one row for each event of its types, in addition to the row in the event's home.
+    With `home = true` it is the home, and takes its types out of `other_events`.
 
     Args:
-        paths: of the files, TOML.
+        paths: paths of the TOML files.
 
     Raises:
-        ConfigError: a file cannot be read, or its definition is wrong; the message names file,
-            table and place, and says why.
+        ConfigError: a file cannot be read, or its definition is invalid. The message names file,
+            table, place and reason.
     """
     tables: dict[str, EventTable] = {}
     files: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _home(of: Mapping[str, str], event_type: str) -> str:
 
 
 def _types(where: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The types of a table, each with the place where it stands."""
+    """The types of a table, each with its place in the file."""
     if "types" in values:
         if "actions" in values:
             raise ConfigError(
