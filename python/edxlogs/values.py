@@ -93,6 +93,15 @@ def values(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
     return result
 
 
+def names(what: str, given: Values) -> list[str]:
+    """The names of one option: each of its values is a name, or several between commas."""
+    listed = values(what, given)
+    found = [name for value in listed for part in value.split(",") if (name := part.strip())]
+    if listed and not found:
+        raise ConfigError(f"{what}: {shown(listed[0])}: holds no name; name one, or leave it out")
+    return found
+
+
 def micros(what: str, moment: Moment) -> int | None:
     """Convert a day or an instant to microseconds since 1970 UTC. A time without a zone is UTC."""
     if moment is None:

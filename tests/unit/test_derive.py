@@ -8,7 +8,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import zoneinfo
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +405,9 @@ def test_a_course_that_fails_costs_no_other(
         ({"events": "events", "course": "course-v1:Nobody+*"}, "is not in the inputs"),
         ({"events": "events", "as_of": "yesterday"}, "as-of: yesterday: is not a day"),
         ({"events": "events", "tz": "Mars/Olympus"}, "tz: Mars/Olympus: is not a time zone"),
+        ({"events": "events", "tz": "localtime"}, "tz: localtime: is not a time zone; write it"),
+        ({"events": "events", "tz": "posixrules"}, "tz: posixrules: is not a time zone; write it"),
+        ({"events": "events", "tz": "posix/UTC"}, "tz: posix/UTC: is not a time zone; write it"),
         ({"events": "events", "gap": 0}, "gap, cap: must be minutes above 0"),
         ({"events": "events", "cap": (1, 2, 3)}, "gap, cap: must be minutes above 0"),
         ({"events": "events", "as_of": "9999-12-31"}, "no day follows it; leave it out"),
@@ -451,3 +456,18 @@ def test_a_statement_that_cannot_be_used_is_told(tmp_path: Path, sql: Path) -> N
     tables = write_database(tmp_path / "db", {"course_structure": STRUCTURE})
     with pytest.raises(ConfigError, match=r"sql: blocks\.sql: .*usage"):
         derive(tmp_path, sql, db=tables, table="blocks")
+
+
+def test_a_time_zone_that_duckdb_does_not_know_is_told(tmp_path: Path) -> None:
+    write_events(tmp_path / "events", {"video_events": EVENTS})
+    zones = tmp_path / "zones"
+    (zones / "Moon").mkdir(parents=True)
+    zone = resources.files("tzdata") / "zoneinfo/UTC"
+    (zones / "Moon/Base").write_bytes(zone.read_bytes())
+    zoneinfo.reset_tzpath([zones])
+    try:
+        with pytest.raises(ConfigError, match=r"^tz: Moon/Base: DuckDB does not know it; "):
+            edxlogs.derive(tmp_path / "out", events=tmp_path / "events", tz="Moon/Base")
+    finally:
+        zoneinfo.reset_tzpath()
+    assert not (tmp_path / "out").exists()

@@ -48,6 +48,23 @@ def test_numbers_without_end(log: Path, capsys: pytest.CaptureFixture[str], opti
     said(capsys, "filter", str(log), "-o", str(log.with_name("o.csv")), f"--{option}", value)
 
 
+@pytest.mark.parametrize(
+    ("words", "table"),
+    [
+        (("tables", "logs"), "video_events"),
+        (("db", "convert", "tables.zip"), "auth_user"),
+        (("derive", "--events", "event_tables"), "sessions"),
+    ],
+)
+def test_each_table_of_a_list_is_looked_up(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], table: str
+) -> None:
+    for listed in ([f"{table},nobody"], [table, "nobody"], [f"{table}, nobody ,", table]):
+        options = [word for name in listed for word in ("--table", name)]
+        assert "table: nobody: is not known; " in said(capsys, *words, "-o", "out", *options)
+    assert "table: ,: holds no name; " in said(capsys, *words, "-o", "out", "--table", ",")
+
+
 def test_a_number_without_end_in_a_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = tmp_path / "job.toml"
     job.write_text(f"threads = {DIGITS}\n")

@@ -109,9 +109,9 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
 )
 @several(
     "--table",
-    metavar="TABLE",
+    metavar="NAME,…",
     complete=tables,
-    help="Table, by its name in `db list`; can be repeated.",
+    help="Tables, by their names in `db list`, separated by commas; can be repeated.",
 )
 @several(
     "--site",

@@ -16,13 +16,13 @@ from edxlogs.cli.options import (
     words_of,
 )
 from edxlogs.cli.progress import Shown
-from edxlogs.cli.values import OF_CONDITIONS, files
+from edxlogs.cli.values import OF_CONDITIONS, derived_tables, files
 from edxlogs.stops import put_off
 
 EXAMPLES = """\b
 Examples:
   edxlogs derive --events event_tables/ --db tables/ -o derived/
-  edxlogs derive --events event_tables/ -o derived/ --table sessions
+  edxlogs derive --events event_tables/ -o derived/ --table sessions,time_on_task
   edxlogs derive --show sessions
 """
 
@@ -62,7 +62,12 @@ class Minutes(click.ParamType[tuple[float, ...]]):
     shell_complete=files,
     help="Folder for the derived tables, or s3:// prefix.",
 )
-@several("--table", metavar="TABLE", help="Table to make; can be repeated.  [default: all]")
+@several(
+    "--table",
+    metavar="NAME,…",
+    complete=derived_tables,
+    help="Tables to make, separated by commas; can be repeated.  [default: all]",
+)
 @several(
     "--course",
     metavar="COURSE",
@@ -95,7 +100,7 @@ class Minutes(click.ParamType[tuple[float, ...]]):
     metavar="MINUTES[,MINUTES]",
     default="5,30",
     show_default=True,
-    help="Most minutes credited to one act: to a click, and to video or text.",
+    help="Most minutes credited to one action: to a click, and to video or text.",
 )
 @click.option(
     "--min-n",

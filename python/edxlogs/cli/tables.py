@@ -46,7 +46,7 @@ Examples:
     "tables",
     metavar="NAME,…",
     complete=event_tables,
-    help="Tables to write.  [default: all but problem_forms]",
+    help="Tables to write, separated by commas; can be repeated.  [default: all but problem_forms]",
 )
 @several(
     "--table-file",

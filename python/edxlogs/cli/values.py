@@ -83,6 +83,12 @@ def _event_tables() -> Iterable[str]:
     return event_tables()
 
 
+def _derived_tables() -> Iterable[str]:
+    from edxlogs.derived.definition import read_definitions
+
+    return [one.name for one in read_definitions().tables]
+
+
 def _courses() -> Iterable[str]:
     return _of_dataset("course_id")
 
@@ -114,8 +120,9 @@ def _of_dataset(key: str) -> set[str]:
 columns = _among(_columns, many=True)
 partition_keys = _among(_keys, many=True)
 summary_keys = _among(_summary_keys, many=True)
-tables = _among(_tables)
+tables = _among(_tables, many=True)
 event_tables = _among(_event_tables, many=True)
+derived_tables = _among(_derived_tables, many=True)
 OF_CONDITIONS: dict[str, Completer] = {
     "course": _among(_courses),
     "event_type": _among(_event_types),

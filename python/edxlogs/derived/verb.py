@@ -30,12 +30,14 @@ from edxlogs.store.segments import outputs_beside
 from edxlogs.store.store import Store
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
-from edxlogs.values import Values, texts, values
+from edxlogs.values import Values, names, texts, values
 from edxlogs.watching import Watcher, followed
 
 MEMORY_BYTES = 2_000_000_000
 _LEAST_MEMORY = 100_000_000
 _TOGETHER = 32  # courses that are looked at before any of them is made
+_NO_ZONES = ("localtime", "posix", "posixrules", "right")
+"""What lies beside the zones in the folder of a system, and ZoneInfo reads."""
 OnePath = str | PathLike[str]
 
 
@@ -136,7 +138,7 @@ class DeriveSettings:
             fspath(output),
             events=None if events is None else fspath(events),
             database=None if db is None else fspath(db),
-            tables=tuple(values("table", table)),
+            tables=tuple(names("table", table)),
             courses=tuple(values("course", course)),
             parameters=Parameters(
                 as_of=_day(as_of),
@@ -187,13 +189,29 @@ def _refuse_not_utf8(name: str, path: OnePath) -> None:
 
 
 def _zone(name: str) -> str:
+    """The name of a time zone, as the tz database has it."""
     try:
+        if name.partition("/")[0] in _NO_ZONES:
+            raise ValueError(name)
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         raise ConfigError(
             f"tz: {shown(name)}: is not a time zone; write it like Europe/Berlin"
         ) from None
     return name
+
+
+def _check_zone(name: str) -> None:
+    """Refuse a time zone that is newer than DuckDB."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        try:
+            connection.execute("select timezone(?, timestamptz 'epoch')", [name])
+        except duckdb.Error:
+            raise ConfigError(
+                f"tz: {shown(name)}: DuckDB does not know it; update DuckDB, or name another zone"
+            ) from None
 
 
 def definition_text(table: str, sql_folder: OnePath | None = None) -> str:
@@ -234,6 +252,7 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
         OutputError: the output cannot be written.
     """
     check_installed()
+    _check_zone(settings.parameters.tz)
     start = time.monotonic()
     definitions = read_definitions(settings.sql_folder, settings.compat)
     known = [one.name for one in definitions.tables]

@@ -26,7 +26,7 @@ from edxlogs.edx.event_tables import (
 from edxlogs.edx.event_tables.homes import OTHER
 from edxlogs.errors import ConfigError
 from edxlogs.text import shown
-from edxlogs.values import Values, values
+from edxlogs.values import Values, names
 
 OnePath = str | PathLike[str]
 
@@ -109,7 +109,7 @@ def asked_tables(
         own = read_user_tables(files)
         known = {**known, **own.tables}
         content = document(known.values(), own.homes)
-    wanted = {known_table(name, known) for name in _names(named)}
+    wanted = {known_table(name, known) for name in names("table", named)}
     if not wanted:
         wanted = known.keys() - {FORMS}
     if with_forms:
@@ -135,12 +135,6 @@ def _definitions(own: UserTables) -> dict[str, str]:
     if taken:
         found[OTHER] = orjson.dumps(taken)
     return {name: hashlib.sha256(told).hexdigest()[:16] for name, told in found.items()}
-
-
-def _names(named: Values) -> Sequence[str]:
-    """The names that a user gives, in whatever form."""
-    parts = (name.strip() for one in values("table", named) for name in one.split(","))
-    return [name for name in parts if name]
 
 
 def known_table(name: str, known: Mapping[str, EventTable]) -> str:

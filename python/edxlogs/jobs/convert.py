@@ -36,7 +36,7 @@ from edxlogs.store.store import Store
 from edxlogs.targets import fill
 from edxlogs.text import indented, many, shown
 from edxlogs.threads import worker_count
-from edxlogs.values import Values, texts, values
+from edxlogs.values import Values, names, texts, values
 from edxlogs.watching import Teller, Watcher, followed
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def table_choice(
     """
     return TableChoice(
         courses=tuple(values("course", course)),
-        tables=tuple(map(_known_table, values("table", table))),
+        tables=tuple(map(_known_table, names("table", table))),
         sites=tuple(KNOWN_SITES.get(one, one) for one in values("site", site)),
         known_courses=tuple(values("known-courses", known_courses)),
     )
