@@ -15,7 +15,7 @@
 --   time_s float64 [s]: Time on task.
 --   n_video_learners int64: Learners who played a video.
 --   n_play int64: How often a video was played.
---   n_problem_learners int64: Learners who checked a problem.
+--   n_problem_learners int64: Learners with at least one problem check.
 --   n_checks int64: Problem checks.
 --   n_forum_posts int64: Forum posts written.
 --   n_forum_reads int64: How often a forum thread was read.

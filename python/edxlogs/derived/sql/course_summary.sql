@@ -24,8 +24,8 @@
 --   n_events int64: Their actions.
 --   n_events_before_start int64: Actions before the start of the course.
 --   n_events_after_end int64: Actions after the end of the course.
---   first_event timestamp: First action.
---   last_event timestamp: Last action.
+--   first_event timestamp: Time of the first action.
+--   last_event timestamp: Time of the last action.
 --   n_sessions int64: Sessions.
 --   time_s float64 [s]: Time on task.
 --   n_forum_posts int64: Forum posts.

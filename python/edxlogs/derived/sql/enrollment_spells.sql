@@ -13,18 +13,19 @@
 --   is_staff bool: Whether the person has a staff role.
 --   spell_no int64: Number of the person's spell in the course, from 1.
 --   mode_no int64: Number of the mode in the spell, from 1.
---   start timestamp: When it began; null if that was before the logs.
---   end timestamp: When it ended; null while it is open, and if the end is unknown.
---   is_open bool: Whether it is still open at the end of the data.
+--   start timestamp: When this mode began; null if that was before the logs.
+--   end timestamp: When this mode ended; null while it is open, and if the end is unknown.
+--   is_open bool: Whether this mode is still open at the end of the data.
 --   mode string: Enrollment mode, such as `audit`, `honor` or `verified`; null if no event names
 --     it.
 --   start_source string: Where the start comes from: `event`, `snapshot` (the package) or
 --     `unknown`.
---   end_source string: What ended it: `event`, another mode (`mode_change`) or `unknown`; null
---     while it is open.
+--   end_source string: What ended this mode: `event`, another mode (`mode_change`) or `unknown`;
+--     null while it is open.
 --   actor_is_other bool: Whether somebody else enrolled the person.
---   upgraded_at timestamp: When an upgrade was recorded during it, whether or not the mode changed.
---   n_duplicates int64: Events during it, or after its end, that changed nothing.
+--   upgraded_at timestamp: When an upgrade was recorded during this mode, whether or not the mode
+--     changed.
+--   n_duplicates int64: Events during this mode, or after its end, that changed nothing.
 --   agrees bool: Whether the package and the last spell agree on whether the person is enrolled;
 --     null if the package does not list the person.
 with

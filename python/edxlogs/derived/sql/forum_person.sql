@@ -19,8 +19,8 @@
 --   n_pinned int64: Pinned threads.
 --   n_anonymous int64: Posts whose author is not shown to everyone.
 --   n_deleted int64: Posts deleted before the package was made.
---   first_post timestamp: When the first post was written.
---   last_post timestamp: When the last post was written.
+--   first_post timestamp: Time of the first post.
+--   last_post timestamp: Time of the last post.
 --   n_reads int64: How often the learner read a thread.
 --   n_threads_read int64: Threads read, as far as events name them.
 --   n_votes_given int64: Votes given, minus those taken back.

@@ -14,15 +14,15 @@
 --   block_key string: Usage key of the assessment.
 --   block_id string: Block id of the assessment.
 --   display_name string: Title of the assessment.
---   submitted_at timestamp: When the first response was submitted, according to the package, else
---     to the events.
---   n_submissions int64: Responses submitted, according to the package, else to the events.
+--   submitted_at timestamp: When the first response was submitted: from the package, else from the
+--     events.
+--   n_submissions int64: Responses submitted: from the package, else from the events.
 --   n_saves int64: How often a draft was saved.
---   n_peer_given int64: Responses of others that the learner assessed, according to the package,
---     else to the events.
+--   n_peer_given int64: Responses of others that the learner assessed: from the package, else from
+--     the events.
 --   n_peer_got int64: Assessments of the response by other learners.
---   n_self int64: Assessments of the learner's own response by the learner, according to the
---     package, else to the events.
+--   n_self int64: Assessments of the learner's own response by the learner: from the package, else
+--     from the events.
 --   n_staff int64: Assessments by staff.
 --   points_earned int64 [points]: The score that counts: the newest that was not reset.
 --   points_possible int64 [points]: The highest score possible.

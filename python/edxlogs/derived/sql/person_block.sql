@@ -16,8 +16,8 @@
 --   display_name string: Title of the block.
 --   n_events int64: Actions.
 --   n_days int64: Days with an action.
---   first timestamp: First action.
---   last timestamp: Last action.
+--   first timestamp: Time of the first action.
+--   last timestamp: Time of the last action.
 --   n_attempted int64: For a problem, checks.
 --   n_completed int64: For a problem, fully correct checks.
 --   n_viewed int64: For a video, how often it began to play.

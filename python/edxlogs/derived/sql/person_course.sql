@@ -49,8 +49,8 @@
 --   roles string: Course access roles.
 --   forum_roles string: Forum roles.
 --   is_staff bool: Whether one of these is a staff role.
---   first_event timestamp: First action.
---   last_event timestamp: Last action.
+--   first_event timestamp: Time of the first action.
+--   last_event timestamp: Time of the last action.
 --   n_events int64: Actions.
 --   n_all_events int64: All events of the person, including those that are not actions.
 --   n_days int64: Days with an action.
@@ -92,7 +92,7 @@
 --   dt_sd float64 [s]: Standard deviation of these gaps.
 --   dt_max float64 [s]: Longest of these gaps.
 --   dt_n int64: Number of these gaps.
---   grade_events_last timestamp: Last event about the course grade.
+--   grade_events_last timestamp: Time of the last event about the course grade.
 --   is_anomalous bool: Whether the person has events, but no account in the package; or a
 --     certificate, but no event after it.
 with

@@ -14,8 +14,8 @@
 --   day date: Day in the time zone `tz`.
 --   n_events int64: Actions.
 --   n_all_events int64: All events of the learner, including those that are not actions.
---   first_event timestamp: First action.
---   last_event timestamp: Last action.
+--   first_event timestamp: Time of the first action.
+--   last_event timestamp: Time of the last action.
 --   n_sessions_started int64: Sessions that began on the day.
 --   time_s float64 [s]: Time on task: the sum of the kinds below.
 --   time_video_s float64 [s]: Time after video actions.

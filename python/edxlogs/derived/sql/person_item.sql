@@ -20,12 +20,12 @@
 --   best_score float64: Score of the best attempt; null if the first attempt is not in the logs.
 --   first_correct bool: Whether the first attempt was correct; null if it is not in the logs.
 --   max_points float64 [points]: Most points that an answer gave, at least 1.
---   n_attempts int64: Attempts at the problem: the greater of the next two.
+--   n_attempts int64: Attempts at the problem: the greater of the next two columns.
 --   n_attempts_state int64: Attempts according to the state.
 --   n_attempts_events int64: Attempts according to the checks in the logs.
 --   ladder_gap int64: Attempts missing from the logs.
---   first_time timestamp: First check in the logs.
---   last_time timestamp: Last check in the logs.
+--   first_time timestamp: Time of the first check in the logs.
+--   last_time timestamp: Time of the last check in the logs.
 --   modified timestamp: When the state last changed.
 --   grade float64 [points]: Points for the problem, not weighted.
 --   max_grade float64 [points]: Most points possible for the problem.

@@ -12,14 +12,14 @@
 --   block_key string: Usage key of the problem.
 --   block_id string: Block id of the problem.
 --   score float64: Score from 0 to 1: grade divided by max_grade.
---   grade float64 [points]: Points for the problem, not weighted, according to the state, else to
---     the last check.
+--   grade float64 [points]: Points for the problem, not weighted: from the state, else from the
+--     last check.
 --   max_grade float64 [points]: Most points possible for the problem.
 --   score_source string: Where the score comes from: `state` or `events`.
 --   weight float64 [points]: Weight of the problem.
 --   first_score float64: Score of the first attempt, from 0 to 1; null if that is not in the logs.
 --   first_correct bool: Whether the first attempt was fully correct; null if it is not in the logs.
---   n_attempts int64: Attempts: the greater of the next two.
+--   n_attempts int64: Attempts: the greater of the next two columns.
 --   n_attempts_state int64: Attempts according to the state.
 --   n_attempts_events int64: Attempts according to the checks in the logs.
 --   ladder_gap int64: Attempts missing from the logs.
@@ -28,8 +28,8 @@
 --   n_hints int64: How many hints were shown.
 --   n_saves int64: How often answers were saved.
 --   first_seen timestamp: When the learner first saw the problem, according to the package.
---   first_time timestamp: First check in the logs.
---   last_time timestamp: Last check in the logs.
+--   first_time timestamp: Time of the first check in the logs.
+--   last_time timestamp: Time of the last check in the logs.
 --   modified timestamp: When the state last changed.
 --   state_bad bool: Whether the state cannot be read.
 with

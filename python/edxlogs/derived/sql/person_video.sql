@@ -1,5 +1,5 @@
 -- table: person_video
--- about: How much of each video each learner watched, and how.
+-- about: How much of each video a learner watched, and how.
 -- inputs: video_events!
 -- needs: video_viewings learner_events event_blocks persons
 -- order: site user_id block_id
@@ -23,8 +23,8 @@
 --   share float64: Share of the video that was seen, from 0 to 1; null if its length is unknown.
 --   completed bool: Whether a viewing reached the end, of which the last 30 s or 5 %, whichever is
 --     less, may be missing; null if the length is unknown.
---   first timestamp: First action with the video.
---   last timestamp: Last action with the video.
+--   first timestamp: Time of the first action with the video.
+--   last timestamp: Time of the last action with the video.
 with
 acts as (
     select

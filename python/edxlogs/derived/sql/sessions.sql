@@ -11,8 +11,8 @@
 --   username string [role: username]: Username of the learner.
 --   is_staff bool: Whether the person has a staff role.
 --   session_no int64: Number of the learner's session in the course, from 1.
---   start timestamp: First action of the session.
---   end timestamp: Last action of the session.
+--   start timestamp: Time of the first action.
+--   end timestamp: Time of the last action.
 --   duration_s float64 [s]: Time from the first action to the last; 0 for a single action.
 --   n_events int64: Actions.
 --   n_video int64: Video actions.
@@ -22,7 +22,7 @@
 --   n_text int64: Pages and textbooks read.
 --   n_other int64: Other actions.
 --   first_route string: What the first action was: the route of a request, else the table.
---   last_route string: What the last action was, likewise.
+--   last_route string: The same for the last action.
 --   login_sessions int64: Number of login sessions it spans.
 --   agents int64: Number of browsers and apps used.
 --   is_mobile bool: Whether any action was in an app.

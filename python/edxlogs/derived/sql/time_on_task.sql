@@ -1,6 +1,6 @@
 -- table: time_on_task
--- about: How much time learners spent on what. The time from each action to the next, up to a cap,
---   counts for the kind of the first of the two.
+-- about: How much time learners spent, and on what. The time from each action to the next, up to a
+--   cap, counts for the kind of the earlier one.
 -- inputs: problem_events video_events forum_events navigation_events requests ora_events
 --   block_events study_events textbook_events
 -- needs: learner_events persons

@@ -14,7 +14,7 @@
 --   users int64: Learners with a viewing that touches the segment.
 --   views int64: Viewings that touch the segment.
 --   users_at_start int64: Learners with a viewing that touches the first segment.
---   drop_off float64: `users` divided by the `users` of the segment with the most.
+--   drop_off float64: `users` divided by the most `users` that any segment of the video has.
 --   duration float64 [s]: Length of the video; the longest, if several are known.
 with
 touched as (

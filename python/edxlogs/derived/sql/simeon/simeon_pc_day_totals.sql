@@ -17,8 +17,8 @@
 --   nseq_goto int64: How often a unit was chosen by its tab.
 --   nseek_video int64: Jumps in videos.
 --   npause_video int64: How often a video was paused.
---   first_event timestamp: First action.
---   last_event timestamp: Last action.
+--   first_event timestamp: Time of the first action.
+--   last_event timestamp: Time of the last action.
 --   avg_dt float64 [s]: Mean time between successive events, over gaps of at most five minutes.
 --   sdv_dt float64 [s]: Standard deviation of these gaps.
 --   max_dt float64 [s]: Longest of these gaps.

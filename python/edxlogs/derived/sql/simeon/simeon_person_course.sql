@@ -40,8 +40,8 @@
 --   grade float64: Course grade, from 0 to 1.
 --   passing_grade float64: Lowest passing grade; known only from the course content (OLX).
 --   start_time timestamp: When the person first enrolled.
---   first_event timestamp: First action.
---   last_event timestamp: Last action.
+--   first_event timestamp: Time of the first action.
+--   last_event timestamp: Time of the last action.
 --   nevents int64: Events of the person.
 --   ndays_act int64: Days with an action.
 --   nplay_video int64: How often a video began to play.

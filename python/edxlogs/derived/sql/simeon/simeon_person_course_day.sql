@@ -35,8 +35,8 @@
 --   nproblems_mixed int64: Null: an input has one type.
 --   nproblems_forumula int64: Inputs of type `formularesponse` that were checked.
 --   nproblems_other int64: Inputs of other types that were checked.
---   first_event timestamp: First action.
---   last_event timestamp: Last action.
+--   first_event timestamp: Time of the first action.
+--   last_event timestamp: Time of the last action.
 --   avg_dt float64 [s]: Mean time to an event of the day from the one before, over gaps of at most
 --     five minutes.
 --   sdv_dt float64 [s]: Standard deviation of these gaps.

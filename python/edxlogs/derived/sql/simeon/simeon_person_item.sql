@@ -12,7 +12,7 @@
 --   item_grade float64: Score of the last answer, from 0 to 1.
 --   grade float64 [points]: Points for the problem.
 --   n_attempts int64: Attempts at the problem.
---   date timestamp: Last check in the logs, else the last change of the state.
+--   date timestamp: Time of the last check in the logs, else of the last change of the state.
 -- differs: item_nid item_grade n_attempts date
 select
     user_id, course_id, null as item_short_id, item_nid, item_score as item_grade, grade,

@@ -11,7 +11,7 @@
 --   problem_pct_score float64 [%]: These points as a percentage of the most possible.
 --   grade float64 [points]: Points for the problem, once more.
 --   n_attempts int64: Attempts.
---   date timestamp: Last check in the logs, else the last change of the state.
+--   date timestamp: Time of the last check in the logs, else of the last change of the state.
 -- differs: problem_nid problem_raw_score problem_pct_score n_attempts date
 select
     user_id, course_id, problem_nid, grade as problem_raw_score,
