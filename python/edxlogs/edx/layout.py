@@ -1,7 +1,7 @@
 """Where edX puts its packages: the buckets, and the keys of the daily event files in them.
 
 Source: EdX Research Guide, "Package Delivery". Site folders other than `prod` and `edge` are known
-from real keys, so edxlogs always looks what exists rather than guess.
+from real keys, so edxlogs lists what exists instead of guessing.
 """
 
 from __future__ import annotations

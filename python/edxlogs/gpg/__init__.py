@@ -1,1 +1,1 @@
-"""Decryption by the user's own GnuPG, and what its words allow."""
+"""Decryption by the user's own GnuPG, and what its verdict permits."""

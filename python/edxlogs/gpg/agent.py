@@ -1,4 +1,4 @@
-"""Talking to a gpg-agent: how a key is kept, and its way from one agent to another.
+"""Talks to a gpg-agent: how it keeps a key, and how a key gets from one agent to another.
 
 Source: GnuPG manual, "Agent's Assuan Protocol"; Libassuan manual, "Client requests".
 """
@@ -23,10 +23,10 @@ NOT_GIVEN = frozenset({11, 62, 85, 99, 177, 198})
 
 
 class AgentError(Exception):
-    """An agent refuses, or does not answer.
+    """An agent refused a request, or did not answer.
 
     Attributes:
-        code: of libgpg-error, its low 16 bits; 0: it does not answer.
+        code: error code of libgpg-error, its low 16 bits; 0 if the agent did not answer.
     """
 
     def __init__(self, told: str, code: int = 0) -> None:
@@ -40,7 +40,7 @@ class KeyInfo:
 
     Attributes:
         on_disk: whether it is in a file, not on a card.
-        is_protected: whether its file is by a passphrase.
+        is_protected: whether a passphrase protects its file.
         is_cached: whether the agent holds that passphrase now.
     """
 
@@ -50,10 +50,10 @@ class KeyInfo:
 
 
 def cache_seconds(home: Path | None, environment: Mapping[str, str]) -> tuple[int, int]:
-    """How long an agent holds a passphrase: after its last use, and after it was typed at most.
+    """How long an agent holds a passphrase: after its last use, and at most after it was typed.
 
     Raises:
-        AgentError: that cannot be found out.
+        AgentError: the agent does not say.
     """
     found = {}
     for line in _gpgconf(home, environment, "--list-options", "gpg-agent").splitlines():
@@ -83,14 +83,14 @@ def _gpgconf(home: Path | None, environment: Mapping[str, str], *words: str) -> 
 
 
 class Agent:
-    """A connection to the agent of a key ring, which is started if it does not run.
+    """A connection to the agent of a key ring, which is started if it is not running.
 
     Args:
-        home: the key ring's folder; None means gpg's own default.
-        environment: of the programs that are run.
+        home: folder of the key ring; None means gpg's default.
+        environment: environment of the programs that are run.
 
     Raises:
-        AgentError: it cannot be reached.
+        AgentError: the agent cannot be reached.
     """
 
     def __init__(self, home: Path | None, environment: Mapping[str, str]) -> None:
@@ -119,7 +119,7 @@ class Agent:
             raise AgentError(str(error)) from error
 
     def close(self) -> None:
-        """End the connection; the agent goes on."""
+        """Close the connection. The agent keeps running."""
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -129,7 +129,7 @@ class Agent:
         self.close()
 
     def key(self, grip: str) -> KeyInfo:
-        """How it keeps the key of that keygrip.
+        """How the agent keeps the key with this keygrip.
 
         Raises:
             AgentError: it has no such key.
@@ -141,10 +141,10 @@ class Agent:
         raise AgentError("it does not say how it keeps the key")
 
     def may_ask(self, environment: Mapping[str, str], why: str) -> None:
-        """Tell its pinentry where it may ask, and what for.
+        """Tell the agent's pinentry where it may ask, and why.
 
         Raises:
-            AgentError: it does not take that.
+            AgentError: the agent refuses that.
         """
         for name, variable in (("ttyname", "GPG_TTY"), ("ttytype", "TERM"), ("display", "DISPLAY")):
             if value := environment.get(variable):
@@ -152,19 +152,19 @@ class Agent:
         self.ask(f"SETKEYDESC {quote_plus(why)}")
 
     def preset(self, grip: str) -> bytes | None:
-        """The passphrase that gpg-preset-passphrase gave it for a key; None if there is none."""
+        """The passphrase that gpg-preset-passphrase gave the agent for a key, or None."""
         try:
             return self.ask(f"GET_PASSPHRASE --no-ask --data {grip} X X X")[0]
         except AgentError:
             return None
 
     def export_key(self, grip: str, passphrase: bytes | None) -> tuple[bytes, bytes]:
-        """A secret key as it wraps it for this connection, and what it wraps it with.
+        """A secret key, wrapped for this connection, and the key that it is wrapped with.
 
-        Without a passphrase its pinentry asks for it, whatever it holds.
+        Without a passphrase, pinentry asks for it, whatever the agent holds.
 
         Raises:
-            AgentError: it cannot be unlocked, or is not given away.
+            AgentError: the key cannot be unlocked, or is not given away.
         """
         wrapping, _ = self.ask("KEYWRAP_KEY --export")
         answers = {}
@@ -175,14 +175,14 @@ class Agent:
         return wrapped, wrapping
 
     def import_key(self, wrap: Callable[[bytes], bytes], passphrase: bytes) -> None:
-        """Keep a secret key, by a passphrase.
+        """Store a secret key, protected by a passphrase.
 
         Args:
-            wrap: gives the key as it is wrapped with another one.
+            wrap: returns the key, wrapped with the given key.
             passphrase: protects its file from now on.
 
         Raises:
-            AgentError: it does not take it.
+            AgentError: the agent refuses it.
         """
         wrapping, _ = self.ask("KEYWRAP_KEY --import")
         self.ask("OPTION pinentry-mode=loopback")
@@ -192,18 +192,18 @@ class Agent:
     def ask(
         self, command: str, answers: Mapping[str, bytes] | None = None, *, waits: bool = False
     ) -> tuple[bytes, list[bytes]]:
-        """Ask for something.
+        """Send a request.
 
         Args:
             command: a line of the protocol.
-            answers: to what it asks back, by keyword.
-            waits: however long a person takes.
+            answers: answers to its inquiries, by keyword.
+            waits: wait as long as a person takes.
 
         Returns:
             The data of the answer, and its status lines.
 
         Raises:
-            AgentError: it refuses, or does not answer.
+            AgentError: the agent refuses, or does not answer.
         """
         try:
             self._socket.settimeout(None if waits else _SECONDS)

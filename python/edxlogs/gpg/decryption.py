@@ -1,6 +1,6 @@
-"""A running gpg: what it gives, and what it says of that.
+"""A running gpg: its output, and its verdict.
 
-Plaintext comes before gpg knows whether the message is whole and unaltered, so all of it is
+gpg writes plaintext before it knows whether the message is complete and unaltered. So everything is
 provisional until `Decryption.verdict()` says `ok`.
 """
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Decryption:
-    """A running gpg that decrypts one message; `Gpg.open` starts it.
+    """A running gpg that decrypts one message. `Gpg.open` starts it.
 
-    Read `stdout_fd` to its end, then ask for the `verdict()`. As a context manager it ends gpg
-    and closes its descriptors when left.
+    Read `stdout_fd` to its end, then ask for the `verdict()`. Leaving it as a context manager ends
+    gpg and closes its descriptors.
 
     Attributes:
-        source_name: what messages call the source.
-        stdout_fd: where the plaintext is read. It stays ours: borrow or duplicate it, do not
+        source_name: how messages call the source.
+        stdout_fd: descriptor from which the plaintext is read. Borrow or duplicate it, but do not
             close it.
     """
 
@@ -61,7 +61,7 @@ class Decryption:
         self._start(process)
 
     def _start(self, process: GpgProcess) -> None:
-        """Start the threads that serve gpg; without them it must not go on."""
+        """Start the threads that serve gpg. It cannot continue without them."""
         try:
             with needs_thread():
                 self._listener.start()
@@ -87,14 +87,14 @@ class Decryption:
                 raise
 
     def verdict(self) -> Verdict:
-        """Wait for gpg to end and judge it; output that nobody read is thrown away."""
+        """Wait for gpg to end, and judge it. Output that nobody read is discarded."""
         if self._verdict is None:
             self._wait()
             self._verdict = self._decide()
         return self._verdict
 
     def kill(self) -> None:
-        """End gpg now, because we were interrupted: the verdict blames nobody.
+        """End gpg now, because the caller was interrupted. The verdict then blames nobody.
 
         Safe from another thread; a reader of `stdout_fd` sees its end.
         """
@@ -103,7 +103,7 @@ class Decryption:
             self._process.terminate()
 
     def close(self) -> None:
-        """End gpg if it still runs, and give back every descriptor."""
+        """End gpg if it is still running, and release every descriptor."""
         if self.stdout_fd >= 0:
             self.kill()
             self._wait()
@@ -165,7 +165,7 @@ class Decryption:
         return verdict
 
     def _listen(self, process: GpgProcess) -> None:
-        """Take what gpg says as it says it, so that none of its pipes fills up."""
+        """Read gpg's messages as they come, so that none of its pipes fills up."""
         holds_slot, tail = True, b""
         try:
             with selectors.DefaultSelector() as selector:
@@ -194,7 +194,7 @@ class Decryption:
 
 @dataclass(frozen=True)
 class GpgProcess:
-    """A gpg that was just started, and our ends of its pipes."""
+    """A gpg that was just started, with our ends of its pipes."""
 
     child: subprocess.Popen[bytes]
     stdin_fd: int  # -1 where gpg reads the source by itself

@@ -1,9 +1,9 @@
 """What the bytes of an OpenPGP message show without a key: that it is one, and where it ends.
 
-gpg's exit status and status lines leave two questions open, which the frame of the packets
-answers: whether a bad message was cut off or altered (gpg calls many cut ones manipulated), and
-whether bytes after the message spoiled the check (gpg 2.2 takes them for part of a message in
-partial-length packets).
+gpg's exit status and status lines leave two questions open, which the framing of the packets
+answers. Was a bad message cut off or altered? (gpg calls many cut ones manipulated.) And did bytes
+after the message spoil the check? (gpg 2.2 takes them for part of a message in partial-length
+packets.)
 
 Source: RFC 9580, sections 4 to 6.
 """
@@ -29,8 +29,8 @@ _KEY_ALGORITHMS = frozenset({1, 2, 8, 16, 18, 25, 26, 35, 36})
 def looks_like_openpgp(head: bytes) -> bool:
     """Tell from its first bytes whether a file is an encrypted OpenPGP message.
 
-    A message that is only signed or compressed is not taken: it protects nothing. Armour says
-    no more than that it is a message, so it is always taken.
+    A message that is only signed or compressed is not accepted, since it protects nothing. Armour
+    says only that it is a message, so it is always accepted.
 
     Args:
         head: the first `HEAD_BYTES` of the file, or all of a shorter one.
@@ -67,9 +67,9 @@ def looks_like_openpgp(head: bytes) -> bool:
 
 
 def key_ids(head: bytes) -> frozenset[str]:
-    """The long ids of the keys that a message is encrypted to, as far as its first bytes tell.
+    """Long ids of the keys that a message is encrypted to, as far as its first bytes show them.
 
-    Of armour, and of packets of version 6, they tell none.
+    Armour and packets of version 6 show none.
     """
     found = set()
     while (header := _packet_header(head)) is not None and header[0] in (_PKESK, _MARKER):
@@ -83,7 +83,7 @@ def key_ids(head: bytes) -> frozenset[str]:
 
 
 def armor_start(head: bytes) -> int | None:
-    """Return where armour begins, after a byte order mark and white space, or None."""
+    """Where armour begins, after a byte order mark and white space, or None."""
     text = head.removeprefix(_BOM).lstrip()
     after = text[len(_ARMOR) : len(_ARMOR) + 1]
     if text.startswith(_ARMOR) and after in (b"", b"\r", b"\n", b" ", b"\t"):
@@ -92,10 +92,10 @@ def armor_start(head: bytes) -> int | None:
 
 
 def _packet_header(data: bytes | bytearray) -> tuple[int, int, int, bool] | None:
-    """Return (tag, header size, length of the body, whether it goes on in further parts).
+    """Tag, header size, length of the body, and whether further parts follow.
 
-    A body of unknown length, up to the end of the file, has the length -1. None if `data` is
-    too short, or is no packet.
+    The length is -1 if the body ends with the file. None if `data` is too short, or is not a
+    packet.
     """
     if not data or not data[0] & 0x80:
         return None
@@ -111,7 +111,7 @@ def _packet_header(data: bytes | bytearray) -> tuple[int, int, int, bool] | None
 
 
 def _new_length(data: bytes | bytearray) -> tuple[int, int, bool] | None:
-    """Return (size, length, whether further parts follow) of a new-format length."""
+    """Size, length, and whether further parts follow, of a new-format length."""
     if not data:
         return None
     if data[0] < 192:
@@ -128,7 +128,7 @@ def _new_length(data: bytes | bytearray) -> tuple[int, int, bool] | None:
 
 @dataclass
 class Frame:
-    """Finds the end of one message in bytes that are fed to it, whatever their pieces."""
+    """Finds the end of one message in bytes that are fed to it in pieces of any size."""
 
     armored: bool
     length: int = 0  # bytes of the message so far
@@ -150,7 +150,7 @@ class Frame:
         return self.ended and self._known and not self.complete
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes; return how many of them belong to the message."""
+        """Take the next bytes. Returns how many of them belong to the message."""
         at = 0
         if not self.complete:
             at = self._feed_armor(data) if self.armored else self._feed_packets(data)
@@ -166,7 +166,7 @@ class Frame:
         return at
 
     def pass_over(self, most: int) -> int:
-        """Take the next bytes unseen, at most so many; return how many need not be seen."""
+        """Skip at most `most` bytes without looking at them. Returns how many may be skipped."""
         if self.armored or self.complete or not self._known:
             return 0
         # The last byte is fed: with it the message may be complete.
@@ -209,7 +209,7 @@ class Frame:
         return at
 
     def _read_header(self) -> bool:
-        """Read the header that has gathered; False while it is too short."""
+        """Read the header that was collected; False while it is too short."""
         if self._parts:
             parsed = _new_length(self._carry)
             if parsed is None:

@@ -1,4 +1,4 @@
-"""The bytes of one OpenPGP message on their way to gpg."""
+"""Passes the bytes of one OpenPGP message to gpg."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ PIPE_BYTES = 1 << 20
 
 
 class Readable(Protocol):
-    """What a stream must offer to be decrypted."""
+    """An object that can be read like a binary file."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and none at the end only."""
+        """Return at most `size` bytes, and none only at the end."""
 
 
 class MessageInput:
-    """The bytes of one message's source: a range of a file, a pipe, or a stream.
+    """The source of one message: a range of a file, a pipe, or a stream.
 
     Attributes:
-        fd: a descriptor of our own, or -1 for a stream.
+        fd: our own descriptor, or -1 for a stream.
         start: where the message begins in a regular file, else None.
         stream: the stream, or None.
-        direct: whether gpg can read the descriptor by itself.
+        direct: whether gpg can read the descriptor directly.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class MessageInput:
         self._left = None if length is None else length - len(self._head)
 
     def read(self) -> bytes:
-        """Return the next bytes; none at the end, or once it was stopped."""
+        """Return the next bytes; none at the end, or after it was stopped."""
         if self._head:
             head, self._head = self._head, b""
             return head
@@ -77,7 +77,7 @@ class MessageInput:
         return data
 
     def peek(self) -> bytes:
-        """Return the first bytes, which are read once more after; of a pipe those given already."""
+        """Return the first bytes, which will be read again; for a pipe, those given already."""
         if self.start is not None:
             return os.pread(self.fd, HEAD_BYTES, self.start)
         if self.stream is not None and not self._head:
@@ -85,13 +85,13 @@ class MessageInput:
         return self._head
 
     def close(self) -> None:
-        """Give back the descriptor."""
+        """Release the descriptor."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
     def _ready(self) -> bool:
-        """Wait for bytes, but not beyond `stopped`."""
+        """Wait for bytes, until `stopped` is set."""
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
         while not self.stopped.is_set():
@@ -130,7 +130,7 @@ class Feeder(threading.Thread):
             self._close_sink()
 
     def _copy(self, chunk: bytes) -> bool:
-        """Whether gpg takes more; where it has seen enough, its own words say why."""
+        """Whether gpg accepts more. If it has seen enough, its own messages say why."""
         rest = memoryview(chunk)[: self.frame.feed(chunk)]
         try:
             while rest:
@@ -148,7 +148,7 @@ class Feeder(threading.Thread):
 
 
 def survey(source: MessageInput) -> Frame:
-    """Read a binary message once more, from its start, for its frame alone."""
+    """Read a binary message again, from its start, only for its frame."""
     frame = Frame(armored=False)
     at = source.start or 0
     end = os.fstat(source.fd).st_size

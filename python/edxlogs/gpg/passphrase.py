@@ -1,4 +1,4 @@
-"""How a key is unlocked: by a passphrase from a file, or by one that the agent asks for."""
+"""How a key is unlocked: with a passphrase from a file, or one that the agent asks for."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Unlocking:
     """A key ring, and how its keys are unlocked.
 
     Attributes:
-        home: its folder; None means gpg's own default.
-        passphrase: of its keys; None leaves them to the agent.
-        terminal: where the agent may ask; None: it never does.
+        home: its folder; None means gpg's default.
+        passphrase: passphrase of its keys; None leaves them to the agent.
+        terminal: where the agent may ask; None means that it never does.
     """
 
     home: Path | None
@@ -27,10 +27,10 @@ class Unlocking:
 
 
 def read_passphrase(path: Path) -> tuple[bytes, list[str]]:
-    """The first line of a file, and what is to be warned of.
+    """The first line of a file, and warnings about the file.
 
     Raises:
-        ConfigError: it cannot be read, or is empty.
+        ConfigError: the file cannot be read, or is empty.
     """
     try:
         with path.open("rb") as file:
@@ -48,7 +48,7 @@ def read_passphrase(path: Path) -> tuple[bytes, list[str]]:
 
 
 def find_terminal() -> str | None:
-    """The name of the terminal that a passphrase prompt can use."""
+    """The name of the terminal on which a passphrase can be asked for, or None."""
     for fd in (2, 0, 1):
         with suppress(OSError):
             return os.ttyname(fd)

@@ -1,8 +1,8 @@
 """Decryption by the user's own GnuPG: a `gpg` process whose standard output Rust reads.
 
-gpg writes plaintext before it knows whether the message is whole and unaltered, so all of it is
-provisional until `Decryption.verdict()` says `ok`. Keys and versions are asked of python-gnupg;
-the bytes of a log never pass through Python, except where the message is a part of a file or a
+gpg writes plaintext before it knows whether the message is complete and unaltered. So everything is
+provisional until `Decryption.verdict()` says `ok`. python-gnupg answers questions about keys and
+versions. The bytes of a log do not pass through Python, unless the message is a part of a file or a
 stream. Integrity protection shows that a message was not altered, not who sent it.
 """
 
@@ -52,15 +52,15 @@ class Gpg:
     """The user's GnuPG: which program, which key ring, and how a key is unlocked.
 
     Attributes:
-        warnings: of how the key is kept, one sentence each.
+        warnings: warnings about how the key is kept, one sentence each.
         unlocking: the key ring, and how its keys are unlocked.
 
     One key ring has one agent, whose secure memory is small: see `edxlogs.gpg.slots`. A slot is
-    free again as soon as the session key is had, so a thread may hold any number of open
+    free again as soon as gpg has the session key, so a thread may hold any number of open
     decryptions.
 
-    An agent that is out of memory for a moment is told by `Verdict.retry`; the caller opens the
-    source again after each of `delays()` (of a stream or a pipe nothing is left to open)::
+    If the agent is briefly out of memory, `Verdict.retry` is set. The caller then opens the source
+    again after each of `delays()` (but a stream or a pipe cannot be opened again)::
 
         for delay in (0.0, *Gpg.delays()):
             time.sleep(delay)
@@ -80,16 +80,16 @@ class Gpg:
         passphrase_file: Path | None = None,
         prompt: bool = True,
     ) -> None:
-        """Remember the settings; no process is started.
+        """Store the settings. No process is started.
 
         Args:
-            executable: name or path of gpg, 2.2.8 or newer.
-            home: the key ring's folder; None means gpg's own default.
-            passphrase_file: its first line unlocks the key, and nothing asks.
-            prompt: whether the agent may ask for a passphrase, where there is a terminal.
+            executable: name or path of gpg, 2.2.8 or later.
+            home: folder of the key ring; None means gpg's default.
+            passphrase_file: its first line unlocks the key, and nobody is asked.
+            prompt: whether the agent may ask for a passphrase, if there is a terminal.
 
         Raises:
-            ConfigError: `home` is no folder, or the passphrase file cannot be read or holds no
+            ConfigError: `home` is not a folder, or the passphrase file cannot be read or holds no
                 passphrase.
         """
         self.executable = executable
@@ -114,11 +114,11 @@ class Gpg:
 
     @property
     def folder(self) -> Path:
-        """The key ring's folder."""
+        """Folder of the key ring."""
         return Path(self.home or os.environ.get("GNUPGHOME") or "~/.gnupg").expanduser()
 
     def version(self) -> tuple[int, ...]:
-        """Return gpg's version, such as (2, 4, 7).
+        """gpg's version, such as (2, 4, 7).
 
         Raises:
             DecryptError: gpg cannot be run, or is older than 2.2.8.
@@ -127,11 +127,11 @@ class Gpg:
         return version
 
     def secret_key_ids(self) -> frozenset[str]:
-        """Return the long ids of the keys and subkeys whose secret part is at hand."""
+        """Long ids of the keys and subkeys whose secret part is available."""
         return frozenset(self.secret_keys())
 
     def secret_keys(self) -> dict[str, str]:
-        """Return the keygrips of the keys and subkeys whose secret part is at hand, by long id."""
+        """Keygrips of the keys and subkeys whose secret part is available, by long id."""
         interface = self._keys()
         with self._lock:
             if not self._secret_keys:  # an agent in trouble may have shown none
@@ -147,21 +147,21 @@ class Gpg:
             return self._secret_keys
 
     def public_keys(self, key_ids: Iterable[str]) -> bytes:
-        """Return the public parts of keys, as gpg imports them."""
+        """The public parts of keys, in the form that gpg imports."""
         with needs_thread():
             keys: bytes = self._keys().export_keys(list(key_ids), armor=False)
         return keys
 
     def unlock(self, head: Callable[[], bytes], count: int) -> None:
-        """Unlock the keys of a message once, for all that are to be decrypted.
+        """Unlock the keys of a message once, for all messages that will be decrypted.
 
-        Here the agent asks for the passphrase, if it may. Where nothing is to be gained, or the
-        agent does not give a key away, each message has its key unlocked by itself. `close` ends
-        it; gpg may be used after that as well.
+        The agent asks for the passphrase here, if it may. If nothing would be gained, or the agent
+        does not give a key away, the key is unlocked for each message. `close` ends it; gpg can
+        still be used afterwards.
 
         Args:
-            head: gives the first bytes of the message, where they are needed.
-            count: of the messages that are to be decrypted.
+            head: returns the first bytes of the message, if they are needed.
+            count: number of messages that will be decrypted.
         """
         if self._unlocked is not None:
             return
@@ -180,7 +180,7 @@ class Gpg:
         return self._unlocked is not None
 
     def lock(self, unlocked: UnlockedKeys) -> None:
-        """Do not use these keys any more."""
+        """Stop using these keys."""
         with self._lock:
             if self._unlocked is unlocked:
                 self._unlocked = None
@@ -193,10 +193,10 @@ class Gpg:
             unlocked.close()
 
     def recipients(self, head: bytes) -> list[str]:
-        """Return the long ids of the keys that a message is encrypted to.
+        """Long ids of the keys that a message is encrypted to.
 
         Args:
-            head: the first bytes of the message, or all of it; nothing is decrypted.
+            head: the first bytes of the message, or all of it. Nothing is decrypted.
 
         Raises:
             DecryptError: gpg cannot be run, or is older than 2.2.8.
@@ -206,7 +206,7 @@ class Gpg:
 
     @staticmethod
     def delays() -> Iterator[float]:
-        """Yield the seconds to wait before each further attempt, longer and longer."""
+        """Yield the seconds to wait before each further attempt, longer each time."""
         for attempt in range(RETRIES):
             yield 0.1 * 2**attempt * random.uniform(0.5, 1.5)
 
@@ -221,16 +221,16 @@ class Gpg:
     ) -> Decryption:
         """Start to decrypt one message.
 
-        Waits for a free place at the agent. gpg reads a file itself; a range of one, armour, a
-        stream and a pipe are copied to it up to the message's end.
+        Waits for a free slot at the agent. gpg reads a file directly. A range of a file, armour, a
+        stream and a pipe are copied to it, up to the end of the message.
 
         Args:
-            source_name: what messages call the source.
-            source: a path; a descriptor, read from where it stands; or an object with `read`,
-                called from another thread. A descriptor or an object stays the caller's.
+            source_name: how messages call the source.
+            source: a path; a descriptor, read from its current position; or an object with `read`,
+                which is called from another thread. A descriptor or an object is not closed.
             offset: where the message begins, in bytes.
-            length: most bytes to read from there, `head` included; None means up to the end.
-            head: bytes that the caller has read already, before those still in `source`.
+            length: most bytes to read from there, including `head`; None means up to the end.
+            head: bytes that the caller has read already, ahead of those in `source`.
 
         Raises:
             DecryptError: gpg cannot be run, or is too old.
@@ -318,7 +318,7 @@ class Gpg:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that gpg gets, and what it starts."""
+        """The environment of gpg and of the programs that it starts."""
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment["LC_ALL"] = "C"
         if self.unlocking.terminal is not None:
@@ -326,7 +326,7 @@ class Gpg:
         return environment
 
     def _keys(self) -> Any:
-        """Return python-gnupg's interface to the key ring, once gpg proved fit for use."""
+        """python-gnupg's interface to the key ring, once gpg has proved usable."""
         with self._lock:
             if self._interface is None:
                 self._interface = self._checked_interface()

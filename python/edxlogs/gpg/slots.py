@@ -1,7 +1,7 @@
-"""How many gpg talk to the agent of a key ring at a time: over all processes of a user on a host.
+"""Limits how many gpg processes talk to an agent at once, over all processes of a user on a host.
 
-A stock agent has little secure memory, and says that it has no secret key where it has no room. A
-slot is a lock on an empty file, which the kernel takes back from a dead process.
+A stock agent has little secure memory, and says that it has no secret key when memory runs out. A
+slot is a lock on an empty file, which the kernel releases if the process dies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Slot:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let another one have it."""
+        """Release the place."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._semaphore.release()
@@ -41,7 +41,7 @@ class Slots:
     """The places at the agent of a key ring.
 
     Args:
-        folder: of the key ring.
+        folder: folder of the key ring.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +51,7 @@ class Slots:
         self._name = f"edxlogs-gpg-{digest[:16]}"
 
     def take(self) -> Slot:
-        """Wait for a free place. Where there are no locks, this process counts for itself alone."""
+        """Wait for a free place. Without locks, only this process is counted."""
         self._semaphore.acquire()
         try:
             place = _runtime_folder()
@@ -70,8 +70,8 @@ class Slots:
         """Lock one of the files.
 
         Raises:
-            BlockingIOError: others have all of them.
-            OSError: there are no locks.
+            BlockingIOError: others hold all of them.
+            OSError: the file system has no locks.
         """
         for number in range(self._count):
             path = place / f"{self._name}-{number}"
@@ -91,16 +91,16 @@ class Slots:
 
 
 def at_once(folder: Path) -> int:
-    """How many gpg may talk to the agent of a key ring at a time.
+    """How many gpg processes may talk to the agent of a key ring at once.
 
-    One a core; where its agent's memory does not grow, at most `MOST_AT_ONCE`.
+    One per core. If the agent's memory cannot grow, at most `MOST_AT_ONCE`.
     """
     cores = os.cpu_count() or 1
     return cores if SECMEM in settings(folder / "gpg-agent.conf") else min(cores, MOST_AT_ONCE)
 
 
 def settings(path: Path) -> set[str]:
-    """Names of the options in a configuration file of GnuPG; none if it cannot be read."""
+    """Names of the options in a configuration file of GnuPG; empty if it cannot be read."""
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -109,7 +109,7 @@ def settings(path: Path) -> set[str]:
 
 
 def _runtime_folder() -> Path | None:
-    """The user's own folder on this host for what lasts no longer than a session, or None."""
+    """The user's own folder on this host for data that last no longer than a session, or None."""
     user = os.getuid()
     for found in _candidates(user):
         with suppress(OSError):

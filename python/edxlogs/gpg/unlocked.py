@@ -1,13 +1,14 @@
 """Secret keys that are unlocked once for a whole run.
 
-An agent works a passphrase out anew for every message, which takes it a tenth of a second and more:
-that is what protects the file of the key. So a run gets a key ring of its own: keys go from the
-user's agent, which unlocks them once, to one that lives as long as the run. There their file is
-protected by 256 random bits, which nobody can guess, however fast guessing is: they need no such
-work, and are in the memory of this process alone. In between each agent wraps them its own way.
+For every message, an agent does slow work on the passphrase, a tenth of a second or more. That is
+what protects the file of the key. So a run gets a key ring of its own. Keys go from the user's
+agent, which unlocks them once, to an agent that lives as long as the run. There, their file is
+protected by 256 random bits, which only this process has in its memory. Nobody can guess those,
+however fast, so the slow work is not needed. Between the agents, keys are wrapped as each agent
+does it.
 
-The ring is in memory where the system has a folder for that, and goes with the run, also with one
-that is killed: a process that waits for its end removes it.
+The ring is in memory if the system has a folder for that. It disappears with the run, even if the
+run is killed: a process that waits for its end removes it.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ WORTH_ASKING = 32  # where the agent holds the passphrase, and would do without
 
 @dataclass(frozen=True, slots=True)
 class Unlocked:
-    """What came of unlocking.
+    """The result of unlocking.
 
     Attributes:
-        keys: that are unlocked, or None.
-        refused: whether the agent asked, and got no passphrase.
+        keys: the unlocked keys, or None.
+        refused: whether the agent asked and got no passphrase.
         asks: whether the agent may ask as soon as a message is decrypted.
     """
 
@@ -68,9 +69,9 @@ class Kept:
     """How the secret keys of a message are kept.
 
     Attributes:
-        on_card: whether one is on a card.
-        is_protected: whether the file of one is, by a passphrase.
-        is_preset: whether the agent was given all their passphrases by gpg-preset-passphrase.
+        on_card: whether one of them is on a card.
+        is_protected: whether a passphrase protects the file of one of them.
+        is_preset: whether gpg-preset-passphrase gave the agent all their passphrases.
         seconds: how long the agent holds a passphrase after its use, and in all.
     """
 
@@ -81,7 +82,7 @@ class Kept:
 
 
 def kept(gpg: Gpg, head: bytes) -> Kept | None:
-    """How the keys of a message are kept; None if none is here, or the agent does not tell."""
+    """How the keys of a message are kept; None if none is available, or the agent does not say."""
     try:
         grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
         with Agent(gpg.home, gpg.environment()) as agent:
@@ -102,9 +103,9 @@ def kept(gpg: Gpg, head: bytes) -> Kept | None:
 
 
 def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Unlocked:
-    """Unlock the keys of a message, where it is worth it for so many, and can be done.
+    """Unlock the keys of a message, if that is possible and worthwhile for that many messages.
 
-    The head is asked for only where a key needs it.
+    `head` is called only if a key requires it.
     """
     unlocking = gpg.unlocking
     asks = unlocking.passphrase is None and unlocking.terminal is not None
@@ -145,18 +146,18 @@ def unlock(gpg: Gpg, head: Callable[[], bytes], count: int) -> Unlocked:
 
 
 class UnlockedKeys:
-    """A key ring of this run, with secret keys of the user's.
+    """A key ring of this run, with secret keys of the user.
 
     Args:
         executable: name or path of gpg.
-        environment: of gpg.
+        environment: environment of gpg.
 
     Attributes:
-        folder: of the ring.
-        key_ids: long ids of what is in it.
+        folder: folder of the ring.
+        key_ids: long ids of the keys in it.
 
     Raises:
-        AgentError: it cannot be made.
+        AgentError: the ring cannot be made.
     """
 
     def __init__(self, executable: str, environment: Mapping[str, str]) -> None:
@@ -194,12 +195,12 @@ class UnlockedKeys:
         """Take a secret key from an agent.
 
         Args:
-            agent: the user's; its pinentry asks where no passphrase is given.
+            agent: the user's agent. Its pinentry asks if no passphrase is given.
             grip: keygrip of the key.
-            passphrase: that unlocks it, or None.
+            passphrase: unlocks the key, or None.
 
         Raises:
-            AgentError: the agent does not give them, or that of the run does not take them.
+            AgentError: the agent does not give the key away, or the run's agent refuses it.
         """
         with Agent(self.folder, self._environment) as own:
             wrapped, wrapping = agent.export_key(grip, passphrase)
@@ -209,10 +210,10 @@ class UnlockedKeys:
                 raise AgentError(str(error)) from error
 
     def add_public(self, keys: bytes, key_ids: frozenset[str]) -> None:
-        """Take the public parts, without which gpg does not find the secret ones.
+        """Add the public parts. Without them, gpg does not find the secret ones.
 
         Raises:
-            AgentError: gpg does not take them.
+            AgentError: gpg refuses them.
         """
         command = [self._executable, "--homedir", str(self.folder), "--batch", "--no-tty"]
         try:
@@ -231,16 +232,16 @@ class UnlockedKeys:
 
     @property
     def own(self) -> Unlocking:
-        """How its keys are used."""
+        """How to use its keys."""
         return Unlocking(self.folder, self._passphrase, None)
 
     def close(self) -> None:
-        """Take the ring away, with its agent. May be called twice."""
+        """Remove the ring and its agent. May be called twice."""
         self._end()
 
 
 def _place(environment: Mapping[str, str]) -> str | None:
-    """A folder in memory that is the user's own to write to, or None."""
+    """A folder in memory that the user owns and can write to, or None."""
     for place in (environment.get("XDG_RUNTIME_DIR"), system.memory_folder()):
         if not place or not os.path.isabs(place) or len(place) > _MOST_CHARACTERS:
             continue

@@ -1,4 +1,4 @@
-"""What gpg said, and what may be done with the bytes that it gave."""
+"""What gpg said, and what may be done with its output."""
 
 from __future__ import annotations
 
@@ -78,25 +78,25 @@ class StatusLines:
 
     @property
     def verified(self) -> bool:
-        """Whether one message was decrypted, to its end, and its integrity shown."""
+        """Whether one message was decrypted to its end, and its integrity was shown."""
         counts = {self.begun, self.plaintexts, self.okay, self.good, self.ended}
         return counts == {1} and not self.spoiled
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be done with the bytes that a decryption gave.
+    """What may be done with the output of a decryption.
 
     Attributes:
-        ok: whole, unaltered, gpg content: they may be published.
-        unauthenticated: the message was cut off, so its end was never checked; salvage may
-            deliver what came, under that name.
-        altered: the integrity check failed: never deliver.
-        no_integrity: the message has no integrity protection: never deliver.
-        interrupted: we ended gpg ourselves; says nothing about the source.
+        ok: complete and unaltered, and gpg has no objection: it may be published.
+        unauthenticated: the message was cut off, so its end was never checked. Salvage may deliver
+            what came, under that name.
+        altered: the integrity check failed: never deliver it.
+        no_integrity: the message has no integrity protection: never deliver it.
+        interrupted: edxlogs ended gpg itself. This says nothing about the source.
         warning: one sentence about bytes that were left aside, or None.
         retry: opening the source again may succeed.
-        length: with `retry`: open this many bytes only, since others follow the message.
+        length: with `retry`, open only this many bytes, since others follow the message.
         error: why not ok, and what to do, or what the caller's stream raised; None if ok or
             interrupted.
     """
@@ -119,7 +119,7 @@ def judge(
     frame: Frame,
     secret_keys: Callable[[], frozenset[str]],
 ) -> Verdict:
-    """Weigh what gpg said against the frame of the message."""
+    """Judge what gpg said in the light of the message's frame."""
 
     def fail(why: str, **flags: Any) -> Verdict:
         return Verdict(error=DecryptError(f"cannot decrypt: {source}: {why}", source), **flags)
@@ -170,7 +170,7 @@ def _judge_unopened(
     secret_keys: Callable[[], frozenset[str]],
     fail: Callable[..., Verdict],
 ) -> Verdict:
-    """Say why gpg did not come to the data."""
+    """Say why gpg did not get as far as the data."""
     if frame.cut and frame.tag is None:
         return fail("the message is cut off before its data; fetch the file again")
     if _BAD_PASSPHRASE in status.codes:

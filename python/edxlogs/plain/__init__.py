@@ -1,5 +1,5 @@
-"""Plain lines, read plainly: Python's `json`, a loop, and the rules of the documentation.
+"""Reads plain lines in plain ways: Python's `json`, a loop, and the documented rules.
 
-It imports nothing of the rest of edxlogs and is never made fast: `edxlogs selftest` and the tests
+It imports nothing else of edxlogs and is never optimised, because `edxlogs selftest` and the tests
 judge the compiled core by it.
 """

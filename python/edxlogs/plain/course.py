@@ -1,7 +1,7 @@
-"""Which course an event belongs to: the keys in all places that may name it.
+"""Finds the course of an event from the keys in all places that may name it.
 
-The places come in order: the platform's own field, a top-level field, the payload, a usage key, a
-URL, the request.
+The places are tried in order: the platform's own field, a top-level field, the payload, a usage
+key, a URL, the request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SPACES = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-"""Unicode's white space. Python's own `str.strip` takes U+001C to U+001F as well."""
+"""Unicode's white space. Python's own `str.strip` removes U+001C to U+001F as well."""
 
 _USAGE_NAMESPACES = ("block-v1", "ccx-block-v1")
 _COURSE_OF = {
@@ -49,7 +49,7 @@ _COURSES = re.compile(r"/courses/(?!v[0-9]+/)")
 
 
 class Decision(NamedTuple):
-    """A course and the step that found it; both None where there is none."""
+    """A course and the rule that found it; both are None if there is none."""
 
     course_id: str | None
     course_source: str | None
@@ -61,12 +61,12 @@ NO_COURSE = Decision(None, None)
 def course(
     event: Mapping[str, Any], context: Mapping[str, Any], payload: Mapping[str, Any]
 ) -> Decision:
-    """The course of an event, by every place that may name it but the referer.
+    """The course of an event, from every place that may name it except the referer.
 
     Args:
-        event: decoded.
-        context: of the event, as an object; empty where it is none.
-        payload: likewise.
+        event: the decoded event.
+        context: its context as an object; empty if it is not an object.
+        payload: its payload, likewise.
     """
     for source, places in _steps(event, context, payload):
         for place in places:
@@ -76,7 +76,7 @@ def course(
 
 
 def course_from_context_only(context: Mapping[str, Any]) -> Decision:
-    """The course by the platform's own attribution, `context.course_id`, alone."""
+    """The course according to the platform's own attribution alone, `context.course_id`."""
     key = key_from_field(context.get("course_id"))
     return Decision(key, "context") if key is not None else NO_COURSE
 
@@ -120,7 +120,7 @@ def _later(read: Callable[[Any], str | None], value: object) -> Callable[[], str
 
 
 def key_from_field(value: object, *, libraries: bool = True) -> str | None:
-    """The course key that a field's text is or, decoded at most twice, becomes."""
+    """The course key in the text of a field, decoded at most twice."""
     for text in _decodings(value):
         key = _namespaced_key(text, libraries=libraries) or _slash_key(text)
         if key is not None:
@@ -129,7 +129,7 @@ def key_from_field(value: object, *, libraries: bool = True) -> str | None:
 
 
 def key_from_usage_key(value: object) -> str | None:
-    """The course of a new-style usage key; an old-style one does not name its run."""
+    """The course of a new-style usage key. An old-style one does not name the run."""
     for text in _decodings(value):
         if text.partition(":")[0] in _USAGE_NAMESPACES:
             key = _namespaced_key(text, libraries=False)
@@ -190,7 +190,7 @@ def _namespaced_key(text: str, *, libraries: bool) -> str | None:
 
 
 def _course_of_body(namespace: str, body: str) -> str | None:
-    """The course that a key's text after the namespace names; all three parts must be legal."""
+    """The course in the text of a key after the namespace. All three parts must be valid."""
     if namespace == "course-v1" and "+" not in body:
         body = body.replace(" ", "+")
     course_parts, tail = body.split("+")[:3], body.split("+")[3:]
@@ -205,7 +205,7 @@ def _course_of_body(namespace: str, body: str) -> str | None:
 
 
 def key_from_url(value: str) -> str | None:
-    """The course that a URL, or the path of one, names."""
+    """The course in a URL, or in the path of one."""
     url = value.strip(SPACES)
     if url.lower().startswith("data:"):
         return None

@@ -1,6 +1,6 @@
-"""The columns of a plain line: one JSON object that is an event, and needs no mend.
+"""The columns of a plain line: one JSON object that is an event and needs no mend.
 
-What else a line may be, and what becomes of it, the core knows; here such a line is None.
+For any other line the result is None; the core knows what becomes of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edxlogs.plain.times import integer, microseconds
 
 TIMES = ("time", "received_at")
 DOCUMENTS = ("context", "event")
-"""Columns of JSON text; here the values are what `document` makes of it."""
+"""Columns of JSON text. Their values here are results of `document`."""
 _TEXTS = (
     *("event_source", "session", "ip", "agent", "host", "page", "referer", "accept_language"),
     "username",
@@ -24,31 +24,31 @@ COLUMNS = (
     *("org_id", "user_id", "username", "session", "ip", "agent", "host", "page", "referer"),
     *("accept_language", "path", "context", "event"),
 )
-"""What an event alone decides, in the order of the default columns."""
+"""Columns that depend on the event alone, in the order of the default columns."""
 _BLANK = b" \t\r\n\x0b\x0c\x00"
 _MOST_BYTES = 8 << 20
 _MOST_DEPTH = 500
 
 
 class _OddError(ValueError):
-    """What is read needs a mend, or more than plain rules."""
+    """The text needs a mend, or more than plain rules."""
 
 
 def is_blank(line: bytes) -> bool:
-    """Whether a line is empty, or white space or NULs alone."""
+    """Whether a line is empty, or only white space or NULs."""
     return not line.strip(_BLANK)
 
 
 def read(line: bytes) -> dict[str, Any] | None:
-    """The columns of the event that a plain line is.
+    """The columns of an event on a plain line.
 
     Args:
-        line: with or without its LF.
+        line: the line, with or without its LF.
 
     Returns:
-        A value for each of `COLUMNS` that plain rules can tell: text, or None for null; times in
-        microseconds since 1970, UTC; `user_id` a number; of `DOCUMENTS` what `document` gives. None
-        for a line that is not plain.
+        A value for each of `COLUMNS` that plain rules can determine: text, or None for null; times
+            in microseconds since 1970 UTC; `user_id` as a number; for `DOCUMENTS`, the result of
+            `document`. None if the line is not plain.
     """
     if len(line) > _MOST_BYTES or line.count(b"{") + line.count(b"[") > _MOST_DEPTH:
         return None
@@ -76,13 +76,13 @@ def is_event(found: Mapping[str, Any]) -> bool:
 
 
 def document(text: str) -> Any:
-    """JSON text as something that is equal if the text says the same.
+    """Convert JSON text to a value that is equal if, and only if, the text says the same.
 
-    Objects are `("object", ((key, value), …))`, in their order and with keys that stand twice.
-    Lists are tuples that begin with "list"; numbers are `("number", digits)`, as they are spelled.
+    Objects become `("object", ((key, value), …))`, in their order and with repeated keys. Lists
+    become tuples that begin with "list". Numbers become `("number", digits)`, as they are spelled.
 
     Raises:
-        ValueError: it is no strict JSON.
+        ValueError: the text is not strict JSON.
     """
     return _tuples(
         json.loads(
@@ -96,7 +96,7 @@ def document(text: str) -> Any:
 
 
 def user_id(value: object) -> int | None:
-    """The id that a value is, a whole number of 64 bits; it may be text, or written as a float."""
+    """A value as an id: a whole number of 64 bits, also as text or as a float; else None."""
     if isinstance(value, str):
         value = integer(value.strip(SPACES))
     elif isinstance(value, float) and value.is_integer():
@@ -130,7 +130,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _sound(text: str) -> str:
-    """The text, which holds no half of a character."""
+    """The text, which must not contain half a character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -139,7 +139,7 @@ def _sound(text: str) -> str:
 
 
 def _needs_a_mend(event: Mapping[str, Any], written: Any) -> bool:
-    """Whether a key stands twice, or the event has the shape of another tool's."""
+    """Whether a key is repeated, or the event has the shape of another tool's."""
     kind, pairs = written
     is_other = "data" in event or "timestamp" in event or isinstance(event.get("time"), dict)
     return kind != "object" or len(event) < len(pairs) or is_other or _has_doubles(written)
@@ -157,7 +157,7 @@ def _has_doubles(value: Any) -> bool:
 
 
 def _opened(value: Any, written: Any) -> tuple[Any, Any]:
-    """A member, decoded and as a document; JSON text in it is decoded once.
+    """A member, decoded, and as a document. JSON text in it is decoded once.
 
     Raises:
         ValueError: it is JSON text that needs a mend.
@@ -175,10 +175,10 @@ def _opened(value: Any, written: Any) -> tuple[Any, Any]:
 
 
 def _refuse_odd(text: str) -> None:
-    """Refuse text that is JSON but for control characters in its strings.
+    """Refuse text that is JSON except for control characters in its strings.
 
     Raises:
-        _OddError: it is.
+        _OddError: the text is like that.
     """
     try:
         json.loads(text, strict=False)

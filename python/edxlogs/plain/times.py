@@ -1,4 +1,4 @@
-"""Times in every form that logs hold them in, as microseconds since 1970, UTC."""
+"""Reads times, in every form that logs contain, as microseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MICROSECONDS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _MILLISECONDS_FROM = 100_000_000_000
 _MICROSECONDS_FROM = 1_000_000_000_000_000
 _MISSING_DIGITS = {10: 6, 13: 3, 16: 0}
-"""What a number in text lacks to be microseconds, by its digits."""
+"""How many digits a number in text lacks to be in microseconds, by its number of digits."""
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
     r"(?: ?(?:Z|UTC|([+-])([0-9]{2})(?::?([0-9]{2}))?))?"
@@ -23,19 +23,19 @@ _DIGITS = re.compile(r"[+-]?[0-9]+")
 
 
 def integer(text: str) -> int | None:
-    """The number that a text is, in digits alone."""
+    """Text of digits alone as a number, or None."""
     # Python refuses to convert more digits than this; no field holds that many.
     return int(text) if _DIGITS.fullmatch(text) and len(text) < 4000 else None
 
 
 def microseconds(value: object) -> int | None:
-    """A time in any form that logs hold it in; None if it cannot be read.
+    """A time in any form that logs contain, in microseconds since 1970 UTC; None if unreadable.
 
-    A number is milliseconds since 1970, seconds if its magnitude is below 1e11, or microseconds
-    from 1e15 on. Text is a date and a time of day, with T or a space between, any digits of a
-    second (cut after the sixth), and UTC unless it names an offset; or ten digits of seconds, 13 of
-    milliseconds, 16 of microseconds. MongoDB's `{"$date": ...}` holds text, or milliseconds of any
-    magnitude, also as `{"$numberLong": "..."}`.
+    A number is in milliseconds; in seconds if its magnitude is below 1e11; or in microseconds from
+    1e15 on. Text is a date and a time of day, with T or a space between, and any number of digits
+    after the second (cut after the sixth), in UTC unless it names an offset; or ten digits of
+    seconds, 13 of milliseconds, 16 of microseconds. MongoDB's `{"$date": ...}` holds text, or
+    milliseconds of any magnitude, also as `{"$numberLong": "..."}`.
     """
     of_mongo = isinstance(value, dict)
     if isinstance(value, dict) and "$date" in value:

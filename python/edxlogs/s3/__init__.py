@@ -1,1 +1,1 @@
-"""Amazon S3: requests, their errors, what is tried again, and the bytes of one object."""
+"""Amazon S3: requests, their errors, retries, and the bytes of one object."""

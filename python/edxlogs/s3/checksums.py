@@ -1,4 +1,4 @@
-"""Checksums of objects, as S3 has them."""
+"""Checksums of objects, as S3 provides them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _HASHES: dict[str, Callable[[], Any]] = {
     "MD5": partial(hashlib.md5, usedforsecurity=False),
 }
 ALGORITHMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
-"""Those that can be verified here, the cheapest first, by the names of S3."""
+"""Algorithms that can be verified here, cheapest first, by their names in S3."""
 
 _MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The checksum that S3 has of a whole object.
+    """The checksum that S3 has for a whole object.
 
     Attributes:
         algorithm: one of `ALGORITHMS`, or `MD5`.
-        digest: its bytes, high ones first.
+        digest: its bytes, most significant first.
     """
 
     algorithm: str
@@ -39,9 +39,9 @@ class Expected:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Expected | None:
-        """Take it from the answer to `get_object` or `head_object`, which a client of `S3` gives.
+        """Take it from the answer to `get_object` or `head_object`, as a client of `S3` returns it.
 
-        None if S3 has none, if it is one of parts (`COMPOSITE`), or of a kind unknown here.
+        None if S3 has no checksum, one over parts (`COMPOSITE`), or one of an unknown kind.
         """
         if answer.get("ChecksumType") == "COMPOSITE":
             return None
@@ -55,7 +55,7 @@ class Expected:
 
     @classmethod
     def by_etag(cls, answer: Mapping[str, Any]) -> Expected | None:
-        """Take the ETag for the MD5 that it is of an object put in one piece, not encrypted by KMS.
+        """Use the ETag as an MD5. It is one if an object was uploaded in one piece, without KMS.
 
         Source: Amazon S3 API Reference, "Object", ETag.
         """
@@ -67,7 +67,7 @@ class Expected:
 
 
 class Checksum:
-    """A checksum in the making.
+    """A checksum, computed piece by piece.
 
     Args:
         algorithm: one of `ALGORITHMS`, or `MD5`.
@@ -78,9 +78,9 @@ class Checksum:
         self._state = _core.Crc(algorithm) if make is None else make()
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self._state.update(data)
 
     def digest(self) -> bytes:
-        """The checksum of all bytes so far, as `Expected` has it."""
+        """The checksum of all bytes so far, in the form of `Expected`."""
         return self._state.digest()

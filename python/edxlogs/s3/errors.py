@@ -1,7 +1,7 @@
-"""What went wrong at S3, in one sentence each: the one place where its errors are read.
+"""Turns errors of S3 into one sentence each. This is the only place that reads them.
 
-Errors are told apart by their codes and classes, never by their texts, and nothing of a text of
-S3 or of boto goes into a message: it may hold a key id or a signature.
+Errors are distinguished by their codes and classes, never by their texts. No text of S3 or boto3
+goes into a message, because it may contain a key id or a signature.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edxlogs.text import shown
 
 
 class Reason(enum.StrEnum):
-    """What is wrong, as `S3Error.reason` holds it."""
+    """Why a request failed, as `S3Error.reason` gives it."""
 
     NO_CREDENTIALS = "no_credentials"
     EXPIRED = "expired"
@@ -54,7 +54,7 @@ WHOLE_RUN = frozenset(
         Reason.UNKNOWN_HOST,
     }
 )
-"""What is wrong with all requests alike: going on to the next object is of no use."""
+"""Reasons that affect all requests alike, so that trying the next object is useless."""
 
 RETRIED = frozenset(
     {
@@ -65,7 +65,7 @@ RETRIED = frozenset(
         Reason.BROKEN,
     }
 )
-"""What may be gone at the next attempt."""
+"""Reasons that may have passed by the next attempt."""
 
 # Why, and what to do.
 _SENTENCES = {
@@ -149,7 +149,7 @@ _PLAIN_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 
 
 def reason_of(error: BaseException) -> Reason:
-    """What an exception of boto, or one of the network below it, means."""
+    """The reason behind an exception of boto3, or of the network below it."""
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
@@ -195,16 +195,16 @@ def reason_of(error: BaseException) -> Reason:
 
 
 def explain(error: BaseException, what: str, where: str) -> EdxlogsError:
-    """Put an exception of boto into one sentence.
+    """Turn an exception of boto3 into an error with one sentence.
 
     Args:
-        error: as boto raised it.
+        error: the exception, as boto3 raised it.
         what: what was not done, such as `cannot read`.
         where: URL of the object or bucket.
 
     Returns:
-        ConfigError for settings that cannot be used, else S3Error with its reason; an error of
-        edxlogs comes back as it is.
+        A ConfigError for invalid settings, else an S3Error with its reason. An error of edxlogs is
+            returned as it is.
 
     Raises:
         BaseException: `error` itself, if it has nothing to do with S3.
@@ -227,7 +227,7 @@ def explain(error: BaseException, what: str, where: str) -> EdxlogsError:
 
 
 def trouble(reason: Reason, what: str, where: str, *, detail: str = "") -> S3Error:
-    """The error of a reason; `detail` says more about it, after the reason."""
+    """The error for a reason. `detail` adds to it, after the reason."""
     missing = reason in (Reason.NO_BUCKET, Reason.NO_OBJECT, Reason.NO_PREFIX)
     kind = MissingObjectError if missing else S3Error
     why, _, advice = _SENTENCES[reason].partition("; ")
@@ -242,7 +242,7 @@ def _code(error: Any) -> tuple[str, int]:
 
 
 def _detail(error: BaseException) -> str:
-    """The code that S3 gave, where the sentence does not say it already."""
+    """The code that S3 gave, unless the sentence says it already."""
     from botocore import exceptions as boto
 
     if not isinstance(error, boto.ClientError):
@@ -259,7 +259,7 @@ def _detail(error: BaseException) -> str:
 
 
 def _settings(error: BaseException) -> str | None:
-    """What is wrong with the settings, as a whole message; None if nothing is."""
+    """What is wrong with the settings, as a whole message, or None."""
     from botocore import exceptions as boto
 
     kwargs: dict[str, Any] = getattr(error, "kwargs", {})
@@ -278,7 +278,7 @@ def _settings(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that stand behind it, in the ways that boto and urllib3 keep them."""
+    """An exception and all those behind it, in every way that boto3 and urllib3 store them."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:

@@ -1,4 +1,4 @@
-"""The bytes of one object, whole and in order, over as many connections as it takes."""
+"""The bytes of one object, complete and in order, over as many connections as it takes."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ READ_BYTES = 512 * 1024  # at a time: more leaves more memory behind, less costs
 class S3Reader:
     """Reads an object, or a range of it, from its first byte to its last.
 
-    Every request is pinned to the object's ETag, or to that of the first answer where the listing
-    does not say it, so that all bytes are of one content. On a broken
-    connection it goes on from the last byte that came, by the rules of `retry`. The length is
-    checked, and so is the checksum of the whole object, where S3 has one and all of it is read.
+    Every request is pinned to the object's ETag, or to that of the first answer if the listing does
+    not give one, so that all bytes are of the same content. If the connection breaks, it resumes
+    after the last byte received, by the rules of `retry`. The length is checked. So is the checksum
+    of the whole object, if S3 has one and all of the object is read.
 
     Args:
-        s3: where it is.
-        source: what `S3.objects` or `S3.object` gave.
+        s3: server and credentials.
+        source: an object from `S3.objects` or `S3.object`.
         offset: first byte to read.
-        length: how many from there; None for all.
+        length: number of bytes from there; None means all.
 
     Attributes:
-        position: offset of the next byte that `read` gives.
-        expected: the checksum that S3 has of the whole object, once the first byte has come;
-            None if there is none, or `offset` or `length` was given.
-        answer: what S3 says of the object, once the first byte has come.
+        position: offset of the next byte that `read` will return.
+        expected: the checksum that S3 has for the whole object, once the first byte has come; None
+            if there is none, or if `offset` or `length` was given.
+        answer: what S3 says about the object, once the first byte has come.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class S3Reader:
         self._checksum: Checksum | None = None
 
     def read(self, size: int = READ_BYTES) -> bytes:
-        """At most `size` bytes; none at the end only, when everything has come and is right.
+        """Return at most `size` bytes; none only at the end, when everything has come and is right.
 
         Raises:
-            S3Error: it cannot be read to its end: refused, replaced, deleted, or broken off too
-                often; with the checksum, after all bytes were given.
+            S3Error: it cannot be read to its end: refused, replaced, deleted, or interrupted too
+                often. A wrong checksum is reported after all bytes were returned.
             StoppedError: `interrupt` was called.
         """
         while self.position < self._end:
@@ -117,7 +117,7 @@ class S3Reader:
             self.expected, self._checksum = expected, Checksum(expected.algorithm)
 
     def _wait(self, error: Exception) -> None:
-        """Wait for the next attempt, or raise why there is none."""
+        """Wait for the next attempt, or raise the reason why there is none."""
         try:
             self._attempts.wait(error)
         except Exception as last:
@@ -128,13 +128,13 @@ class S3Reader:
             raise failure from None
 
     def interrupt(self) -> None:
-        """End reading at once, for good; called from another thread."""
+        """Stop reading at once, for good. Call it from another thread."""
         self._stopped.set()
         with suppress(Exception):  # it may have ended by itself
             self._body._raw_stream.shutdown()
 
     def close(self) -> None:
-        """Give back the connection. May be called twice; a further `read` opens another."""
+        """Release the connection. May be called twice; another `read` opens a new one."""
         if self._body is not None:
             with suppress(Exception):
                 self._body.close()

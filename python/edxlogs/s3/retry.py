@@ -1,14 +1,13 @@
-"""The rules by which requests to S3 are tried again; boto's own retries are off.
+"""The rules by which requests to S3 are retried. boto3's own retries are off.
 
-1. What may pass is tried again: a broken connection or one that is silent for `READ_SECONDS`, a
-   refused one, a status of 500 and above, a request to slow down. Nothing else is.
-2. There are at most `ATTEMPTS` in a row; `FIRST_ATTEMPTS` where no server has answered yet and the
-   connection is refused or the server's name unknown, since that is mostly a wrong setting.
-3. Before the attempt after the n-th failure it waits `FIRST_DELAY` * 2**(n-1) seconds, at most
-   `LONGEST_DELAY`, times a random factor from 0.5 to 1 (so that many do not come back at once).
-4. A transfer goes on from the last byte that came. Each time that `PROGRESS_BYTES` have come since
-   the last failure, its attempts begin anew: a long transfer may break often.
-5. A wait ends at once when the transfer is stopped.
+1. Only failures that may pass are retried: a broken connection or one that is silent for
+`READ_SECONDS`, a refused one, a status of 500 and above, a request to slow down. 2. There are at
+most `ATTEMPTS` in a row, or `FIRST_ATTEMPTS` if no server has answered yet and the connection is
+refused or the server's name unknown, since that is mostly a wrong setting. 3. After the n-th
+failure it waits `FIRST_DELAY` * 2**(n-1) seconds, at most `LONGEST_DELAY`, times a random factor
+from 0.5 to 1 (so that many clients do not return at once). 4. A transfer resumes after the last
+byte received. Whenever `PROGRESS_BYTES` have come since the last failure, the count of attempts
+starts again: a long transfer may break often. 5. A wait ends at once when the transfer is stopped.
 """
 
 from __future__ import annotations
@@ -36,8 +35,9 @@ class Attempts:
     """The attempts of one request, or of one transfer over several requests.
 
     Args:
-        reached: of `S3`; set here once a server has answered.
-        stopped: set when nobody waits for the outcome any more; None: somebody does.
+        reached: event of an `S3`; set here once a server has answered.
+        stopped: event that is set when nobody waits for the outcome any more; None if somebody
+            always does.
     """
 
     def __init__(self, reached: threading.Event, stopped: threading.Event | None = None) -> None:
@@ -47,7 +47,7 @@ class Attempts:
         self._bytes = 0
 
     def progressed(self, count: int) -> None:
-        """Count bytes that came."""
+        """Count bytes received."""
         self._bytes += count
         if self._bytes >= PROGRESS_BYTES:
             self._failures = 0
@@ -56,7 +56,7 @@ class Attempts:
         """Wait until the next attempt may be made.
 
         Raises:
-            Exception: `error` itself, where there is none.
+            Exception: `error` itself, if there are no more attempts.
             StoppedError: the transfer was stopped.
         """
         if self._stopped.is_set():
@@ -74,10 +74,10 @@ class Attempts:
             raise StoppedError("s3: stopped") from None
 
     def run(self, request: Callable[[], T]) -> T:
-        """Make a request until it succeeds, or no attempt is left.
+        """Make a request until it succeeds or no attempt is left.
 
         Raises:
-            Exception: that of the last attempt.
+            Exception: the error of the last attempt.
             StoppedError: the transfer was stopped.
         """
         while True:

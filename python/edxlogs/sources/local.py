@@ -1,7 +1,7 @@
-"""What local arguments name: files, folders, globs and standard input, as sources.
+"""Finds the sources that local arguments name: files, folders, globs and standard input.
 
-Nothing here opens a file to look into it, but for what may be a report of our own. Paths stay as
-the system gave them, undecodable bytes as surrogates.
+Nothing in this module opens a file to look into it, except files that may be edxlogs' own reports.
+Paths stay as the system gave them, with undecodable bytes as surrogates.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
     """Find the sources that the arguments name.
 
     An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
-    folders); an existing path is always taken literally. Folders are searched to the bottom,
-    through links, for recognised names; names that begin with a dot, and `_edxlogs`, are passed
-    over in silence, and what edxlogs wrote itself is ignored: datasets and reports. What a file
-    holds is not looked at, and a tar is one source.
+    folders). An existing path is always taken literally. Folders are searched at every depth,
+    through links, for recognised names. Names that begin with a dot, and `_edxlogs`, are skipped
+    silently. Datasets and reports that edxlogs wrote are ignored. The content of files is not
+    looked at, and a tar is one source.
 
     Args:
         arguments: what to look for.
-        keep_going: enter an argument that cannot be searched in `failed`, if another names
-            something.
+        keep_going: if an argument cannot be searched, enter it in `failed`, provided that another
+            one names something.
 
     Returns:
-        Sources in the order of the arguments; of one argument, by the bytes of their names. The
-        same file (device and inode, so links of both sorts) is there once, the first time.
+        Sources in the order of the arguments, and for each argument by the bytes of their names. A
+            file that occurs twice (same device and inode, so by links of either kind too) is listed
+            once, at its first place.
 
     Raises:
-        ConfigError: an argument can be no local path.
+        ConfigError: an argument cannot be a local path.
         MissingSourceError: a path does not exist, or a glob matches nothing.
         SourceError: a path cannot be examined, or a folder holds no file to read.
     """
@@ -72,9 +73,9 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
 
 @dataclass(slots=True)
 class _Named:
-    """What one argument names, before order and doubles are seen to.
+    """What one argument names, before sorting and removing duplicates.
 
-    `read_elsewhere` tells of a folder that an earlier argument named.
+    `read_elsewhere` says that an earlier argument named the same folder.
     """
 
     files: dict[str, os.stat_result] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class _Named:
 
 
 class _LocalSearch:
-    """The state of one `find`: what is already known, and under which name."""
+    """The state of one `find`: what is known so far, and by which name."""
 
     def __init__(self) -> None:
         self.found = FoundSources()
@@ -138,7 +139,7 @@ class _LocalSearch:
     def _add_matches(
         self, argument: str, matches: list[tuple[str, os.stat_result]], failed_before: int
     ) -> None:
-        """Search the folders among what an argument names, and take all files in their order."""
+        """Search the folders that an argument names, and add all files in order."""
         listing = _Named()
         for path, status in matches:
             if stat.S_ISDIR(status.st_mode):
@@ -208,7 +209,7 @@ class _LocalSearch:
     def _sort_out(
         self, folder: str, name: str, listing: _Named
     ) -> list[tuple[str, os.stat_result]]:
-        """Put one name of a folder where it belongs; give it back if it is a folder."""
+        """Sort one name of a folder into the right list. Folders are returned."""
         path = os.path.join(folder, name)
         try:
             status = os.stat(path)
@@ -277,7 +278,7 @@ def _stat_stdin() -> os.stat_result:
 
 
 def _stdin_opens_again(status: os.stat_result) -> bool:
-    """Whether the file behind standard input can be read like any other, as often as need be."""
+    """Whether the file behind standard input can be opened and read like any other, repeatedly."""
     path = system.path_of(0)
     if path is None:
         return False
@@ -292,7 +293,7 @@ def _stdin_opens_again(status: os.stat_result) -> bool:
 
 
 def _literal(pattern: str) -> str:
-    """The folder that a glob begins with, whatever it matches."""
+    """The folder that every match of a glob begins with."""
     parts = pattern.split("/")
     globs = [number for number, part in enumerate(parts) if is_path_glob(part)]
     return "".join(f"{part}/" for part in parts[: globs[0]])
@@ -308,15 +309,15 @@ def _list_folder(folder: str) -> list[str]:
 
 
 def glob_paths(pattern: str, fail: Callable[[str, OSError], None]) -> set[str]:
-    """The paths that match a glob; `fail` is told of what cannot be looked at."""
+    """The paths that match a glob. `fail` is called for what cannot be examined."""
     parts = [part for part in pattern.split("/") if part]
     return set(_glob("/" if pattern.startswith("/") else "", parts, fail))
 
 
 def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None]) -> Iterator[str]:
-    """Yield what matches below base, in no promised order, perhaps twice.
+    """Yield the matches below `base`, in no particular order, possibly twice.
 
-    Unlike the standard library's glob, it does not pass over a folder that cannot be read.
+    Unlike the standard library's glob, this does not skip unreadable folders silently.
     """
     if not parts:
         yield base or "."

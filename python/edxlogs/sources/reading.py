@@ -1,8 +1,8 @@
-"""Anything that is stored, read to its verdict.
+"""Reads anything that is stored, to its verdict.
 
-gpg decrypts what is encrypted, and Rust reads the bytes: from a file, from gpg's standard output,
-or as they are handed on in large pieces. Here it is decided whether what came of them may be
-trusted; what is done with them is passed in.
+gpg decrypts what is encrypted. Rust reads the bytes: from a file, from gpg's standard output, or
+passed on in large pieces. This module decides whether the result can be trusted. The caller passes
+in what to do with the bytes.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _MESSAGE_BYTES = 1 << 16  # more than a message holds beside its text
 
 @dataclass(kw_only=True)
 class Reading:
-    """What reading something came to.
+    """The result of reading something.
 
     Attributes:
-        error: why it must not be trusted, or None; what a caller's file raised is as it was raised.
-        judged: whether the bytes themselves are trusted: they were not encrypted, or gpg has
-            nothing against them.
-        salvageable: with an error: what came before the damage is sound as far as it goes.
+        error: why it must not be trusted, or None. An error that a caller's file raised is kept as
+            it was raised.
+        judged: whether the bytes themselves are trusted: they were not encrypted, or gpg has no
+            objection.
+        salvageable: with an error, whether the bytes before the damage are sound.
         unauthenticated: salvageable, but from an OpenPGP message whose end was never checked.
-        is_cut: whether reading ended before the end, since nothing more was wanted: no check was
-            done.
+        is_cut: whether reading stopped before the end because nothing more was wanted, so that no
+            check was done.
         warnings: one sentence each.
     """
 
@@ -54,21 +55,21 @@ R = TypeVar("R", bound=Reading)
 
 
 class Stored(Protocol):
-    """Bytes as they are stored, opened."""
+    """Opened bytes, as stored."""
 
     def peek(self) -> bytes:
-        """The first bytes, which stay: enough to tell what they are."""
+        """The first bytes, without consuming them: enough to recognise the content."""
 
     @property
     def handed(self) -> Any:
-        """What Rust reads, if they are not encrypted: a path, or an object with `read`."""
+        """What Rust reads if the bytes are not encrypted: a path, or an object with `read`."""
 
     def decrypt(self, gpg: Gpg, label: str, length: int | None) -> Decryption:
-        """Have gpg read them, at most `length` bytes."""
+        """Let gpg read the bytes, at most `length` of them."""
 
 
 class StoredFile:
-    """A file on disk, or a range of one, which Rust and gpg open by themselves."""
+    """A file on disk, or a range of one. Rust and gpg open it themselves."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -83,16 +84,16 @@ class StoredFile:
         return stored_head(self._source, SNIFF_BYTES)
 
     def decrypt(self, gpg: Gpg, label: str, length: int | None) -> Decryption:
-        """Have gpg read it."""
+        """Let gpg read it."""
         return gpg.open(label, self.handed, offset=self._source.offset, length=length)
 
 
 class StoredStream:
-    """Bytes that come once.
+    """Bytes that can be read only once.
 
     Args:
-        read: gives at most so many bytes, and none at the end only.
-        descriptor: of a pipe that `read` reads, which gpg can then wait for by itself.
+        read: returns at most the given number of bytes, and none only at the end.
+        descriptor: of a pipe that `read` reads, so that gpg can wait for it directly.
     """
 
     def __init__(self, read: Callable[[int], bytes], descriptor: int | None = None) -> None:
@@ -103,17 +104,17 @@ class StoredStream:
 
     @property
     def handed(self) -> StoredStream:
-        """Itself."""
+        """The stream itself."""
         return self
 
     def peek(self) -> bytes:
-        """The first bytes, which are read once more after."""
+        """The first bytes, which will be read again afterwards."""
         while len(self._head) < HEAD_BYTES and (more := self._read(HEAD_BYTES - len(self._head))):
             self._head += more
         return self._head
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end only."""
+        """Return at most `size` bytes; none only at the end."""
         if self._head:
             head, self._head = self._head[:size], self._head[size:]
             return head
@@ -125,23 +126,23 @@ class StoredStream:
         return data
 
     def drain(self) -> None:
-        """Read what is left, for what is wrong with it."""
+        """Read the rest, to find out whether anything is wrong with it."""
         while self.read(_DRAIN_BYTES):
             pass
 
     def decrypt(self, gpg: Gpg, label: str, length: int | None) -> Decryption:
-        """Have gpg read them."""
+        """Let gpg read the bytes."""
         if self._descriptor is None:
             return gpg.open(label, self, length=length)
         return gpg.open(label, self._descriptor, head=self._head, length=length)
 
 
 class Reader:
-    """Reads sources of any kind with one key ring. May be used by many threads.
+    """Reads sources of any kind with one key ring. Many threads may share one.
 
     Attributes:
         gpg: decrypts.
-        control: stops everything that is read.
+        control: stops everything that is being read.
     """
 
     def __init__(self, gpg: Gpg, control: _core.Control) -> None:
@@ -157,21 +158,21 @@ class Reader:
         length: int | None = None,
         again: bool = True,
     ) -> R:
-        """Read something to its end, have it worked on, and weigh what gpg says of it.
+        """Read something to its end, pass it to `work`, and take gpg's verdict into account.
 
         Args:
-            label: what messages call it.
-            opener: opens it as it is stored; called again if it has to be read again.
-            work: takes the text, as a path, a descriptor or an object with `read`; what comes of
-                it is provisional until the end.
-            length: bytes that it has at most, as it is stored; None: to the end.
+            label: how messages call it.
+            opener: opens it as stored; called again if it has to be read again.
+            work: receives the text, as a path, a descriptor or an object with `read`. Its result is
+                provisional until the end.
+            length: most bytes to read, as stored; None means up to the end.
             again: whether it can be opened again.
 
         Returns:
-            What came of the work, with the verdict.
+            The result of the work, and the verdict.
 
         Raises:
-            EdxlogsError: it cannot be opened, or decrypted at all; or the work raised it.
+            EdxlogsError: it cannot be opened, or cannot be decrypted at all; or the work raised it.
             OSError: it cannot be opened.
         """
         delays: Iterator[float] = self.gpg.delays() if again else iter(())
@@ -195,7 +196,7 @@ class Reader:
         return done
 
     def _weigh(self, decryption: Decryption, work: Callable[[Any], R]) -> tuple[R, Verdict]:
-        """Work on what gpg gives, and hear its verdict."""
+        """Do the work on gpg's output, and get gpg's verdict."""
         done = work(decryption.stdout_fd)
         if self.control.stopped or done.is_cut:
             decryption.kill()
@@ -221,9 +222,9 @@ class Reader:
         """The first decrypted bytes of something, at most `size`; empty if it cannot be read.
 
         Args:
-            label: what messages call it.
-            stored: gives the first bytes as they are stored, at most so many.
-            size: of what is given.
+            label: how messages call it.
+            stored: returns the first bytes as stored, at most as many as asked for.
+            size: most bytes to return.
         """
         with suppress(EdxlogsError, OSError):
             head = stored(size + _MESSAGE_BYTES)
@@ -236,7 +237,7 @@ class Reader:
 
 
 def read_up_to(read: Callable[[int], bytes], size: int) -> bytes:
-    """The first bytes that something gives, at most `size`."""
+    """The first bytes that `read` returns, at most `size`."""
     head = b""
     while len(head) < size and (more := read(size - len(head))):
         head += more

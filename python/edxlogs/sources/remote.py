@@ -1,4 +1,4 @@
-"""What `s3://` arguments name: objects, prefixes and globs, as sources."""
+"""Finds the sources that `s3://` arguments name: objects, prefixes and globs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Remote:
     object: S3Object
 
     def open(self, offset: int = 0, length: int | None = None) -> S3Reader:
-        """A reader of the object, or of a range of it."""
+        """Open a reader of the object, or of a range of it."""
         return S3Reader(self.s3, self.object, offset=offset, length=length)
 
     def open_seekable(self) -> BinaryIO:
-        """The object as a file to look into here and there: each look is a request."""
+        """The object as a seekable file. Each look is a request."""
         return io.BufferedReader(_Seekable(self), _SEEK_BYTES)
 
 
@@ -70,17 +70,17 @@ class _Seekable(io.RawIOBase):
 def find_objects(s3: S3, url: str) -> FoundSources:
     """Find the sources that an `s3://` URL names.
 
-    That is an object, else a prefix that ends with a slash (which need not be written), else a
-    glob, whose `*` and `?` stand for no slash and whose `**` for any number of folders. Below a
-    prefix, and below what a glob matches, recognised names are taken, hidden ones passed over.
+    The URL names an object; else a prefix, which ends in a slash even if the URL does not; else a
+    glob, in which `*` and `?` do not match a slash and `**` matches any number of folders. Below a
+    prefix, and below the matches of a glob, recognised names are taken and hidden ones skipped.
 
     Returns:
-        Sources by the bytes of their keys; names that are not recognised in `ignored`.
+        Sources by the bytes of their keys. Unrecognised names are in `ignored`.
 
     Raises:
-        ConfigError: it is no URL of S3, or the settings cannot be used.
-        MissingObjectError: it names nothing.
-        S3Error: it cannot be looked at.
+        ConfigError: the text is not an S3 URL, or the settings are invalid.
+        MissingObjectError: the URL names nothing.
+        S3Error: it cannot be looked up.
         SourceError: no name below the prefix is recognised.
     """
     bucket, key = split_url(url)
@@ -105,10 +105,10 @@ def find_objects(s3: S3, url: str) -> FoundSources:
 def list_url(s3: S3, url: str) -> Iterator[S3Object]:
     """Yield the objects that an `s3://` URL names, as `find_objects` takes it, by listing alone.
 
-    All of them, whatever their names, by the bytes of their keys; none if there are none.
+    All of them, whatever their names, by the bytes of their keys; nothing if there are none.
 
     Raises:
-        ConfigError: it is no URL of S3, or the settings cannot be used.
+        ConfigError: the text is not an S3 URL, or the settings are invalid.
         S3Error: it cannot be listed.
     """
     bucket, key = split_url(url)
@@ -124,11 +124,11 @@ def list_url(s3: S3, url: str) -> Iterator[S3Object]:
 
 
 def find_events(s3: S3, partner: str, window: Window) -> FoundSources:
-    """Find a partner's events in edX's own layout, of the sites and days wanted.
+    """Find a partner's events in edX's own layout, for the sites and days wanted.
 
     Raises:
-        MissingObjectError: the partner has no folder of events, or none of such a site.
-        SourceError: there are none of such days.
+        MissingObjectError: the partner has no folder of events, or none for such a site.
+        SourceError: there are no events for such days.
         S3Error: they cannot be listed.
     """
     objects = event_objects(s3, partner, window.wants_site, window.days or Days())
@@ -148,7 +148,7 @@ def find_events(s3: S3, partner: str, window: Window) -> FoundSources:
 
 
 def _literal(patterns: Sequence[str]) -> str:
-    """The longest prefix, a folder, that all keys have which the patterns match."""
+    """The longest prefix, a folder, that is common to all keys that the patterns match."""
     literal = ""
     for pattern in patterns:
         if is_path_glob(pattern):
@@ -158,7 +158,7 @@ def _literal(patterns: Sequence[str]) -> str:
 
 
 def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: str) -> FoundSources:
-    """Take those objects that the patterns match, or that are below what they match."""
+    """Take the objects that the patterns match, or that are below a match."""
     found, literal = FoundSources(), _literal(patterns)
     for one in objects:
         below = _below(patterns, one.key.split("/"))
@@ -178,7 +178,7 @@ def _take(s3: S3, objects: Iterable[S3Object], patterns: Sequence[str], where: s
 
 
 def _below(patterns: Sequence[str], names: Sequence[str]) -> Sequence[str] | None:
-    """The names of a key that come after those that the patterns match; None: they do not."""
+    """The names in a key after those that the patterns match; None if they do not match."""
     if not patterns:
         return names
     if not names:
@@ -217,13 +217,13 @@ def event_objects(
     """Yield the objects in a partner's folders of events, in the order of their keys.
 
     Args:
-        s3: where they are.
+        s3: server and credentials.
         partner: the partner's folder in `EVENTS_BUCKET`.
-        wants_site: whether a site is wanted, by the names that rows have (`prod`, never `edx`).
-        days: that are wanted; objects without a day in their name always are.
+        wants_site: tells whether a site is wanted, by its name in rows (`prod`, never `edx`).
+        days: days that are wanted. Objects without a day in their name are always wanted.
 
     Raises:
-        MissingObjectError: the partner has no folder of events there, or none of such a site.
+        MissingObjectError: the partner has no folder of events there, or none for such a site.
         S3Error: the bucket cannot be listed.
     """
     folders = []

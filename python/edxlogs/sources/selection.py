@@ -1,4 +1,4 @@
-"""The sources of a run: found, tars opened, chosen by site, days and time."""
+"""Finds the sources of a run, opens tars, and chooses by site, days and time."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from edxlogs.text import many, shown
 
 @dataclass(slots=True)
 class Selection:
-    """Sources to be read, and an account that holds what is not.
+    """Sources to read, and an account of those that are not read.
 
     Attributes:
-        sources: in the order they are read.
-        inputs: all that were found, also those not read.
-        sites: of all that were found, as their names tell.
-        failures: what should have been read and could not be opened.
-        account: with what was skipped, ignored or failed.
-        is_known: tells of a source that it was read before as it is, so that it is no tar.
+        sources: the sources, in the order in which they are read.
+        inputs: everything that was found, including what is not read.
+        sites: sites of everything that was found, as the names say.
+        failures: errors of what should have been read but could not be opened.
+        account: lists what was skipped, ignored or failed.
+        is_known: tells whether a source was read before as it is, so that it is not a tar.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Selection:
     is_known: Callable[[Source], bool] = lambda _: False
 
     def add(self, found: FoundSources) -> list[Source]:
-        """Take what was found beside the sources; give those back."""
+        """Record what was found besides the sources. Returns the sources."""
         self.account.ignored += found.ignored
         self.account.warnings += found.warnings
         for error in found.failed:
@@ -51,7 +51,7 @@ class Selection:
         return found.sources
 
     def fail(self, error: EdxlogsError) -> None:
-        """Enter what should have been read."""
+        """Record something that should have been read."""
         self.failures.append(error)
         self.account.failed.append(str(error))
 
@@ -68,19 +68,19 @@ def select(
     """Find the sources of a run.
 
     Args:
-        arguments: one or several: paths, folders, globs, `-`, `s3://` URLs, `Source`s, or open
-            binary files; none with a partner.
+        arguments: one or several paths, folders, globs, `-`, `s3://` URLs, `Source` objects or open
+            binary files; may be empty if there is a partner.
         window: chooses among the sources.
-        partner: whose events in edX's bucket are sources too, after the others.
-        s3: for what is there; None: as the AWS configuration says.
-        keep_going: enter an argument that cannot be searched as failed, if another names
-            something.
-        is_known: tells of a source that it was read before as it is; it is not opened then.
+        partner: a partner whose events in edX's bucket come after the other sources.
+        s3: server and credentials; None takes them from the AWS configuration.
+        keep_going: if an argument cannot be searched, enter it as failed, provided that another one
+            names something.
+        is_known: tells whether a source was read before as it is; if so, it is not opened.
 
     Raises:
-        MissingSourceError: an argument names what does not exist.
+        MissingSourceError: an argument names something that does not exist.
         SourceError: an argument cannot be searched, or holds nothing to read.
-        ConfigError: an argument is no source, or there is none.
+        ConfigError: an argument is not a source, or there is none.
     """
     several = listed(arguments)
     if partner is not None:
@@ -101,14 +101,14 @@ def select(
 
 
 def find_one(file: str | os.PathLike[str] | Readable, s3: S3 | None = None) -> Source:
-    """Find one file as it is stored: a tar is one, too.
+    """Find one file as stored. A tar counts as one file.
 
     Args:
         file: path, `s3://` URL, `-`, or an open binary file.
-        s3: server and credentials; None: as the AWS configuration says.
+        s3: server and credentials; None takes them from the AWS configuration.
 
     Raises:
-        ConfigError: it names several.
+        ConfigError: the argument names several files.
         MissingSourceError: it names none.
         SourceError: it cannot be searched.
     """
@@ -123,10 +123,10 @@ def find_one(file: str | os.PathLike[str] | Readable, s3: S3 | None = None) -> S
 
 
 def drop_copies(selection: Selection) -> None:
-    """Take away local files that are byte for byte copies of one before them, with a warning.
+    """Remove local files that are byte-for-byte copies of an earlier one, with a warning.
 
-    For runs whose rows go out as they are read: others compare texts when they are read. Only
-    files of one site, organisation and day can be copies.
+    This is for runs that pass rows on as they are read; other runs compare texts while reading.
+    Only files of one site, organisation and day can be copies.
     """
     alike: dict[tuple[str, int], list[Source]] = {}
     for source in selection.sources:
@@ -148,7 +148,7 @@ def drop_copies(selection: Selection) -> None:
 
 
 def listed(arguments: Any) -> list[Any]:
-    """One source or several as a list; what is none is told by `select`."""
+    """One or several sources as a list. `select` reports anything that is not a source."""
     one = isinstance(arguments, str | bytes | os.PathLike | Source) or hasattr(arguments, "read")
     return [arguments] if one or not isinstance(arguments, Iterable) else list(arguments)
 
@@ -162,7 +162,7 @@ class _Partner:
 
 @dataclass(slots=True)
 class _SourceSearch:
-    """The arguments of a run on their way to be sources."""
+    """Turns the arguments of a run into sources."""
 
     selection: Selection
     window: Window
@@ -200,7 +200,7 @@ class _SourceSearch:
         return self._found
 
     def _find_paths(self) -> None:
-        """Search neighbouring paths together: files that are the same are read once."""
+        """Search neighbouring paths together, so that the same file is read once."""
         if self._paths:
             self._find(partial(find, self._paths, keep_going=self.keep_going))
             self._paths = []
@@ -219,7 +219,7 @@ class _SourceSearch:
             self._found.append(source)
 
     def _is_new(self, source: Source, remote: Remote) -> bool:
-        """Whether an object was not named yet; tells what is risky about its bucket."""
+        """Whether an object has not been named before. Warns about risks of reaching its bucket."""
         warnings = self.selection.account.warnings
         if source.path in self._urls:
             warnings.append(f"{source.label}: the same object was named before: read once")
@@ -232,7 +232,7 @@ class _SourceSearch:
 
 
 def _stream(file: Readable) -> Source:
-    """An open file as a source; what its name tells counts as that of a path does."""
+    """An open file as a source. Its name, if it has one, counts like a path."""
     path = getattr(file, "name", None)
     if not isinstance(path, str):
         return Source("stream", "stream", None, file=file)
@@ -254,8 +254,9 @@ def _opened(source: Source, selection: Selection) -> list[Source]:
 
 
 def _is_packed(source: Source) -> bool:
-    """Whether an object is spared the request that looks for a tar.
+    """Whether to save the request that checks whether an object is a tar.
 
-    Its name says that it is none; if it is one all the same, it is read as one source.
+    True if its name says that it is not one. If it is one all the same, it is read as a single
+    source.
     """
     return source.remote is not None and source.name.endswith((".gpg", ".gz"))

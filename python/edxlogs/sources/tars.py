@@ -1,8 +1,8 @@
-"""The members of tars, as sources of their own.
+"""Members of tars as separate sources.
 
-An uncompressed tar on disk or in S3 is opened up before a run (`expand_tar`); one inside gzip or
-OpenPGP, or in a stream, gives its members as they come (`PackedTar`). Which of them are logs is
-told the same way.
+An uncompressed tar on disk or in S3 is listed before the run (`expand_tar`). A tar inside gzip or
+OpenPGP, or in a stream, yields its members as they come (`PackedTar`). Both recognise logs by the
+same rules.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 
 
 class TarHeader(tarfile.TarInfo):
-    """A header that is not believed whatever it says.
+    """A tar header that is checked before it is believed.
 
-    The standard library takes a size that is no number for 0, and holds a name of any length.
+    The standard library reads a malformed size as 0, and accepts names of any length.
     """
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
@@ -53,15 +53,15 @@ class TarHeader(tarfile.TarInfo):
 
 
 def expand_tar(source: Source) -> FoundSources:
-    """List the members of an uncompressed tar, on disk or in S3, as sources of their own.
+    """List the members of an uncompressed tar, on disk or in S3, as separate sources.
 
-    Of a name that is there twice the last one counts, as extracting would leave it, with a
-    warning. Organisation, site and day come from the member's name, else from the tar's. Names
-    are labels alone: nothing is extracted.
+    If two members have the same name, the last one counts, as it would after extraction, and a
+    warning says so. Organisation, site and day come from the member's name, or else from the tar's.
+    Names are only labels: nothing is extracted.
 
     Returns:
-        Regular files with recognised names, by the bytes of their full names; each may be OpenPGP,
-        gzip or plain again. Links, devices, sparse files and other names are in `ignored`.
+        Regular files with recognised names, by the bytes of their full names. Each may itself be
+            OpenPGP, gzip or plain. Links, devices, sparse files and other names are in `ignored`.
 
     Raises:
         SourceError: the tar cannot be read, is cut off, or is damaged anywhere.
@@ -104,14 +104,15 @@ def expand_tar(source: Source) -> FoundSources:
 
 
 class PackedTar:
-    """Says of each member of a tar that is not laid open on disk what it is.
+    """Describes each member of a tar that is read as a stream.
 
-    The same members are logs as in `expand_tar`. But nothing can be looked up beforehand: they are
-    read in the order of the tar, and of a name that is there twice both, with a warning.
+    Members are recognised as in `expand_tar`. But nothing can be looked up beforehand, so members
+    are read in the order of the tar; if two have the same name, both are read, and a warning says
+    so.
 
     Args:
-        tar: the source that holds the tar.
-        is_wanted: whether a member is read, by its site and day.
+        tar: the source that contains the tar.
+        is_wanted: tells whether to read a member, by its site and day.
 
     Attributes:
         ignored: labels of members with other names, links, devices and sparse files.
@@ -128,11 +129,11 @@ class PackedTar:
         self._names: set[bytes] = set()
 
     def __call__(self, path: bytes, is_regular: bool) -> tuple[str, str | None, int | None] | None:
-        """Name, site and day of a member, or None if it is not read.
+        """Name, site and day of a member; None if it is not read.
 
         Args:
             path: name in the tar.
-            is_regular: whether its bytes stand in the tar as they are.
+            is_regular: whether the tar holds its bytes as they are.
         """
         name = path.decode("utf-8", "surrogateescape")
         if _is_hidden(name):
@@ -160,7 +161,7 @@ def _is_log(name: str, is_regular: bool) -> bool:
 
 
 def _member(tar: Source, name: str) -> Source:
-    """A member as a source; its own name tells organisation, site and day, else that of the tar."""
+    """A member as a source. Its own name gives organisation, site and day, or else the tar's."""
     parts = describe_name(name)
     return replace(
         tar,
@@ -179,10 +180,10 @@ def _open(source: Source) -> BinaryIO:
 def _read_members(
     file: BinaryIO, source: Source, end: int, warnings: list[str]
 ) -> list[tarfile.TarInfo]:
-    """Read every header up to the end mark, which must be there.
+    """Read every header up to the end mark, which must be present.
 
     The standard library takes a broken header in the middle for the end of the tar, and old
-    versions of it walk backwards on a negative size; neither may pass here.
+    versions of it walk backwards on a negative size. Neither may happen here.
     """
     members = []
     position = source.offset

@@ -1,4 +1,4 @@
-"""Objects on their way: read ahead of those who work on them, in bounded memory."""
+"""Reads objects ahead of those who work on them, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 0.1
 
 
 class Transfer(threading.Thread):
-    """One object that a thread reads into a bounded buffer, from which it is taken.
+    """One object, which a thread reads into a bounded buffer.
 
     Use it as a context manager, or call `close`.
     """
@@ -55,14 +55,14 @@ class Transfer(threading.Thread):
                 self._changed.notify()
 
     def _wait(self) -> None:
-        """Wait, with the lock, until there is something to take, or nothing more will come."""
+        """With the lock held, wait until there is something to take or nothing more will come."""
         while not self._chunks and not self._ended:
             self._changed.wait(_PATIENCE_SECONDS)
             if self._control.stopped:
                 raise StoppedError("s3: stopped")
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end only.
+        """Return at most `size` bytes; none only at the end.
 
         Raises:
             S3Error: the object cannot be read to its end.
@@ -83,7 +83,7 @@ class Transfer(threading.Thread):
             return chunk
 
     def close(self) -> None:
-        """Drop what was not taken, and give back the connection."""
+        """Discard what was not taken, and release the connection."""
         with self._changed:
             self._ended = True
             self._chunks.clear()
@@ -98,11 +98,11 @@ class Transfer(threading.Thread):
 
 
 class Transfers:
-    """Opens the remote sources of a run, and begins some of them before their turn.
+    """Opens the remote sources of a run, some of them ahead of their turn.
 
     Args:
-        sources: of the run, in the order in which they will be opened.
-        control: of the run; when it stops, so do the transfers.
+        sources: sources of the run, in the order in which they will be opened.
+        control: control of the run; when it stops, so do the transfers.
     """
 
     def __init__(self, sources: Sequence[Source], control: _core.Control) -> None:
@@ -114,7 +114,7 @@ class Transfers:
         self._lock = threading.Lock()
 
     def open(self, source: Source) -> Transfer:
-        """Take the transfer of a source, from its first byte; a further call begins another."""
+        """Take the transfer of a source, from its first byte. A further call begins another one."""
         with self._lock:
             place = self._place.get(_range(source), -1)
             while self._next < min(place + 1 + AHEAD, len(self._sources)):
@@ -145,5 +145,5 @@ class Transfers:
 
 
 def _range(source: Source) -> tuple[str, int]:
-    """What is read of which object, whatever the source is called."""
+    """Which range of which object to read, whatever the source is called."""
     return source.path, source.offset

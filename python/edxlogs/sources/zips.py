@@ -1,6 +1,6 @@
-"""Zip archives that nobody vouches for: their members, or one sentence why not.
+"""Reads zip archives from untrusted places: their members, or one sentence saying why not.
 
-The archive is taken whole or refused: a directory that holds one lie is not believed in the rest.
+An archive is accepted whole or refused: if its directory is wrong once, the rest is not believed.
 Nothing is ever written under a member's name. Memory is bounded by the directory, which is at most
 `DIRECTORY_BYTES`.
 
@@ -39,10 +39,10 @@ class Range(Protocol):
     """A stretch of an archive, read from its first byte to its last."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end only."""
+        """Return at most `size` bytes; none only at the end."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +67,20 @@ class ZipMember:
 
 
 class ZipArchive:
-    """The members of an archive, each of which can be read as a stream.
+    """The members of an archive. Each can be read as a stream.
 
     Args:
-        label: what messages call it.
-        file: the archive, to look into here and there; only while it is made.
-        open_range: opens a stretch by its offset and length, any number at once.
-        check_headers: whether each member's own header is held against the directory at once, and
-            not only when it is read; worth it where looking is cheap.
+        label: how messages call it.
+        file: the archive as a seekable file; used only while the object is made.
+        open_range: opens a stretch by its offset and length, any number at a time.
+        check_headers: whether to compare each member's own header with the directory at once, and
+            not only when it is read. Do so if looking is cheap.
 
     Attributes:
-        members: its files, in the order of the directory; folders are left out.
+        members: its files, in the order of the directory, without folders.
 
     Raises:
-        FormatError: it is no zip, or one that must not be trusted.
+        FormatError: it is not a zip, or must not be trusted.
         OSError: it cannot be read.
     """
 
@@ -108,7 +108,7 @@ class ZipArchive:
                 self._check_header(member, file.read(_LOCAL_BYTES), file.read)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What reads a member where it is sent; the others stay."""
+        """Only what is needed to read a member in another process."""
         return {**self.__dict__, "members": ()}
 
     def _directory(self, file: BinaryIO) -> tuple[list[zipfile.ZipInfo], int]:
@@ -139,7 +139,7 @@ class ZipArchive:
         )
 
     def _check(self, info: zipfile.ZipInfo) -> None:
-        """Refuse what a directory may say and a package never does."""
+        """Refuse what a directory may contain but a package never does."""
         name = info.orig_filename
         if info.flag_bits & (_ENCRYPTED | _STRONG | _MASKED):
             raise self._refuse(name, "is encrypted by zip")
@@ -161,7 +161,7 @@ class ZipArchive:
             raise self._refuse(name, f"expands more than {_MOST_EXPANSION} times")
 
     def _members(self, infos: list[zipfile.ZipInfo], start: int) -> Iterator[ZipMember]:
-        """The files with the place where each must end; entries that overlap are refused."""
+        """The files, each with the place where it must end. Overlapping entries are refused."""
         by_offset = sorted(range(len(infos)), key=lambda at: infos[at].header_offset)
         ends = {at: infos[following].header_offset for at, following in pairwise(by_offset)}
         for at, info in enumerate(infos):
@@ -182,7 +182,7 @@ class ZipArchive:
                 )
 
     def _check_header(self, member: ZipMember, fixed: bytes, read: Callable[[int], bytes]) -> None:
-        """Hold a member's own header against the directory."""
+        """Compare a member's own header with the directory."""
         lies = self._refuse(member.name, "is described in two ways")
         if len(fixed) < _LOCAL_BYTES:
             raise lies
@@ -206,7 +206,7 @@ class ZipArchive:
         """Begin to read a member.
 
         Raises:
-            FormatError: its own header says something else than the directory.
+            FormatError: its own header contradicts the directory.
             SourceError: the archive cannot be read.
         """
         header = self._open_range(member._offset, member._end - member._offset)
@@ -220,7 +220,7 @@ class ZipArchive:
 
 
 class MemberReader:
-    """The content of one member, whose size and checksum are shown to be right at its end."""
+    """The content of one member. Its size and checksum are checked at its end."""
 
     def __init__(self, label: str, member: ZipMember, data: Range) -> None:
         self.label = label
@@ -232,10 +232,10 @@ class MemberReader:
         self._crc = _core.Crc("CRC32")  # zlib's own takes as long as all the rest
 
     def read(self, size: int = _READ_BYTES) -> bytes:
-        """At most `size` bytes; none at the end only, when everything was right.
+        """Return at most `size` bytes; none only at the end, and only if everything was right.
 
         Raises:
-            FormatError: the member is damaged, or not of the size that it should be.
+            FormatError: the member is damaged, or has another size than it should.
             SourceError: the archive cannot be read.
         """
         data = self._stored(size) if self._inflater is None else self._inflated(size)
@@ -276,7 +276,7 @@ class MemberReader:
         return b""
 
     def close(self) -> None:
-        """Give back the archive."""
+        """Release the archive."""
         self._data.close()
 
     def __enter__(self) -> Self:
@@ -287,7 +287,7 @@ class MemberReader:
 
 
 class FileRange:
-    """A stretch of a local file, by a descriptor of its own."""
+    """A stretch of a local file, read through a descriptor of its own."""
 
     def __init__(self, path: str, offset: int, length: int) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -295,20 +295,20 @@ class FileRange:
         self._end = offset + length
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end only."""
+        """Return at most `size` bytes; none only at the end."""
         data = os.pread(self._descriptor, min(size, self._end - self._at), self._at)
         self._at += len(data)
         return data
 
     def close(self) -> None:
-        """Give back the descriptor. May be called twice."""
+        """Release the descriptor. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 class _SmallReads:
-    """A file that is never read in large pieces: zipfile takes a directory's size on trust."""
+    """A file that is never read in large pieces, because zipfile trusts the size of a directory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.error: OSError | None = None  # which zipfile takes for a sign of no zip
@@ -341,7 +341,7 @@ def _read_all(data: Range, size: int) -> bytes:
 
 
 def _zip64(extra: bytes, size: int, stored: int) -> tuple[int, int]:
-    """The sizes of a header, from its extra field where they are too large for their place."""
+    """The sizes in a header, taken from its extra field if they are too large for their place."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
