@@ -1,1 +1,1 @@
-"""Database packages: what one holds, and its tables as files or streams."""
+"""Database packages: what they contain, and their tables as files or streams."""

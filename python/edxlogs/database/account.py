@@ -1,4 +1,4 @@
-"""Files of packages on their way, and what became of each and of every row in it."""
+"""Files of packages on their way to tables, and what became of each file and row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHOWN = 20  # lines of one kind
 
 @dataclass
 class RowCounts(Counts):
-    """Counts of rows, headers aside, each in one class.
+    """Counts of rows, without headers. Every row is in exactly one class.
 
     Attributes:
         left: rows of courses that were not asked for.
@@ -38,7 +38,7 @@ class RowCounts(Counts):
         zero_dates: values such as `0000-00-00 00:00:00`, which are null.
         utf8: values that were not UTF-8.
         nul: NUL characters that were left out.
-        crlf: rows of files whose lines end at CR and LF, of which the CR was left out.
+        crlf: rows of files whose lines end in CR and LF; the CR was left out.
     """
 
     whole = "rows"
@@ -56,12 +56,12 @@ class RowCounts(Counts):
 
 @dataclass
 class Converted(Reading):
-    """What reading a file of a package came to.
+    """The result of reading a file of a package.
 
     Attributes:
         counts: rows and bytes.
-        courses: that the content tells, with the rows of each.
-        said: what else the core says: unknown and missing columns, literals.
+        courses: courses in the content, with the number of rows of each.
+        said: what else the core reports: unknown and missing columns, literals.
     """
 
     counts: RowCounts = field(default_factory=RowCounts)
@@ -76,15 +76,15 @@ class MemberAccount(Entry[RowCounts]):
     Attributes:
         package: path or URL of the package.
         member: name of the file inside.
-        table: whose rows it holds; None: not known.
-        site: whose platform.
-        course: whose rows they are; None: of no single course, or not known.
-        courses: that alone were wanted, of a file of several; none means all.
-        output: where its rows are, below the folder of the output.
-        earlier: an earlier run has delivered it, or had it ready.
-        literals: values were written as Python's bytes literals.
-        unknown_columns: of the file, kept in the column `extra`.
-        missing_columns: of the table, null.
+        table: the table whose rows it holds; None if unknown.
+        site: its site.
+        course: its course; None if it is of no single course, or unknown.
+        courses: in a file of several courses, those that were wanted; empty means all.
+        output: where its rows are, below the output folder.
+        earlier: whether an earlier run delivered it, or had it ready.
+        literals: whether values were written as Python's bytes literals.
+        unknown_columns: its columns that are kept in the column `extra`.
+        missing_columns: columns of the table that it lacks, which are null.
     """
 
     counted = RowCounts
@@ -105,7 +105,7 @@ class MemberAccount(Entry[RowCounts]):
 
     @classmethod
     def begin(cls, package: str, path: str, name: MemberName) -> Self:
-        """That of a file which was not read yet."""
+        """The account of a file that was not read yet."""
         table, status = None if name.table is None else name.table.name, Outcome.LEFT
         if table is None:
             status = Outcome.UNKNOWN
@@ -120,11 +120,11 @@ class MemberAccount(Entry[RowCounts]):
 
     @property
     def is_all_rejected(self) -> bool:
-        """Whether it has rows, of which none can be read."""
+        """Whether it has rows, but none that can be read."""
         return 0 < self.counts.rows == self.counts.rejected
 
     def leave_out(self) -> None:
-        """Say that none of its rows can be read; they stay rejected, for a reason."""
+        """Say that none of its rows can be read. They stay rejected, with their reasons."""
         counts = self.counts
         reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.reasons.items()))
         why = f"none of its {many(counts.rows, 'row')} can be read: {reasons}"
@@ -132,7 +132,7 @@ class MemberAccount(Entry[RowCounts]):
         self.status = Outcome.WITHHELD
 
     def warn_of_course(self) -> None:
-        """Say that its course is not known, or no more that it was not."""
+        """Add the warning that its course is unknown, or remove it."""
         warning = f"{self.member}: its course is not known{_NAME_COURSE}"
         if warning in self.warnings:
             self.warnings.remove(warning)
@@ -140,19 +140,19 @@ class MemberAccount(Entry[RowCounts]):
             self.warnings.append(warning)
 
     def withhold(self, error: str) -> None:
-        """Take back what was counted of it: it failed its checks."""
+        """Take back what was counted, because it failed its checks."""
         self.status, self.error, self.counts = Outcome.WITHHELD, error, self.counts.as_withheld()
 
 
 @dataclass(repr=False)
 class TableAccount(Ledger[MemberAccount, RowCounts]):
-    """What a conversion did.
+    """The account of a conversion.
 
     Attributes:
-        members: of all packages, in their order.
-        stays: which tables are older than the newest package, a sentence each.
-        packages: bytes read of each that is encrypted or packed as one, none of which are of one
-            of its files alone.
+        members: files of all packages, in order.
+        stays: which tables are older than the newest package, one sentence each.
+        packages: bytes read of each package that is encrypted or packed as a whole. They belong to
+            none of its files.
     """
 
     counted = RowCounts
@@ -169,14 +169,14 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
 
     @property
     def total(self) -> RowCounts:
-        """All files added up, and the bytes of packages beside them."""
+        """All files added up, plus the bytes of packages."""
         total: RowCounts = self._added(self.members)
         total.bytes_read += sum(self.packages.values())
         return total
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was asked for is delivered whole, and that is not nothing."""
+        """Whether everything that was asked for is delivered in full, and is not nothing."""
         there = (Outcome.DELIVERED, Outcome.OLDER)
         return super().is_whole and any(one.status in there for one in self.members)
 
@@ -187,7 +187,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
 
     @property
     def tables(self) -> dict[str, RowCounts]:
-        """Files that were read, whatever came of it, added up by table."""
+        """Files that were read, with whatever result, added up by table."""
         by_table: dict[str, list[MemberAccount]] = {}
         for member in self.members:
             if member.status in (Outcome.DELIVERED, Outcome.WITHHELD):
@@ -195,19 +195,23 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
         return {table: self._added(members) for table, members in by_table.items()}
 
     def begin(self, place: str, path: str, name: MemberName) -> MemberAccount:
-        """Take a file of a package of which nothing is known but its name."""
+        """Add a file of a package of which only the name is known."""
         self.members.append(MemberAccount.begin(place, path, name))
         return self.members[-1]
 
     def enter(self, told: Mapping[str, Any], size: int) -> None:
-        """Take what the manifest has of a file, or of a package of so many bytes that was one."""
+        """Add what the manifest records about a file, or a package of `size` bytes that is one."""
         if "member" in told:
             self.members.append(MemberAccount.of(told["member"]))
         for _, member in told.get("members", [])[:1]:
             self.packages[member["package"]] = size
 
     def check(self) -> None:
-        """Raise `InternalError` unless everything adds up, and rows are of what is delivered."""
+        """Check that everything adds up, and that rows come only from what is delivered.
+
+        Raises:
+            InternalError: they do not.
+        """
         super().check()
         for member in self.members:
             if member.status != Outcome.DELIVERED and member.counts.rows_written:
@@ -216,12 +220,12 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
                 )
 
     def report(self, **more: Any) -> dict[str, Any]:
-        """The account as a JSON document; `more` joins it at the top level."""
+        """The account as a JSON document. `more` is added at the top level."""
         tables = {name: asdict(counts) for name, counts in self.tables.items()}
         return super().report(**more, tables=tables)
 
     def summary(self, seconds: float | None = None) -> Iterator[str]:
-        """The account in a few lines for a person, names escaped, and the time that it took."""
+        """The account as a few lines for people. Names are escaped; the time is shown if given."""
         total, of = self.total, {one: len(self.of_status(one)) for one in Outcome}
         earlier = sum(member.earlier for member in self.members)
         yield (
@@ -251,7 +255,7 @@ class TableAccount(Ledger[MemberAccount, RowCounts]):
 
 
 def key_of(*parts: object) -> str:
-    """A name for a file of a package, and for what was asked of it."""
+    """A key for a file of a package, and for what was asked of it."""
     return hashlib.sha256(orjson.dumps(parts, default=str)).hexdigest()[:40]
 
 
@@ -266,7 +270,7 @@ class PackedFile:
     Attributes:
         path: its name inside, escaped.
         name: what its name says.
-        size: its bytes, as they are in the package.
+        size: its size in the package, in bytes.
     """
 
     path: str
@@ -275,20 +279,20 @@ class PackedFile:
 
     @property
     def table(self) -> Table | None:
-        """The table that it holds rows of, unless its export failed."""
+        """The table whose rows it holds, unless its export failed."""
         return None if self.name.failed else self.name.table
 
 
 @dataclass(slots=True)
 class KnownFile:
-    """What an earlier run has done of a file.
+    """What an earlier run did with a file.
 
     Attributes:
-        number: of the input.
+        number: number of the input.
         file: its rows, in their place or ready for it.
-        account: as that run had it.
-        courses: that its rows tell, with how many are of each.
-        text: length and CRC-32 of its text, where there was a copy of it.
+        account: its account in that run.
+        courses: courses in its rows, with the number of rows of each.
+        text: length and CRC-32 of its text, if there was a copy of it.
     """
 
     number: int
@@ -299,35 +303,35 @@ class KnownFile:
 
     @property
     def is_published(self) -> bool:
-        """Whether its file has its place."""
+        """Whether its file is in its place."""
         return self.file.holds_rows
 
     @property
     def output(self) -> str:
-        """Place of its file, as accounts have it."""
+        """The place of its file, as accounts write it."""
         return self.file.path.removesuffix("/")
 
 
 @dataclass(slots=True)
 class Task:
-    """Rows on their way to a file: those of a file of a package, or what follows from them.
+    """Rows on their way to a file: those of a file of a package, or some derived from them.
 
     Attributes:
-        name: the key of its input; hidden files are called by it.
-        table: whose rows.
-        key: what its name says of the course, which files of one course share.
-        file_stem: of the name it will get.
+        name: key of its input, after which hidden files are named.
+        table: table of the rows.
+        key: what its name says about the course; files of one course share it.
+        file_stem: beginning of the name that it will get.
         account: what became of it.
-        read: reads it with so many threads; what became of it.
-        size: bytes in the package.
-        courses: that its rows tell, with how many are of each.
-        rows: its hidden file, or folder; None: it was not read.
-        rejects: the hidden file of rejected rows, which is there if there are any.
-        known: what an earlier run has done of it.
-        origin: the file, where it can be looked for what is beside it.
-        day: of the snapshot.
-        release: tells its package from others.
-        sum: is told its text, where there may be a copy of it.
+        read: reads it, given a number of threads, and returns the result.
+        size: size in the package, in bytes.
+        courses: courses in its rows, with the number of rows of each.
+        rows: its hidden file or folder; None if it was not read.
+        rejects: hidden file of rejected rows, which exists if there are any.
+        known: what an earlier run did with it, or None.
+        origin: the file, if others beside it can be looked into.
+        day: day of the snapshot.
+        release: identifies its package.
+        sum: is fed its text, if there may be a copy of it.
     """
 
     name: str
@@ -348,49 +352,49 @@ class Task:
 
     @property
     def text(self) -> list[int] | None:
-        """Length and CRC-32 of its text; None where nobody asked for them."""
+        """Length and CRC-32 of its text; None if nobody asked for them."""
         if self.known is not None:
             return None if self.known.text is None else list(self.known.text)
         return None if self.sum is None else list(self.sum.total)
 
     def forget(self) -> None:
-        """Have it read, whatever an earlier run has done of it."""
+        """Have it read, whatever an earlier run did with it."""
         if self.known is not None:
             self.known, self.account.earlier, self.account.status = None, False, Outcome.LEFT
             self.account.counts, self.account.warnings = RowCounts(), []
 
     @property
     def is_published(self) -> bool:
-        """Whether an earlier run has done it, and its file has its place."""
+        """Whether an earlier run did it, and its file is in its place."""
         return self.known is not None and self.known.is_published
 
     @property
     def may_go(self) -> bool:
-        """Whether another host can read it: it is not compared with copies, nor a join."""
+        """Whether another host can read it: it is neither compared with copies nor a join."""
         return self.origin is not None and self.sum is None
 
     @property
     def is_loose(self) -> bool:
-        """Whether it is of a folder, which may hold another file of that name the next time."""
+        """Whether it is from a folder, which may hold another file of the same name next time."""
         return self.origin is not None and not self.origin[0].is_zip
 
     @property
     def output(self) -> str:
-        """Place of its file, known when its course is; that of unpacked content is a folder's."""
+        """The place of its file, once the course is known; for unpacked content, of its folder."""
         assert self.account.output is not None
         return f"{self.account.output}/" if self.table.is_content else self.account.output
 
 
 @dataclass(slots=True)
 class Release:
-    """A tar of a package that is read.
+    """A package that is a tar and is being read.
 
     Attributes:
-        package: it.
-        identity: what tells it from others and from other releases of it.
-        tasks: its files, as they came by.
-        joined: what is joined of it, by path: day and course, and the table.
-        is_whole: whether it was read to its end, and passed its checks.
+        package: the package.
+        identity: identifies it, and this release of it.
+        tasks: its files, in the order in which they came.
+        joined: what is joined, by path: day and course, and the table.
+        is_whole: whether it was read to its end and passed its checks.
     """
 
     package: TarPackage
@@ -401,13 +405,13 @@ class Release:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is whole, and so is every file of it."""
+        """Whether it and every file in it are whole."""
         return self.is_whole and all(
             one.account.status is not Outcome.WITHHELD for one in self.tasks
         )
 
     def to_join(self) -> dict[str, tuple[Group, str]]:
-        """What is joined of it, of courses that something was delivered of; copies left out."""
+        """What to join, for courses of which something was delivered; without copies."""
         if not self.is_good:
             return {}
         lost = (Outcome.COPY, Outcome.OLDER)

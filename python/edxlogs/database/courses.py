@@ -1,9 +1,9 @@
-"""Which files of packages are wanted, and which course each is of.
+"""Which files of packages are wanted, and to which course each belongs.
 
-Files of one course share a stem, `{Org}-{Course}-{Run}`, which cannot be split: each part may hold
-hyphens, and several courses can have one stem. So a course is taken from the content: of the file
-itself, else what most of the other files with its stem tell; else a known course is, whose spelling
-is the stem.
+Files of one course share a stem, `{Org}-{Course}-{Run}`. It cannot be split, because each part may
+contain hyphens, and several courses can have the same stem. So the course is taken from the
+content: that of the file itself, else what most other files with its stem say. Failing that, it is
+a known course whose spelling is the stem.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _ASKED = 20  # names that near ones are looked for: a file may hold thousands
 _IN_ID = re.compile("[+/]")
 
 Found = tuple[str | None, str | None]
-"""Course and stem of a file that was converted."""
+"""Course and stem of a converted file."""
 
 
 def spellings(course: str) -> set[str]:
-    """The stems, in lower case, that the exporter and the research exchange make of a course."""
+    """The stems, in lower case, that the exporter and the research exchange make from a course."""
     body = re.sub(r"^(course|ccx)-v1:", "", course).replace("+ccx@", "+ccx+")
     found = set()
     for strange in "_-":
@@ -46,16 +46,16 @@ def spellings(course: str) -> set[str]:
 
 
 def course_of(courses: Mapping[str, int], stem: str | None) -> str | None:
-    """The course of a file, by the rows of each that it holds.
+    """The course of a file, given the number of its rows by course.
 
-    Those that are spelled like its stem come first: a broken row may tell anything.
+    Courses that are spelled like its stem come first, because a broken row may say anything.
     """
     spelled = [course for course in courses if (stem or "").lower() in spellings(course)]
     return max(spelled or courses, key=lambda course: courses[course], default=None)
 
 
 class Stems:
-    """What content has told of stems, and what courses are known."""
+    """What content has said about stems, and which courses are known."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._told: dict[Key, Counter[str]] = {}
@@ -64,17 +64,17 @@ class Stems:
             self.know(course)
 
     def know(self, course: str) -> None:
-        """Take a course that exists."""
+        """Add a course that exists."""
         for spelling in spellings(course):
             self._known.setdefault(spelling, set()).add(course)
 
     def tell(self, key: Key, course: str) -> None:
-        """Take what the content of a file with that stem says."""
+        """Record what the content of a file with this stem says."""
         self._told.setdefault(key, Counter())[course] += 1
         self.know(course)
 
     def course(self, key: Key) -> str | None:
-        """The one course that it can be; None if there is none, or several with equal right."""
+        """The only course that it can be; None if there is none, or several are equally likely."""
         if told := self._told.get(key):
             course, files = told.most_common(1)[0]
             return course if files * 2 > told.total() else None
@@ -84,13 +84,14 @@ class Stems:
 
 @dataclass(frozen=True)
 class TableChoice:
-    """Which files are wanted: conditions of different kinds joined by and, values by or.
+    """Which files are wanted. A file must meet every condition, with one of its values.
 
     Attributes:
-        courses: exact ids or globs, or the same of names of files; none means all.
-        tables: names; none means all.
-        sites: as in `prod`, `edge`; none means all.
-        known_courses: ids that exist: a file whose course nothing tells is of one spelled like it.
+        courses: ids, names of courses in file names, or globs over either; empty means all.
+        tables: names; empty means all.
+        sites: sites, such as `prod` and `edge`; empty means all.
+        known_courses: course ids that exist. If nothing in a file tells its course, it is the known
+            id that its name spells.
     """
 
     courses: tuple[str, ...] = ()
@@ -100,18 +101,18 @@ class TableChoice:
 
     @property
     def exact_courses(self) -> list[str]:
-        """Those courses that are ids, not globs or names of files."""
+        """The courses that are given as ids, not as globs or names of files."""
         return [one for one in self.courses if not is_value_glob(one) and _IN_ID.search(one)]
 
     def hints(
         self, names: Sequence[MemberName], found: Collection[Found], *, any_left: bool
     ) -> list[str]:
-        """Name what is nearest to what was asked for and was not found.
+        """Suggest what is nearest to what was asked for and not found.
 
         Args:
-            names: of all files.
+            names: names of all files.
             found: courses and stems of those that were converted.
-            any_left: whether something was converted, or it is told why not.
+            any_left: whether something was converted, or other messages say why not.
         """
         of_courses = [one for one in names if one.table is not None and one.table.is_of_course]
         stems = {one.stem: None for one in of_courses if one.stem is not None}
@@ -140,13 +141,13 @@ class TableChoice:
 
     @staticmethod
     def _matches(asked: str, course: str | None, stem: str | None) -> bool:
-        """Whether a file is of a course that was asked for by its id, or as `db list` calls it."""
+        """Whether a file is of a course that was asked for, by id or by its name in `db list`."""
         if course is not None and (asked == course or value_matches(course, asked)):
             return True
         return stem is not None and value_matches(stem.lower(), asked.lower())
 
     def wants_course(self, course: str | None, stem: str | None) -> bool:
-        """Whether a course is wanted; one that is not known is, only if all are, or by its stem."""
+        """Whether a course is wanted. An unknown one is wanted only if all are, or by its stem."""
         if not self.courses or course in self._exact or (stem or "").lower() in self._lower:
             return True
         return any(self._matches(one, course, stem) for one in self._globs)
@@ -168,20 +169,20 @@ class TableChoice:
         return frozenset(spelling for course in self.courses for spelling in spellings(course))
 
     def wants(self, name: MemberName) -> bool:
-        """Whether a file is one of a table and site that are wanted."""
+        """Whether a file is of a table and site that are wanted."""
         table = None if name.failed else name.table
         if table is None or (self.tables and table.name not in self.tables):
             return False
         return not self.sites or name.site in self.sites
 
     def may_be_of(self, name: MemberName, *, unpack: bool) -> bool:
-        """Whether a file is, or may be: which course it is of may only be known later."""
+        """Whether a file is wanted, or may be: its course may become known only later."""
         if name.table is None or not self.wants(name) or (name.table.is_content and not unpack):
             return False
         return not name.table.is_of_course or self.may_be_wanted(name.stem)
 
     def may_be_wanted(self, stem: str | None) -> bool:
-        """Whether one of the courses can be spelled like that; names can be cut."""
+        """Whether a wanted course may be spelled like this. Names may be cut."""
         spelled = (stem or "").lower()
         if not self.courses or self._globs or spelled in self._lower:
             return True
@@ -199,7 +200,7 @@ PROBED = (
     "student_anonymoususerid",
     "courseware_studentmodule",
 )
-"""Tables to look into before others, the likeliest to hold a row first."""
+"""Tables to look into first, in the order of how likely they are to hold a row."""
 
 HEAD_BYTES = (64 << 10, 1 << 20, 16 << 20)
 _HEAD_ROWS = 100
@@ -213,7 +214,7 @@ _IN_POST = re.compile(rb'"course_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 def course_in_structure(text: bytes) -> str | None:
-    """The course of the usage keys that a course structure begins with."""
+    """The course in the first usage keys of a course structure."""
     for match in _KEY.finditer(text):
         key = _decoded(match[0]) or ""
         if new := _NEW_BLOCK.fullmatch(key):
@@ -232,13 +233,13 @@ def _decoded(string: bytes) -> str | None:
 
 
 def course_in_head(table: Table, head: bytes, stem: str | None, *, is_whole: bool) -> str | None:
-    """The course that the first bytes of a file, decrypted, tell; None if they do not.
+    """The course in the first decrypted bytes of a file; None if they do not tell.
 
     Args:
-        table: whose rows it holds.
-        head: those bytes.
-        stem: in its name.
-        is_whole: whether they are all of it; else its last row is cut off.
+        table: the table whose rows it holds.
+        head: the first bytes.
+        stem: stem in its name.
+        is_whole: whether these are all its bytes; otherwise the last row is cut off.
     """
     if table.dialect is Dialect.STRUCTURE:
         return course_in_structure(head)
@@ -275,13 +276,13 @@ def found_of(tasks: Iterable[Task]) -> set[Found]:
 
 
 class Courses:
-    """Courses of files, as far as they are known: by their content, and by those asked for.
+    """The courses of files, as far as they are known from content and from what was asked for.
 
     Args:
         reader: looks into files.
-        packages: all that are read.
-        choice: which courses are wanted; those of them that are known or exact ids exist.
-        workers: files looked into at once.
+        packages: all packages that are read.
+        choice: which courses are wanted. Those that are known, or exact ids, exist.
+        workers: files to look into at once.
     """
 
     def __init__(
@@ -298,15 +299,15 @@ class Courses:
         self._stems = Stems([*choice.exact_courses, *choice.known_courses])
 
     def course(self, key: Key) -> str | None:
-        """The course of files with that stem; None if it is not known."""
+        """The course of files with this stem, or None if it is not known."""
         return self._stems.course(key)
 
     def tell(self, key: Key, course: str) -> None:
-        """Take what the content of a file with that stem says."""
+        """Record what the content of a file with this stem says."""
         self._stems.tell(key, course)
 
     def probe(self, files: Sequence[File]) -> None:
-        """Look into files beside these, for their courses, as far as need be."""
+        """Look into files beside these to find their courses, as far as necessary."""
         wanted = {
             (package.place, member.name.key)
             for package, member in files
@@ -325,7 +326,7 @@ class Courses:
                 pass
 
     def look_into(self, file: PassingFile, name: MemberName) -> None:
-        """Take the course that a file of a tar tells, for others beside it."""
+        """Record the course in a file of a tar, for the files beside it."""
         table = None if name.failed else name.table
         if table is not None and table.tells_course and self.course(name.key) is None:
             size = HEAD_BYTES[0]
@@ -335,7 +336,7 @@ class Courses:
                 self.tell(name.key, course)
 
     def name(self, tasks: Sequence[Task]) -> None:
-        """Say of each file that was read which course it is of; leave those of no wanted one."""
+        """Set the course of each file that was read, and leave out those of courses not wanted."""
         for task in tasks:
             if task.table.is_of_course:
                 task.account.course = course_of(task.courses, task.key[0])
@@ -353,7 +354,7 @@ class Courses:
                     account.status, account.counts = Outcome.LEFT, RowCounts()
 
     def _look(self, beside: Sequence[File]) -> None:
-        """Look into one file after the other, then deeper into each that has more."""
+        """Look into the files one after another, then deeper into those that have more."""
         for size in HEAD_BYTES:
             deeper = []
             for package, member in beside:
@@ -375,7 +376,7 @@ def _order(file: File) -> int:
 
 
 def _near(asked: str, there: Iterable[str | None]) -> str:
-    """Names that are nearest to one, each spelled as names of files are."""
+    """Similar names, each spelled as in file names."""
     spelled = {min(spellings(one)): one for one in there if one is not None}
     return ", ".join(
         spelled[one] for one in get_close_matches(min(spellings(asked)), spelled, 3, 0)
@@ -384,11 +385,11 @@ def _near(asked: str, there: Iterable[str | None]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The files of one course and site, by the names that they share.
+    """The files of one course and site, grouped by their names.
 
     Attributes:
         stem: organisation, course and run as the exporter wrote them.
-        site: whose platform.
+        site: its site.
         members: its files.
         missing: tables that other courses of the package have.
     """
@@ -420,11 +421,11 @@ def courses(members: Iterable[PackedFile]) -> list[Course]:
 
 
 def absent(members: Sequence[PackedFile]) -> list[str]:
-    """Tables that no file of the package holds."""
+    """Tables that no file of the package contains."""
     there = {member.table.name for member in members if member.table is not None}
     return [name for name in tables() if name not in there]
 
 
 def unknown(members: Iterable[PackedFile]) -> Iterator[PackedFile]:
-    """Files whose names say no table."""
+    """Files whose names match no table."""
     return (member for member in members if member.name.table is None and not member.name.failed)

@@ -1,14 +1,13 @@
-"""Where the tables of a conversion go: a store whose inputs are the files of packages.
+"""The output folder of a conversion: a store whose inputs are the files of packages.
 
-A file is known by the package's name and size, by its own name, size and checksum in the zip, and
-by what was asked for. Large ones that are ready stand beside the manifest, for a run that goes on
-after a stop; all get their places at the end, by one commit, when it is known for all of them which
-course they are of. Rejected rows stay beside the manifest.
+A file is identified by the package's name and size; by its own name, size and checksum in the zip;
+and by what was asked for. Large files that are ready wait beside the manifest, so that an
+interrupted run can be resumed. At the end, when the courses of all files are known, one commit
+gives all of them their places. Rejected rows stay beside the manifest.
 
-`{table}/course_id={id}/{package}-{site}.parquet`, or with the course first; where every snapshot
-is kept, below it a folder of its day. The folder of a course
-is called as in datasets of events, so that both are joined by it; no file is ever called by a name
-from inside a package.
+Paths are `{table}/course_id={id}/{package}-{site}.parquet`, or with the course first. If every
+snapshot is kept, there is a folder for the day below. The folder of a course has the same name as
+in datasets of events, so that both join by it. No file gets a name from inside a package.
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ _NAME_BYTES = 200  # of the 255 that file systems allow
 
 
 def day_folder(day: object) -> str:
-    """The folder of a day's snapshots, where all are kept."""
+    """The folder for the snapshots of a day, if all are kept."""
     return f"{DAY}={day or NO_VALUE}"
 
 
 class TableFolder:
-    """The folder of the tables of a run. What is ready may be told by threads.
+    """The folder with the tables of a run. Threads may report what is ready.
 
     Args:
         store: takes the files.
-        overwrite: whether files that are there may be replaced.
-        course_first: whether a course's folder holds those of the tables.
-        keep_rejects: whether rejected rows are kept.
-        keep_all: whether each snapshot has a folder of its day, and none replaces another.
+        overwrite: whether existing files may be replaced.
+        course_first: whether there is a folder per course with its tables in it.
+        keep_rejects: whether to keep rejected rows.
+        keep_all: whether each snapshot has a folder for its day, and none replaces another.
 
     Raises:
         ConfigError: the store holds something else.
@@ -90,14 +89,14 @@ class TableFolder:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether a run that goes on finds something that is ready."""
+        """Whether the next run would find something that is ready."""
         return any(True for _ in self.store.manifest.files(f"{READY}/"))
 
     def work_path(self, name: str) -> Path:
-        """Place for a hidden file or folder; what is there is removed.
+        """Path for a hidden file or folder. Anything there is removed.
 
         Raises:
-            OutputError: it cannot be.
+            OutputError: it cannot be removed.
         """
         path = self.store.new / name
         try:
@@ -127,13 +126,13 @@ class TableFolder:
         return path
 
     def _is_kept(self, path: str) -> bool:
-        """Whether somebody may still read what is at a place, though it makes room."""
+        """Whether somebody may still be reading what is at a place that is being replaced."""
         manifest = self.store.manifest
         stays = not self.store.place.puts_over and manifest.file(path) is not None
         return stays or manifest.is_retired(path)
 
     def place_all(self, tasks: Sequence[Task], format_name: str) -> None:
-        """Say where the rows of each of some tasks go, now that their courses are known."""
+        """Set the place of each task, now that the courses are known."""
         there = (task.known for task in tasks if task.is_published)
         taken = {known.output for known in there if known is not None}
         for task in tasks:
@@ -146,15 +145,15 @@ class TableFolder:
             taken.add(account.output or "")
 
     def refuse(self, path: str, name: str, gone: Collection[int] = ()) -> None:
-        """Refuse a place where there is something that is not of the input of that name.
+        """Refuse a place that holds something other than a file of this input.
 
         Args:
             path: the place.
-            name: of the input.
-            gone: numbers of inputs that make room.
+            name: name of the input.
+            gone: numbers of inputs that are being replaced.
 
         Raises:
-            ConfigError: there is.
+            ConfigError: something else is there.
         """
         place = self.store.place
         if self._overwrite or not place.is_taken(path):
@@ -169,9 +168,9 @@ class TableFolder:
             )
 
     def recall(self, name: str) -> KnownFile | None:
-        """What an earlier run has done of a file; None if nothing, or not as it is asked for now.
+        """What an earlier run did with a file; None if nothing, or not as is asked for now.
 
-        What is published does not count where it is to be overwritten.
+        What is published does not count if it is to be overwritten.
         """
         manifest = self.store.manifest
         one = manifest.newest(name)
@@ -191,12 +190,12 @@ class TableFolder:
         return KnownFile(one.number, file, account, one.account["courses"], one.account.get("text"))
 
     def rejects(self, number: int) -> Path | None:
-        """Where the rejected rows of an input are, if there are any."""
+        """Where the rejected rows of an input are, or None."""
         file = self.store.manifest.file(f"{REJECTS}/{number}")
         return None if file is None else self.store.place.local(file)
 
     def all_rejects(self, tasks: Iterable[Task]) -> Iterator[Path]:
-        """Files of the rejected rows of what is published, in order."""
+        """Files with the rejected rows of what is published, in order."""
         for task in tasks:
             one = self.store.manifest.newest(task.name)
             path = None if one is None else self.rejects(one.number)
@@ -204,7 +203,7 @@ class TableFolder:
                 yield path
 
     def members(self, name: str) -> list[tuple[str, MemberAccount]] | None:
-        """The files of a package that an earlier run has delivered, as its account had them.
+        """The files of a package that an earlier run delivered, with their accounts.
 
         Returns:
             Key and account of each; None if there was no such run.
@@ -215,14 +214,14 @@ class TableFolder:
         return [(key, MemberAccount.of(account)) for key, account in one.account["members"]]
 
     def add_ready(self, task: Task, *, at_once: bool) -> None:
-        """Take rows that are written, for a run that goes on.
+        """Store finished rows for a run that resumes this one.
 
         Args:
-            task: whose rows.
-            at_once: whether they are brought to disk now; else with others before long.
+            task: task of the rows.
+            at_once: whether to flush them to disk now; otherwise with others before long.
 
         Raises:
-            OutputError: they cannot be brought there.
+            OutputError: they cannot be stored.
         """
         with self._lock:
             self._ready.append(task)
@@ -246,17 +245,17 @@ class TableFolder:
         gone: Collection[int],
         ended: dict[str, Any],
     ) -> None:
-        """Give files their places, those that have one already another if need be: by one commit.
+        """Give files their places in one commit; files that have a place may move.
 
         Args:
-            tasks: that are delivered.
-            releases: packages that were read as one, each with its key.
-            gone: numbers of inputs whose files make room for newer ones.
-            ended: the last words of the run.
+            tasks: tasks that are delivered.
+            releases: packages that were read as a whole, each with its key.
+            gone: numbers of inputs whose files newer ones replace.
+            ended: how the run ended.
 
         Raises:
             ConfigError: something is in a file's place.
-            OutputError: it cannot be done; nothing is published then.
+            OutputError: it fails; nothing is published then.
         """
         manifest = self.store.manifest
         segment = Segment(self._started)
@@ -291,7 +290,7 @@ class TableFolder:
             self._commit(segment)
 
     def clean(self) -> None:
-        """Remove what was written and is not published."""
+        """Remove what was written but not published."""
         try:
             for left in self.store.new.iterdir():
                 disk.remove(left)
@@ -319,10 +318,10 @@ class TableFolder:
         return Input(number, identity, task.account.status, written, told)
 
     def _files(self, number: int, task: Task, path: str) -> list[DataFile]:
-        """The files of a task among the new ones: its rows, and those that were rejected.
+        """Move the files of a task, its rows and rejects, to the new files.
 
         Raises:
-            OutputError: they cannot be brought there.
+            OutputError: they cannot be moved there.
         """
         counts, known = task.account.counts, task.known
         rejects = task.rejects if known is None else self.rejects(known.number)
@@ -347,7 +346,7 @@ class TableFolder:
     def _file(
         self, path: str, source: Path, staged: str, run: tuple[int, int], sha256: str | None = None
     ) -> DataFile:
-        """A file for that path, of one of ours among the new ones, or of a copy of one in place."""
+        """A file for that path, made from a new file or from a copy of one in its place."""
         target = self.store.new / staged
         disk.remove(target)
         if source.parent == self.store.new:
@@ -360,7 +359,7 @@ class TableFolder:
 
 
 def replaced_inputs(inputs: Iterable[Input], first: int) -> list[Input]:
-    """Inputs whose files have made room, numbered from `first` on; nothing of them is known."""
+    """Inputs whose files were replaced, numbered from `first` on, with nothing known about them."""
     return [
         replace(one, number=first + at, status=REPLACED, rows=0, account={})
         for at, one in enumerate(inputs)
@@ -376,7 +375,7 @@ def _is_of(file: DataFile, one: Input) -> bool:
 
 
 def is_there(place: Place, file: DataFile, one: Input) -> bool:
-    """Whether a file is as it was published."""
+    """Whether a file is as it was when published."""
     if (state := place.state(file)) is None:
         return False
     size, modified = state
@@ -386,7 +385,7 @@ def is_there(place: Place, file: DataFile, one: Input) -> bool:
 
 
 def _safe(text: str) -> str:
-    """Percent-encode all but letters, digits, `_`, `.`, `-`; cut what no file system takes."""
+    """Percent-encode all but letters, digits, `_`, `.` and `-`; cut names that are too long."""
     name = quote(text, safe="").replace("~", "%7E")
     if name.startswith("."):
         name = f"%2E{name[1:]}"

@@ -1,7 +1,7 @@
 """Database packages: zips as edX makes them, folders of tables, single tables, and tars.
 
-edX makes a zip of tables every week, and one of e-mail preferences; the rest is how people keep
-them. What a zip holds is told by its directory alone; nothing is decrypted. Of an object of S3,
+edX makes a zip of tables every week, and one of e-mail preferences. The other forms are how people
+keep them. The directory of a zip tells what it contains; nothing is decrypted. From a zip in S3,
 only the directory is fetched.
 """
 
@@ -61,9 +61,9 @@ class Member(PackedFile):
     """A file of a package whose files can be read in any order.
 
     Attributes:
-        stored_bytes: that it takes.
-        day: of the snapshot.
-        checksum: tells one release of it from another: its CRC, or the time of its last change.
+        stored_bytes: bytes that it takes.
+        day: day of the snapshot.
+        checksum: identifies this release of it: its CRC, or the time of its last change.
         open: begins to read it.
     """
 
@@ -75,17 +75,17 @@ class Member(PackedFile):
 
 @dataclass(frozen=True, slots=True)
 class DatabasePackage:
-    """A package that was opened.
+    """An opened package.
 
     Attributes:
         place: its path or URL, escaped.
         name: its base name, escaped.
-        partner: the organisation in its name.
-        day: the day of the snapshot.
-        size: its bytes.
+        partner: organisation in its name.
+        day: day of the snapshot.
+        size: size in bytes.
         members: its files, in the order of its directory.
-        beside: files that are no part of it, but tell the course of those that are.
-        is_zip: whether it is; else it is a folder, or files of one.
+        beside: files that do not belong to it, but tell the course of those that do.
+        is_zip: whether it is a zip; otherwise it is a folder, or files from one.
         identity: device and inode of a local file.
     """
 
@@ -106,7 +106,7 @@ class DatabasePackage:
 
     @property
     def release(self) -> tuple[object, ...]:
-        """What tells it from others; a folder may get more files."""
+        """Identifies it. A folder may get more files."""
         return (self.name, self.size) if self.is_zip else (self.name,)
 
     def is_copy_of(self, other: object) -> bool:
@@ -118,10 +118,10 @@ class DatabasePackage:
         return (self.name, self.size, self.members) == (other.name, other.size, other.members)
 
     def open(self, member: Member) -> AbstractContextManager[Readable]:
-        """Begin to read a member as it is stored.
+        """Begin to read a file as stored.
 
         Raises:
-            FormatError: the member contradicts the directory.
+            FormatError: the file contradicts the directory.
             SourceError: the package cannot be read.
         """
         try:
@@ -142,7 +142,7 @@ def open_package(place: str, s3: S3 | None = None) -> DatabasePackage:
     """Open a zip by its path or its `s3://` URL.
 
     Raises:
-        FormatError: it is no zip, or one that must not be trusted.
+        FormatError: it is not a zip, or must not be trusted.
         SourceError: it cannot be opened or read.
     """
     if place.startswith(SCHEME):
@@ -186,16 +186,16 @@ def _package(
 def find_packages(
     places: Iterable[str], s3: S3, fail: Callable[[EdxlogsError], None]
 ) -> list[DatabasePackage | TarPackage]:
-    """Open packages, and files of some.
+    """Open packages, and files from packages.
 
     Args:
         places: paths, globs and `s3://` URLs of zips, tars and tables, and folders and prefixes,
-            which are searched for all of them; logs of events in them are passed over.
-        s3: where URLs lead.
-        fail: is told of what cannot be opened, or is none.
+            which are searched for all of these. Logs of events in them are skipped.
+        s3: server and credentials for URLs.
+        fail: called for what cannot be opened, or is not a package.
 
     Returns:
-        Them in the order of the places; tables of one folder make one package.
+        Packages in the order of the places. The tables of one folder make one package.
 
     Raises:
         MissingSourceError: a place does not exist.
@@ -221,7 +221,7 @@ def find_packages(
 
 
 class _PackageSearch:
-    """Packages that were found, and folders of tables on their way to be some."""
+    """Packages found so far, and folders of tables that will become packages."""
 
     def __init__(self, s3: S3, fail: Callable[[EdxlogsError], None]) -> None:
         self._s3 = s3
@@ -243,7 +243,7 @@ class _PackageSearch:
             self._add_file(place)
 
     def _add_folder(self, top: str) -> None:
-        """Search a folder to the bottom, and through links; datasets in it are passed over."""
+        """Search a folder at every depth, and through links, skipping datasets."""
         before, seen = len(self._found), set()
         for folder, below, names in os.walk(top, followlinks=True, onerror=self._unreadable):
             status = os.stat(folder)
@@ -267,13 +267,13 @@ class _PackageSearch:
         self._refuse_nothing(before, top)
 
     def _refuse_nothing(self, before: int, top: str) -> None:
-        """Refuse a place below which nothing was found since so many were."""
+        """Refuse a place if nothing was found below it, given how many there were before."""
         if not any(not isinstance(one, _Tables) or one.has_tables for one in self._found[before:]):
             why = "holds no package and no table of one; name a zip, a tar, or a folder of tables"
             raise SourceError(f"{shown(top)}: {why}", shown(top))
 
     def _add_url(self, url: str) -> None:
-        """Add an object, or search a prefix or what a glob matches, as folders are."""
+        """Add an object, or search a prefix or the matches of a glob like folders."""
         from edxlogs.sources.remote import list_url
 
         bucket, key = split_url(url)
@@ -309,7 +309,7 @@ class _PackageSearch:
         self._refuse_nothing(before, url)
 
     def _take_object(self, one: S3Object, top: str, *, is_unknown: bool = False) -> _Tables:
-        """Add an object to the tables of its package, as a file is added."""
+        """Add an object to the tables of its package, like a file."""
         parts, place = _folder(one.url).split("/"), top
         for up in range(min(len(parts) - top.count("/") - 1 + _ABOVE, len(parts) - 3)):
             if describe_folder(parts[len(parts) - 1 - up]) is not None:
@@ -328,7 +328,7 @@ class _PackageSearch:
         return found
 
     def _attempt(self, look: Callable[[str], object], path: str) -> None:
-        """Look at a file; what is wrong with it costs no other."""
+        """Look at a file. If it is faulty, the others are not affected."""
         try:
             look(path)
         except EdxlogsError as error:
@@ -340,7 +340,7 @@ class _PackageSearch:
         self._fail(cannot_open(error.filename, error))
 
     def _take(self, path: str, top: str, *, is_unknown: bool = False) -> _Tables:
-        """Add a file to the tables of its package: below a folder of a day, or the one given."""
+        """Add a file to the tables of its package: below a folder for a day, or the one given."""
         folder = os.path.dirname(path) or "."
         parts = os.path.abspath(folder).split("/")
         inside = len(os.path.relpath(folder, top).split("/")) if folder != top else 0
@@ -376,7 +376,7 @@ class _PackageSearch:
             raise _no_package(place)
 
     def packages(self) -> list[DatabasePackage | TarPackage]:
-        """All that was found, in order."""
+        """Everything that was found, in order."""
         return [
             one.package() if isinstance(one, _Tables) else one
             for one in self._found
@@ -406,10 +406,10 @@ class _Tables:
 
     Attributes:
         place: the folder.
-        files: by their real paths.
+        files: its files, by real path.
         unknown: other files, likewise.
-        given: those of the files that were named themselves.
-        objects: those of the files that are in S3, by their URLs.
+        given: files that were named themselves.
+        objects: files that are in S3, by URL.
     """
 
     place: str
@@ -421,7 +421,7 @@ class _Tables:
 
     @property
     def day(self) -> datetime.date | None:
-        """The day that the name of the folder says."""
+        """The day in the name of the folder."""
         said = describe_folder(os.path.basename(os.path.abspath(self.place)))
         return None if said is None else said.day
 
@@ -430,7 +430,7 @@ class _Tables:
         return bool(self.files)
 
     def package(self) -> DatabasePackage:
-        """Them as a package; what stands beside a table that was named is looked into."""
+        """The tables as a package. If a table was named itself, those beside it are looked into."""
         others: list[str] = []
         for folder in dict.fromkeys(os.path.dirname(path) or "." for path in self.given):
             with suppress(OSError, S3Error):  # one may read a file of what one may not list
@@ -453,7 +453,7 @@ class _Tables:
         )
 
     def _names(self, folder: str) -> list[str]:
-        """What there is in a folder, or directly below a prefix."""
+        """The names in a folder, or directly below a prefix."""
         if not folder.startswith(SCHEME):
             return os.listdir(folder)
         there = self.s3.level(*split_url(f"{folder}/")).objects
@@ -464,7 +464,7 @@ class _Tables:
         return path if path in self.objects else os.path.realpath(path)
 
     def _found(self, path: str) -> tuple[int, int, Callable[[], Any]] | None:
-        """Bytes of a file, when it was changed, and what opens it; None if it is none."""
+        """Size of a file, time of its last change, and what opens it; None if it is not a file."""
         one = self.objects.get(path)
         if one is not None:
             from edxlogs.sources.remote import Remote

@@ -1,7 +1,7 @@
-"""One file of a package, or a package that is one message, read to its verdict.
+"""Reads one file of a package, or a package that is one message, to its verdict.
 
-gpg decrypts as the zip gives and Rust reads what gpg gives; nothing is whole in memory, and no
-plaintext is on disk but the rows that were asked for.
+gpg decrypts what the zip yields, and Rust reads what gpg yields. Nothing is whole in memory, and no
+plaintext is on disk except the rows that were asked for.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def core_table(
     day_in_folder: bool = False,
     courses: tuple[str, ...] = (),
 ) -> _core.Table:
-    """A table as the core takes it.
+    """A table in the form that the core takes.
 
     Args:
-        name: of the table.
-        expand: whether it has the columns that are taken out of its JSON.
-        has_course: whether a column says the course.
-        day_in_folder: whether files are in folders of the days of their snapshots.
-        courses: whose rows are wanted of a file of several; none means all.
+        name: name of the table.
+        expand: whether to add the columns taken from its JSON.
+        has_course: whether a column gives the course.
+        day_in_folder: whether files are in folders for the days of their snapshots.
+        courses: in a file of several courses, those that are wanted; empty means all.
     """
     table = joined_table() if name == JOINED else tables()[name]
     derived = table.derived if expand else ()
@@ -67,7 +67,7 @@ def core_table(
 
 @contextmanager
 def naming(output: str) -> Iterator[None]:
-    """Name an output that cannot be written, where that is not what was read."""
+    """Name an output that cannot be written. Errors of reading are left as they are."""
     try:
         yield
     except SourceError:
@@ -77,7 +77,7 @@ def naming(output: str) -> Iterator[None]:
 
 
 def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
-    """What rows and messages say of the file they are of, for `_core.convert`."""
+    """How rows and messages identify a file, for `_core.convert`."""
     return {
         "package": package.name,
         "member": member.path,
@@ -89,17 +89,17 @@ def told_of(package: DatabasePackage, member: Member) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How the text of a file becomes rows; fit to be sent.
+    """How to turn the text of a file into rows. It can be sent to other processes.
 
     Attributes:
-        said: what `told_of` says of the file.
-        table: the name of the table.
-        format_name: one of `FORMATS`, of cells perhaps with `SAFE`.
-        expand: whether the table has further columns.
+        said: what `told_of` says about the file.
+        table: name of the table.
+        format_name: one of `FORMATS`; for cells, possibly with `SAFE`.
+        expand: whether to add columns to the table.
         day_in_folder: whether the day of the snapshot is a folder.
-        courses: whose rows alone are wanted; none means all.
-        tells_course: whether rows tell the course that the file is of.
-        is_content: whether it is unpacked.
+        courses: the courses whose rows are wanted; empty means all.
+        tells_course: whether rows tell the course of the file.
+        is_content: whether it is to be unpacked.
     """
 
     said: dict[str, Any]
@@ -121,15 +121,15 @@ class Conversion:
         threads: int,
         text_sum: _core.TextSum | None,
     ) -> Converted:
-        """Convert a text into a file, or unpack it into a folder.
+        """Convert a text to a file, or unpack it into a folder.
 
         Args:
             reader: converts.
             text: a descriptor or an object with `read`.
-            rows: the file or folder, new.
-            rejects: file for rows that cannot be read, which is made if there are any, or None.
-            threads: at work at once.
-            text_sum: is told the text, or None.
+            rows: the new file or folder.
+            rejects: file for rows that cannot be read, made if there are any, or None.
+            threads: number of threads.
+            text_sum: is fed the text, or None.
 
         Raises:
             OutputError: the rows cannot be written.
@@ -154,10 +154,10 @@ class Conversion:
 
 
 class TableReader(Reader):
-    """Reads files of packages with one key ring. May be used by many threads.
+    """Reads files of packages with one key ring. Many threads may share one.
 
     Attributes:
-        bytes_read: of packages, so far.
+        bytes_read: bytes of packages read so far.
     """
 
     def __init__(self, gpg: Gpg, control: _core.Control) -> None:
@@ -173,17 +173,17 @@ class TableReader(Reader):
         target: Callable[[], Target],
         options: dict[str, Any],
     ) -> Converted:
-        """Read a file to its end, and weigh what gpg and the zip say of it.
+        """Read a file to its end, and take the verdicts of gpg and the zip into account.
 
         Args:
-            package: where it is.
-            member: which file.
-            table: whose rows it holds.
-            target: where its rows go; called again if it has to be read again.
+            package: the package.
+            member: the file.
+            table: the table whose rows it holds.
+            target: returns where its rows go; called again if it has to be read again.
             options: for `_core.convert`.
 
         Returns:
-            The counts and the verdict. Errors of the file are in it, not raised.
+            The counts and the verdict. Errors of the file are part of it and are not raised.
 
         Raises:
             OutputError: the rows cannot be written.
@@ -201,7 +201,7 @@ class TableReader(Reader):
     def convert_text(
         self, text: Any, table: _core.Table, target: Target, options: dict[str, Any]
     ) -> Converted:
-        """Convert what a descriptor or an object with `read` gives, already decrypted.
+        """Convert the decrypted text that a descriptor or an object with `read` yields.
 
         Raises:
             OutputError: the rows cannot be written.
@@ -222,20 +222,21 @@ class TableReader(Reader):
         *,
         again: bool = True,
     ) -> Converted:
-        """Read something of a package to its end, and weigh what gpg and the zip say of it.
+        """Read part of a package to its end, and take gpg's and the zip's verdicts into account.
 
         Args:
-            label: what messages call it.
-            opener: opens it as it is stored.
-            work: takes the text, as a descriptor or an object with `read`; what comes of it is
+            label: how messages call it.
+            opener: opens it as stored.
+            work: receives the text, as a descriptor or an object with `read`. Its result is
                 provisional until the end.
             again: whether it can be opened again.
 
         Returns:
-            What came of the work, with the verdict. Errors of the file are in it, not raised.
+            The result of the work, and the verdict. Errors of the file are part of it and are not
+                raised.
 
         Raises:
-            OutputError: of the work.
+            OutputError: raised by the work.
         """
         bytes_read = 0
 
@@ -271,12 +272,12 @@ class TableReader(Reader):
         return done
 
     def count_bytes(self, size: int) -> None:
-        """Let others know that so many bytes of packages were read elsewhere."""
+        """Count bytes of packages that were read elsewhere."""
         with self._lock:
             self.bytes_read += size
 
     def _counted(self, label: str, reader: Readable) -> Callable[[int], bytes]:
-        """Reads, and lets others know how much was read."""
+        """A function that reads, and counts the bytes."""
 
         def read(size: int) -> bytes:
             try:
@@ -293,7 +294,7 @@ class TableReader(Reader):
         return read
 
     def unlock(self, package: DatabasePackage, members: Sequence[Member]) -> None:
-        """Have the key of encrypted files unlocked once for all of them, where that helps."""
+        """Unlock the key of encrypted files once for all of them, if that helps."""
         encrypted = [one for one in members if one.path.endswith(".gpg")]
 
         def head() -> bytes:
@@ -331,7 +332,7 @@ ORA_TABLES = (
 
 
 def ora_files(members: Iterable[Member]) -> dict[Group, list[Member]]:
-    """The files that are joined, by day and course, of those courses that have submissions."""
+    """The files to join, by day and course, for courses that have submissions."""
     groups: dict[Group, list[Member]] = {}
     for member in members:
         if member.table is not None and member.table.name in ORA_TABLES:
@@ -344,7 +345,7 @@ def _is_submissions(member: Member) -> bool:
 
 
 def submissions(members: Iterable[Member]) -> Member:
-    """The file of a course that the others are joined to."""
+    """The file of a course to which the others are joined."""
     return next(filter(_is_submissions, members))
 
 
@@ -358,10 +359,10 @@ def join_ora(
     *,
     day_in_folder: bool,
 ) -> None:
-    """Read the files of one course once more, and write their join to a new file.
+    """Read the files of one course again, and write their join to a new file.
 
-    They are held in memory until they are joined. The account takes the joined rows: delivered, or
-    withheld if a file failed its checks.
+    They are held in memory until they are joined. The joined rows go into the account: delivered,
+    or withheld if a file failed its checks.
 
     Raises:
         OutputError: the file cannot be written.
@@ -382,7 +383,7 @@ class TarJoins:
     """The joins of a tar's courses, all held at once.
 
     Attributes:
-        submissions: path of those of each day and course.
+        submissions: path of the submissions, by day and course.
     """
 
     def __init__(self, package: TarPackage, files: Mapping[str, tuple[Group, str]]) -> None:
@@ -393,7 +394,7 @@ class TarJoins:
         self._files = {path: one for path, one in files.items() if one[0] in self._joins}
 
     def read(self, reader: TableReader) -> Exception | None:
-        """Read the files once more, as they come by; what is wrong with the tar."""
+        """Read the files again, as they come. Returns the error of the tar, or None."""
         place = self._package.place
 
         def work(source: Any) -> Converted:
@@ -411,7 +412,7 @@ class TarJoins:
         return reader.read_stored(place, self._package.open, work).error
 
     def write(self, task: Task, format_name: str, *, day_in_folder: bool) -> None:
-        """Write one of them to the hidden file of a task.
+        """Write one join to the hidden file of a task.
 
         Raises:
             OutputError: the file cannot be written.
@@ -439,7 +440,7 @@ def write_join(
     *,
     day_in_folder: bool,
 ) -> None:
-    """Write what was joined to a new file; the account takes its rows.
+    """Write joined rows to a new file, and enter them into the account.
 
     Raises:
         OutputError: the file cannot be written.

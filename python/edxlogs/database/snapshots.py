@@ -1,12 +1,13 @@
-"""Weekly snapshots: the newest is the table. And copies: each table is there once.
+"""Chooses among weekly snapshots, of which the newest counts, and among copies of a table.
 
-Of a table of one course and site the file of the newest package counts, if it is good; where that
-package lacks it, that of the one before. Courses are told for sure when all was read. Before that,
-names tell which files need not be read: those that have a newer one of the same course, site and
-table wait, and are read only if it turns out to be bad. Where each snapshot is kept, the same holds
-of those of one day.
+For a table of one course and site, the file of the newest package counts if it is good. If that
+package lacks it, the one before counts. Courses are certain only when everything has been read.
+Until then, names tell which files need not be read: files with a newer one of the same course, site
+and table wait, and are read only if the newer one turns out to be bad. If every snapshot is kept,
+the same is true within each day.
 
-A package may hold one table twice, as `X.sql` and `X.sql.gz`. Both are read, and one is delivered.
+A package may contain one table twice, as `X.sql` and `X.sql.gz`. Both are read, and one is
+delivered.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A file, as one of the snapshots of its table.
+    """A file as one of the snapshots of its table.
 
     Attributes:
-        by_name: its unit as far as names tell.
-        by_course: the same by the course itself; None: that is not known.
-        day: of the snapshot.
-        release: tells packages from each other, whatever their days.
-        order: of the packages of a run; a later one counts where days are the same.
-        courses: that alone are in it, of a file of several; none means all.
-        kept: what keeps it apart from other snapshots of its unit; None: nothing does.
+        by_name: its unit, as far as names tell.
+        by_course: its unit, by its real course; None if that is not known.
+        day: day of the snapshot.
+        release: identifies the package, whatever its day.
+        order: position of the package in the run; a later one counts if days are equal.
+        courses: the courses in it that are wanted, for a file of several; empty means all.
+        kept: separates it from other snapshots of its unit, or None.
     """
 
     by_name: Unit
@@ -64,7 +65,7 @@ class Snapshot:
 
     @property
     def names(self) -> Unit:
-        """Its unit as far as names tell, of its own day where that is kept."""
+        """Its unit, as far as names tell; with its day, if every day is kept."""
         return (self.by_name, self.kept)
 
     def covers(self, other: Snapshot) -> bool:
@@ -73,7 +74,7 @@ class Snapshot:
 
     @property
     def rank(self) -> tuple[datetime.date, int]:
-        """The newest has the greatest; one without a day is older than any other."""
+        """The newest ranks highest. One without a day is older than any other."""
         return self.day or datetime.date.min, self.order
 
 
@@ -92,9 +93,9 @@ def package_of(account: MemberAccount) -> Package | None:
 def snapshot_of(
     account: MemberAccount, form: str, release: Hashable, order: int, *, keep_all: bool = False
 ) -> Snapshot:
-    """A file as a snapshot, by its account and what it is written as.
+    """A file as a snapshot, by its account and its output format.
 
-    With `keep_all` those of each day are units of their own.
+    With `keep_all`, each day is a unit of its own.
     """
     package = package_of(account)
     stem = describe_member(account.member).stem or ""
@@ -115,7 +116,7 @@ def snapshot_of(
 
 
 def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[tuple[T, T]]:
-    """Those that a newer one of the same unit replaces, each with that one."""
+    """Snapshots that a newer one of the same unit replaces, each with the newer one."""
     snapshots = [(item, snapshot_of(item)) for item in items]
     known = {one.by_name: one.by_course for _, one in snapshots if one.by_course is not None}
     units: dict[Unit, list[tuple[T, Snapshot]]] = {}
@@ -133,14 +134,14 @@ def older(items: Iterable[T], snapshot_of: Callable[[T], Snapshot]) -> list[tupl
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A file of a package that earlier runs have published.
+    """A file of a package that earlier runs published.
 
     Attributes:
-        name: the key of its input.
-        number: of the input.
-        path: the place that its rows got.
-        account: of the run that read it.
-        release: tells its package from others; None in what old versions made.
+        name: key of its input.
+        number: number of the input.
+        path: the place of its rows.
+        account: its account in the run that read it.
+        release: identifies its package; None if an old version of edxlogs made it.
     """
 
     name: str
@@ -151,11 +152,11 @@ class Standing:
 
 
 def standing(store: Store, days: Collection[object] | None = None) -> list[Standing]:
-    """What earlier runs have published, as far as it is there.
+    """What earlier runs published and is still there.
 
     Args:
-        store: where.
-        days: in whose folders alone; None means all.
+        store: the store.
+        days: look only in the folders of these days; None means all.
     """
     manifest = store.manifest
     folders = None if days is None else {day_folder(one) for one in days}
@@ -177,14 +178,14 @@ def standing(store: Store, days: Collection[object] | None = None) -> list[Stand
 
 
 def drop_older(store: Store, *, keep_all: bool) -> None:
-    """Take away what other snapshots replace, where shards were put together.
+    """Remove what other snapshots replace, after shards were merged.
 
     Args:
-        store: of what they held.
+        store: the store with everything that they held.
         keep_all: whether each day's snapshot is kept.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the store cannot be written.
     """
     there = standing(store)
     lost = older(there, partial(_standing_snapshot, keep_all=keep_all))
@@ -203,7 +204,7 @@ def _standing_snapshot(one: Standing, *, keep_all: bool) -> Snapshot:
 
 
 def copies(tasks: Iterable[Task]) -> list[list[Task]]:
-    """Files of one package with one name, but for what they are packed in: two or more each."""
+    """Groups of two or more files of one package whose names differ only in packing."""
     groups: dict[Hashable, list[Task]] = {}
     for task in tasks:
         account, (stem, site) = task.account, task.key
@@ -214,13 +215,13 @@ def copies(tasks: Iterable[Task]) -> list[list[Task]]:
 
 
 def copy_name(package: str, member: str, name: MemberName) -> Hashable:
-    """What files of a package share that are copies of each other."""
+    """A value that is equal for files of a package that are copies of each other."""
     folder, _, base = member.rpartition("/")
     return package, name.table and name.table.name, name.key, name.stem or folder, plain_name(base)
 
 
 def newest_copy(group: Sequence[Task]) -> Task:
-    """The one that counts if they differ: in a folder that changed last, else the last one."""
+    """The copy that counts if they differ: in a folder, the one changed last; else the last one."""
 
     def age(at: int) -> tuple[int, int]:
         origin = group[at].origin
@@ -230,7 +231,7 @@ def newest_copy(group: Sequence[Task]) -> Task:
 
 
 def without_copies(members: Iterable[Member], tasks: Sequence[Task]) -> list[Member]:
-    """Files of a package, of those that are copies of each other the one that counts."""
+    """Files of a package, with only the one that counts of those that are copies of each other."""
     lesser = {
         one.account.member
         for group in copies(tasks)
@@ -241,10 +242,10 @@ def without_copies(members: Iterable[Member], tasks: Sequence[Task]) -> list[Mem
 
 
 def compare(group: Sequence[Task]) -> list[MemberAccount]:
-    """Leave one of the copies that were read: the others are no rows of their own.
+    """Deliver one of the copies that were read, and leave out the others.
 
     Returns:
-        Those that differ from it, as they are withheld.
+        Accounts of the copies that differ from it, which are withheld.
     """
     good = [task for task in group if task.account.status is Outcome.DELIVERED]
     if len(good) < 2:
@@ -268,7 +269,7 @@ def compare(group: Sequence[Task]) -> list[MemberAccount]:
 
 
 def leave_copy(one: MemberAccount, original: MemberAccount, *, is_same: bool) -> None:
-    """Say of a file that another one of its package is delivered in its place."""
+    """Record that another file of the same package is delivered in place of this one."""
     if is_same:
         counts, one.status, one.output = one.counts, Outcome.COPY, None
         one.counts = RowCounts(bytes_read=counts.bytes_read, bytes_expanded=counts.bytes_expanded)
@@ -280,11 +281,11 @@ def leave_copy(one: MemberAccount, original: MemberAccount, *, is_same: bool) ->
 
 
 class Snapshots:
-    """The files of a run among those that are there.
+    """The files of a run, compared with those that exist already.
 
     Args:
         standing: files of earlier runs, in their places.
-        form: what files are written as.
+        form: output format of the files.
         keep_all: whether each day's snapshot is kept.
     """
 
@@ -314,7 +315,7 @@ class Snapshots:
         return snapshot_of(one.account, form, release, order, keep_all=self._keep_all)
 
     def chosen(self, account: MemberAccount, release: str) -> list[str]:
-        """Courses whose rows are wanted of a file of several: also those that are there already."""
+        """Courses whose rows are wanted from a file of several, including existing ones."""
         unit, asked = self._unread(account), set(account.courses)
         there = [one for one in self._standing if self._of(one).names == unit]
         if not all(one.account.courses for one in there):
@@ -325,7 +326,7 @@ class Snapshots:
         return sorted(asked.union(*(one.account.courses for one in there)))
 
     def others(self, task: Task) -> set[int]:
-        """Numbers of what is there of other packages, and may make room."""
+        """Numbers of existing inputs from other packages, which may be replaced."""
         may_be_own = task.is_loose or task.sum is not None  # of which there is another copy
         return {one.number for one in self._standing if may_be_own or one.release != task.release}
 
@@ -333,7 +334,7 @@ class Snapshots:
         return snapshot_of(account, self._form, "", 0, keep_all=self._keep_all).names
 
     def put_off(self, tasks: Iterable[Task]) -> None:
-        """Have those wait that have a newer one, or leave them where it is there already."""
+        """Let files wait that have a newer one; leave them out if the newer one exists already."""
         names = {task.name for task in tasks}
         there: dict[Unit, datetime.date] = {}
         for standing in self._standing:
@@ -359,7 +360,7 @@ class Snapshots:
                 self._waiting.append((releases[0], releases[1:]))
 
     def turns(self) -> Iterator[Task]:
-        """Those whose turn it is, since the newer ones are bad."""
+        """Files whose turn has come, because the newer ones are bad."""
         left = []
         for tried, waiting in self._waiting:
             while waiting and any(one.account.status is Outcome.WITHHELD for one in tried):
@@ -373,14 +374,14 @@ class Snapshots:
         self._waiting = left
 
     def settle(self, tasks: Sequence[Task], copied: Collection[str]) -> set[int]:
-        """Leave those of the delivered files that a newer one replaces.
+        """Leave out delivered files that a newer one replaces.
 
         Args:
-            tasks: that are delivered.
-            copied: names of files of which another copy is.
+            tasks: tasks that are delivered.
+            copied: names of files of which another copy counts.
 
         Returns:
-            Numbers of the inputs that are there and make room.
+            Numbers of existing inputs that are replaced.
         """
         names = {task.name for task in tasks}
         self._loose = {task.release for task in tasks if task.is_loose}
@@ -405,8 +406,8 @@ class Snapshots:
         """Say which tables are older than the newest package of their organisation.
 
         Args:
-            tasks: that are delivered.
-            days: accounts of files of all packages.
+            tasks: tasks that are delivered.
+            days: accounts of the files of all packages.
             choice: what was asked for.
         """
         newest: dict[tuple[str, PackageKind], datetime.date] = {}

@@ -1,8 +1,8 @@
-"""A conversion: the files of packages to a folder of tables, with an account.
+"""A conversion: files of packages to a folder of tables, with an account.
 
-Each file is read into a hidden file of its own, and gets its name after it has passed its checks,
-when all have been read: only then it is known for all of them which course they are of. Large files
-are read one at a time, by all threads; small ones several at a time, by one thread each.
+Each file is read into a hidden file of its own. It gets its name after it has passed its checks and
+all files have been read, because only then are all their courses known. Large files are read one at
+a time, by all threads; small ones several at a time, by one thread each.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ _KEPT = ("counts", "unknown_columns", "missing_columns", "literals", "warnings")
 
 @dataclass
 class TableTarget(Target[list[MemberAccount]]):
-    """The tables of packages, converted.
+    """The conversion of the tables of packages.
 
     Attributes:
         reader: reads the files.
-        packages: in the order of the account.
-        choice: which files.
+        packages: packages, in the order of the account.
+        choice: which files to convert.
         folder: where the tables go.
-        format_name: one of `FORMATS`, of cells perhaps with `SAFE`.
-        workers: threads.
-        expand: whether courseware_studentmodule has columns of what is in its `state`.
-        expand_ora: whether the tables of open response assessments are joined, too.
-        unpack: whether the content of courses is unpacked, too.
+        format_name: one of `FORMATS`; for cells, possibly with `SAFE`.
+        workers: number of threads.
+        expand: whether courseware_studentmodule gets columns taken from its `state`.
+        expand_ora: whether to join the tables of open response assessments.
+        unpack: whether to unpack the content of courses.
         beside: names of the files that are written beside the folder.
-        elsewhere: who reads files by themselves; None: this process does.
+        elsewhere: reads files on other hosts; None reads in this process.
         account: adds up after the run.
     """
 
@@ -114,10 +114,10 @@ class TableTarget(Target[list[MemberAccount]]):
         self._snapshots = Snapshots(there, form, keep_all=keep_all)
 
     def plan(self) -> int:
-        """Decide which files are read; how many bytes they are.
+        """Decide which files to read. Returns their size in bytes.
 
         Raises:
-            ConfigError: files are there that the run would replace.
+            ConfigError: existing files would be replaced.
         """
         for package in self.packages:
             if isinstance(package, DatabasePackage):
@@ -140,12 +140,12 @@ class TableTarget(Target[list[MemberAccount]]):
 
     @property
     def wrote_beside(self) -> bool:
-        """Whether what is written beside the folder is what runs before have written there."""
+        """Whether the files beside the folder are those that earlier runs wrote."""
         return all(map(self.folder.store.manifest.wrote, self.beside))
 
     @property
     def count(self) -> int:
-        """Files that are read."""
+        """Number of files to read."""
         return len(self._to_read) + len(self._tars)
 
     @property
@@ -182,7 +182,7 @@ class TableTarget(Target[list[MemberAccount]]):
             yield task, member
 
     def _is_chosen(self, task: Task) -> bool:
-        """Whether its course is wanted, as far as that is known; of an organisation, some rows."""
+        """Whether its course is wanted, as far as known. A file of several courses always is."""
         course, stem = self._courses.course(task.key), task.key[0]
         return not task.table.is_of_course or self.choice.wants_course(course, stem)
 
@@ -227,7 +227,7 @@ class TableTarget(Target[list[MemberAccount]]):
         self._tasks.append(task)
 
     def _plan_tar(self, package: TarPackage) -> None:
-        """Take what an earlier run has done of a package, or have it read."""
+        """Take over what an earlier run did with a package, or have the package read."""
         checksum = None
         with suppress(SourceError):  # of which its reading tells
             checksum = in_worker(package.checksum)
@@ -260,11 +260,11 @@ class TableTarget(Target[list[MemberAccount]]):
 
     @property
     def control(self) -> _core.Control:
-        """What stops the reader."""
+        """The control that stops the reader."""
         return self.reader.control
 
     def begin(self) -> Iterator[Crew[list[MemberAccount]]]:
-        """Large files one after the other, small ones at once; then those that waited, and tars."""
+        """Large files one after another, small ones at once; then those that waited, and tars."""
         tasks = self._to_read
         while tasks:
             if self.elsewhere is not None:
@@ -289,14 +289,14 @@ class TableTarget(Target[list[MemberAccount]]):
         )
 
     def take(self, done: list[MemberAccount]) -> list[MemberAccount]:
-        """What became of a file; of a package that was read as one, the files withheld."""
+        """What became of a file. For a package that was read as a whole, the files withheld."""
         return done
 
     def finish(self) -> None:
-        """Publish what passed its checks, now that it is known which course each file is of.
+        """Publish what passed its checks, now that the course of each file is known.
 
         Raises:
-            OutputError: the folder cannot be written.
+            OutputError: the folder cannot be written to.
             ConfigError: a file appeared in it.
             InternalError: the account does not add up; nothing is published.
         """
@@ -322,11 +322,11 @@ class TableTarget(Target[list[MemberAccount]]):
 
     @property
     def delivered(self) -> list[Task]:
-        """Files whose rows are in the folder, or will be."""
+        """Files whose rows are, or will be, in the folder."""
         return [task for task in self._tasks if task.account.status is Outcome.DELIVERED]
 
     def _recall(self, task: Task, *identity: object) -> None:
-        """Take from the records what an earlier run has done of a file."""
+        """Take over from the records what an earlier run did with a file."""
         if task.table.is_content:  # is as it is, whatever the tables are made to
             self._recall_as(key_of(*identity, self.folder.course_first, _core.__version__), task)
             return
@@ -356,7 +356,7 @@ class TableTarget(Target[list[MemberAccount]]):
     def _read_member(
         self, task: Task, package: DatabasePackage, member: Member, threads: int
     ) -> list[MemberAccount]:
-        """Read a file into a hidden one, or into a hidden folder."""
+        """Read a file into a hidden file or a hidden folder."""
         said = told_of(package, member)
         work = partial(self._convert, task, said, threads)
         with naming(self.folder.name):
@@ -365,13 +365,13 @@ class TableTarget(Target[list[MemberAccount]]):
         return [task.account]
 
     def conversion(self, task: Task, said: dict[str, Any]) -> Conversion:
-        """How the text of a file becomes rows, with what is said of the file."""
+        """How to turn the text of a file into rows, with what is known about the file."""
         table, courses = task.table, tuple(task.account.courses)
         how = self.format_name, self.expand, self.folder.keep_all
         return Conversion(said, table.name, *how, courses, table.tells_course, table.is_content)
 
     def _convert(self, task: Task, said: dict[str, Any], threads: int, text: Any) -> Converted:
-        """Convert the text of a file into a hidden one, or unpack it into a hidden folder."""
+        """Convert the text of a file to a hidden file, or unpack it into a hidden folder."""
         task.rows = self.folder.work_path(f"{task.name}-rows")
         if self.folder.keep_rejects and not task.table.is_content:
             task.rejects = self.folder.work_path(f"{task.name}-rejects")
@@ -380,7 +380,7 @@ class TableTarget(Target[list[MemberAccount]]):
         return conversion.convert(self.reader, text, rows, task.rejects, **more)
 
     def enter(self, task: Task, done: Converted) -> None:
-        """Enter what came of a file."""
+        """Enter the result of a file."""
         account = task.account
         task.courses = done.courses
         account.counts = done.counts
@@ -400,7 +400,7 @@ class TableTarget(Target[list[MemberAccount]]):
                 self.folder.add_ready(task, at_once=task.size > LARGE_BYTES)
 
     def _read_tar(self, release: Release) -> list[MemberAccount]:
-        """Convert the tables of a tar as they come by."""
+        """Convert the tables of a tar as they come."""
         package = release.package
         tasks = release.tasks
         before = len(self.account.members)
@@ -433,7 +433,7 @@ class TableTarget(Target[list[MemberAccount]]):
         return withheld
 
     def _read_file(self, release: Release, file: PassingFile) -> Task:
-        """One file of such a package; events and what is not asked for are left."""
+        """Read one file of a tar. Events, and what is not asked for, are left out."""
         package, path = release.package, file.path
         is_events = file.is_events
         name = MemberName() if is_events else describe_member(path, package.stem)
@@ -467,7 +467,7 @@ class TableTarget(Target[list[MemberAccount]]):
         return task
 
     def _join_tar(self, release: Release) -> list[MemberAccount]:
-        """Join the open response assessments of a tar, which is read once more for them."""
+        """Join the open response assessments of a tar, which is read again for them."""
         package, files = release.package, release.to_join()
         joins = TarJoins(package, files)
         left = []
@@ -490,7 +490,7 @@ class TableTarget(Target[list[MemberAccount]]):
         return [task.account for task in left if error is not None]
 
     def rejects(self) -> Iterator[Path]:
-        """Files of the rejected rows of what was read, in the order of the account."""
+        """Files with the rejected rows of what was read, in the order of the account."""
         for task in self._tasks:
             if task.account.status is Outcome.DELIVERED:
                 yield from self.folder.all_rejects([task])

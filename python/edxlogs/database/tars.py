@@ -1,10 +1,10 @@
-"""Tars: packages of the research exchange, others that were put in one, and courses' content (OLX).
+"""Tars: packages of the research exchange, other packages packed as a tar, and content (OLX).
 
-Such a package is one tar of tables and events, which gpg may have made: nothing in it is sure
+Such a package is one tar of tables and events, possibly made by gpg. Nothing in it is certain
 before the verdict at its end, and it can be read in one direction only, so its tables are converted
-as they come by. Content is unpacked where nothing else is. Names in it are taken for paths below a
-new folder, and only if they can be: no absolute ones, none that lead elsewhere. Links are never
-made, so nothing can lead out.
+as they come. Only content is unpacked. Names in it become paths below a new folder, and only if
+they can: no absolute names, and none that lead elsewhere. Links are never created, so nothing can
+lead out.
 
 Source: EdX Research Guide, "Research Data Exchange", "Course Content Data".
 """
@@ -55,16 +55,16 @@ _DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class TarPackage:
-    """A package that is one tar: of the research exchange, or one that a zip's files were put in.
+    """A package that is one tar: from the research exchange, or made from the files of a zip.
 
     Attributes:
         place: its path or URL, escaped.
         name: its base name, escaped.
-        partner: the organisation in its name.
-        day: the day of the snapshot in its name.
-        size: its bytes.
-        open: opens it as it is stored.
-        checksum: tells one release of it from another: its ETag, or the SHA-256 of its bytes.
+        partner: organisation in its name.
+        day: day of the snapshot in its name.
+        size: size in bytes.
+        open: opens it as stored.
+        checksum: identifies this release of it: its ETag, or the SHA-256 of its bytes.
         identity: device and inode of a local file.
     """
 
@@ -85,7 +85,7 @@ class TarPackage:
     def is_copy_of(self, other: object) -> bool:
         """Whether another package is the same file, or has the same name, size and checksum.
 
-        One that cannot be read is no copy: its reading tells.
+        A package that cannot be read is not a copy; reading it will show the error.
         """
         if not isinstance(other, TarPackage):
             return False
@@ -99,7 +99,7 @@ class TarPackage:
 
 
 def stem_of(name: str) -> str:
-    """The base name of a package without the endings that say what it is packed in."""
+    """The base name of a package without endings for packing."""
     return _ENDING.sub("", name.rpartition("/")[2].removesuffix(".zip"))
 
 
@@ -126,7 +126,7 @@ def _remote(url: str, s3: S3) -> Remote:
 
 
 def open_tar(place: str, s3: S3) -> TarPackage:
-    """The tar at a path or an `s3://` URL; what it is, its reading tells.
+    """The tar at a path or an `s3://` URL. What it really is shows when it is read.
 
     Raises:
         SourceError: it cannot be opened.
@@ -156,12 +156,12 @@ def open_tar(place: str, s3: S3) -> TarPackage:
 
 @dataclass(frozen=True, slots=True)
 class PassingFile:
-    """A file of a package as it comes by.
+    """A file of a package as it comes past.
 
     Attributes:
-        path: inside.
-        day: of the snapshot, as the folders say that it is in.
-        size: its bytes.
+        path: its path inside.
+        day: day of the snapshot, by the folders that it is in.
+        size: size in bytes.
         content: to be read before the next file is asked for.
     """
 
@@ -182,27 +182,27 @@ class PassingFile:
 
 
 def folder_day(path: str) -> datetime.date | None:
-    """The day of a snapshot, as the folders say that one of its files is in."""
+    """The day of a snapshot, by the folders of one of its files."""
     folders = map(describe_folder, reversed(path.split("/")[:-1]))
     return next((one.day for one in folders if one is not None), None)
 
 
 def is_of_research(path: str) -> bool:
-    """Whether a table is one of the research exchange, by its place: users have other ids there."""
+    """Whether a table is from the research exchange, by its place. User ids are different there."""
     return _STATE.fullmatch(path) is not None
 
 
 def walk(source: Any, label: str) -> Iterator[PassingFile]:
     """Yield the files in a tar as they come.
 
-    Links and the like are passed over: nothing is extracted.
+    Links and the like are skipped: nothing is extracted.
 
     Args:
-        source: a descriptor, which stays the caller's, or an object with `read`.
-        label: what messages call the package.
+        source: a descriptor, which stays open, or an object with `read`.
+        label: how messages call the package.
 
     Raises:
-        FormatError: it is no tar, or a damaged one.
+        FormatError: it is not a tar, or is damaged.
     """
     opened: Any = closing(os.fdopen(os.dup(source), "rb")) if isinstance(source, int) else None
     try:
@@ -224,11 +224,11 @@ def walk(source: Any, label: str) -> Iterator[PassingFile]:
 
 
 class _Header(TarHeader):
-    """The standard library takes a broken header in the middle for the end of the tar."""
+    """A strictly read header: the standard library takes a broken one for the end of the tar."""
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
-        """The next header; `ReadError` where there is neither one nor the end."""
+        """The next header. Raises `ReadError` if there is neither a header nor the end."""
         try:
             return super().fromtarfile(tarfile)
         except EOFHeaderError:
@@ -238,7 +238,7 @@ class _Header(TarHeader):
 
 
 class _Content:
-    """What is read of a file; the tar may turn out to be damaged there, too."""
+    """The content of a file. The tar may turn out to be damaged there, too."""
 
     def __init__(self, content: IO[bytes], label: str) -> None:
         self._content = content
@@ -258,10 +258,10 @@ def _damaged(label: str) -> FormatError:
 
 
 def unpack(source: Any, folder: Path, label: str) -> Converted:
-    """Unpack a gzipped tar into a new folder; what is wrong with it is in the result.
+    """Unpack a gzipped tar into a new folder. Its errors are in the result.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written to.
     """
     counts = RowCounts()
     files = 0

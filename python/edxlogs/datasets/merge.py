@@ -1,4 +1,4 @@
-"""Datasets of shards, joined to one: their files, manifests and accounts."""
+"""Joins the datasets of shards into one: their files, manifests and accounts."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from edxlogs.text import shown
 
 
 def merge(shards: Sequence[Place], store: Store) -> list[Input]:
-    """Add what shards hold to a dataset, in one commit; the shards stay as they are.
+    """Add what shards hold to a dataset, in one commit. The shards stay as they are.
 
     They are datasets of events, or tables of packages.
 
-    Files are linked where the file system can, else copied. What is there already is passed over,
-    and what a shard has read anew since takes the place of what it was: so a merge can be stopped
-    and run again, and shards can grow.
+    Files are linked if the file system can, else copied. What the dataset holds already is skipped,
+    and what a shard has read again since replaces what it was. So a merge can be interrupted and
+    run again, and shards can grow.
 
     Returns:
         All inputs, in the order of the shards.
 
     Raises:
-        ConfigError: the shards hold different rows, or the same input twice.
-        OutputError: a shard cannot be read, or the dataset not be written.
+        ConfigError: the shards hold different rows, or share an input.
+        OutputError: a shard cannot be read, or the dataset cannot be written.
     """
     manifests = [open_manifest(shard) for shard in shards]
     for manifest in manifests:
@@ -61,7 +61,7 @@ def merge(shards: Sequence[Place], store: Store) -> list[Input]:
 
 
 def _refuse_twice(manifests: Sequence[Manifest]) -> None:
-    """Refuse an input that two shards hold: its rows would be there twice."""
+    """Refuse an input that two shards hold, whose rows would occur twice."""
     held: dict[str, list[tuple[Manifest, Input]]] = {}
     for manifest in manifests:
         for one in manifest.inputs():
@@ -78,9 +78,9 @@ def _refuse_twice(manifests: Sequence[Manifest]) -> None:
 
 
 def _refuse_same_text(manifests: Sequence[Manifest], there: Manifest) -> None:
-    """Refuse a text that two shards hold, or a shard and the dataset: as a copy, or grown since.
+    """Refuse a text that two shards hold, or a shard and the dataset, as a copy or since it grew.
 
-    Of texts that may have grown, beginnings are compared: the longest one that both have.
+    For texts that may have grown, the longest prefix that both know is compared.
     """
     held = [(manifest, one) for manifest in manifests for one in manifest.inputs()]
     keys = {one.identity.key for _, one in held}
@@ -112,7 +112,7 @@ def _same_text(how: str, of: Manifest, one: Input, other: Manifest, its: Input) 
 
 
 def _share_rows(one: Input, other: Input) -> bool:
-    """Whether rows of a file may be in two shards: not where each has those of other courses."""
+    """Whether two shards may hold rows of the same file: not if each has other courses."""
     mine, theirs = (its.account.get("member", {}).get("courses", ()) for its in (one, other))
     if not mine or not theirs:
         return True
@@ -120,7 +120,7 @@ def _share_rows(one: Input, other: Input) -> bool:
 
 
 def _name(one: Input) -> str:
-    """What an input is called; a file of a package, however it was converted, by their names."""
+    """What an input is called. For a file of a package: by both names, however it was converted."""
     if (member := one.account.get("member")) is None:
         return shown(one.identity.key)
     return f"{os.path.basename(member['package'])}: {member['member']} ({member['table']})"
@@ -128,9 +128,9 @@ def _name(one: Input) -> str:
 
 @dataclass
 class _Joined:
-    """The commit that brings a dataset up to date with shards, in the making.
+    """The commit that brings a dataset up to date with shards, in preparation.
 
-    Nothing is linked before all of it is known, and nothing is there until it is committed.
+    Nothing is linked before everything is known, and nothing counts before it is committed.
     """
 
     store: Store
@@ -144,8 +144,8 @@ class _Joined:
         """Add what a shard holds, as far as it is new.
 
         Raises:
-            ConfigError: the dataset itself has read an input of the shard since, or has others in
-                the places of its files.
+            ConfigError: the dataset itself has since read an input of the shard, or has other files
+                in the places of its files.
         """
         there = self.store.manifest
         numbers: dict[int, int] = {}  # of the shard's inputs, here
@@ -199,7 +199,7 @@ class _Joined:
                 self.added[file.path] = file, shard, held
 
     def _refuse_taken(self, file: DataFile, known: DataFile | None, shard: Manifest) -> None:
-        """Refuse a place where something stays: tables are called by their packages."""
+        """Refuse a place that stays occupied: tables are named after their packages."""
         there = self.store
         stays = there.place.is_taken(file.path) and not there.manifest.is_retired(file.path)
         if known is not None:
@@ -215,7 +215,7 @@ class _Joined:
         """Link the files, and commit them.
 
         Raises:
-            OutputError: a shard cannot be read, or the dataset not be written.
+            OutputError: a shard cannot be read, or the dataset cannot be written.
         """
         store = self.store
         is_new = store.manifest.query is None
@@ -230,12 +230,12 @@ class _Joined:
 
 
 def _here_as(known: Input, one: Input) -> Input:
-    """What the dataset has of an input, with the numbers that a shard gives."""
+    """What the dataset records about an input, with the numbers that a shard uses."""
     return replace(known, number=one.number, compared=one.compared, root=one.root)
 
 
 def _here(file: DataFile, numbers: dict[int, int], *, staged: str) -> DataFile:
-    """A file of a shard as the dataset has it, where its inputs have those numbers."""
+    """A file of a shard as the dataset records it, given the numbers of its inputs."""
     runs = [(numbers[number], rows) for number, rows in file.runs if number in numbers]
     path = file.path
     if not file.holds_rows:

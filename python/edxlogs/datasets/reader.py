@@ -1,4 +1,4 @@
-"""Reading a dataset by its manifest: the state of one commit, with filters pushed down."""
+"""Reads a dataset by its manifest: the state of one commit, with filters pushed down."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ URL_VALUE = "(url)"
 
 
 def dataset(place: Place) -> pyarrow.dataset.Dataset:
-    """Open a dataset that edxlogs wrote, as its manifest has it at this moment.
+    """Open a dataset that edxlogs wrote, as its manifest describes it at this moment.
 
-    What is read is the state of one commit, old or new, never some of both. Filters and columns are
-    pushed down to partitions, row groups and columns: `dataset(…).to_table(filter=…)` of pyarrow,
-    `polars.scan_pyarrow_dataset(dataset(…))`, or `select … from events` of DuckDB, where `events`
-    is what this returns. A run that replaces a file while it is read makes reading it fail: open
-    the dataset again.
+    The result is the state of one commit, old or new, never a mixture. Filters and columns are
+    pushed down to partitions, row groups and columns: by `dataset(…).to_table(filter=…)` of
+    pyarrow, `polars.scan_pyarrow_dataset(dataset(…))`, or `select … from events` in DuckDB, where
+    `events` is the return value. If a run replaces a file in the meantime, reading fails: open the
+    dataset again.
 
     Args:
-        place: of the dataset; of tables of packages, of one table.
+        place: place of the dataset; for tables of packages, of one table.
 
     Returns:
-        A `pyarrow.dataset.Dataset` of the columns written, and of `date`, `month`, `year`,
-        `course_id` and `snapshot_date` as text, where its folders alone tell them.
+        A `pyarrow.dataset.Dataset` with the columns that were written. `date`, `month`, `year`,
+            `course_id` and `snapshot_date` are added as text if only the folders tell them.
 
     Raises:
-        ConfigError: there is no dataset, holds several tables or formats, or lines rather than
-            columns, has a name that is not UTF-8, or pyarrow is missing.
+        ConfigError: there is no dataset; it holds several tables or formats, or lines instead of
+            columns; a name in it is not UTF-8; or pyarrow is missing.
         OutputError: its manifest cannot be read.
     """
     try:
@@ -106,13 +106,13 @@ def dataset(place: Place) -> pyarrow.dataset.Dataset:
 
 
 def open_files(place: Place) -> tuple[Manifest, list[DataFile]]:
-    """Open a dataset, or a folder of one: of tables of packages, that of one table.
+    """Open a dataset, or a folder inside one: for tables of packages, the folder of one table.
 
     Returns:
-        The manifest of the dataset, and the files with rows that are meant.
+        The manifest of the dataset, and the files whose rows are meant.
 
     Raises:
-        ConfigError: it is none, holds several tables, or one in several formats.
+        ConfigError: it is not a dataset, or holds several tables, or one in several formats.
         OutputError: its manifest cannot be read.
     """
     root, below = place.above() or (place, "")
@@ -140,17 +140,17 @@ def open_files(place: Place) -> tuple[Manifest, list[DataFile]]:
 
 
 def table_of(path: str) -> str:
-    """The folders of a file that are no values of partition keys: of tables, the table."""
+    """The folders of a file that are not values of partition keys: for tables, the table."""
     return "/".join(part for part in path.split("/")[:-1] if "=" not in part)
 
 
 def data_files(manifest: Manifest, below: str = "") -> list[DataFile]:
-    """The files with rows whose paths begin so, by the bytes of their paths."""
+    """The files with rows whose paths begin with `below`, by the bytes of their paths."""
     return [file for file in manifest.files(below) if file.holds_rows and not file.is_folder]
 
 
 def values_of(path: str) -> dict[str, str | None]:
-    """What the folders of a file tell: the values of the partition keys, as they are written."""
+    """The values of the partition keys in the folders of a file, as written."""
     values = {}
     for folder in path.split("/")[:-1]:
         key, _, value = folder.partition("=")
@@ -159,7 +159,7 @@ def values_of(path: str) -> dict[str, str | None]:
 
 
 def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
-    """What holds for all rows of a file, as far as its folders tell for sure."""
+    """What is certain about all rows of a file, from its folders."""
     from pyarrow.dataset import field, scalar
 
     known = (manifest.query or {}).get("known_courses")
@@ -177,16 +177,16 @@ def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
 
 
 def written_as(manifest: Manifest, files: Sequence[DataFile]) -> str:
-    """What the rows are written as; empty if there was no commit yet, or there is no row."""
+    """The format of the rows; empty if there was no commit yet, or if there are no rows."""
     named: str | None = (manifest.query or {}).get("format")
     return named or (files and format_by_ending(files[0].path)) or ""
 
 
 def _schema_asked(manifest: Manifest) -> pyarrow.Schema:
-    """The columns of a dataset of events that has no row yet, as its query asks for them.
+    """The columns of a dataset of events without rows, as its query asks for them.
 
     Raises:
-        ConfigError: they are those of a table that a user has defined.
+        ConfigError: they are those of a table that a user defined.
     """
     import pyarrow
 
@@ -204,7 +204,7 @@ def _schema_asked(manifest: Manifest) -> pyarrow.Schema:
 
 
 def _csv_columns(manifest: Manifest, files: list[DataFile], parse: Any) -> dict[str, Any]:
-    """Types of the columns of CSV: those of the default columns; of others, text."""
+    """Types of CSV columns: known for the default columns, text for others."""
     import pyarrow.csv
 
     types = _types()
@@ -222,7 +222,7 @@ def _csv_columns(manifest: Manifest, files: list[DataFile], parse: Any) -> dict[
 
 
 def _types() -> dict[str, Any]:
-    """The types of columns, by the names that the core and definitions of tables give them."""
+    """The types of columns, by their names in the core and in table definitions."""
     import pyarrow
 
     micros = pyarrow.timestamp("us", "UTC")
@@ -237,7 +237,7 @@ def _types() -> dict[str, Any]:
 
 
 def _of_table(query: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    """Name and type of the columns of a table of events of our own; of any other dataset, none."""
+    """Name and type of the columns of a built-in event table; empty for any other dataset."""
     if "table" not in query or "definition" in query:
         return ()
     from edxlogs.edx.event_tables import event_tables  # few datasets need them
@@ -247,5 +247,5 @@ def _of_table(query: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 
 
 def _of_each_schema(manifest: Manifest, files: list[DataFile]) -> list[DataFile]:
-    """Files whose columns are all that there are: of events each has the same, of tables not."""
+    """Files that together have all columns. Only files of events all have the same columns."""
     return files if "format" not in (manifest.query or {}) else files[:1]

@@ -1,4 +1,4 @@
-"""The runs that made a dataset, as its manifest has them."""
+"""The runs that made a dataset, as its manifest records them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class History:
     """The runs that made a dataset. It prints as a table.
 
     Attributes:
-        query: what its rows are, as it is shown; None before the first commit.
-        runs: the oldest first.
+        query: what its rows are, in the form that is shown; None before the first commit.
+        runs: the runs, oldest first.
     """
 
     query: dict[str, Any] | None
     runs: list[dict[str, Any]]
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         return {"schema_version": SCHEMA_VERSION, "query": self.query, "runs": self.runs}
 
     def __str__(self) -> str:
@@ -42,16 +42,16 @@ class History:
 
 @dataclass(frozen=True, repr=False)
 class Histories:
-    """The runs that made tables of events. It prints as a table for each.
+    """The runs that made event tables. It prints as one table for each.
 
     Attributes:
-        tables: by their names.
+        tables: histories by table name.
     """
 
     tables: dict[str, History]
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         tables = {name: {"query": one.query, "runs": one.runs} for name, one in self.tables.items()}
         return {"schema_version": SCHEMA_VERSION, "tables": tables}
 
@@ -64,13 +64,13 @@ class Histories:
 def history_of(place: Place) -> History:
     """The runs of a dataset.
 
-    Each run tells when it was `started` (UTC), the `sources` it delivered and those it `withheld`,
-    the `rows` of the former, files `added` and `removed`, its `commits`, and how it `ended`:
-    `done`, `failed` (the rest is delivered), or `stopped` before its end.
+    Each run has: when it `started` (UTC); the number of `sources` that it delivered and `withheld`;
+    the `rows` of the delivered ones; files `added` and `removed`; its `commits`; and how it
+    `ended`: `done`, `failed` (the rest is delivered), or `stopped` before its end.
 
     Raises:
-        ConfigError: there is no dataset, or its manifest cannot be used.
-        OutputError: it cannot be read.
+        ConfigError: there is no dataset, or its manifest is invalid.
+        OutputError: the manifest cannot be read.
     """
     manifest = open_manifest(place)
     runs: dict[str, dict[str, Any]] = {}

@@ -1,1 +1,1 @@
-"""A dataset as a Delta table over its files, for engines that know nothing of its manifest."""
+"""A dataset as a Delta table over its files, for engines that do not know its manifest."""

@@ -1,4 +1,4 @@
-"""Files of a dataset as Delta tells them: columns, values of partitions, bounds of values."""
+"""Files of a dataset as Delta describes them: columns, partition values, bounds of values."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _MOMENTS = ("date", "timestamp")
 
 
 class Columns:
-    """The columns of a table, which grow by those of its files.
+    """The columns of a table. Files may add to them.
 
     Args:
         table: its name, as messages call it.
-        schema: as Delta has it so far; None: of a new table.
+        schema: its schema in Delta so far; None for a new table.
     """
 
     def __init__(self, table: str, schema: str | None) -> None:
@@ -47,10 +47,10 @@ class Columns:
             self._fields[field["name"]] = field
 
     def enter(self, schema: pyarrow.Schema) -> None:
-        """Take in the columns of a file.
+        """Add the columns of a file.
 
         Raises:
-            ConfigError: Delta has no such type, or the same name for two columns.
+            ConfigError: Delta has no such type, or would have two columns of the same name.
         """
         for field in schema:
             kind = _TYPES.get(str(field.type))
@@ -64,7 +64,7 @@ class Columns:
                 self._add(field.name, kind)
 
     def add_keys(self, names: Sequence[str]) -> None:
-        """Take in columns that no file has, and the log tells."""
+        """Add columns that are in no file, but whose values are in the log."""
         for name in names:
             self._add(name, "string")
 
@@ -78,19 +78,19 @@ class Columns:
         self._fields[name] = {"name": name, "type": kind, "nullable": True, "metadata": {}}
 
     def tells(self, key: str) -> bool:
-        """Whether they have the value of a key, so that folders need not tell it.
+        """Whether they include a key, so that folders need not give its value.
 
-        Some readers take a table for partitioned by all its folders or by none.
+        Some readers take a table as partitioned by all its folders or by none.
         """
         return key in self._fields or (key in _OF_TIME and "time" in self._fields)
 
     def schema(self) -> str:
-        """They as Delta has them."""
+        """The schema as Delta writes it."""
         told = {"type": "struct", "fields": list(self._fields.values())}
         return orjson.dumps(told).decode()
 
     def bounded(self, keys: Sequence[str]) -> dict[str, str]:
-        """Those whose least and greatest values tell which files are needed, with their types."""
+        """Columns whose least and greatest values tell which files are needed, with their types."""
         return {
             name: field["type"]
             for name, field in self._fields.items()
@@ -99,21 +99,21 @@ class Columns:
 
 
 def log_path(path: str) -> str:
-    """A path as the log has it: a relative URI."""
+    """A path as the log writes it: a relative URI."""
     return quote(path, safe="/=()~!*'$&,;@")
 
 
 def added(
     file: DataFile, place: Path, footer: Any, keys: Sequence[str], bounded: Mapping[str, str]
 ) -> Action:
-    """A file as Delta tells it.
+    """A file as Delta describes it.
 
     Args:
-        file: with its path below the table.
+        file: the file, with its path relative to the table.
         place: where it is.
         footer: its Parquet metadata.
-        keys: columns whose values the log tells.
-        bounded: columns of which the least and the greatest value are told, and their types.
+        keys: columns whose values are in the log.
+        bounded: columns whose least and greatest values are in the log, and their types.
     """
     values = values_of(file.path)
     return {
@@ -128,12 +128,12 @@ def added(
 
 
 def _key_value(value: str | None) -> str | None:
-    """The value of a folder, where its name tells it for sure."""
+    """The value of a folder, if its name gives it exactly."""
     return None if value is None or "~" in value else unquote(value)
 
 
 def _stats(file: DataFile, footer: Any, bounded: Mapping[str, str]) -> dict[str, Any]:
-    """What readers leave out files by."""
+    """The statistics by which readers rule out files."""
     least: dict[str, Any] = {}
     greatest: dict[str, Any] = {}
     nulls: dict[str, int] = {}
@@ -159,7 +159,7 @@ def _stats(file: DataFile, footer: Any, bounded: Mapping[str, str]) -> dict[str,
 
 
 def _bound(value: Any, kind: str, *, up: bool) -> Any:
-    """A value as Delta's statistics have it; None: it is not told."""
+    """A value as Delta's statistics write it; None to leave it out."""
     if kind == "timestamp":
         # Delta's have milliseconds.
         left = value.microsecond % 1000
@@ -172,10 +172,10 @@ def _bound(value: Any, kind: str, *, up: bool) -> Any:
 
 
 def footer_of(file: DataFile, place: Path, table: str) -> Any:
-    """The Parquet metadata of a file that is there whole.
+    """The Parquet metadata of a complete file.
 
     Raises:
-        SourceError: it is not.
+        SourceError: the file is missing or incomplete.
     """
     import pyarrow
     import pyarrow.parquet

@@ -1,10 +1,10 @@
-"""The log of a Delta table: its state is read, commits and checkpoints are added.
+"""The log of a Delta table: reads its state, and adds commits and checkpoints.
 
-As the Delta protocol has it, `_delta_log` holds numbered versions, each a file of JSON lines that
-is there whole or not at all, and checkpoints, Parquet files with all that a version has. They are
-written by `disk`, step by step, rather than by a library that leaves it to chance when they are on
-disk. A version tells which commit of the dataset it stands for by `txn`, the protocol's own mark
-for writers that must not do a thing twice.
+As the Delta protocol requires, `_delta_log` holds numbered versions, each a file of JSON lines that
+is either complete or absent, and checkpoints, Parquet files with everything that a version has.
+They are written by `disk`, step by step, rather than by a library that does not control when they
+are on disk. With `txn`, the protocol's own mark for writers that must not do something twice, a
+version names the commit of the dataset that it stands for.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": [_E
 
 
 class DeltaLog:
-    """The log of the Delta table in a folder, as it stands.
+    """The log of the Delta table in a folder, in its current state.
 
     Args:
         table: folder of the table.
-        name: of it, as messages call it.
+        name: name of the table, as messages call it.
 
     Attributes:
-        version: the last one; -1: there is none.
-        schema: of the table, as Delta has it; None: there is none.
-        partition_columns: whose values the log tells, file by file.
+        version: the latest version; -1 if there is none.
+        schema: schema of the table, as Delta writes it, or None.
+        partition_columns: columns whose values the log gives, file by file.
 
     Raises:
-        ConfigError: it is damaged, or not ours.
-        OutputError: it cannot be read.
+        ConfigError: the log is damaged, or belongs to another program.
+        OutputError: the log cannot be read.
     """
 
     def __init__(self, table: Path, name: str) -> None:
@@ -122,7 +122,7 @@ class DeltaLog:
         return self._folder / f"{version:020}.{ending}"
 
     def _take(self, action: Action) -> None:
-        """Enter an action into the state."""
+        """Apply an action to the state."""
         ((kind, told),) = action.items()
         if kind == "metaData":
             self._metadata, self.schema = told, told["schemaString"]
@@ -137,7 +137,7 @@ class DeltaLog:
             self._removes[told["path"]] = told
 
     def files(self) -> dict[str, str | None]:
-        """The files of the last version: paths, as the log has them, and checksums."""
+        """The files of the latest version: paths, as the log writes them, and checksums."""
         held: dict[str, str | None] = {}
         if self._base is not None and len(self._base):
             import pyarrow.compute
@@ -163,20 +163,20 @@ class DeltaLog:
         staged: Path,
         mode: int,
     ) -> None:
-        """Add a version; when this returns, it is on disk.
+        """Add a version. It is on disk when this returns.
 
         Args:
-            number: of commits of the dataset that it stands for.
-            added: files, as Delta tells them; they are on disk.
-            removed: paths of files, as the log has them.
-            schema: of the table, as Delta has it.
-            partition_columns: of a new table.
-            staged: a place for it before it has its name.
-            mode: of the files of the log.
+            number: number of commits of the dataset that it stands for.
+            added: files, as Delta describes them; they must be on disk.
+            removed: paths of files, as the log writes them.
+            schema: schema of the table, as Delta writes it.
+            partition_columns: partition columns of a new table.
+            staged: temporary place of the version before it gets its name.
+            mode: permissions of the files of the log.
 
         Raises:
-            ConfigError: another program has added that version.
-            OutputError: it cannot be written.
+            ConfigError: another program has added this version.
+            OutputError: the log cannot be written.
         """
         moment = _now_ms()
         told: Action = {"timestamp": moment, "operation": "WRITE", "operationParameters": {}}
@@ -222,10 +222,10 @@ class DeltaLog:
         self._bytes += len(content)
 
     def tidy(self, *, staged: Path, mode: int) -> None:
-        """Add a checkpoint if readers have many versions to take apart; old versions go.
+        """Add a checkpoint if readers have to go through many versions, and remove old versions.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the log cannot be written.
         """
         many = self.version - self._checkpoint >= CHECKPOINT_VERSIONS
         if not many and self._bytes < CHECKPOINT_BYTES:
@@ -243,7 +243,7 @@ class DeltaLog:
             raise cannot_write(self.name, error) from error
 
     def _write_checkpoint(self, staged: Path) -> int:
-        """Write all that the last version has to a file, and bring it to disk; its actions."""
+        """Write the latest version in full to a file, and flush it. Returns how many actions."""
         import pyarrow as pa
         import pyarrow.compute
         import pyarrow.parquet
@@ -287,7 +287,7 @@ class DeltaLog:
         return size
 
     def _remove_old(self) -> None:
-        """Remove versions that are old, and that the oldest checkpoint that stays does not need."""
+        """Remove versions that are old and that the oldest remaining checkpoint does not need."""
         began = time.time() - KEEP_SECONDS
         found = [one for name in _names(self._folder) if (one := _NAME.fullmatch(name))]
         old = [one for one in found if (self._folder / one[0]).stat().st_mtime < began]
@@ -314,7 +314,7 @@ def _now_ms() -> int:
 
 
 def _checkpoint_types() -> dict[str, Any]:
-    """The columns of a checkpoint, an action each."""
+    """The columns of a checkpoint, one per kind of action."""
     import pyarrow as pa
 
     text, number, texts = pa.string(), pa.int64(), pa.map_(pa.string(), pa.string())

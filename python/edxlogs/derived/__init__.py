@@ -1,1 +1,1 @@
-"""Derived tables: what learners did and came to, by SQL over tables of events and of packages."""
+"""Derived tables: what learners did and achieved, by SQL over event tables and packages."""

@@ -1,7 +1,7 @@
-"""Definitions of derived tables: SQL files, one statement each, below a header that is checked.
+"""Definitions of derived tables: SQL files with one statement each, below a checked header.
 
-The header is the one source of what a table is: its inputs, its columns, the order of its rows.
-Nothing here runs a statement.
+The header alone says what a table is: its inputs, its columns, the order of its rows. Nothing in
+this module runs a statement.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from edxlogs.values import MOST_TOML_BYTES, read_text
 VERSION = 1
 """Of the definitions: it changes where a table means something else than before."""
 PEERS = ("simeon",)
-"""Tools whose tables there are definitions for, by the names of their columns."""
+"""Tools for whose tables there are definitions, with their column names."""
 DATABASE = "db_"
-"""What the name of an input begins with that is a table of packages."""
+"""Prefix of the names of inputs that are tables of packages."""
 OLX: Mapping[str, tuple[tuple[str, str], ...]] = {
     "olx_blocks": (
         ("block_key", "text"),
@@ -45,7 +45,7 @@ OLX: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "olx_cutoffs": (("letter", "text"), ("cutoff", "float64")),
 }
-"""Inputs that the content of a course tells, each with name and type of its columns."""
+"""Inputs taken from the content of a course, each with name and type of its columns."""
 TYPES: Mapping[str, str] = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -54,7 +54,7 @@ TYPES: Mapping[str, str] = {
     "timestamp": "TIMESTAMPTZ",
     "date": "DATE",
 }
-"""Types of columns, and what DuckDB calls them."""
+"""Types of columns, and their names in DuckDB."""
 
 _KEY = re.compile(r"-- ([a-z]+):(?: (.*))?")
 _MORE = re.compile(r"--   (\S.*)")
@@ -67,11 +67,11 @@ class Kind(enum.StrEnum):
     """What becomes of the rows of a statement."""
 
     TABLE = "table"
-    """They are a derived table, and written."""
+    """They are a derived table, which is written."""
     STEP = "internal table"
-    """Other statements read them; nobody else does."""
+    """Only other statements read them."""
     VIEW = "internal view"
-    """Likewise, and they are made anew for each."""
+    """Only other statements read them, and each makes them again."""
     ACCOUNT = "account"
     """They are counts for the account: `what` and `n`."""
 
@@ -81,11 +81,11 @@ class Column:
     """A column of a derived table.
 
     Attributes:
-        name: of it.
+        name: its name.
         type: one of `TYPES`.
         about: what it holds, and when it is null.
-        unit: of its numbers, such as `s`; empty if they have none.
-        role: what it tells of a person; empty for nothing.
+        unit: unit of its numbers, such as `s`; empty if they have none.
+        role: what it tells about a person; empty for nothing.
     """
 
     name: str
@@ -100,16 +100,16 @@ class Definition:
     """A statement, and what its header says.
 
     Attributes:
-        name: of what it makes.
+        name: name of what it makes.
         kind: what becomes of its rows.
-        text: all of the file.
+        text: the whole file.
         about: what it is for.
-        inputs: tables of events, of packages and of content that it reads, each with whether it
-            cannot do without.
+        inputs: tables of events, packages and content that it reads, each with whether it is
+            required.
         needs: derived tables that it reads, likewise.
-        order: columns that tell rows from each other; rows stand in their order.
-        columns: of a table, in order.
-        differs: of a table that is called as a peer's, columns that mean something else there.
+        order: columns that identify a row, and by which rows are sorted.
+        columns: columns of a table, in order.
+        differs: for a table with a peer's name, columns that mean something else there.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Definition:
 
 
 def schema_of(name: str) -> tuple[tuple[str, str], ...] | None:
-    """Name and type of the columns of an input; None: there is no such input."""
+    """Name and type of the columns of an input; None if there is no such input."""
     if name in OLX:
         return OLX[name]
     if name.startswith(DATABASE):
@@ -172,19 +172,19 @@ class _Header:
                 raise self.wrong(f"{shown(key)} is not known", number)
 
     def wrong(self, why: str, number: int = 1) -> ConfigError:
-        """The error of a line."""
+        """The error for a line."""
         return ConfigError(f"sql: {self._where}: line {number}: {why}")
 
     def has(self, key: str) -> bool:
-        """Whether a key is there."""
+        """Whether a key is present."""
         return key in self._keys
 
     def text(self, key: str) -> str:
-        """The value of a key, in one line."""
+        """The value of a key, on one line."""
         return " ".join(self._keys[key][1]) if key in self._keys else ""
 
     def names(self, key: str) -> dict[str, bool]:
-        """Names, each with whether it stands with the mark: `!` of inputs, `?` of needs."""
+        """Names, each with whether it has the mark: `!` for inputs, `?` for needs."""
         found = {}
         mark = "!" if key == "inputs" else "?"
         for word in self.text(key).split():
@@ -225,11 +225,11 @@ def read_definition(where: str, text: str) -> Definition:
     """Read a file.
 
     Args:
-        where: as messages call it.
-        text: of the file.
+        where: how messages call it.
+        text: text of the file.
 
     Raises:
-        ConfigError: the header is wrong; the message says where.
+        ConfigError: the header is invalid; the message says where.
     """
     header = _Header(where, text)
     kind, name = header.kind()
@@ -261,8 +261,8 @@ class Definitions:
     """All definitions of a run.
 
     Attributes:
-        by_name: each after those that it needs.
-        custom: names of those that are not the package's own.
+        by_name: definitions by name, each after those that it needs.
+        custom: names of those that are not built in.
     """
 
     by_name: Mapping[str, Definition]
@@ -274,7 +274,7 @@ class Definitions:
         return tuple(one for one in self.by_name.values() if one.kind is Kind.TABLE)
 
     def needed(self, names: Iterable[str]) -> tuple[Definition, ...]:
-        """Some, and all that they need, in the order in which they can be made."""
+        """Some definitions and everything that they need, in a possible order of making them."""
         wanted = set(names)
         for one in reversed([*self.by_name.values()]):
             if one.name in wanted:
@@ -282,7 +282,7 @@ class Definitions:
         return tuple(one for one in self.by_name.values() if one.name in wanted)
 
     def read_by(self, name: str) -> set[str]:
-        """The inputs that a table reads, itself or by way of what is not written."""
+        """The inputs that a table reads, directly or through intermediate results."""
         one = self.by_name[name]
         found = set(one.inputs)
         for need in one.needs:
@@ -291,7 +291,7 @@ class Definitions:
         return found
 
     def digest(self, names: Iterable[str] | None = None) -> str:
-        """SHA-256 of the files of some definitions and of all that they need, or of all."""
+        """SHA-256 of the files of some definitions and everything that they need, or of all."""
         chosen = self.by_name.values() if names is None else self.needed(names)
         told = hashlib.sha256()
         for one in sorted(chosen, key=lambda one: one.name):
@@ -300,7 +300,7 @@ class Definitions:
 
 
 def _in_order(found: Mapping[str, Definition], where: Mapping[str, str]) -> dict[str, Definition]:
-    """Put each behind those that it needs."""
+    """Sort definitions so that each comes after those that it needs."""
     done: dict[str, Definition] = {}
     under_way: set[str] = set()
 
@@ -335,14 +335,14 @@ def _files(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_definitions(folder: Path | None = None, peers: Iterable[str] = ()) -> Definitions:
-    """Read the definitions of the package.
+    """Read the built-in definitions and those of a folder.
 
     Args:
-        folder: of files that stand for, or beside, its own; None: there is none.
-        peers: of `PEERS`, whose tables are wanted, too.
+        folder: folder with files that replace or add to the built-in ones, or None.
+        peers: those of `PEERS` whose tables are wanted too.
 
     Raises:
-        ConfigError: there is no such folder or file in it, or a file is wrong.
+        ConfigError: the folder or a file in it does not exist, or a file is invalid.
     """
     home = Path(__file__).with_name("sql")
     texts = {

@@ -1,4 +1,4 @@
-"""Statements over the inputs of a course, carried out by DuckDB; their rows as Parquet."""
+"""Runs statements over the inputs of a course in DuckDB, and writes their rows as Parquet."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _UNUSABLE = ("BinderException", "CatalogException", "ParserException", "SyntaxEx
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that are written.
+    """Written rows.
 
     Attributes:
-        path: of their file.
-        count: of them.
+        path: path of their file.
+        count: number of rows.
     """
 
     path: Path
@@ -66,12 +66,12 @@ class Rows:
 
 @dataclass(slots=True)
 class CourseMade:
-    """What came of a course.
+    """The result for a course.
 
     Attributes:
-        tables: by name.
-        left: tables that were not made, each with why.
-        counts: by the name of what counted: words, and how many.
+        tables: written rows by table name.
+        left: tables that were not made, each with the reason.
+        counts: counts, by the name of the statement that counted: words, and how many.
     """
 
     tables: dict[str, Rows] = field(default_factory=dict)
@@ -80,10 +80,10 @@ class CourseMade:
 
 
 def check_installed() -> None:
-    """Refuse to go on without DuckDB.
+    """Check that DuckDB is installed.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: it is not.
     """
     try:
         import duckdb  # noqa: F401
@@ -95,14 +95,14 @@ def check_installed() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be made of a course.
+    """What to make for a course.
 
     Attributes:
-        inputs: of the course.
-        definitions: of all that is needed, each after those that it needs itself.
-        wanted: names of those whose rows are written or counted.
-        metadata: by name, what the files of the tables say of their making.
-        folder: for new files; it is made, and left with them. What is spilled is beside it.
+        inputs: inputs of the course.
+        definitions: everything that is needed, each after those that it needs itself.
+        wanted: names of definitions whose rows are written or counted.
+        metadata: by name, metadata for the files of the tables.
+        folder: folder for new files, which is made and kept. Spilled data go beside it.
     """
 
     inputs: CourseInputs
@@ -113,19 +113,19 @@ class Work:
 
     @property
     def is_small(self) -> bool:
-        """Whether it takes no more than one thread, and little memory."""
+        """Whether one thread and little memory are enough."""
         tables = self.inputs.tables.values()
         return sum(file.rows for its in tables for file in its.files) <= _SMALL_ROWS
 
 
 @dataclass(slots=True)
 class _Instance:
-    """A DuckDB: each course has a connection to it of its own, with all that is made for it.
+    """A DuckDB. Each course has a connection of its own, with everything that is made for it.
 
     Attributes:
-        root: the first connection, which keeps it.
-        spill: folder of what does not fit in memory.
-        empty: names of what it has without rows, for all courses that do not have any.
+        root: the first connection, which keeps the database alive.
+        spill: folder for what does not fit in memory.
+        empty: names of its empty tables, for all courses that lack these inputs.
     """
 
     root: duckdb.DuckDBPyConnection
@@ -133,20 +133,20 @@ class _Instance:
     empty: set[str] = field(default_factory=set)
 
     def close(self) -> None:
-        """It is not needed any more."""
+        """Release it."""
         self.root.close()
         disk.remove(self.spill)
 
 
 @dataclass(slots=True)
 class Engine:
-    """DuckDB, with what it may take. Several threads may use it at once. `close` it at the end.
+    """DuckDB within given limits. Several threads may share one. Call `close` at the end.
 
     Attributes:
-        parameters: of all statements.
-        memory_bytes: that it may use before it spills.
-        threads: at work.
-        output: what messages call the output.
+        parameters: parameters of all statements.
+        memory_bytes: memory that it may use before it spills.
+        threads: number of threads.
+        output: how messages call the output.
     """
 
     parameters: Parameters
@@ -160,15 +160,15 @@ class Engine:
     _is_stopped: bool = False
 
     def make(self, work: Work) -> CourseMade:
-        """Make tables of a course, and count what its account wants to know.
+        """Make the tables of a course, and the counts for its account.
 
-        Small ones are made by one thread, so that several can be at once. A large one that has too
-        little memory for all threads is made once more by one, which needs less.
+        Small courses use one thread, so that several can be made at once. If a large one runs out
+        of memory with all threads, it is made again with one, which needs less.
 
         Raises:
-            OutputError: the disk is full, or cannot be written.
-            ConfigError: a statement cannot be used.
-            EdxlogsError: something is wrong with the data of this course, or it takes more memory.
+            OutputError: the disk is full, or cannot be written to.
+            ConfigError: a statement is invalid.
+            EdxlogsError: the data of this course are faulty, or need more memory.
         """
         import duckdb
 
@@ -194,7 +194,7 @@ class Engine:
                 connection.close()
 
     def stop(self) -> None:
-        """End the statements under way, with an error; none begins any more."""
+        """End the running statements with an error. No more are begun."""
         self._is_stopped = True
         for connection in list(self._connections):
             connection.interrupt()
@@ -205,7 +205,7 @@ class Engine:
         statement: str,
         values: Sequence[Any] | None = None,
     ) -> duckdb.DuckDBPyConnection:
-        """Carry out a statement, which is kept as it is parsed: of many courses it is the same."""
+        """Run a statement. It is parsed once, since it is the same for many courses."""
         if self._is_stopped:
             raise StoppedError("derive: was stopped")
         if (parsed := self._parsed.get(statement)) is None:
@@ -214,13 +214,13 @@ class Engine:
         return connection.execute(parsed, values)
 
     def close(self) -> None:
-        """Give back what it holds for further courses."""
+        """Release what it keeps for further courses."""
         while self._idle:
             self._idle.pop().close()
 
     @contextmanager
     def _instance(self, work: Work, threads: int) -> Iterator[_Instance]:
-        """A DuckDB for a course; of small courses the next one goes on with it."""
+        """A DuckDB for a course. Small courses take turns with the same one."""
         if not work.is_small:
             self.close()
         try:
@@ -262,7 +262,7 @@ class Engine:
 
     @contextmanager
     def _told(self, work: Work) -> Iterator[None]:
-        """Make one of our errors of what goes wrong with a course."""
+        """Turn what goes wrong with a course into one of our errors."""
         import duckdb
 
         label = shown(work.inputs.course.id)
@@ -296,7 +296,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 class _Course:
-    """The making of a course's tables."""
+    """Makes the tables of a course."""
 
     def __init__(
         self,
@@ -317,7 +317,7 @@ class _Course:
         self._local: list[Files] = []
 
     def make(self) -> CourseMade:
-        """Carry out the statements."""
+        """Run the statements."""
         definitions = self._work.definitions
         self._leave()
         try:
@@ -346,12 +346,12 @@ class _Course:
         return self._engine.run(self._connection, statement, values)
 
     def _set(self, values: Mapping[str, Any]) -> None:
-        """Set what `getvariable` gives, by its name."""
+        """Set the variables that `getvariable` returns, by name."""
         sets = (f"set variable {quoted(name)} = {literal(one)}" for name, one in values.items())
         self._connection.execute("; ".join(sets))
 
     def _have_empty(self, name: str, schema: Sequence[tuple[str, str]]) -> None:
-        """Let those who can do without something find it empty."""
+        """Provide an empty table to statements that do not require an input."""
         if name not in self._empty:
             self._run(views.empty_table(name, schema))
             self._empty.add(name)
@@ -420,7 +420,7 @@ class _Course:
             self._have_empty(name, views.columns_of(name))
 
     def _leave_copies(self, home: Sequence[str], where: str) -> None:
-        """Make the views of tables that hold exact copies of rows anew, without those."""
+        """Replace views of tables that hold exact copies of rows by views without them."""
         if not home:
             return
         counts = self._done.counts.setdefault("events", {})
@@ -479,7 +479,7 @@ class _Course:
         return Rows(path, 0 if row is None else row[0])
 
     def _needed(self, later: Sequence[Definition]) -> set[str]:
-        """Tables that later statements need, be it by way of a view."""
+        """Tables that later statements need, directly or through a view."""
         needed = {need for one in later for need in one.needs}
         for one in reversed(self._work.definitions):
             if one.kind is Kind.VIEW and one.name in needed:
@@ -488,7 +488,7 @@ class _Course:
 
     @contextmanager
     def _statement(self, one: Definition) -> Iterator[None]:
-        """Say whose statement cannot be used."""
+        """Name the statement in errors about it."""
         import duckdb
 
         try:

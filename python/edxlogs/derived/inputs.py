@@ -1,6 +1,6 @@
-"""What there is of each course: files of event tables, of tables of packages, and its content.
+"""What exists for each course: files of event tables, of package tables, and its content.
 
-All is told by manifests, as they stand when a run begins: the state of one commit of each dataset.
+Everything is read from manifests when a run begins: the state of one commit of each dataset.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _CUT = "~"  # in the name of a folder that is too long to tell the course
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A course of the inputs.
+    """A course in the inputs.
 
     Attributes:
-        id: as the platform calls it; of a folder whose name is cut, that name until it is read.
-        folder: of its rows, in every dataset: `course_id=…`.
+        id: its id; if the name of its folder is cut, that name until the rows were read.
+        folder: folder of its rows in every dataset: `course_id=…`.
     """
 
     id: str
@@ -61,31 +61,31 @@ class Files:
     """The files of an input that hold a course's rows.
 
     Attributes:
-        place: of their dataset.
-        files: in the order of their paths.
+        place: place of their dataset.
+        files: the files, in the order of their paths.
     """
 
     place: Place
     files: tuple[DataFile, ...]
 
     def local(self) -> list[Path]:
-        """They on this host, until `forget`. Raises OSError."""
+        """Paths of the files on this host, until `forget`. Raises OSError."""
         with _COPYING:
             return [self.place.local(file) for file in self.files]
 
     def forget(self) -> None:
-        """They are not read any more."""
+        """The files are no longer read."""
         with _COPYING:
             self.place.forget(self.files)
 
 
 class Package(NamedTuple):
-    """What a file of a table is of.
+    """Where a file of a table comes from.
 
     Attributes:
-        site: whose platform; empty if that is not known.
-        name: of the package.
-        day: of the snapshot; empty if the package has none.
+        site: its site; empty if that is not known.
+        name: name of the package.
+        day: day of the snapshot; empty if the package has none.
     """
 
     site: str
@@ -95,14 +95,14 @@ class Package(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CourseInputs:
-    """What there is of a course.
+    """What exists for a course.
 
     Attributes:
-        course: which.
-        tables: by name of the input, those that are there; without files, with no row.
-        packages: by name of the input, whose files those are.
-        sources: by name of the input, digests of the sources whose events those are.
-        content: what its content tells; None: it is not given.
+        course: the course.
+        tables: by input name, the inputs that exist; without files if they have no rows.
+        packages: by input name, the packages of the files.
+        sources: by input name, digests of the sources of the events.
+        content: what its content tells; None if it is not given.
     """
 
     course: Course
@@ -113,21 +113,21 @@ class CourseInputs:
 
     @property
     def has_events(self) -> bool:
-        """Whether the course has rows in some table of events."""
+        """Whether the course has rows in any event table."""
         return any(not name.startswith(DATABASE) for name in self.tables)
 
     @property
     def has_package(self) -> bool:
-        """Whether some table of packages is of the course."""
+        """Whether any package table belongs to the course."""
         return bool(self.packages)
 
     @property
     def day(self) -> str | None:
-        """The day of its newest package, such as `2014-10-05`; None: that is not known."""
+        """The day of its newest package, such as `2014-10-05`; None if that is not known."""
         return max((one.day for its in self.packages.values() for one in its), default="") or None
 
     def has(self, name: str) -> bool:
-        """Whether an input is there, be it without rows."""
+        """Whether an input exists, even if it has no rows."""
         return name in self.tables or (name in OLX and self.content is not None)
 
     def has_rows(self, name: str) -> bool:
@@ -135,7 +135,7 @@ class CourseInputs:
         return name in self.tables and bool(self.tables[name].files)
 
     def told(self, names: Iterable[str]) -> list[Any]:
-        """What tells some inputs from others: the same list, the same rows."""
+        """What identifies some inputs: if the list is equal, so are the rows."""
         found: list[Any] = []
         for name in sorted(names):
             if name in self.tables:
@@ -146,10 +146,10 @@ class CourseInputs:
         return [self.has_events, self.has_package, *found]
 
     def origin(self, names: Iterable[str]) -> dict[str, str]:
-        """Where rows that are made of some inputs come from, whatever the order of those.
+        """Where rows made from some inputs come from, whatever the order of the inputs.
 
         Returns:
-            `sources`: a digest of the logs; `packages`: names and days, one behind the other.
+            `sources`: a digest of the logs. `packages`: names and days, one after another.
         """
         names = set(names)
         logs = {one for name in names for one in self.sources.get(name, ())}
@@ -164,7 +164,7 @@ class CourseInputs:
 
 
 class _Events(NamedTuple):
-    """A table of events, and what tells each of its inputs from others, by number."""
+    """An event table, with what identifies each of its inputs, by number."""
 
     manifest: Manifest
     sources: Mapping[int, bytes]
@@ -174,17 +174,17 @@ class Inputs:
     """The inputs of a run.
 
     Args:
-        events: folder or URL of the event tables; None: there are none.
-        database: of the tables of packages; None: there are none.
-        content: folder of the content of courses; None: there is none.
-        until: day of the last snapshot that counts; None: all count.
+        events: folder or URL of the event tables, or None.
+        database: folder or URL of the package tables, or None.
+        content: folder with the content of courses, or None.
+        until: day of the last snapshot that counts; None means that all count.
         s3: server and credentials.
 
     Attributes:
-        no_course: rows of event tables that are of no course.
+        no_course: rows of event tables that belong to no course.
 
     Raises:
-        ConfigError: one is not there, or is none.
+        ConfigError: an input does not exist, or is not one.
         OutputError: a manifest cannot be read.
     """
 
@@ -264,7 +264,7 @@ class Inputs:
                 self._table_folders[table] = f"{{}}/{table}/" if is_first else f"{table}/{{}}/"
 
     def _enter(self, file: DataFile) -> bool:
-        """Enter the course of a file; whether it is of one."""
+        """Record the course of a file. Returns whether it has one."""
         value = values_of(file.path).get(COURSE)
         if value is None:
             return False
@@ -272,7 +272,7 @@ class Inputs:
         return True
 
     def courses(self, patterns: Sequence[str] = ()) -> list[Course]:
-        """The courses of all inputs, or those of some ids or globs, by their ids."""
+        """The courses of all inputs, or those that match the ids or globs, by their ids."""
         found = [self._named(value) for value in self._courses]
         chosen = (
             one
@@ -304,7 +304,7 @@ class Inputs:
         return found
 
     def _packages_of(self, file: DataFile) -> Iterator[Package]:
-        """Whose rows are in a file of the database."""
+        """The packages whose rows are in a file."""
         return (self._packages[number] for number, _ in file.runs if number in self._packages)
 
     def _newest(self, files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
@@ -323,7 +323,7 @@ class Inputs:
         )
 
     def of(self, course: Course) -> CourseInputs:
-        """What there is of a course."""
+        """What exists for a course."""
         tables = self._files(course)
         packages, sources = {}, {}
         for name, its in tables.items():
@@ -338,7 +338,7 @@ class Inputs:
         return CourseInputs(course, tables, packages, sources, self._contents.get(course.id))
 
     def snapshots(self) -> dict[str, Any]:
-        """What tells the states of the datasets from others that they had or will have."""
+        """What distinguishes the states of the datasets from earlier and later ones."""
         states = sorted((name, one.manifest.sha256) for name, one in self._events.items())
         found: dict[str, Any] = {"events": None, "db": None}
         if states:
@@ -365,12 +365,12 @@ def _held(manifest: Manifest, folder: str) -> tuple[DataFile, ...]:
 
 
 def _told(identity: object) -> bytes:
-    """What tells a source from others; its place is no part of it where its text is known."""
+    """What identifies a source. Its place is included only if its text is not known."""
     return hashlib.sha256(repr(identity).encode()).digest()
 
 
 def _course_in(path: Path) -> str | None:
-    """The course that the first row of a file names."""
+    """The course named in the first row of a file."""
     import duckdb
 
     try:

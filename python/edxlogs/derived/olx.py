@@ -1,4 +1,4 @@
-"""The content of courses (OLX), as far as derived tables ask for it: videos, labels, grading."""
+"""The content of courses (OLX), as far as derived tables need it: videos, labels, grading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CourseContent:
     """What the content of a course tells.
 
     Attributes:
-        rows: by input, as `OLX` has their columns.
+        rows: rows by input, with the columns in `OLX`.
         odd: files that could not be read.
     """
 
@@ -36,7 +36,7 @@ class CourseContent:
 
     @property
     def sha256(self) -> str:
-        """What tells it from others."""
+        """A digest that identifies it."""
         told = json.dumps([self.rows[name] for name in sorted(OLX)])
         return hashlib.sha256(told.encode()).hexdigest()
 
@@ -45,7 +45,7 @@ class Contents(Mapping[str, CourseContent]):
     """The content of each course, read when it is asked for.
 
     Args:
-        folders: by course.
+        folders: folders by course.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
@@ -65,7 +65,7 @@ def contents(folder: Path) -> Contents:
     """Find the courses whose content is in a folder, as `edxlogs db convert --unpack` leaves it.
 
     Raises:
-        ConfigError: the folder is not there, or holds no course.
+        ConfigError: the folder does not exist, or holds no course.
     """
     found: dict[str, Path] = {}
     for root in sorted(_roots(folder, _DEEPEST)):
@@ -90,7 +90,7 @@ def _roots(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _course_of(root: Path) -> str | None:
-    """The course of a content: by a folder above, else by its own words."""
+    """The course of some content: by a folder above it, else by the content itself."""
     for folder in root.parts[::-1]:
         key, _, value = folder.partition("=")
         if key == "course_id" and "~" not in value:
@@ -108,7 +108,7 @@ def read_content(root: Path, course: str) -> CourseContent:
 
     Args:
         root: folder that holds `course.xml`.
-        course: its id.
+        course: id of the course.
     """
     rows: dict[str, Rows] = {name: [] for name in OLX}
     odd: list[str] = []
@@ -141,7 +141,7 @@ def _key(course: str, kind: str, name: str) -> str:
 
 
 def _seconds(block: ElementTree.Element) -> float | None:
-    """How long a video is, as the exporter of its encodings says."""
+    """The length of a video, according to the exporter of its encodings."""
     for asset in block.iter("video_asset"):
         try:
             seconds = float(asset.get("duration", ""))
@@ -153,7 +153,7 @@ def _seconds(block: ElementTree.Element) -> float | None:
 
 
 def _labels(block: ElementTree.Element) -> str | None:
-    """Labels of a problem's inputs, a line each."""
+    """Labels of a problem's inputs, one per line."""
     found = []
     for one in block.iter():
         text = "".join(one.itertext()) if one.tag == "label" else one.get("label", "")

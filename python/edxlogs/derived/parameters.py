@@ -1,4 +1,4 @@
-"""What a run of derived tables may be told: one frozen set of parameters, for all courses."""
+"""The parameters of a run of derived tables: one frozen set for all courses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _MICROS = 60_000_000  # of a minute
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What definitions are asked with.
+    """Parameters of the definitions.
 
     Attributes:
-        as_of: the last day that counts; None: all that is there counts.
-        tz: time zone of days.
-        gap: minutes without an act after which a new session begins.
-        cap: most minutes that are credited after an act.
+        as_of: last day that counts; None means everything counts.
+        tz: time zone in which days begin.
+        gap: minutes of inactivity after which a new session begins.
+        cap: most minutes credited after an act.
         cap_long: the same after acts of video and text.
-        min_n: least number of learners whose statistics are told.
-        with_email_domain: whether the domains of e-mail addresses are told.
+        min_n: fewest learners for whom statistics are given.
+        with_email_domain: whether to include the domains of e-mail addresses.
     """
 
     as_of: datetime.date | None = None
@@ -33,7 +33,7 @@ class Parameters:
     with_email_domain: bool = False
 
     def told(self) -> dict[str, Any]:
-        """They as a document."""
+        """The parameters as a document."""
         told = {name: getattr(self, name) for name in self.__slots__}
         return {**told, "as_of": None if self.as_of is None else self.as_of.isoformat()}
 
@@ -43,10 +43,10 @@ class Parameters:
         return after.replace(tzinfo=ZoneInfo(self.tz))
 
     def variables(self) -> dict[str, Any]:
-        """What statements read by `getvariable`, but for those that a course has: durations in µs.
+        """What statements read with `getvariable`, except per course. Durations are in µs.
 
         Returns:
-            Values of Python by name.
+            Python values by name.
         """
         return {
             "tz": self.tz,

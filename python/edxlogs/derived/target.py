@@ -1,9 +1,10 @@
-"""Where derived tables go: a store whose inputs are courses, a table each.
+"""Where derived tables go: a store whose inputs are courses, with one file per table.
 
-`{table}/course_id={id}/part-{digest}.parquet`, a file for each table of a course that can be made.
-What a table of a course was made of is known by a digest: of its definition and of all that it
-needs, of parameters, and of the files of its inputs. Where that is as it was, it is not made again;
-else its partition is replaced whole. The name of a file tells its content.
+Paths are `{table}/course_id={id}/part-{digest}.parquet`, for each table of a course that can be
+made. What a table of a course was made from is recorded as a digest: of its definition and
+everything that it needs, of parameters, and of the files of its inputs. If that has not changed,
+the table is not made again; otherwise its partition is replaced as a whole. The name of a file
+follows from its content.
 """
 
 from __future__ import annotations
@@ -36,18 +37,18 @@ HOLDS = "derived tables"
 _PATIENCE_SECONDS = 0.05
 COMMIT_SECONDS = 30.0  # between commits on the way
 EVENTS = "events"
-"""What counts of a course are called that its inputs alone gave, beside those of definitions."""
+"""Name of counts of a course that come from its inputs alone, beside those of definitions."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Closure:
-    """What a definition is made of, with all that it needs.
+    """A definition together with everything that it needs.
 
     Attributes:
-        inputs: that are read.
-        parameters: that are read, and their values.
-        sha256: of all statements.
-        is_custom: whether one of those is not the package's own.
+        inputs: inputs that are read.
+        parameters: parameters that are read, and their values.
+        sha256: digest of all statements.
+        is_custom: whether one of the statements is not built in.
     """
 
     inputs: frozenset[str]
@@ -56,7 +57,7 @@ class _Closure:
     is_custom: bool
 
     def used(self, inputs: CourseInputs) -> dict[str, Any]:
-        """The parameters, and for a course the day that stands for none."""
+        """The parameters; for a course, with the day that an unset one stands for."""
         told = dict(self.parameters)
         if "as_of" in told and told["as_of"] is None:
             told["as_of"] = inputs.day
@@ -65,7 +66,7 @@ class _Closure:
 
 @dataclass(slots=True)
 class _Plan:
-    """What is to be made of a course, and what came of it."""
+    """What to make for a course, and the result."""
 
     inputs: CourseInputs
     asked: Sequence[Definition]
@@ -81,11 +82,11 @@ class Target:
 
     Attributes:
         store: takes the files.
-        engine: carries out the statements.
-        definitions: of all tables.
+        engine: runs the statements.
+        definitions: definitions of all tables.
         wanted: names of the tables that are asked for.
-        parameters: of the run.
-        snapshots: what tells the states of the datasets that are read.
+        parameters: parameters of the run.
+        snapshots: what identifies the states of the datasets that are read.
     """
 
     store: Store
@@ -103,11 +104,11 @@ class Target:
         self._segment = Segment(self._started)
 
     def claim(self, *, overwrite: bool) -> None:
-        """Say what the tables are.
+        """Record what the tables are.
 
         Raises:
-            ConfigError: those that are there are of other parameters, and `overwrite` does not say
-                otherwise; or something else is there.
+            ConfigError: existing tables were made with other parameters and `overwrite` is false,
+                or something else is there.
         """
         query = {
             "holds": HOLDS,
@@ -131,17 +132,17 @@ class Target:
         return {"version": VERSION, "sha256": self.definitions.digest(), "custom": custom}
 
     def make(self, courses: Sequence[CourseInputs]) -> list[CourseAccount]:
-        """Make the tables of some courses, as far as they are not there as they should be.
+        """Make the tables of some courses, unless they are up to date.
 
-        Small ones are made at once, one a thread; others one after the other. What is ready is
-        committed now and then.
+        Small courses are made at once, one per thread; others one after another. What is ready is
+        committed from time to time.
 
         Returns:
-            What became of each, in their order.
+            What became of each course, in order.
 
         Raises:
             OutputError: the output cannot be written.
-            ConfigError: a statement cannot be used.
+            ConfigError: a statement is invalid.
         """
         plans = [self._plan(inputs, number) for number, inputs in enumerate(courses)]
         stale = [plan for plan in plans if plan.work is not None]
@@ -153,7 +154,7 @@ class Target:
         return [self._account(plan) for plan in plans]
 
     def _plan(self, inputs: CourseInputs, number: int) -> _Plan:
-        """What is to be made of a course."""
+        """What to make for a course."""
         chosen = self.definitions.needed(self.wanted)
         names = {one.name for one in chosen}
         counting = [
@@ -176,7 +177,7 @@ class Target:
         return plan
 
     def _carry_out(self, plans: Sequence[_Plan], threads: int) -> None:
-        """Do the work of some plans, and enter what came of it."""
+        """Do the work of some plans, and enter the results."""
         works = [plan.work for plan in plans if plan.work is not None]
         with Workers([partial(self.engine.make, one) for one in works], threads) as workers:
             try:
@@ -215,7 +216,7 @@ class Target:
         return account
 
     def _closure(self, name: str) -> _Closure:
-        """All that a definition is made of; of all courses it is the same."""
+        """A definition with everything that it needs, which is the same for all courses."""
         if name not in self._closures:
             needed = self.definitions.needed([name])
             inputs = frozenset(one for definition in needed for one in definition.inputs)
@@ -235,7 +236,7 @@ class Target:
         return self._closures[name]
 
     def _digest(self, name: str, inputs: CourseInputs) -> str:
-        """What tells whether a table of a course would be made as it was."""
+        """A digest that changes if a table of a course would be made differently."""
         its = self._closure(name)
         told = [
             _core.__version__,
@@ -247,7 +248,7 @@ class Target:
         return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def _metadata(self, name: str, inputs: CourseInputs) -> dict[str, str]:
-        """What the file of a table says of its making: nothing that another order would change."""
+        """What the file of a table says about its making: nothing that depends on an order."""
         its = self._closure(name)
         used = orjson.dumps(its.used(inputs), option=orjson.OPT_SORT_KEYS).decode()
         told = {
@@ -273,13 +274,13 @@ class Target:
         return known is not None and known.identity.sha256 == digest
 
     def _note_lacking(self, one: Definition, inputs: CourseInputs, account: CourseAccount) -> None:
-        """Enter the inputs that a table would have, and has not."""
+        """Record the inputs that a table would use but that do not exist."""
         for name in sorted(self.definitions.read_by(one.name)):
             if not inputs.has(name):
                 account.lacking.setdefault(name, []).append(one.name)
 
     def _enter(self, work: Work, made: CourseMade, digests: Mapping[str, str]) -> None:
-        """Enter what came of a course in the next commit."""
+        """Enter the result for a course into the next commit."""
         segment, manifest, inputs = self._segment, self.store.manifest, work.inputs
         known = manifest.newest(self._key(EVENTS, inputs))
         counts = {} if known is None else known.account["counts"]
@@ -305,7 +306,7 @@ class Target:
     def _add(
         self, number: int, folder: str, path: os.PathLike[str], rows: int, gone: list[str]
     ) -> list[str]:
-        """Add the file of a table; those of its partition that go, of all that are there."""
+        """Add the file of a table. Returns the files of its partition that it replaces."""
         try:
             staged = self.store.new / f"table-{number}"
             os.replace(path, staged)
@@ -319,7 +320,7 @@ class Target:
     def _recall(
         self, inputs: CourseInputs, digests: Mapping[str, str], account: CourseAccount
     ) -> None:
-        """Enter in an account what is known of the tables of a course, whoever made them."""
+        """Enter into an account what is known about the tables of a course, whoever made them."""
         fresh = {one.identity.key: one for one in self._segment.inputs}
         for name in (EVENTS, *digests):
             key = self._key(name, inputs)
@@ -339,7 +340,7 @@ class Target:
             self._commit()
 
     def finish(self, failed: Sequence[str], outputs: Sequence[str]) -> None:
-        """Commit what is left, with the last words of the run."""
+        """Commit the rest, and record the end of the run."""
         changes = bool(self._segment.inputs) or self.store.replaces_all
         if changes or self.store.manifest.is_empty or not all(map(self._wrote, outputs)):
             whole = not failed
@@ -363,7 +364,7 @@ class Target:
         self._committed = time.monotonic()
 
     def leave(self) -> bool:
-        """Commit what is ready of a run that is stopped; whether there is anything."""
+        """Commit what is ready when a run is interrupted. Returns whether there was anything."""
         with suppress(EdxlogsError):  # what stopped the run is told
             if self._segment.inputs:
                 self._commit()

@@ -1,4 +1,4 @@
-"""Derived tables of courses, from tables of events and of packages."""
+"""Derives tables of courses from event tables and package tables."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ OnePath = str | PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class DeriveSettings:
-    """What is derived, and where to.
+    """What to derive, and where to put it.
 
     Attributes:
         output: folder or URL of the tables.
-        events: of the event tables, or None.
-        database: of the tables of packages, or None.
-        tables: names; none means all.
-        courses: ids or globs; none means all.
-        parameters: of the definitions.
-        content: folder of the content of courses, or None.
-        sql_folder: of definitions that stand for, or beside, the package's own; or None.
-        compat: tools whose tables are made as well, by the names of their columns.
-        memory_bytes: that DuckDB may use before it spills.
-        threads: of it.
-        s3: server and credentials; None: as the AWS configuration says.
+        events: folder or URL of the event tables, or None.
+        database: folder or URL of the package tables, or None.
+        tables: names; empty means all.
+        courses: ids or globs; empty means all.
+        parameters: parameters of the definitions.
+        content: folder with the content of courses, or None.
+        sql_folder: folder with definitions that replace or add to the built-in ones, or None.
+        compat: tools whose tables are made too, with their column names.
+        memory_bytes: memory that DuckDB may use before it spills.
+        threads: threads of DuckDB.
+        s3: server and credentials; None takes them from the AWS configuration.
         report: path of a file for the account, or None.
-        overwrite: whether tables of other parameters may be replaced.
+        overwrite: whether tables made with other parameters may be replaced.
         mode: permissions of the files.
     """
 
@@ -104,10 +104,10 @@ class DeriveSettings:
         overwrite: bool = False,
         mode: int = 0o600,
     ) -> Self:
-        """Read what a user asks for.
+        """Make settings from keywords.
 
         Raises:
-            ConfigError: a value cannot be used.
+            ConfigError: a value is invalid.
         """
         if events is None and db is None:
             raise ConfigError(
@@ -215,14 +215,14 @@ def _check_zone(name: str) -> None:
 
 
 def definition_text(table: str, sql_folder: OnePath | None = None) -> str:
-    """The definition of a table, or of what tables need: its SQL file.
+    """The definition of a table, or of an intermediate result: its SQL file.
 
     Args:
         table: its name.
-        sql_folder: of definitions that stand for the package's own; None: there is none.
+        sql_folder: folder with definitions that replace the built-in ones, or None.
 
     Raises:
-        ConfigError: no such table.
+        ConfigError: there is no such table.
     """
     folder = None if sql_folder is None else Path(sql_folder)
     definitions = read_definitions(folder, PEERS)
@@ -247,8 +247,8 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
     """Make the derived tables of each course whose inputs have changed, one course at a time.
 
     Raises:
-        ConfigError: an input is not there, a table or course is not known, a definition cannot be
-            used, DuckDB is not installed, or the output holds tables of other parameters.
+        ConfigError: an input does not exist, a table or course is unknown, a definition is invalid,
+            DuckDB is not installed, or the output holds tables made with other parameters.
         OutputError: the output cannot be written.
     """
     check_installed()
@@ -294,7 +294,7 @@ def derive(settings: DeriveSettings, watcher: Watcher) -> Derived:
 
 
 def _chosen(inputs: Inputs, patterns: Sequence[str], watcher: Watcher) -> list[Course]:
-    """The courses of some ids or globs; it is told which of these match none."""
+    """The courses that match the ids or globs. A warning names those that match none."""
     courses = inputs.courses(patterns)
     if not courses and not patterns:
         raise ConfigError("inputs: are empty; check the folders of the event tables")
@@ -315,7 +315,7 @@ def _chosen(inputs: Inputs, patterns: Sequence[str], watcher: Watcher) -> list[C
 def _make(
     target: Target, inputs: Inputs, courses: Sequence[Course], done: Derived, watcher: Watcher
 ) -> None:
-    """Make one group of courses after the other."""
+    """Make one group of courses after another."""
     last = target.parameters.as_of
     later = 0
     with followed(watcher, len(courses), 0, lambda: 0):

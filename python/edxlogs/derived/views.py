@@ -1,4 +1,4 @@
-"""The inputs of a course as views of DuckDB: what is there, and empty ones of what is not."""
+"""The inputs of a course as DuckDB views: those that exist, and empty ones for the others."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _OF_FILES = (
 _PACKAGE_DAY = ("package_date", "date")  # stands for `snapshot_date` where each snapshot is kept
 _COURSE = "course_id"
 FILES = "files of "
-"""What the names of variables begin with that tell the files of an input."""
+"""Prefix of the names of variables that hold the files of an input."""
 KEY = ("source", "line", "line_item")
-"""What tells the rows of events apart."""
+"""The columns that identify a row of events."""
 # Rows that differ in these are no copies of each other; few rows are alike in all of them.
 _MARKS = ("time", "site", "user_id", "username", "session", "event_type", "ip", "agent")
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """A name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: Any) -> str:
-    """A value as SQL has it.
+    """A value as SQL writes it.
 
     Args:
         value: None, or a bool, int, float, text or datetime with a zone; or a list of these.
@@ -53,12 +53,12 @@ def literal(value: Any) -> str:
 
 
 def names(columns: Iterable[str], prefix: str = "") -> str:
-    """Columns between commas."""
+    """Column names with commas between."""
     return ", ".join(f"{prefix}{quoted(column)}" for column in columns)
 
 
 def empty_table(name: str, schema: Sequence[tuple[str, str]]) -> str:
-    """A table without rows, which what is made for a course stands before."""
+    """A table without rows. A table made for a course takes precedence over it."""
     columns = ", ".join(f"{quoted(column)} {_SQL_TYPES[kind]}" for column, kind in schema)
     return f"create table main.{quoted(name)} ({columns})"
 
@@ -75,14 +75,14 @@ def columns_of(name: str) -> tuple[tuple[str, str], ...]:
 
 
 def view(name: str, *, where: str = "", kept: bool = False, is_whole: bool = True) -> str:
-    """The view of an input that has files, which the variable `FILES` and its name tells.
+    """The view of an input that has files. The variable `FILES` with its name holds them.
 
     Args:
-        name: of the input.
-        where: which rows are left out of it, as SQL that follows `from … as raw`.
-        kept: whether its rows are read at once, into a table.
-        is_whole: whether the files have all columns, which DuckDB refuses if they have not; columns
-            that they need not have are null, those that are not known are left.
+        name: name of the input.
+        where: which rows to leave out, as SQL that follows `from … as raw`.
+        kept: whether to read its rows at once, into a table.
+        is_whole: whether the files have all columns; DuckDB refuses them if they do not. Otherwise,
+            optional columns are null, and unknown ones are left out.
     """
     columns, schema = columns_of(name), schema_of(name) or ()
     is_database = name.startswith(DATABASE)
@@ -112,7 +112,7 @@ def view(name: str, *, where: str = "", kept: bool = False, is_whole: bool = Tru
 
 
 def alike(table_names: Iterable[str]) -> str:
-    """How many rows of home tables of events are like another one in all that is looked at first.
+    """A count of rows of home tables that equal another row in the columns that are compared first.
 
     Returns:
         A statement that gives the name of each table, and the number.
@@ -125,16 +125,16 @@ def alike(table_names: Iterable[str]) -> str:
 
 
 def copies(name: str, children: Sequence[str]) -> str:
-    """The rows of a home table that are exact copies of another row, children and all.
+    """The rows of a home table that are exact copies of another row, including their children.
 
-    Of rows that are copies of each other, the first by source, line and line_item is none.
+    Of rows that are copies of each other, the first by source, line and line_item is not listed.
 
     Args:
-        name: of the table.
+        name: name of the table.
         children: tables of rows that belong to its rows.
 
     Returns:
-        A query of their keys.
+        A query for their keys.
     """
     own = [column for column, _ in columns_of(name) if column not in KEY]
     marks, key = f"hash({names(_MARKS)})", names(KEY)
@@ -164,7 +164,7 @@ def copies(name: str, children: Sequence[str]) -> str:
 
 
 def without(copies_table: str) -> str:
-    """What leaves out rows whose keys a table has."""
+    """SQL that leaves out rows whose keys are in a table."""
     on = " and ".join(f"gone.{one} = raw.{one}" for one in KEY)
     return f"anti join {quoted(copies_table)} as gone on {on}"
 
@@ -175,7 +175,7 @@ def children_of(name: str) -> list[str]:
 
 
 def content_table(name: str, rows: Sequence[Sequence[Any]]) -> str:
-    """A table of what the content of a course tells."""
+    """A table with what the content of a course tells."""
     schema = OLX[name]
     values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
     casts = ", ".join(f"{quoted(one)}::{_SQL_TYPES[kind]} as {quoted(one)}" for one, kind in schema)

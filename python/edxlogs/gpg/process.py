@@ -118,7 +118,7 @@ class Gpg:
         return Path(self.home or os.environ.get("GNUPGHOME") or "~/.gnupg").expanduser()
 
     def version(self) -> tuple[int, ...]:
-        """gpg's version, such as (2, 4, 7).
+        """The version of gpg, such as (2, 4, 7).
 
         Raises:
             DecryptError: gpg cannot be run, or is older than 2.2.8.
