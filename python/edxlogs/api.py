@@ -163,7 +163,7 @@ def check(
     """Decrypt, unpack and parse every line, and account for it, without writing any rows.
 
     Args:
-        sources: as for `filter`.
+        sources: as for `filter`. Of a dataset, the files are compared with its manifest.
         watcher: receives progress and messages, in the calling thread.
         rejects: file for the lines that are not events.
         report: file for the account, as JSON.
@@ -173,7 +173,8 @@ def check(
             s3 and threads, as for `filter`.
 
     Returns:
-        Written: holds the account. `is_whole` is true if every source passed its checks.
+        Written: holds the account. `is_whole` is true if every source passed its checks, and every
+            file of datasets is there.
 
     Raises:
         ConfigError: a value is invalid, or a file already exists.

@@ -260,6 +260,55 @@ def test_cat_names_a_file_that_is_damaged(
     assert "is missing or damaged" in told
 
 
+@pytest.mark.parametrize("form", ["parquet", "jsonl.gz"])
+def test_check_names_files_that_are_gone(tmp_path: Path, logs: list[Path], form: str) -> None:
+    out = _grow(tmp_path, logs[:2], "--format", form)
+    files = datasets.manifest(out)["files"]
+    parts = sorted(path for path in files if not path.startswith("_edxlogs/"))
+    events = 0 if form == "parquet" else len(expected(*logs[:2]))
+    if form == "parquet":
+        edxlogs.publish(out)  # its log is no log of events
+    done = commands.run("check", "out", "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert (done.code, told["total"]["rows"]) == (0, events)
+    assert told["datasets"] == [{"dataset": "out", "files": len(files), "lacking": []}]
+    assert edxlogs.check([out, *logs[:1]]).account.total.rows == events + len(expected(logs[0]))
+
+    (out / parts[1]).unlink()
+    done = commands.run("check", "out", cwd=tmp_path)
+    assert done.code == 1
+    assert done.told == [
+        f"edxlogs: dataset: out: {parts[1]}: is missing or damaged; restore it, or make the"
+        " dataset again in another folder"
+    ]
+    (out / parts[0]).write_bytes((out / parts[0]).read_bytes()[:-1])
+    done = commands.run("check", "out", "--report", "account.json", cwd=tmp_path)
+    assert done.code == 1
+    assert done.told[0] == (
+        f"edxlogs: dataset: out: 2 of {len(files)} files are missing or damaged, such as"
+        f" {parts[0]}; restore them, or make the dataset again in another folder"
+    )
+    told = json.loads((tmp_path / "account.json").read_bytes())
+    assert told["datasets"][0]["lacking"] == parts[:2]
+    assert told["failed"] == [done.told[0].removeprefix("edxlogs: ")]
+
+
+def test_check_of_tables(tmp_path: Path, logs: list[Path]) -> None:
+    asked: Any = {"tables": ["requests", "video_events"], "partition_by": "site"}
+    edxlogs.write_event_tables(logs[0], tmp_path / "out", **asked)
+    assert edxlogs.check(tmp_path / "out").is_whole
+    (path,) = (tmp_path / "out" / "video_events").rglob("part-*")
+    path.unlink()
+    assert not edxlogs.check(tmp_path / "out" / "video_events").is_whole
+    # Logs beside tables are read.
+    (tmp_path / "out" / "a.log").write_bytes(lines(3))
+    done = commands.run("check", "out", cwd=tmp_path)
+    assert (done.code, len(done.told)) == (1, 1)
+    assert f"dataset: out/video_events: site=edge/{path.name}: is missing" in done.told[0]
+    assert "\nout/requests: 1 file, all there\n" in done.stderr
+    assert "\n3 events checked\n" in done.stderr
+
+
 def test_cat_tells_of_damage_without_a_row(tmp_path: Path, logs: list[Path]) -> None:
     path = next(_grow(tmp_path, logs[:1]).rglob("part-*"))
     path.write_bytes(b"secret" + bytes(path.stat().st_size - 6))

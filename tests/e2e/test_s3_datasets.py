@@ -358,8 +358,10 @@ class TestWhatIsWrong:
         command(work, "filter", "a.log", "-o", URL, *BY_COURSE)
         (key,) = (key for key in objects(s3_server) if "part-" in key)
         s3_server.client().delete_object(Bucket=BUCKET, Key=f"2014/events/{key}")
-        done = command(work, "cat", URL, code=1)
-        assert done.told[0].startswith(f"edxlogs: dataset: {URL}: {key}: is missing or damaged;")
+        for verb in ("cat", "check"):
+            done = command(work, verb, URL, code=1)
+            told = f"edxlogs: dataset: {URL}: {key}: is missing or damaged;"
+            assert done.told[0].startswith(told)
 
     def test_damage(self, s3_server: Server, work: Path) -> None:
         command(work, "filter", "a.log", "-o", URL, *BY_COURSE)

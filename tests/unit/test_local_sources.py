@@ -80,7 +80,7 @@ def test_nothing_named_is_nothing_found() -> None:
 def test_a_folder_is_searched_to_the_bottom_by_the_bytes_of_names(here: Path) -> None:
     names = ["b.log", "B.log", "a/z.log", "a.log", "a.b/c.log", "é.log", "\uffee.log", "😀.log"]
     make(here, *(f"d/{name}" for name in names), "d/\udcff.log", "d/.x.log", "d/.x/y.log")
-    make(here, "d/_edxlogs/part.json", "d/a/notes.txt", "d/.x.txt")
+    make(here, "d/_edxlogs/part.json", "d/_delta_log/0.json", "d/a/notes.txt", "d/.x.txt")
     found = find(["d/"])
     expected = sorted([*names, "\udcff.log"], key=os.fsencode)
     assert paths(found) == [f"d/{name}" for name in expected]

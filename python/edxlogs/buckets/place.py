@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edxlogs.errors import ConfigError
+from edxlogs.edx.names import is_recognised
+from edxlogs.errors import ConfigError, S3Error
+from edxlogs.globs import is_path_glob
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.source import is_dataset
 from edxlogs.store.place import Folder, Place
@@ -39,6 +41,27 @@ def place_at(
 
         return Bucket(text, s3 or S3())
     return Folder(Path(text), mode=mode, shared=shared)
+
+
+def holds_dataset(named: str | os.PathLike[str], s3: S3 | None = None) -> bool:
+    """Whether what is named as a source is a dataset: a folder, or a prefix of a bucket.
+
+    Args:
+        named: path, glob or URL.
+        s3: see `place_at`.
+
+    Raises:
+        ConfigError: the URL names no bucket.
+    """
+    text = os.fspath(named)
+    if not isinstance(text, str) or not text.startswith(SCHEME):
+        return is_dataset(text)
+    if is_path_glob(text) or is_recognised(text.rpartition("/")[2]):
+        return False
+    try:
+        return place_at(text, s3).exists
+    except S3Error:  # where nothing may be listed, an object may be read; if not, that says why
+        return False
 
 
 def places_at(

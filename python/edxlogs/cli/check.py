@@ -25,6 +25,7 @@ Examples:
   edxlogs check logs/*.log.gz.gpg --report account.json
   edxlogs check --partner universityx --days 2014-10-01..2014-10-31
   edxlogs check tracking.log.gz --rejects bad-lines.txt
+  edxlogs check events
 """
 
 
@@ -42,7 +43,9 @@ Examples:
 def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
     """Decrypt, unpack and parse every line, and account for it. No rows are written.
 
-    The exit status is 1 if a source is damaged. Lines that are not events are counted, by reason.
+    Of a dataset, or a folder of tables of events, it says whether all files are there, with their
+    sizes. The exit status is 1 if a source is damaged, or a file is not there. Lines that are not
+    events are counted, by reason.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making
         from edxlogs.jobs.filter import check

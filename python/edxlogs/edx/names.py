@@ -162,4 +162,4 @@ def is_of_macos(path: str) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Tell whether a search skips a name: hidden files, and edxlogs' own records."""
-    return name.startswith(".") or name == "_edxlogs"
+    return name.startswith(".") or name in ("_edxlogs", "_delta_log")

@@ -15,9 +15,10 @@ from edxlogs.events.file_target import FileTarget
 from edxlogs.events.scanning import LineReader
 from edxlogs.events.suggestions import near_columns
 from edxlogs.formats import STDOUT
+from edxlogs.jobs.looks.datasets import Checked, checked, looked_at, reported
 from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
-from edxlogs.sources.selection import drop_copies, select
+from edxlogs.sources.selection import Selection, drop_copies, select
 from edxlogs.sources.transfers import Transfers
 from edxlogs.stops import goes_on
 from edxlogs.store.file import OutputFile, open_output
@@ -127,8 +128,10 @@ def event_tables(asked: EventTableSettings) -> EventTables:
     return EventTables(list(settings), lambda name: stream(settings[name]), together)
 
 
-def check(settings: Settings, watcher: Watcher) -> Written:
+def check(settings: Settings, watcher: Watcher) -> Checked:
     """Parse every line, and account for it. Only rejected lines are written, if asked for.
+
+    Of datasets that are named, the files are looked for; lines are parsed where they hold those.
 
     Raises:
         ConfigError: a value is invalid, or a file already exists.
@@ -143,7 +146,13 @@ def check(settings: Settings, watcher: Watcher) -> Written:
     )
     rejects = settings.output.rejects
     query = settings.query()
-    selection = select_sources(settings, settings.conditions.window)
+    looks, settings = looked_at(settings)
+    selection = Selection()
+    if settings.sources.named or settings.sources.partner or not looks:
+        selection = select_sources(settings, settings.conditions.window)
+    for look in looks:
+        if (failure := look.failure()) is not None:
+            selection.fail(failure)
     refuse_same(settings, selection)
     with ExitStack() as stack:
         work = Work(stack, query, settings, selection, watcher)
@@ -156,9 +165,10 @@ def check(settings: Settings, watcher: Watcher) -> Written:
         with written_to(shown(rejects or "")):
             account = work.run(into)
         if into.file is not None and account.is_all_withheld:
-            return work.close(account, _not_written(into.file))
+            told = _not_written(into.file)
+            return checked(work.close(account, told, more=reported(looks)), looks)
         told = f"{many(account.total.rows, 'event')} checked"
-        return work.close(account, told, into.file)
+        return checked(work.close(account, told, into.file, more=reported(looks)), looks)
 
 
 def _leaves(target: FileTarget) -> bool:

@@ -37,9 +37,9 @@ def find(arguments: Iterable[str | os.PathLike[str]], *, keep_going: bool = Fals
 
     An argument is `-`, a file, a folder, or a glob (`*`, `?`, `[…]`, and `**` for any number of
     folders). An existing path is always taken literally. Folders are searched at every depth,
-    through links, for recognised names. Names that begin with a dot, and `_edxlogs`, are skipped
-    silently. Datasets and reports that edxlogs wrote are ignored. The content of files is not
-    looked at, and a tar is one source.
+    through links, for recognised names. Names that begin with a dot, `_edxlogs` and `_delta_log`
+    are skipped silently. Datasets and reports that edxlogs wrote are ignored. The content of files
+    is not looked at, and a tar is one source.
 
     Args:
         arguments: what to look for.

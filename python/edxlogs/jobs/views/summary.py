@@ -12,18 +12,16 @@ from typing import Any, Self
 from edxlogs import _core
 from edxlogs.account import Account
 from edxlogs.buckets.output import S3Output
-from edxlogs.buckets.place import dataset_at, place_at
+from edxlogs.buckets.place import dataset_at, holds_dataset
 from edxlogs.datasets.cat import CatSettings
-from edxlogs.edx.names import describe_name, is_recognised, is_rotated
-from edxlogs.errors import ConfigError, S3Error, written_to
+from edxlogs.edx.names import describe_name, is_rotated
+from edxlogs.errors import ConfigError, written_to
 from edxlogs.events.query import MOST_LINE_BYTES, make_query
 from edxlogs.formats import FORMATS, STDOUT, format_of, of_lines
-from edxlogs.globs import is_path_glob
 from edxlogs.jobs.settings import OnePath, Settings, SomeSources
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection
-from edxlogs.sources.source import is_dataset
 from edxlogs.store.file import OutputFile
 from edxlogs.store.place import Place
 from edxlogs.store.store import open_manifest
@@ -247,22 +245,10 @@ def _dataset(named: Sequence[Any], s3: S3 | None) -> str | None:
         ConfigError: something else is named beside it.
     """
     paths = [os.fspath(one) for one in named if isinstance(one, str | os.PathLike)]
-    found = next((path for path in paths if _holds_dataset(path, s3)), None)
+    found = next((path for path in paths if holds_dataset(path, s3)), None)
     if found is not None and len(named) > 1:
         raise ConfigError(f"sources: {shown(found)}: is a dataset; name it alone")
     return found
-
-
-def _holds_dataset(path: str, s3: S3 | None) -> bool:
-    """Whether a folder, or a prefix of a bucket, is a dataset."""
-    if not isinstance(path, str) or not path.startswith(SCHEME):
-        return is_dataset(path)
-    if is_path_glob(path) or is_recognised(path.rpartition("/")[2]):
-        return False
-    try:
-        return place_at(path, s3).exists
-    except S3Error:  # where nothing can be listed, there may be objects; if not, they say why
-        return False
 
 
 def _delivered_to(place: Place) -> list[Delivered]:
