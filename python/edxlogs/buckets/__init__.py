@@ -1,1 +1,1 @@
-"""Buckets of S3 as places that are written to."""
+"""Buckets of S3 as places to write to."""

@@ -1,4 +1,4 @@
-"""Objects as files of pyarrow's, over our own requests."""
+"""Objects as pyarrow files, read with edxlogs' own requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LAST_SECONDS, _QUIET_SECONDS = 5.0, 0.1  # of the end, at most, and without a c
 
 
 class _Calls:
-    """Calls of Arrow's threads: where Python ends in the midst of one, the process crashes."""
+    """Calls from Arrow's threads. If Python exits during one, the process crashes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class _Calls:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Count one."""
+        """Count one call."""
         with self._lock:
             self._under_way += 1
         try:
@@ -47,7 +47,7 @@ class _Calls:
                 self._last = time.monotonic()
 
     def end(self) -> None:
-        """Let none begin any more, and wait for the rest."""
+        """Let no more begin, and wait for the rest."""
         self._ended = True
         end = time.monotonic() + _LAST_SECONDS
         while time.monotonic() < end:
@@ -62,12 +62,12 @@ atexit.register(_calls.end)
 
 
 def file_system(s3: S3, objects: Iterable[S3Object]) -> PyFileSystem:
-    """A file system that holds these objects, by their buckets and keys, to read."""
+    """A read-only file system with these objects, by bucket and key."""
     return PyFileSystem(_Objects(s3, {f"{one.bucket}/{one.key}": one for one in objects}))
 
 
 class _Ranged(io.RawIOBase):
-    """An object that is read here and there."""
+    """An object that is read at any offset."""
 
     def __init__(self, s3: S3, source: S3Object) -> None:
         self._source = source
@@ -100,7 +100,7 @@ class _Ranged(io.RawIOBase):
 
 
 class _Whole(io.RawIOBase):
-    """An object that is read from its beginning to its end, and compared with its checksum."""
+    """An object that is read from beginning to end, and compared with its checksum."""
 
     def __init__(self, reader: S3Reader) -> None:
         self._reader = reader
@@ -120,7 +120,7 @@ class _Whole(io.RawIOBase):
 
 
 class _Objects(FileSystemHandler):  # type: ignore[misc]
-    """Objects that were listed; they can be pickled."""
+    """Listed objects. They can be pickled."""
 
     def __init__(self, s3: S3, objects: dict[str, S3Object]) -> None:
         self._s3 = s3

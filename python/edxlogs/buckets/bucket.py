@@ -1,14 +1,14 @@
 """A dataset in a bucket: the documents and files of one on disk, as objects below a prefix.
 
-The commit is one request: the object of the next number is put on the condition that there is none
-of it yet. It holds the head of the manifest and the segment. Numbers count down in the keys, so
-that the newest commit is the first one that a listing tells. There is no lock: of two runs, one has
-that number, and the other ends.
+A commit is one request: the object of the next number is put on the condition that it does not
+exist yet. It holds the head of the manifest and the segment. Numbers count down in the keys, so
+that a listing shows the newest commit first. There is no lock: of two runs, one gets the number,
+and the other ends.
 
-Objects are never put over others that a state names, and what no state names does not exist for
-readers. So a crash at any moment leaves the state before a commit or after it, and objects that
-nobody knows: a run that makes the same goes on with those that are young, and `clean` removes those
-that are old. Those in between are left alone, so that neither takes one from the other.
+Objects never overwrite others that a state names, and readers do not see objects that no state
+names. So a crash at any moment leaves the state before a commit or after it, and perhaps unnamed
+objects. A run that makes the same objects reuses young ones, and `clean` removes old ones. Those in
+between are left alone, so that the two never compete for an object.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ class Bucket(Place):
     New files are made in a folder that only the user can read, below the system's temporary one.
 
     Args:
-        url: of the prefix, perhaps without its slash.
-        s3: where it is.
+        url: URL of the prefix, with or without its slash.
+        s3: server and credentials.
 
     Attributes:
-        bucket: its name.
-        prefix: with its slash, or empty.
+        bucket: name of the bucket.
+        prefix: the prefix with its slash, or empty.
         home: prefix of the manifest, with its slash.
 
     Raises:
-        ConfigError: it names no bucket.
+        ConfigError: the URL names no bucket.
     """
 
     def __init__(self, url: str, s3: S3) -> None:
@@ -105,7 +105,7 @@ class Bucket(Place):
 
     @property
     def exists(self) -> bool:
-        """Whether anything of a manifest is there."""
+        """Whether any part of a manifest exists."""
         return self._holds(self.home)
 
     def _holds(self, prefix: str) -> bool:
@@ -130,7 +130,7 @@ class Bucket(Place):
         return f"{SCHEME}{self.bucket}/{key}"
 
     def open(self) -> None:
-        """See that the server honours conditions, and that the bucket may be written to."""
+        """Check that the server honours conditions, and that the bucket can be written to."""
         self._lock = disk.claim(self._folder, self.name, "output")
         try:
             disk.remove(self._folder / _COPIES)
@@ -146,7 +146,7 @@ class Bucket(Place):
             raise
 
     def _refuse_foreign(self) -> None:
-        """Refuse a prefix in a dataset, or with objects but for one that stands for it."""
+        """Refuse a prefix in a dataset, or one with objects other than the prefix itself."""
         if (above := self.above()) is not None:
             raise ConfigError(
                 f"output: {self.name}: is inside the dataset {above[0].name}; name a place outside"
@@ -161,7 +161,7 @@ class Bucket(Place):
             )
 
     def close(self) -> None:
-        """Remove what is here, but for what hosts have made for the next run."""
+        """Remove what is on this host, except what hosts have made for the next run."""
         self._copied.clear()
         if self._copies is not None:
             self._copies.cleanup()
@@ -196,10 +196,10 @@ class Bucket(Place):
         return head
 
     def number_of(self, key: str) -> int:
-        """The number of a commit, by its key.
+        """The number of a commit, from its key.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: it is not a commit's key.
         """
         name = key.removeprefix(self.home + SEGMENTS)
         if not (name.isascii() and name.isdigit() and len(name) == len(str(_LAST))):
@@ -214,7 +214,7 @@ class Bucket(Place):
         return head, line
 
     def segments(self, name: str, size: int) -> bytes:
-        """The lines of the commits since the first one of that name."""
+        """The lines of the commits from the first one of that name on."""
         first = name.partition("-")[2] or "0"
         numbers = [] if not first.isdigit() else range(int(first), self._newest + 1)
         tasks = [partial(self._line, number) for number in numbers]
@@ -231,13 +231,13 @@ class Bucket(Place):
         return Checkpoint(told, Ranges(self.s3, source).read)
 
     def _object(self, key: str, size: int) -> S3Object:
-        """An object that is never put anew: its first answer tells its ETag."""
+        """An object that is never overwritten. The first answer gives its ETag."""
         return S3Object(self.bucket, key, size, "", datetime.datetime.now(datetime.UTC))
 
     def write_checkpoint(
         self, number: int, records: Iterable[Record], marks: Marks
     ) -> dict[str, Any]:
-        """An object of a name that no other attempt has."""
+        """An object with a name that no other attempt uses."""
         path = self.new / f"{CHECKPOINT}{number:08}-{uuid.uuid4().hex}"
         told = checkpoint.write(path, records, 0o600, marks)
         self._put(path, f"{self.home}{path.name}", told["sha256"])
@@ -245,7 +245,7 @@ class Bucket(Place):
         return told
 
     def commit(self, number: int, name: str, end: int, line: bytes, head: bytes) -> None:
-        """Put the next number, if it is not there."""
+        """Put the next number, if it does not exist."""
         key, body, mark = self._commit_key(number), head + line, uuid.uuid4().hex
         md5 = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         disk.step("put-commit", self._url(key))
@@ -276,7 +276,7 @@ class Bucket(Place):
             time.sleep(_DELAY)
 
     def _mark_of(self, key: str, error: S3Error) -> str | None:
-        """Which attempt has made a commit; None: there is none. Raises `error` if it cannot say."""
+        """Which attempt made a commit; None if there is none. Raises `error` if that is unknown."""
         try:
             metadata: dict[str, str] = self._call("head_object", WRITE, Key=key)["Metadata"]
             return metadata.get(_MARK, "")
@@ -286,15 +286,15 @@ class Bucket(Place):
             raise error from None
 
     def tidy(self, kept: Iterable[str]) -> None:
-        """Commits stay: they are the numbers that are taken. `clean` removes checkpoints."""
+        """Commits stay: their numbers must not be used again. `clean` removes checkpoints."""
 
     @property
     def keeps_removed(self) -> bool:
-        """Readers come unseen."""
+        """Always, since readers cannot be seen."""
         return True
 
     def commits_told(self, before: str) -> int:
-        """Those that there were then."""
+        """The commits that existed then."""
         moment = datetime.datetime.fromisoformat(before)
         with self._reads():
             for one in self.s3.objects(self.bucket, self.home + SEGMENTS):
@@ -313,7 +313,7 @@ class Bucket(Place):
     def bring(
         self, files: Sequence[DataFile], is_named: Callable[[str], bool], *, synced: bool
     ) -> list[DataFile]:
-        """Upload them under their own keys, or others where those are taken."""
+        """Upload files under their own keys, or under others if those are taken."""
         tasks = [partial(self._bring, file, is_named) for file in files]
         with Workers(tasks, _AT_ONCE, _AT_ONCE) as workers:
             return list(workers)
@@ -334,12 +334,12 @@ class Bucket(Place):
         return file
 
     def _key(self, file: DataFile) -> str:
-        """Where a file is. What is beside the manifest is named by what it holds, too."""
+        """The key of a file. What is beside the manifest is named after its content, too."""
         key = self.prefix + file.path
         return key if file.holds_rows else f"{key}-{file.sha256}"
 
     def _put_new(self, staged: Path, file: DataFile) -> bool:
-        """Upload a file; False if something is there."""
+        """Upload a file. Returns False if something is there."""
         try:
             self._put(staged, self._key(file), file.sha256, IfNoneMatch="*")
         except S3Error as error:
@@ -349,7 +349,7 @@ class Bucket(Place):
         return True
 
     def _is_same(self, file: DataFile) -> bool:
-        """Whether what is at the key of a file holds the same, and will not be swept."""
+        """Whether the object at the key of a file has the same content and will not be swept."""
         try:
             answer = self._call("head_object", WRITE, Key=self._key(file))
         except S3Error as error:
@@ -363,9 +363,10 @@ class Bucket(Place):
         put_file(self.s3, self.bucket, key, path, sha256, **condition)
 
     def carry_out(self, segment: Segment, cleaned: Iterable[str], *, is_own: bool) -> None:
-        """Remove what was uploaded here, and objects whose time of grace is over.
+        """Remove local copies of what was uploaded, and objects whose time of grace is over.
 
-        What a run before has not removed is left to `clean`: it may be made anew just now.
+        What an earlier run did not remove is left to `clean`, because it may just be being made
+        again.
         """
         for file in segment.added:
             disk.remove(self.new / file.staged)
@@ -373,7 +374,7 @@ class Bucket(Place):
             self.delete([self.prefix + path for path in cleaned])
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, each by one attempt: a later one could meet another object."""
+        """Delete objects with one attempt each: a later attempt could hit another object."""
 
         def delete(key: str) -> None:
             disk.step("delete-object", self._url(key))
@@ -390,16 +391,16 @@ class Bucket(Place):
         return False
 
     def is_taken(self, path: str) -> bool:
-        """Objects are never put over others: see `bring`."""
+        """Objects are never overwritten: see `bring`."""
         return False
 
     @property
     def puts_over(self) -> bool:
-        """Others may still read what goes."""
+        """Others may still be reading what is replaced."""
         return False
 
     def state(self, file: DataFile) -> tuple[int, int | None] | None:
-        """Its size; an object that is there is as it was put."""
+        """Its size. An object that exists is as it was put."""
         key = self._key(file)
         if key not in self._sizes:
             self._sizes = self._listed()
@@ -438,7 +439,7 @@ class Bucket(Place):
                 path.unlink()
 
     def arrow(self, files: Sequence[DataFile]) -> tuple[Any, list[str]]:
-        """One over our own requests: servers, credentials and retries are the same."""
+        """A file system over edxlogs' own requests: same servers, credentials and retries."""
         from edxlogs.buckets.arrow import file_system
 
         objects = [self._object(self._key(file), file.bytes) for file in files]
@@ -455,7 +456,7 @@ class Bucket(Place):
                 return None
 
     def write_note(self, name: str, content: bytes) -> None:
-        """A small object, put over the one before."""
+        """A small object, which replaces the one before."""
         disk.step("put-object", self._url(self.home + name))
         with self._reads():
             self._call("put_object", WRITE, Key=self.home + name, Body=content)

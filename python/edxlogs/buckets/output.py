@@ -1,8 +1,8 @@
-"""An output that is an object of S3: whole under its key or not there at all.
+"""An output that is an S3 object: it appears whole under its key or not at all.
 
 It is made in a private folder below the system's temporary one, as a local output is made beside
-its place, and uploaded when everything is checked. The upload begins, empty, before the first
-source is read, so that what is not allowed is known then.
+its place, and uploaded when everything is checked. The upload is opened, still empty, before the
+first source is read, so that a missing permission shows at once.
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ _MARK = "edxlogs-upload"
 
 
 class S3Output(OutputFile):
-    """An object in the making: `begin` it, write `path`, `publish` it.
+    """An object being written: `begin` it, write `path`, `publish` it.
 
-    An object has one writer: uploads to the same key that were not completed, such as one of a run
-    that was killed, are aborted first.
+    An object has one writer: unfinished uploads to the same key, such as those of a killed run, are
+    aborted first.
 
     Args:
-        url: of the object.
-        s3: where it is.
-        overwrite: whether an object that is there may be replaced.
-        inputs: must not be the output itself.
+        url: URL of the object.
+        s3: server and credentials.
+        overwrite: whether an existing object may be replaced.
+        inputs: inputs, which the output must not be.
 
     Raises:
         ConfigError: it is an input, or has no key.
-        OutputError: there is no room for it here, or another run here writes the same object.
+        OutputError: there is no room for it on this host, or another run here writes the same
+            object.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class S3Output(OutputFile):
         super().__init__(place, overwrite=True, name=shown(url))
 
     def begin(self) -> None:
-        """Begin the upload, still empty: what is not allowed is known before a source is read.
+        """Open the upload, still empty, so that a missing permission shows before a source is read.
 
         Raises:
             ConfigError: the object exists.
@@ -97,10 +98,10 @@ class S3Output(OutputFile):
             raise OutputError(str(error)) from None
 
     def take_name(self) -> None:
-        """Let what was uploaded appear under its key.
+        """Let the uploaded data appear under their key.
 
         Raises:
-            ConfigError: an object of that key appeared during the run.
+            ConfigError: an object with that key appeared during the run.
             OutputError: it cannot be uploaded.
         """
         try:
@@ -110,7 +111,7 @@ class S3Output(OutputFile):
             raise OutputError(str(error)) from None
 
     def discard(self) -> None:
-        """Remove all that is not published, here and there. May be called twice."""
+        """Remove what is not published, on this host and in the bucket. May be called twice."""
         begun, self._begun = self._begun, False
         upload, self._upload = self._upload, None
         try:
@@ -138,7 +139,7 @@ class S3Output(OutputFile):
             )
 
     def _abort_left(self, *, again: bool = True) -> None:
-        """Abort what runs that were stopped have left of this very object."""
+        """Abort uploads that interrupted runs left of this very object."""
         with suppress(S3Error):  # not allowed, not known to the server, or just ended
             listed = self._s3.call(
                 "list_multipart_uploads", self._bucket, _WHAT, Prefix=self._key, again=again
@@ -171,7 +172,7 @@ class S3Output(OutputFile):
         return send
 
     def _complete(self, parts: list[dict[str, Any]]) -> None:
-        """Let the object appear; an empty one cannot be made of parts."""
+        """Let the object appear. An empty one cannot be made of parts."""
         condition = {} if self._replaces else {"IfNoneMatch": "*"}
         try:
             try:
@@ -211,7 +212,7 @@ class S3Output(OutputFile):
         return False
 
     def _said(self, answer: dict[str, Any], what: str) -> str:
-        """What no answer of S3's is without."""
+        """A field that every answer of S3 has."""
         if not (said := answer.get(what)):
             raise trouble(Reason.IMPOSSIBLE, _WHAT, self.name)
         return str(said)

@@ -1,4 +1,4 @@
-"""Where datasets are: what was named, as a place; of a folder of tables of events, a place each."""
+"""Turns what a user names into the place of a dataset, or into the places of event tables."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def place_at(
     """The place of a dataset.
 
     Args:
-        named: the path of a folder, or the `s3://` URL of a prefix.
-        s3: server and credentials; None: as the AWS configuration says.
+        named: path of a folder, or `s3://` URL of a prefix.
+        s3: server and credentials; None takes them from the AWS configuration.
         mode: permissions of new files on disk.
-        shared: whether a folder may hold files of others.
+        shared: whether a folder may hold other files.
 
     Raises:
         ConfigError: nothing is named, or the URL names no bucket.
@@ -67,19 +67,19 @@ def holds_dataset(named: str | os.PathLike[str], s3: S3 | None = None) -> bool:
 def places_at(
     named: str | os.PathLike[str], s3: S3 | None = None, mode: int = 0o600
 ) -> dict[str, Place]:
-    """The datasets that are meant where one is named, or a folder of tables of events.
+    """The datasets meant by the name of one, or by a folder of event tables.
 
     Args:
-        named: as `place_at` takes it, and the two after it.
-        s3: see there.
-        mode: see there.
+        named: as for `place_at`.
+        s3: as for `place_at`.
+        mode: as for `place_at`.
 
     Returns:
-        Of tables, their places by name, in the order of their names; of anything else, the place
-        itself under an empty name.
+        For event tables, their places by name, in the order of their names. For anything else, the
+            place itself under an empty name.
 
     Raises:
-        ConfigError: the URL names no bucket, or a manifest cannot be used.
+        ConfigError: the URL names no bucket, or a manifest is invalid.
         OutputError: a manifest cannot be read.
     """
     place = place_at(named, s3, mode)
@@ -92,10 +92,10 @@ def places_at(
 
 
 def dataset_at(named: str | os.PathLike[str], s3: S3 | None = None) -> Place:
-    """The place of a dataset that is read.
+    """The place of a dataset to read.
 
     Raises:
-        ConfigError: several are there, as tables of events.
+        ConfigError: there are several, as in a folder of event tables.
         OutputError: a manifest cannot be read.
     """
     places = places_at(named, s3)
@@ -109,7 +109,7 @@ def dataset_at(named: str | os.PathLike[str], s3: S3 | None = None) -> Place:
 
 
 def _inside(place: Place) -> list[str]:
-    """Names of the folders in one that may be datasets."""
+    """Names of the folders inside that may be datasets."""
     if isinstance(place, Folder):
         try:
             names = sorted(os.listdir(place.folder))

@@ -1,4 +1,4 @@
-"""Requests by which files go to a bucket and come back, and what the server promises of them."""
+"""Requests that transfer files to and from a bucket, and what the server guarantees about them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _WINDOWS = 2  # kept
 
 
 def put_file(s3: S3, bucket: str, key: str, path: Path, sha256: str, **condition: str) -> None:
-    """Put a file, whose bytes the server compares with their MD5.
+    """Put a file. The server compares its bytes with their MD5.
 
     Raises:
-        S3Error: it was refused, or failed each time.
+        S3Error: it was refused, or every attempt failed.
         OSError: the file cannot be read, or is too large.
     """
     url = f"s3://{bucket}/{key}"
@@ -79,13 +79,13 @@ def get(s3: S3, bucket: str, key: str) -> bytes:
 
 
 def read_range(s3: S3, source: S3Object, at: int, size: int) -> bytes:
-    """Bytes of an object, fewer only where it ends. Raises S3Error."""
+    """Bytes of an object; fewer only if it ends. Raises S3Error."""
     with S3Reader(s3, source, offset=at, length=size) as reader:
         return b"".join(iter(reader.read, b""))
 
 
 class Ranges:
-    """Bytes of an object, fetched some more at once than are asked for."""
+    """Bytes of an object, fetched in larger pieces than are asked for."""
 
     def __init__(self, s3: S3, source: S3Object) -> None:
         self._s3 = s3
@@ -93,7 +93,7 @@ class Ranges:
         self._windows: deque[tuple[int, bytes]] = deque(maxlen=_WINDOWS)
 
     def read(self, at: int, size: int) -> bytes:
-        """So many bytes from there. Raises S3Error."""
+        """The `size` bytes from an offset. Raises S3Error."""
         for begin, content in self._windows:
             if begin <= at and at + size <= begin + len(content):
                 return content[at - begin : at - begin + size]
@@ -104,7 +104,7 @@ class Ranges:
 
 
 def honours_conditions(s3: S3, bucket: str, key: str) -> bool:
-    """Whether a server takes an object only if there is none; the object is there afterwards.
+    """Whether a server accepts an object only if it does not exist. The object exists afterwards.
 
     Raises:
         S3Error: the bucket cannot be written to.
@@ -123,7 +123,7 @@ def honours_conditions(s3: S3, bucket: str, key: str) -> bool:
 
 
 def without_conditions(name: str) -> ConfigError:
-    """Why a server is no place for a dataset."""
+    """The error for a server that cannot hold datasets."""
     return ConfigError(
         f"output: {name}: the server does not honour If-None-Match, so two runs at once could undo"
         " each other's commits; name a local folder, or another --endpoint-url"
@@ -135,7 +135,7 @@ def probe(s3: S3, bucket: str, prefix: str) -> None:
 
     Raises:
         ConfigError: the server does not honour conditions.
-        S3Error: the bucket cannot be written to, or nothing be deleted there.
+        S3Error: the bucket cannot be written to, or objects there cannot be deleted.
     """
     key = f"{prefix}probe-{uuid.uuid4().hex}"
     honours = honours_conditions(s3, bucket, key)
@@ -145,7 +145,7 @@ def probe(s3: S3, bucket: str, prefix: str) -> None:
 
 
 def now_of(answer: dict[str, Any]) -> datetime.datetime:
-    """When a server gave an answer, by its own clock."""
+    """When a server answered, by its own clock."""
     told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     with suppress(ValueError, TypeError):
         return parsedate_to_datetime(told).astimezone(datetime.UTC)

@@ -1,4 +1,4 @@
-"""Objects of a dataset that no state names: what was replaced, and what came of no commit."""
+"""Objects of a dataset that no state names: replaced ones, and leftovers of interrupted runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from edxlogs.store.store import GRACE, HASHES, READY, REJECTS
 
 
 def unnamed(place: Bucket, manifest: Manifest) -> list[str]:
-    """Keys of objects that no state of the time of grace names, nor ever will.
+    """Keys of objects that no state within the time of grace names, or ever will.
 
-    They may be deleted once there was a commit after this: who has put one for a commit of its own
-    did so before the time of grace, and knows none of the states since. Only those that edxlogs has
-    put there are told.
+    They may be deleted after the next commit: whoever put one for a commit of its own did so before
+    the time of grace, and knows none of the states since. Only objects that edxlogs put there are
+    listed.
 
     Raises:
         OutputError: they cannot be listed.
@@ -41,7 +41,7 @@ def unnamed(place: Bucket, manifest: Manifest) -> list[str]:
 
 
 def _checkpoints_since(place: Bucket, began: datetime.datetime) -> set[str]:
-    """Those of all states that were there since a moment."""
+    """The checkpoints of all states since a moment."""
     kept: set[str] = set()
     for one in place.s3.objects(place.bucket, place.home + SEGMENTS):
         head, _ = place.read_commit(place.number_of(one.key))
@@ -52,7 +52,7 @@ def _checkpoints_since(place: Bucket, began: datetime.datetime) -> set[str]:
 
 
 def _is_named(place: Bucket, key: str, manifest: Manifest, checkpoints: Collection[str]) -> bool:
-    """Whether a state names an object, or none is asked to."""
+    """Whether a state names an object, or it is of a kind that states do not name."""
     path = key.removeprefix(place.prefix)
     if holds_rows(path):
         return manifest.file(path) is not None or manifest.is_retired(path)

@@ -1,1 +1,1 @@
-"""Groups of sources: read into files together, and committed to datasets."""
+"""Groups of sources, read into files together and committed to datasets."""

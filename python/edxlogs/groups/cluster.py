@@ -1,4 +1,4 @@
-"""Groups of sources to datasets, on the hosts of a cluster: they do the tasks, we commit."""
+"""Writes groups of sources to datasets with a cluster: hosts do the tasks, this process commits."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from edxlogs.threads import in_worker
 
 @dataclass
 class ClusterTarget(Target[Made]):
-    """Each of one dataset or several commits what is new to it, as hosts have made it.
+    """One or several datasets, to which this process commits what hosts have made.
 
-    The folders of the datasets, and the sources, are where the hosts see them, too.
+    The hosts see the folders of the datasets, and the sources, at the same paths.
 
     Attributes:
         hosts: do the tasks.
-        stops: what is read here.
-        sources: in the order of delivery.
-        datasets: with accounts of their own, which add up at the end.
+        stops: stops what is read in this process.
+        sources: the sources, in the order of delivery.
+        datasets: the datasets, with their own accounts, which add up at the end.
         window: chooses among the members of a tar.
-        dedupe: which lines are compared, as `Dedupe` takes it, or None.
+        dedupe: which lines to compare, as `Dedupe` takes it, or None.
         gnupg_home: folder of the keys on each host; None means the user's own there.
-        passphrase_file: on each host; its first line unlocks the key. None asks the agent.
+        passphrase_file: file on each host whose first line unlocks the key; None asks the agent.
     """
 
     hosts: Hosts
@@ -61,12 +61,12 @@ class ClusterTarget(Target[Made]):
 
     @property
     def control(self) -> _core.Control:
-        """What stops what is read here."""
+        """The control that stops what is read in this process."""
         return self.stops
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes of the tasks that are done were read."""
+        """Number of bytes read by the finished tasks."""
         return self._bytes_read
 
     def begin(self) -> Iterable[Crew[Made]]:
@@ -112,7 +112,7 @@ class ClusterTarget(Target[Made]):
         self._bytes_read += sum(one.counts.bytes_read for one in made.accounts)
 
     def take(self, made: Made) -> list[SourceAccount]:
-        """Commit what came of the next task."""
+        """Commit the result of the next task."""
         task = self._tasks[self._next]
         self._next += 1
         for at, one in enumerate(self.datasets):
@@ -132,7 +132,7 @@ class ClusterTarget(Target[Made]):
     def _files(
         self, task: GroupTask, made: Made, at: int, places: Sequence[int], _: str
     ) -> Sequence[GroupFile]:
-        """The files of a dataset; made anew if some of the rows in them are there already."""
+        """The files of a dataset, made again if some of their rows are there already."""
         arrived = made.arrived[at]
         if len(places) == sum(one.has_rows for one in arrived):
             return made.files[at]
@@ -153,7 +153,7 @@ class ClusterTarget(Target[Made]):
         ]
 
     def finish(self) -> None:
-        """Complete the accounts. What hosts have done twice goes."""
+        """Complete the accounts, and remove what hosts did twice."""
         left = attempts(self._tasks[0].places) if self._tasks else {}
         for task in self._tasks:
             for path in left.get(task.digest, ()):
@@ -163,7 +163,7 @@ class ClusterTarget(Target[Made]):
 
 
 def _check_same(before: Sequence[Arrived], now: Sequence[Arrived]) -> None:
-    """Raise a SourceError if not the same came of sources that were read once more."""
+    """Raise a SourceError if reading the sources again gave another result."""
     for first, second in zip(before, now, strict=True):
         if (first.release, first.account.counts) != (second.release, second.account.counts):
             label = first.source.label

@@ -1,7 +1,7 @@
-"""The hosts of a Dask cluster: who they are, whether they are fit, and their tasks.
+"""The hosts of a Dask cluster: which there are, whether they are fit, and their tasks.
 
-No row passes the scheduler: a task is sent, and its record comes back. Each future is released as
-its result comes, so that a worker that dies takes nothing with it but what it was doing.
+Rows do not pass through the scheduler: a task is sent, and its record comes back. Each future is
+released as its result comes, so a worker that dies loses only what it was doing.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class _Running:
     """A task that was sent.
 
     Attributes:
-        number: of it.
-        future: of its result.
+        number: number of the task.
+        future: future of its result.
         since: when it was sent, in seconds of the monotonic clock.
         able: workers that it was given to.
     """
@@ -75,9 +75,9 @@ class _Running:
     able: Sequence[str]
 
     def told(self) -> Any:
-        """What came of it, once it has ended: what `run` gives, or what Dask raises.
+        """The result, once it has ended: what `run` returns, or what Dask raises.
 
-        None: it was lost with its scheduler, or with its worker before it was fetched; what was
+        None if it was lost with its scheduler, or with its worker before it was fetched; what was
         recorded need not be done again. The scheduler may forget it.
         """
         told: Any = None
@@ -94,11 +94,12 @@ class DaskHosts:
     """A Dask cluster, as a context manager.
 
     Args:
-        address: of its scheduler, the path of a scheduler file, or `local:N`: N processes here.
-        warn: told what is wrong with a host.
+        address: address of its scheduler, path of a scheduler file, or `local:N` for N processes on
+            this machine.
+        warn: receives warnings about hosts.
 
     Raises:
-        ConfigError: there is none, or of another version.
+        ConfigError: there is no such cluster, or it has another version.
     """
 
     def __init__(self, address: str, warn: Callable[[str], None]) -> None:
@@ -154,7 +155,7 @@ class DaskHosts:
         return self._stack.enter_context(client)
 
     def _read_address(self, file: Path) -> str:
-        """What a scheduler file tells; wait for a scheduler that was started just before."""
+        """The address in a scheduler file. Waits for a scheduler that was just started."""
         until = time.monotonic() + CONNECT_SECONDS
         while True:
             try:
@@ -177,9 +178,10 @@ class DaskHosts:
             time.sleep(_WAIT_SECONDS)
 
     def _start_here(self, distributed: Any, count: int) -> str:
-        """Start a scheduler in this process, and workers beside it; its address.
+        """Start a scheduler in this process, and workers beside it. Returns its address.
 
-        They are programs of their own: Dask's way to start them would run the caller's once more.
+        The workers are separate programs: Dask's way to start them would run the caller's program
+        again.
         """
         cluster = distributed.LocalCluster(
             n_workers=0,
@@ -203,7 +205,7 @@ class DaskHosts:
         return address
 
     def _check_versions(self, distributed: Any) -> None:
-        """Two versions of Dask do not always understand each other."""
+        """Check the versions: two versions of Dask do not always understand each other."""
         # Of the scheduler alone: a worker may never answer.
         theirs = self._client.run_on_scheduler(metadata.version, "distributed")
         if theirs != distributed.__version__:
@@ -220,7 +222,7 @@ class DaskHosts:
             self._stack.close()
 
     def prepare(self, task: HostTask[Any]) -> None:
-        """See who is fit; wait a while for those who are not there yet."""
+        """Find out who is fit, and wait a while for workers that are not there yet."""
         self._task = task
         start = time.monotonic()
         while not self._look():
@@ -233,12 +235,12 @@ class DaskHosts:
             time.sleep(_WAIT_SECONDS)
 
     def _workers(self) -> dict[str, Any]:
-        """What the scheduler knows of its workers."""
+        """What the scheduler knows about its workers."""
         workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
         return workers
 
     def _look(self) -> dict[str, int]:
-        """The fit workers that are there now, with their threads; none while nobody answers."""
+        """The fit workers that are present, with their threads; empty while nobody answers."""
         try:
             return self._ask()
         except EdxlogsError:
@@ -250,9 +252,9 @@ class DaskHosts:
             self._looked = time.monotonic()
 
     def _ask(self) -> dict[str, int]:
-        """The fit workers that are there now, with their threads; new ones are asked.
+        """The fit workers that are present, with their threads. New ones are asked.
 
-        Nobody waits for an answer: a worker may never give one.
+        Nobody waits for an answer, because a worker may never give one.
         """
         workers, task = self._workers(), self._task
         assert task is not None
@@ -286,13 +288,13 @@ class DaskHosts:
         return {one: told["nthreads"] for one, told in workers.items() if self._fit.get(one)}
 
     def _submit(self, worker: str, what: Callable[..., Any], *asked: Any) -> None:
-        """Ask a worker."""
+        """Send a question to a worker."""
         mark = _ASKS_VERSION if what is pkgutil.resolve_name else _LOOKS
         words = {"key": f"{mark}{secrets.token_hex(8)}", "pure": False, "workers": [worker]}
         self._asked[worker] = self._client.submit(what, *asked, **words)
 
     def _token(self, task: HostTask[Any]) -> Path:
-        """A folder among the new files that workers must see, until the end.
+        """A folder among the new files that workers must see; it is removed at the end.
 
         Raises:
             OutputError: it cannot be made.
@@ -307,10 +309,10 @@ class DaskHosts:
         return token
 
     def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
-        """Have tasks done; a task that a host cannot do goes to another one.
+        """Have tasks done. If a host cannot do a task, another one gets it.
 
-        Where there is no other one to begin, one that takes far longer than the others runs a
-        second time elsewhere: its worker may never answer.
+        When there are no more tasks to begin, a task that takes far longer than the others is
+        started a second time elsewhere, because its worker may never answer.
         """
         order = Order([task.size for task in tasks])
         running: dict[str, _Running] = {}  # by key
@@ -365,12 +367,12 @@ class DaskHosts:
     def _take_back(
         self, running: dict[str, _Running], fit: Mapping[str, int], order: Order
     ) -> None:
-        """Take back tasks whose workers are all gone: Dask would wait for these.
+        """Take back tasks whose workers are all gone; Dask would wait for them.
 
-        A worker that is started again is another one.
+        A worker that was restarted is a different one.
 
         Raises:
-            EdxlogsError: that happens to one task again and again.
+            EdxlogsError: this happens to one task again and again.
         """
         gone = [key for key, one in running.items() if fit.keys().isdisjoint(one.able)]
         for key in gone if fit else ():
@@ -385,7 +387,7 @@ class DaskHosts:
     def _late(
         self, running: Mapping[str, _Running], fit: Mapping[str, int], longest: float
     ) -> list[tuple[int, list[str]]]:
-        """Tasks that have run too long, once, and the workers that they do not run on."""
+        """Tasks that were sent once and run too long, with the workers that do not run them."""
         now, count = time.monotonic(), Counter(one.number for one in running.values())
         late = {
             key: one.number
@@ -406,7 +408,7 @@ class DaskHosts:
         return found
 
     def _try_another(self, told: Unable, tried: set[str], fit: int) -> None:
-        """Tell which worker could not do a task; an OutputError if it was tried often enough."""
+        """Say which worker could not do a task. Raises an OutputError after enough attempts."""
         tried.add(told.worker)
         if len(tried) >= min(_MOST_TRIES, fit):
             raise OutputError(told.why)
@@ -417,7 +419,7 @@ class DaskHosts:
             )
 
     def _see(self, lost_since: float | None) -> tuple[dict[str, int], float | None]:
-        """See who is there; a scheduler may be away for a while.
+        """Find out who is present. A scheduler may be away for a while.
 
         Raises:
             EdxlogsError: it is away too long, or nobody is left.
@@ -439,7 +441,7 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 
 
 def _be_silent() -> None:
-    """Let Dask write nothing to the terminal: what matters is told in a sentence."""
+    """Keep Dask from writing to the terminal; edxlogs reports what matters in one sentence."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logger = logging.getLogger(name)

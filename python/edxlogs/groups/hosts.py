@@ -1,4 +1,4 @@
-"""What hosts of a cluster do for a run, and the order in which what comes of it is taken."""
+"""Tasks that hosts of a cluster do for a run, and the order in which their results are taken."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _HEAD_BYTES = 1 << 20  # of which gpg gives something, if it can
 
 
 class HostTask(Protocol[T_co]):
-    """Something that a host can do; it can be sent."""
+    """Something that a host can do. It can be sent."""
 
     @property
     def label(self) -> str:
-        """What a dashboard calls it."""
+        """How a dashboard calls it."""
 
     @property
     def size(self) -> int:
-        """Bytes that are read for it, as they are stored."""
+        """Bytes that have to be read for it, as stored."""
 
     @property
     def places(self) -> Sequence[Path]:
         """Where its new files go, absolute."""
 
     def why_unreadable(self) -> str | None:
-        """Why it cannot be read on this host, as far as its first bytes tell; None: it can.
+        """Why it cannot be read on this host, judging by its first bytes; None if it can.
 
         Raises:
-            EdxlogsError: it cannot.
-            OSError: it cannot.
+            EdxlogsError: it cannot be read.
+            OSError: it cannot be read.
         """
 
     def run(self) -> T_co:
-        """Do it. May be done by several at the same time.
+        """Do it. Several may do it at the same time.
 
         Raises:
             EdxlogsError: this host cannot do it.
@@ -57,29 +57,29 @@ class Hosts(Protocol):
     """Those who do tasks."""
 
     def prepare(self, task: HostTask[Any]) -> None:
-        """See who can do tasks of the kind of this one; who cannot gets none.
+        """Find out who can do tasks like this one. The others get none.
 
         Raises:
             ConfigError: nobody can.
         """
 
     def do(self, tasks: Sequence[HostTask[T]]) -> Iterator[tuple[int, T]]:
-        """Have tasks done, in some order; the numbers of those that are done, and what came.
+        """Have tasks done, in some order. Yields numbers of finished tasks, and their results.
 
         Raises:
-            EdxlogsError: one cannot be done.
+            EdxlogsError: a task cannot be done.
         """
 
 
 @dataclass
 class HostCrew(Generic[T]):
-    """Tasks that hosts do; what comes of them is given in their order.
+    """Tasks that hosts do, with the results in the order of the tasks.
 
     Attributes:
-        hosts: do them.
-        tasks: in their order.
-        recorded: what came of a task before, or None.
-        on_done: told what came of a task, as it comes.
+        hosts: do the tasks.
+        tasks: the tasks, in order.
+        recorded: returns the earlier result of a task, or None.
+        on_done: called with each result as it comes.
     """
 
     hosts: Hosts
@@ -106,21 +106,21 @@ class HostCrew(Generic[T]):
             yield done.pop(number)
 
     def stop(self, patience_seconds: float = 0.0) -> None:
-        """Hosts end by themselves what they have begun: it is of use to the next run."""
+        """Hosts finish what they have begun, since the next run can use it."""
 
 
 class Order:
-    """Tasks that are to be done, and which is next.
+    """Tasks to do, and which of them is next.
 
-    What is done waits for those before it, on disk and in memory. So of those that are near the
-    first one that is not done the largest is next, not of all.
+    Results wait for those before them, on disk and in memory. So the next task is the largest of
+    those near the first unfinished one, not of all.
 
     Attributes:
-        left: numbers of those that are not done.
+        left: numbers of the unfinished tasks.
         losses: how often each was lost with all workers that it was given to.
 
     Args:
-        sizes: of the tasks, in the order in which what comes of them is taken.
+        sizes: sizes of the tasks, in the order in which their results are taken.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -131,7 +131,7 @@ class Order:
         self._first = 0
 
     def take(self, window: int) -> int | None:
-        """The next of so many from the first that is not done; None: none of them waits."""
+        """The next task out of `window` from the first unfinished one; None if none waits."""
         while self._first < len(self._sizes) and self._first not in self.left:
             self._first += 1
         near = bisect_left(self._waiting, self._first + window)
@@ -141,17 +141,17 @@ class Order:
         return self._waiting.pop(at)
 
     def put_back(self, number: int) -> None:
-        """A task that was taken waits again."""
+        """Let a task that was taken wait again."""
         insort(self._waiting, number)
 
 
 def why_unreadable(label: str, head: Callable[[int], bytes], gpg: Callable[[], Gpg]) -> str | None:
-    """Why a host cannot read something; None: it can.
+    """Why a host cannot read something; None if it can.
 
     Args:
-        label: what messages call it.
-        head: gives at most so many of its first bytes.
-        gpg: decrypts it, where it is encrypted.
+        label: how messages call it.
+        head: returns its first bytes, at most as many as asked for.
+        gpg: decrypts it, if it is encrypted.
 
     Raises:
         EdxlogsError: it cannot be opened, or gpg is missing.
@@ -172,10 +172,10 @@ def why_unreadable(label: str, head: Callable[[int], bytes], gpg: Callable[[], G
 
 
 def hosts_of(stack: ExitStack, address: str | None, watcher: Watcher) -> Hosts | None:
-    """The hosts of a cluster, until the stack is closed; None if no address asks for them.
+    """The hosts of a cluster, until the stack is closed; None if no address is given.
 
     Raises:
-        ConfigError: they are not there.
+        ConfigError: the cluster is not there.
     """
     if address is None:
         return None

@@ -1,8 +1,8 @@
-"""A group of sources, read into the files that they make together.
+"""Reads a group of sources into the files that they make together.
 
-Whoever reads needs no manifest: what a dataset knows of a source is told before, as `Known`. What
-comes of a group can be sent: its accounts and texts, and files that stand among the new ones of
-each dataset, with rows numbered by the places of the sources in the group.
+The reader needs no manifest: it is told beforehand what a dataset knows about a source, as `Known`.
+The result for a group can be sent: accounts and texts, and files among the new ones of each
+dataset, whose rows are numbered by the positions of the sources in the group.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _Kept = tuple[_core.Part, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the datasets of a run know of a source before it is read.
+    """What the datasets of a run know about a source before it is read.
 
     Attributes:
-        identity: as it looked when the run began.
+        identity: its identity when the run began.
         pending: for each dataset, whether it lacks the rows.
-        keeps_name: whether rows show its own name, since no other text has that.
-        lengths: of texts that it may have grown from.
-        begun: names of those, by length and CRC-32: its rows show the name of the longest.
-        held: where the hashes are of what was kept of it in runs before.
+        keeps_name: whether rows show its own name, because no other text has it.
+        lengths: lengths of texts from which it may have grown.
+        begun: names of those texts, by length and CRC-32. Its rows show the name of the longest.
+        held: where the hashes are of what earlier runs kept of it.
     """
 
     identity: Identity
@@ -56,15 +56,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What came of a source, for one dataset.
+    """The result of a source, for one dataset.
 
     Attributes:
-        source: by the name that its rows show.
+        source: the source, with the name that its rows show.
         release: which release of it was read.
         account: what became of its lines.
-        text: what tells its text, or None if it was not read to its end.
-        beginnings: length and CRC-32 of beginnings of its text that were asked for.
-        compared: keys of the files whose lines its own were compared with.
+        text: identifies its text; None if it was not read to its end.
+        beginnings: length and CRC-32 of the prefixes of its text that were asked for.
+        compared: keys of the files with whose lines its own were compared.
         has_rows: whether rows of it are delivered.
     """
 
@@ -82,13 +82,13 @@ class GroupFile:
     """A new file of a group.
 
     Attributes:
-        folder: of its partition in the dataset, or `REJECTS`, or `HASHES`.
-        number: among those of its partition.
+        folder: folder of its partition in the dataset, or `REJECTS`, or `HASHES`.
+        number: its number within the partition.
         staged: where it is, below the folder of new files.
-        rows: without a header.
-        bytes: its size.
-        sha256: of all its bytes, in hex.
-        runs: whose rows follow each other in it: (place of the source in the group, rows).
+        rows: number of rows, without a header.
+        bytes: size in bytes.
+        sha256: SHA-256 of all its bytes, in hex.
+        runs: whose rows follow each other in it: (position of the source in the group, rows).
     """
 
     folder: str
@@ -102,17 +102,17 @@ class GroupFile:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What the files of a dataset are.
+    """How the files of a dataset are made.
 
     Attributes:
-        query: of its rows.
-        format_name: one of `DATASET_FORMATS`, perhaps with `SAFE`.
-        metadata: for the footer of Parquet.
+        query: query for the rows.
+        format_name: one of `DATASET_FORMATS`, possibly with `SAFE`.
+        metadata: key-value pairs for the footer of Parquet.
         new: folder for new files.
-        salvage: whether the sound part of a damaged source is delivered.
-        keeps_rejects: whether rejected lines are kept.
-        file_bytes: about how large a file may get.
-        table: of events, whose rows they hold; None: an event is a row.
+        salvage: whether to deliver the sound part of a damaged source.
+        keeps_rejects: whether to keep rejected lines.
+        file_bytes: approximate largest file.
+        table: the event table that they hold; None for one row per event.
     """
 
     query: _core.Query
@@ -125,11 +125,11 @@ class Form:
     table: AskedTable | None = None
 
     def wants(self, scanned: Scanned) -> bool:
-        """Whether what came of a source is delivered."""
+        """Whether to deliver the result of a source."""
         return is_wanted(scanned, salvage=self.salvage)
 
     def writer(self, number: int, memory_bytes: int) -> _core.PartWriter:
-        """What takes the rows of the numbered source."""
+        """Make what takes the rows of the numbered source."""
         hidden = self.new / f"part-{number:06}"
         return _core.PartWriter(
             self.query,
@@ -142,10 +142,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one dataset gets of a source.
+    """What one dataset gets from a source.
 
     Attributes:
-        arrived: what came of it.
+        arrived: the result of the source.
         part: its rows, or None.
         hashes: where the hashes of its lines are, or None.
     """
@@ -161,12 +161,12 @@ def make_files(
     """Make the files of a group of sources, among the new ones.
 
     Args:
-        form: of the files.
-        shares: what the dataset gets of each source of the group.
-        room: that the parts take.
-        threads: at work at once.
-        places: of those whose rows go into the files.
-        name: that begins the names of new files; no other file there has it.
+        form: how to make them.
+        shares: what the dataset gets from each source of the group.
+        room: memory that the parts take.
+        threads: number of threads.
+        places: positions of the sources whose rows go into the files.
+        name: beginning of the names of new files; no other file there has it.
 
     Raises:
         OutputError: they cannot be written.
@@ -198,7 +198,7 @@ def _append(files: _core.DatasetFiles, place: int, part: _core.Part) -> None:
 
 
 def _beside(form: Form, share: Share, place: int, name: str) -> Iterator[GroupFile]:
-    """The rejected lines of a source, and the hashes of its lines, beside the manifest."""
+    """The rejected lines of a source, and the hashes of its lines, for beside the manifest."""
     rejected = share.arrived.account.counts.rejected
     try:
         if form.keeps_rejects and rejected and share.part is not None:
@@ -218,13 +218,13 @@ def _beside(form: Form, share: Share, place: int, name: str) -> Iterator[GroupFi
 
 @dataclass
 class GroupTarget(EventTarget):
-    """Reads sources into parts by partition, for one dataset or several.
+    """Reads sources into parts by partition, for one or several datasets.
 
-    The query of the reader is that of the dataset, or of all of them together.
+    The query of the reader is that of the dataset, or the joined one of all.
 
     Attributes:
-        forms: of the datasets.
-        known: what these know of each source.
+        forms: how to make the files of each dataset.
+        known: what the datasets know about each source.
     """
 
     forms: Sequence[Form] = ()
@@ -233,11 +233,11 @@ class GroupTarget(EventTarget):
     fatal = (*EventTarget.fatal, ConfigError)
 
     def pending(self) -> set[int]:
-        """Those that a dataset lacks."""
+        """Sources that a dataset lacks."""
         return {number for number, one in enumerate(self.known) if any(one.pending)}
 
     def held(self, number: int) -> list[Path]:
-        """Where the datasets have the hashes of a source."""
+        """Where the datasets keep the hashes of a source."""
         return list(self.known[number].held)
 
     def release(self, number: int) -> Identity:
@@ -255,24 +255,24 @@ class GroupTarget(EventTarget):
 
     @property
     def takes_back(self) -> bool:
-        """Rows wait in parts."""
+        """Always, because rows wait in parts."""
         return True
 
     def lengths(self, number: int) -> Sequence[int]:
-        """Lengths of texts that a dataset holds, and of plain ones that are read as well."""
+        """Lengths of texts that a dataset holds, and of plain ones that are read too."""
         return self.known[number].lengths
 
     def is_compared(self, number: int) -> bool:
-        """A dataset knows its inputs by their texts."""
+        """Always, because a dataset identifies its inputs by text."""
         return True
 
     def is_named_by_text(self, number: int) -> bool:
-        """Where another text has its name, or a dataset holds texts that it may have grown from."""
+        """If another text has its name, or a dataset holds texts from which it may have grown."""
         known = self.known[number]
         return not known.keeps_name or bool(known.begun)
 
     def name(self, read: Read) -> str:
-        """That of the text which it has grown from, or one that no other text of a dataset has."""
+        """The name of the text from which it has grown, or one that no other text has."""
         known, name = self.known[read.number], self.sources[read.number].name
         if read.text is None:
             return name
@@ -291,11 +291,11 @@ class GroupTarget(EventTarget):
         return _core.SeveralWriter(self.reader.query, [one.query for one in self.forms], writers)
 
     def wants(self, scanned: Scanned) -> bool:
-        """Whether every dataset takes it: some may take what is sound of a damaged source."""
+        """Whether every dataset takes it. Some may take the sound part of a damaged source."""
         return all(one.wants(scanned) for one in self.forms)
 
     def pack(self, read: Read) -> list[_Kept | None]:
-        """The parts of a source with their rows, and the lines that hold them; None: not wanted."""
+        """The parts of a source with their rows, and lines that hold them; None if not wanted."""
         scanned, kept = read.scanned, list[_Kept | None]()
         assert scanned is not None
         parts: Sequence[_Kept | None] = [None] * len(self.forms)
@@ -316,9 +316,9 @@ class GroupTarget(EventTarget):
         return any(one.wants(scanned) for one in self.forms)
 
     def share(self, read: Read, at: int) -> Share | None:
-        """What a dataset gets of a source: its part, rows, and the lines with them; None: nothing.
+        """What a dataset gets from a source: its part, rows, and the lines that hold them.
 
-        Nothing is what it has already.
+        None if the dataset has it already.
         """
         known = self.known[read.number]
         if not known.pending[at]:
@@ -352,7 +352,7 @@ class GroupTarget(EventTarget):
 
 
 def _check_homes(scanned: Scanned, made: Iterable[tuple[_Kept | None, Form]]) -> None:
-    """See that every kept event of a source is a row of the table that is its home, and once.
+    """Check that every kept event of a source is one row of its home table.
 
     Raises:
         InternalError: it is not.
@@ -374,10 +374,9 @@ def _check_homes(scanned: Scanned, made: Iterable[tuple[_Kept | None, Form]]) ->
 
 
 def _of_share(counts: LineCounts, rows: int, lines: int, table: AskedTable | None) -> LineCounts:
-    """The counts of a source for a dataset that takes these rows, of so many lines.
+    """The counts of a source for a dataset that takes these rows, from that many lines.
 
-    Of a table of events, lines are kept as the tables of the run keep them together: each event is
-    in one.
+    For event tables, lines count as kept if any table of the run keeps them: each event is in one.
     """
     if table is not None:
         return replace(counts, rows=rows, homes={table.home: rows} if table.home else {})

@@ -1,4 +1,4 @@
-"""Files of database packages, converted by the hosts of a cluster, and taken in their order."""
+"""Files of database packages that hosts of a cluster convert, taken in order."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from edxlogs.text import shown
 
 @dataclass(frozen=True, slots=True)
 class MemberDone:
-    """What came of a file, and where its rows are.
+    """The result of a file, and where its rows are.
 
     Attributes:
-        converted: its counts and its verdict.
-        rows: the file or folder of its rows, among the new ones; None: there is none.
-        rejects: the file of its rejected rows; None: there is none.
+        converted: counts and verdict.
+        rows: file or folder of its rows, among the new ones, or None.
+        rejects: file of its rejected rows, or None.
     """
 
     converted: Converted
@@ -42,17 +42,17 @@ class MemberDone:
 
 @dataclass(frozen=True, slots=True)
 class MemberTask:
-    """A file of a package, to be read and converted by whoever has it.
+    """A file of a package, to be read and converted by whoever gets the task.
 
     Attributes:
-        label: what messages call it.
+        label: how messages call it.
         size: bytes that it takes in the package.
-        places: of new files, absolute: one.
-        open: begins to read it, as it is stored.
-        conversion: how its text becomes rows.
-        keeps_rejects: whether rejected rows are kept.
-        gnupg_home: folder of the keys; None means the one of whoever does it.
-        passphrase_file: whose first line unlocks the key; None asks the agent.
+        places: absolute path for new files: a single one.
+        open: begins to read it, as stored.
+        conversion: how to turn its text into rows.
+        keeps_rejects: whether to keep rejected rows.
+        gnupg_home: folder of the keys; None means the user's own on that host.
+        passphrase_file: file whose first line unlocks the key; None asks the agent.
     """
 
     label: str
@@ -68,7 +68,7 @@ class MemberTask:
         return Gpg(home=self.gnupg_home, passphrase_file=self.passphrase_file, prompt=False)
 
     def why_unreadable(self) -> str | None:
-        """Why it cannot be read here; None: it can."""
+        """Why it cannot be read on this host; None if it can."""
 
         def head(size: int) -> bytes:
             with self.open() as reader:
@@ -77,7 +77,7 @@ class MemberTask:
         return why_unreadable(self.label, head, self._gpg)
 
     def run(self) -> MemberDone:
-        """Convert it, and bring its rows to disk.
+        """Convert it, and flush its rows to disk.
 
         Raises:
             ConfigError: the key ring or the passphrase cannot be used.
@@ -113,7 +113,7 @@ class MemberTask:
 
 
 def _sync_all(path: Path) -> None:
-    """Wait until a file, or all that is in a folder, is on disk."""
+    """Wait until a file, or everything in a folder, is on disk."""
     if path.is_dir():
         for one in path.iterdir():
             _sync_all(one)
@@ -128,11 +128,11 @@ class MemberCrew:
     """Files that hosts convert, for the target of a conversion.
 
     Attributes:
-        hosts: do it.
-        target: takes what comes of it.
-        tasks: the files, in their order.
+        hosts: do the tasks.
+        target: takes the results.
+        tasks: the files, in order.
         gnupg_home: folder of the keys on each host; None means the user's own there.
-        passphrase_file: on each host; its first line unlocks the key. None asks the agent.
+        passphrase_file: file on each host whose first line unlocks the key; None asks the agent.
     """
 
     hosts: Hosts
@@ -152,7 +152,7 @@ class MemberCrew:
             yield [task.account]
 
     def stop(self, patience_seconds: float = 0.0) -> None:
-        """What hosts have begun goes with the next run."""
+        """What hosts have begun is removed by the next run."""
 
     def _sent(self, task: Task) -> MemberTask:
         assert task.origin is not None

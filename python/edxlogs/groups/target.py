@@ -1,4 +1,4 @@
-"""Groups of sources to datasets, in this process: one pass over the logs for all of them."""
+"""Writes groups of sources to datasets in this process, in one pass over the logs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from edxlogs.threads import in_worker
 
 @dataclass
 class DatasetTarget(GroupTarget):
-    """Each of one dataset or several commits what is new to it, group by group.
+    """One or several datasets, to which what is new is committed group by group.
 
     Sources that are done are not opened.
 
     Attributes:
-        datasets: with accounts of their own, which add up at the end.
+        datasets: the datasets, with their own accounts, which add up at the end.
     """
 
     datasets: Sequence[DatasetWriter] = ()
@@ -37,7 +37,7 @@ class DatasetTarget(GroupTarget):
         self.forms = [one.form for one in self.datasets]
 
     def pending(self) -> set[int]:
-        """Those that a dataset lacks as they are now.
+        """Sources that a dataset lacks as they are now.
 
         Raises:
             ConfigError: a source is a stream.
@@ -46,7 +46,7 @@ class DatasetTarget(GroupTarget):
         return super().pending()
 
     def turns(self) -> list[int]:
-        """Only those that are read."""
+        """Only the sources that are read."""
         turns: list[int] = []
         for group in groups(self.sources, together=self.dedupe is not None):
             if read := [number for number in group if number in self._to_read]:
@@ -55,9 +55,9 @@ class DatasetTarget(GroupTarget):
         return turns
 
     def take(self, read: Read) -> list[SourceAccount]:
-        """Take a source; when its group is complete, each dataset gets its share of it.
+        """Take a source. When its group is complete, each dataset gets its share of it.
 
-        Only then is it known, and told, what is a copy.
+        Only then is it known, and reported, what is a copy.
         """
         self._group.append(read)
         if read.scanned is not None and isinstance(read.scanned.error, self.fatal):
@@ -87,7 +87,7 @@ class DatasetTarget(GroupTarget):
 def told_as_copy(
     account: SourceAccount, key: str, datasets: Sequence[DatasetWriter]
 ) -> SourceAccount:
-    """What became of the file of that key, where a dataset may have found that it is a copy."""
+    """What became of the file with that key. A dataset may have found that it is a copy."""
     copies = (one.copies.get(key) for one in datasets)
     return next(filter(None, copies), account)
 
@@ -95,10 +95,11 @@ def told_as_copy(
 def look(
     sources: Sequence[Source], datasets: Sequence[DatasetWriter], dedupe: Dedupe | None
 ) -> tuple[list[Source], list[Known]]:
-    """Look at sources before they are read, and at what the datasets know of them.
+    """Look at sources before they are read, and at what the datasets know about them.
 
     Returns:
-        The sources with what they have grown by since they were found, and what is known of each.
+        The sources, including what they have grown by since they were found, and what is known
+            about each.
 
     Raises:
         ConfigError: a source is a stream.

@@ -1,8 +1,9 @@
-"""A group of sources as a task: whoever has it makes it, here or on another host, and records it.
+"""A group of sources as a task, which is done and recorded here or on another host.
 
-A task says all that it needs, so it can be sent. Its files are made in a folder of this attempt
-alone, brought to disk, and published with a record of them by one rename. Two attempts at the same
-time make the same bytes, and either will do. Who finds a record need not do the task again.
+A task contains everything that it needs, so it can be sent. Its files are made in a folder for this
+attempt alone, flushed to disk, and published with their record by one rename. Two attempts at the
+same time make the same bytes, and either will do. Whoever finds a record need not do the task
+again.
 """
 
 from __future__ import annotations
@@ -42,17 +43,17 @@ _RECORD = "record.json"
 
 @dataclass(frozen=True, slots=True)
 class FormSettings:
-    """What the files of a dataset are, fit to be sent; see `Form`.
+    """How the files of a dataset are made, in a form that can be sent; see `Form`.
 
     Attributes:
-        conditions: on the events.
+        conditions: conditions on the events.
         words: the other keywords of `make_query`.
-        asked: what tells its rows from others; it names no persons.
-        format_name: one of `DATASET_FORMATS`, perhaps with `SAFE`.
-        metadata: for the footer of Parquet.
-        salvage: whether the sound part of a damaged source is delivered.
-        keeps_rejects: whether rejected lines are kept.
-        file_bytes: about how large a file may get.
+        asked: distinguishes its rows from others; names no people.
+        format_name: one of `DATASET_FORMATS`, possibly with `SAFE`.
+        metadata: key-value pairs for the footer of Parquet.
+        salvage: whether to deliver the sound part of a damaged source.
+        keeps_rejects: whether to keep rejected lines.
+        file_bytes: approximate largest file.
     """
 
     conditions: Conditions
@@ -65,10 +66,10 @@ class FormSettings:
     file_bytes: int
 
     def form(self, new: Path) -> Form:
-        """It, with its query, for new files in that folder.
+        """The form with its query, for new files in this folder.
 
         Raises:
-            ConfigError: a condition, a column or an option cannot be used.
+            ConfigError: a condition, a column or an option is invalid.
         """
         query = make_query(self.conditions, **self.words)
         more = self.salvage, self.keeps_rejects, self.file_bytes, self.words.get("table")
@@ -76,7 +77,7 @@ class FormSettings:
 
     @property
     def told(self) -> tuple[object, ...]:
-        """What tells it from others; it names no persons."""
+        """Identifies it; names no people."""
         asked = orjson.dumps(self.asked, option=orjson.OPT_SORT_KEYS)
         more = self.salvage, self.keeps_rejects, self.file_bytes
         return asked, self.format_name, list(self.metadata), *more
@@ -84,17 +85,17 @@ class FormSettings:
 
 @dataclass(frozen=True)
 class GroupTask:
-    """What is read, and what is made of it.
+    """What to read, and what to make from it.
 
     Attributes:
-        forms: of the datasets.
-        places: of their new files, absolute.
-        sources: of the group, also those that others are only compared with.
-        known: what the datasets know of each.
+        forms: how to make the files of each dataset.
+        places: absolute paths for their new files.
+        sources: sources of the group, including those with which others are only compared.
+        known: what the datasets know about each.
         window: chooses among the members of a tar.
-        dedupe: which lines are compared, as `Dedupe` takes it, or None.
-        gnupg_home: folder of the keys; None means the one of whoever does it.
-        passphrase_file: whose first line unlocks the key; None asks the agent.
+        dedupe: which lines to compare, as `Dedupe` takes it, or None.
+        gnupg_home: folder of the keys; None means the user's own on that host.
+        passphrase_file: file whose first line unlocks the key; None asks the agent.
     """
 
     forms: Sequence[FormSettings]
@@ -108,7 +109,7 @@ class GroupTask:
 
     @cached_property
     def digest(self) -> str:
-        """What tells it from others: of the same one the same bytes come."""
+        """Identifies it: equal tasks make equal bytes."""
         sources = [(one.label, one.name, one.size, one.site, one.date) for one in self.sources]
         known = [
             (one.identity, list(one.pending), one.keeps_name, list(one.lengths), list(one.begun))
@@ -120,27 +121,27 @@ class GroupTask:
 
     @property
     def size(self) -> int:
-        """Bytes of the sources that are read, as they are stored."""
+        """Bytes of the sources that are read, as stored."""
         both = zip(self.sources, self.known, strict=True)
         return sum(source.size or 0 for source, known in both if any(known.pending))
 
     @property
     def label(self) -> str:
-        """What a dashboard calls it: its sources."""
+        """How a dashboard calls it: its sources."""
         both = zip(self.sources, self.known, strict=True)
         read = [one.name for one, known in both if any(known.pending)]
         return read[0] if len(read) == 1 else f"{read[0]} and {many(len(read) - 1, 'other')}"
 
     def gpg(self) -> Gpg:
-        """What decrypts where it is done.
+        """Make the `Gpg` that decrypts on the host of the task.
 
         Raises:
-            ConfigError: there is no such key ring, or the passphrase cannot be read.
+            ConfigError: the key ring does not exist, or the passphrase cannot be read.
         """
         return Gpg(home=self.gnupg_home, passphrase_file=self.passphrase_file, prompt=False)
 
     def why_unreadable(self) -> str | None:
-        """Why its first source cannot be read here; None: it can."""
+        """Why its first source cannot be read on this host; None if it can."""
         both = zip(self.sources, self.known, strict=True)
         source = next(one for one, known in both if any(known.pending))
         return why_unreadable(source.label, partial(stored_head, source), self.gpg)
@@ -156,15 +157,15 @@ class GroupTask:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of a task.
+    """The result of a task.
 
     Attributes:
         accounts: what became of each source that was read, over all datasets.
-        keys: of those sources' files.
+        keys: keys of the files of those sources.
         arrived: for each dataset, the sources that it lacked.
-        files: for each dataset.
-        unmet: for each dataset, values of its conditions that nothing kept is of, as
-            `_core.Query.unmet` tells them.
+        files: for each dataset, the new files.
+        unmet: for each dataset, condition values that match nothing kept, as `_core.Query.unmet`
+            returns them.
     """
 
     accounts: Sequence[SourceAccount]
@@ -174,17 +175,17 @@ class Made:
     unmet: Sequence[Sequence[tuple[str, int]]]
 
     def document(self) -> bytes:
-        """It as JSON; of a source, what its name tells."""
+        """The result as JSON. Of a source, only what its name tells."""
         told = asdict(replace(self, arrived=[]))
         told["arrived"] = [[_told(one) for one in several] for several in self.arrived]
         return orjson.dumps(told)
 
     @classmethod
     def of(cls, document: bytes, task: GroupTask) -> Self:
-        """Take that apart.
+        """Rebuild it from a document.
 
         Raises:
-            ValueError: it is none of that task.
+            ValueError: it is not a result of that task.
         """
         told = orjson.loads(document)
         sources = {
@@ -228,21 +229,21 @@ def _arrived(told: dict[str, Any], sources: Mapping[str, Source]) -> Arrived:
 
 @dataclass
 class _TaskTarget(GroupTarget):
-    """Reads the sources of a task, all of which it has."""
+    """Reads the sources of a task, all of which are at hand."""
 
     reads: list[Read] = field(default_factory=list)
 
     def turns(self) -> list[int]:
-        """Only those that are read."""
+        """Only the sources that are read."""
         return sorted(self._to_read)
 
     def deliver(self, read: Read) -> SourceAccount:
-        """Keep it, until all are read."""
+        """Keep it until all are read."""
         self.reads.append(read)
         return self.told(read)
 
     def made(self, at: int) -> tuple[list[Arrived], list[GroupFile]]:
-        """What one dataset gets: the sources, and files of all of them that have rows."""
+        """What one dataset gets: the sources, and files of all those that have rows."""
         shares = [share for read in self.reads if (share := self.share(read, at)) is not None]
         places = [place for place, share in enumerate(shares) if share.part is not None]
         files = make_files(self.forms[at], shares, self._room, self.workers, places, "part")
@@ -260,7 +261,7 @@ def attempts(places: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def recorded(task: GroupTask) -> Made | None:
-    """What came of a task, if it was done before and its files are there still."""
+    """The result of a task, if it was done before and its files still exist."""
     for folder in sorted(task.places[0].glob(f"{TASK}{task.digest}-*")):
         with suppress(OSError, ValueError):
             made = Made.of((folder / _RECORD).read_bytes(), task)
@@ -277,12 +278,12 @@ def do(task: GroupTask, threads: int = 1) -> Made:
     """Do a task, unless it was done already, and publish its files.
 
     Returns:
-        What came of it. Its sources may have failed: their accounts say so.
+        The result. Its sources may have failed; their accounts say so.
 
     Raises:
         ConfigError: the key ring or the passphrase cannot be used.
         OutputError: its files cannot be written.
-        EdxlogsError: a promise is broken, or there are no threads.
+        EdxlogsError: a guarantee does not hold, or there are no threads.
     """
     if (made := recorded(task)) is not None:
         return made
@@ -322,7 +323,7 @@ def do(task: GroupTask, threads: int = 1) -> Made:
 
 @contextmanager
 def _attempt(task: GroupTask) -> Iterator[list[Path]]:
-    """A folder of this attempt for the new files of each dataset; what is left there goes."""
+    """A folder of this attempt for the new files of each dataset. What is left there is removed."""
     mark = secrets.token_hex(6)
     tries = [place / f"{TRY}{task.digest}-{mark}" for place in task.places]
     try:
@@ -339,7 +340,7 @@ def _attempt(task: GroupTask) -> Iterator[list[Path]]:
 
 
 def _publish(task: GroupTask, tries: Sequence[Path], made: Made) -> None:
-    """Bring the files to disk, and give them their place: the record is in the last one."""
+    """Flush the files to disk, and put them in their places. The last one holds the record."""
     try:
         wanted = {file.staged.rpartition("/")[2] for files in made.files for file in files}
         disk.write(tries[0] / _RECORD, made.document())

@@ -1,4 +1,4 @@
-"""What is done on a Dask worker: a task, and saying why it cannot be done there."""
+"""What runs on a Dask worker: a task, or the reason why the worker cannot do it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KILLED = (
 
 
 def told_of(error: object) -> str:
-    """A failure that Dask tells, in a few words."""
+    """Describe a failure that Dask reports, in a few words."""
     if isinstance(error, ImportError) or "ModuleNotFoundError" in str(error):
         return "has no edxlogs that can be used; install the same version there"
     if type(error).__name__ == "KilledWorker":
@@ -31,7 +31,7 @@ def told_of(error: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Unable:
-    """That a worker could not do a task, and why."""
+    """Says that a worker could not do a task, and why."""
 
     worker: str
     why: str
@@ -59,11 +59,11 @@ def _own_address() -> str:
 
 
 def why_unfit(task: HostTask[Any], token: str) -> str | None:
-    """Why a worker of this version cannot do tasks such as this one; asked there. None: it can.
+    """Why a worker of this version cannot do tasks like this one, asked there; None if it can.
 
     Args:
-        task: one of them.
-        token: a folder among the new files, which it must see.
+        task: one of the tasks.
+        token: a folder among the new files, which the worker must see.
     """
     place = task.places[0]
     if not (place / token).is_dir():

@@ -1,4 +1,4 @@
-"""A dataset in a run: groups of sources are committed to it, by what came of them."""
+"""Commits groups of sources to a dataset during a run."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ Maker = Callable[[Sequence[int], str], Sequence[GroupFile]]
 
 @dataclass
 class DatasetWriter:
-    """A dataset in a run: what it knows of its inputs, and what is committed to it.
+    """A dataset during a run: what it knows about its inputs, and what is committed to it.
 
     Attributes:
         store: takes the files.
-        settings: of their form.
-        account: of all sources at the end, also of those that runs before have read.
+        settings: how its files are made.
+        account: account of all sources at the end, including those that earlier runs read.
         started: when the run began, UTC.
-        commits: made so far.
-        read: sources read by this run.
+        commits: number of commits so far.
+        read: number of sources read by this run.
         grown: folders of the partitions that got files.
-        form: made of the settings.
-        inputs: what is known of them, and what this run adds.
+        form: made from the settings.
+        inputs: what is known about them, and what this run adds.
         copies: what became of files that hold the texts of others, by the keys of the files.
-        unmet_elsewhere: as `unmet`, where others have read; None: nobody else has.
+        unmet_elsewhere: like `unmet`, if others have read; None if nobody else has.
     """
 
     store: Store
@@ -64,7 +64,7 @@ class DatasetWriter:
 
     @property
     def unmet(self) -> Sequence[tuple[str, int]]:
-        """Values of conditions that nothing kept is of, as `_core.Query.unmet` tells them."""
+        """Condition values that match nothing kept, as `_core.Query.unmet` returns them."""
         found = self.unmet_elsewhere
         return self.form.query.unmet() if found is None else sorted(found)
 
@@ -74,7 +74,7 @@ class DatasetWriter:
         identities: Sequence[Identity],
         dedupe: Dedupe | None = None,
     ) -> set[int]:
-        """Numbers of the sources whose rows are not there yet, as they are now."""
+        """Numbers of the sources, as they are now, whose rows are not there yet."""
         both = list(zip(sources, identities, strict=True))
         pending = {number for number, one in enumerate(both) if not self.inputs.is_done(*one)}
         if dedupe is not None and not self.store.replaces_all:
@@ -87,7 +87,7 @@ class DatasetWriter:
         return pending
 
     def hashes(self, identity: Identity) -> list[Path]:
-        """Where the hashes of a source are whose rows are there."""
+        """Where the hashes are of a source whose rows are there."""
         known = self.inputs.known(identity)
         path = None if known is None or not known.is_done else self._hashes(known)
         return [] if path is None else [path]
@@ -96,11 +96,11 @@ class DatasetWriter:
         return self.store.beside(f"{HASHES}/{one.number}")
 
     def deliver(self, group: Sequence[Arrived], make: Maker) -> None:
-        """Take what came of a group of sources, in order, and commit it with its files.
+        """Take the results of a group of sources, in order, and commit them with their files.
 
         Args:
-            group: those that the dataset lacked.
-            make: told the places of those whose rows go into files, and a name for these.
+            group: the sources that the dataset lacked.
+            make: given the positions of those whose rows go into files, and a name for the files.
 
         Raises:
             OutputError: they cannot be written. What was committed stays.
@@ -131,7 +131,7 @@ class DatasetWriter:
         self.grown.update(folders)
 
     def _enter(self, commit: Commit, arrived: Arrived, compared: Sequence[int]) -> bool:
-        """Enter what became of a source into a commit; whether its rows go with it."""
+        """Enter what became of a source into a commit. Returns whether its rows are part of it."""
         identity, account, text = arrived.release, arrived.account, arrived.text
         inputs = self.inputs
 
@@ -166,12 +166,12 @@ class DatasetWriter:
     def _placed(
         self, files: Sequence[GroupFile], numbers: Mapping[int, int], name: str
     ) -> list[DataFile]:
-        """Give the files of a group their places, under names that no file has yet.
+        """Put the files of a group in their places, under names that no file has yet.
 
         Args:
-            files: with rows numbered by places in the group.
-            numbers: of the inputs at those places.
-            name: for files with rows.
+            files: files with rows numbered by positions in the group.
+            numbers: numbers of the inputs at those positions.
+            name: beginning of the names of files with rows.
         """
         ending = ending_of(self.form.format_name)
 
@@ -200,7 +200,7 @@ class DatasetWriter:
         ]
 
     def tell_all(self, identities: Sequence[Identity]) -> None:
-        """The account of all sources, as the manifest has it."""
+        """The account of all sources, from the manifest."""
         held = {one.identity.key: SourceAccount.of(one.account) for one in self._held}
         told: set[int] = set()
         for identity in identities:
@@ -219,7 +219,7 @@ class DatasetWriter:
         self.account.check()
 
     def rejects(self) -> Iterator[Path]:
-        """Files of rejected lines, of all sources in their order, once all are told."""
+        """Files of rejected lines, from all sources in order, once all are reported."""
         for number in self._numbers:
             path = self.store.beside(f"{REJECTS}/{number}")
             if path is not None:

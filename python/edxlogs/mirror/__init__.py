@@ -1,1 +1,1 @@
-"""Local copies of buckets: what is there, what is new, and its way here."""
+"""Local copies of buckets: what exists, what is new, and how it is fetched."""

@@ -1,4 +1,4 @@
-"""Objects into a mirror: received, resumed, verified, published."""
+"""Fetches objects into a mirror: receives, resumes, verifies, publishes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MOST_VERSIONS = 3  # of an object that is replaced while it is read
 
 
 class Downloads:
-    """Objects into a mirror, any number at once.
+    """Fetches objects into a mirror, any number at once.
 
     Args:
-        s3: where they are.
-        mirror: where to.
-        received: told how many bytes have come, also those that an earlier transfer left; less
-            than none when bytes do not count any more. Called from the threads that fetch.
+        s3: server and credentials.
+        mirror: the mirror.
+        received: called with the number of bytes received, including those left by an earlier
+            transfer; negative if bytes no longer count. Called from the threads that fetch.
     """
 
     def __init__(self, s3: S3, mirror: Mirror, received: Callable[[int], None]) -> None:
@@ -42,22 +42,22 @@ class Downloads:
         self._lock = threading.Lock()
 
     def fetch(self, source: S3Object, *, replace: bool) -> Record:
-        """Bring an object into the mirror, from the byte on where an earlier transfer stopped.
+        """Fetch an object into the mirror, resuming at the byte where an earlier transfer stopped.
 
-        One that is replaced while it is read is read anew. Bytes that are not those of S3's
-        checksum are read once more.
+        If the object is replaced meanwhile, it is fetched again. Bytes that do not match S3's
+        checksum are fetched once more.
 
         Args:
-            source: as it was listed.
-            replace: whether a file of that name gives way.
+            source: the object as listed.
+            replace: whether an existing file of that name may be replaced.
 
         Returns:
-            The record, which is kept.
+            The record, which is stored.
 
         Raises:
             S3Error: it cannot be read to its end.
             OutputError: it cannot be written.
-            StoppedError: `stop` was called; what has come stays.
+            StoppedError: `stop` was called; what has arrived stays.
         """
         if not source.etag:
             # What is on disk of it must be known by its content.
@@ -76,7 +76,7 @@ class Downloads:
         raise changed
 
     def stop(self) -> None:
-        """End all transfers now, and begin no other."""
+        """End all transfers now, and begin no others."""
         with self._lock:
             self._stopped = True
             for reader in self._readers:
@@ -96,7 +96,7 @@ class Downloads:
         return record
 
     def _receive(self, part: Partial, source: S3Object) -> Record:
-        """Receive what is missing of a part and verify all of it, twice at most."""
+        """Receive what is missing of a part, and verify all of it; twice at most."""
         try:
             return self._read(part, source)
         except S3Error as error:
@@ -137,19 +137,19 @@ class Downloads:
 
 
 def verify_local(s3: S3, mirror: Mirror, source: S3Object, known: Record | None) -> Record | None:
-    """Tell whether a file that stands in an object's place holds that very object.
+    """Tell whether a file in an object's place holds that very object.
 
     Args:
-        s3: where the object is.
-        mirror: where the file is.
+        s3: server and credentials.
+        mirror: mirror with the file.
         source: the object.
         known: the file's record, if it has one.
 
     Returns:
-        A record of it; None if it does not hold it, or nobody can tell.
+        A record of it; None if it does not hold the object, or that cannot be determined.
 
     Raises:
-        S3Error: the object's checksum cannot be had.
+        S3Error: the object's checksum cannot be obtained.
         OutputError: the file cannot be read.
     """
     if not source.etag:
@@ -174,7 +174,7 @@ def expected_of(s3: S3, source: S3Object) -> Expected | None:
     """Ask S3 for the checksum of a whole object; None if it has none that can be verified here.
 
     Raises:
-        S3Error: it was refused, or the object is another by now.
+        S3Error: the request was refused, or the object has changed.
     """
     head = s3.call(
         "head_object",
@@ -187,7 +187,7 @@ def expected_of(s3: S3, source: S3Object) -> Expected | None:
 
 
 class _Sums:
-    """The SHA-256 of bytes; and their checksum, if `expected` is set before the first of them."""
+    """The SHA-256 of bytes, and their checksum if `expected` is set before the first of them."""
 
     def __init__(self, expected: Expected | None = None) -> None:
         self.expected = expected
@@ -207,7 +207,7 @@ class _Sums:
 
     @property
     def are_right(self) -> bool:
-        """Whether the bytes are those that S3 has, as far as it tells."""
+        """Whether the bytes are those that S3 has, as far as it says."""
         if self.expected is None or self._checksum is None:
             return True
         return self._checksum.digest() == self.expected.digest

@@ -1,4 +1,4 @@
-"""What data packages are there, in buckets or local folders: counts, sizes, days, gaps."""
+"""Lists data packages in buckets or local folders: counts, sizes, days, gaps."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Item:
     """An object or a file.
 
     Attributes:
-        place: its URL or path, fit to be shown.
-        package: what it is by its name; None if it is no data package.
-        size: bytes.
+        place: its URL or path, escaped.
+        package: what its name says; None if it is not a data package.
+        size: size in bytes.
         modified: when it was put there, UTC.
     """
 
@@ -47,10 +47,11 @@ class Item:
 
 @dataclass(slots=True)
 class FoundObjects:
-    """What was found.
+    """The objects found.
 
     Attributes:
-        objects: each once; of edX's buckets, events first, else in the order of the URLs.
+        objects: each once. For edX's buckets, events come first; otherwise in the order of the
+            URLs.
         failed: what could not be listed.
         warnings: one sentence each.
     """
@@ -61,18 +62,18 @@ class FoundObjects:
 
 
 def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> FoundObjects:
-    """List the objects below `s3://` URLs, or, without any, those of edX's buckets.
+    """List the objects below `s3://` URLs or, without any, those in edX's buckets.
 
-    What cannot be listed costs only itself; but a URL that names nothing is wrong.
+    If something cannot be listed, the rest still is. But a URL that names nothing is an error.
 
     Args:
-        s3: where to look.
-        urls: of objects or prefixes; none means edX's buckets, where the choice names a partner.
-        choice: which of them are meant.
+        s3: server and credentials.
+        urls: URLs of objects or prefixes; empty means edX's buckets, if the choice names a partner.
+        choice: which of the objects to use.
 
     Raises:
         MissingObjectError: a URL names nothing.
-        ConfigError: neither URLs nor a partner is given, or the settings cannot be used.
+        ConfigError: neither URLs nor a partner is given, or the settings are invalid.
     """
     urls = list(urls)
     searches = [(url, list_url(s3, url)) for url in urls]
@@ -113,7 +114,7 @@ def list_objects(s3: S3, urls: Iterable[str], choice: Choice) -> FoundObjects:
 
 
 def _events(s3: S3, partner: str, choice: Choice) -> Iterator[S3Object]:
-    """The daily events of a partner, who may have none beside other packages."""
+    """The daily events of a partner, who may have none although there are other packages."""
     if choice.kinds and PackageKind.EVENTS not in choice.kinds:
         return
     sites = choice.sites
@@ -125,12 +126,12 @@ def _events(s3: S3, partner: str, choice: Choice) -> Iterator[S3Object]:
 
 
 def why_nothing(choice: Choice, find: Callable[[Choice], Iterable[Package | None]], s3: S3) -> str:
-    """Say what is there instead, where nothing is that was asked for.
+    """Say what exists instead, if nothing that was asked for does.
 
     Args:
-        choice: of which nothing is there.
-        find: finds packages; without a partner not those of edX's buckets.
-        s3: tells the partners of edX's buckets, if it may.
+        choice: the choice that matched nothing.
+        find: finds packages; without a partner, not those in edX's buckets.
+        s3: lists the partners in edX's buckets, if that is allowed.
     """
     ways: list[tuple[str, Callable[[Choice], Choice]]] = [
         ("days", lambda one: replace(one, days=ALL_DAYS)),
@@ -173,18 +174,18 @@ def why_nothing(choice: Choice, find: Callable[[Choice], Iterable[Package | None
 
 
 def object_items(objects: Iterable[S3Object]) -> Iterator[Item]:
-    """Objects as items; those that stand for folders are none."""
+    """Objects as items, without those that stand for folders."""
     for one in objects:
         if one.size or not one.key.endswith("/"):
             yield Item(shown(one.url), describe_key(one.key), one.size, one.modified)
 
 
 def local_items(paths: Iterable[str], failed: list[EdxlogsError]) -> Iterator[Item]:
-    """Yield files, and those of folders, searched to the bottom and through links; each once.
+    """Yield files, and those in folders, at every depth and through links; each once.
 
     Args:
-        paths: folders and files; hidden ones below them are passed over.
-        failed: gets an error for each that cannot be looked at.
+        paths: folders and files. Hidden files below them are skipped.
+        failed: receives an error for each that cannot be looked at.
 
     Raises:
         MissingSourceError: one of the paths does not exist.
@@ -223,14 +224,14 @@ class Group:
     """Items of one partner, site, kind and period.
 
     Attributes:
-        partner: as `Package` has it.
-        site: as `Package` has it.
-        kind: of package; None for what is none.
-        period: a year, or a day; None where the name holds none.
-        files: how many.
-        bytes: their sizes together.
+        partner: as in `Package`.
+        site: as in `Package`.
+        kind: kind of package; None for anything else.
+        period: a year or a day; None if the name has none.
+        files: number of files.
+        bytes: their total size.
         days: the days in their names.
-        newest: when the last one was put there.
+        newest: when the latest one was put there.
     """
 
     partner: str | None
@@ -252,7 +253,7 @@ class Group:
 
 
 def group(items: Iterable[Item], *, by: str = "year") -> list[Group]:
-    """Put items together by partner, site, kind and `year` or `day`, in that order."""
+    """Group items by partner, site, kind and `year` or `day`, in that order."""
     groups: dict[tuple[str, ...], Group] = {}
     for item in items:
         package = item.package
@@ -273,10 +274,10 @@ class Gaps:
     """The days without events of one partner and site.
 
     Attributes:
-        partner: as `Package` has it.
-        site: as `Package` has it.
-        window: the days that were looked at; both ends are closed.
-        missing: those without a file, in order.
+        partner: as in `Package`.
+        site: as in `Package`.
+        window: the days that were looked at, both ends included.
+        missing: the days without a file, in order.
     """
 
     partner: str | None
@@ -289,9 +290,9 @@ def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.d
     """Find the days without events, for each partner and site that has any events.
 
     Args:
-        items: what is there.
-        days: the window to look at; an open end is that of what is there.
-        today: a file of a day comes after it, so no day from this on is missing.
+        items: what exists.
+        days: the window to look at. An open end is that of what exists.
+        today: files come after their day, so no day from this one on is missing.
     """
     found: dict[tuple[str | None, str | None], set[datetime.date]] = {}
     for item in items:
@@ -313,7 +314,7 @@ def find_gaps(items: Iterable[Item], days: Days = ALL_DAYS, *, today: datetime.d
 
 
 def stretches(days: Iterable[datetime.date]) -> list[tuple[datetime.date, datetime.date]]:
-    """Put days that follow one another together, as first and last; the days must be in order."""
+    """Combine consecutive days, which must be in order, into pairs of first and last."""
     found: list[tuple[datetime.date, datetime.date]] = []
     for day in days:
         if found and found[-1][1] == day - _DAY:

@@ -1,8 +1,8 @@
 """A mirror: a local folder that keeps the layout of buckets.
 
 A file's path below the folder is its key. Keys are not trusted: no path leads out of the folder or
-through a link, and nothing is replaced but regular files. Records, parts and the lock are kept in
-`_edxlogs`, which searching passes over.
+through a link, and only regular files are replaced. Records, parts and the lock are in `_edxlogs`,
+which searches skip.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _ADVICE = {
 
 
 def local_names(key: str) -> tuple[str, ...]:
-    """Take a key apart into the names of folders and the file.
+    """Split a key into the names of folders and the file.
 
     Raises:
-        ValueError: it could lead out of the folder, or no file can have such a name; the argument
-            is why.
+        ValueError: it could lead out of the folder, or a file cannot have such a name; the argument
+            says why.
     """
     names = tuple(key.split("/"))
     if any(name in ("", ".", "..") for name in names):
@@ -62,15 +62,15 @@ class Mirror:
     """An open mirror.
 
     Args:
-        path: the folder; made if need be, and locked, if `writable`.
-        mode: permissions of the files; folders get the right to search where files can be read.
-        writable: False to look only: a folder that is not there is an empty one.
+        path: the folder. If `writable`, it is made if necessary, and locked.
+        mode: permissions of the files. Folders may be searched by whoever may read the files.
+        writable: False only looks, and treats a missing folder as an empty one.
 
     Attributes:
-        records: what is known of the files.
+        records: what is known about the files.
 
     Raises:
-        ConfigError: the path is no folder.
+        ConfigError: the path is not a folder.
         OutputError: it cannot be made, opened or locked.
     """
 
@@ -122,7 +122,7 @@ class Mirror:
                 raise
 
     def _folder(self, names: tuple[str, ...], *, make: bool) -> int:
-        """Open a folder below, name by name, following no link."""
+        """Open a folder below, name by name, without following links."""
         if self._top < 0:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         descriptor = os.dup(self._top)
@@ -140,10 +140,10 @@ class Mirror:
         return descriptor
 
     def status(self, key: str) -> os.stat_result | None:
-        """What is under the name of an object: a regular file, or None for nothing.
+        """The status of the regular file under the name of an object, or None.
 
         Raises:
-            OutputError: something else stands there, or where a folder on the way must be.
+            OutputError: something else is there, or in place of a folder on the way.
         """
         folder, name = self._place(key, make=False)
         if folder < 0:
@@ -162,7 +162,7 @@ class Mirror:
         return status
 
     def _place(self, key: str, *, make: bool) -> tuple[int, str]:
-        """The folder of an object's file, opened, or -1 if it is not there; and its base name."""
+        """The folder of an object's file, opened, or -1 if it does not exist; and the base name."""
         try:
             *folders, name = local_names(key)
         except ValueError as error:
@@ -192,7 +192,7 @@ class Mirror:
             os.close(folder)
 
     def partial(self, source: S3Object) -> Partial:
-        """The bytes of an object that are here already, in order to go on.
+        """The bytes of an object that have arrived, in order to continue.
 
         Raises:
             OutputError: they cannot be opened or made.
@@ -203,13 +203,13 @@ class Mirror:
             raise self.trouble(source.key, error) from error
 
     def publish(self, part: Partial, source: S3Object, record: Record, *, replace: bool) -> None:
-        """Give a whole and verified part its name, and enter it into the records.
+        """Give a complete and verified part its name, and record it.
 
         Args:
-            part: of no further use.
+            part: the part; not used any more.
             source: the object.
-            record: what the records shall tell of it.
-            replace: whether a file of that name gives way.
+            record: the record of it.
+            replace: whether an existing file of that name may be replaced.
 
         Raises:
             OutputError: it cannot be written, or the name is taken.
@@ -231,7 +231,7 @@ class Mirror:
             os.close(folder)
 
     def adopt(self, source: S3Object, record: Record) -> None:
-        """Enter a file that is there already, and was verified.
+        """Record a file that exists already and was verified.
 
         Raises:
             OutputError: it cannot be written.
@@ -245,13 +245,13 @@ class Mirror:
             raise self.trouble(source.key, error) from error
 
     def trouble(self, key: str, error: OSError) -> OutputError:
-        """Put what the system says of an object's file into one sentence."""
+        """Turn a system error about an object's file into one sentence."""
         path = shown(os.path.join(self._path, key))
         advice = _ADVICE.get(error.errno or 0, "fix that and run again")
         return OutputError(f"cannot write: {path}: {error.strerror}; {advice}")
 
     def sync(self) -> None:
-        """Bring the names of all files that were published to disk.
+        """Flush the names of all published files to disk.
 
         Raises:
             OutputError: a folder cannot be synced.
@@ -268,14 +268,14 @@ class Mirror:
         self._changed.clear()
 
     def free_bytes(self) -> int:
-        """How much can still be written here."""
+        """How many bytes can still be written here."""
         place = Path(os.path.abspath(self._path))
         while not place.exists():
             place = place.parent
         return shutil.disk_usage(place).free
 
     def close(self) -> None:
-        """Give everything back. May be called twice."""
+        """Release everything. May be called twice."""
         if (records := getattr(self, "records", None)) is not None:
             records.close()
         for name in ("_held", "_hidden", "_home", "_top"):
@@ -291,12 +291,12 @@ class Mirror:
 
 
 def file_time(modified: datetime.datetime) -> int:
-    """The time that a file of an object has, in nanoseconds since 1970."""
+    """The time of an object's file, in nanoseconds since 1970."""
     return (modified - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a file could not be written for want of room."""
+    """Whether a file could not be written because there is no room."""
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno in _FULL
 

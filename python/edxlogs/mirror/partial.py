@@ -1,9 +1,9 @@
-"""The bytes of objects that are on disk so far, under hidden names, fit to go on from.
+"""The bytes of objects that have arrived so far, under hidden names, so that transfers can resume.
 
-A part's name says of which object and content it is, so bytes of another content never count. After
-a crash of this program the kernel still has every byte that was written, and all of them count.
-After one of the machine only those count that were flushed to disk, which a note beside a large
-part tells: whoever opens the folder first after a restart cuts the parts back to them.
+The name of a part identifies the object and its content, so bytes of another content never count.
+If this program crashes, the kernel still has every byte that was written, and all of them count. If
+the machine crashes, only bytes that were flushed to disk count, as a note beside a large part
+records: whoever opens the folder first after a restart cuts the parts back to them.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _PART, _NOTE = ".part", ".json"
 
 
 class Partials:
-    """The folder of parts; to be opened by one process at a time.
+    """The folder of parts. Only one process may open it at a time.
 
     Args:
-        folder: its descriptor, which stays the caller's.
+        folder: its descriptor, which stays open.
 
     Raises:
-        OSError: it cannot be read, or not be put in order.
+        OSError: it cannot be read, or cannot be put in order.
     """
 
     def __init__(self, folder: int) -> None:
@@ -52,7 +52,7 @@ class Partials:
             self._there.setdefault(name.partition("-")[0], []).append(name)
 
     def open(self, source: S3Object) -> Partial:
-        """The bytes of an object that are here already; those of other contents of it go.
+        """The bytes of an object that have arrived. Those of other contents of it are removed.
 
         Raises:
             OSError: the file cannot be made or read.
@@ -66,11 +66,11 @@ class Partials:
 
 
 class Partial:
-    """An object in the making; used by one thread.
+    """An object being received, by one thread.
 
     Attributes:
-        name: of the file in the folder.
-        size: bytes that count; the next ones to come follow them.
+        name: name of the file in the folder.
+        size: number of bytes that count; the next ones follow them.
     """
 
     def __init__(self, folder: int, stem: str, source: S3Object) -> None:
@@ -101,7 +101,7 @@ class Partial:
             self._flush()
 
     def _flush(self) -> None:
-        """Bring the bytes to disk, and say so."""
+        """Flush the bytes to disk, and record that."""
         disk.sync(self._descriptor)
         self._flushed = self.size
         note = {
@@ -116,13 +116,13 @@ class Partial:
         disk.replace_at(self._note, orjson.dumps(note), at=self._folder, synced=False)
 
     def finish(self, mode: int, modified_ns: int) -> None:
-        """Bring the bytes to disk, with the permissions and time of the file that they become."""
+        """Flush the bytes to disk, with the permissions and time of the final file."""
         disk.set_mode(self._descriptor, mode)
         disk.set_time(self._descriptor, modified_ns)
         disk.sync(self._descriptor)
 
     def reset(self) -> None:
-        """Let no byte count."""
+        """Discard all bytes."""
         self.forget()
         disk.cut(self._descriptor, 0)
         self.size = self._flushed = 0
@@ -144,7 +144,7 @@ def _hash(*words: str) -> str:
 
 
 def _cut_back(folder: int, name: str) -> None:
-    """Leave of a part what its note says was flushed."""
+    """Cut a part back to what its note says was flushed."""
     flushed = 0
     with suppress(KeyError, TypeError, ValueError):
         note: Any = orjson.loads(_read(folder, name.removesuffix(_PART) + _NOTE))

@@ -1,7 +1,7 @@
-"""What a mirror knows of its files: one line of JSON for each object that was delivered whole.
+"""What a mirror knows about its files: one line of JSON for each object that was delivered whole.
 
-The file is only ever appended to, and the last line about an object counts. A line is written whole
-and synced before its object takes its name; one that a crash cut off is cut away by the next run.
+The file is only appended to, and the last line about an object counts. A line is written and synced
+before its object gets its name. If a crash cuts a line off, the next run removes it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Record:
     Attributes:
         bucket: its bucket.
         key: its key, which is also the path of the file below the mirror.
-        size: bytes.
+        size: size in bytes.
         etag: as S3 gave it.
         modified: when it was put into the bucket, UTC; the file has the same time.
-        sha256: of the bytes on disk, in hex.
-        checked: the checksum of S3 that the bytes were compared with: `MD5`, `CRC32`, …; None if
-            S3 had none that counts for the whole object, so that only the size was.
+        sha256: SHA-256 of the bytes on disk, in hex.
+        checked: S3's checksum with which the bytes were compared: `MD5`, `CRC32` and so on; None if
+            S3 had none for the whole object, so that only the size was compared.
         time: when it was delivered, UTC.
-        schema_version: of a line.
+        schema_version: version of the line's format.
     """
 
     bucket: str
@@ -50,10 +50,10 @@ class Record:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
-        """Take a line apart.
+        """Rebuild it from a line.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no record.
+            KeyError, TypeError, ValueError: the line is not a record.
         """
         if document["schema_version"] != SCHEMA_VERSION:
             raise ValueError
@@ -71,17 +71,17 @@ _TEXTS = ("bucket", "key", "etag", "sha256")
 
 
 class Records:
-    """The records of a mirror, by key; safe to use from many threads.
+    """The records of a mirror, by key. Many threads may share one.
 
     Args:
-        folder: descriptor of the folder that holds the file; below 0 if there is none.
-        writable: whether records will be added; the file is then made, and mended.
+        folder: descriptor of the folder that holds the file; negative if there is none.
+        writable: whether records will be added; the file is then made, and repaired.
 
     Attributes:
-        unreadable: numbers of lines that are no records: what they told is not known.
+        unreadable: numbers of lines that are not records, whose content is not known.
 
     Raises:
-        OSError: the file cannot be read, made or mended.
+        OSError: the file cannot be read, made or repaired.
     """
 
     def __init__(self, folder: int, *, writable: bool) -> None:
@@ -111,7 +111,7 @@ class Records:
         self._descriptor = descriptor
 
     def _load(self, descriptor: int) -> int:
-        """Read all records; the number of bytes up to the end of the last line."""
+        """Read all records. Returns the number of bytes up to the end of the last line."""
         whole = 0
         with open(descriptor, "rb", closefd=False) as lines:
             for number, line in enumerate(lines, 1):
@@ -131,10 +131,10 @@ class Records:
         return self._records.get(key)
 
     def add(self, record: Record) -> None:
-        """Write a record; it is on disk when this returns.
+        """Write a record. It is on disk when this returns.
 
         Raises:
-            OSError: it cannot be written; nothing of it counts.
+            OSError: it cannot be written, and does not count.
         """
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
         with self._lock:

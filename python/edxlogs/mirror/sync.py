@@ -1,4 +1,4 @@
-"""Bringing a mirror up to date: what is new or changed, several objects at once."""
+"""Brings a mirror up to date: fetches what is new or changed, several objects at once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Why(enum.StrEnum):
 
     NEW = "new"
     RELEASED = "released again"
-    """The bucket has another content under the same key."""
+    """The bucket has different content under the same key."""
     GONE = "gone"
-    """It was delivered once, and its file is not there any more."""
+    """It was delivered once, but its file is gone."""
     UNKNOWN = "unknown"
-    """A file stands there that is not as it was delivered: looked at first."""
+    """The file there is not as it was delivered, so it is examined first."""
 
 
 class Status(enum.StrEnum):
@@ -53,11 +53,11 @@ class Settled:
     """What became of an object.
 
     Attributes:
-        source: as it was listed.
+        source: the object as listed.
         status: see `Status`.
-        why: it was to be fetched.
-        record: what the mirror knows of it now; None unless fetched or found present.
-        error: why it failed.
+        why: why it was to be fetched, or None.
+        record: what the mirror knows about it now; None unless fetched or found present.
+        error: why it failed, or None.
     """
 
     source: S3Object
@@ -72,9 +72,9 @@ class Plan:
     """What a sync has to do.
 
     Attributes:
-        wanted: to be fetched, in the order of the listing.
+        wanted: objects to fetch, in the order of the listing.
         present: objects that are here already.
-        refused: what no file can be made of, one error each.
+        refused: errors for objects that cannot become files.
     """
 
     wanted: list[Wanted] = field(default_factory=list)
@@ -83,15 +83,15 @@ class Plan:
 
     @property
     def wanted_bytes(self) -> int:
-        """Sizes of what is to be fetched."""
+        """Total size of what is to be fetched."""
         return sum(one.source.size for one in self.wanted)
 
 
 def make_plan(mirror: Mirror, objects: Iterable[S3Object]) -> Plan:
-    """Compare objects with what a mirror holds; nothing is read but names, sizes and times.
+    """Compare objects with what a mirror holds, by names, sizes and times alone.
 
-    An object listed twice counts once. Empty objects whose keys end with a slash, which stand for
-    folders, are passed over. Of objects that cannot be side by side, the first is taken.
+    An object listed twice counts once. Empty objects whose keys end in a slash stand for folders,
+    and are skipped. If two objects cannot exist side by side, the first is taken.
     """
     plan = Plan()
     files: dict[str, S3Object] = {}
@@ -143,7 +143,7 @@ def _why(mirror: Mirror, source: S3Object) -> Why | None:
 
 
 def _is_same(record: Record, source: S3Object) -> bool:
-    """Whether an object has the content that was delivered, as far as its listing tells."""
+    """Whether an object has the content that was delivered, as far as its listing shows."""
     if source.etag:
         return record.etag == source.etag
     # Not every answer of a server tells parts of a second.
@@ -154,14 +154,14 @@ class Sync:
     """One run of a plan.
 
     Args:
-        s3: where the objects are.
-        mirror: where to.
+        s3: server and credentials.
+        mirror: the mirror.
         plan: what to do.
-        at_once: objects fetched at a time.
+        at_once: objects to fetch at a time.
 
     Attributes:
-        received: bytes of the plan that have come.
-        halted: what ended the run early, since it would meet every object; or None.
+        received: bytes of the plan that have arrived.
+        halted: an error that would affect every object, and so ended the run early; or None.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Sync:
         self._lock = threading.Lock()
 
     def run(self) -> Generator[Settled]:
-        """Fetch everything; what fails costs nothing but itself.
+        """Fetch everything. If one object fails, the others are still fetched.
 
         Yields:
             One outcome for each object of the plan, in its order.
@@ -218,7 +218,7 @@ class Sync:
         return Settled(source, Status.FETCHED, why, record)
 
     def _present(self, source: S3Object) -> Record | None:
-        """The record of a file that is there and holds the object."""
+        """The record of an existing file that holds the object, or None."""
         status = self._mirror.status(source.key)
         if status is None or status.st_size != source.size:
             return None
@@ -229,7 +229,7 @@ class Sync:
         return record
 
     def _halts(self, error: EdxlogsError) -> bool:
-        """Whether an error would meet every other object too; the first such is kept."""
+        """Whether an error would affect every other object too. The first such error is kept."""
         everywhere = isinstance(error, S3Error) and error.reason in WHOLE_RUN
         if not everywhere and not is_full(error):
             return False

@@ -1,1 +1,1 @@
-"""What is written: files that appear whole, the manifest that names them, and its commit."""
+"""Written data: files that appear whole, the manifest that names them, and its commit."""

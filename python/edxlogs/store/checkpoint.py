@@ -1,10 +1,10 @@
-"""Checkpoints: what a stretch of commits left, as records in the order of their keys.
+"""Checkpoints: the result of a stretch of commits, as records in the order of their keys.
 
-A record is a key and a value, both bytes; a value that is empty says that there is none any more.
-Records stand in blocks, compressed, and an index at the end says where each block begins, which key
-is its first, and its SHA-256. Whoever looks one up reads the index and one block, and whoever opens
-a checkpoint reads its index alone; the SHA-256 of the index is told by the manifest's head. So
-damage is found where it is read, and nothing is read that is not asked for.
+A record is a key and a value, both bytes. An empty value means that the key no longer exists.
+Records are in compressed blocks. An index at the end gives, for each block, its offset, its first
+key and its SHA-256. A lookup reads the index and one block; opening a checkpoint reads only the
+index, whose SHA-256 is in the manifest's head. So damage is found wherever something is read, and
+nothing is read unnecessarily.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _KEPT_BLOCKS = 32
 
 
 class DamagedError(Exception):
-    """It is not as it was written; the argument says where."""
+    """The content is not as it was written. The argument says where."""
 
 
 class Checkpoint:
-    """One, to read.
+    """One checkpoint, for reading.
 
     Args:
-        told: what `write` said of it.
-        read: gives so many of its bytes, from an offset.
+        told: what `write` returned about it.
+        read: returns a number of its bytes, from an offset.
 
     Attributes:
-        told: that.
+        told: what `write` returned about it.
 
     Raises:
         OSError: it cannot be read.
@@ -59,7 +59,7 @@ class Checkpoint:
 
     @classmethod
     def of_file(cls, path: Path, told: dict[str, Any]) -> Self:
-        """One in a file; safe to use while that is removed by a writer."""
+        """A checkpoint in a file. Safe to use while a writer removes the file."""
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             one = cls(told, lambda at, size: os.pread(file, size, at))
@@ -76,7 +76,7 @@ class Checkpoint:
         return zlib.decompress(content)
 
     def _lines(self, number: int) -> list[bytes]:
-        """The records of a block; those read last are kept."""
+        """The records of a block. The blocks read last are cached."""
         lines = self._kept.get(number)
         if lines is None:
             _, at, size, sha256, *_ = self._blocks[number]
@@ -87,7 +87,7 @@ class Checkpoint:
         return lines
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key; None if it says nothing of it."""
+        """The value of a key; None if there is no record of it."""
         number = bisect_right(self._first, key) - 1
         if number < 0:
             return None
@@ -100,11 +100,11 @@ class Checkpoint:
     def scan(
         self, prefix: bytes = b"", wants: Callable[[int, int], bool] = lambda *_: True
     ) -> Iterator[Record]:
-        """Records whose keys begin so, in order.
+        """Records whose keys begin with a prefix, in order.
 
         Args:
-            prefix: of their keys.
-            wants: told the least and the greatest mark of a block, whether it is read.
+            prefix: beginning of their keys.
+            wants: given the least and the greatest mark of a block, tells whether to read it.
         """
         for number in range(max(0, bisect_right(self._first, prefix) - 1), len(self._blocks)):
             if self._first[number] > prefix and not self._first[number].startswith(prefix):
@@ -124,17 +124,17 @@ def write(
     mode: int,
     marks: Callable[[Record], tuple[int, int] | None],
 ) -> dict[str, Any]:
-    """Write records, in the order of their keys, to a new file, and bring it to disk.
+    """Write records, in the order of their keys, to a new file, flushed to disk.
 
     Args:
-        path: of it; what stands there was left by a crash.
-        records: no key twice.
+        path: path of the file. Anything there was left by a crash.
+        records: the records; no key may occur twice.
         mode: permissions of the file.
-        marks: least and greatest of the numbers by which a record is found without its key; None
-            for those that are not.
+        marks: least and greatest number by which a record can be found without its key, or None.
 
     Returns:
-        What `Checkpoint` must know of it: `name`, `bytes`, where its `index` is, its `sha256`.
+        What `Checkpoint` needs to know about it: `name`, `bytes`, where its `index` is, its
+            `sha256`.
 
     Raises:
         OSError: it cannot be written.
@@ -180,7 +180,7 @@ _NONE = 1 << 62  # above every number
 
 
 def merge(newest_first: Sequence[Iterable[Record]]) -> Iterator[Record]:
-    """The newest record of each key, in the order of the keys, those without a value included."""
+    """The newest record of each key, in the order of the keys, including those without a value."""
     last = None
     for key, _, value in heapq.merge(*map(_aged, range(len(newest_first)), newest_first)):
         if key != last:
@@ -194,7 +194,7 @@ def _aged(age: int, records: Iterable[Record]) -> Iterator[tuple[bytes, int, byt
 
 
 def escaped(key: str) -> bytes:
-    """A key as records have it: no control character ends it, and what begins alike stays so."""
+    """A key in the form of records: without control characters, with common prefixes kept."""
     if key.isprintable() and "\\" not in key:
         return key.encode()
     return "".join(

@@ -1,12 +1,12 @@
-"""What is done to the disk, step by step: made, locked, written, linked, synced, renamed, removed.
+"""All changes to the disk, step by step: make, lock, write, link, sync, rename, remove.
 
-Datasets, single files, tables and mirrors change the disk through these functions alone, so that
-the order of their steps can be watched, broken off and checked: see `watch`. Only the rows
-themselves are written by the core, to files whose places are given here.
+Datasets, single files, tables and mirrors change the disk only through these functions, so that the
+order of their steps can be watched, interrupted and checked: see `watch`. The core writes only
+rows, to files whose places it is given.
 
-A place is a path, or a name in a folder that is open (`at`), so that no link is followed to it.
-Whatever is made is its owner's alone until it has the mode it is to have; what a kill left with
-less than that gets the rest when it is found.
+A place is a path, or a name in an open folder (`at`), so that no link to it is followed. Whatever
+is made belongs to its owner alone until it gets its final mode. If a kill left it with fewer
+permissions, it gets the rest when it is found.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ def watch(watcher: _Watcher) -> Iterator[None]:
 
 
 def step(name: str, *places: _Place, at: int | None = None) -> None:
-    """Tell who watches what is about to be done, and to which places: paths, or URLs."""
+    """Announce to the watcher what is about to be done, and to which paths or URLs."""
     if _watcher is not None:
         _watcher(name, *(_seen(place, at) for place in places))
 
 
 def _seen(place: _Place, at: int | None) -> Path:
-    """A place as a path, for who watches."""
+    """A place as a path, for the watcher."""
     return (
         Path(place) if at is None or _watcher is None else Path(os.path.realpath(_named(at)), place)
     )
 
 
 def folder_mode(mode: int) -> int:
-    """Permissions of a folder whose files have that mode: who may read them may enter it."""
+    """Permissions of a folder whose files have this mode: whoever may read them may enter it."""
     return 0o700 | mode | (mode & 0o444) >> 2
 
 
 def make_folder(place: _Place, mode: int = 0o700, *, at: int | None = None) -> None:
-    """Make a folder; if it is there and ours, it gets what it lacks of the mode.
+    """Make a folder. If it exists and is ours, add the permissions that it lacks.
 
     Raises:
-        OSError: it cannot be made; NotADirectoryError: something else stands there.
+        OSError: it cannot be made; NotADirectoryError if something else is there.
     """
     try:
         status = os.stat(place, dir_fd=at, follow_symlinks=at is None)
@@ -82,12 +82,13 @@ def make_folder(place: _Place, mode: int = 0o700, *, at: int | None = None) -> N
 
 
 def make_folders(folder: Path, mode: int = 0o700, below: Path | None = None) -> None:
-    """Make a folder, and those above it that are not there.
+    """Make a folder, and the missing ones above it.
 
-    It, and those between it and `below`, get what they lack of the mode; those above stay.
+    It, and those between it and `below`, get the permissions that they lack. Those above are left
+    as they are.
 
     Raises:
-        OSError: it cannot be made; NotADirectoryError: something else stands there.
+        OSError: it cannot be made; NotADirectoryError if something else is there.
     """
     line = [folder]
     for one in folder.parents:
@@ -99,7 +100,7 @@ def make_folders(folder: Path, mode: int = 0o700, below: Path | None = None) -> 
 
 
 def _widen(place: _Place, mode: int, at: int | None = None) -> None:
-    """Give what is ours the permissions that it lacks of a mode; what it has beyond them stays."""
+    """Add the permissions of a mode that something of ours lacks; keep any others."""
     status = os.stat(place, dir_fd=at, follow_symlinks=False)
     has = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or has | mode == has:
@@ -109,14 +110,14 @@ def _widen(place: _Place, mode: int, at: int | None = None) -> None:
 
 
 def set_mode(file: Path | int, mode: int) -> None:
-    """Give a file, which may be open, its mode, whatever it has."""
+    """Set the mode of a file, which may be open."""
     if stat.S_IMODE(os.stat(file).st_mode) != mode:
         step("set-mode", _named(file))
         os.chmod(file, mode)
 
 
 def set_modes(path: Path, mode: int) -> None:
-    """Give a file its mode, or each in a folder."""
+    """Set the mode of a file, or of every file in a folder."""
     for folder, _, names in os.walk(path):
         set_mode(Path(folder), folder_mode(mode))
         for name in names:
@@ -126,9 +127,9 @@ def set_modes(path: Path, mode: int) -> None:
 
 
 def state_of(path: Path) -> tuple[int, int]:
-    """Bytes of a file, or of those in a folder, and the latest time of modification of a file.
+    """Size of a file, or of all files in a folder, and the latest time of modification of a file.
 
-    The time is in nanoseconds; folders have another after they were renamed on some systems.
+    The time is in nanoseconds. On some systems, renaming a folder changes the folder's own time.
     """
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
@@ -138,13 +139,13 @@ def state_of(path: Path) -> tuple[int, int]:
 
 
 def set_time(file: Path | int, modified_ns: int) -> None:
-    """Say when a file, which may be open, was modified: nanoseconds since 1970."""
+    """Set the time of modification of a file, which may be open: nanoseconds since 1970."""
     step("set-time", _named(file))
     os.utime(file, ns=(modified_ns, modified_ns))
 
 
 def cut(descriptor: int, size: int) -> None:
-    """Leave of an open file its first bytes."""
+    """Truncate an open file."""
     step("cut", _named(descriptor))
     os.ftruncate(descriptor, size)
 
@@ -154,17 +155,17 @@ def _named(file: Path | int) -> _Place:
 
 
 def make_file(place: _Place, *, at: int | None = None) -> int:
-    """Make a file, its owner's alone, that must not be there; the descriptor to write and read it.
+    """Make a file that must not exist yet, for its owner alone. Returns its descriptor.
 
     Raises:
-        OSError: it cannot be made; FileExistsError: it is there.
+        OSError: it cannot be made; FileExistsError if it exists.
     """
     step("make", place, at=at)
     return _open(place, at, os.O_EXCL)
 
 
 def open_file(place: _Place, *, at: int | None = None, appends: bool = False) -> int:
-    """Open a file to write and read it; it is made, its owner's alone, if it is not there.
+    """Open a file to write and read. It is made, for its owner alone, if it does not exist.
 
     Raises:
         OSError: it cannot be opened or made.
@@ -185,7 +186,7 @@ def _open(place: _Place, at: int | None = None, more: int = 0) -> int:
 
 
 def _owned(descriptor: int) -> int:
-    """See that its owner may read and write a file, whatever the umask took."""
+    """Ensure that its owner may read and write a file, whatever the umask."""
     try:
         status = os.fstat(descriptor)
         has = stat.S_IMODE(status.st_mode)
@@ -198,12 +199,13 @@ def _owned(descriptor: int) -> int:
 
 
 def lock(place: _Place, *, at: int | None = None) -> int:
-    """Make and lock a file until the descriptor is closed, which the kernel does for the dead.
+    """Make and lock a file until the descriptor is closed, by us or by the kernel if we die.
 
-    A lock counts only if the file is still the one at that place: who held it may have removed it.
+    The lock counts only if the file is still the one at this place: its last holder may have
+    removed it.
 
     Raises:
-        BlockingIOError: another process has it.
+        BlockingIOError: another process holds it.
         OSError: it cannot be made or locked.
     """
     for _ in range(_ATTEMPTS):
@@ -225,14 +227,14 @@ def claim(folder: Path, name: str, what: str, mode: int = 0o700) -> int:
     """Make a folder of our own, and keep other runs out of it until the descriptor is closed.
 
     Args:
-        folder: a hidden one.
-        name: of the output, as messages call it.
-        what: the output is: a file, or the like.
-        mode: of the folder.
+        folder: a hidden folder.
+        name: name of the output, as messages call it.
+        what: what the output is: a file, or the like.
+        mode: mode of the folder.
 
     Raises:
-        OutputError: another run has it, or the file system has no locks.
-        ConfigError: what stands there is not edxlogs' own.
+        OutputError: another run holds it, or the file system has no locks.
+        ConfigError: what is there does not belong to edxlogs.
     """
     try:
         with suppress(NotADirectoryError):
@@ -254,11 +256,11 @@ def claim(folder: Path, name: str, what: str, mode: int = 0o700) -> int:
 
 
 def release(descriptor: int, folder: Path, *last: str) -> None:
-    """Remove a folder that was claimed, and let others make it anew.
+    """Remove a claimed folder, so that others can make it again.
 
-    What the names in `last` are of goes after the rest, in that order, and then the lock: whoever
-    gets in finds nothing that is still to be removed. A folder goes by another name: half of it
-    never passes for the whole.
+    The names in `last` are removed after the rest, in that order, and then the lock: whoever gets
+    in next finds nothing that is still to be removed. A folder is renamed first, so that half of it
+    is never taken for the whole.
     """
     with suppress(OSError):  # the next run removes what is left
         for left in (*(name for name in os.listdir(folder) if name not in (*last, LOCK)), *last):
@@ -273,10 +275,10 @@ def release(descriptor: int, folder: Path, *last: str) -> None:
 
 
 def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
-    """Write all of `content`, where the descriptor stands or at an offset.
+    """Write all of `content`, at the current position of the descriptor or at an offset.
 
     Raises:
-        OSError: the disk takes no more; a part of it may be written.
+        OSError: the disk accepts no more; part of it may have been written.
     """
     left = memoryview(content)
     while left:
@@ -291,9 +293,9 @@ def write_all(descriptor: int, content: bytes, offset: int | None = None) -> Non
 
 
 def append(path: Path, end: int, content: bytes) -> None:
-    """Write `content` at byte `end` of a file, which is made if need be, and sync it.
+    """Write `content` at byte `end` of a file, which is made if necessary, and sync it.
 
-    What stood there or beyond is gone: a crash left it.
+    Anything at or after that byte was left by a crash, and is removed.
     """
     step("append", path)
     descriptor = _open(path)
@@ -309,10 +311,10 @@ def append(path: Path, end: int, content: bytes) -> None:
 
 
 def add(descriptor: int, content: bytes) -> None:
-    """Write `content` to the end of an open file, all of it or nothing.
+    """Append all of `content` to an open file, or nothing.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: the disk does not accept it.
     """
     end = os.fstat(descriptor).st_size
     try:
@@ -323,16 +325,16 @@ def add(descriptor: int, content: bytes) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Make a file anew, and sync it."""
+    """Make a file again, and sync it."""
     step("write", path)
     path.unlink(missing_ok=True)
     append(path, 0, content)
 
 
 def replace(path: Path, content: bytes, mode: int) -> None:
-    """Put a small file in the place of another: a crash leaves the one or the other, whole.
+    """Replace a small file. A crash leaves either the old one or the new one, whole.
 
-    When this returns, it is on disk under its name.
+    When this returns, the new one is on disk under its name.
     """
     new = path.with_name(f"{path.name}.new")
     write(new, content)
@@ -342,7 +344,7 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def replace_at(name: str, content: bytes, *, at: int, synced: bool) -> None:
-    """Put a small file of ours in the place of another in an open folder, whole.
+    """Replace a small file of ours in an open folder, as a whole.
 
     Unless `synced`, a crash of the machine may leave neither.
     """
@@ -363,13 +365,13 @@ def replace_at(name: str, content: bytes, *, at: int, synced: bool) -> None:
 def rename(
     place: _Place, target: _Place, *, at: int | None = None, target_at: int | None = None
 ) -> None:
-    """Give a file its name; what had it before is gone. Its folder is still to be synced."""
+    """Give a file its name, replacing what had it. The folder is still to be synced."""
     step("rename", _seen(place, at), _seen(target, target_at))
     os.rename(place, target, src_dir_fd=at, dst_dir_fd=target_at)
 
 
 def name_new(path: Path, target: Path) -> None:
-    """Give a file a name that no other has; it keeps the one it had, where a file can have two.
+    """Give a file a name that no other has. It keeps its old name if a file can have two.
 
     Raises:
         FileExistsError: there is such a file.
@@ -404,9 +406,9 @@ def publish(path: Path, target: Path, mode: int, *, overwrite: bool) -> None:
 
 
 def link_or_copy(path: Path, target: Path) -> None:
-    """Give a file a second name, or, where the file system can't, a copy; so all in a folder.
+    """Give a file, or all files in a folder, a second name; copy it if the file system cannot.
 
-    A copy is as old as the file.
+    A copy has the time of the file.
     """
     if path.is_dir():
         make_folder(target)
@@ -431,7 +433,7 @@ def unlink(place: _Place, *, at: int | None = None) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it, unless it is gone already."""
+    """Remove a file, or a folder with everything in it, unless it is gone already."""
     if path.is_dir() and not path.is_symlink():
         step("remove", path)
         shutil.rmtree(path)
@@ -440,7 +442,7 @@ def remove(path: Path) -> None:
 
 
 def remove_empty(folder: Path, below: Path) -> None:
-    """Remove a folder that is empty, and those above it that are then, below another."""
+    """Remove a folder if it is empty, and then the empty ones above it, up to another one."""
     while folder != below and below in folder.parents:
         try:
             folder.rmdir()
@@ -466,6 +468,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_all(folder: Path) -> None:
-    """Wait until all that was written below a folder is on disk, contents and names."""
+    """Wait until everything that was written below a folder is on disk, contents and names."""
     step("sync-all", folder)
     system.sync_below(folder)

@@ -1,7 +1,7 @@
-"""Where rows go: formats by name, files that appear whole or not at all.
+"""Output files: they appear whole or not at all.
 
 An output is made in a hidden folder beside its place, together with the parts that wait for their
-turn, and takes its name by one rename when everything is written.
+turn. When everything is written, it gets its name by one rename.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _JOURNAL = "journal"
 
 
 def refuse_inside(place: Path, name: str) -> None:
-    """Refuse a place in a dataset: readers would take what is there for a part of it.
+    """Refuse a place inside a dataset, whose readers would take it for a part of the dataset.
 
     Raises:
-        ConfigError: it is in one.
+        ConfigError: the place is in a dataset.
     """
     above: Iterable[Path] = ()
     with suppress(ValueError):  # a name that is none is told by who opens it
@@ -45,7 +45,7 @@ def refuse(target: Path, *, overwrite: bool, inputs: Iterable[Source]) -> None:
     """Refuse a target that must not be written.
 
     Raises:
-        ConfigError: it exists, is an input, is no file, or would be among those of a dataset.
+        ConfigError: it exists, is an input, is not a file, or would be among those of a dataset.
         OutputError: it cannot be examined.
     """
     name = shown(os.fspath(target))
@@ -79,29 +79,29 @@ def _is_file(source: Source, target: Path, status: os.stat_result) -> bool:
 
 
 def journal_of(target: Path) -> Path:
-    """Place beside an output for what outlives a run, in its hidden folder."""
+    """Place beside an output, in its hidden folder, for what outlives a run."""
     return target.parent / f".{target.name}.edxlogs" / _JOURNAL
 
 
 class OutputFile:
-    """A file in the making, whole under its name or not there at all.
+    """A file being written, which appears whole under its name or not at all.
 
     As a context manager it removes what was not published.
 
     Args:
         target: path of the file.
-        overwrite: whether a file that is there may be replaced.
+        overwrite: whether an existing file may be replaced.
         mode: permissions of the file.
-        inputs: must not be the output itself.
-        name: as messages call it; None: the path.
+        inputs: inputs, which the output must not be.
+        name: how messages call it; None means the path.
 
     Attributes:
-        journal: place for what outlives a run that does not come to its end.
-        keeps_journal: whether it stays, should the file not be published.
+        journal: place for what outlives a run that is interrupted.
+        keeps_journal: whether to keep that if the file is not published.
 
     Raises:
         ConfigError: the target exists, is an input, or cannot be an output.
-        OutputError: the folder cannot be written, or another run writes the same output.
+        OutputError: the folder cannot be written to, or another run writes the same output.
     """
 
     def __init__(
@@ -126,14 +126,14 @@ class OutputFile:
         self.path = self._folder / "output"
 
     def _was_named(self) -> bool:
-        """Whether a run was killed between giving the file its name and ending: it is its own."""
+        """Whether a run was killed between naming the file and its end: the file is its own."""
         try:
             return os.path.samefile(self.target, self._folder / "output")
         except (OSError, ValueError):
             return False
 
     def _claim(self) -> int:
-        """Make the hidden folder ours; what a run that was killed left in it is removed."""
+        """Claim the hidden folder. What a killed run left in it is removed."""
         lock = disk.claim(self._folder, self.name, "file")
         try:
             for left in os.listdir(self._folder):
@@ -145,7 +145,7 @@ class OutputFile:
         return lock
 
     def create(self) -> int:
-        """Make the file; a descriptor that is ours, and on disk when the file is published."""
+        """Make the file. Returns a descriptor that stays ours, and is synced at publication."""
         try:
             self._descriptor = disk.make_file(self.path)
         except OSError as error:
@@ -161,7 +161,7 @@ class OutputFile:
             raise cannot_write(self.name, error) from error
 
     def join(self, files: Iterable[Path]) -> None:
-        """Make the file of others, one after another."""
+        """Make the file by joining others, one after another."""
         descriptor = self.create()
         try:
             with open(descriptor, "wb", closefd=False) as stream:
@@ -172,11 +172,11 @@ class OutputFile:
             raise cannot_write(self.name, error) from error
 
     def part_path(self, number: int) -> Path:
-        """Place for the hidden file of a part."""
+        """Path for the hidden file of a part."""
         return self._folder / f"part-{number:06}"
 
     def store(self) -> None:
-        """Bring the content to where it will be, which takes time; it then only lacks its name."""
+        """Do the slow work of storing the content, so that it only lacks its name."""
         try:
             if self._descriptor >= 0:
                 os.fsync(self._descriptor)
@@ -184,16 +184,16 @@ class OutputFile:
             raise cannot_write(self.name, error) from error
 
     def publish(self) -> None:
-        """Give the file its name. Its content must be written, and on disk unless we made it."""
+        """Give the file its name. Its content must be written, and synced if we did not make it."""
         try:
             self.take_name()
         finally:
             self.discard()
 
     def take_name(self) -> None:
-        """Give the file its name, with all that is hidden still there.
+        """Give the file its name, and leave everything hidden where it is.
 
-        A run that is killed after it leaves what tells that the file is its own.
+        If the run is killed after that, what is left tells that the file is its own.
         """
         self.store()
         try:
@@ -208,7 +208,7 @@ class OutputFile:
             raise cannot_write(self.name, error) from error
 
     def discard(self) -> None:
-        """Remove all that is not published. May be called twice."""
+        """Remove everything that is not published. May be called twice."""
         with put_off():
             if self._lock >= 0:
                 if self.keeps_journal:
@@ -235,7 +235,7 @@ def open_output(
     format_name: str,
     metadata: Sequence[tuple[str, str]] = (),
 ) -> _core.Output:
-    """Begin an output in the making, or on a descriptor.
+    """Begin an output in the file, or on a descriptor.
 
     Raises:
         OutputError: it cannot be written.

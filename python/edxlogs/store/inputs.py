@@ -1,4 +1,4 @@
-"""Inputs of a dataset: told apart by release, and grouped to be committed together."""
+"""Inputs of a dataset: identified by release, and grouped for common commits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _HASH_BYTES = 1 << 20
 
 
 def identify(source: Source) -> Identity:
-    """What tells the release of a source, as far as it shows without opening it.
+    """Identify the release of a source, as far as possible without opening it.
 
     Raises:
         SourceError: it cannot be looked at.
-        ConfigError: it is a stream, which nobody can tell from another one.
+        ConfigError: it is a stream, which cannot be identified.
     """
     if source.size is None or source.path == STDIN:
         raise ConfigError(
@@ -55,10 +55,10 @@ def _key(place: str, source: Source) -> str:
 
 
 def with_checksum(source: Source, identity: Identity) -> Identity:
-    """The identity with the SHA-256 of the stored bytes; of an object of S3, its ETag stands.
+    """Add the SHA-256 of the stored bytes to an identity. An S3 object keeps its ETag instead.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the source cannot be read.
     """
     if source.remote is not None:
         return identity
@@ -76,9 +76,9 @@ def with_checksum(source: Source, identity: Identity) -> Identity:
 
 
 def is_same(source: Source, now: Identity, known: Identity) -> bool:
-    """Whether a source is still the release that is known.
+    """Whether a source is still the known release.
 
-    Where its size is the same and its time is not, its bytes decide.
+    If its size is equal and its time is not, its bytes decide.
     """
     if now.size != known.size:
         return False
@@ -110,13 +110,13 @@ def check_unchanged(source: Source, before: Identity, text: Text | None) -> None
 
 @dataclass
 class Commit:
-    """A commit in the making.
+    """A commit in preparation.
 
     Attributes:
-        segment: of it.
-        delivered: sources whose rows go with it.
-        replaced: numbers of the inputs that make room.
-        numbers: of the inputs of its files, by the keys of those.
+        segment: its segment.
+        delivered: sources whose rows it contains.
+        replaced: numbers of the inputs that it replaces.
+        numbers: numbers of the inputs of its files, by their keys.
     """
 
     segment: Segment
@@ -127,13 +127,13 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a text is to a dataset.
+    """What a text means to a dataset.
 
     Attributes:
-        key: of its input.
-        holder: the input that holds it already.
-        is_copy: whether that has a file of its own.
-        root: number of the input that it has grown from, as which it began.
+        key: key of its input.
+        holder: the input that holds it already, or None.
+        is_copy: whether that input has a file of its own.
+        root: number of the input from which it has grown.
     """
 
     key: str
@@ -143,14 +143,14 @@ class Place:
 
 
 class KnownInputs:
-    """What a dataset knows of its inputs, while a run adds to them.
+    """What a dataset knows about its inputs, while a run adds to them.
 
-    An input is its text: it stays the same where its file is moved or packed anew, and where the
-    text grows. A file that holds another text than before makes the old one go, but not where
-    rotation moves texts from name to name.
+    An input is its text: it stays the same if its file is moved or packed differently, or if the
+    text grows. If a file holds another text than before, the old text is removed, unless rotation
+    moves texts from name to name.
 
     Args:
-        store: of the dataset.
+        store: store of the dataset.
     """
 
     def __init__(self, store: Store) -> None:
@@ -174,7 +174,7 @@ class KnownInputs:
         return None if seen is None else self._manifest.newest(seen.key)
 
     def is_done(self, source: Source, identity: Identity) -> bool:
-        """Whether the rows of a file are there, as it is now."""
+        """Whether the rows of a file, as it is now, are in the dataset."""
         seen, known = self._seen(identity), self.known(identity)
         if seen is None or known is None or not known.is_done:
             return False
@@ -187,9 +187,9 @@ class KnownInputs:
 
         Args:
             there: files that are done.
-            origins: of the texts that are read.
-            compares: whether lines are compared with those of others: then the rows of the same
-                text may be others than before.
+            origins: origins of the texts that are read.
+            compares: whether lines are compared with those of others. Then the rows of the same
+                text may differ from before.
         """
         self._compares = compares
         known = filter(None, map(self.known, there))
@@ -198,7 +198,7 @@ class KnownInputs:
             self._held = {origin: dict(self._manifest.texts(origin)) for origin in origins}
 
     def begun(self, origin: str) -> dict[tuple[int, int], str]:
-        """Texts that others may have grown from: names of their rows, by length and CRC-32."""
+        """Texts from which others may have grown: names in their rows, by length and CRC-32."""
         held = self._held.get(origin, {})
         return {
             (text.length, text.crc32): one.name or ""
@@ -207,7 +207,7 @@ class KnownInputs:
         }
 
     def may_name(self, name: str, identity: Identity) -> bool:
-        """Whether rows of a file may show a name: no other text has it that stays."""
+        """Whether the rows of a file may show a name: no other text that stays has it."""
         owner = None if self._store.replaces_all else self._manifest.named(name)
         known = self.known(identity)
         if owner is None or known is None:
@@ -215,7 +215,7 @@ class KnownInputs:
         return known.identity.key == owner and self._makes_room(identity, known)
 
     def began(self, text: Text, beginnings: Sequence[tuple[int, int]]) -> Input | None:
-        """The input that a text has grown from: of those, the one with the longest text."""
+        """The input from which a text has grown: of several, the one with the longest text."""
         for length, crc32 in reversed(beginnings):
             begun = Text(text.origin, length, crc32)
             one = self._held.get(text.origin, {}).get(begun)
@@ -230,7 +230,7 @@ class KnownInputs:
         text: Text | None,
         beginnings: Sequence[tuple[int, int]],
     ) -> Place:
-        """Tell what the text of a file is to the dataset, and make room for it in a commit."""
+        """Find out what a file's text means to the dataset. In a commit, it may replace others."""
         known, holder = self.known(identity), None if text is None else self._holder(text)
         if holder is None and text is not None and is_rotated(os.path.basename(identity.key)):
             # A log that was copied, and is not truncated yet, has grown beyond its copy.
@@ -266,7 +266,7 @@ class KnownInputs:
         return Place(f"{identity.key} ~{0 if text is None else text.crc32:08x}")
 
     def _holder(self, text: Text) -> Input | None:
-        """The input that holds a text: of this run, or of one before it."""
+        """The input that holds a text, from this run or an earlier one."""
         one = self._taken.get(text)
         if one is None:
             one = self._held.get(text.origin, {}).get(text)
@@ -277,7 +277,7 @@ class KnownInputs:
         return one if one is not None and one.holds_text else None
 
     def _makes_room(self, identity: Identity, known: Input) -> bool:
-        """Whether what a file held makes room for another text of it."""
+        """Whether another text in a file replaces what the file held."""
         if not known.is_done:
             return True
         is_elsewhere = known.identity.key in self._there
@@ -286,7 +286,7 @@ class KnownInputs:
     def _make_room(
         self, commit: Commit, identity: Identity, known: Input | None, stays: Input | None = None
     ) -> None:
-        """Take away what a file held, where the text that it holds now has a key of its own."""
+        """Remove what a file held, if the text that it holds now has a key of its own."""
         if known is None or known.number in self._gone:
             return
         if stays is not None and known.number == stays.number:
@@ -297,7 +297,7 @@ class KnownInputs:
             commit.segment.inputs.append(replace(gone, number=self.next_number(commit)))
 
     def _drop(self, commit: Commit, one: Input) -> None:
-        """Take away the rows of an input."""
+        """Remove the rows of an input."""
         commit.replaced.add(one.number)
         self._gone.add(one.number)
 
@@ -324,11 +324,11 @@ class KnownInputs:
                     self._begun[Text(one.text.origin, length, crc32)] = one
 
     def next_number(self, commit: Commit) -> int:
-        """The number of the next input: after those in its commit before it."""
+        """The number of the next input, after those in its commit."""
         return self._manifest.next_number + len(commit.segment.inputs)
 
     def numbers(self, keys: Iterable[str], commit: Commit) -> list[int]:
-        """The numbers of files whose rows are there, or are about to be."""
+        """The numbers of files whose rows are, or are about to be, in the dataset."""
         found = []
         for key in keys:
             number = commit.numbers.get(key)
@@ -341,11 +341,11 @@ class KnownInputs:
 
 
 def groups(sources: Sequence[Source], *, together: bool = False) -> Iterator[list[int]]:
-    """Numbers of neighbouring sources whose rows share files: this follows from the list alone.
+    """Numbers of neighbouring sources whose rows share files. They depend only on the list.
 
     Args:
-        sources: in their order.
-        together: whether all sources of a site and day are in one group, and so are neighbours.
+        sources: sources in order.
+        together: whether all sources of a site and day are in one group, as neighbours.
     """
     group: list[int] = []
     stored = 0
@@ -362,7 +362,7 @@ def groups(sources: Sequence[Source], *, together: bool = False) -> Iterator[lis
 
 
 def by_day(sources: Sequence[Source]) -> Iterable[list[int]]:
-    """Numbers of sources by site and day; one whose name tells no day stands alone."""
+    """Numbers of sources by site and day. A source without a day in its name is alone."""
     days: dict[object, list[int]] = {}
     for number, source in enumerate(sources):
         key = number if source.date is None else (source.site, source.date)
@@ -371,7 +371,7 @@ def by_day(sources: Sequence[Source]) -> Iterable[list[int]]:
 
 
 def stem(query: bytes, sources: Sequence[tuple[Source, Identity]]) -> str:
-    """A name for the files that sources make together: the same ones make the same name."""
+    """A name for the files that sources make together: the same sources give the same name."""
     digest = hashlib.sha256(query)
     for source, identity in sources:
         told = (source.name, source.site, source.member, identity.etag, identity.sha256)

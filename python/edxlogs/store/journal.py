@@ -1,8 +1,9 @@
-"""Parts of one file in the making that outlive the run: what was finished is not done again.
+"""Parts of a single output file that outlive the run, so that finished work is not repeated.
 
-The journal is a store (`edxlogs.store`) in the hidden folder beside the output. It begins when a
-run has lasted a while, and goes when the output has its name. A run of the same words takes its
-parts up, and makes the output of them and of what was missing: the same bytes as without a break.
+The journal is a store (`edxlogs.store`) in the hidden folder beside the output. It begins once a
+run has taken a while, and is removed when the output has its name. A later run with the same words
+uses its parts, and makes the output from them and from what was missing: the same bytes as without
+an interruption.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _REJECTS, _HASHES = "rejects", "hashes"
 
 @dataclass(frozen=True, slots=True)
 class KeptPart:
-    """A part that a run before has finished."""
+    """A part that an earlier run finished."""
 
     account: SourceAccount
     part: _core.Part
@@ -48,12 +49,12 @@ class Journal:
     """The parts of one output, kept beside it.
 
     Args:
-        file: the output in the making.
+        file: the output being written.
         query: what its rows are.
-        overwrite: whether parts of another query may go.
+        overwrite: whether parts of another query may be removed.
 
     Raises:
-        ConfigError: there are parts of another query, or its manifest cannot be used.
+        ConfigError: there are parts of another query, or the manifest is invalid.
         OutputError: it cannot be read.
     """
 
@@ -85,7 +86,7 @@ class Journal:
         return self._store
 
     def begin(self, sources: Sequence[Source]) -> None:
-        """Note what the sources are before they are read; streams are not kept."""
+        """Record the identities of the sources before they are read. Streams are not kept."""
         for source in sources:
             if source.size is not None and source.path != STDIN:
                 try:
@@ -97,7 +98,7 @@ class Journal:
                     self._identities[source] = identity
 
     def known(self, source: Source) -> Input | None:
-        """What a run before has finished of a source, if the source is as it was."""
+        """What an earlier run finished of a source, if the source has not changed."""
         identity = self._identities.get(source)
         if self._store is None or self._store.replaces_all or identity is None:
             return None
@@ -115,7 +116,7 @@ class Journal:
         )
 
     def find(self, known: Input) -> KeptPart:
-        """The part of a source that a run before has finished, as `known` tells."""
+        """The part of a source that an earlier run finished, given `known`."""
         assert self._store is not None
         files = dict(self._files.get(known.number, {}))
         rejects = files.pop(_REJECTS, None)
@@ -141,12 +142,12 @@ class Journal:
         """Keep a part that is about to be appended to the output.
 
         Args:
-            source: whose part it is.
-            account: of it.
+            source: source of the part.
+            account: account of the source.
             part: its rows.
-            text: what tells its text.
+            text: identifies its text.
             hashes: where the hashes of its lines are, or None.
-            earlier: sources that its lines were compared with.
+            earlier: sources with which its lines were compared.
 
         Raises:
             OutputError: it cannot be written.
@@ -225,7 +226,7 @@ class Journal:
             self._commit()
 
     def leave(self) -> bool:
-        """Bring what was kept to disk, where that can be; whether there is anything."""
+        """Flush what was kept to disk, if possible. Returns whether there is anything."""
         with suppress(OutputError), self._lock:  # a thread may be at it when the run is stopped
             self._commit()
         return self.is_kept
@@ -239,7 +240,7 @@ class Journal:
         self._committed = time.monotonic()
 
     def end(self, files: Sequence[OutputFile]) -> None:
-        """Note which files are about to get their names: they are this very command's.
+        """Record which files are about to get their names, to recognise them as this command's.
 
         Raises:
             OutputError: it cannot be written.
@@ -250,17 +251,17 @@ class Journal:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the next run has something to go on with."""
+        """Whether the next run can resume from it."""
         return self._store is not None and not self._store.manifest.is_empty
 
     def close(self) -> None:
-        """Let others go on with it. May be called twice."""
+        """Release it, so that others can resume from it. May be called twice."""
         if self._store is not None:
             self._store.close()
 
 
 def finished_outputs(target: str) -> Manifest | None:
-    """What knows the files that a run to `target` was giving their names when it ended."""
+    """The manifest that lists the files that a run to `target` was naming at its end, or None."""
     if target == STDOUT:
         return None
     home = journal_of(Path(target))

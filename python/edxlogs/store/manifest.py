@@ -1,15 +1,16 @@
 """What a dataset holds, and what was read for it: a head, segments, and checkpoints.
 
-A commit adds a segment, one line: the SHA-256 of its document chained to that of the segment before
-it, and the document. The head, a small file that is replaced by a rename, says how many bytes of
-the segments count, and which checkpoints come before them. So a commit costs what it changes, and a
-crash leaves the state before it or after it: bytes beyond those that count are what a crash left,
-and the next commit writes over them.
+A commit adds a segment, which is one line: a document, and before it the document's SHA-256,
+chained to that of the previous segment. The head is a small file that is replaced by a rename. It
+says how many bytes of the segments count, and which checkpoints come before them. So a commit costs
+what it changes, and a crash leaves the state before it or after it: bytes beyond those that count
+were left by a crash, and the next commit overwrites them.
 
-Once the segments are many, the commit that follows puts what they left into a checkpoint
-(`edxlogs.store.checkpoint`), and begins the segments anew. Checkpoints of as many commits are
-merged to one: they stay few, and a record is written again only a few times in all the years.
-Nothing here is as long as the history, but what is asked for: a state is looked up by key.
+Once there are many segments, the next commit puts their result into a checkpoint
+(`edxlogs.store.checkpoint`), and starts new segments. Checkpoints of equally many commits are
+merged into one. So they stay few, and over the years a record is rewritten only a few times.
+Nothing here takes as long as the history unless all of it is asked for: states are looked up by
+key.
 """
 
 from __future__ import annotations
@@ -75,11 +76,11 @@ class Manifest:
     """The manifest of a dataset.
 
     Args:
-        place: has its documents.
+        place: where its documents are.
 
     Attributes:
-        next_number: what the next input gets.
-        last: the last segment that changes files, if they may not all have their place yet.
+        next_number: number of the next input.
+        last: the last segment that changes files, if they may not all be in their places yet.
     """
 
     def __init__(self, place: Place) -> None:
@@ -101,12 +102,12 @@ class Manifest:
 
     @property
     def commits(self) -> int:
-        """How many there were."""
+        """Number of commits."""
         return self._number
 
     @property
     def sha256(self) -> str:
-        """What tells its state from others: the end of the chain of checksums of all commits."""
+        """Identifies its state: the end of the chain of checksums of all commits."""
         sha256: str = self._head["segments"]["sha256"]
         return sha256
 
@@ -119,7 +120,7 @@ class Manifest:
         """Read the state of the last commit.
 
         Raises:
-            ConfigError: it was changed by hand, is damaged, or is of another form.
+            ConfigError: it was changed by hand, is damaged, or has another format.
             OutputError: it cannot be read.
         """
         for attempt in range(_ATTEMPTS):
@@ -191,17 +192,17 @@ class Manifest:
         )
 
     def tidy(self) -> None:
-        """Remove what a commit that was broken off has left; for who writes to it."""
+        """Remove what an interrupted commit left. Only for writers."""
         checkpoints = (one.told["name"] for one in self._checkpoints)
         self.place.tidy([self._head["segments"]["name"], *checkpoints])
 
     def _begin(self, number: int) -> None:
-        """Begin with no segment; the next one has that number."""
+        """Start without segments; the next one gets this number."""
         self._fresh, self._staged, self._order = {}, {}, None
         self._number, self._since, self.last = number, 0, None
 
     def _take(self, segment: Segment) -> None:
-        """Enter a segment among the records."""
+        """Enter a segment into the records."""
         records = self._fresh
         if segment.query is not None:
             records[_QUERY] = orjson.dumps(segment.query)
@@ -236,7 +237,7 @@ class Manifest:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Say what is wrong with a checkpoint."""
+        """Describe what is wrong with a checkpoint."""
         try:
             yield
         except DamagedError as error:
@@ -245,7 +246,7 @@ class Manifest:
             raise self._unreadable(error) from error
 
     def _get(self, key: bytes) -> bytes | None:
-        """The newest value of a key; None if there is none."""
+        """The newest value of a key, or None."""
         value = self._fresh.get(key)
         with self._reading():
             for one in self._checkpoints:
@@ -255,7 +256,7 @@ class Manifest:
         return value or None
 
     def _scan(self, prefix: bytes) -> Iterator[Record]:
-        """The newest records whose keys begin so, in order."""
+        """The newest records whose keys begin with `prefix`, in order."""
         with self._reading():
             older = [one.scan(prefix) for one in self._checkpoints]
             for key, value in checkpoint.merge([self._fresh_records(prefix), *older]):
@@ -282,7 +283,7 @@ class Manifest:
         return None if value is None else Input.of(orjson.loads(value))
 
     def seen(self, key: str) -> Sighting | None:
-        """Which input a file held when it was last looked at, and how the file was then."""
+        """Which input a file held when it was last looked at, and what the file was like."""
         value = self._get(_SEEN + escaped(key))
         if value is not None:
             return Sighting.of(orjson.loads(value))
@@ -290,7 +291,7 @@ class Manifest:
         return None if one is None else Sighting(one.identity, key)
 
     def named(self, name: str) -> str | None:
-        """The key of the input whose rows show that name; None: there is none."""
+        """The key of the input whose rows show this name, or None."""
         value = self._get(_NAME + escaped(name))
         key: str | None = None if value is None else orjson.loads(value)
         return key
@@ -298,7 +299,7 @@ class Manifest:
     def texts(self, origin: str) -> Iterator[tuple[Text, Input]]:
         """Texts of an origin that the dataset holds, each with the input that holds it.
 
-        Those that have grown since are there too, with what they have grown to.
+        Texts that have grown since are included, with the input that they have grown to.
         """
         begin = escaped(origin) + _ENDS
         for record, value in self._scan(_TEXT + begin):
@@ -309,7 +310,7 @@ class Manifest:
                 yield Text(origin, int(length, 16), int(crc32, 16)), one
 
     def inputs(self) -> list[Input]:
-        """The newest release of each input, in the order they were read."""
+        """The newest release of each input, in the order in which they were read."""
         found = [Input.of(orjson.loads(value)) for _, value in self._scan(_INPUT)]
         return sorted(found, key=lambda one: one.number)
 
@@ -319,7 +320,7 @@ class Manifest:
         return None if value is None else self._file(value)
 
     def files(self, below: str = "") -> Iterator[DataFile]:
-        """Files whose paths begin so, by the bytes of their paths."""
+        """Files whose paths begin with `below`, by the bytes of their paths."""
         return (self._file(value) for _, value in self._scan(_FILE + escaped(below)))
 
     def _file(self, record: bytes) -> DataFile:
@@ -328,7 +329,7 @@ class Manifest:
         return file if staged is None else replace(file, staged=staged)
 
     def holding(self, numbers: Collection[int]) -> list[DataFile]:
-        """Files that hold something of inputs, by their paths."""
+        """Files that hold anything from these inputs, by path."""
         if not numbers:
             return []
         least, greatest = min(numbers), max(numbers)
@@ -350,7 +351,7 @@ class Manifest:
         return [found[key] for key in sorted(found)]
 
     def retired(self) -> Iterator[tuple[str, int]]:
-        """Files that went and were kept: paths, and how many commits were before that which did it.
+        """Files that were replaced but kept: paths, and the number of commits before that.
 
         A file that has come back since may be among them.
         """
@@ -359,7 +360,7 @@ class Manifest:
             yield path, number
 
     def is_retired(self, path: str) -> bool:
-        """Whether what is at a place went, and was kept."""
+        """Whether what is at a place was replaced but kept."""
         return self._get(_RETIRED + escaped(path)) is not None and self.file(path) is None
 
     def wrote(self, path: str) -> bool:
@@ -367,20 +368,20 @@ class Manifest:
         return self._get(_OUTPUT + escaped(path)) is not None
 
     def history(self) -> Iterator[dict[str, Any]]:
-        """What each commit did, the oldest first, as `Segment.summary` tells it."""
+        """What each commit did, oldest first, as `Segment.summary` describes it."""
         for _, value in self._scan(_HISTORY):
             yield orjson.loads(value)
 
     @property
     def is_due(self) -> bool:
-        """Whether the next commit makes a checkpoint: all files must have their places on disk."""
+        """Whether the next commit makes a checkpoint, for which all files must be in place."""
         return self._since >= CHECKPOINT_COMMITS
 
     def commit(self, segment: Segment) -> None:
-        """Add a segment: when this returns, it counts, whatever happens.
+        """Add a segment. When this returns, it counts, whatever happens.
 
         Raises:
-            OSError: it cannot be written; it does not count then.
+            OSError: it cannot be written, and does not count.
             ConfigError: a checkpoint is damaged.
         """
         told, checkpoints = self._head["segments"], self._head["checkpoints"]
@@ -410,9 +411,9 @@ class Manifest:
         self._take(segment)
 
     def _checkpoint(self, *, replaces_all: bool) -> list[dict[str, Any]]:
-        """Put what the segments left into a checkpoint; those that count then, the newest first.
+        """Put the result of the segments into a checkpoint. Returns those that count, newest first.
 
-        Of so many checkpoints of a level one of the next is made.
+        When a level has enough checkpoints, they become one of the next level.
         """
         there = self._head["checkpoints"]
         merged, level = 0, 1
@@ -433,7 +434,7 @@ class Manifest:
         return [{**told, "level": level}, *there[merged:]]
 
     def _renew(self) -> None:
-        """Go over to the checkpoints that the head tells; what they replace goes."""
+        """Switch to the checkpoints that the head lists, and release those that they replace."""
         there = {one.told["name"]: one for one in self._checkpoints}
         self._checkpoints = [
             there.get(one["name"]) or self.place.checkpoint(one)
@@ -456,5 +457,5 @@ def _chain(before: str, document: bytes) -> str:
 
 
 def now() -> str:
-    """This moment, UTC, as manifests have it."""
+    """The present moment in UTC, in the form of manifests."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

@@ -1,7 +1,7 @@
 """Where a dataset is: the documents of its manifest, and its files. Here: in a folder on disk.
 
-`Manifest` says what the documents are, `Store` what is done with the files and when; a place does
-it. What comes of a crash between two of its steps is told there.
+`Manifest` defines the documents, `Store` decides what to do with the files and when, and a place
+carries it out. What a crash between two steps leaves is described there.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Place(ABC):
     """Where a dataset is.
 
     Attributes:
-        name: as messages call it.
-        new: folder of this host where new files are made.
+        name: how messages call it.
+        new: folder on this host in which new files are made.
     """
 
     name: str
@@ -46,27 +46,27 @@ class Place(ABC):
     @property
     @abstractmethod
     def exists(self) -> bool:
-        """Whether a dataset is there, though perhaps without a commit."""
+        """Whether there is a dataset, even without a commit."""
 
     @abstractmethod
     def above(self) -> tuple[Place, str] | None:
-        """The nearest dataset that this is a part of, and what the paths of that part begin with.
+        """The nearest dataset that contains this place, and how the paths of this part begin.
 
-        None: it is a dataset itself, or in none.
+        None if this is a dataset itself, or is in none.
         """
 
     @property
     @abstractmethod
     def below(self) -> str:
-        """What paths or URLs of all that is in it begin with."""
+        """How the paths or URLs of everything in it begin."""
 
     @abstractmethod
     def open(self) -> None:
-        """Begin to write: find out whether that can be, and make the folder of new files.
+        """Begin to write: check that this is possible, and make the folder for new files.
 
         Raises:
             ConfigError: something else is there.
-            OutputError: it cannot be written, or another run here writes to it.
+            OutputError: it cannot be written to, or another run on this host writes to it.
         """
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Place(ABC):
 
     @abstractmethod
     def discard(self, *, is_refused: bool = False) -> None:
-        """Remove what `open` has made, where nothing came of it, and let others write."""
+        """Remove what `open` made if nothing came of it, and let others write."""
 
     @abstractmethod
     def head(self) -> bytes | None:
@@ -83,17 +83,17 @@ class Place(ABC):
 
     @abstractmethod
     def segments(self, name: str, size: int) -> bytes:
-        """So many bytes of the segments of that name, as the head told it. Raises OSError."""
+        """The first `size` bytes of the segments of a name, as in the head. Raises OSError."""
 
     @abstractmethod
     def checkpoint(self, told: dict[str, Any]) -> Checkpoint:
-        """A checkpoint that the head told. Raises OSError, DamagedError."""
+        """A checkpoint that the head lists. Raises OSError, DamagedError."""
 
     @abstractmethod
     def write_checkpoint(
         self, number: int, records: Iterable[Record], marks: Marks
     ) -> dict[str, Any]:
-        """Write a checkpoint of all commits before that number; what `checkpoint` must be told.
+        """Write a checkpoint of all commits before a number. Returns what `checkpoint` needs.
 
         Raises:
             OSError: it cannot be written.
@@ -101,14 +101,14 @@ class Place(ABC):
 
     @abstractmethod
     def commit(self, number: int, name: str, end: int, line: bytes, head: bytes) -> None:
-        """Add a segment to those of that name, and switch the head: when it returns, it counts.
+        """Add a segment to those of that name, and switch the head. When this returns, it counts.
 
         Args:
-            number: of the commit.
-            name: of the segments.
-            end: bytes of them that count so far.
+            number: number of the commit.
+            name: name of the segments.
+            end: number of their bytes that count so far.
             line: the segment.
-            head: the new one.
+            head: the new head.
 
         Raises:
             OSError: it does not count.
@@ -116,11 +116,11 @@ class Place(ABC):
 
     @abstractmethod
     def tidy(self, kept: Iterable[str]) -> None:
-        """Remove segments and checkpoints that the head does not tell, where nobody reads them."""
+        """Remove segments and checkpoints that the head does not list, if nobody reads them."""
 
     @abstractmethod
     def note(self, name: str) -> bytes | None:
-        """What is kept beside the manifest under a name, or None.
+        """What is stored beside the manifest under a name, or None.
 
         Raises:
             OutputError: it cannot be read.
@@ -128,7 +128,7 @@ class Place(ABC):
 
     @abstractmethod
     def write_note(self, name: str, content: bytes) -> None:
-        """Keep something beside the manifest under a name, whatever was there.
+        """Store something beside the manifest under a name, replacing what was there.
 
         Raises:
             OutputError: it cannot be written.
@@ -137,17 +137,17 @@ class Place(ABC):
     @property
     @abstractmethod
     def keeps_removed(self) -> bool:
-        """Whether files that go stay for a time of grace, as others may still read them."""
+        """Whether replaced files stay for a time of grace, because others may still read them."""
 
     @abstractmethod
     def commits_told(self, before: str) -> int:
-        """How many commits all who read must have been told of by now.
+        """How many commits every reader must know of by now.
 
         Args:
-            before: the moment when the time of grace began, as `now` of the manifest has it.
+            before: when the time of grace began, in the form of the manifest's `now`.
 
         Raises:
-            ConfigError: what tells it is damaged.
+            ConfigError: the record of this is damaged.
             OutputError: it cannot be read.
         """
 
@@ -155,28 +155,29 @@ class Place(ABC):
     def bring(
         self, files: Sequence[DataFile], is_named: Callable[[str], bool], *, synced: bool
     ) -> list[DataFile]:
-        """Bring new files to where a crash does not lose them, before the commit that names them.
+        """Put new files where a crash does not lose them, before the commit that names them.
 
         Args:
-            files: of the commit.
-            is_named: whether the manifest knows a path already.
-            synced: whether what commits before have done must be safe by now, too.
+            files: files of the commit.
+            is_named: tells whether the manifest knows a path already.
+            synced: whether what earlier commits did must be on disk by now, too.
 
         Returns:
             The files, with the paths that they get.
 
         Raises:
-            OSError: they cannot be.
+            OSError: it cannot be done.
         """
 
     @abstractmethod
     def carry_out(self, segment: Segment, cleaned: Iterable[str], *, is_own: bool) -> None:
-        """Do what a commit says, as far as it is not done yet: files get their places, others go.
+        """Do what a commit says, unless it is done already: put files in place, and remove others.
 
         Args:
-            segment: of it.
-            cleaned: paths of files that had gone, and may be removed now.
-            is_own: whether this run has just made it; else one before has, and did not come so far.
+            segment: segment of the commit.
+            cleaned: paths of files that were replaced earlier and may be removed now.
+            is_own: whether this run has just made it; otherwise an earlier run did not get this
+                far.
 
         Raises:
             OSError: it cannot be done.
@@ -185,7 +186,7 @@ class Place(ABC):
     @property
     @abstractmethod
     def ignores_case(self) -> bool:
-        """Whether it takes names that differ in case alone for one; asked once it is open."""
+        """Whether it takes names that differ only in case as the same. Ask once it is open."""
 
     @abstractmethod
     def is_taken(self, path: str) -> bool:
@@ -194,33 +195,33 @@ class Place(ABC):
     @property
     @abstractmethod
     def puts_over(self) -> bool:
-        """Whether a new file may have the path of one that goes by the same commit."""
+        """Whether a new file may have the path of one that the same commit replaces."""
 
     @abstractmethod
     def state(self, file: DataFile) -> tuple[int, int | None] | None:
-        """Bytes of a file, or of those in a folder, and when it was modified, if that tells it.
+        """Size of a file, or of those in a folder, and the time of modification if that counts.
 
-        None: it is not there. Raises OSError.
+        None if it does not exist. Raises OSError.
         """
 
     @abstractmethod
     def local(self, file: DataFile) -> Path:
-        """A file of the manifest on this host, to be read until `forget`. Raises OSError."""
+        """Path of a file on this host, to be read until `forget`. Raises OSError."""
 
     @abstractmethod
     def forget(self, files: Iterable[DataFile]) -> None:
-        """Files that `local` gave are not read any more."""
+        """Files from `local` are no longer read."""
 
     @abstractmethod
     def arrow(self, files: Sequence[DataFile]) -> tuple[Any, list[str]]:
-        """A file system of pyarrow's, and the paths of files in it.
+        """A file system for pyarrow, and the paths of files in it.
 
         Raises:
-            ConfigError: it cannot read them.
+            ConfigError: pyarrow cannot read them.
         """
 
     def first_not_whole(self, files: Iterable[DataFile]) -> DataFile | None:
-        """The first file that is not there with its size; None: all are. Raises OSError."""
+        """The first file that is missing or has another size, or None. Raises OSError."""
         states = ((file, self.state(file)) for file in files)
         return next((file for file, one in states if one is None or one[0] != file.bytes), None)
 
@@ -229,11 +230,11 @@ class Folder(Place):
     """A dataset in a folder on disk.
 
     Args:
-        folder: of the files.
-        home: of the manifest and of new files; None: the one in `folder`.
-        name: as messages call it.
-        mode: permissions of the files; who may read a file may enter its folders.
-        shared: whether the folder may hold files of others.
+        folder: folder of the files.
+        home: folder of the manifest and of new files; None means the one in `folder`.
+        name: how messages call it.
+        mode: permissions of the files. Whoever may read a file may enter its folders.
+        shared: whether the folder may hold other files.
     """
 
     def __init__(
@@ -288,7 +289,7 @@ class Folder(Place):
         self._lock = disk.claim(self.home, self.name, "output", mode)
 
     def _refuse_foreign(self) -> None:
-        """Refuse a folder that holds files, and no manifest of ours, or is in another dataset."""
+        """Refuse a folder that holds files but no manifest of ours, or is in another dataset."""
         if not is_dataset(self.folder):
             refuse_inside(self.folder, self.name)
         try:
@@ -326,7 +327,7 @@ class Folder(Place):
             self._lock = -1
 
     def discard(self, *, is_refused: bool = False) -> None:
-        """Remove its home in a folder that others share, and folders that `open` has made."""
+        """Remove its home in a shared folder, and folders that `open` made."""
         if (self._shared or is_refused) and self._lock >= 0:
             disk.release(self._lock, self.home)
             self._lock = -1
@@ -365,7 +366,7 @@ class Folder(Place):
         disk.replace(self.home / _HEAD, head, self._mode)
 
     def tidy(self, kept: Iterable[str]) -> None:
-        """A commit that was broken off, and one that made a checkpoint, leave such files."""
+        """Interrupted commits, and commits that make a checkpoint, leave such files."""
         kept = set(kept)
         for path in self.home.iterdir():
             stem = path.name.partition("-")[0]
@@ -374,7 +375,7 @@ class Folder(Place):
 
     @property
     def keeps_removed(self) -> bool:
-        """Where it is published."""
+        """If it is published."""
         return (self.home / _PUBLISHED).exists()
 
     def commits_told(self, before: str) -> int:
@@ -383,10 +384,10 @@ class Folder(Place):
         return max(told, default=0)
 
     def publications(self) -> list[tuple[int, str]]:
-        """How many commits others were told of, and when: the oldest first.
+        """How many commits others were told of, and when; oldest first.
 
         Raises:
-            ConfigError: what is kept of it is damaged.
+            ConfigError: the record is damaged.
             OutputError: it cannot be read.
         """
         try:
@@ -399,7 +400,7 @@ class Folder(Place):
             ) from None
 
     def write_publications(self, told: Sequence[tuple[int, str]]) -> None:
-        """Put those in the place of what is kept of them.
+        """Replace the record of publications.
 
         Raises:
             OutputError: it cannot be written.
@@ -425,7 +426,7 @@ class Folder(Place):
     def bring(
         self, files: Sequence[DataFile], is_named: Callable[[str], bool], *, synced: bool
     ) -> list[DataFile]:
-        """Sync the file system, with the names that the commit before has given."""
+        """Sync the file system, including the names that the commit before gave."""
         for file in files:
             disk.set_modes(self.new / file.staged, self._mode if file.holds_rows else 0o600)
         if synced:
@@ -433,7 +434,7 @@ class Folder(Place):
         return list(files)
 
     def carry_out(self, segment: Segment, cleaned: Iterable[str], *, is_own: bool) -> None:
-        """Rename new files into their places, and unlink those that go."""
+        """Rename new files into their places, and unlink those that are replaced."""
         for file in segment.added:
             staged, target = self.new / file.staged, self.folder / file.path
             if not staged.exists():
@@ -452,11 +453,11 @@ class Folder(Place):
 
     @property
     def ignores_case(self) -> bool:
-        """By the lock, which is there."""
+        """Tested with the lock, which exists."""
         return os.path.lexists(self.home / disk.LOCK.upper())
 
     def is_taken(self, path: str) -> bool:
-        """Whatever it is."""
+        """Whatever is there."""
         return os.path.lexists(self.folder / path)
 
     @property
@@ -472,7 +473,7 @@ class Folder(Place):
             return None
 
     def local(self, file: DataFile) -> Path:
-        """Its place, or that of new files until it has it."""
+        """Its place, or that of the new file until it has it."""
         place, staged = self.folder / file.path, self.new / file.staged
         if not file.staged:
             return place

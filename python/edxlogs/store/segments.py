@@ -1,4 +1,4 @@
-"""What a commit says: a segment, with the inputs that were read and the files that come and go."""
+"""What a commit contains: a segment, with inputs that were read and files that come and go."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Run = tuple[int, int]
 REPLACED = "replaced"  # the status of an input whose rows have made room for others
 COPY = "copy"  # and of one whose text another input holds
 HEAD_LENGTHS = tuple(1 << power for power in range(8, 40))
-"""Of beginnings that are kept of texts whose names tell no day: they may grow, and be renamed."""
+"""Lengths of the prefixes that are recorded of texts without a day: they may grow and move."""
 _NOT_DONE = ("withheld", "no_log")  # and of those that the next run reads again
 
 
 def outputs_beside(*paths: str | None) -> list[str]:
-    """Absolute names of files that a run writes beside its store, as a manifest can hold them."""
+    """Absolute names, in the form of manifests, of files that a run writes beside its store."""
     return sorted(shown(os.path.abspath(path)) for path in paths if path)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells one release of a file from another.
+    """Identifies one release of a file.
 
     Attributes:
-        key: where it is: an absolute path or a URL, and the member of a tar.
-        size: bytes.
-        time: of its last change; microseconds since 1970, or None.
+        key: where it is: an absolute path or a URL, and the member if it is in a tar.
+        size: size in bytes.
+        time: time of its last change, microseconds since 1970, or None.
         etag: as S3 gave it, or None.
-        sha256: of its bytes as they are stored, or None for an object of S3.
+        sha256: SHA-256 of its bytes as stored; None for an S3 object.
     """
 
     key: str
@@ -45,12 +45,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What tells a text from others, wherever it is and however it is packed.
+    """Identifies a text, wherever it is and however it is packed.
 
     Attributes:
-        origin: whose it is: site, organisation and day, as names tell them.
-        length: bytes.
-        crc32: of them.
+        origin: where it comes from: site, organisation and day, as names give them.
+        length: length in bytes.
+        crc32: its CRC-32.
     """
 
     origin: str
@@ -58,13 +58,13 @@ class Text:
     crc32: int
 
     def heads(self, beginnings: Iterable[tuple[int, int]]) -> list[list[int]]:
-        """Those of its beginnings that are kept."""
+        """Those of its prefixes that are recorded."""
         kept = HEAD_LENGTHS if may_move(self.origin) else ()
         return [[length, crc32] for length, crc32 in beginnings if length in kept]
 
 
 def may_move(origin: str) -> bool:
-    """Whether texts of an origin may grow and get another name: those of one day do not."""
+    """Whether texts of an origin may grow and get another name. Those of a single day do not."""
     return origin.endswith("/")
 
 
@@ -73,17 +73,17 @@ class Input:
     """Something that was read, and what became of it.
 
     Attributes:
-        number: its own, among all that were ever read.
+        number: its number among everything that was ever read.
         identity: which release of it; its key stays, wherever the text moves.
-        status: as its owner calls it; `withheld` if its rows are not in the dataset.
-        rows: of it that are in the dataset.
-        account: what its owner wants to know of it again: plain data for JSON, which only its
-            owner makes and reads.
-        compared: numbers of those whose lines it does not hold again, in their order.
-        name: that its rows show, or None if they show none.
-        text: what tells its text, or None where it is not known by that.
-        root: number of the input as which its text began, before it grew; None: its own.
-        heads: length and CRC-32 of beginnings of its text, of `HEAD_LENGTHS`.
+        status: outcome in its owner's words; `withheld` if its rows are not in the dataset.
+        rows: number of its rows in the dataset.
+        account: what its owner will want to know again: plain JSON data, which only the owner makes
+            and reads.
+        compared: numbers of the inputs whose lines it does not repeat, in order.
+        name: the name that its rows show, or None.
+        text: identifies its text; None if it is not identified by text.
+        root: number of the input as which its text began, before it grew; None means its own.
+        heads: length and CRC-32 of prefixes of its text, for `HEAD_LENGTHS`.
     """
 
     number: int
@@ -104,17 +104,17 @@ class Input:
 
     @property
     def holds_text(self) -> bool:
-        """Whether it stands for its text: its rows are in the dataset."""
+        """Whether it stands for its text, because its rows are in the dataset."""
         return self.text is not None and self.status not in (*_NOT_DONE, REPLACED, COPY)
 
     @property
     def is_done(self) -> bool:
-        """Whether its rows are in the dataset; one that was withheld is read again."""
+        """Whether its rows are in the dataset. A withheld input is read again."""
         return self.status not in _NOT_DONE
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
-        """Take a document apart."""
+        """Rebuild it from a document."""
         text = document.get("text")
         told = {
             "identity": Identity(**document["identity"]),
@@ -125,11 +125,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Where an input was seen last.
+    """Where an input was last seen.
 
     Attributes:
-        identity: of the file there, under its own key.
-        key: of the input.
+        identity: identity of the file there, under its own key.
+        key: key of the input.
     """
 
     identity: Identity
@@ -137,16 +137,16 @@ class Sighting:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
-        """Take a document apart."""
+        """Rebuild it from a document."""
         return cls(Identity(**document["identity"]), document["key"])
 
 
 class Runs(Sequence[Run]):
-    """Whose rows follow each other in a file, as text that is taken apart when it is asked for.
+    """Whose rows follow each other in a file, as text that is parsed when needed.
 
-    First the least and the greatest number of an input, then the runs: their rows, and before them
-    how many numbers are passed over, if any are. `3-9 3:70 80 4:5` is 70 rows of input 3, 80 of
-    input 4, and 5 of input 9.
+    First the least and the greatest number of an input, then the runs: their rows and, before them,
+    how many numbers are skipped, if any. `3-9 3:70 80 4:5` is 70 rows of input 3, 80 of input 4,
+    and 5 of input 9.
     """
 
     __slots__ = ("text",)
@@ -156,7 +156,7 @@ class Runs(Sequence[Run]):
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Self:
-        """Put them in text."""
+        """Convert runs to text."""
         if isinstance(runs, cls):
             return runs
         if not runs:
@@ -199,11 +199,11 @@ class DataFile:
     """A file of the dataset.
 
     Attributes:
-        path: relative to the dataset.
-        staged: its name in the folder of new files; empty if it surely has its place.
-        rows: without a header.
-        bytes: its size.
-        sha256: of all its bytes, in hex.
+        path: path relative to the dataset.
+        staged: its name in the folder of new files; empty if it is certainly in its place.
+        rows: number of rows, without a header.
+        bytes: size in bytes.
+        sha256: SHA-256 of all its bytes, in hex.
         runs: whose rows follow each other in it: (number of the input, rows).
     """
 
@@ -216,29 +216,29 @@ class DataFile:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder of files that are no rows, such as unpacked content."""
+        """Whether it is a folder of files that are not rows, such as unpacked content."""
         return self.path.endswith("/")
 
     @property
     def holds_rows(self) -> bool:
-        """Whether it is data; else it holds rejected lines, or hashes."""
+        """Whether it is data, rather than rejected lines or hashes."""
         return holds_rows(self.path)
 
 
 def record_of(file: DataFile) -> bytes:
-    """What is kept of a file."""
+    """The record of a file."""
     told = (file.path, str(file.rows), str(file.bytes), file.sha256, Runs.of(file.runs).text)
     return "\t".join(told).encode()
 
 
 def file_of(record: bytes) -> DataFile:
-    """Take that apart; its runs, when they are asked for."""
+    """Rebuild a file from its record. Its runs are parsed when needed."""
     path, rows, size, sha256, runs = record.decode().rsplit("\t", 4)
     return DataFile(path, "", int(rows), int(size), sha256, Runs(runs))
 
 
 def marks_of(record: bytes) -> tuple[int, int] | None:
-    """The least and the greatest number of the inputs whose rows a file holds, by its record."""
+    """The least and the greatest number of the inputs whose rows a file holds, from its record."""
     low, _, high = record.rpartition(b"\t")[2].partition(b" ")[0].partition(b"-")
     return (int(low), int(high)) if low else None
 
@@ -253,16 +253,17 @@ class Segment:
     """What one commit changes.
 
     Attributes:
-        run: which run made it: the time it began.
-        inputs: that were read.
-        seen: of inputs, also those read before, whose files do not stand under their own keys.
-        added: files.
-        removed: paths of files that are no longer there.
-        query: what the dataset holds, in the first segment and after a change of mind.
-        keeps_removed: whether files of rows that go stay where they are for a time of grace.
-        cleaned: paths of files that had stayed so, and whose time is over.
+        run: the run that made it, by the time it began.
+        inputs: inputs that were read.
+        seen: sightings of inputs, including those read earlier, whose files are not under their own
+            keys.
+        added: files added.
+        removed: paths of files removed.
+        query: what the dataset holds, in the first segment and after a change.
+        keeps_removed: whether replaced files of rows stay in place for a time of grace.
+        cleaned: paths of files that stayed in that way and whose time is over.
         replaces_all: whether nothing before it counts.
-        ended: the last words of a run: what it left out, what it wrote beside the dataset.
+        ended: how a run ended: what it left out, what it wrote beside the dataset.
     """
 
     run: str
@@ -278,12 +279,12 @@ class Segment:
 
     @property
     def changes_files(self) -> bool:
-        """Whether files come or go by it."""
+        """Whether it adds or removes files."""
         return bool(self.added or self.removed or self.cleaned)
 
     @property
     def retired(self) -> list[str]:
-        """Paths of files that go by it, and stay where they are for a time of grace."""
+        """Paths of files that it replaces and that stay in place for a time of grace."""
         if not self.keeps_removed:
             return []
         added = {file.path for file in self.added}
@@ -292,7 +293,7 @@ class Segment:
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        """Take a document apart."""
+        """Rebuild it from a document."""
         document = orjson.loads(content)
         document["inputs"] = [Input.of(one) for one in document["inputs"]]
         document["seen"] = [Sighting.of(one) for one in document.get("seen", ())]
@@ -302,7 +303,7 @@ class Segment:
         return cls(**document)
 
     def document(self) -> bytes:
-        """It as a document, without what is not there."""
+        """The segment as a document, without empty fields."""
         told = {name: getattr(self, name) for name in self.__slots__}
         told["inputs"] = [asdict(one) for one in self.inputs]
         told["seen"] = [asdict(one) for one in self.seen]

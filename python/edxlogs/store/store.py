@@ -1,15 +1,15 @@
-"""Files that are published by one step: the commit of their manifest.
+"""Files that are published in one step: the commit of their manifest.
 
-New files are written to a folder that no reader looks into. A commit brings them to disk, adds a
-segment to the manifest, and switches its head; only then do they get their places, and those they
-replace go. A run that finds the last commit half carried out carries it out: a file that still
-stands among the new ones gets its place, and one that was replaced goes. So a crash at any moment
-leaves, by the manifest, the state before a commit or after it.
+New files are written to a folder that no reader looks into. A commit flushes them to disk, adds a
+segment to the manifest, and switches its head. Only then do they get their places, and the files
+that they replace are removed. If a run finds the last commit half carried out, it finishes it: a
+file that is still among the new ones gets its place, and a replaced one is removed. So a crash at
+any moment leaves, by the manifest, the state before a commit or after it.
 
-What the rows are of is nothing to the store. Whoever publishes by it opens a `Store`, `claim`s it
-for a query (`format`, `partition_by`, and whatever tells its rows from others), writes new files
-below `new`, and `commit`s a `Segment`: files added and removed, and the `Input`s that were read,
-each with the account that its owner reads back from `manifest.newest`.
+The store does not care what the rows are. Whoever publishes with it opens a `Store`; `claim`s it
+for a query (`format`, `partition_by`, and whatever distinguishes its rows from others); writes new
+files below `new`; and `commit`s a `Segment` with files added and removed, and with the `Input`s
+that were read, each with the account that its owner reads back from `manifest.newest`.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Store:
     As a context manager it lets others write at its end.
 
     Args:
-        place: where it is.
+        place: where the dataset is.
 
     Raises:
-        ConfigError: something else is there, or its manifest cannot be used.
-        OutputError: it cannot be written, or another run writes to it.
+        ConfigError: something else is there, or the manifest is invalid.
+        OutputError: it cannot be written to, or another run writes to it.
     """
 
     def __init__(self, place: Place) -> None:
@@ -87,10 +87,10 @@ class Store:
 
     @property
     def on_disk(self) -> Folder:
-        """Its place, a folder on disk.
+        """Its place, as a folder on disk.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: the place is not on disk.
         """
         if not isinstance(self.place, Folder):
             raise ConfigError(
@@ -100,10 +100,10 @@ class Store:
         return self.place
 
     def claim(self, query: dict[str, Any], *, overwrite: bool) -> None:
-        """Say what the rows of this run are.
+        """Declare what the rows of this run are.
 
         Raises:
-            ConfigError: those that are there are others, and `overwrite` does not say otherwise.
+            ConfigError: the existing rows are different ones, and `overwrite` is false.
         """
         there = self.manifest.query
         self.query = query
@@ -120,7 +120,7 @@ class Store:
         self._replaces_all = True
 
     def commit(self, segment: Segment) -> None:
-        """Publish the new files of a segment, and take away those it removes.
+        """Publish the new files of a segment, and remove those that it replaces.
 
         Raises:
             OutputError: it cannot be written. What was committed before stays.
@@ -143,20 +143,20 @@ class Store:
 
     @property
     def replaces_all(self) -> bool:
-        """Whether the next commit does away with all that is there."""
+        """Whether the next commit replaces everything."""
         return self._replaces_all
 
     @property
     def keeps_removed(self) -> bool:
-        """Whether files that go stay for a time of grace, as others may still read them."""
+        """Whether replaced files stay for a time of grace, because others may still read them."""
         return self.place.keeps_removed
 
     def _names(self, path: str) -> bool:
-        """Whether the manifest knows a path: of a file that is there, or was and is kept."""
+        """Whether the manifest knows a path, of a present file or of a replaced one still kept."""
         return self.manifest.file(path) is not None or self.manifest.is_retired(path)
 
     def enter_publication(self) -> None:
-        """Keep that others were told of all commits, now.
+        """Record that others were told of all commits, now.
 
         Raises:
             OutputError: it cannot be written.
@@ -167,7 +167,7 @@ class Store:
         self.on_disk.write_publications(kept)
 
     def begin_publications(self) -> None:
-        """Keep from now on what goes, as others will be told of what there is.
+        """From now on keep files that are replaced, because others will be told of what exists.
 
         Raises:
             OutputError: it cannot be written.
@@ -176,10 +176,10 @@ class Store:
             self.on_disk.write_publications([])
 
     def retired(self) -> tuple[list[str], list[str]]:
-        """Files that went and were kept: those whose time of grace is over, and those that wait.
+        """Replaced files that were kept: those whose time of grace is over, and those that wait.
 
         Raises:
-            ConfigError: what is kept of publications is damaged.
+            ConfigError: the record of publications is damaged.
             OutputError: it cannot be read.
         """
         over: list[str] = []
@@ -190,15 +190,15 @@ class Store:
         return over, wait
 
     def _carry_out(self, segment: Segment | None, *, is_own: bool) -> None:
-        """Give the files of a commit their places, as far as they have them not yet."""
+        """Put the files of a commit in their places, as far as they are not there yet."""
         if segment is not None:
             cleaned = [path for path in segment.cleaned if self.manifest.file(path) is None]
             self.place.carry_out(segment, cleaned, is_own=is_own)
 
     def _clean(self) -> None:
-        """Remove what a run that was killed left among the new files.
+        """Remove what a killed run left among the new files.
 
-        Others may still be at work at their tasks: only old ones go.
+        Others may still be working on their tasks, so only old files are removed.
         """
         for left in self.new.iterdir():
             if left.name.startswith((TRY, TASK)):
@@ -208,7 +208,7 @@ class Store:
             disk.remove(left)
 
     def _format(self, path: str) -> str:
-        """What the rows of a file are written as: tables of one folder may differ in it."""
+        """The format of the rows in a file. Tables in one folder may have different ones."""
         query = self.manifest.query or self.query
         named: str | None = query.get("format")
         return named or format_by_ending(path) or ""
@@ -216,9 +216,9 @@ class Store:
     def without(
         self, inputs: Collection[int], stay: Collection[str] = ()
     ) -> tuple[list[DataFile], list[str]]:
-        """Make files that hold rows of some inputs anew without them.
+        """Make files that hold rows of some inputs again, without these rows.
 
-        Those whose paths are in `stay` are passed over.
+        Files whose paths are in `stay` are skipped.
 
         Returns:
             New files, and the paths of those that they replace.
@@ -245,7 +245,7 @@ class Store:
         return added, removed
 
     def header(self, file: DataFile) -> bytes:
-        """What stands above its rows; files whose columns differ have different ones.
+        """What precedes the rows of a file. Files with other columns have another header.
 
         Raises:
             OutputError: it cannot be read.
@@ -260,10 +260,10 @@ class Store:
         pieces: Sequence[tuple[DataFile, Sequence[tuple[int, int]]]],
         runs: Sequence[tuple[int, int]],
     ) -> DataFile:
-        """Make a new file of rows of others of a partition, named after what it holds.
+        """Make a new file from rows of other files of a partition, named after its content.
 
         Args:
-            pieces: files with one `header`, and which of their rows: (first, count).
+            pieces: files with the same `header`, each with the rows to take: (first, count).
             runs: whose rows those are, one after another.
 
         Raises:
@@ -280,17 +280,17 @@ class Store:
         return DataFile(f"{folder}/{name}{ending_of(form)}", staged.name, rows, size, sha256, runs)
 
     def new_file(self, path: str, staged: Path, runs: Sequence[tuple[int, int]]) -> DataFile:
-        """What a commit says of a new file, for a path and with rows of those inputs.
+        """How a commit describes a new file with rows of these inputs.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         size, sha256 = measured(staged)
         rows = sum(rows for _, rows in runs)
         return DataFile(path, staged.name, rows, size, sha256, runs)
 
     def beside(self, path: str) -> Path | None:
-        """A file beside the manifest, to read until the place must forget it; None: there is none.
+        """A file beside the manifest, readable until the place has to forget it, or None.
 
         Raises:
             OutputError: it cannot be read.
@@ -305,8 +305,8 @@ class Store:
     def close(self) -> None:
         """Let others write. May be called twice.
 
-        Of a run that came to nothing, nothing is left in a folder that others share, nor the folder
-        where the run had made it.
+        If a run came to nothing, nothing is left in a shared folder, nor is a folder that the run
+        made.
         """
         if self.manifest.is_empty:
             self.place.discard()
@@ -320,7 +320,7 @@ class Store:
 
 
 def _grace_began() -> str:
-    """The moment before which others must have been told of what went."""
+    """The moment before which others must have been told of what was replaced."""
     return (datetime.datetime.now(datetime.UTC) - GRACE).isoformat(timespec="microseconds")
 
 
@@ -336,10 +336,10 @@ def measured(path: Path) -> tuple[int, str]:
 
 
 def open_manifest(place: Place) -> Manifest:
-    """The manifest of a dataset as it stands, to read.
+    """The manifest of a dataset in its current state, for reading.
 
     Raises:
-        ConfigError: there is none, or it cannot be used.
+        ConfigError: there is none, or it is invalid.
         OutputError: it cannot be read.
     """
     if not place.exists:
@@ -358,7 +358,7 @@ def open_manifest(place: Place) -> Manifest:
 
 
 def difference(there: dict[str, Any], query: dict[str, Any]) -> str:
-    """What tells two queries apart, in a sentence or two."""
+    """How two queries differ, in a sentence or two."""
     there, query = dict(there), dict(query)
     if there.pop(HMAC, None) != query.pop(HMAC, None) and there == query:
         return (
