@@ -170,6 +170,16 @@ def test_a_job_is_killed_and_run_again(cwd: Path) -> None:
         (JOB.replace("threads = 2", 'threads = "2"'), "threads: must be a number"),
         (JOB.replace('output = "lines"', "output = 3"), "dataset 3: output: must be text"),
         (JOB.replace('output = "lines"\n', ""), "dataset 3: output is missing"),
+        (
+            JOB.replace('output = "lines"', 'output = ""'),
+            "dataset 3: output: names no folder; name",
+        ),
+        (
+            JOB.replace('output = "lines"', 'output = "-"'),
+            "dataset 3: output: names no folder; name",
+        ),
+        ('[sync]\nfolder = ""', "sync: folder: names no folder; name one"),
+        ('[[convert]]\npackages = "a.zip"\noutput = "."', "output: .: holds the job file; name"),
         (JOB.replace('output = "lines"', 'output = "events"'), "/events: is the output of two"),
         (JOB.replace('output = "lines"', 'output = "events/lines"'), "is inside another output"),
         (JOB.replace('output = "lines"', 'output = "a\\u0000"'), "dataset 3: output: must be text"),

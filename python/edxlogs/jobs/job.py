@@ -231,9 +231,16 @@ class _JobReader:
         places = [Path(os.path.realpath(self._place(output))) for output in outputs]
         self._refuse_nested(places)
         reports = Path(os.path.realpath(folder / self._job.get("reports", "")))
-        if any(output in (reports, *reports.parents) for output in places):
+        for output, place in zip(outputs, places, strict=True):
+            if place not in (reports, *reports.parents):
+                continue
+            if "reports" in self._job:
+                raise ConfigError(
+                    f"{self._where}: reports: are inside an output; name a folder beside it"
+                )
             raise ConfigError(
-                f"{self._where}: reports: are inside an output; name a folder beside it"
+                f"{self._where}: output: {shown(output)}: holds the job file; name a folder beside"
+                " it"
             )
 
     def job(self, stem: str) -> Job:
@@ -361,6 +368,8 @@ class _JobReader:
         for key in required:
             if key not in table:
                 raise ConfigError(f"{where}: {key} is missing; add it")
+            if key in ("output", "folder") and table[key] in ("", STDIN):
+                raise ConfigError(f"{where}: {key}: names no folder; name one")
         return table
 
     def _refuse_nested(self, outputs: Sequence[Path]) -> None:
