@@ -307,6 +307,33 @@ def test_what_is_there_is_left_alone(logs: Path, tmp_path: Path) -> None:
         edxlogs.write(logs, tmp_path / "out", partition_by="date")
 
 
+def test_a_folder_with_other_files_is_refused(logs: Path, tmp_path: Path) -> None:
+    def refused(why: str) -> None:
+        before = sorted(tmp_path.rglob("*"))
+        for words in (("tables", logs, "--table", "requests"), ("merge", "shard")):
+            done = commands.run(*words, "-o", "out", cwd=tmp_path)
+            assert (done.code, done.told) == (2, [f"edxlogs: output: out: {why}"])
+        assert sorted(tmp_path.rglob("*")) == before
+
+    new = "name a new folder, or an empty one, for the tables"
+    edxlogs.write_event_tables(logs, tmp_path / "shard", tables="requests")
+    (tmp_path / "out" / "notes").mkdir(parents=True)
+    (tmp_path / "out" / "notes" / "a.txt").write_text("")
+    refused(f"holds other files; {new}")
+    (tmp_path / "out" / "notes" / "a.txt").rename(tmp_path / "out" / "a.txt")
+    refused(f"holds other files; {new}")
+    (tmp_path / "out" / "a.txt").unlink()
+    edxlogs.write(logs, tmp_path / "out" / "events", partition_by="date")
+    refused("holds the dataset events; name a folder beside it")
+    shutil.rmtree(tmp_path / "out" / "events")
+    # What is left of a run that was stopped at once, and what came beside tables later.
+    (tmp_path / "out" / "video_events" / "_edxlogs").mkdir(parents=True)
+    edxlogs.write_event_tables(logs, tmp_path / "out", tables="requests")
+    (tmp_path / "out" / "a.txt").write_text("")
+    edxlogs.write_event_tables(logs, tmp_path / "out", tables="video_events")
+    assert edxlogs.dataset(tmp_path / "out" / "video_events").count_rows() > 0
+
+
 def test_two_runs_at_once(logs: Path, tmp_path: Path) -> None:
     edxlogs.write_event_tables(logs, tmp_path / "out", tables="requests")
     before = datasets.files(tmp_path / "out" / "requests")

@@ -138,6 +138,20 @@ def test_a_bucket_holds_the_same_tables(
     assert_tables(tmp_path / "local", wanted, words["tables"])
 
 
+def test_a_prefix_with_other_objects_is_refused(logs: Path, s3_server: Server, bucket: str) -> None:
+    client, url = s3_server.client(), f"s3://{bucket}/tables"
+    client.put_object(Bucket=bucket, Key="tables/", Body=b"")  # stands for a folder
+    for key in ("tables/a.txt", "tables/notes/a.txt"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"a")
+        with pytest.raises(ConfigError, match=r"s3://learning/tables: holds other objects; name a"):
+            edxlogs.write_event_tables(logs, f"{url}/", tables="requests")
+        client.delete_object(Bucket=bucket, Key=key)
+    edxlogs.write_event_tables(logs, url, tables="requests")
+    client.put_object(Bucket=bucket, Key="tables/a.txt", Body=b"a")
+    edxlogs.write_event_tables(logs, url, tables="video_events")
+    assert edxlogs.check(f"{url}/video_events").is_whole
+
+
 @pytest.fixture
 def cards(tmp_path: Path) -> Path:
     """A log with events of an XBlock of a site's own."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edxlogs.edx.names import is_recognised
-from edxlogs.errors import ConfigError, S3Error
+from edxlogs.errors import ConfigError, S3Error, cannot_write
 from edxlogs.globs import is_path_glob
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.source import is_dataset
@@ -106,6 +106,59 @@ def dataset_at(named: str | os.PathLike[str], s3: S3 | None = None) -> Place:
             f" of: {', '.join(map(shown, places))}"
         )
     return places[""]
+
+
+def refuse_foreign_tables(named: str | os.PathLike[str], s3: S3 | None = None) -> None:
+    """Refuse a folder for new event tables that holds other things, and no event table yet.
+
+    Raises:
+        ConfigError: it does, or a manifest in it cannot be used.
+        OutputError: the folder, or a manifest in it, cannot be read.
+        S3Error: the bucket cannot be listed.
+    """
+    place = place_at(named, s3)
+    if place.exists:
+        return  # the place of each table refuses to be in a dataset
+    folders, is_foreign = _entries(place)
+    datasets = []
+    for name in folders:
+        one = place_at(os.path.join(os.fspath(named), name), s3)
+        if one.exists:
+            told = open_manifest(one).query or {}
+            if "table" in told:
+                return
+            datasets += [name] if told else []  # else a first run was stopped early
+        elif not isinstance(one, Folder) or os.listdir(one.folder):
+            is_foreign = True
+    if datasets:
+        raise ConfigError(
+            f"output: {place.name}: holds the dataset {shown(datasets[0])}; name a folder beside it"
+        )
+    if is_foreign:
+        what, new = ("files", "folder") if isinstance(place, Folder) else ("objects", "prefix")
+        raise ConfigError(
+            f"output: {place.name}: holds other {what}; name a new {new}, or an empty one, for the"
+            " tables"
+        )
+
+
+def _entries(place: Place) -> tuple[list[str], bool]:
+    """Names of the folders in one, and whether it holds anything else."""
+    if isinstance(place, Folder):
+        try:
+            entries = sorted(os.scandir(place.folder), key=lambda one: one.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return [], False  # the place of each table says what is wrong
+        except OSError as error:
+            raise cannot_write(place.name, error) from error
+        folders = [one.name for one in entries if one.is_dir()]
+        return folders, len(folders) < len(entries)
+    from edxlogs.buckets.bucket import Bucket  # few runs need it
+
+    assert isinstance(place, Bucket)
+    level = place.s3.level(place.bucket, place.prefix)
+    folders = [one.removeprefix(place.prefix).rstrip("/") for one in level.folders]
+    return folders, any(one.key != place.prefix for one in level.objects)
 
 
 def _inside(place: Place) -> list[str]:

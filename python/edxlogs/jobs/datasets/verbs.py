@@ -12,7 +12,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account, Done, SourceAccount, TableRows
-from edxlogs.buckets.place import dataset_at, place_at, places_at
+from edxlogs.buckets.place import dataset_at, place_at, places_at, refuse_foreign_tables
 from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
@@ -86,6 +86,8 @@ def merge_datasets(
             )
         for place in its.values():
             open_manifest(place)  # no folder is made for shards that are none
+    if "" not in several[0]:
+        refuse_foreign_tables(output.target or "", s3)
     accounts: dict[str, Account | TableAccount] = {}
     for table in several[0]:
         target = os.path.join(output.target or "", table) if table else output.target

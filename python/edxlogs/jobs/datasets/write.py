@@ -13,6 +13,7 @@ import orjson
 
 from edxlogs import _core
 from edxlogs.account import Account
+from edxlogs.buckets.place import refuse_foreign_tables
 from edxlogs.errors import ConfigError, written_to
 from edxlogs.events.query import Conditions
 from edxlogs.events.suggestions import near_columns
@@ -134,6 +135,8 @@ def write_event_tables(asked: EventTableSettings, watcher: Watcher) -> Written:
         hosts = hosts_of(stack, whole.reading.dask, watcher)
         found = _Opened.of(stack, asked.each(), whole.conditions.window)
         refuse_same(whole, found.selection)
+        if not found.stores:
+            refuse_foreign_tables(output.target or "", whole.reading.s3)
         settings = asked.each(_keeper(asked, found) if output.rejects else None)
         found.claim(settings)
         account = found.selection.account
