@@ -268,7 +268,7 @@ def events_account(inputs: Inputs, parameters: Mapping[str, Any]) -> dict[str, i
                 continue
             source = row.get("event_source")
             if "worker" in (row.get("flags") or "").split() or source not in LEARNERS_SOURCES:
-                why = "events of no person"
+                why = "events without a person"
             elif not (row.get("time") or row.get("received_at")):
                 why = "events without a time"
             elif row.get("user_id") is None and not row.get("username"):

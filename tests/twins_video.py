@@ -102,7 +102,7 @@ def _why_dropped(run: Row) -> str | None:
     if us(end) - us(start) < 250_000:
         return "shorter than 0.25 s"
     if run["duration"] is not None and end > run["duration"] + 1:
-        return "end behind the video"
+        return "end past the end of the video"
     return None
 
 

@@ -153,7 +153,7 @@ def test_people_are_those_of_the_twins(
     same(people, twins_person.person_course(inputs, known))
     counts = {one["what"]: one["n"] for one in course.make("person_account")}
     strangers = [one for one in people if one["enrolled"] is False]
-    assert counts["people who acted and are not enrolled"] == len(strangers)
+    assert counts["people with events who are not enrolled"] == len(strangers)
     told = {
         (row["site"], row["user_id"]): row["year_of_birth"]
         for row in inputs.get("db_auth_userprofile", ())

@@ -193,7 +193,7 @@ def test_what_is_missing_is_null_and_told(tmp_path: Path, sql: Path) -> None:
     assert course.left == {"blocks": "no course_structure"}
     assert not (tmp_path / "out" / "blocks").exists()
     assert str(done).splitlines()[1:3] == [
-        "missing in 1 course: auth_user: what needs it is null in videos",
+        "missing in 1 course: auth_user: columns that need it are null in videos",
         "not made: blocks of 1 course: no course_structure",
     ]
 

@@ -109,8 +109,8 @@ def test_odd_data_cost_what_they_are_in_alone(tmp_path: Path) -> None:
     done = derive(tmp_path)
     assert done.failed == []
     (course,) = done.courses
-    assert course.counts["no viewing: position out of range"] == 1
-    assert course.counts["no viewing: no position"] == 1
+    assert course.counts["not a viewing: position out of range"] == 1
+    assert course.counts["not a viewing: no position"] == 1
     assert course.counts["wrong clocks in requests"] == 1
     assert course.counts["events of usernames without an account in requests"] == 1
     (viewing,) = rows_of(tmp_path / "out", "video_viewings")

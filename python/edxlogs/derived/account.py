@@ -121,8 +121,8 @@ class Derived:
         for name in sorted(courses):
             together.setdefault((courses[name], tuple(sorted(tables[name]))), []).append(name)
         for (count, where_null), lacking in together.items():
-            need = "needs it is" if len(lacking) == 1 else "needs them is"
-            where = f"what {need} null in {', '.join(where_null)}"
+            need = "need it" if len(lacking) == 1 else "need them"
+            where = f"columns that {need} are null in {', '.join(where_null)}"
             yield f"missing in {many(count, 'course')}: {_listed(lacking)}: {where}"
 
     def __str__(self) -> str:

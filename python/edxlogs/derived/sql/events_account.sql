@@ -71,7 +71,7 @@ left_out as (
         case
             when contains(' ' || coalesce(flags, '') || ' ', ' worker ')
                 or coalesce(event_source not in ('browser', 'mobile', 'server'), true)
-            then 'events of no person'
+            then 'events without a person'
             when coalesce(time, received_at) is null then 'events without a time'
             when user_id is null and coalesce(username, '') = '' then 'events of visitors'
             else 'events of usernames without an account'

@@ -16,10 +16,10 @@ join (
 ) as profiles using (site, user_id)
 where "YoB" is null
 union all
-select 'people who acted and are not enrolled', count(*) from person_course where not enrolled
+select 'people with events who are not enrolled', count(*) from person_course where not enrolled
 union all
 select
-    'events about nobody who is known in ' || event_table,
+    'events about unknown people in ' || event_table,
     tables.n - coalesce(subjects.n, 0)
 from (
     select 'enrollment_events' as event_table, count(*) as n from enrollment_events
@@ -30,6 +30,6 @@ from (
 ) as tables
 left join subjects using (event_table)
 union all
-select 'enrolments in another course', count(*)
+select 'enrollments in another course', count(*)
 from subject_events
 where event_table = 'enrollment_events' and payload_course_id <> getvariable('course_id')

@@ -21,7 +21,7 @@ checks as (
 attempts as (
     select count(distinct (site, user_id, block_id, attempt_rank)) as n from problem_attempts
 )
-select 'checks of no problem' as what, n_no_block as n from checks
+select 'checks without a problem' as what, n_no_block as n from checks
 union all
 select 'checks without an input', n_no_input from checks
 union all

@@ -116,6 +116,6 @@ select
         then 'position out of range'
         when end_us < start_us then 'end before start'
         when end_us - start_us < 250000 then 'shorter than 0.25 s'
-        when end_pos > duration + 1 then 'end behind the video'
+        when end_pos > duration + 1 then 'end past the end of the video'
     end as dropped
 from counted
