@@ -1,4 +1,4 @@
-"""The program `edxlogs`, also by `python -m edxlogs`."""
+"""The program `edxlogs`, also run by `python -m edxlogs`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The command `edxlogs`: one module a subcommand, imported when it is called."""
+"""The command `edxlogs`: one module for each subcommand, imported when it is called."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from edxlogs.stops import STOPS, put_off
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 COMPLETE_VARIABLE = "_EDXLOGS_COMPLETE"
-"""In the environment of a run that a shell makes to complete a line."""
+"""Set in the environment when a shell runs the command to complete a line."""
 _debugging: set[str] = set()
-"""Holds something where this run was asked to show what a bug report needs."""
+"""Not empty if this run was asked to show what a bug report needs."""
 
 _COMMANDS = {
     "cat": "Write the rows of a dataset.",
@@ -51,7 +51,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Subcommands whose modules are imported late: help must come at once."""
+    """Subcommands whose modules are imported late, so that help appears at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
@@ -113,7 +113,7 @@ def _debug_option(*, hidden: bool) -> click.Option:
 
 
 def _add_debug(command: click.Command) -> None:
-    """Let a command, and those below it, take `--debug`."""
+    """Add `--debug` to a command, and to those below it."""
     if any("--debug" in one.opts for one in command.params):
         return
     command.params.append(_debug_option(hidden=True))
@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def execute(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status."""
+    """Run the command, and return its exit status."""
     _hold_standard_streams()
     if COMPLETE_VARIABLE in os.environ:
         importlib.import_module("edxlogs.cli.completion")
@@ -236,7 +236,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _debugged() -> Iterator[None]:
-    """With `--debug`, tell where a failure comes from."""
+    """With `--debug`, report where a failure comes from."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -251,9 +251,9 @@ def _debugged() -> Iterator[None]:
 
 
 def _hold_standard_streams() -> None:
-    """Take the numbers of closed standard streams, lest an output gets one and is written over.
+    """Occupy the numbers of closed standard streams, so that no output gets one and is overwritten.
 
-    They are held the wrong way round, so that using one still fails; messages go nowhere.
+    They are opened the wrong way round, so that using one still fails. Messages go nowhere.
     """
     for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
@@ -263,7 +263,7 @@ def _hold_standard_streams() -> None:
 
 
 def _in_one_line(error: click.ClickException) -> str:
-    """What click says of wrong use, with the place to look."""
+    """The message of click about wrong use, with where to look."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = "edxlogs" if context is None else context.command_path
     return str(EdxlogsError(f"{error.format_message().rstrip('.')}; see {command} --help"))

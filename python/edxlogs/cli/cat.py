@@ -1,4 +1,4 @@
-"""`edxlogs cat`: the rows of a dataset, as its manifest has them."""
+"""`edxlogs cat`: writes the rows of a dataset, by its manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs check`: every line parsed, no output."""
+"""`edxlogs check`: parses every line, without output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that choose data packages by edX's layout, which `list` and `sync` share."""
+"""Options, shared by `list` and `sync`, that choose data packages by edX's layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs clean`: files that a published dataset has replaced, removed."""
+"""`edxlogs clean`: removes files that a published dataset has replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs compact`: the small files of a dataset, joined."""
+"""`edxlogs compact`: joins the small files of a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs completion`: the shell completes commands, options and values."""
+"""`edxlogs completion`: lets the shell complete commands, options and values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && comp
 
 @add_completion_class
 class _Bash(BashComplete):
-    """Bash parts words at colons and equals signs too; a course id has to be one word."""
+    """Completion in bash, which splits words at colons and equals signs, as in course ids."""
 
     source_template = """\
 %(complete_func)s() {
@@ -51,7 +51,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one that is typed, and what there is of it."""
+        """The words before the one being typed, and what has been typed of it."""
         line = os.environ["COMP_LINE"]
         words = split_arg_string(line)[1:]
         incomplete = words.pop() if words and not line[-1].isspace() else ""
@@ -68,7 +68,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
         return words, incomplete
 
     def format_completion(self, item: CompletionItem[Any]) -> str:
-        """Without what readline takes for words of their own."""
+        """The value without what readline takes for separate words."""
         return f"{item.type},{item.value.removeprefix(self._parted)}"
 
 
@@ -98,7 +98,7 @@ def command(ctx: click.Context, *, shell: str | None, install: bool) -> None:
 
 
 def _install(shell: str, script: str) -> list[Path]:
-    """Write the script, and name it in the shell's start-up file; the files that were written."""
+    """Write the script, and name it in the shell's start-up file. Returns the files written."""
     home = Path.home()
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
     starts = {

@@ -1,4 +1,4 @@
-"""What never changes for a user: the config file and variables, as defaults of the options."""
+"""What stays the same for a user: the config file and variables, as defaults of options."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Examples:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a key is set to.
+    """The value of a key.
 
     Attributes:
-        value: as the option takes it.
+        value: the value as the option takes it.
         origin: the variable or the config file that sets it.
     """
 
@@ -49,13 +49,13 @@ class Setting:
 
 
 def read_config() -> dict[str, Any]:
-    """The defaults of options: what variables say, else the config file.
+    """The defaults of options, from variables and then the config file.
 
     Returns:
-        Values by the names of options, with underscores; paths are absolute.
+        Values by the names of options, with underscores. Paths are absolute.
 
     Raises:
-        ConfigError: the config file cannot be read, or a key or a value cannot be used.
+        ConfigError: the config file cannot be read, or a key or a value is invalid.
     """
     return {name: one.value for name, one in read_settings().items()}
 
@@ -64,12 +64,12 @@ def read_settings() -> dict[str, Setting]:
     """What variables and the config file set, by the names of options.
 
     The file is the one that the variable `EDXLOGS_CONFIG` names (none if that is empty), else
-    `edxlogs/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`, where it may be missing. A variable
-    such as `EDXLOGS_PARTNER` counts for more; an empty one counts as none.
+    `edxlogs/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`, which need not exist. A variable
+    such as `EDXLOGS_PARTNER` overrides the file; an empty one is ignored.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or has a key or value that is unknown; or
-            a variable has a value that cannot be used.
+        ConfigError: the file cannot be read, is not TOML, or has an unknown key or value; or a
+            variable has an invalid value.
     """
     path = _place()
     found: dict[str, Setting] = {}
@@ -95,7 +95,7 @@ def _of_file(path: Path, name: str) -> dict[str, Any]:
 
 
 def _of_variables(environment: Mapping[str, str]) -> dict[str, Setting]:
-    """What variables set: several profiles between commas, paths from the current folder."""
+    """What variables set. Commas separate profiles; paths start from the current folder."""
     found = {}
     for name, kind in _kinds(Path.cwd()).items():
         variable = f"{PREFIX}{name.upper()}"
@@ -124,7 +124,7 @@ def _place() -> Path | None:
 
 
 def _kinds(folder: Path) -> dict[str, toml.Value]:
-    """The keys; a relative path begins in that folder, and `~` is the user's home."""
+    """The keys. A relative path starts from that folder, and `~` is the user's home."""
 
     def path(value: Any) -> Path | None:
         text = toml.text(value)

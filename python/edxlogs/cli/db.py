@@ -1,4 +1,4 @@
-"""`edxlogs db`: what a database package holds, and its tables as files."""
+"""`edxlogs db`: shows what a database package contains, and writes its tables as files."""
 
 from __future__ import annotations
 

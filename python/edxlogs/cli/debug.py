@@ -1,7 +1,7 @@
-"""`--debug`: what a bug report needs, on standard error: versions, what was asked, where it failed.
+"""`--debug`: writes what a bug report needs to standard error: versions, options, where it failed.
 
-No person is in it. Conditions on users and expressions are counted, not shown; of an error that is
-not ours, the kind is told and not the words, which could be anything's.
+No person appears in it. Conditions on users and expressions are only counted. For an error that is
+not edxlogs' own, the kind is shown but not the text, which could contain anything.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _PLACES = ("MIMALLOC_ALLOW_THP", "TZ", "LANG", "LC_ALL")
 
 
 def begin() -> None:
-    """Tell the versions of all that has a part."""
+    """Show the versions of everything involved."""
     _tell(_versions())
 
 
 def tell_plan(ctx: click.Context) -> None:
-    """Tell what a command was asked to do."""
+    """Show what a command was asked to do."""
     _tell(_plan(ctx))
 
 
 def tell_failure(error: BaseException) -> None:
-    """Tell where in the program it failed, and of what kind that is."""
+    """Show where in the program it failed, and the kind of error."""
     _tell(_failure(error))
 
 
@@ -48,7 +48,7 @@ def _tell(lines: Iterable[str]) -> None:
 
 
 def _without_home(text: str) -> str:
-    """Text in which nobody's home is named."""
+    """The text without the path of anybody's home."""
     home = os.path.expanduser("~")
     return text.replace(home, "~") if len(home) > 1 else text
 

@@ -1,4 +1,4 @@
-"""`edxlogs demo`: a place to try edxlogs in."""
+"""`edxlogs demo`: makes a place to try edxlogs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs derive`: tables of what learners did and came to."""
+"""`edxlogs derive`: makes tables of what learners did and achieved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Examples:
 
 
 class Minutes(click.ParamType[tuple[float, ...]]):
-    """One number of minutes, or two between a comma."""
+    """One number of minutes, or two separated by a comma."""
 
     name = "minutes"
 

@@ -1,4 +1,4 @@
-"""`edxlogs doctor`: whether all that is needed is there."""
+"""`edxlogs doctor`: checks whether everything needed is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs filter`: the events that match, to a file."""
+"""`edxlogs filter`: writes the matching events to a file."""
 
 from __future__ import annotations
 

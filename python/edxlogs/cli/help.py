@@ -1,4 +1,4 @@
-"""`edxlogs help`, and help in groups of options."""
+"""`edxlogs help`, and help that groups the options."""
 
 from __future__ import annotations
 

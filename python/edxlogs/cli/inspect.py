@@ -1,4 +1,4 @@
-"""`edxlogs inspect`: what a file is."""
+"""`edxlogs inspect`: shows what a file is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs list`: what data packages are there."""
+"""`edxlogs list`: lists data packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs merge`: the datasets of shards, joined."""
+"""`edxlogs merge`: joins the datasets of shards."""
 
 from __future__ import annotations
 

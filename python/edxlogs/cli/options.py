@@ -58,14 +58,14 @@ class Mode(click.ParamType[int]):
 
 
 class ColumnNames(click.ParamType[list[str]]):
-    """Column names between commas that stand outside of double quotes."""
+    """Column names separated by commas outside double quotes."""
 
     name = "columns"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> list[str]:
-        """Take the names apart."""
+        """Split the names."""
         names, quoted = [""], False
         for character in str(value):
             if character == '"':
@@ -78,7 +78,7 @@ class ColumnNames(click.ParamType[list[str]]):
 
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Several options as one decorator; help shows them in that order."""
+    """Combine several options into one decorator. Help shows them in that order."""
 
     def decorate(function: F) -> F:
         for option in reversed(options):
@@ -152,7 +152,7 @@ account_options = together(
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
     mode_option,
 )
-"""What is told of a run, and how its files are written."""
+"""What is reported about a run, and how its files are written."""
 
 reading_options = together(
     click.option(
@@ -166,7 +166,7 @@ reading_options = together(
     threads_option,
     account_options,
 )
-"""How sources are read, and what is told of it."""
+"""How sources are read, and what is reported about it."""
 
 
 def choice(
@@ -175,7 +175,7 @@ def choice(
     help: str,  # noqa: A002
     default: str | None = None,
 ) -> Callable[[F], F]:
-    """An option that takes one of some words."""
+    """An option that takes one of several words."""
     words = click.Choice(values)
     return click.option(name, type=words, default=default, show_default=True, help=help)
 
@@ -213,7 +213,7 @@ _EXCLUDING = tuple(
 
 
 def _rows(*, with_time: bool) -> Callable[[F], F]:
-    """The conditions on rows; without the choice of a time, where `--by` means something else."""
+    """The conditions on rows; without the choice of a time if `--by` means something else."""
     left_out = {ConditionKind.EXPRESSIONS} | (set() if with_time else {ConditionKind.TIME})
     return together(
         *(_condition(one) for one in _OF_EVENTS if one.kind not in left_out),
@@ -313,13 +313,13 @@ delivery_options = together(
 
 
 def file_size_option(told: str) -> Callable[[F], F]:
-    """How large the files of a dataset may get; `told` begins its help."""
+    """How large the files of a dataset may get. `told` begins its help."""
     help_ = f"{told} size of a file.  [default: 128MiB]"
     return click.option("--target-file-size", type=Bytes(), metavar="SIZE", help=help_)
 
 
 def known_courses_option(told: str) -> Callable[[F], F]:
-    """Which courses a dataset has partitions for; `told` begins its help."""
+    """Which courses a dataset has partitions for. `told` begins its help."""
     return click.option(
         "--known-courses",
         type=click.Path(exists=True, dir_okay=False),
@@ -329,14 +329,14 @@ def known_courses_option(told: str) -> Callable[[F], F]:
 
 
 def s3_of(options: Mapping[str, Any]) -> S3:
-    """The S3 of those options."""
+    """Make an S3 from the options."""
     from edxlogs.s3.client import S3
 
     return S3(**{name: options[name] for name in _S3})
 
 
 def words_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as keywords of the library: S3 and prompts in its terms, the rest as it stands."""
+    """Options as keywords of the library: S3 and prompts in its terms, the rest unchanged."""
     words = {name: value for name, value in options.items() if name not in _S3}
     if "no_prompt" in words:
         words["prompt"] = not words.pop("no_prompt") and os.isatty(2)
@@ -345,7 +345,7 @@ def words_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def event_words_of(options: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
-    """Options of a verb over logs as keywords of the library."""
+    """Options of a command over logs as keywords of the library."""
     words = counted_words_of(options, sources)
     if words["partition_by"] is not None:
         words["partition_by"] = [key.strip() for key in words["partition_by"].split(",")]
@@ -355,7 +355,7 @@ def event_words_of(options: Mapping[str, Any], sources: Sequence[str]) -> dict[s
 
 
 def counted_words_of(options: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
-    """The same of a verb that writes no rows."""
+    """The same for a command that writes no rows."""
     words = words_of(options)
     words["partner"] = partner_of(options, sources, needs_days=True)
     if words["slack"] is None:
@@ -368,8 +368,8 @@ def partner_of(
 ) -> str | None:
     """The partner whose packages are wanted.
 
-    That of the config file steps back where sources are named, and with `needs_days` where no days
-    are: nobody who forgot to name a source shall read years of logs.
+    The one in the config file is ignored if sources are named or, with `needs_days`, if no days are
+    given: nobody who forgot to name a source should read years of logs.
     """
     partner: str | None = options["partner"]
     source = click.get_current_context().get_parameter_source("partner")

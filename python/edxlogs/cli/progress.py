@@ -1,4 +1,4 @@
-"""What a command shows of a run: a line that follows it on a terminal, and messages beside it."""
+"""What a command shows of a run: a progress line on a terminal, and messages."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _SECONDS = 0.2
 
 
 class Ended(Protocol):
-    """What came of a run. It prints as a few lines."""
+    """The result of a run. It prints as a few lines."""
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing failed."""
 
     def report(self) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
 
 
 class Shown(Watcher):
-    """Shows how a run goes, on standard error; where that is no terminal, messages alone.
+    """Shows the progress of a run on standard error; without a terminal, only messages.
 
     Args:
-        quiet: show what went wrong alone.
-        as_json: show nothing; a document at the end tells it.
+        quiet: show only what went wrong.
+        as_json: show nothing; a document at the end says everything.
     """
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
@@ -82,23 +82,23 @@ class Shown(Watcher):
         self._done += 1
 
     def end(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._end.set()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def note(self, message: str) -> None:
-        """Tell what is worth to be known."""
+        """Show something worth knowing."""
         if not self._quiet:
             self.fail(message)
 
     def warn(self, message: str) -> None:
-        """Tell a warning."""
+        """Show a warning."""
         self.fail(f"warning: {message}")
 
     def fail(self, message: str) -> None:
-        """Tell what went wrong; with --json the account alone tells it."""
+        """Show what went wrong. With --json, only the account says so."""
         if self._as_json:
             return
         if self._bar is not None:
@@ -108,7 +108,7 @@ class Shown(Watcher):
             tell(f"edxlogs: {message}")
 
     def close(self, done: Ended) -> int:
-        """Show what came of it, on standard error or as JSON; the exit status."""
+        """Show the result, on standard error or as JSON. Returns the exit status."""
         with suppress(KeyboardInterrupt):  # too late to stop
             if self._as_json:
                 tell_json(done.report())
@@ -132,7 +132,7 @@ def tell_json(document: Any) -> None:
 
 
 def tell(message: str) -> None:
-    """Print a line to standard error. A run does not fail because nobody listens."""
+    """Print a line to standard error. A run does not fail because nobody is listening."""
     try:
         click.echo(message, err=True)
     except OSError:

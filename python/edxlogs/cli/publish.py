@@ -1,4 +1,4 @@
-"""`edxlogs publish`: a dataset as a table that other engines read."""
+"""`edxlogs publish`: publishes a dataset as a table for other engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs run`: a job file, for a line of cron."""
+"""`edxlogs run`: runs a job file, for cron."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs runs`: what was done to a dataset, run by run."""
+"""`edxlogs runs`: shows what was done to a dataset, run by run."""
 
 from __future__ import annotations
 

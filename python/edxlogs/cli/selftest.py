@@ -1,4 +1,4 @@
-"""`edxlogs selftest`: edxlogs beside a plain reader, on the user's own logs."""
+"""`edxlogs selftest`: compares edxlogs with a plain reader on the user's own logs."""
 
 from __future__ import annotations
 

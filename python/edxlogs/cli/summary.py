@@ -1,4 +1,4 @@
-"""`edxlogs summary`: what is in logs."""
+"""`edxlogs summary`: shows what is in logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edxlogs sync`: data packages from S3 into a local folder."""
+"""`edxlogs sync`: copies data packages from S3 into a local folder."""
 
 from __future__ import annotations
 

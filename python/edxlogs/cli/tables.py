@@ -1,4 +1,4 @@
-"""`edxlogs tables`: the events that match as tables, one typed row for what a learner did."""
+"""`edxlogs tables`: turns matching events into tables, one typed row for each act."""
 
 from __future__ import annotations
 

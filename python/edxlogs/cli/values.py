@@ -1,4 +1,4 @@
-"""What the shell may complete a value with: names that are known, and courses of a dataset."""
+"""Values that the shell can complete: known names, and courses of a dataset."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[Com
 def files(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    """Leave it to the shell, which completes paths."""
+    """Leave it to the shell to complete paths."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
 
 
 def _among(names: Callable[[], Iterable[str]], *, many: bool = False) -> Completer:
-    """Names that begin as what was typed; with `many`, behind the last comma of it."""
+    """Names that begin with what was typed; with `many`, after the last comma."""
 
     def complete(
         _ctx: click.Context, _parameter: click.Parameter, incomplete: str
@@ -98,7 +98,7 @@ def _sites() -> Iterable[str]:
 
 
 def _of_dataset(key: str) -> set[str]:
-    """Values of a partition key in the datasets that the line names, as their folders have them."""
+    """Values of a partition key in the datasets named on the line, as their folders spell them."""
     from click.shell_completion import split_arg_string
 
     from edxlogs.datasets.reader import data_files, values_of

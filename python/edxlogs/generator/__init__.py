@@ -1,1 +1,1 @@
-"""Seeded logs and packages that are shaped like edX's; every person and course is invented."""
+"""Seeded logs and packages in the form of edX's. Every person and course is invented."""

@@ -14,7 +14,7 @@ INPUTS = 2  # of a problem: a choice and a number
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block in the order of the course; its index is its place there."""
+    """A block in the order of the course. Its index is its position there."""
 
     key: str
     block_id: str
@@ -34,17 +34,17 @@ class Block:
 class Course:
     """A course of 2 chapters, 4 sequentials and 8 verticals, each with a video and a problem.
 
-    The sequentials of the second chapter are graded homework. One vertical has an open response
-    assessment as well.
+    The sequentials of the second chapter are graded homework. One vertical also has an open
+    response assessment.
 
     Attributes:
         key: its id, which begins with `course-v1:`.
         start: when it begins, in UTC.
-        site: where it runs, prod or edge.
-        host: of the site.
-        org: the organisation in its key.
-        blocks: in the order of the course, each before those it holds.
-        threads, essays: what learners wrote so far, each with its moment and id.
+        site: its site, prod or edge.
+        host: host of the site.
+        org: organisation in its key.
+        blocks: blocks in the order of the course, each before those it contains.
+        threads, essays: what learners have written so far, each with its moment and id.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Course:
 
     @property
     def orphan(self) -> str:
-        """The key of a block that no other holds."""
+        """The key of a block that no other block contains."""
         return f"{self.key.replace('course-', 'block-', 1)}+type@html+block@orphan"
 
     def structure(self) -> bytes:
-        """As the exporter prints it, and an orphan that no block holds."""
+        """The structure as the exporter prints it, plus an orphan that no block contains."""
         told: dict[str, Any] = {
             block.key: {
                 "category": block.kind,

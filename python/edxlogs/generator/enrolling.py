@@ -19,10 +19,10 @@ SPANS = (0, 30, 20, 25, 1, 40, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What is known of a learner in a course.
+    """What is known about a learner's enrolment in a course.
 
     Attributes:
-        lines: of the log.
+        lines: lines of the log.
         spells: rows of `enrollment_spells`.
         created, mode, is_active: the row of student_courseenrollment.
     """
@@ -37,9 +37,9 @@ class Enrolled:
 def enrol(course: Course, who: Person, staff: Person, start: Moment, story: int) -> Enrolled:
     """One of the stories, told from `start` over at most 60 days.
 
-    0 enrols and stays; 1 changes the mode; 2 leaves; 3 leaves and comes back; 4 enrols twice over;
-    5 leaves without a word of having come; 6 no event tells of; 7 is enrolled by staff; 8 is gone
-    by the database, though no event tells that.
+    0 enrols and stays. 1 changes the mode. 2 leaves. 3 leaves and comes back. 4 enrols twice. 5
+    leaves without an event for having come. 6 has no events. 7 is enrolled by staff. 8 is gone from
+    the database, though no event says so.
     """
     write = Lines(course, who, "c" * 32)
     lines: list[Line] = []

@@ -1,4 +1,4 @@
-"""Tables of courses as edX's exporter writes them: names of files, text, encryption, the zip.
+"""Tables of courses as edX's exporter writes them: file names, text, encryption, the zip.
 
 Source: EdX Research Guide, "Data Delivered in Data Packages"; the exporter.
 """
@@ -22,13 +22,13 @@ Encrypt = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
 def stem(course: str) -> str:
-    """A course as the exporter spells it in names of files."""
+    """A course as the exporter spells it in file names."""
     body = re.sub(r"^(course-v1|ccx-v1):", "", course).replace("+ccx@", "+ccx-")
     return "".join(c if ord(c) < 128 else "_" for c in re.sub(r"[+/]", "-", body))
 
 
 def file_name(table: Table, course: str, site: str) -> str:
-    """The name of a member, without the folder of its package."""
+    """The name of a file, without the folder of its package."""
     if table.dialect is Dialect.FORUM:
         return f"{stem(course)}-{site}.mongo"
     whose = stem(course) if table.is_of_course else ORG
@@ -46,13 +46,13 @@ def spelled(value: Value) -> str:
 
 
 def tab_field(value: Value) -> str:
-    r"""A value as most files hold it."""
+    """A value as most files write it."""
     text = spelled(value).replace("\\", "\\\\").replace("\r", "\\r")
     return text.replace("\t", "\\t").replace("\n", "\\n")
 
 
 def module_field(value: Value) -> str:
-    r"""A value as courseware_studentmodule holds it; line feeds have no spelling there."""
+    """A value as courseware_studentmodule writes it. Line feeds cannot be written there."""
     return spelled(value).replace("\\", "\\\\").replace("\t", "\\\t")
 
 
@@ -62,20 +62,20 @@ def tab_header(table: Table) -> bytes:
 
 
 def tab_fields(table: Table, row: Mapping[str, Value]) -> list[bytes]:
-    """A row of a table, as its file holds each value."""
+    """The values of a row of a table, as its file writes them."""
     escape = module_field if table.dialect is Dialect.MODULE else tab_field
     return [escape(row[name]).encode() for name, _ in table.columns]
 
 
 def tab_lines(table: Table, rows: Iterable[Mapping[str, Value]]) -> Iterator[bytes]:
-    """A table as text, its header first; every row has all columns."""
+    """A table as text, with its header first. Every row has all columns."""
     yield tab_header(table)
     for row in rows:
         yield b"\t".join(tab_fields(table, row)) + b"\n"
 
 
 def usage_key(course: str, kind: str, name: str) -> str:
-    """The key of a block, of the old kind or the new."""
+    """The key of a block, in the old or the new style."""
     scheme, colon, body = course.partition(":")
     if not colon:
         org, number, run = course.split("/")

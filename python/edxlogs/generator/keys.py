@@ -1,7 +1,7 @@
 """Throw-away OpenPGP keys, made by the real gpg in a key ring of their own.
 
-Nothing touches the user's key ring. A home has a short path, because an agent's socket path must
-stay below 108 bytes.
+The user's key ring is not touched. The path of a home is short, because the path of an agent's
+socket must stay below 108 bytes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 
 
 def missing() -> str | None:
-    """Say why no key can be made here, or None if gpg is there."""
+    """Why no key can be made here, or None if gpg is installed."""
     return None if shutil.which("gpg") and shutil.which("gpgconf") else "gpg is not installed"
 
 
 @contextmanager
 def home() -> Iterator[Path]:
-    """Yield an empty key ring of mode 0700; its agents are ended and it is removed afterwards."""
+    """Yield an empty key ring of mode 0700. Afterwards its agents are ended and it is removed."""
     path = Path(tempfile.mkdtemp(prefix="ek"))
     try:
         yield path
@@ -62,15 +62,15 @@ def make_key(home: Path, name: str, kind: str = "rsa2048", passphrase: str = "")
 
 
 def copy_public_key(source: Path, target: Path, name: str) -> None:
-    """Import a public key of one key ring into another."""
+    """Import a public key from one key ring into another."""
     gpg(target, "--import", data=gpg(source, "--export", name))
 
 
 def encrypt(home: Path, recipients: Sequence[str], data: bytes, *options: str) -> bytes:
     """Encrypt to every recipient, and return the message.
 
-    The packets carry no known length, as gpg writes them from a pipe; `encrypt_file` makes the
-    other kind.
+    The packets have no known length, as when gpg reads from a pipe. `encrypt_file` makes the other
+    kind.
     """
     return gpg(home, *_to(recipients), *options, "--encrypt", data=data)
 
@@ -78,7 +78,7 @@ def encrypt(home: Path, recipients: Sequence[str], data: bytes, *options: str) -
 def encrypt_file(
     home: Path, recipients: Sequence[str], path: Path, output: Path, *options: str
 ) -> None:
-    """Encrypt a file to every recipient; the packets carry their length where gpg knows it."""
+    """Encrypt a file to every recipient. The packets have their length where gpg knows it."""
     gpg(home, *_to(recipients), *options, "--output", str(output), "--encrypt", str(path))
 
 

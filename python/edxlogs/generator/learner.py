@@ -1,4 +1,4 @@
-"""A learner: what happens, and at the same time what derived tables must say of it."""
+"""A learner: what happens, and what derived tables must say about it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def seconds(value: float) -> datetime.timedelta:
 
 
 class Learner:
-    """A person in a course. The moments of one learner are all different.
+    """A person in a course. No two moments of one learner are equal.
 
     Attributes:
-        lines: what the log says, in order of time.
-        acts: moment and kind of what counts as an act of the learner.
-        played: ids of videos that were played at all.
+        lines: lines of the log, in order of time.
+        acts: moment and kind of everything that counts as an act of the learner.
+        played: ids of videos that were ever played.
         viewings, attempts, sessions: rows of the tables of these names.
         days: counts by day.
         posts: documents of the forum.
@@ -59,7 +59,7 @@ class Learner:
 
     @property
     def key(self) -> Row:
-        """What every row of the learner begins with."""
+        """How every row of the learner begins."""
         return {"site": self.course.site, "course_id": self.course.key, "user_id": self.who.user_id}
 
     def study(self, start: Moment, acts: int, *, mobile: bool, closes: bool) -> None:
@@ -99,7 +99,7 @@ class Learner:
         )
 
     def reached(self, kind: str) -> Block:
-        """A block of a kind, of those that come up to this session."""
+        """A block of a kind, out of those that come before or in this session."""
         return self.rng.choice(self.course.of(kind)[: 4 + 2 * len(self.sessions)])
 
     def wait(self, least: float, most: float) -> None:
@@ -107,13 +107,13 @@ class Learner:
         self.now += seconds(self.rng.uniform(least, most))
 
     def note(self, line: Line) -> None:
-        """A line that is no act of the learner."""
+        """Add a line that is not an act of the learner."""
         self.lines.append(line)
         self.all_events += 1
         self.days[self.now.date()]["n_all_events"] += 1
 
     def act(self, kind: str, line: Line, *counts: str) -> None:
-        """A line that is one; the next line comes later."""
+        """Add a line that is an act. The next line comes later."""
         self.acts.append((self.now, kind))
         self.note(line)
         self.days[self.now.date()]["n_events"] += 1
@@ -123,7 +123,7 @@ class Learner:
         self.wait(0.01, 0.5)
 
     def read_page(self) -> None:
-        """A page of the courseware, and the requests that come with it."""
+        """Read a page of the courseware, with the requests that this causes."""
         self.act("text", self.write.request(self.now, "courseware/a/b/"))
         block = self.rng.choice(self.course.of("problem"))
         path = f"xblock/{block.key}/handler/xmodule_handler/problem_get"
@@ -131,7 +131,7 @@ class Learner:
         self.wait(0.01, 0.5)
 
     def look_around(self) -> None:
-        """The progress page, or a step in a sequence."""
+        """Open the progress page, or take a step in a sequence."""
         if self.rng.random() < 0.5:
             self.act("other", self.write.request(self.now, "progress"), "n_progress")
             return
@@ -140,7 +140,7 @@ class Learner:
         self.act("other", self.write.browser(self.now, "seq_goto", payload), "n_goto")
 
     def write_essay(self) -> None:
-        """An open response that is handed in; later one of others that is assessed."""
+        """Hand in an open response, and later assess one of others."""
         (block,) = self.course.of("openassessment")
         number = f"{self.who.user_id:032x}"
         others = [
@@ -163,7 +163,7 @@ class Learner:
         self.act("ora", self.write.server(self.now, kind, payload, block), "n_ora")
 
     def watch(self) -> None:
-        """A video: it is played in runs, each ended by a pause, a jump or the end."""
+        """Watch a video in runs, each ended by a pause, a jump or the end."""
         block = self.reached("video")
         self.played.add(block.block_id)
         self._player("load_video", block, {})
@@ -230,7 +230,7 @@ class Learner:
         )
 
     def solve(self) -> None:
-        """A problem: what the browser and the server write of one click, now and then more."""
+        """Answer a problem: what browser and server write about one click, sometimes more."""
         block = self.reached("problem")
         before = self.checked[block.block_id]
         chance = self.rng.random()
@@ -322,7 +322,7 @@ class Learner:
         before.append(rows[0])
 
     def talk(self) -> None:
-        """Something is read or said in the forum."""
+        """Read or write something in the forum."""
         chance = self.rng.random()
         there = [thread for when, thread in self.course.threads if when < self.now]
         if there and chance < 0.5:
@@ -348,7 +348,7 @@ class Learner:
         self.act("forum", line, "n_forum_posts", f"n_{kind}s")
 
     def time_on_task(self) -> list[Row]:
-        """Days with an act, and the time that each kind of act got."""
+        """Days with an act, and the time credited to each kind of act."""
         found: dict[datetime.date, Counter[str]] = defaultdict(Counter)
         for (moment, kind), after in itertools.zip_longest(self.acts, self.acts[1:]):
             its = found[moment.date()]

@@ -14,7 +14,7 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with an account, at one address and with one browser."""
+    """Somebody with an account, one address and one browser."""
 
     user_id: int
     username: str
@@ -32,9 +32,9 @@ class Lines:
 
     Attributes:
         is_mobile: whether videos are watched in the app.
-        is_nameless: whether lines tell the username alone.
-        ahead: how far the clock of the app is.
-        late: how long the app takes to send what happened.
+        is_nameless: whether lines contain only the username.
+        ahead: how far the clock of the app is ahead.
+        late: how long the app takes to send its events.
     """
 
     def __init__(self, course: Course, who: Person, session: str) -> None:
@@ -52,7 +52,7 @@ class Lines:
     def server(
         self, now: datetime.datetime, kind: str, payload: Any, block: Block | None = None
     ) -> Line:
-        """An explicit event of a request, of a block or not."""
+        """An explicit event of a request, about a block or not."""
         path = f"/courses/{self.course.key}/"
         line = self._line(now, kind, "server", payload, path) | {"name": kind, "page": None}
         if block:
@@ -68,14 +68,14 @@ class Lines:
         return self._line(now, whole, "server", text, whole) | {"page": None}
 
     def app(self, now: datetime.datetime, kind: str, name: str, payload: Any) -> Line:
-        """What the app sends, a while after it happened; its clock may be wrong."""
+        """What the app sends some time after it happened. Its clock may be wrong."""
         line = self._line(now + self.ahead, kind, "mobile", json.dumps(payload), "/segmentio/event")
         received = now if self.ahead else now + self.late
         line["context"] |= {"received_at": at(received), "component": "videoplayer"}
         return line | {"name": name, "page": None, "session": "", "ip": ""}
 
     def worker(self, now: datetime.datetime, kind: str, payload: Any) -> Line:
-        """An event that no request brought about."""
+        """An event that was not caused by a request."""
         line = self._line(now, kind, "server", payload, "")
         nobody = dict.fromkeys(("username", "ip", "agent", "session", "host"), "")
         return line | nobody | {"name": kind, "page": None}

@@ -1,4 +1,4 @@
-"""The database package of courses: every row fits what the log says."""
+"""The database package of some courses, in which every row matches the log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Roll:
 
 
 def plain(moment: datetime.datetime) -> datetime.datetime:
-    """A time as the database has it: UTC, without a zone, in whole seconds."""
+    """A time as the database stores it: UTC, without a zone, in whole seconds."""
     return moment.astimezone(datetime.UTC).replace(tzinfo=None, microsecond=0)
 
 
@@ -43,7 +43,7 @@ def write(
     encrypt: exporter.Encrypt | None = None,
     folder: str = exporter.FOLDER,
 ) -> Path:
-    """A package of the tables that derived tables read, and of the ids that stand for people."""
+    """Write a package of the tables that derived tables read, and of ids that stand for people."""
     return exporter.write(path, _members(rolls), encrypt=encrypt, folder=folder)
 
 
@@ -132,7 +132,7 @@ def _tables(roll: Roll) -> Mapping[str, Iterable[Row]]:
 
 
 def _modules(roll: Roll) -> Iterator[Row]:
-    """A row for the course of each learner with a session, and one for each checked problem."""
+    """One row for the course of each learner with a session, and one for each checked problem."""
     blocks = {block.block_id: block for block in roll.course.blocks}
     for learner in roll.learners:
         if not learner.sessions:

@@ -1,8 +1,8 @@
-"""Two weeks on two sites: who learns what, what the logs say of it, and what the packages.
+"""Two weeks on two sites: who learns what, and what logs and packages say about it.
 
-All follows from one seed. People have one name, id, address and browser in all courses of a site.
-They enrol, come back, watch, answer and talk as `Learner` does, more in the evening and on
-weekdays. Lines that are odd, as logs have them, stand where `ODD` says.
+Everything follows from one seed. A person has one name, id, address and browser in all courses of a
+site. People enrol, come back, watch, answer and talk as `Learner` does, more in the evening and on
+weekdays. As in real logs, some lines are odd: `ODD` says where.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ _NETWORKS = ("192.0.2", "198.51.100", "203.0.113")  # for documentation: nobody'
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site: its courses with the number of their learners, of so many people.
+    """A site: its courses with the number of their learners, out of so many people.
 
     Attributes:
-        name: as the names of files have it.
+        name: its name in file names.
         host: its web server.
-        first_id: the user id of the first person.
-        people: how many have an account.
+        first_id: user id of the first person.
+        people: how many people have an account.
         courses: key, title, and how many of the people are in it.
     """
 
@@ -113,12 +113,12 @@ ODD: Mapping[tuple[str, int], tuple[Odd, int]] = {
     ("prod", 9): (_joined, 2),
     ("edge", 5): (_cut, 1),
 }
-"""By site and number of the day, what happens to some lines, and to how many."""
+"""By site and number of the day: what happens to some lines, and to how many."""
 TWICE = 4  # lines of the seventh day of prod that stand in the log of the next day as well
 
 
 def rolls(site: Site) -> list[Roll]:
-    """The courses of a site, the people in them, and all that they do."""
+    """The courses of a site, the people in them, and everything that they do."""
     rng = random.Random(f"{SEED}/{site.name}")
     people = [_person(rng, site.first_id + 7 * number) for number in range(site.people)]
     found = []
@@ -158,7 +158,7 @@ def _lines(site: Site, courses: Sequence[Roll]) -> Iterator[Line]:
 
 
 def _visits(rng: random.Random, roll: Roll) -> Iterator[Line]:
-    """Somebody who is not logged in reads what a course is about."""
+    """Somebody who is not logged in reads about a course."""
     for _ in range(len(roll.learners)):
         visitor = Lines(roll.course, Person(0, "", _address(rng), rng.choice(_AGENTS)), "")
         visitor.is_nameless = True

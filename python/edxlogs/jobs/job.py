@@ -1,4 +1,4 @@
-"""Job files: what a line of cron needs, in TOML, checked key by key before anything is done."""
+"""Job files: the work of a cron job, in TOML, checked key by key before anything is done."""
 
 from __future__ import annotations
 
@@ -146,15 +146,17 @@ class Job:
     """What a job does, in this order.
 
     Attributes:
-        name: in its last words.
+        name: name in its closing message.
         sync: fetches data packages, or None.
-        conversions: of database packages.
-        datasets: brought up to date in one pass; they read the same sources, alike.
-        tables: folders of tables of events, each brought up to date in a pass of its own.
-        derivations: of tables from those of events and of packages.
-        published: folders of datasets and tables that other engines are told of, and as what.
+        conversions: conversions of database packages.
+        datasets: datasets, brought up to date in one pass. They read the same sources in the same
+            way.
+        tables: folders of event tables, each brought up to date in a pass of its own.
+        derivations: derivations from event tables and package tables.
+        published: folders of datasets and tables to publish to other engines, and the kind of
+            table.
         reports: folder for the report of each run, or None.
-        keep_reports: how many of them stay; None keeps all.
+        keep_reports: how many reports to keep; None keeps all.
     """
 
     name: str
@@ -169,14 +171,14 @@ class Job:
 
 
 def read_job(path: Path, dask: str | None = None) -> Job:
-    """Read a job file. Paths in it start in its folder.
+    """Read a job file. Paths in it start from its folder.
 
     Args:
-        path: of it.
-        dask: cluster that reads for its datasets, whatever it says itself.
+        path: path of the file.
+        dask: cluster that reads for its datasets, overriding the file.
 
     Raises:
-        ConfigError: it cannot be read, or a key is wrong; the message names it.
+        ConfigError: the file cannot be read, or a key is invalid; the message names it.
     """
     name = shown(os.fspath(path))
     try:
@@ -192,7 +194,7 @@ def read_job(path: Path, dask: str | None = None) -> Job:
 
 
 class _JobReader:
-    """Takes a document apart."""
+    """Interprets the document of a job file."""
 
     def __init__(self, name: str, folder: Path, document: dict[str, Any]) -> None:
         self._folder = folder
@@ -244,7 +246,7 @@ class _JobReader:
             )
 
     def job(self, stem: str) -> Job:
-        """The job; all that it asks for is checked."""
+        """The job, with everything that it asks for checked."""
         s3 = S3(**{key: self._job[key] for key in _S3 if key in self._job})
         keys: dict[str, Any] = {
             key: self._path(self._job[key]) for key in _KEYS if key in self._job
@@ -309,12 +311,12 @@ class _JobReader:
         return replace(settings, whole=replace(whole, output=output))
 
     def _places(self, given: dict[str, Any]) -> tuple[list[str], str]:
-        """The sources of a step, and its output, which is taken from its words."""
+        """The sources of a step, and its output, which is removed from its words."""
         sources = [self._place(place) for place in texts("sources", self._job.get("sources"))]
         return sources, self._place(given.pop("output"))
 
     def _words(self, given: dict[str, Any], keys: Mapping[str, Path]) -> dict[str, Any]:
-        """What is asked of logs: by the job, and by a step."""
+        """What the job and one of its steps ask of logs."""
         reading = {key: value for key, value in self._job.items() if key in _READING}
         words = {**reading, **self._with_paths(given), **keys}
         if "salt_file" in self._job:
@@ -332,24 +334,24 @@ class _JobReader:
         return DeriveSettings.of(output, **places, **words, s3=s3, threads=threads)
 
     def _with_paths(self, given: dict[str, Any], *names: str) -> dict[str, Any]:
-        """The words of a step, paths from where this process is."""
+        """The words of a step, with paths relative to the current folder."""
         more: dict[str, Any] = {name: self._path(given[name]) for name in names if name in given}
         if "known_courses" in given:
             more["known_courses"] = f"@{self._path(given['known_courses'])}"
         return {**given, **more}
 
     def _path(self, name: str) -> Path:
-        """A path in the file, from where this process is."""
+        """A path in the file, relative to the current folder."""
         return self._folder / name
 
     def _place(self, name: str) -> str:
-        """A source or package, likewise if it is local."""
+        """A source or package; if it is local, relative to the current folder."""
         return name if "://" in name or name == STDIN else os.fspath(self._path(name))
 
     def _steps(
         self, step: str, given: Any, known: Mapping[str, toml.Value], *required: str
     ) -> list[dict[str, Any]]:
-        """The tables of a kind of step."""
+        """The TOML tables of one kind of step."""
         tables = []
         for number, one in enumerate(given if isinstance(given, list) else [given], 1):
             if not isinstance(one, dict):
@@ -373,7 +375,7 @@ class _JobReader:
         return table
 
     def _refuse_nested(self, outputs: Sequence[Path]) -> None:
-        """Refuse outputs in one folder: readers would take the rows of both for one table."""
+        """Refuse outputs that share a folder: readers would take the rows of both for one table."""
         for number, output in enumerate(outputs):
             if output in outputs[:number]:
                 raise ConfigError(
@@ -389,10 +391,10 @@ class _JobReader:
 
 
 def _check_format(given: Mapping[str, Any]) -> str:
-    """The format of a step's output, one for datasets.
+    """The format of a step's output, which must be one for datasets.
 
     Raises:
-        ConfigError: there is none of that name, or it is none for datasets.
+        ConfigError: there is no such format, or it is not for datasets.
     """
     form: str = given.get("format", format_by_ending(given["output"]) or "parquet")
     if form not in DATASET_FORMATS:
@@ -405,10 +407,10 @@ def _check_format(given: Mapping[str, Any]) -> str:
 
 
 def _publication(given: dict[str, Any]) -> str:
-    """What the output of a step is published as, taken from its words.
+    """The kind of table as which to publish a step's output, removed from its words.
 
     Raises:
-        ConfigError: it cannot be.
+        ConfigError: the output cannot be published in that way.
     """
     kind: str = given.pop("publish")
     check_publication(kind)

@@ -1,4 +1,4 @@
-"""Events counted by keys: of logs as they are read, or of the rows of a dataset."""
+"""Counts events by keys, from logs as they are read or from the rows of a dataset."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edxlogs.store.manifest import DataFile, Manifest
 
 BY = "by"
-"""The cube of a table of one's own."""
+"""The cube of a table with the user's own keys."""
 _WHOLE, _GROUP = True, False
 CUBES: tuple[tuple[str, tuple[str, ...], bool | None], ...] = (
     ("sites", ("site",), _WHOLE),
@@ -41,15 +41,15 @@ COLUMNS = (
     *("time", "received_at", "event_type", "name", "event_source", "course_id", "org_id", "site"),
     *("user_id", "username"),
 )
-"""Columns of a dataset that are counted, where it has them."""
+"""Columns of a dataset that are counted, if it has them."""
 _SHORT = {"course": "course_id", "org": "org_id"}
 
 
 def keys_of(by: Sequence[str]) -> tuple[str, ...]:
-    """The keys of a table of one's own, by their names or the words of conditions.
+    """The keys of a user's own table, by their names or by the names of conditions.
 
     Raises:
-        ConfigError: one is not known.
+        ConfigError: a key is unknown.
     """
     known = _core.summary_keys()
     keys = tuple(_SHORT.get(key.strip(), key.strip()) for key in by)
@@ -63,7 +63,7 @@ def keys_of(by: Sequence[str]) -> tuple[str, ...]:
 
 
 def counter(by: Sequence[str] | None, *, by_received_at: bool) -> _core.Summary:
-    """What counts: by some keys, or all that a summary tells."""
+    """Make what counts: by some keys, or everything that a summary shows."""
     cubes = CUBES if by is None else (CUBES[0], (BY, tuple(by), _GROUP))
     of_type: dict[str, str] = {}
     for category, types in categories().items():
@@ -73,32 +73,32 @@ def counter(by: Sequence[str] | None, *, by_received_at: bool) -> _core.Summary:
 
 
 def total(summary: _core.Summary) -> int:
-    """All events that were counted."""
+    """Number of all events that were counted."""
     names, rows = summary.table("sites")
     return sum(row[names.index("events")] for row in rows)
 
 
 @dataclass(kw_only=True)
 class SummaryTarget(FileTarget):
-    """Counts what is in sources; one that failed its checks adds nothing.
+    """Counts what is in sources. A source that failed its checks adds nothing.
 
     Attributes:
-        summary: of all sources so far.
+        summary: counts of all sources so far.
     """
 
     summary: _core.Summary
 
     def sink(self, number: int) -> _core.Summary:
-        """Counts one source."""
+        """Make what counts one source."""
         return self.summary.another()
 
     def pack(self, read: Read) -> Sequence[Any]:
-        """What was counted of a source."""
+        """The counts of a source."""
         assert read.scanned is not None
         return (read.scanned.sink,) if self.wants(read.scanned) else ()
 
     def deliver(self, read: Read) -> SourceAccount:
-        """Add what was counted of the next source."""
+        """Add the counts of the next source."""
         assert read.scanned is not None
         first = None if read.text is None else self._texts.get(read.text)
         delivered = self.wants(read.scanned)
@@ -115,7 +115,7 @@ class SummaryTarget(FileTarget):
         return account
 
     def finish(self) -> None:
-        """See that every event of the account is counted.
+        """Check that every event of the account is counted.
 
         Raises:
             InternalError: it is not.
@@ -130,17 +130,17 @@ class SummaryTarget(FileTarget):
 
 
 def count_dataset(settings: CatSettings, summary: _core.Summary) -> Account:
-    """Count the rows of a dataset that are wanted, as its columns have them.
+    """Count the matching rows of a dataset, from its columns.
 
     Args:
-        settings: which rows; the output is not used.
-        summary: counts.
+        settings: which rows to count; the output is ignored.
+        summary: counts them.
 
     Returns:
-        The account of what the dataset holds, of when it was made.
+        The account of what the dataset holds, from when it was made.
 
     Raises:
-        ConfigError: it holds no events, or nothing that answers.
+        ConfigError: it holds no events, or no column that answers a condition.
         SourceError: a file of it is missing or damaged.
     """
     manifest, files = open_files(settings.place)

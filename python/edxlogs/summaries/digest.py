@@ -1,4 +1,4 @@
-"""What a summary tells, as plain data: what was counted, and what was odd."""
+"""A summary as plain data: what was counted, and what was odd."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Note = tuple[str, str, int, Sequence[tuple[str, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Groups of events: names of columns, and rows in the order of their keys."""
+    """Groups of events: column names, and rows in the order of their keys."""
 
     columns: Sequence[str]
     rows: Sequence[Row]
@@ -36,7 +36,7 @@ class Table:
         return list(self.columns).index(column)
 
     def sums(self, *keys: str) -> dict[Any, int]:
-        """Events by some of the keys: a value, or a tuple of them."""
+        """Number of events by some of the keys: a value, or a tuple of values."""
         places, events = [self.place(key) for key in keys], self.place("events")
         found: dict[Any, int] = defaultdict(int)
         for row in self.rows:
@@ -45,7 +45,7 @@ class Table:
         return dict(found)
 
     def documents(self) -> list[dict[str, Any]]:
-        """Each row by the names of its columns; times are ISO text."""
+        """The rows as dicts by column name. Times are ISO text."""
         times = [number for number, name in enumerate(self.columns) if name.endswith("_time")]
         told = []
         for row in self.rows:
@@ -58,12 +58,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The files of a site: the days in their names, and those that lack between them.
+    """The files of a site: the days in their names, and the days missing between them.
 
     Attributes:
-        site: in their names, or None.
+        site: site in their names, or None.
         first: day of the first file.
-        last: day of the last one.
+        last: day of the last file.
         missing: days without a file, in order.
     """
 
@@ -78,11 +78,11 @@ class Digest:
     """What is in logs.
 
     Attributes:
-        tables: of `CUBES`, by their names; one with too many groups is empty.
-        files: of each site whose files have days.
-        notes: kind, name, how often, and the first places, of what was odd.
-        keys: that are not documented: whether in the context, the key, events with it.
-        account: of what was read.
+        tables: tables of `CUBES`, by name. A table with too many groups is empty.
+        files: files of each site, if their names have days.
+        notes: what was odd: kind, name, how often, and the first places.
+        keys: undocumented keys: whether in the context, the key, and the events that have it.
+        account: account of what was read.
         left_out: names of tables that had too many groups.
     """
 
@@ -102,7 +102,7 @@ class Digest:
         *,
         of_dataset: bool = False,
     ) -> Digest:
-        """What a summary came to; a dataset does not know where in its logs something was odd."""
+        """The result of a summary. A dataset does not know where in its logs something was odd."""
         tables, left_out = {}, []
         for name, keys, people in CUBES:
             try:
@@ -116,19 +116,19 @@ class Digest:
 
     @property
     def events(self) -> int:
-        """All of them."""
+        """Number of all events."""
         return sum(self.tables["sites"].sums("site").values())
 
     @property
     def people(self) -> tuple[int, bool]:
-        """How many acted on all sites, and whether that is exact; one of two sites is two."""
+        """How many people were active, and whether that is exact. Each site counts separately."""
         table = self.tables["sites"]
         people, exact = table.place("people"), table.place("people_exact")
         return sum(row[people] for row in table.rows), all(row[exact] for row in table.rows)
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """The first and the last time of an event, in microseconds."""
+        """The first and the last time of an event, in microseconds, or None."""
         table = self.tables["sites"]
         first, last = table.place("first_time"), table.place("last_time")
         timed = [row for row in table.rows if row[first] is not None]
@@ -138,7 +138,7 @@ class Digest:
 
     @property
     def window(self) -> list[datetime.date]:
-        """The first and the last day to draw; few strays shall not press the rest together."""
+        """The first and the last day to draw, such that a few strays do not squeeze the rest."""
         counts = self.tables["days"].sums("date")
         days = sorted(day for day in counts if day is not None)
         if not days:
@@ -155,18 +155,18 @@ class Digest:
 
     @property
     def courses(self) -> dict[str | None, int]:
-        """Events of each course, most first; of none, under None."""
+        """Number of events by course, largest first. None stands for no course."""
         return most_first(self.tables["courses"].sums("course_id"))
 
     @property
     def unknown_types(self) -> dict[str, int]:
-        """Events of each type that is not documented, most first."""
+        """Number of events by undocumented type, largest first."""
         sums = self.tables["types"].sums("category", "event_type")
         return most_first({one: n for (of, one), n in sums.items() if of is None and one})
 
     @property
     def odd_sources(self) -> list[dict[str, Any]]:
-        """Sources that are not delivered in full, or of which something was odd."""
+        """Sources that were not delivered in full, or in which something was odd."""
         told = []
         for one in self.account.sources:
             counts = one.counts
@@ -182,7 +182,7 @@ class Digest:
         return told
 
     def document(self) -> dict[str, Any]:
-        """It as plain data for JSON."""
+        """The summary as plain data for JSON."""
         people, is_exact = self.people
         (exact, error), (exact_of_site, error_of_site) = _core.exactness()
         span = self.span or (None, None)
@@ -239,7 +239,7 @@ class Digest:
 
 
 def delivered(files: Iterable[tuple[str | None, datetime.date | None]]) -> list[Delivered]:
-    """The files of each site, of the site and the day in the name of each."""
+    """The files of each site, given the site and day in each name."""
     days: dict[str | None, set[datetime.date]] = defaultdict(set)
     for site, day in files:
         if day is not None:
@@ -254,7 +254,7 @@ def _delivered(site: str | None, days: set[datetime.date]) -> Delivered:
 
 
 def _noted(account: Account, notes: Iterable[Note]) -> Iterator[Note]:
-    """What an account tells to be odd, with the places that are known."""
+    """What an account reports as odd, with places that are known."""
     total = account.total
     places = {(kind, name): found for kind, name, _, found in notes}
     late = {"late": total.late} if total.late else {}
@@ -265,7 +265,7 @@ def _noted(account: Account, notes: Iterable[Note]) -> Iterator[Note]:
 
 
 def most_first(counts: Mapping[Any, int]) -> dict[Any, int]:
-    """Counts, the largest first; of equal ones by name."""
+    """Counts, largest first; equal ones by name."""
     return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0] is None, str(one[0]))))
 
 

@@ -1,4 +1,4 @@
-"""A summary as one page that opens without a network: charts, and a table for each."""
+"""A summary as one page that opens offline: charts, and a table for each."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ROWS = 20_000  # of a table on the page, at most
 
 
 def page(digest: Digest, conditions: Mapping[str, Any]) -> bytes:
-    """The page, in UTF-8. The same summary gives the same bytes.
+    """The page, in UTF-8. The same summary always gives the same bytes.
 
     Args:
-        digest: is shown.
-        conditions: that were asked for, as they may be shown.
+        digest: what to show.
+        conditions: the conditions asked for, in a form that may be shown.
     """
     (group, error), (site, site_error) = _core.exactness()
     words = {
@@ -117,7 +117,7 @@ def _minute(micros: int) -> str:
 
 
 def _data(digest: Digest) -> dict[str, Any]:
-    """What the charts and tables are made of: columns of numbers, and names once each."""
+    """The data for charts and tables: columns of numbers, and each name once."""
     sites = [row[0] for row in digest.tables["sites"].rows]
     number_of = {site: number for number, site in enumerate(sites)}
     courses = list(digest.courses)
@@ -173,7 +173,7 @@ def _data(digest: Digest) -> dict[str, Any]:
 
 
 def _people(table: Table, number_of: Mapping[Any, int]) -> list[list[int]]:
-    """Site, day, events, people and whether these are exact; a day is counted from 1970."""
+    """Site, day (counted from 1970), events, people, and whether these are exact."""
     rows = [
         (number_of[site], _day(day), events, people, int(is_exact))
         for site, day, events, people, is_exact, *_ in table.rows
@@ -191,7 +191,7 @@ def _columns(table: Table, number_of: Mapping[Any, int]) -> list[list[int]]:
 def _courses(
     table: Table, number_of: Mapping[Any, int], courses: Sequence[str | None]
 ) -> list[list[Any]]:
-    """Course, site, events, people, whether these are exact, first and last second; most first."""
+    """Course, site, events, people, whether exact, first and last second; most events first."""
     place = {course: number for number, course in enumerate(courses)}
     rows = sorted(table.rows, key=lambda row: (place[row[0]], row[1] is None, row[1] or ""))
     return [
@@ -201,7 +201,7 @@ def _courses(
 
 
 def _types(table: Table) -> list[list[Any]]:
-    """Category, type, source and events, most first."""
+    """Category, type, source and events; most events first."""
     rows = sorted(table.rows, key=lambda row: -row[3])[:_ROWS]
     return [
         [_name(category), "(url)" if one == URL else _name(one), _name(source), events]

@@ -18,7 +18,7 @@ _LONGEST = 60  # characters of a name
 
 
 def screen(digest: Digest) -> Iterator[str]:
-    """The lines of a screen; names are escaped."""
+    """The lines of a screen. Names are escaped."""
     if not digest.events:
         yield "no events"
         yield from _odd(digest)
@@ -40,7 +40,7 @@ def screen(digest: Digest) -> Iterator[str]:
 
 
 def groups(told: Table) -> Iterator[str]:
-    """The lines of a table of one's own."""
+    """The lines of a table with the user's own keys."""
     names = [name for name in told.columns if name != "people_exact"]
     exact = told.place("people_exact") if "people_exact" in told.columns else None
     right = {number for number, name in enumerate(names) if name in ("events", "people")}
@@ -170,7 +170,7 @@ def _clock(digest: Digest) -> Iterator[str]:
 
 
 def _odd(digest: Digest) -> Iterator[str]:
-    """What is odd, a line for each kind."""
+    """What is odd, one line per kind."""
     by_kind: dict[str, list[str]] = {}
     for kind, name, times, places in digest.notes:
         where = f", first at {shown(places[0][0])} line {places[0][1]}" if places else ""
@@ -203,7 +203,7 @@ def _scale(what: str, days: Sequence[datetime.date]) -> str:
 
 
 def _spark(counts: Mapping[str, int], days: Sequence[datetime.date], step: int = 1) -> str:
-    """A sparkline of counts by day, or by the Monday of weeks, with a `step` of days."""
+    """A sparkline of counts by day or, with a `step`, by the Monday of each week."""
     if not days:
         return ""
     first, length = days[0], (days[1] - days[0]).days + 1
@@ -218,7 +218,7 @@ def _spark(counts: Mapping[str, int], days: Sequence[datetime.date], step: int =
 
 
 def _bars(counts: Sequence[int]) -> list[str]:
-    """A bar for each count; a blank for nothing."""
+    """A bar for each count, and a blank for zero."""
     most = max(counts, default=0)
     return [
         _BARS[min(count * len(_BARS) // most, len(_BARS) - 1)] if count else " " for count in counts
