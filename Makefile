@@ -3,7 +3,7 @@
 #
 #   make demo       logs of two sites, made and encrypted here, filtered to Parquet; all under demo/
 #   make test       every test but the long ones
-#   make test-slow  the long ones
+#   make test-slow  the long ones, and the properties by examples drawn anew
 #   make lint       formats, lints, types, docs of the code
 #   make bench      speed beside igzip and the peers; takes long
 #   make fuzz       the scanner, the gzip reader, the tables and the decoders against others, a minute
@@ -46,6 +46,7 @@ test: needs-rust needs-gpg $(WHEEL)
 test-slow: needs-rust needs-gpg $(WHEEL)
 	cargo test --locked --quiet -- --ignored
 	$(PYTHON) -m pytest -m slow
+	$(PYTHON) -m pytest -n auto -m "hypothesis and not slow" --hypothesis-profile=anew
 
 lint: needs-rust $(WHEEL)
 	cargo fmt --all --check
