@@ -148,10 +148,14 @@ def lists() -> dict[str, str]:
     for name, about in FLAGS.items():
         flags += f"| `{name}` | {about} |\n"
     decoders = "| decoder | type | gives |\n| --- | --- | --- |\n"
-    for name, decoder in DECODERS.items():
-        if not decoder.rows:
-            types = " or ".join(decoder.types) or "several columns"
-            decoders += f"| `{name}` | {types} | {cell(decoder.about)} |\n"
+    shown = {name: decoder for name, decoder in DECODERS.items() if not decoder.rows}
+    for name, decoder in shown.items():
+        types = " or ".join(decoder.types) or "several columns"
+        decoders += f"| `{name}` | {types} | {cell(decoder.about)} |\n"
+    *first, last = (f"`{name}`" for name, decoder in shown.items() if not decoder.reads_paths)
+    decoders += (
+        f"\n{', '.join(first)} and {last} take no `paths`, since they read the event as a whole.\n"
+    )
     return {"tables": tables, "flags": flags, "decoders": decoders}
 
 

@@ -14,7 +14,9 @@ import pytest
 import edxlogs
 import event_log
 import make_event_tables
+from edxlogs import ConfigError
 from edxlogs.edx.event_tables import event_tables
+from edxlogs.edx.event_tables.user_tables import read_user_tables
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -45,6 +47,28 @@ def test_pages_are_current() -> None:
         f"{name}.md" for name in event_tables()
     }
     assert set(QUERIES) == set(event_tables())
+
+
+def test_the_page_says_which_decoders_take_no_paths(tmp_path: Path) -> None:
+    page = (DOCS / "reference/tables.md").read_text("utf-8")
+    rows, _, sentence = page.split("<!-- decoders -->\n")[1].partition("\n\n")
+    shown = re.findall(r"^\| `(.+?)` \| (\w+)", rows, re.M)
+    told = set(re.findall("`(.+?)`", sentence.split(" take no ")[0]))
+    assert told < {name for name, _ in shown}
+    for name, of in shown:
+        typed = "" if of == "several" else f'type = "{of}"\n'
+        (tmp_path / "mine.toml").write_text(
+            'name = "mine"\nabout = "It."\nactions = [{ action = "a", types = ["a.b"] }]\n'
+            f'[[columns]]\nname = "c"\nabout = "It."\ndecoder = "{name}"\n{typed}'
+            'paths = ["event.c"]\n'
+        )
+        why = ""
+        try:
+            read_user_tables([tmp_path / "mine.toml"])
+        except ConfigError as error:
+            why = str(error)
+        assert ("its decoder reads no paths" in why) == (name in told), (name, why)
+        assert not why or name in (*told, "sum"), why
 
 
 @pytest.mark.parametrize("name", QUERIES)
