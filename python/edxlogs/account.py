@@ -359,7 +359,7 @@ class Account(Ledger[SourceAccount, LineCounts]):
         warnings: one sentence each.
         rows_written: rows in the output.
 
-    Example:
+    Examples:
         >>> account = edxlogs.check("logs/").account
         >>> account.total.lines, account.total.reasons
         >>> [one.source for one in account.sources if one.error is not None]

@@ -45,7 +45,7 @@ def read(sources: SomeSources = (), **words: Unpack[EventWords]) -> Any:
         ConfigError: as for `edxlogs.filter`; a source is a stream; or Dask or pandas is missing.
         MissingSourceError: a source does not exist.
 
-    Example:
+    Examples:
         >>> events = edxlogs.dask.read("logs/", event_type="problem_check", columns=["course_id"])
         >>> events.course_id.value_counts().compute()
     """

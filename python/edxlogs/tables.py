@@ -37,7 +37,7 @@ def event_tables(sources: SomeSources = (), **words: Unpack[EventTableWords]) ->
     Raises:
         ConfigError: a table is unknown, or a condition or an option is invalid.
 
-    Example:
+    Examples:
         >>> tables = edxlogs.event_tables("logs/", course="course-v1:UniversityX+*")
         >>> frame = polars.DataFrame(tables["forum_events"])
 

@@ -107,7 +107,7 @@ class S3:
     Raises:
         ConfigError: two profiles are given for the same buckets, or the endpoint is not a URL.
 
-    Example:
+    Examples:
         >>> s3 = edxlogs.S3(profile="edx-data", region="us-east-1")
         >>> stream = edxlogs.filter("s3://my-bucket/logs/", s3=s3)
     """
