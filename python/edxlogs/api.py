@@ -163,7 +163,7 @@ def check(
     """Decrypt, unpack and parse every line, and account for it, without writing any rows.
 
     Args:
-        sources: as for `filter`. Of a dataset, the files are compared with its manifest.
+        sources: as for `filter`. For a dataset, its files are compared with its manifest.
         watcher: receives progress and messages, in the calling thread.
         rejects: file for the lines that are not events.
         report: file for the account, as JSON.
@@ -173,8 +173,8 @@ def check(
             s3 and threads, as for `filter`.
 
     Returns:
-        Written: holds the account. `is_whole` is true if every source passed its checks, and every
-            file of datasets is there.
+        Written: holds the account. `is_whole` is true if every source passed its checks, and no
+            file of a dataset is missing.
 
     Raises:
         ConfigError: a value is invalid, or a file already exists.
@@ -204,8 +204,8 @@ def summary(
 
     Args:
         sources: as for `filter`, or a single dataset, whose columns are counted.
-        output: path of a page of charts (`.html`). With `by`, the file for the table instead, or
-            `-` for standard output. None writes nothing.
+        output: path or `s3://` URL of a page of charts (`.html`). With `by`, the file for the table
+            instead, or `-` for standard output. None writes nothing.
         by: keys of a table of your own, such as `course,date,event_type`.
         format: format of that table. None: as the output's name ends.
         watcher: receives progress and messages, in the calling thread.

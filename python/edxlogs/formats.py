@@ -72,11 +72,11 @@ def format_of(target: str, named: str | None, default: str | None = None) -> str
 
 
 def refuse_file_name(target: str, what: str) -> None:
-    """Refuse what names no folder, where one is made.
+    """Refuse an output that cannot be a folder.
 
     Args:
         target: path or URL of the output.
-        what: goes there, such as `derived tables`.
+        what: what goes there, such as `derived tables`.
 
     Raises:
         ConfigError: it names a file, standard output, or nothing.

@@ -94,7 +94,7 @@ def values(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
 
 
 def names(what: str, given: Values) -> list[str]:
-    """The names of one option: each of its values is a name, or several between commas."""
+    """The names of one option. Each value is a name, or several separated by commas."""
     listed = values(what, given)
     found = [name for value in listed for part in value.split(",") if (name := part.strip())]
     if listed and not found:

@@ -44,11 +44,11 @@ def place_at(
 
 
 def holds_dataset(named: str | os.PathLike[str], s3: S3 | None = None) -> bool:
-    """Whether what is named as a source is a dataset: a folder, or a prefix of a bucket.
+    """Whether something named as a source is a dataset: a folder, or a prefix of a bucket.
 
     Args:
         named: path, glob or URL.
-        s3: see `place_at`.
+        s3: as for `place_at`.
 
     Raises:
         ConfigError: the URL names no bucket.
@@ -109,10 +109,10 @@ def dataset_at(named: str | os.PathLike[str], s3: S3 | None = None) -> Place:
 
 
 def refuse_foreign_tables(named: str | os.PathLike[str], s3: S3 | None = None) -> None:
-    """Refuse a folder for new event tables that holds other things, and no event table yet.
+    """Refuse a folder for new event tables that holds other things but no event tables yet.
 
     Raises:
-        ConfigError: it does, or a manifest in it cannot be used.
+        ConfigError: it does, or a manifest in it is invalid.
         OutputError: the folder, or a manifest in it, cannot be read.
         S3Error: the bucket cannot be listed.
     """

@@ -43,8 +43,8 @@ Examples:
 def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: Any) -> int:
     """Decrypt, unpack and parse every line, and account for it. No rows are written.
 
-    Of a dataset, or a folder of tables of events, it says whether all files are there, with their
-    sizes. The exit status is 1 if a source is damaged, or a file is not there. Lines that are not
+    For a dataset or a folder of event tables, it says whether all files are there, with the right
+    sizes. The exit status is 1 if a source is damaged or a file is missing. Lines that are not
     events are counted, by reason.
     """
     with put_off():  # compiled modules may crash where they are interrupted in their making

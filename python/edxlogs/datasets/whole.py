@@ -1,4 +1,4 @@
-"""Whether a dataset has the files that its manifest tells."""
+"""Checks that a dataset has the files that its manifest lists."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from edxlogs.text import many, shown
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at the files of a dataset has shown. It prints as a line.
+    """The result of looking at the files of a dataset. It prints as one line.
 
     Attributes:
-        dataset: its name.
-        files: how many its manifest tells of.
-        lacking: paths of those that are not there with their sizes.
-        has_lines: whether lines of logs are there, which can be read like a log.
+        dataset: name of the dataset.
+        files: number of files that its manifest lists.
+        lacking: paths of files that are missing or have another size.
+        has_lines: whether it holds lines of logs, which can be read like a log.
     """
 
     dataset: str
@@ -31,11 +31,11 @@ class Look:
 
     @classmethod
     def at(cls, place: Place) -> Self:
-        """Look at the files of a dataset; none is opened.
+        """Look at the files of a dataset, without opening them.
 
         Raises:
-            ConfigError: there is no dataset, or its manifest cannot be used.
-            OutputError: it cannot be read.
+            ConfigError: there is no dataset, or its manifest is invalid.
+            OutputError: the manifest cannot be read.
             S3Error: the bucket cannot be listed.
         """
         manifest = open_manifest(place)
@@ -52,7 +52,7 @@ class Look:
         return cls(place.name, files, lacking, has_lines)
 
     def failure(self) -> SourceError | None:
-        """What is wrong, if files are lacking."""
+        """The error, if files are missing or have another size."""
         if not self.lacking:
             return None
         first, count = shown(self.lacking[0]), f"{len(self.lacking):,} of {self.files:,} files"
@@ -64,7 +64,7 @@ class Look:
         )
 
     def report(self) -> dict[str, Any]:
-        """It as plain data."""
+        """The result as plain data."""
         return {"dataset": self.dataset, "files": self.files, "lacking": self.lacking}
 
     def __str__(self) -> str:

@@ -37,7 +37,8 @@ MEMORY_BYTES = 2_000_000_000
 _LEAST_MEMORY = 100_000_000
 _TOGETHER = 32  # courses that are looked at before any of them is made
 _NO_ZONES = ("localtime", "posix", "posixrules", "right")
-"""What lies beside the zones in the folder of a system, and ZoneInfo reads."""
+"""Files beside the zones in a system's folder that ZoneInfo would read too."""
+
 OnePath = str | PathLike[str]
 
 

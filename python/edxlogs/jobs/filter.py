@@ -131,7 +131,8 @@ def event_tables(asked: EventTableSettings) -> EventTables:
 def check(settings: Settings, watcher: Watcher) -> Checked:
     """Parse every line, and account for it. Only rejected lines are written, if asked for.
 
-    Of datasets that are named, the files are looked for; lines are parsed where they hold those.
+    For datasets that are named, it checks that their files are there. If they hold lines, the lines
+    are parsed.
 
     Raises:
         ConfigError: a value is invalid, or a file already exists.

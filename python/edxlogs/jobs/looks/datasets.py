@@ -1,4 +1,4 @@
-"""Datasets that are named among logs, to be checked."""
+"""Checks datasets that are named among logs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from edxlogs.sources.local import find
 
 @dataclass(frozen=True, repr=False)
 class Checked(Written):
-    """What came of a check: the account of the logs, and whether datasets have their files.
+    """The result of a check: the account of the logs, and whether datasets have their files.
 
     Attributes:
-        looks: at the datasets that were named.
+        looks: the results for the datasets that were named.
     """
 
     looks: Sequence[Look] = field(default_factory=list)
 
     def report(self, **more: Any) -> dict[str, Any]:
-        """It as a JSON document."""
+        """The result as a JSON document."""
         return super().report(**reported(self.looks), **more)
 
     def __str__(self) -> str:
@@ -35,24 +35,24 @@ class Checked(Written):
 
 
 def reported(looks: Sequence[Look]) -> dict[str, Any]:
-    """What a report tells of datasets, where some were named."""
+    """What a report says about datasets, if any were named."""
     return {"datasets": [one.report() for one in looks]} if looks else {}
 
 
 def checked(written: Written, looks: Sequence[Look]) -> Checked:
-    """What came of a check of logs, and of a look at datasets."""
+    """Combine the result of checking logs with that of looking at datasets."""
     return Checked(**{one.name: getattr(written, one.name) for one in fields(written)}, looks=looks)
 
 
 def looked_at(settings: Settings) -> tuple[list[Look], Settings]:
-    """Look at the datasets that are named, and at those of tables of events in named folders.
+    """Look at the datasets that are named, and at those of event tables in named folders.
 
     Returns:
-        What that has shown, and the settings with what is left to be read as logs.
+        The results, and settings with what is left to be read as logs.
 
     Raises:
-        ConfigError: a manifest cannot be used.
-        OutputError: it cannot be read.
+        ConfigError: a manifest is invalid.
+        OutputError: a manifest cannot be read.
         S3Error: a bucket cannot be listed.
     """
     looks: list[Look] = []
@@ -73,14 +73,14 @@ def looked_at(settings: Settings) -> tuple[list[Look], Settings]:
 
 
 def _tables(folder: str | os.PathLike[str]) -> list[Look]:
-    """Of a folder of tables of events: a look at each."""
+    """The results for the event tables in a folder."""
     if not os.path.isdir(folder):
         return []
     return [Look.at(place) for table, place in places_at(folder).items() if table]
 
 
 def _holds_logs(folder: str | os.PathLike[str]) -> bool:
-    """Whether there is something beside datasets that is read."""
+    """Whether there is something to read besides datasets."""
     try:
         return bool(find([folder]).sources)
     except SourceError:
