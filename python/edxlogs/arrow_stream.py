@@ -179,7 +179,7 @@ class ArrowStream(_core.BatchStream):
             except StopIteration:
                 return
             except (pyarrow.ArrowException, OSError):
-                # Where it was Ctrl-C that ended the wait, this call lets it through as itself.
+                # If Ctrl-C ended the wait, this call raises it unchanged.
                 if (error := self._failure()) is None:
                     raise
             else:

@@ -58,8 +58,8 @@ def inspect(
         s3: server and credentials; None takes them from the AWS configuration.
 
     Returns:
-        Inspection: prints as a page. `problem` says what could not be read, and `no_log` why the
-            file is not a log.
+        Inspection: prints as a page. `problem` says what could not be read, and `no_log` what the
+            file is if it is not a log.
 
     Raises:
         ConfigError: the argument is not a single file, or a value is invalid.

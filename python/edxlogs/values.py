@@ -48,7 +48,7 @@ def _check_text(what: str, text: str, told: str | None = None) -> None:
 def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
-    # One text holds characters, and one number nothing at all: both are one value.
+    # A text would iterate over its characters, and a number not at all: each is a single value.
     one = isinstance(given, str | bytes) or not isinstance(given, Iterable)
     return [given] if one else list(given)
 

@@ -17,7 +17,7 @@ EVENTS_BUCKET = "edx-course-data"
 """Daily events, `{partner}/{site}/events/{year}/…`, and packages of the research exchange."""
 
 PACKAGES_BUCKET = "course-data"
-"""Weekly database packages, e-mail preferences and the old cumulative tars of all partners."""
+"""Weekly database packages, e-mail preferences and the old cumulative tars, of all partners."""
 
 _PARTNER = re.compile(r"[^/\s*?\[]+")
 

@@ -113,7 +113,7 @@ class FileTarget(EventTarget):
     def rows_wanted(self, number: int) -> int | None:
         """How many rows of a source are wanted, as far as the sources before it are known.
 
-        A source that can be read only once waits until they are all known.
+        A source whose rows cannot be taken back waits until they are all known.
 
         Raises:
             StoppedError: no more rows are wanted.

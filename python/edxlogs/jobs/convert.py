@@ -311,7 +311,7 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         if hosts is not None:
             home, passphrase = settings.keys.home, settings.keys.passphrase_file
             target.elsewhere = lambda tasks: MemberCrew(hosts, target, tasks, home, passphrase)
-        # What its runs wrote beside the folder is theirs to write anew.
+        # Its runs may rewrite what they wrote beside the folder.
         overwrite = settings.overwrite or target.wrote_beside
         files = {
             name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))

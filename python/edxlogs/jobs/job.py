@@ -32,7 +32,7 @@ _FLAG = toml.Value("must be true or false", toml.flag)
 _DAY = toml.Value("must be a day, such as 2014-10-05", toml.day)
 _MINUTES = toml.Value("must be a number of minutes, or two", toml.reals)
 
-# Of keys, and of S3: of the job, for all its steps.
+# Options of keys and S3, which the job sets for all its steps.
 _KEYS = {"gnupg_home": _TEXT, "passphrase_file": _TEXT}
 _S3 = {
     "profile": _TEXTS,
@@ -77,7 +77,7 @@ _DATASET = {
     "compact": _FLAG,
     "publish": _TEXT,
     "overwrite": _FLAG,
-    # Sites are those of the job: they choose its sources.
+    # Sites are set by the job, because they choose its sources.
     **{
         name: _TEXT if one.kind in _OF_MOMENTS else _TEXTS
         for one in CONDITIONS
@@ -85,7 +85,7 @@ _DATASET = {
         for name in one.names
     },
 }
-# Of tables of events: what datasets have but for columns, and which tables.
+# For event tables: the keys of datasets except columns, and which tables.
 _TABLES = {
     "table": _TEXTS,
     "table_file": _TEXTS,

@@ -128,7 +128,7 @@ class Synced:
         warnings: one sentence each.
         interrupted: whether the run was interrupted.
         seconds: how long the run took.
-        free_bytes: free space in the folder; set only if nothing was to be fetched, otherwise None.
+        free_bytes: with `dry_run`, the free space for the folder; otherwise None.
     """
 
     folder: str

@@ -361,8 +361,8 @@ class Work:
         with suppress(KeyboardInterrupt), put_off():
             if self._journal is not None:
                 self._journal.end(made)
-            # What is hidden goes when all have their names, the output's first: until then, the
-            # same command goes on after a kill.
+            # Hidden files are removed once all files have their names, the output first: until
+            # then, the same command can resume after a kill.
             for file in reversed(made):
                 file.take_name()
             for file in made:

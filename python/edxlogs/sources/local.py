@@ -150,7 +150,7 @@ class _LocalSearch:
                 listing.ignored.append(path)
         self._folders.update(listing.folders)
 
-        # A glob such as `**/*` names a file itself and the folder where it is passed over.
+        # A glob such as `**/*` names a file itself, and also the folder in which it is skipped.
         ignored = [path for path in listing.ignored if path not in listing.files]
         excused = listing.read_elsewhere or len(self._failed) > failed_before
         if not listing.files and not excused:
@@ -167,7 +167,7 @@ class _LocalSearch:
             self._take(path, listing.files[path], path.removeprefix(top).lstrip("/"))
 
     def _fail(self, path: str, error: OSError) -> None:
-        # A glob may come by the same folder more than once.
+        # A glob may reach the same folder more than once.
         if path not in self._failed:
             self._failed.add(path)
             self.found.failed.append(cannot_open(path, error))
@@ -184,7 +184,7 @@ class _LocalSearch:
                 listing.read_elsewhere = True
                 continue
             if key in listing.folders:
-                # One glob may name a folder and the one above it: the same path is no surprise.
+                # A glob may name both a folder and the one above it, so paths may recur.
                 if folder != listing.folders[key]:
                     self._warn_same("folder", folder, listing.folders[key])
                 continue
@@ -203,7 +203,7 @@ class _LocalSearch:
                 if not is_hidden(name)
                 for path, status in self._sort_out(folder, name, listing)
             ]
-            # The last one is taken first, so that of two ways to one folder the earlier name wins.
+            # The last one is taken first, so that of two paths to a folder the earlier name wins.
             pending.extend(reversed(below))
 
     def _sort_out(
@@ -300,7 +300,7 @@ def _literal(pattern: str) -> str:
 
 
 def _key(path: str, status: os.stat_result) -> _Key:
-    # Some network and FUSE file systems number nothing: there, all files would look the same.
+    # Some network and FUSE file systems have no inode numbers: all files would look the same.
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
 
 
@@ -351,7 +351,7 @@ def _glob(base: str, parts: Sequence[str], fail: Callable[[str, OSError], None])
             continue
         path = os.path.join(base, name)
         if part == "**":
-            # Links to folders are not followed here: they could go round in circles.
+            # Links to folders are not followed here, because they could form a loop.
             if os.path.isdir(path) and not os.path.islink(path):
                 yield from _glob(path, parts, fail)
         elif name_matches(name, part):

@@ -83,7 +83,7 @@ def expand_tar(source: Source) -> FoundSources:
         if member.isdir() or _is_hidden(member.name):
             continue
         label = f"{source.label}: {shown(member.name)}"
-        # The holes of a sparse file are not on disk.
+        # The holes of a sparse file are not in the tar.
         if not _is_log(member.name, member.isreg() and not member.issparse()):
             found.ignored.append(label)
             continue
@@ -156,7 +156,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_log(name: str, is_regular: bool) -> bool:
-    # What a link leads to is a member itself.
+    # The target of a link is a member of its own.
     return is_regular and is_recognised(os.path.basename(name))
 
 

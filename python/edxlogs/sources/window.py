@@ -211,7 +211,8 @@ def of_shard(
         if int.from_bytes(digest[:8]) % count == number - 1:
             mine.add(at)
     for day, numbers in days.items():
-        # An empty file still costs its opening.
+        # Even an empty file has to be opened.
+
         dealt.setdefault(day, sum((sources[at].size or 0) + 1 for at in numbers))
     for day, one in deal(dealt, count).items():
         if one == number:

@@ -25,7 +25,7 @@ from edxlogs.text import shown
 
 DIRECTORY_BYTES = 32 << 20  # some 150,000 members
 _READ_BYTES = 1 << 19
-# What deflate makes of text at best is far below; of encrypted data it makes nothing smaller.
+# Deflate compresses text far less than this, and encrypted data not at all.
 _MOST_EXPANSION, _SMALL_BYTES = 200, 1 << 20
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LOCAL_BYTES = 30

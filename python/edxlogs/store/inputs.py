@@ -230,7 +230,7 @@ class KnownInputs:
         text: Text | None,
         beginnings: Sequence[tuple[int, int]],
     ) -> Place:
-        """Find out what a file's text means to the dataset. In a commit, it may replace others."""
+        """Find out what a file's text is to the dataset, and make room for it in a commit."""
         known, holder = self.known(identity), None if text is None else self._holder(text)
         if holder is None and text is not None and is_rotated(os.path.basename(identity.key)):
             # A log that was copied, and is not truncated yet, has grown beyond its copy.

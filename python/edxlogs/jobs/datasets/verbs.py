@@ -85,7 +85,7 @@ def merge_datasets(
                 " edxlogs tables for both with the same tables"
             )
         for place in its.values():
-            open_manifest(place)  # no folder is made for shards that are none
+            open_manifest(place)  # no folder is made if shards are not datasets
     if "" not in several[0]:
         refuse_foreign_tables(output.target or "", s3)
     accounts: dict[str, Account | TableAccount] = {}

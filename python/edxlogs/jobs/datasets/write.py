@@ -59,7 +59,7 @@ def write_dataset(settings: Settings, watcher: Watcher) -> Written:
         account.warnings += near_columns(settings.columns or ())
         target = found.target(stack, settings, account)
         beside = outputs_beside(output.report, output.rejects)
-        # What its runs wrote beside the dataset is theirs to write anew.
+        # Its runs may rewrite what they wrote beside the dataset.
         owns = all(map(target.store.manifest.wrote, beside))
         settings = replace(settings, output=replace(output, overwrite=output.overwrite or owns))
         work = Work(stack, target.form.query, settings, found.selection, watcher)
