@@ -221,7 +221,7 @@ def test_where_gpg_fails_nothing_stays(place: Path, is_there: bool) -> None:
     fake.parent.mkdir()
     fake.write_text(
         f'#!/bin/sh\nfor word; do [ "$word" = --encrypt ] && n=1; done\n'
-        f'[ -n "$n" ] && [ -d "{place}/try/.new/logs" ] && '
+        f'[ -n "$n" ] && [ -d "{place}/try/.edxlogs/logs" ] && '
         f'{{ echo "gpg: no room" >&2; exit 2; }}\nexec {gpg} "$@"\n'
     )
     fake.chmod(0o755)
@@ -237,7 +237,7 @@ def test_where_gpg_fails_nothing_stays(place: Path, is_there: bool) -> None:
 
 def test_a_stop_leaves_nothing(place: Path) -> None:
     process = start("demo", "try", cwd=place)
-    logs = place / "try" / ".new" / "logs"
+    logs = place / "try" / ".edxlogs" / "logs"
     while not (logs.is_dir() and any(logs.iterdir())):
         assert process.poll() is None
         time.sleep(0.01)
@@ -245,6 +245,27 @@ def test_a_stop_leaves_nothing(place: Path) -> None:
     done = finish(process)
     assert (done.code, done.stderr.strip()) == (130, "interrupted: nothing was published")
     assert not (place / "try").exists()
+
+
+def test_what_a_killed_run_left_is_replaced(place: Path) -> None:
+    process = start("demo", "try", cwd=place)
+    making = place / "try" / ".edxlogs"
+    while not (making / "logs").is_dir():
+        assert process.poll() is None
+        time.sleep(0.01)
+    beside = run("demo", "try", cwd=place)  # which does not take it from one at work
+    assert (beside.code, making.is_dir()) == (2, True)
+    process.kill()
+    finish(process)
+    (place / "try" / "gnupg").mkdir()  # as if it had been killed while it moved things
+    (place / "try" / "notes.txt").write_text("mine")
+    assert run("demo", "try", cwd=place).code == 2
+    assert making.is_dir()
+    (place / "try" / "notes.txt").unlink()
+    done = run("demo", "try", cwd=place)
+    assert (done.code, done.stderr) == (0, "")
+    names = ["gnupg", "logs", "universityx-2014-10-19.zip"]
+    assert sorted(path.name for path in (place / "try").iterdir()) == names
 
 
 def test_where_a_socket_has_no_place_one_line_says_so(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,3 +194,18 @@ def test_a_file_on_standard_input_is_read_twice(
     assert done.code == 0, done.stderr
     assert done.stdout.count(b"\n") == _lines_of(large)
     assert commands.report(tmp_path / "r.json")["rows_written"] == _lines_of(large)
+
+
+def test_a_pipe_that_breaks_within_is_no_end_of_reading(tmp_path: Path) -> None:
+    """Only who reads what the command says may end it quietly."""
+    program = (
+        "import sys\nfrom edxlogs import cli\nimport edxlogs.jobs.doctor as doctor\n"
+        "def broken(*_, **__): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "doctor.doctor = broken\nsys.exit(cli.execute(['doctor']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=commands.SECONDS
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"edxlogs: internal error: ")
+    assert done.stderr.count(b"\n") == 1

@@ -16,7 +16,7 @@ import pytest
 from decrypting import NAMES, PLAIN, Decrypt, Ring, decrypt_file, fake_gpg, read_all
 from edxlogs.errors import ConfigError, DecryptError
 from edxlogs.generator import keys
-from edxlogs.gpg.frame import looks_like_openpgp
+from edxlogs.gpg.frame import key_ids, looks_like_openpgp
 from edxlogs.gpg.process import Gpg
 from edxlogs.gpg.verdict import Verdict
 
@@ -321,3 +321,14 @@ def test_no_secret_of_another_is_in_the_environment_of_gpg(
     assert "planted" not in environment
     for needed in ("PINENTRY_USER_DATA=USE_CURSES=1\n", "PATH=", "HOME="):
         assert f"\n{needed}" in environment
+
+
+def test_recipients_are_told_by_a_gpg_that_cannot_use_its_key_ring(
+    ring: Ring, tmp_path: Path, bare: bytes
+) -> None:
+    """It may end before it has read anything, which breaks the pipe to it."""
+    wanted = sorted(key_ids(bare))
+    assert wanted
+    gpg = Gpg(executable=fake_gpg(tmp_path, "exit 2"))
+    assert gpg.recipients(bare) == wanted
+    assert gpg.recipients(bare + bytes(1 << 20)) == wanted

@@ -7,6 +7,7 @@ import gc
 import importlib
 import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -220,9 +221,15 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
     except SystemExit:
-        # So click alone ends, where the reader has all it wanted, as in `edxlogs filter … | head`.
+        # So click alone ends where a pipe breaks, as in `edxlogs filter … | head`.
+        is_read = not _reader_is_gone()
+        if is_read:
+            told = (
+                "internal error: a program that edxlogs started ended early; run again with --debug"
+            )
+            click.echo(f"edxlogs: {told}", err=True)
         _silence()
-        return 0
+        return EXIT_FAILED if is_read else 0
     except EdxlogsError as error:
         click.echo(f"edxlogs: {error}", err=True)
         is_misused = isinstance(error, ConfigError | MissingSourceError)
@@ -267,6 +274,14 @@ def _in_one_line(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = "edxlogs" if context is None else context.command_path
     return str(EdxlogsError(f"{error.format_message().rstrip('.')}; see {command} --help"))
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads standard output or standard error any more."""
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)  # a pipe without a reader is told all the same
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 def _silence() -> None:

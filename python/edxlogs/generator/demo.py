@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import shlex
@@ -19,7 +20,8 @@ from edxlogs.text import many, shown, size
 KEY = "Demo Data Czar <czar@universityx.example>"
 PACKAGE_DAY = date(2014, 10, 19)  # a Sunday, after all that the logs hold
 _LOGS, _KEY_RING = "logs", "gnupg"
-_MAKING = ".new"  # in the folder, until all is there
+_PACKAGE = f"{semester.ORG.lower()}-{PACKAGE_DAY}.zip"
+_MAKING = ".edxlogs"  # in the folder, until all is there
 _DISPOSABLE = ("S.*", "*.lock", "*~", ".#*")  # of a key ring: sockets of its agents, locks, copies
 
 
@@ -106,14 +108,13 @@ def make(folder: Path) -> Demo:
                 packed = gzip.compress(b"".join(text), 6, mtime=0)
                 (making / _LOGS / name).write_bytes(encrypted(packed))
                 lines += len(text)
-        stem = f"{semester.ORG.lower()}-{PACKAGE_DAY}"
         package.write(
-            making / f"{stem}.zip",
+            making / _PACKAGE,
             rolls,
             encrypt=lambda chunks: iter([encrypted(b"".join(chunks))]),
-            folder=stem,
+            folder=Path(_PACKAGE).stem,
         )
-    made = [*sorted((folder / _LOGS).iterdir()), folder / f"{stem}.zip"]
+    made = [*sorted((folder / _LOGS).iterdir()), folder / _PACKAGE]
     return Demo(
         folder,
         folder / _LOGS,
@@ -135,10 +136,11 @@ def _whole(folder: Path) -> Iterator[Path]:
     making, moved = folder / _MAKING, list[Path]()
     try:
         making.mkdir()
-        yield making
-        for path in sorted(making.iterdir(), key=lambda path: path.name == _LOGS):
-            moved.append(path.rename(folder / path.name))
-        making.rmdir()
+        with _locked(making):
+            yield making
+            for path in sorted(making.iterdir(), key=lambda path: path.name == _LOGS):
+                moved.append(path.rename(folder / path.name))
+            making.rmdir()
     except BaseException as error:
         for path in (*moved, making):
             if path.is_dir():
@@ -166,6 +168,7 @@ def _begin(folder: Path) -> bool:
     except FileExistsError:
         if not folder.is_dir():
             raise ConfigError(f"cannot make: {folder}: it is not a folder") from None
+        _clear(folder)
         if any(folder.iterdir()):
             raise ConfigError(
                 f"cannot make: {folder}: the folder is not empty; name another one"
@@ -173,6 +176,39 @@ def _begin(folder: Path) -> bool:
         return False
     except OSError as error:
         raise cannot_write(str(folder), error) from error
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run left that was killed; nothing if there is anything else in the folder."""
+    making = folder / _MAKING
+    left = {path.name for path in folder.iterdir()}
+    if _MAKING not in left or not left <= {_MAKING, _KEY_RING, _PACKAGE}:
+        return
+    with suppress(BlockingIOError), _locked(making):  # somebody is at work there
+        for name in left - {_MAKING, _KEY_RING}:
+            (folder / name).unlink()
+        for name in left & {_KEY_RING, _MAKING}:
+            shutil.rmtree(folder / name)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder. The system frees it if this process is killed.
+
+    Raises:
+        BlockingIOError: somebody else holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

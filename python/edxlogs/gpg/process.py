@@ -201,8 +201,10 @@ class Gpg:
         Raises:
             DecryptError: gpg cannot be run, or is older than 2.2.8.
         """
-        keys: list[str] = self._keys().get_recipients(head)
-        return keys
+        interface, keys = self._keys(), list[str]()
+        with suppress(BrokenPipeError):  # gpg ends before it reads if it cannot use its key ring
+            keys = interface.get_recipients(head)
+        return keys or sorted(key_ids(head))
 
     @staticmethod
     def delays() -> Iterator[float]:
