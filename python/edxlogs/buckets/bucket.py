@@ -262,7 +262,7 @@ class Bucket(Place):
                 )
                 return
             except S3Error as error:
-                # The answer to an attempt may have been lost on its way, but not what it did.
+                # The answer to an attempt may have been lost although the attempt succeeded.
                 found = self._mark_of(key, error)
                 if found == mark:
                     return

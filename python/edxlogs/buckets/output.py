@@ -129,7 +129,7 @@ class S3Output(OutputFile):
         try:
             self._s3.object(self._bucket, self._key)
         except S3Error as error:
-            # Who may write but not look is told by the server at the end.
+            # If writing is allowed but looking is not, the server will say at the end.
             if error.reason not in (Reason.NO_OBJECT, Reason.DENIED):
                 raise
             return

@@ -62,7 +62,7 @@ def _is_named(place: Bucket, key: str, manifest: Manifest, checkpoints: Collecti
     beside, _, sha256 = path.rpartition("-")
     if not re.fullmatch(f"({REJECTS}|{HASHES}|{READY})/[0-9]+", beside):
         return True
-    # Those of inputs that are yet to come may be put anew under the same name.
+    # Objects of future inputs may be put again under the same name.
     if int(beside.rpartition("/")[2]) >= manifest.next_number:
         return True
     file = manifest.file(beside)

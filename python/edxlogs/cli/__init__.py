@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # would double the memory.
     os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
     for stop in STOPS:
-        # A scheduler's stop cleans up as Ctrl-C does; one that is ignored stays so.
+        # A scheduler's signal cleans up like Ctrl-C; an ignored one stays ignored.
         if signal.getsignal(stop) is signal.SIG_DFL:
             signal.signal(stop, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
@@ -221,7 +221,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"interrupted: {told}", err=True)
         return EXIT_INTERRUPTED
     except SystemExit:
-        # So click alone ends where a pipe breaks, as in `edxlogs filter … | head`.
+        # Only click ends in this way, if a pipe breaks, as in `edxlogs filter … | head`.
         is_read = not _reader_is_gone()
         if is_read:
             told = (

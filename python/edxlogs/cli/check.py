@@ -47,7 +47,7 @@ def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: 
     sizes. The exit status is 1 if a source is damaged or a file is missing. Lines that are not
     events are counted, by reason.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.filter import check
         from edxlogs.jobs.settings import Settings
 

@@ -28,7 +28,7 @@ def command(folder: str, *, as_json: bool, quiet: bool, **s3: Any) -> int:
     cleaned. DIR may also be the s3:// URL of a dataset. There, files go seven days after they were
     replaced, and so does what stopped runs left behind.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.datasets.verbs import clean_dataset
 
     done = clean_dataset(folder, s3_of(s3))

@@ -38,7 +38,7 @@ def command(
     edxlogs tables. Rows and partitions stay the same, and so does what is known of each input: a
     file that is released again still replaces only its own rows.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.datasets.verbs import compact_dataset
         from edxlogs.jobs.settings import OutputSettings
         from edxlogs.store.store import TARGET_FILE_BYTES

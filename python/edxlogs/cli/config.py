@@ -17,7 +17,7 @@ from edxlogs.values import MOST_TOML_BYTES, read_text
 
 ENVIRONMENT = "EDXLOGS_CONFIG"
 PREFIX = "EDXLOGS_"
-# The keys. Of one that is set nowhere: what holds then, and the variables that others read for it.
+# The keys: for each, what applies if it is not set, and variables that other programs read.
 SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "partner": ("no partner", ()),
     "profile": ("the AWS configuration", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")),

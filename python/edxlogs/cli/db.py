@@ -43,7 +43,7 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Show and convert database packages: the weekly zip of tables, and e-mail preferences."""
-    # Those of the config file are meant for each of the commands.
+    # Settings of the config file apply to each of the commands.
     ctx.default_map = dict.fromkeys(command.commands, ctx.default_map or {})
 
 
@@ -61,7 +61,7 @@ def list_command(packages: tuple[str, ...], *, by: str, as_json: bool, **options
     such as one of the research exchange, is read from end to end. Courses have the names that their
     files have.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.listing import list_contents
         from edxlogs.jobs.settings import Keys
 
@@ -160,7 +160,7 @@ def convert_command(
     way. Its rows appear once it has passed its checks; a file that fails them is named and left
     out.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.convert import ConvertSettings, convert
 
     words = words_of(options)

@@ -116,7 +116,7 @@ def _failure(error: BaseException) -> Iterator[str]:
         kind = type(seen)
         told = f"{kind.__module__}.{kind.__qualname__}"
         if isinstance(seen, EdxlogsError):
-            # Of a condition that cannot be used, the words may name someone.
+            # The text of an invalid condition may name someone.
             is_condition = str(seen).lstrip("-").startswith(("where", "user", "exclude-user"))
             told += ": a condition, not shown" if is_condition else f": {seen}"
         elif isinstance(seen, OSError):

@@ -26,7 +26,7 @@ def command(folder: Path) -> None:
     each time. The package belongs to the logs. DIR must be empty or new. It takes gpg, a few
     seconds and 2 MB, but no network. At the end it shows three commands to try.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.looking import demo
 
     click.echo(str(demo(folder)))

@@ -150,7 +150,7 @@ def command(
     not changed is not made again. Columns that need a missing input are null, and a message says
     so. The definitions are SQL files, which DuckDB runs.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.derived.verb import DeriveSettings, definition_text, derive
 
     if show is not None:

@@ -47,7 +47,7 @@ def command(
 
     Each check prints one line, with what to do. The exit status is 1 if anything is missing.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.doctor import doctor
         from edxlogs.jobs.settings import Keys
 

@@ -100,7 +100,7 @@ def command(
     events in edX's own bucket. An event must meet all conditions; of several values for one
     condition, any will do. @FILE stands for the values in a file, one per line.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.filter import write
         from edxlogs.jobs.settings import Settings
 

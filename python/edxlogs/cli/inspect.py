@@ -40,7 +40,7 @@ def command(file: str, *, events: int, as_json: bool, **options: Any) -> None:
     encrypted file still tells which keys open it. Only the first 64 MiB of text are read. Nothing
     is written. Events contain personal data: mind who sees the screen.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.looking import inspect
 
     found = inspect(file, events=events, **words_of(options))

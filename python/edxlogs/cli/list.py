@@ -36,7 +36,7 @@ def command(sources: tuple[str, ...], *, by: str, as_json: bool, **options: Any)
     SOURCE is an s3:// URL of an object or a prefix, a folder or a file. Without SOURCE, edX's
     buckets are listed, and --partner says whose folder.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.listing import list_packages
         from edxlogs.jobs.sync import choice_of
 

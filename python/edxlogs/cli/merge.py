@@ -50,7 +50,7 @@ def command(
     In folders of edxlogs tables, each table is merged. The shards stay as they are: their files are
     linked, or copied where they cannot be linked. Run a stopped merge again to finish it.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.datasets.verbs import merge_datasets
         from edxlogs.jobs.settings import OutputSettings
 

@@ -28,7 +28,7 @@ def command(folder: str, kind: str, *, as_json: bool, quiet: bool) -> int:
     same command again: one commit brings the table up to date. From then on, replaced files stay
     for seven days, so that readers of an older version find them; then edxlogs clean removes them.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.datasets.verbs import publish_dataset
 
     done = publish_dataset(folder, kind)

@@ -30,7 +30,7 @@ def command(job: Path, *, dask: str | None, quiet: bool, as_json: bool) -> int:
     of them are not opened. A job can also fetch packages and convert tables first. The last line
     says in one sentence how the job ended.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.job import read_job
         from edxlogs.jobs.run import run
 

@@ -37,7 +37,7 @@ def command(
     yours, so you can attach it to an issue. It takes about a minute at most. The exit status is 1
     if something differs, or if nothing could be compared.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.looking import selftest
         from edxlogs.store.file import OutputFile
 

@@ -85,7 +85,7 @@ def command(
     in one pass. People are counted exactly up to 1,000 in a group and 100,000 on a site. Beyond
     that, a ~ marks an estimate, with a standard error of 1.6 % and 0.4 %.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.views.summary import SummarySettings, summarise
 
     if as_json and output == STDOUT:

@@ -53,7 +53,7 @@ def command(sources: tuple[str, ...], *, quiet: bool, as_json: bool, **options: 
     continues where it stopped, in this run or the next. A file gets its name only when it is whole
     and verified. Encrypted files stay encrypted. Nothing is deleted.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.sync import SyncInterrupt, SyncSettings, sync
 
     *urls, folder = sources or ("",)

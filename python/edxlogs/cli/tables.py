@@ -92,7 +92,7 @@ def command(
     problem_inputs have one row for each part of an event. Each table is a dataset, DIR/TABLE; run
     the command again to add what is new. SOURCE and the conditions are those of edxlogs filter.
     """
-    with put_off():  # compiled modules may crash where they are interrupted in their making
+    with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.jobs.datasets.tables import EventTableSettings
         from edxlogs.jobs.datasets.write import write_event_tables
 

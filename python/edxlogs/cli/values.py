@@ -106,7 +106,7 @@ def _of_dataset(key: str) -> set[str]:
     from edxlogs.store.place import Folder
     from edxlogs.store.store import open_manifest
 
-    # Click leaves out of its context what stands before an option whose value is yet to come.
+    # Click's context lacks the words before an option whose value is still missing.
     line = os.environ.get("COMP_LINE") or os.environ.get("COMP_WORDS", "")
     told: set[str | None] = set()
     for word in split_arg_string(line)[2:]:

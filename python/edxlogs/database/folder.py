@@ -117,7 +117,7 @@ class TableFolder:
             folders.append(day_folder(task.day))
         first = "/".join([*folders, f"{_safe(task.file_stem)}{ending}"])
         path = first
-        # Places stay taken: the search goes on where that for the last of them ended.
+        # Places stay taken, so the search continues where the last one ended.
         number = self._numbers.get(first, 1)
         while path in taken or self._is_kept(path):
             number += 1
@@ -137,7 +137,7 @@ class TableFolder:
         taken = {known.output for known in there if known is not None}
         for task in tasks:
             account, known = task.account, task.known if task.is_published else None
-            # What was joined with others stays where it is.
+            # A file that was joined with others stays where it is.
             if known and (account.course == known.account.course or len(known.file.runs) > 1):
                 account.output = known.output
             else:
@@ -280,7 +280,7 @@ class TableFolder:
             number = self._number(segment)
             segment.inputs.append(Input(number, identity, "delivered", 0, {"members": members}))
         if lost := replaced - renewed:
-            # What other words had ready, or has to make room, would be read again.
+            # Otherwise, ready files of other settings and replaced files would be read again.
             gone_inputs = [one for one in manifest.inputs() if one.number in lost]
             segment.inputs += replaced_inputs(gone_inputs, self._number(segment))
         added, segment.removed = self.store.without(replaced | renewed)
@@ -379,7 +379,7 @@ def is_there(place: Place, file: DataFile, one: Input) -> bool:
     if (state := place.state(file)) is None:
         return False
     size, modified = state
-    # One that was made of several by compacting has a time of its own.
+    # A file that was joined from several by compacting has a time of its own.
     is_own = modified is not None and _is_of(file, one)
     return size == file.bytes and (not is_own or modified == one.account["modified"])
 

@@ -162,7 +162,7 @@ def _open_object(url: str, s3: S3) -> DatabasePackage:
 
     remote = Remote(s3, s3.object(*split_url(url)))
     with remote.open_seekable() as file:
-        # Looking at every member's own header would take a request each: they are checked later.
+        # Looking at every member's own header would take one request each, so this is done later.
         archive = ZipArchive(shown(url), file, remote.open, check_headers=False)
     return _package(url, archive, remote.object.size, None)
 
@@ -204,7 +204,7 @@ def find_packages(
     for place in places:
         is_pattern = not place.startswith(SCHEME) and not os.path.lexists(place)
         found = glob_paths(place, lambda *_: None) if is_pattern and is_path_glob(place) else ()
-        # What matches nothing is told where it is opened.
+        # A pattern that matches nothing is reported when it is opened.
         for one in sorted(found, key=os.fsencode) or [place]:
             try:
                 search.add(one)

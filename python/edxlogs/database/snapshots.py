@@ -102,7 +102,7 @@ def snapshot_of(
     table = tables().get(account.table or "")
     if table is not None and not table.is_of_course:
         stem = stem or (package and package.partner) or ""
-        # What was chosen of such a file is in the next one, too.
+        # The courses chosen from such a file are in the next one, too.
         release = (release, *account.courses)
     place = f"{account.package}/{account.member}"
     what = (account.table, account.site, form, is_of_research(place))
@@ -110,7 +110,7 @@ def snapshot_of(
     by_course = None if account.course is None else (*what, "course", account.course)
     day = None if package is None else package.day
     courses = frozenset(account.courses)
-    # Of those without a day, the names of their packages tell which are the same.
+    # Without a day, the names of the packages tell which are the same.
     kept = (day or stem_of(account.package)) if keep_all else None
     return Snapshot((*what, plain), by_course, day, release, order, courses, kept)
 
@@ -251,7 +251,7 @@ def compare(group: Sequence[Task]) -> list[MemberAccount]:
     if len(good) < 2:
         return []
     newest = newest_copy(good)
-    # Of those that are the same, one that has its place keeps it.
+    # Among equal ones, a file that is in its place already stays.
     same = [task for task in good if task.text == newest.text]
     kept = min(same, key=lambda one: (one.known is None, len(one.account.member)))
     its, told = kept.account, []
@@ -305,7 +305,7 @@ class Snapshots:
                 return replace(snapshot, release=(snapshot.release, "before"))
             return snapshot
         order = self._orders.setdefault(one.account.package, len(self._orders))
-        # Packages of one name may lie in several folders.
+        # Packages with the same name may be in several folders.
         alike = self._alike.setdefault(one.release, [])
         if one.account.package not in alike:
             alike.append(one.account.package)
@@ -390,7 +390,7 @@ class Snapshots:
         every: list[Task | Standing] = [*tasks, *rest]
         for one, newest in older(every, self._of):
             if isinstance(one, Standing):
-                # What an old version has piled up stays, until there is a newer one.
+                # Snapshots that an old version kept stay until there is a newer one.
                 if not isinstance(newest, Standing):
                     gone.add(one.number)
             else:

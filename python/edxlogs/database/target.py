@@ -107,7 +107,7 @@ class TableTarget(Target[list[MemberAccount]]):
     def __post_init__(self) -> None:
         zips = [one for one in self.packages if isinstance(one, DatabasePackage)]
         self._courses = Courses(self.reader, zips, self.choice, self.workers)
-        # What a tar holds may be of any day.
+        # The files in a tar may be from any day.
         days = {file.day for one in zips for file in one.members} if self.folder.keep_all else None
         there = standing(self.folder.store, days if len(zips) == len(self.packages) else None)
         form, keep_all = self.format_name.removesuffix(SAFE), self.folder.keep_all

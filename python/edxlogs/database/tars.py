@@ -295,7 +295,7 @@ def _relative(name: str, label: str) -> Path:
         raise _refuse(label, f"holds {shown(name)}, which leads elsewhere")
     if len(parts) > MOST_NESTED:
         raise _refuse(label, f"has more than {MOST_NESTED} levels of folders")
-    # Terminals obey control characters, and programs that read names by lines stumble over them.
+    # Terminals obey control characters, and programs that read names line by line fail on them.
     return Path(*(_CONTROL.sub(lambda match: quote(match[0]), part) for part in parts))
 
 

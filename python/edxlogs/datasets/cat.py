@@ -311,7 +311,7 @@ def scanner_of(
     if those_of is not None:
         columns = [name for name in those_of if name in events.schema.names]
     elif columns is None and "partition_by" in told:
-        # Filter writes no column of the day; one of that name may be the user's own.
+        # `filter` writes no such column; one of that name may be the user's own.
         own = {one.partition("=")[0].strip() for one in told.get("columns") or ()}
         of_folders = {"date", "month", "year"} - own
         names = [name for name in events.schema.names if name not in of_folders]

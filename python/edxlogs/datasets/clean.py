@@ -54,7 +54,7 @@ def clean(store: Store) -> Cleaned:
         OutputError: the dataset cannot be written.
     """
     over, wait = store.retired()
-    # One that has come back since is there to stay.
+    # A file that has come back since does not count.
     gone, waiting = (sum(store.manifest.file(path) is None for path in one) for one in (over, wait))
     place = store.place
     left = unnamed(place, store.manifest) if isinstance(place, Bucket) else []

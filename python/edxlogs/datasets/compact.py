@@ -140,7 +140,7 @@ def _joinable(store: Store, files: list[DataFile], file_bytes: int) -> Iterator[
         small.sort(key=lambda file: (next(iter(file.runs), (-1, 0))[0], file.path))
         if len(small) < 2:
             continue
-        # Tables have further columns where they were asked for, or where a later version has them.
+        # Files of tables may have more columns, on request or from a later version.
         alike: dict[bytes, list[DataFile]] = {}
         for file in small:
             alike.setdefault(store.header(file), []).append(file)

@@ -179,13 +179,13 @@ class _Joined:
         if not new:
             return
         self.renewed |= set(numbers.values())
-        # A number that another one has taken the place of may still stand in what was compared.
+        # `compared` may still list numbers of inputs that were replaced.
         for one in new:
             compared = [numbers[other] for other in one.compared if other in numbers]
             own = replace(one, number=numbers[one.number], root=None, compared=compared)
             self.inputs[one.identity.key] = own
         for held in manifest.files():
-            # Of its own: the files of the commit before may still have their place to get.
+            # Its own names, because files of the commit before may still be waiting here.
             staged = f"merged-{there.next_number}-{len(self.added)}"
             file = _here(held, numbers, staged=staged)
             known_file = there.file(file.path)

@@ -168,7 +168,7 @@ def _expression(file: DataFile, manifest: Manifest, names: list[str]) -> Any:
         if key not in names or (key == "course_id" and value is None and known is not None):
             continue
         if value is None:
-            # Text that is empty stands there too.
+            # Empty text is in that folder, too.
             if key in ("date", "month", "year", "snapshot_date"):
                 expression &= field(key).is_null()
         elif value != URL_VALUE and "~" not in value:

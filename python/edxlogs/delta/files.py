@@ -146,7 +146,7 @@ def _stats(file: DataFile, footer: Any, bounded: Mapping[str, str]) -> dict[str,
         if any(one is None or not one.has_null_count for one in told):
             continue
         nulls[name] = sum(one.null_count for one in told)
-        # A group of nulls alone has none.
+        # A row group with only nulls has no bounds.
         held = [one for one in told if one.has_min_max]
         if not held or any(one.num_values and not one.has_min_max for one in told):
             continue
@@ -161,7 +161,7 @@ def _stats(file: DataFile, footer: Any, bounded: Mapping[str, str]) -> dict[str,
 def _bound(value: Any, kind: str, *, up: bool) -> Any:
     """A value as Delta's statistics write it; None to leave it out."""
     if kind == "timestamp":
-        # Delta's have milliseconds.
+        # Delta's statistics have milliseconds.
         left = value.microsecond % 1000
         step = 1000 - left if up and left else -left
         whole = value.astimezone(datetime.UTC) + datetime.timedelta(microseconds=step)

@@ -173,7 +173,7 @@ def _tables(store: Store) -> dict[str, list[DataFile]]:
         )
     if "format" in query:
         return {"": files}
-    # One that has lost all its files is told of that, too.
+    # A table that has lost all its files must be updated, too.
     before = [place.parent.name for place in store.on_disk.folder.glob(f"*/{LOG}")]
     tables: dict[str, list[DataFile]] = {name: [] for name in sorted(before)}
     for file in files:

@@ -43,9 +43,9 @@ ROW_GROUP = 122_880  # rows
 # Of a course with no more rows, what would be a view is a table: to plan it anew for each statement
 # takes longer than to keep its rows.
 _SMALL_ROWS = 300_000
-# For these it takes longer to find a better plan than to carry out the plan at hand.
+# These take longer to find a better plan than it takes to run the first one.
 _DEAR_OPTIMIZERS = "common_subplan,join_elimination,join_order,projection_pullup"
-# What DuckDB finds out of rows would make columns required in one file, and not in others.
+# With DuckDB's findings about rows, a column would be required in one file and not in another.
 _TELLING_OPTIMIZER = "statistics_propagation"
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _UNUSABLE = ("BinderException", "CatalogException", "ParserException", "SyntaxException")
@@ -390,7 +390,7 @@ class _Course:
                 f"has_{one.name}": one.name not in self._done.left for one in self._work.definitions
             },
         }
-        # Each takes its time, and statements of few tables ask for few of them.
+        # Setting each takes time, and the statements of a few tables use only a few.
         asked = set().union(*(_words(one.text) for one in self._work.definitions))
         self._set({name: value for name, value in values.items() if name in asked})
         if moment is None:

@@ -119,7 +119,7 @@ class Target:
         }
         there = self.store.manifest.query
         if there is not None and there.get("holds") == HOLDS:
-            # Other definitions and newer inputs make courses anew, each by itself.
+            # With other definitions or newer inputs, courses are made again one by one.
             moving = ("definitions", "snapshots")
             same = {**query, **{key: there[key] for key in moving}}
             self.store.claim(same, overwrite=overwrite)
@@ -194,7 +194,7 @@ class Target:
                     disk.remove(work.folder)
                     self._commit_in_time()
             except BaseException:
-                # A thread that is in DuckDB when the process ends would take it down.
+                # A thread inside DuckDB would crash the process when it ends.
                 self.engine.stop()
                 workers.stop(_PATIENCE_SECONDS)
                 while workers.are_alive:
@@ -221,7 +221,7 @@ class Target:
             needed = self.definitions.needed([name])
             inputs = frozenset(one for definition in needed for one in definition.inputs)
             told = self.parameters.told()
-            # As of which day decides which rows there are.
+            # The day that a run refers to also decides which rows there are.
             used = [
                 parameter
                 for parameter in told

@@ -25,7 +25,7 @@ FILES = "files of "
 """Prefix of the names of variables that hold the files of an input."""
 KEY = ("source", "line", "line_item")
 """The columns that identify a row of events."""
-# Rows that differ in these are no copies of each other; few rows are alike in all of them.
+# Rows that differ in these are not copies of each other; few rows agree in all of them.
 _MARKS = ("time", "site", "user_id", "username", "session", "event_type", "ip", "agent")
 
 
@@ -86,7 +86,7 @@ def view(name: str, *, where: str = "", kept: bool = False, is_whole: bool = Tru
     """
     columns, schema = columns_of(name), schema_of(name) or ()
     is_database = name.startswith(DATABASE)
-    # All rows are of the course; a table of packages keeps what it says itself.
+    # All rows belong to the course; a package table keeps its own column.
     told = {}
     if not is_database or _COURSE not in {column for column, _ in schema}:
         told[_COURSE] = f"getvariable('{_COURSE}')"

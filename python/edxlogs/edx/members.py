@@ -25,7 +25,7 @@ _FAILED = ".failed"
 _ENDINGS = (".xml.tar.gz", ".sql", ".json", ".csv", ".mongo")
 # Names of more than 235 characters are cut, and end in a digest of what they were.
 _DIGEST = re.compile(r"-[0-9a-f]{32}$")
-# What file managers and browsers make of a name when they copy it: edX's hold no spaces.
+# Marks that file managers and browsers add to copies. edX's names contain no spaces.
 _COPIED = re.compile(
     r"^Copy of (?=.)|(?: - Copy)?(?: copy)?(?: \([0-9]+\)| [0-9]+)?(?=(?:\.[a-z]+)+\Z)"
 )
@@ -97,7 +97,7 @@ def describe_member(path: str, course: str | None = None) -> MemberName:
     name = _describe(path)
     if course is None or not _is_forum(name) or name.stem is None:
         return name
-    # What stands for a separator, or for a letter that is not ASCII, differs.
+    # Separators, and letters that are not ASCII, are replaced in different ways.
     spelled, written = (re.sub(r"\W", "_", one, flags=re.ASCII) for one in (course, name.stem))
     site = name.stem[len(course) + 1 :]
     if not written.lower().startswith(f"{spelled.lower()}_") or not _SITE.fullmatch(site):

@@ -48,9 +48,9 @@ _TURNS = re.compile(
     r"|.*\.log\.([0-9]{1,6}|[0-9]{8}-[0-9]{6})(\.gz)?(\.gpg)?",
     re.DOTALL,
 )
-# As Vector writes them: the hour is no organisation, and the day that of writing.
+# As Vector writes them: the hour is not an organisation, and the day is that of writing.
 _HOURLY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}[_.].*", re.DOTALL)
-# What file managers and browsers make of a name when they copy it.
+# Marks that file managers and browsers add to copies.
 _COPIED = re.compile(r"Copy of (?=.)| \([0-9]+\)(?=\.[^/]*\Z)")
 _SERVER_FOLDER = re.compile(r"prod-(?P<site>[a-z]+)-[0-9]+")
 KNOWN_SITES = {"edx": "prod", "prod": "prod", "edge": "edge", "patches": "patches"}

@@ -104,7 +104,7 @@ class LineReader(Reader):
             sink = make_sink() if passed_on is None else None
             scanned = self._scan(source, given, sink, threads, hashes, text_sum, limit)
             if scanned.counts.rows and not isinstance(sink, _Parts):
-                # These rows cannot be taken back: a further reading only weighs them.
+                # These rows cannot be taken back, so another reading only judges them.
                 passed_on = passed_on or scanned.counts
             return scanned
 
@@ -178,7 +178,7 @@ class LineReader(Reader):
             site=source.site,
             day=source.day,
             offset=source.offset if in_file else 0,
-            # What is appended meanwhile is another run's.
+            # Lines appended meanwhile are for another run.
             length=(source.length or source.size or None) if in_file else None,
             members=members,
             threads=threads,

@@ -104,7 +104,7 @@ def near_columns(columns: Iterable[str]) -> list[str]:
     warnings = []
     for column in columns:
         name = column.rpartition("=")[2].partition("::")[0].strip()
-        # A path of several steps is meant as one.
+        # A path with several steps is intended as a path.
         if name in known or not name.replace("-", "_").isidentifier():
             continue
         if near := difflib.get_close_matches(name, known, 1, _MISSPELT):
@@ -159,7 +159,7 @@ def unmet(
     warnings = []
     for one in CONDITIONS:
         values = conditions.values(one.name) if one.into in places else ()
-        # The types of categories stand behind those that were named.
+        # The types of categories come after those that were named.
         missing = [place for place in places.get(one.into, ()) if place < len(values)]
         if not missing or one.name == "category":
             continue
@@ -249,7 +249,7 @@ def _head(reader: LineReader, source: Source, query: _core.Query, form: str) -> 
         if not head:
             return ""
         output = _core.Output(memory.fileno(), query, form, [])
-        # The stretch ends anywhere, so an error at its end says nothing.
+        # The stretch may end anywhere, so an error at its end means nothing.
         _core.scan(
             io.BytesIO(head),
             query,
@@ -283,7 +283,7 @@ def _sample(reader: LineReader, sources: Sequence[Source]) -> dict[str, set[str]
     query = make_query(Conditions(), columns=_COLUMNS)
     for source in sources[:_SOURCES]:
         text = _head(reader, source, query, "csv")
-        # Text that is too long for a cell is too long for a hint; the rest is not looked at.
+        # Text too long for a cell is too long for a hint, so the rest is skipped.
         with suppress(csv.Error):
             for row in csv.DictReader(io.StringIO(text, newline="")):
                 for name in _COLUMNS:

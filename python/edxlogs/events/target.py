@@ -229,7 +229,7 @@ class EventTarget(Target[Read]):
             delivered = self.wants(read.scanned)
             read.hashes = self.dedupe.settle(number, hashes, delivered=delivered)
         read.parts = self.pack(read)
-        # What is not wanted goes, with its hidden files.
+        # Drop what is not wanted, with its hidden files.
         read.scanned.sink = None
         return read
 
@@ -313,7 +313,7 @@ def _whole_lines(read: Read, length: int) -> int | None:
     if source.is_stream or source.remote is not None or source.length is not None:
         return source.size
     try:
-        # A text of another length was unpacked: what is added is no line of it.
+        # If the text has another length, it was packed, and added bytes are not its lines.
         if os.stat(source.file_path).st_size - source.offset > length == source.size:
             is_there = text is None or crc_of(source, length) == text.crc32
             return whole_lines(source, length) if is_there else source.size

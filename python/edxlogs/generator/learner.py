@@ -193,7 +193,7 @@ class Learner:
                 self._player("pause_video", block, {"currentTime": end}, "n_pause", "n_video")
             if length >= 0.25:
                 self._viewed(block, begin, self.acts[-1][0], position, end, how)
-            # After a jump some players still tell where it began.
+            # After a jump, some players still report where it began.
             told = end if how == "seek" and self.rng.random() < 0.5 else there
             position = there
 

@@ -26,7 +26,7 @@ FIRST = datetime.date(2014, 10, 1)
 DAYS = tuple(FIRST + datetime.timedelta(days=number) for number in range(14))
 _BEGIN = datetime.datetime.combine(FIRST, datetime.time(), datetime.UTC)
 _DAY, _SECOND = datetime.timedelta(days=1), datetime.timedelta(seconds=1)
-# Sessions by the hour of UTC that they begin in, and by the weekday, from Monday.
+# Weights of sessions by the hour (UTC) in which they begin, and by weekday, from Monday.
 _HOURS = (2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 10, 10, 11, 11, 12, 13, 14, 16, 18, 19, 18, 14, 8, 4)
 _WEEKDAYS = (10, 10, 9, 9, 7, 4, 6)
 _SESSIONS = (0, 1, 1, 2, 2, 3, 4, 5, 7, 9)  # of a learner in two weeks
@@ -192,7 +192,7 @@ def _roll(rng: random.Random, course: Course, staff: Person, people: Sequence[Pe
     roll = Roll(course, staff)
     for number, who in enumerate(people):
         story = number % STORIES
-        # The last event of a story is one of the two weeks; one without a span may be earlier.
+        # A story ends within the two weeks; one without a span may be earlier.
         start = _moment(rng) - SPANS[story] * _DAY
         if not SPANS[story] and rng.random() < 0.5:
             start -= len(DAYS) * _DAY

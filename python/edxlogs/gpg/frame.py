@@ -57,7 +57,7 @@ def looks_like_openpgp(head: bytes) -> bool:
             known = body[0] in (4, 5, 6) and (1 <= body[1] <= 13 or body[0] == 6)
             return known and not more and 4 <= length <= 512
         case 9:
-            # Nothing in it has a fixed value: ask for bytes that no text has.
+            # No byte in it has a fixed value, so look for bytes that text never has.
             return length > 18 and any(b < 32 and b not in b"\0\t\n\r\x0b\x0c" for b in body[:64])
         case 18:
             return length > 40 and (body[0] == 1 or (body[0] == 2 and 1 <= body[1] <= 13))
@@ -169,7 +169,7 @@ class Frame:
         """Skip at most `most` bytes without looking at them. Returns how many may be skipped."""
         if self.armored or self.complete or not self._known:
             return 0
-        # The last byte is fed: with it the message may be complete.
+        # The last byte is fed, because it may complete the message.
         step = max(0, min(self._left - 1, most))
         self._left -= step
         self.length += step

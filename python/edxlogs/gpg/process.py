@@ -170,7 +170,7 @@ class Gpg:
         if found.refused:  # once is enough
             self.unlocking = replace(self.unlocking, terminal=None)
         elif found.asks:
-            # What comes of it is told by whoever reads the message.
+            # Any error is reported by whoever reads the message.
             with suppress(OSError), self.open("", io.BytesIO(head())) as decryption:
                 os.read(decryption.stdout_fd, 1)
 

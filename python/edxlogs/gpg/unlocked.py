@@ -41,7 +41,7 @@ _MOST_CHARACTERS = 60  # of its path, since that of a socket has 107 at most
 _HIDDEN = "0" * 16
 _SECONDS = 10.0
 _PREFIX = "edxlogs-"
-# Waits until its standard input ends, which is when we do, and takes the folder away.
+# Waits for the end of its standard input, when this process ends, and removes the folder.
 _GUARD = 'echo; cat > /dev/null; gpgconf --homedir "$0" --remove-socketdir; rm -rf -- "$0"'
 
 
@@ -87,7 +87,7 @@ def kept(gpg: Gpg, head: bytes) -> Kept | None:
         grips = {one: grip for one, grip in gpg.secret_keys().items() if grip}
         with Agent(gpg.home, gpg.environment()) as agent:
             wanted = set(gpg.recipients(head))
-            # Where a message hides whom it is for, it may be any.
+            # If a message hides its recipients, it may be for any key.
             asked = [grip for one, grip in grips.items() if one in wanted or _HIDDEN in wanted]
             keys = [agent.key(grip) for grip in asked]
             if not keys:

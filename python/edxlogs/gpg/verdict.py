@@ -73,7 +73,7 @@ class StatusLines:
         if code.isdigit():
             self.codes.add(int(code) & 0xFFFF)
         self.unprotected = self.unprotected or args[:1] == ["nomdc_with_legacy_cipher"]
-        # Before that, the key of one recipient may fail and that of another do.
+        # Before that, the key of one recipient may fail and another one may work.
         self.spoiled = self.spoiled or self.begun > 0
 
     @property

@@ -206,7 +206,7 @@ class DaskHosts:
 
     def _check_versions(self, distributed: Any) -> None:
         """Check the versions: two versions of Dask do not always understand each other."""
-        # Of the scheduler alone: a worker may never answer.
+        # Only the scheduler is asked: a worker may never answer.
         theirs = self._client.run_on_scheduler(metadata.version, "distributed")
         if theirs != distributed.__version__:
             raise ConfigError(
@@ -260,7 +260,7 @@ class DaskHosts:
         assert task is not None
         for one in workers:
             if one not in self._fit and one not in self._asked:
-                # One without edxlogs would die of a task of ours.
+                # A worker without edxlogs would die of one of our tasks.
                 self._submit(one, pkgutil.resolve_name, _VERSION)
         problems: dict[str, list[str]] = {}
         for one, future in list(self._asked.items()):
@@ -351,7 +351,7 @@ class DaskHosts:
                 if isinstance(told, BaseException):
                     raise EdxlogsError(told_of(told))
                 if told is None or isinstance(told, Unable):
-                    # Without words, it was lost with its scheduler.
+                    # If there is no result, the task was lost with its scheduler.
                     if told is not None:
                         self._try_another(told, tried.setdefault(one.number, set()), len(fit))
                     order.put_back(one.number)

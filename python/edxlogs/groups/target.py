@@ -105,7 +105,7 @@ def look(
         ConfigError: a source is a stream.
     """
     identities = [identify(source) for source in sources]
-    # What a file has grown by since it was found is read as well: its identity says so.
+    # If a file has grown since it was found, the new part is read too, as its identity says.
     now = [
         one if one.size == identity.size else replace(one, size=identity.size)
         for one, identity in zip(sources, identities, strict=True)

@@ -117,7 +117,7 @@ class DatasetWriter:
         if not segment.inputs and not segment.seen:
             return
         if self.store.replaces_all and not commit.delivered:
-            # Nothing is better than what is there.
+            # There is nothing that could replace what exists.
             self._held = segment.inputs
             return
         self._held = []
@@ -146,7 +146,7 @@ class DatasetWriter:
         if account.status in (Outcome.WITHHELD, Outcome.NO_LOG):
             known = inputs.known(identity)
             if known is not None and known.is_done:
-                # The rows that are there stay, until its new release is whole.
+                # The existing rows stay until the new release is whole.
                 account.counts = account.counts.as_withheld()
                 self._withheld[identity.key] = account
                 return False

@@ -60,7 +60,7 @@ class Downloads:
             StoppedError: `stop` was called; what has arrived stays.
         """
         if not source.etag:
-            # What is on disk of it must be known by its content.
+            # Bytes on disk are identified by the content that they belong to.
             source = self._s3.object(source.bucket, source.key)
         for _ in range(_MOST_VERSIONS):
             try:

@@ -215,7 +215,7 @@ def local_items(paths: Iterable[str], failed: list[EdxlogsError]) -> Iterator[It
 
 def _file(path: str, status: os.stat_result) -> Item:
     modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.UTC)
-    # The folders above the one that was given count too.
+    # The folders above the given one count too.
     return Item(shown(path), describe_key(os.path.abspath(path)), status.st_size, modified)
 
 

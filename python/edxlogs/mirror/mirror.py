@@ -93,7 +93,7 @@ class Mirror:
         name = shown(os.fspath(self._path))
         try:
             if writable:
-                # Parents as the system makes them; the folder itself as its files are.
+                # Parents get the system's default mode, the folder itself that of its files.
                 os.makedirs(self._path.parent, exist_ok=True)
                 disk.make_folder(self._path, self._folder_mode)
             self._open_folders(writable)
@@ -217,7 +217,7 @@ class Mirror:
         folder, name = self._place(source.key, make=True)
         try:
             part.finish(self._mode, file_time(source.modified))
-            # Known before it is there: a crash in between leaves the part, which is whole.
+            # Recorded before it is in place: a crash in between leaves a complete part.
             self.records.add(record)
             with self._lock:
                 if not replace and _exists(name, folder):

@@ -112,7 +112,7 @@ class Partial:
             "size": self._source.size,
             "flushed": self._flushed,
         }
-        # A note that is lost costs what was flushed; one that is torn reads as none.
+        # If the note is lost, flushed bytes are fetched again; a torn note counts as lost.
         disk.replace_at(self._note, orjson.dumps(note), at=self._folder, synced=False)
 
     def finish(self, mode: int, modified_ns: int) -> None:

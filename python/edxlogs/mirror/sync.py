@@ -146,7 +146,7 @@ def _is_same(record: Record, source: S3Object) -> bool:
     """Whether an object has the content that was delivered, as far as its listing shows."""
     if source.etag:
         return record.etag == source.etag
-    # Not every answer of a server tells parts of a second.
+    # Not every answer of a server includes fractions of a second.
     return record.modified.replace(microsecond=0) == source.modified.replace(microsecond=0)
 
 

@@ -100,7 +100,7 @@ def user_id(value: object) -> int | None:
     if isinstance(value, str):
         value = integer(value.strip(SPACES))
     elif isinstance(value, float) and value.is_integer():
-        # From 2**53 on a float may stand for another number than the one that was written.
+        # From 2**53 on, a float may differ from the number that was written.
         value = int(value) if abs(value) < 2**53 else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
@@ -214,7 +214,7 @@ def _columns(event: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, 
     }
     if isinstance(found["username"], str):
         found["username"] = found["username"].strip(SPACES)
-    # What is no text where text belongs is kept as JSON text, whose spelling is not judged here.
+    # A value that should be text and is not is kept as JSON text, whose spelling is not judged.
     judged = (*TIMES, *DOCUMENTS, "user_id")
     return {
         name: found[name]

@@ -171,12 +171,12 @@ class S3:
                 "s3: boto3 is not installed; install it with pip install 'edxlogs[s3]'"
             ) from None
         config = Config(
-            # The retries of `retry`; boto still follows a bucket to its region.
+            # Retries are up to `retry`; boto3 still follows a bucket to its region.
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=s3_retry.CONNECT_SECONDS,
             read_timeout=s3_retry.READ_SECONDS,
             max_pool_connections=MOST_CONNECTIONS,
-            # Servers of one's own know no bucket as a part of their host's name.
+            # Other servers do not accept a bucket as part of their host name.
             s3={"addressing_style": "path"} if self._endpoint_url else None,
             # Checksums of what is read are verified by S3Reader, over all its pieces.
             request_checksum_calculation="when_required",
@@ -190,7 +190,7 @@ class S3:
         except Exception as error:
             failure = explain(error, "cannot use", SCHEME)
             if isinstance(failure, S3Error) and failure.reason == Reason.IMPOSSIBLE:
-                # A ValueError: boto has no class of its own for it.
+                # A ValueError, because boto3 has no class of its own for this.
                 raise ConfigError(
                     "endpoint-url: the one in the AWS configuration is not a URL; correct it there"
                 ) from None
@@ -261,7 +261,7 @@ class S3:
         try:
             head = self.call("head_object", bucket, "cannot open", Key=key)
         except S3Error as error:
-            # The answer to HEAD has no body, and so no code: ask in a way that has one.
+            # The answer to HEAD has no body, and so no code. GET has one.
             if error.reason not in (Reason.NO_OBJECT, Reason.DENIED, Reason.OTHER):
                 raise
             head = self.call("get_object", bucket, "cannot open", Key=key)
@@ -417,6 +417,6 @@ class _WholeBody:
 def _is_url(text: str) -> bool:
     with suppress(ValueError):
         url = urlsplit(text)
-        # Asked for its port, a URL that has none such raises.
+        # Reading an invalid port raises an error.
         return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     return False

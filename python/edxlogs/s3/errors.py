@@ -174,10 +174,10 @@ def reason_of(error: BaseException) -> Reason:
     causes = list(_causes(error))
     unsent = error.kwargs.get("error") if isinstance(error, boto.HTTPClientError) else None
     if isinstance(unsent, ValueError) and not isinstance(unsent, HTTPError):
-        # A header cannot be written: of what goes into one, only these are not ours.
+        # A header cannot be written, and only credentials come from outside.
         return Reason.BAD_CREDENTIALS
     if any(isinstance(cause, RecursionError) for cause in causes):
-        # A bucket is elsewhere, S3 does not say where, and boto follows its own question for ever.
+        # A bucket is elsewhere, S3 does not say where, and boto3 keeps asking.
         return Reason.REGION
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return Reason.UNKNOWN_HOST
@@ -185,7 +185,7 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.REFUSED
     if isinstance(error, boto.ConnectTimeoutError):
         return Reason.REFUSED
-    # What is left broke in the middle.
+    # The remaining ones broke in the middle.
     broken = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError)
     if isinstance(error, (*broken, HTTPError, OSError)):
         return Reason.BROKEN

@@ -240,7 +240,7 @@ def claim(folder: Path, name: str, what: str, mode: int = 0o700) -> int:
         with suppress(NotADirectoryError):
             make_folder(folder, mode)
         status = os.lstat(folder)
-        # What lies in it is removed: it must be a folder that edxlogs made here.
+        # Its content will be removed, so it must be a folder that edxlogs made.
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise ConfigError(
                 f"output: {name}: {shown(folder.name)} of it is not edxlogs' own; remove it, or"

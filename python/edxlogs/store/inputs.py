@@ -50,7 +50,7 @@ def identify(source: Source) -> Identity:
 
 def _key(place: str, source: Source) -> str:
     key = place if source.member is None else f"{place}: {source.member} @{source.offset}"
-    # Bytes of a name that are not UTF-8 are told as they are escaped in messages.
+    # Bytes of a name that are not UTF-8 are escaped as in messages.
     return key.encode("utf-8", "backslashreplace").decode()
 
 
@@ -233,7 +233,7 @@ class KnownInputs:
         """Find out what a file's text is to the dataset, and make room for it in a commit."""
         known, holder = self.known(identity), None if text is None else self._holder(text)
         if holder is None and text is not None and is_rotated(os.path.basename(identity.key)):
-            # A log that was copied, and is not truncated yet, has grown beyond its copy.
+            # A log that was copied but not truncated yet has grown beyond its copy.
             holder = self._begun.get(text)
         if holder is not None:
             key = holder.identity.key

@@ -93,7 +93,7 @@ class Journal:
                     identity = identify(source)
                 except SourceError:
                     continue
-                # One that has grown since it was found is read to the size that it had.
+                # A source that has grown since it was found is read up to its old size.
                 if identity.size == source.size:
                     self._identities[source] = identity
 
@@ -156,7 +156,7 @@ class Journal:
         if identity is None or time.monotonic() - self._began < BEGIN_SECONDS:
             return
         try:
-            # No checksum: where size and time are not the same any more, it is read again.
+            # No checksum: if size or time has changed, the source is read again.
             if identify(source) != identity:
                 return
         except SourceError:
@@ -206,10 +206,10 @@ class Journal:
             sizes = [(store.new / name).stat().st_size for name in made]
         except OSError as error:
             raise cannot_write(self._file.name, error) from error
-        # All at once: an input whose files did not all come about is not done.
+        # All at once, because an input is not done until all its files exist.
         for name, size in zip(made, sizes, strict=True):
             rows = 0 if name.endswith((_REJECTS, _HASHES)) else account.counts.rows
-            # Its checksum is not taken, as nobody but us reads it.
+            # No checksum is computed, because only edxlogs reads the file.
             self._segment.added.append(DataFile(name, name, rows, size, "", [(number, rows)]))
         self._segment.inputs.append(
             Input(

@@ -65,7 +65,7 @@ _ATTEMPTS = 5  # of a reader, while a writer takes away what it is about to open
 _SEGMENTS = "segments"
 _START = hashlib.sha256(b"edxlogs manifest").hexdigest()
 
-# What begins the keys of records, in their order.
+# Prefixes of the keys of records, in order.
 _FILE, _HISTORY, _INPUT, _NAME, _OUTPUT, _QUERY = (one.encode() for one in "fhinoq")
 _RETIRED, _SEEN, _TEXT = (one.encode() for one in "rst")
 _ENDS = b"\\/"  # of one part of a key, where another follows: escaped text never holds it
@@ -128,7 +128,7 @@ class Manifest:
                 self._load()
                 break
             except FileNotFoundError as error:
-                # A writer may have put others in the place of those that the head told.
+                # A writer may have replaced the files that the head listed.
                 if attempt == _ATTEMPTS - 1:
                     raise self._unreadable(error) from error
             except OSError as error:

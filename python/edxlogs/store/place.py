@@ -439,7 +439,7 @@ class Folder(Place):
             staged, target = self.new / file.staged, self.folder / file.path
             if not staged.exists():
                 continue
-            # What is beside the manifest is its owner's alone.
+            # Only the owner may read what is beside the manifest.
             mode = disk.folder_mode(self._mode if file.holds_rows else 0o600)
             disk.make_folders(target.parent, mode, below=self.folder)
             if target.is_dir() and not target.is_symlink():
@@ -477,7 +477,7 @@ class Folder(Place):
         place, staged = self.folder / file.path, self.new / file.staged
         if not file.staged:
             return place
-        # One that was not there yet may have got its place since.
+        # A file may have got its place in the meantime.
         return staged if not place.exists() and staged.exists() else place
 
     def forget(self, files: Iterable[DataFile]) -> None:

@@ -43,7 +43,7 @@ def page(digest: Digest, conditions: Mapping[str, Any]) -> bytes:
         "error_group": f"{100 * error:.1f} %",
         "error_site": f"{100 * site_error:.1f} %",
         "css": _asset("page.css"),
-        # What would end the script cannot stand in it.
+        # A script must not contain what would end it.
         "vega": _asset("vega.js").replace("</script", "<\\/script"),
         "js": _asset("page.js").replace("</script", "<\\/script"),
         "data": _packed(_data(digest)),

@@ -209,7 +209,7 @@ def _spark(counts: Mapping[str, int], days: Sequence[datetime.date], step: int =
     first, length = days[0], (days[1] - days[0]).days + 1
     buckets = [0] * min(_BUCKETS, -(-length // step))
     for day, count in counts.items():
-        # A week that begins before the first day is drawn there.
+        # A week that begins before the first day is drawn at the first day.
         after = max((datetime.date.fromisoformat(day) - first).days, -6)
         at = max(after, 0) * len(buckets) // length
         if after > -6 and at < len(buckets):

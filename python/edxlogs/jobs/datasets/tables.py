@@ -95,7 +95,7 @@ def rows_by_table(accounts: Mapping[str, Account]) -> list[TableRows]:
     order = {name: number for number, name in enumerate(own)}
     rows = []
     for name, account in sorted(accounts.items(), key=lambda one: order.get(one[0], len(order))):
-        # A table that is no home has none of the counts by home.
+        # A table that is not a home has no counts by home.
         kind = Kind.HOME if account.total.homes else Kind.APART
         if name in own:
             kind = own[name].kind
@@ -130,7 +130,7 @@ def joined(accounts: Mapping[str, Account]) -> Account:
     has_homes = any(one.counts.homes for several in entries.values() for one in several)
     for several in entries.values():
         account.enter(_joined(several, has_homes=has_homes))
-    # Those of the sources are there as well as those of the selection.
+    # `enter` has added those of the sources, which the selection includes already.
     account.skipped, account.ignored = list(first.skipped), list(first.ignored)
     account.check()
     return account

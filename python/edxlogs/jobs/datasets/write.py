@@ -94,7 +94,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
     """
     for one in settings:
         one.query()
-    # Each has its own time: sites and days alone are those of all.
+    # Each has its own times; only sites and days are the same for all.
     of_all = settings[0].conditions.window
     window = Window(of_all.sites, days=of_all.days)
     with ExitStack() as stack:

@@ -194,7 +194,7 @@ def _compare(found: SelfTest, source: Source, reader: LineReader) -> None:
     scanned, rows = _rows(reader, source)
     problems = (seen.problem is not None, scanned.error is not None)
     if any(problems):
-        # Who reads a part alone cannot see damage beyond it.
+        # A reader that reads only a part cannot see damage beyond it.
         if not all(problems) and not seen.is_cut and not scanned.is_cut:
             who = "the plain reader" if problems[0] else "edxlogs"
             found.whole[f"damaged, {who} alone says"] += 1
