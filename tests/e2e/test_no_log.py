@@ -40,7 +40,10 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "UTF-32": (lines(3).decode().encode("utf-32"), "iconv -f UTF-32"),
     "events on several lines": (PRETTY, "jq -c . "),
     "an array of events": (ARRAY, "jq -c '.[]'"),
-    "another program's log": (b'{"name": "app", "level": 3, "time": 1}\n' * 9, "head -n 1"),
+    "another program's log": (
+        b'{"name": "app", "level": 3, "time": 1}\n' * 9,
+        "edxlogs inspect FILE",
+    ),
 }
 
 

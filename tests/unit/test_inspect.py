@@ -18,6 +18,7 @@ import pytest
 import edxlogs
 from commands import event, events, pack, run
 from decrypting import Ring
+from edxlogs.errors import SourceError
 from edxlogs.generator import keys
 from edxlogs.jobs.looks import layers
 
@@ -130,6 +131,38 @@ def test_things_that_are_no_logs(content: bytes, told: str) -> None:
     assert found.no_log.startswith(told)
     assert f"  it {told}" in str(found)
     assert not found.first
+
+
+def test_the_first_lines_of_what_is_no_log_are_shown() -> None:
+    found = edxlogs.inspect(
+        io.BytesIO(pack(b'hello\n\n{"a": 1}\n' + b"\xff\x1b" * 999 + b"\nmore\n"))
+    )
+    assert found.no_log == "holds no event in its first lines"
+    assert found.head[:2] == ["hello", '{"a": 1}']
+    assert str(found).splitlines()[-3:-1] == ["    hello", '    {"a": 1}']
+    assert str(found).splitlines()[-1].startswith(r"    \xff\x1b\xff")
+    assert len(found.head) == 3
+    assert len(found.head[2]) < 100
+    assert not edxlogs.inspect(io.BytesIO(b"\0\1\2\n" * 99)).head
+    assert not edxlogs.inspect(io.BytesIO(events(2))).head
+
+
+def test_long_names_are_cut_for_a_person() -> None:
+    line = event(1, event_type="t" * 5000, event={"k" * 5000: 1})
+    page = str(edxlogs.inspect(io.BytesIO(line), events=0))
+    assert max(map(len, page.splitlines())) < 150
+    assert "tt…  1 from server" in page
+
+
+def test_a_folder_that_may_not_be_read_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(SourceError, match="Permission denied"):
+        edxlogs.inspect(tmp_path)
 
 
 def test_nothing_at_all() -> None:

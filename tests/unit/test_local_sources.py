@@ -343,3 +343,11 @@ def test_a_source_of_a_tar_found_in_a_folder_stays_one(here: Path) -> None:
     found = find(["d"])
     assert paths(found) == ["d/2014-01-05-univx-tracking.tar", "d/a.log"]
     assert found.sources[0].date is None
+
+
+def test_what_edxlogs_wrote_is_no_folder_of_logs(here: Path) -> None:
+    """A name like a log's would not make a log of it, so nobody is told to name its files."""
+    make(here, "events/_edxlogs/head", "events/part.parquet", "tables/video/_edxlogs/head")
+    for folder in ("events", "tables"):
+        with pytest.raises(SourceError, match="it holds what edxlogs wrote, not logs"):
+            find([folder])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import tarfile
 from collections.abc import Callable
@@ -172,6 +173,32 @@ def test_damage_is_no_difference_where_both_see_it(tmp_path: Path) -> None:
     found = edxlogs.selftest([tmp_path / "a.log.gz", tmp_path / "b.log"])
     assert found.agrees
     assert found.sources == {"compared": 1, "not compared: damaged, or without a key": 1}
+    [(label, why)] = found.failed.items()
+    assert label == str(tmp_path / "a.log.gz")
+    assert why.endswith("the compressed data are cut off; fetch the file again, or use --salvage")
+
+
+def test_why_nothing_was_compared_is_told_beside_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(event(1) * 2000)
+    for name in ("a.log.gz", "b.log.gz"):
+        (tmp_path / name).write_bytes(packed[: len(packed) // 2])
+    assert execute(["selftest", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("edxlogs: 2 sources failed for one reason, such as ")
+    assert str(tmp_path) not in told.out
+
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    (tmp_path / "c.log").write_bytes(event(1))
+    words = [str(tmp_path / "c.log"), str(tmp_path)]
+    assert execute(["selftest", *words]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"edxlogs: cannot open: {tmp_path}: Permission denied\n"
+    assert ["sources not compared: cannot be opened", "1"] in rows_of(told.out)
 
 
 def test_what_cannot_be_compared_is_not_said_to_agree(

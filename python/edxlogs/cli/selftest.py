@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from edxlogs.cli import EXIT_FAILED
 from edxlogs.cli.options import prompt_options, s3_options, sources_argument, words_of
-from edxlogs.cli.progress import tell
+from edxlogs.cli.progress import Shown, tell
 from edxlogs.cli.values import files
 from edxlogs.stops import put_off
+from edxlogs.watching import Teller
 
 EXAMPLES = """\b
 Examples:
@@ -44,10 +46,19 @@ def command(
     if output is None:
         found = selftest(sources, **words_of(options))
         click.echo(str(found))
+        _tell_failed(found.failed)
         return 0 if found.agrees else EXIT_FAILED
     with OutputFile(output, overwrite=overwrite) as file:
         found = selftest(sources, **words_of(options))
         file.write(f"{found}\n".encode())
         file.publish()
+    _tell_failed(found.failed)
     tell(f"{found.verdict} {file.name}")
     return 0 if found.agrees else EXIT_FAILED
+
+
+def _tell_failed(failed: Mapping[str, str]) -> None:
+    teller = Teller(Shown())
+    for label, why in failed.items():
+        teller.fail(why, label)
+    teller.tell()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _ARMOUR = b"-----BEGIN PGP "
+SHOWN_BY_INSPECT = "; edxlogs inspect FILE shows them"
 _LF_JQ = "; jq -c . FILE > NEW puts each event on a line of its own"
 
 
@@ -36,7 +37,7 @@ def kind_of(head: bytes) -> str:
         return f"holds events that span several lines, not one event per line{_LF_JQ}"
     if _is_binary(head):
         return "is neither text nor gzip nor OpenPGP; fetch it again"
-    return "holds no event in its first lines; head -n 1 FILE shows one"
+    return f"holds no event in its first lines{SHOWN_BY_INSPECT}"
 
 
 def is_report(head: bytes) -> bool:

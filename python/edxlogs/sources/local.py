@@ -160,6 +160,8 @@ class _LocalSearch:
                 if ignored
                 else "the folder is empty; check the path, or name another"
             )
+            if any(map(is_dataset, listing.folders.values())):
+                why = "it holds what edxlogs wrote, not logs; name the logs"
             raise SourceError(f"nothing to read: {shown(argument)}: {why}", source=shown(argument))
         self.found.ignored += [shown(path) for path in sorted(ignored, key=os.fsencode)]
         top = argument if any(path == argument for path, _ in matches) else _literal(argument)

@@ -116,6 +116,8 @@ def find_one(file: str | os.PathLike[str] | Readable, s3: S3 | None = None) -> S
         return _stream(file)
     name = os.fspath(file)
     found = find_objects(s3 or S3(), name) if name.startswith(SCHEME) else find([name])
+    if found.failed and not found.sources:
+        raise found.failed[0]
     if len(found.sources) != 1:
         several = many(len(found.sources), "file")
         raise ConfigError(f"sources: {shown(name)}: holds {several} to read; name one")

@@ -14,7 +14,7 @@ from typing import Any
 
 from edxlogs import _core
 from edxlogs.account import LineCounts, tallies
-from edxlogs.edx.foreign import kind_of
+from edxlogs.edx.foreign import SHOWN_BY_INSPECT, kind_of
 from edxlogs.errors import ConfigError, SourceError
 from edxlogs.events.scanning import LineReader, Scanned
 from edxlogs.gpg.input import Readable
@@ -30,6 +30,7 @@ from edxlogs.text import many, shown, size
 SCHEMA_VERSION = 1
 _MOST_TYPES = 40  # that are shown to a person
 _MOST_FILES = 10
+_MOST_LINES = 3
 _HEAD_BYTES = 64 << 10
 _MOST_FIELDS = 24
 _WIDTH = 96
@@ -67,6 +68,7 @@ class Inspection:
         days: number of events by day.
         shapes: shapes of events by event type.
         first: the first events.
+        head: the first lines of a file of text that is no log; long ones are cut.
     """
 
     label: str
@@ -84,6 +86,7 @@ class Inspection:
     days: dict[str, int] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     first: list[dict[str, Any]] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
         """The result as a JSON document."""
@@ -112,6 +115,7 @@ class Inspection:
             yield f"  {title}"
         if self.no_log:
             yield f"  it {self.no_log}"
+            yield from (f"    {shown(line)}" for line in self.head)
         if self.problem:
             yield f"  {self.problem}"
         for layer in self.layers:
@@ -156,8 +160,8 @@ class Inspection:
             sources = ", ".join(shown(one) for one, _ in shape.sources.most_common())
             payloads = ", ".join(kind for kind, _ in shape.payloads.most_common())
             about = f"{shape.count:,} from {sources or 'nowhere'}: {payloads}"
-            yield f"  {shown(name) or '(none)'}  {about}"
-            fields = [shown(one) for one in shape.fields()]
+            yield f"  {_cut(shown(name)) or '(none)'}  {about}"
+            fields = [_cut(shown(one)) for one in shape.fields()]
             more = len(fields) - _MOST_FIELDS
             told = ", ".join(one.replace(" ", _HARD) for one in fields[:_MOST_FIELDS])
             told += f" and {more} more" if more > 0 else ""
@@ -222,7 +226,7 @@ def _with_events(told: Inspection, found: Look, reader: LineReader, count: int) 
     events = [event for line in lines if isinstance(event := parsed(line), dict)]
     no_log = None if scanned.error is None else str(scanned.error)
     if scanned.no_log is not None:
-        no_log = kind_of(text[:_HEAD_BYTES])
+        no_log = kind_of(text[:_HEAD_BYTES]).removesuffix(SHOWN_BY_INSPECT)
     wrapped = scanned.counts.mends.get("envelope")
     return replace(
         told,
@@ -232,7 +236,21 @@ def _with_events(told: Inspection, found: Look, reader: LineReader, count: int) 
         days=dict(sorted(days_of(events).items())),
         shapes=shapes_of(events),
         first=events[:count],
+        head=[] if no_log is None else _head(text),
     )
+
+
+def _head(text: bytes) -> list[str]:
+    """The first lines of a text, for a person; none of what is not text."""
+    head = text[:_HEAD_BYTES]
+    if b"\0" in head:
+        return []
+    lines = [line.decode(errors="backslashreplace") for line in head.split(b"\n") if line.strip()]
+    return [_cut(line.rstrip()) for line in lines[:_MOST_LINES]]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _events(reader: LineReader, text: bytes) -> tuple[Scanned, list[bytes]]:

@@ -46,6 +46,7 @@ class SelfTest:
         rejected: rejected lines, by reason.
         mended: mended events, by mend.
         whole: differences between whole sources: what differs, and how often.
+        failed: why sources could not be read, by their names. The page does not show it.
     """
 
     system: dict[str, str]
@@ -56,6 +57,7 @@ class SelfTest:
     rejected: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
     whole: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -153,7 +155,9 @@ def selftest(settings: Settings) -> SelfTest:
         raise ConfigError("sources: a stream can be read once only; name a file")
     query = settings.query()
     with closing(settings.reading.keys.gpg()) as gpg:
-        found = SelfTest(_system(gpg), len(sources))
+        found = SelfTest(_system(gpg), len(sources) + len(selection.failures))
+        for error in selection.failures:
+            _fail(found, "cannot be opened", str(getattr(error, "source", "")), error)
         reader = LineReader(query, gpg, _core.Control())
         end = time.monotonic() + MOST_SECONDS
         for source in random.Random(SEED).sample(sources, len(sources)):
@@ -184,8 +188,8 @@ def _compare(found: SelfTest, source: Source, reader: LineReader) -> None:
     try:
         with reader.opened(source) as stored:
             seen = look(stored, source, reader.gpg)
-    except (EdxlogsError, OSError):
-        found.sources["not compared: cannot be opened"] += 1
+    except (EdxlogsError, OSError) as error:
+        _fail(found, "cannot be opened", source.label, error)
         return
     if _ARCHIVES & {layer.kind for layer in seen.layers}:
         found.sources["not compared: an archive"] += 1
@@ -198,7 +202,8 @@ def _compare(found: SelfTest, source: Source, reader: LineReader) -> None:
         if not all(problems) and not seen.is_cut and not scanned.is_cut:
             who = "the plain reader" if problems[0] else "edxlogs"
             found.whole[f"damaged, {who} alone says"] += 1
-        found.sources["not compared: damaged, or without a key"] += 1
+        why = scanned.error or seen.problem
+        _fail(found, "damaged, or without a key", source.label, why)
         return
     found.sources["compared"] += 1
     _count(found, scanned)
@@ -209,6 +214,11 @@ def _compare(found: SelfTest, source: Source, reader: LineReader) -> None:
         _compare_counts(found, lines, scanned)
     for number in _sample(last):
         found.comparison.add(lines[number - 1], rows.get(number, ()))
+
+
+def _fail(found: SelfTest, what: str, label: str, why: object) -> None:
+    found.sources[f"not compared: {what}"] += 1
+    found.failed[label] = str(why)
 
 
 def _lines(seen: Look) -> list[bytes]:
