@@ -204,7 +204,7 @@ _EXCLUDING = tuple(
     several(
         f"--exclude-{one.option}",
         metavar=one.metavar,
-        help=f"Like --{one.option}, but to exclude.",
+        help=f"Leave out what --{one.option} would select.",
         complete=OF_CONDITIONS.get(one.name),
     )
     for one in CONDITIONS

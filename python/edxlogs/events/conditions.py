@@ -71,7 +71,7 @@ _CATEGORY = "Group of event types: video, problem, forum, …."
 _SOURCE = "server, browser, mobile or task."
 _SITE = "prod, edge, …, from the names of the sources."
 _SINCE = "First day or instant (UTC), included."
-_UNTIL = "Last day or instant (UTC), not included."
+_UNTIL = "Day or instant (UTC) to stop at, not included."
 _BY = "Which time --since and --until refer to."
 _WHERE = "Condition on any field: event.grade >= 0.5."
 _VALUES = ConditionKind.VALUES
