@@ -40,6 +40,7 @@ class Shown(Watcher):
         self._as_json = as_json
         self._count = 0
         self._done = 0
+        self._told: set[str] = set()
         self._end = threading.Event()
         self._bar: Any = None
         self._task: Any = None
@@ -91,14 +92,20 @@ class Shown(Watcher):
     def note(self, message: str) -> None:
         """Show something worth knowing."""
         if not self._quiet:
-            self.fail(message)
+            self._show(message)
 
     def warn(self, message: str) -> None:
         """Show a warning."""
         self.fail(f"warning: {message}")
 
     def fail(self, message: str) -> None:
-        """Show what went wrong. With --json, only the account says so."""
+        """Show what went wrong, once if several steps say it."""
+        if message not in self._told:
+            self._told.add(message)
+            self._show(message)
+
+    def _show(self, message: str) -> None:
+        """Show a line. With --json, only the account says so."""
         if self._as_json:
             return
         if self._bar is not None:
