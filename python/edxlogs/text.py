@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 GAP = "  "  # between the columns of a table
+_LEAST = 20  # columns of a terminal that a cell keeps when it is cut
+_FEWEST = 2  # columns that a table keeps
 # Control characters, and those that reorder or break a line of a terminal; lone surrogates stand
 # for bytes that are not UTF-8.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -78,6 +80,52 @@ def table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list
         ).rstrip()
         for line in lines
     ]
+
+
+def fitted(
+    rows: Sequence[Sequence[str]], columns: int | None, *, is_text: bool = False
+) -> list[list[str]]:
+    """The rows of a table whose lines a terminal does not break.
+
+    Long names in the first column lose their beginning. If that is not enough, the last column
+    loses its end, or the last columns are left out.
+
+    Args:
+        rows: cells, already escaped. The first row holds the headings.
+        columns: number of columns of the terminal; None if it does not matter.
+        is_text: whether the last column holds text, whose end may be missing.
+    """
+    told = [list(row) for row in rows]
+    if columns is None or _total(told) <= columns:
+        return told
+    told[0][-1] = told[0][-1].partition(",")[0]
+    if is_text:
+        room = columns - _total([row[:-1] for row in told]) - len(GAP)
+        for row in told:
+            row[-1] = _cut(row[-1], max(room, _LEAST))
+    if (spare := _total(told) - columns) > 0:
+        most = max(max(_width(row[0]) for row in told) - spare, _LEAST)
+        for row in told:
+            row[0] = _cut(row[0][::-1], most)[::-1]
+    while _total(told) > columns and len(told[0]) > _FEWEST:
+        for row in told:
+            row.pop()
+    return told
+
+
+def _total(rows: Sequence[Sequence[str]]) -> int:
+    """How many columns of a terminal a table takes."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _cut(text: str, most: int) -> str:
+    """A text without its end, if it takes more columns."""
+    if _width(text) <= most:
+        return text
+    while _width(text) >= most:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def _pad(cell: str, width: int, *, right: bool) -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
 import io
 import json
+import os
+import struct
+import subprocess
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ import pytest
 import counted
 import edxlogs
 import small_logs
+from commands import COMMAND
 from edxlogs import ConfigError, cli
 from edxlogs.summaries.digest import Digest
 
@@ -194,6 +200,30 @@ def test_the_screen_is_one_and_tells_the_account(
     document = json.loads(out)
     assert document["summary"] == told["summary"]
     assert "learner_" not in out
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 300])
+def test_a_terminal_need_not_break_the_lines_of_tables(
+    logs: list[Path], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    whole = str(edxlogs.summary(logs)).splitlines()
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    words = [*COMMAND, "summary", "-q", *map(str, logs)]
+    with open(master, "rb", closefd=True) as terminal:
+        subprocess.run(words, stdout=slave, check=True, timeout=60)
+        told = os.read(terminal.fileno(), 1 << 16).decode().splitlines()
+        os.close(slave)
+    tables = told[3 : next(n for n, line in enumerate(told) if line.startswith("event sources"))]
+    assert max(len(line) for line in tables if not line.startswith("and ")) <= columns
+    assert (told == whole) == (columns == 300)
+    course, shown = (
+        next(lines[n + 1] for n, line in enumerate(lines) if line.startswith("course ")).split()
+        for lines in (whole, told)
+    )
+    assert course[0].endswith(shown[0].lstrip("…"))
+    assert shown[1:3] == course[1:3]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b'{"a": 1}\n'])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Any
 
 import click
@@ -98,7 +100,8 @@ def command(
     if as_json:
         return shown.close(done)
     if output is None:
-        click.echo(str(done))
+        columns = shutil.get_terminal_size().columns if os.isatty(1) else None
+        click.echo(done.shown(columns))
     if not quiet:
         tell(done.run())
     return 0 if done.is_whole else EXIT_FAILED

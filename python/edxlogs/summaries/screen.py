@@ -8,7 +8,7 @@ from typing import Any
 
 from edxlogs.mirror.inventory import stretches
 from edxlogs.summaries.digest import URL, Digest, Table, iso, most_first
-from edxlogs.text import many, shown, table
+from edxlogs.text import fitted, many, shown, table
 
 _BARS = "▁▂▃▄▅▆▇█"
 _BUCKETS = 30  # of a sparkline
@@ -17,8 +17,13 @@ _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONGEST = 60  # characters of a name
 
 
-def screen(digest: Digest) -> Iterator[str]:
-    """The lines of a screen. Names are escaped."""
+def screen(digest: Digest, columns: int | None = None) -> Iterator[str]:
+    """The lines of a screen. Names are escaped.
+
+    Args:
+        digest: the counts.
+        columns: of the terminal, which shall not break the lines of tables; None for no bound.
+    """
     if not digest.events:
         yield "no events"
         yield from _odd(digest)
@@ -26,13 +31,13 @@ def screen(digest: Digest) -> Iterator[str]:
     yield from _totals(digest)
     days = digest.window
     yield ""
-    yield from _sites(digest, days)
+    yield from _sites(digest, days, columns)
     yield ""
-    yield from _courses(digest, days)
+    yield from _courses(digest, days, columns)
     yield ""
-    yield from _types(digest)
+    yield from _types(digest, columns)
     yield ""
-    yield from _clock(digest)
+    yield from _clock(digest, columns)
     odd = list(_odd(digest))
     if odd:
         yield ""
@@ -73,7 +78,7 @@ def _totals(digest: Digest) -> Iterator[str]:
         yield f"{first} to {last} UTC"
 
 
-def _sites(digest: Digest, days: Sequence[datetime.date]) -> Iterator[str]:
+def _sites(digest: Digest, days: Sequence[datetime.date], columns: int | None) -> Iterator[str]:
     by_day = digest.tables["days"].sums("site", "date")
     files = {one.site: one for one in digest.files}
     rows = [["site", "events", "people", "first", "last", "days missing", _scale("by day", days)]]
@@ -92,10 +97,10 @@ def _sites(digest: Digest, days: Sequence[datetime.date]) -> Iterator[str]:
                 _spark(counts, days),
             ]
         )
-    yield from table(rows, right={1, 2, 5})
+    yield from table(fitted(rows, columns), right={1, 2, 5})
 
 
-def _courses(digest: Digest, days: Sequence[datetime.date]) -> Iterator[str]:
+def _courses(digest: Digest, days: Sequence[datetime.date], columns: int | None) -> Iterator[str]:
     people: dict[Any, list[Any]] = {}
     for course, _, _, count, is_exact, first, last in digest.tables["courses"].rows:
         known = people.setdefault(course, [0, True, [], []])
@@ -126,12 +131,12 @@ def _courses(digest: Digest, days: Sequence[datetime.date]) -> Iterator[str]:
                 _spark(weeks.get(course, {}), days, 7),
             ]
         )
-    yield from table(rows, right={1, 2, 3})
+    yield from table(fitted(rows, columns), right={1, 2, 3})
     if len(courses) > _COURSES:
         yield f"and {many(len(courses) - _COURSES, 'more course')}: --by course shows all of them"
 
 
-def _types(digest: Digest) -> Iterator[str]:
+def _types(digest: Digest, columns: int | None) -> Iterator[str]:
     types = digest.tables["types"]
     of_category = types.sums("category", "event_type")
     rows = [["category", "events", "share", "event types"]]
@@ -143,7 +148,7 @@ def _types(digest: Digest) -> Iterator[str]:
             named.append(f"{len(its) - _NAMED:,} more")
         name = _name(category, "unknown")
         rows.append([name, f"{events:,}", _share(events, digest), ", ".join(named)])
-    yield from table(rows, right={1, 2})
+    yield from table(fitted(rows, columns, is_text=True), right={1, 2})
     rest = list(categories.values())[_CATEGORIES:]
     if rest:
         noun = "category" if len(rest) == 1 else "categories"
@@ -153,12 +158,14 @@ def _types(digest: Digest) -> Iterator[str]:
     yield f"event sources: {', '.join(shares[:_TYPES])}"
 
 
-def _clock(digest: Digest) -> Iterator[str]:
+def _clock(digest: Digest, columns: int | None) -> Iterator[str]:
     hours, weekdays = (digest.tables["hours"].sums(key) for key in ("hour", "weekday"))
     by_hour = "".join(_bars([hours.get(hour, 0) for hour in range(24)]))
     bars = _bars([weekdays.get(day, 0) for day in range(1, 8)])
     by_day = " ".join(f"{name} {bar}" for name, bar in zip(_WEEKDAYS, bars, strict=True))
-    yield f"hours, UTC: 0 {by_hour} 23   weekdays: {by_day}"
+    parts = [f"hours, UTC: 0 {by_hour} 23", f"weekdays: {by_day}"]
+    one = "   ".join(parts)
+    yield from [one] if columns is None or len(one) <= columns else parts
     people, exact = (digest.tables["days"].place(name) for name in ("people", "people_exact"))
     counts = sorted((row[people], row[exact]) for row in digest.tables["days"].rows if row[1])
     if counts:

@@ -132,9 +132,13 @@ class Summary(Written):
         return super().__str__().rstrip()
 
     def __str__(self) -> str:
+        return self.shown()
+
+    def shown(self, columns: int | None = None) -> str:
+        """What it prints on a terminal with this number of columns; None for no bound."""
         lines = [] if self.groups is None else [*groups(self.groups)]
         if self.digest is not None:
-            lines = [*screen(self.digest)]
+            lines = [*screen(self.digest, columns)]
         return "\n".join([*lines, *self.hints])
 
 
