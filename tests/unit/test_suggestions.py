@@ -101,6 +101,25 @@ def test_columns_that_are_misspelt(tmp_path: Path) -> None:
     assert stream.account.warnings == near_columns(["tiem"])
 
 
+def test_a_field_of_the_payload_is_no_field_of_the_event(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    some = event(event={"grade": 2, "id": 1}, id=5), event(event='{"mark": 4}')
+    write(tmp_path / "logs" / "a.log", "".join(f"{json.dumps(one)}\n" for one in some).encode())
+    no_event = "no event in a sample of the sources has it; the payload has"
+    assert told(tmp_path, "--columns", "time,grade,mark::int64,id,other,context") == [
+        f"column grade: {no_event} event.grade",
+        f"column mark: {no_event} event.mark",
+    ]
+    assert told(tmp_path, "--columns", "time,event.grade,grade=event.grade") == []
+    assert told(tmp_path, "--columns", "g=grade", "--limit", "1") == [
+        f"column grade: {no_event} event.grade"
+    ]
+    assert told(tmp_path, "--where", "grade = 2") == [f"where: grade: {no_event} event.grade"]
+    assert told(tmp_path, "--where", "mark = 4 or id = 5") == [
+        f"where: mark: {no_event} event.mark"
+    ]
+
+
 def told(folder: Path, *words: str) -> list[str]:
     """The warnings of the command."""
     done = commands.run("filter", "logs", "-o", "out.csv", "--overwrite", *words, cwd=folder)

@@ -259,6 +259,7 @@ def test_odd_times_and_names_stand_on_the_screen(
         (["--by", "course,course_id"], "by: course_id: named twice; name it once"),
         (["--by", "site,date,week,month,year,hour,weekday"], "by: 7 keys: name 6 at most"),
         (["-o", "out.csv"], "output: out.csv: a table needs keys; add --by"),
+        (["-o", "out.pdf"], "output: out.pdf: a table needs keys; add --by"),
         (["--by", "site", "-o", "out.html"], "by: a page has tables of its own"),
         (["--by", "site", "-o", "out.jsonl"], "format: jsonl: is for lines; use parquet"),
         (

@@ -28,6 +28,7 @@ _COLUMNS = tuple(column for one in CONDITIONS for column in one.columns)
 _CALLED = {"org": "organisation"}
 _KEY = re.compile(r'"(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_-]*')
 Path = tuple[str, ...]
+_PAYLOAD = "event"
 _MISSPELT = 0.75  # as alike as `tiem` and `time`
 
 
@@ -102,17 +103,42 @@ def near_columns(columns: Iterable[str]) -> list[str]:
     """
     known = [name for name, *_ in _core.columns()]
     warnings = []
-    for column in columns:
-        name = column.rpartition("=")[2].partition("::")[0].strip()
-        # A path with several steps is intended as a path.
-        if name in known or not name.replace("-", "_").isidentifier():
-            continue
+    for name in _bare(columns):
         if near := difflib.get_close_matches(name, known, 1, _MISSPELT):
             warnings.append(
                 f"column {shown(name)}: is not a column of edxlogs, so it is read as a field of"
                 f" the event; the nearest column is {near[0]}"
             )
     return warnings
+
+
+def payload_columns(
+    reader: LineReader, sources: Sequence[Source], columns: Iterable[str]
+) -> list[str]:
+    """Warn about columns that name a field of the payload as if it were one of the event.
+
+    A sample of the sources is read if a column may be one.
+    """
+    names = _bare(columns)
+    outside, inside = set[str](), set[str]()
+    for event in _events(reader, sources) if names else ():
+        outside |= {name for name in names if _holds(event, (name,), {})}
+        inside |= {name for name in names if _holds(event, (_PAYLOAD, name), {})}
+    return [
+        f"column {shown(name)}: no event in a sample of the sources has it; the payload has"
+        f" {_PAYLOAD}.{shown(name)}"
+        for name in names
+        if name in inside - outside
+    ]
+
+
+def _bare(columns: Iterable[str]) -> list[str]:
+    """The names among columns that are no columns of edxlogs, so that the event's field is read."""
+    known = {name for name, *_ in _core.columns()}
+    names = [column.rpartition("=")[2].partition("::")[0].strip() for column in columns]
+    # A path with several steps is intended as a path.
+    names = [name for name in names if name.replace("-", "_").isidentifier()]
+    return [name for name in dict.fromkeys(names) if name not in known]
 
 
 def absent_days(selection: Selection, conditions: Conditions) -> list[str]:
@@ -189,12 +215,20 @@ def near_fields(
     known = {name for name, *_ in _core.columns()}
     paths = set(map(_keys, query.unheld()))
     there: dict[Path, set[str]] = {}
+    inside: set[Path] = set()
     for event in _events(reader, sources) if paths else ():
+        inside |= {path for path in paths if _holds(event, (_PAYLOAD, *path), {})}
         paths -= {path for path in paths if _holds(event, path, there)}
         if not paths:
             return []
     warnings = []
     for path in sorted(paths):
+        if path in inside:
+            warnings.append(
+                f"where: {shown('.'.join(path))}: no event in a sample of the sources has it; the"
+                f" payload has {_PAYLOAD}.{shown('.'.join(path))}"
+            )
+            continue
         parents = (path[:count] for count in range(len(path)))
         parent = next((one for one in parents if path[len(one)] not in there.get(one, ())), ())
         names = there.get(parent, set()) | (set() if parent else known if there else set())

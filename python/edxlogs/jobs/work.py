@@ -20,7 +20,7 @@ from edxlogs.events.dedupe import Dedupe, remarks
 from edxlogs.events.file_target import FileTarget
 from edxlogs.events.query import Conditions
 from edxlogs.events.scanning import LineReader
-from edxlogs.events.suggestions import nowhere, suggest
+from edxlogs.events.suggestions import nowhere, payload_columns, suggest
 from edxlogs.events.target import EventTarget
 from edxlogs.formats import STDOUT
 from edxlogs.jobs.settings import OutputSettings, Settings
@@ -319,7 +319,15 @@ class Work:
             missing: condition values that match nothing kept, as `_core.Query.unmet` returns them.
         """
         told = self._read_now, conditions, query, missing, account.total.rows
-        warnings = in_worker(lambda: nowhere(self.reader, self._selection, *told))
+        self._warn(account, lambda: nowhere(self.reader, self._selection, *told))
+
+    def warn_of_columns(self, account: Account, columns: Sequence[str] | None) -> None:
+        """Warn about columns of fields that are in the payload alone; also in the account."""
+        if columns is not None:
+            self._warn(account, lambda: payload_columns(self.reader, self._read_now, columns))
+
+    def _warn(self, account: Account, find: Callable[[], list[str]]) -> None:
+        warnings = in_worker(find)
         account.warnings += warnings
         for warning in warnings:
             self._watcher.warn(warning)
@@ -347,6 +355,7 @@ class Work:
         hints: list[str] = []
         if account.total.rows == 0 and conditions.shown():
             hints = in_worker(lambda: suggest(self.reader, self._selection, conditions))
+        self.warn_of_columns(account, self._settings.columns)
         query = self.reader.query
         if not account.of_status(Outcome.UNVERIFIED):  # else it may be in what was not read
             self.warn(account, conditions, query, query.unmet() if missing is None else missing)

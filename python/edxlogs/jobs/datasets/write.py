@@ -110,6 +110,7 @@ def write_datasets(settings: Sequence[Settings], watcher: Watcher) -> list[Datas
             work.read_into(targets, hosts)
             for one, target in zip(settings, targets, strict=True):
                 work.warn(target.account, one.conditions, target.form.query, target.unmet)
+                work.warn_of_columns(target.account, one.columns)
                 if target.commits:
                     _end(target, [])
                 if one.output.compacts:

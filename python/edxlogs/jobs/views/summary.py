@@ -96,15 +96,15 @@ def _form(target: str | None, named: str | None, keys: Sequence[str] | None) -> 
                 " -o table.csv"
             )
         return PAGE
-    form = format_of(target, named, None) if named or target != STDOUT else "csv"
-    if form not in _TABLES:
-        raise ConfigError(
-            f"format: {form}: is for lines; use {', '.join(_TABLES)}, or a page, .html"
-        )
     if keys is None:
         raise ConfigError(
             f"output: {shown(target)}: a table needs keys; add --by, such as --by course,date, or"
             " name a page, such as report.html"
+        )
+    form = format_of(target, named, None) if named or target != STDOUT else "csv"
+    if form not in _TABLES:
+        raise ConfigError(
+            f"format: {form}: is for lines; use {', '.join(_TABLES)}, or a page, .html"
         )
     return form
 
