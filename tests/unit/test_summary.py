@@ -11,6 +11,7 @@ import os
 import struct
 import subprocess
 import termios
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import small_logs
 from commands import COMMAND
 from edxlogs import ConfigError, cli
 from edxlogs.summaries.digest import Digest
+from edxlogs.summaries.screen import screen
 
 KEYS = ["site", "course_id", "category", "event_type", "event_source", "date"]
 
@@ -224,6 +226,15 @@ def test_a_terminal_need_not_break_the_lines_of_tables(
     )
     assert course[0].endswith(shown[0].lstrip("…"))
     assert shown[1:3] == course[1:3]
+
+
+def test_a_table_with_too_many_groups_is_named_alone(logs: list[Path]) -> None:
+    whole = digest(logs)
+    tables = {**whole.tables, "types": replace(whole.tables["types"], rows=[])}
+    lines = list(screen(replace(whole, tables=tables, left_out=["types"])))
+    assert "left out because it has too many groups: types" in lines
+    assert not [line for line in lines if line.startswith(("category", "event sources"))]
+    assert ["", ""] not in [lines[at : at + 2] for at in range(len(lines))]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b'{"a": 1}\n'])

@@ -48,7 +48,7 @@ class Conditions:
             ConfigError: a value is invalid.
         """
         if unknown := given.keys() - set(NAMES):
-            raise TypeError(f"no condition: {', '.join(sorted(unknown))}")
+            raise TypeError(f"unknown keyword: {', '.join(sorted(unknown))}")
         times = {name: given[name] for name in _OF_WINDOW if name in given}
         window = Window.of(days=days, slack=slack, **times)
         asked = {}

@@ -35,8 +35,9 @@ def screen(digest: Digest, columns: int | None = None) -> Iterator[str]:
     yield ""
     yield from _courses(digest, days, columns)
     yield ""
-    yield from _types(digest, columns)
-    yield ""
+    if digest.tables["types"].rows:  # else there are too many
+        yield from _types(digest, columns)
+        yield ""
     yield from _clock(digest, columns)
     odd = list(_odd(digest))
     if odd:
