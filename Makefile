@@ -86,7 +86,7 @@ docs: needs-rust needs-gpg $(WHEEL)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 clean:
-	rm -rf target target-aarch64 fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(BENCH_VENV) dist site \
+	rm -rf target target-cross fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(BENCH_VENV) dist site \
 		demo bench-data .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

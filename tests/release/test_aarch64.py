@@ -55,14 +55,14 @@ def tools() -> dict[str, str]:
     }
     missing = " ".join(package for package, found in needs.items() if not found)
     if missing or rustc is None:
-        pytest.skip(f"not installed: {INSTALL} {missing}")
+        pytest.skip(f"tools are missing: {INSTALL} {missing}")
     name = f"CARGO_TARGET_{TARGET.replace('-', '_').upper()}"
     # -L chooses the loader only. Where Debian's libc6:arm64 is installed, its libc would be taken,
     # which does not fit that loader: the first thread would hang.
     emulator = f"qemu-aarch64-static -L {LIBRARIES} -E LD_LIBRARY_PATH={LIBRARIES}/lib"
     return {
         "RUSTC": rustc,
-        "CARGO_TARGET_DIR": os.fspath(ROOT / "target-aarch64"),
+        "CARGO_TARGET_DIR": os.fspath(ROOT / "target-cross"),
         f"{name}_LINKER": "aarch64-linux-gnu-gcc",
         f"{name}_RUNNER": emulator,
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -184,4 +186,33 @@ def test_the_sdist_builds_where_nothing_is(sdist: Path, empty: Path) -> None:
     """As by `pip install`, but with the packages of crates.io that were compiled here already."""
     quick = "--config-settings=build-args=--profile dev --locked"
     pip(empty, "install", quick, sdist, CARGO_TARGET_DIR=os.fspath(ROOT / "target"))
+    assert smoke(empty).startswith(f"edxlogs {VERSION}: 10000 rows as expected")
+
+
+@pytest.mark.slow
+def test_a_wheel_for_manylinux_needs_no_newer_glibc(empty: Path, tmp_path: Path) -> None:
+    """As anybody can make it: zig links with the glibc that it is told, whatever is here."""
+    if not all(importlib.util.find_spec(name) for name in ("maturin", "ziglang")):
+        pytest.skip("not installed: pip install maturin ziglang")
+    machine = platform.machine()
+    words = "build --profile dev --locked --zig --compatibility manylinux_2_28 --target"
+    target = (f"{machine}-unknown-linux-gnu", "--out", tmp_path)
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # zig is found by it
+    own = {"PATH": tools, "CARGO_TARGET_DIR": os.fspath(ROOT / "target-cross")}
+    done = subprocess.run(
+        [sys.executable, "-m", "maturin", *words.split(), *target],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**_environment(), **own},
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stem.endswith(f"-cp311-abi3-manylinux_2_28_{machine}")
+    with zipfile.ZipFile(wheel) as archive:
+        code = archive.read("edxlogs/_core.abi3.so")
+    minors = {int(minor) for minor in re.findall(rb"GLIBC_2\.(\d+)", code)}
+    assert minors
+    assert max(minors) <= 28
+    pip(empty, "install", wheel)
     assert smoke(empty).startswith(f"edxlogs {VERSION}: 10000 rows as expected")
