@@ -232,3 +232,16 @@ def test_no_progress_without_a_terminal(tmp_path: Path) -> None:
     done = run("filter", "a.log", "-o", "out.csv", cwd=tmp_path, FORCE_COLOR="1", TERM="xterm")
     assert "\x1b" not in done.stderr
     assert "\r" not in done.stderr
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").write_bytes(events(1))
+    (tmp_path / "gone").mkdir()
+    words = " ".join(f"'{word}'" for word in (*COMMAND, "summary", str(tmp_path / "logs")))
+    done = subprocess.run(
+        ["sh", "-c", f"cd gone && rmdir ../gone && exec {words}"], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == 1
+    last = done.stderr.decode().splitlines()[-1]
+    assert last == "edxlogs: current folder: No such file or directory"

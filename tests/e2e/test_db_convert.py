@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -482,3 +483,23 @@ def test_tables_are_kept_and_read_as_datasets_are(packages: Packages, tmp_path: 
     assert all(one["earlier"] for one in delivered)
     assert {tmp_path / "out" / one["output"] for one in delivered} == set(files)
     assert sorted((tmp_path / "out").rglob("*.parquet")) == files
+
+
+@pytest.mark.parametrize("option", ["--report", "--rejects"])
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_no_output_replaces_a_package(
+    packages: Packages, tmp_path: Path, option: str, kind: str
+) -> None:
+    target = tmp_path / packages.plain.name
+    shutil.copy(packages.plain, target)
+    named = target.name
+    if kind == "folder":
+        with zipfile.ZipFile(target) as archive:
+            archive.extractall(tmp_path / "there")
+        named = "there"
+        target = next((tmp_path / named).rglob("*auth_user-*.sql"))
+    content = target.read_bytes()
+    beside = str(target.relative_to(tmp_path))
+    done = run("db", "convert", named, "-o", "tables", option, beside, "--overwrite", cwd=tmp_path)
+    assert (done.code, target.read_bytes() == content) == (2, True)
+    assert done.told == [f"edxlogs: output: {beside}: is also an input; name another file"]

@@ -231,6 +231,18 @@ def test_encrypted_logs_are_compared_and_a_page_is_written(
         assert "exists; name another file, or add --overwrite" in capsys.readouterr().err
 
 
+def test_the_page_does_not_replace_a_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(event(1))
+    (tmp_path / "link.md").symlink_to(log)
+    for page in ("a.log", "link.md"):
+        assert execute(["selftest", str(log), "-o", str(tmp_path / page), "--overwrite"]) == 2
+        assert "is also an input; name another file" in capsys.readouterr().err
+        assert log.read_bytes() == event(1)
+
+
 def test_cells_tell_empty_text_from_null() -> None:
     text = 'a,b,"c, ""d"""\n,"",x\n"1\n2",,\n'
     assert list(cells(text)) == [["a", "b", 'c, "d"'], [None, "", "x"], ["1\n2", None, None]]

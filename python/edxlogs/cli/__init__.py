@@ -235,7 +235,8 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         is_misused = isinstance(error, ConfigError | MissingSourceError)
         return EXIT_USAGE if is_misused else EXIT_FAILED
     except OSError as error:
-        where = "standard output" if error.filename is None else error.filename
+        unnamed = "current folder" if isinstance(error, FileNotFoundError) else "standard output"
+        where = unnamed if error.filename is None else error.filename
         click.echo(f"edxlogs: {EdxlogsError(f'{where}: {error.strerror}')}", err=True)
         _silence()
         return EXIT_FAILED

@@ -41,7 +41,7 @@ def command(
     """
     with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
         from edxlogs.looking import selftest
-        from edxlogs.store.file import OutputFile
+        from edxlogs.store.file import OutputFile, refuse
 
     if output is None:
         found = selftest(sources, **words_of(options))
@@ -50,6 +50,7 @@ def command(
         return 0 if found.agrees else EXIT_FAILED
     with OutputFile(output, overwrite=overwrite) as file:
         found = selftest(sources, **words_of(options))
+        refuse(file.target, overwrite=True, inputs=found.inputs)
         file.write(f"{found}\n".encode())
         file.publish()
     _tell_failed(found.failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -29,6 +30,7 @@ from edxlogs.groups.hosts import hosts_of
 from edxlogs.groups.tables import MemberCrew
 from edxlogs.jobs.settings import Keys, KeyWords, OnePath
 from edxlogs.s3.client import S3, SCHEME
+from edxlogs.sources.source import Source
 from edxlogs.stops import goes_on, put_off
 from edxlogs.store.file import OutputFile
 from edxlogs.store.segments import outputs_beside
@@ -313,8 +315,11 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
             target.elsewhere = lambda tasks: MemberCrew(hosts, target, tasks, home, passphrase)
         # Its runs may rewrite what they wrote beside the folder.
         overwrite = settings.overwrite or target.wrote_beside
+        inputs = _inputs(settings, packages)
         files = {
-            name: stack.enter_context(OutputFile(path, overwrite=overwrite, mode=settings.mode))
+            name: stack.enter_context(
+                OutputFile(path, overwrite=overwrite, mode=settings.mode, inputs=inputs)
+            )
             for name, path in beside.items()
         }
         with goes_on(lambda: folder.is_resumable):
@@ -337,6 +342,19 @@ def convert(settings: ConvertSettings, watcher: Watcher) -> ConvertedTables:
         tell.warn_of(member)
     tell.tell()
     return done
+
+
+def _inputs(
+    settings: ConvertSettings, packages: Iterable[DatabasePackage | TarPackage]
+) -> list[Source]:
+    """The files that no output may be, by their paths."""
+    places = [*settings.packages]
+    for package in packages:
+        if isinstance(package, TarPackage) or package.is_zip:
+            places.append(package.place)
+        else:
+            places += [os.path.join(package.place, member.path) for member in package.members]
+    return [Source(place, place, None) for place in places if not place.startswith(SCHEME)]
 
 
 def _open(

@@ -47,6 +47,7 @@ class SelfTest:
         mended: mended events, by mend.
         whole: differences between whole sources: what differs, and how often.
         failed: why sources could not be read, by their names. The page does not show it.
+        inputs: everything that was found, which the page must not be written to.
     """
 
     system: dict[str, str]
@@ -58,6 +59,7 @@ class SelfTest:
     mended: Counter[str] = field(default_factory=Counter)
     whole: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
+    inputs: list[Source] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
@@ -156,6 +158,7 @@ def selftest(settings: Settings) -> SelfTest:
     query = settings.query()
     with closing(settings.reading.keys.gpg()) as gpg:
         found = SelfTest(_system(gpg), len(sources) + len(selection.failures))
+        found.inputs += selection.inputs
         for error in selection.failures:
             _fail(found, "cannot be opened", str(getattr(error, "source", "")), error)
         reader = LineReader(query, gpg, _core.Control())
