@@ -78,6 +78,9 @@ def examples(logs: Path, s3_server: Server, tmp_path: Path) -> Iterator[dict[str
 def test_the_examples_of_the_help_run(logs: Path, examples: dict[str, str], command: str) -> None:
     lines = _examples(command)
     assert len(lines) >= 3
+    if command == "check":
+        words = ("tracking.log", "-o", "events", "--partition-by", "course_id,date")
+        assert run("filter", *words, "-q", cwd=logs).code == 0
     binaries = logs / "bin"
     binaries.mkdir(exist_ok=True)
     wrapper = binaries / "edxlogs"
