@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import errno
 from collections.abc import Iterable
+from os import fspath
+from os.path import samefile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,32 @@ def values(what: str, given: Values, *, is_hidden: bool = False) -> list[str]:
     if any(not value.strip() for value in result):
         raise ConfigError(f"{what}: an empty value matches nothing; leave it out")
     return result
+
+
+def refuse_values(outputs: Iterable[Any], given: Iterable[Any]) -> None:
+    """Refuse an output that is a file of values, `@FILE`.
+
+    Args:
+        outputs: paths, or None.
+        given: values as users give them.
+
+    Raises:
+        ConfigError: there is such an output.
+    """
+    several = [[one] if isinstance(one, str) else one for one in given]
+    listed = [value for one in several if isinstance(one, list | tuple) for value in one]
+    files = [value[1:] for value in listed if isinstance(value, str) and value.startswith("@")]
+    for output in outputs if files else ():
+        if output is not None and any(_is_same(fspath(output), file) for file in files):
+            name = shown(fspath(output))
+            raise ConfigError(f"output: {name}: is also an input; name another file")
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return samefile(one, other)
+    except (OSError, ValueError):  # it is new, or whoever opens it says what is wrong
+        return False
 
 
 def names(what: str, given: Values) -> list[str]:

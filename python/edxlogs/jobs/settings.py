@@ -30,7 +30,7 @@ from edxlogs.sources.window import DEFAULT_SLACK, Slack, parse_shard
 from edxlogs.store.place import Place
 from edxlogs.store.store import HMAC, TARGET_FILE_BYTES
 from edxlogs.threads import worker_count
-from edxlogs.values import Values, texts, values
+from edxlogs.values import Values, refuse_values, texts, values
 
 if TYPE_CHECKING:
     from edxlogs.events.tables import AskedTable
@@ -385,6 +385,7 @@ class Settings:
             raise ConfigError("rejects: are only known after the checks; leave --unverified out")
         known = None if known_courses is None else tuple(values("known-courses", known_courses))
         part = None if shard is None else parse_shard(shard)
+        refuse_values((output, rejects, report), (known_courses, *conditions.values()))
         return cls(
             sources=Sources(tuple(listed(named)), partner, part),
             reading=ReadingSettings(
@@ -421,8 +422,7 @@ class Settings:
 
     def words(self) -> dict[str, Any]:
         """The keywords of `make_query` that distinguish queries, except the conditions."""
-        reading, output = self.reading, self.output
-        columns = self.columns
+        reading, output, columns = self.reading, self.output, self.columns
         words = {
             "collect": output.collect,
             "strict": reading.strict,
