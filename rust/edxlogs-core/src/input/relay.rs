@@ -1,16 +1,19 @@
-//! Threads that take turns: pieces of a stream are read one after another, worked on side by side,
-//! and handed on in their order.
+//! Threads that share a stream: pieces are read one after another, worked on side by side, and handed
+//! on in their order.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// Pieces that may be begun before the oldest is handed on, for each thread.
+#[cfg(test)]
+mod tests;
+
+/// Pieces that may be read before the oldest is handed on, for each thread.
 const AHEAD: usize = 2;
 
-/// What is done with the pieces of a stream. The first, second and last are called by one thread at
-/// a time, in the order of the stream.
+/// What is done with the pieces of a stream. All but `work` are called by one thread at a time, in the
+/// order of the stream.
 pub struct Steps<Read, Begin, Work, Take> {
     /// Reads the next piece in the place of one that is done with; `false` at the end.
     pub read: Read,
@@ -22,15 +25,15 @@ pub struct Steps<Read, Begin, Work, Take> {
     pub take: Take,
 }
 
-/// Works through a stream with several threads, of which the caller's is one, each with a worker and
-/// a piece of its own. All run the same loop: read a piece, begin it, work on it, hand it on. The locks
-/// of the first two are taken in that order, each before the one before it is let go, so that pieces
-/// pass them in the order of the stream. Where the system has no more threads, fewer do the same.
+/// Works through a stream with several threads, of which the caller's is one, each with a worker of its
+/// own. Reading comes first: a thread that finds nobody reading reads on until enough pieces wait, while
+/// the others work on them, and only then works itself. So reading, which nothing can do side by side,
+/// never waits for a thread to wake up. Where the system has no more threads, fewer do the same.
 ///
 /// # Errors
 /// Of all steps but reading: the first that failed, which ended the reading, too. How the reading
 /// ended is the value.
-pub fn relay<P: Default, W, B, D: Send>(
+pub fn relay<P: Default + Send, W, B, D: Send>(
     threads: usize,
     worker: impl Fn() -> W + Sync,
     steps: Steps<
@@ -40,12 +43,21 @@ pub fn relay<P: Default, W, B, D: Send>(
         impl FnMut(D) -> Result<()> + Send,
     >,
 ) -> Result<Result<()>> {
-    let take = Some(steps.take);
     let relay = Relay {
-        reading: Mutex::new(Reading { read: steps.read, count: 0, ended: None }),
-        begin: Mutex::new(steps.begin),
-        slots: (0..AHEAD * threads).map(|_| Mutex::new(())).collect(),
-        done: Mutex::new(InOrder { early: BTreeMap::new(), next: 0, take, failed: None }),
+        most: if threads > 1 { AHEAD * threads } else { 1 },
+        state: Mutex::new(State {
+            read: Some(steps.read),
+            begin: Some(steps.begin),
+            take: Some(steps.take),
+            count: 0,
+            next: 0,
+            waiting: VecDeque::new(),
+            early: BTreeMap::new(),
+            spare: Vec::new(),
+            ended: None,
+            failed: None,
+        }),
+        changed: Condvar::new(),
     };
     let run = || relay.run(&mut worker(), &steps.work);
     std::thread::scope(|scope| {
@@ -56,127 +68,173 @@ pub fn relay<P: Default, W, B, D: Send>(
         }
         run();
     });
-    match unlocked(relay.done).failed {
+    let state = relay.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match state.failed {
         Some(error) => Err(error),
-        None => Ok(unlocked(relay.reading).ended.unwrap_or(Ok(()))),
+        None => Ok(state.ended.unwrap_or(Ok(()))),
     }
 }
 
 /// What the threads share.
-struct Relay<Read, Begin, D, Take> {
-    reading: Mutex<Reading<Read>>,
-    begin: Mutex<Begin>,
-    /// A piece holds one from its reading to its end, so no thread runs far ahead of another.
-    slots: Vec<Mutex<()>>,
-    done: Mutex<InOrder<D, Take>>,
+struct Relay<P, Read, Begin, D, Take> {
+    /// Pieces that may be read before the oldest is handed on.
+    most: usize,
+    state: Mutex<State<P, Read, Begin, D, Take>>,
+    /// There may be something to do, or nothing any more. All are woken, as each may be the one.
+    changed: Condvar,
 }
 
-struct Reading<Read> {
-    read: Read,
+struct State<P, Read, Begin, D, Take> {
+    /// Steps of one thread at a time: each is away while a thread takes it.
+    read: Option<Read>,
+    begin: Option<Begin>,
+    take: Option<Take>,
     /// Pieces read so far.
     count: usize,
-    /// How the reading ended, once it has.
-    ended: Option<Result<()>>,
-}
-
-/// What came of the pieces, and how far it is in order.
-struct InOrder<D, Take> {
+    /// Pieces handed on so far.
+    next: usize,
+    /// Pieces that were read and not begun, each with its number, in their order.
+    waiting: VecDeque<(usize, P)>,
     /// By the number of the piece, what waits for an earlier one.
     early: BTreeMap<usize, D>,
-    next: usize,
-    /// Away while a thread hands on; gone once it has failed.
-    take: Option<Take>,
+    /// Pieces that are done with.
+    spare: Vec<P>,
+    /// How the reading ended, once it has.
+    ended: Option<Result<()>>,
+    /// The first failure, which ends all threads.
     failed: Option<Error>,
 }
 
-impl<Read, Begin, D, Take> Relay<Read, Begin, D, Take>
-where
-    Take: FnMut(D) -> Result<()>,
-{
+/// Ends the other threads if this one panics: they would wait for it.
+struct Guard<'r, P, Read, Begin, D, Take>(&'r Relay<P, Read, Begin, D, Take>);
+
+impl<P, Read, Begin, D, Take> Drop for Guard<'_, P, Read, Begin, D, Take> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(Error::internal("a thread panicked"));
+        }
+    }
+}
+
+impl<P, Read, Begin, D, Take> Relay<P, Read, Begin, D, Take> {
+    /// The state; of a thread that panicked it is as whole as before, and its failure stands there.
+    fn state(&self) -> MutexGuard<'_, State<P, Read, Begin, D, Take>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends everything.
+    fn fail(&self, error: Error) {
+        self.state().failed.get_or_insert(error);
+        self.changed.notify_all();
+    }
+
     /// Takes part until the stream ends or something fails.
-    fn run<P: Default, W, B>(&self, worker: &mut W, work: &impl Fn(&mut W, &P, B) -> Result<D>)
+    fn run<W, B>(&self, worker: &mut W, work: &impl Fn(&mut W, &P, B) -> Result<D>)
     where
+        P: Default,
         Read: FnMut(&mut P) -> Result<bool>,
         Begin: FnMut(&mut W, &P) -> B,
+        Take: FnMut(D) -> Result<()>,
     {
-        let mut piece = P::default();
+        let _guard = Guard(self);
+        let mut state = self.state();
+        while state.failed.is_none() {
+            if state.ended.is_none()
+                && state.count - state.next < self.most
+                && let Some(read) = state.read.take()
+            {
+                state = self.read(state, read);
+            } else if !state.waiting.is_empty()
+                && let Some(mut begin) = state.begin.take()
+                && let Some((number, piece)) = state.waiting.pop_front()
+            {
+                drop(state);
+                let begun = begin(worker, &piece);
+                self.state().begin = Some(begin);
+                self.changed.notify_all();
+                let done = work(worker, &piece, begun);
+                state = self.state();
+                state.spare.push(piece);
+                match done {
+                    Ok(done) => {
+                        state.early.insert(number, done);
+                        state = self.hand_on(state);
+                    }
+                    Err(error) => {
+                        drop(state);
+                        return self.fail(error);
+                    }
+                }
+            } else if state.ended.is_some() && state.waiting.is_empty() {
+                // Whoever still works on a piece hands it on.
+                return;
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Reads a piece.
+    fn read<'r>(
+        &'r self,
+        mut state: MutexGuard<'r, State<P, Read, Begin, D, Take>>,
+        mut read: Read,
+    ) -> MutexGuard<'r, State<P, Read, Begin, D, Take>>
+    where
+        P: Default,
+        Read: FnMut(&mut P) -> Result<bool>,
+    {
+        let mut piece = state.spare.pop().unwrap_or_default();
+        drop(state);
+        let more = read(&mut piece);
+        let mut state = self.state();
+        match more {
+            Ok(true) => {
+                let number = state.count;
+                state.count += 1;
+                state.waiting.push_back((number, piece));
+                state.read = Some(read);
+                self.changed.notify_all();
+            }
+            ended => {
+                state.ended = Some(ended.map(|_| ()));
+                self.changed.notify_all();
+            }
+        }
+        state
+    }
+
+    /// Hands on what is in order by now. One thread does so at a time: what others bring meanwhile, it
+    /// hands on, too.
+    fn hand_on<'r>(
+        &'r self,
+        mut state: MutexGuard<'r, State<P, Read, Begin, D, Take>>,
+    ) -> MutexGuard<'r, State<P, Read, Begin, D, Take>>
+    where
+        Take: FnMut(D) -> Result<()>,
+    {
+        let Some(mut take) = state.take.take() else {
+            return state;
+        };
         loop {
-            match self.step(worker, &mut piece, work) {
-                Ok(true) => {}
-                Ok(false) => return,
+            let next = state.next;
+            let Some(ready) = state.early.remove(&next) else {
+                break;
+            };
+            drop(state);
+            let taken = take(ready);
+            state = self.state();
+            match taken {
+                Ok(()) => state.next += 1,
                 Err(error) => {
-                    // Whoever still finds a lock whole after a panic ends with the stream.
-                    if let Ok(mut done) = lock(&self.done) {
-                        done.failed.get_or_insert(error);
-                    }
-                    if let Ok(mut reading) = lock(&self.reading) {
-                        reading.ended.get_or_insert(Ok(()));
-                    }
-                    return;
+                    state.failed.get_or_insert(error);
+                    self.changed.notify_all();
+                    return state;
                 }
             }
+            self.changed.notify_all();
         }
+        state.take = Some(take);
+        state
     }
-
-    /// Brings one piece all the way; whether there may be more.
-    fn step<P, W, B>(
-        &self,
-        worker: &mut W,
-        piece: &mut P,
-        work: &impl Fn(&mut W, &P, B) -> Result<D>,
-    ) -> Result<bool>
-    where
-        Read: FnMut(&mut P) -> Result<bool>,
-        Begin: FnMut(&mut W, &P) -> B,
-    {
-        let mut reading = lock(&self.reading)?;
-        if reading.ended.is_some() {
-            return Ok(false);
-        }
-        let number = reading.count;
-        let _slot = lock(&self.slots[number % self.slots.len()])?;
-        match (reading.read)(piece) {
-            Ok(true) => reading.count += 1,
-            ended => {
-                reading.ended = Some(ended.map(|_| ()));
-                return Ok(false);
-            }
-        }
-        let mut begin = lock(&self.begin)?;
-        drop(reading);
-        let begun = begin(worker, piece);
-        drop(begin);
-        let done = work(worker, piece, begun)?;
-        self.hand_on(number, done)?;
-        Ok(true)
-    }
-
-    /// Puts what came of a piece in its place, and hands on what is in order by now. One thread does
-    /// so at a time, whose piece keeps its slot: what others bring meanwhile, it hands on, too.
-    fn hand_on(&self, number: usize, one: D) -> Result<()> {
-        let mut done = lock(&self.done)?;
-        done.early.insert(number, one);
-        let Some(mut take) = done.take.take() else {
-            return Ok(());
-        };
-        let mut next = done.next;
-        while let Some(ready) = done.early.remove(&next) {
-            drop(done);
-            take(ready)?;
-            next += 1;
-            done = lock(&self.done)?;
-        }
-        (done.next, done.take) = (next, Some(take));
-        Ok(())
-    }
-}
-
-/// Waits for a lock. One that a panic poisoned ends all threads.
-fn lock<T>(lock: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
-    lock.lock().map_err(|_| Error::internal("a thread panicked"))
-}
-
-/// The content of a lock that no other thread waits for any more, or that outlives a panic.
-fn unlocked<T>(lock: Mutex<T>) -> T {
-    lock.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
