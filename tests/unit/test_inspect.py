@@ -147,6 +147,12 @@ def test_the_first_lines_of_what_is_no_log_are_shown() -> None:
     assert not edxlogs.inspect(io.BytesIO(events(2))).head
 
 
+def test_wrapped_lines_of_other_programs_are_no_events() -> None:
+    line = {"log": "mysqld: ready\n", "stream": "stderr", "time": "2024-05-01T10:00:00.0Z"}
+    found = edxlogs.inspect(io.BytesIO(f"{json.dumps(line)}\n".encode() * 300))
+    assert "  layers  lines without events" in str(found).splitlines()
+
+
 def test_long_names_are_cut_for_a_person() -> None:
     line = event(1, event_type="t" * 5000, event={"k" * 5000: 1})
     page = str(edxlogs.inspect(io.BytesIO(line), events=0))

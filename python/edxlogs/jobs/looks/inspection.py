@@ -136,7 +136,8 @@ class Inspection:
         if not self.counts.lines:
             return "not read" if self.problem else "nothing"
         wrapped = f", wrapped by {self.shipper}" if self.shipper else ""
-        return f"{'' if self.member is None else f'{self.member}: '}lines of events{wrapped}"
+        lines = f"lines {'of' if self.shapes else 'without'} events{wrapped}"
+        return lines if self.member is None else f"{self.member}: {lines}"
 
     def _counted(self) -> str:
         counts = self.counts
