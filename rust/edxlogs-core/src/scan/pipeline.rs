@@ -30,8 +30,8 @@ mod tests;
 /// for what it keeps. Of a tar, those files
 /// that `members` takes, each as the source that it is said to be.
 ///
-/// With one thread everything happens in the caller's. With more they take turns: each inflates a
-/// batch of lines and scans it while the next one inflates.
+/// With one thread everything happens in the caller's. With more one of them inflates batches of lines
+/// ahead, and the others scan them.
 ///
 /// With a limit it ends at the line of the last row, in one thread, and the rest is not looked at.
 ///
