@@ -65,7 +65,7 @@ def column_rows(column: Column) -> list[str]:
 
 
 def action_row(action: Action) -> str:
-    """How an act is spelled."""
+    """How an action is spelled."""
     types = code(action.types)
     if action.source:
         types += f", if `event_source` is `{action.source}`"
@@ -75,7 +75,7 @@ def action_row(action: Action) -> str:
 
 
 def flag_line(rule: FlagRule) -> str:
-    """When acts are flagged."""
+    """When actions are flagged."""
     when = []
     if rule.since:
         when.append(f"from {rule.since}")
@@ -89,7 +89,7 @@ def flag_line(rule: FlagRule) -> str:
 
 
 def spellings(table: EventTable) -> str:
-    """The section on acts."""
+    """The section on actions."""
     if table.action_is_type:
         types = code(tuple(one.name for one in table.actions))
         return f"\n## Actions\n\n`action` is the event type: {types}.\n"

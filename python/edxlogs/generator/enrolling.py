@@ -1,4 +1,4 @@
-"""Enrolments of a learner: events, the row of the database, and the spells they make."""
+"""Enrollments of a learner: events, the row of the database, and the spells they make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPANS = (0, 30, 20, 25, 1, 40, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What is known about a learner's enrolment in a course.
+    """What is known about a learner's enrollment in a course.
 
     Attributes:
         lines: lines of the log.

@@ -40,7 +40,7 @@ acts as (
     where is_staff is not true
     group by all
 ),
-enrolments as (
+enrollments as (
     select
         site, day, sum(n_new) as n_new, sum(n_left) as n_left, sum(n_active) as n_enrolled
     from enrollment_day
@@ -65,10 +65,10 @@ select
     case when has_forum then coalesce(n_forum_reads, 0) end as n_forum_reads,
     -- On days outside the range of enrollment_day, nobody came or left. Before it, nobody is
     -- counted as enrolled; after it, the last number stays.
-    case when has_enrolments then coalesce(n_new, 0) end as n_new,
-    case when has_enrolments then coalesce(n_left, 0) end as n_left,
+    case when has_enrollments then coalesce(n_new, 0) end as n_new,
+    case when has_enrollments then coalesce(n_left, 0) end as n_left,
     case
-        when has_enrolments
+        when has_enrollments
         then coalesce(
             n_enrolled,
             last_value(n_enrolled ignore nulls) over (
@@ -78,10 +78,10 @@ select
         )
     end as n_enrolled
 from acts
-full join enrolments using (site, day)
+full join enrollments using (site, day)
 cross join (
     select
         getvariable('has_forum_events') or getvariable('has_requests') as has_forum,
         getvariable('has_enrollment_events') or getvariable('has_db_student_courseenrollment')
-        as has_enrolments
+        as has_enrollments
 )

@@ -109,9 +109,9 @@ select
     site,
     getvariable('course_id') as course_id,
     display_name, start, "end", n_persons,
-    case when has_enrolment then n_enrolled end as n_enrolled,
-    case when has_enrolment then n_active end as n_active,
-    case when has_enrolment then coalesce(n_by_mode, '{}') end as n_by_mode,
+    case when has_enrollment then n_enrolled end as n_enrolled,
+    case when has_enrollment then n_active end as n_active,
+    case when has_enrollment then coalesce(n_by_mode, '{}') end as n_by_mode,
     case when is_known.verified then n_verified end as n_verified,
     case when is_known.viewed then n_viewed end as n_viewed,
     case when is_known.explored then n_explored end as n_explored,
@@ -147,4 +147,4 @@ left join modes using (site)
 left join roots using (site)
 left join blocks using (site)
 left join outside using (site)
-cross join (select getvariable('has_db_student_courseenrollment') as has_enrolment)
+cross join (select getvariable('has_db_student_courseenrollment') as has_enrollment)

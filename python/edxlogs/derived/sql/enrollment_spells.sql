@@ -149,7 +149,7 @@ of_events as (
     select
         counted.site, counted.user_id, spell_no, mode_no,
         case
-            when spell_no = 1 and mode_no = 1 and start is null and is_active and not has_enrolment
+            when spell_no = 1 and mode_no = 1 and start is null and is_active and not has_enrollment
             then created
             else start
         end as start,
@@ -159,7 +159,7 @@ of_events as (
         case
             when start is not null then 'event'
             when
-                spell_no = 1 and mode_no = 1 and is_active and not has_enrolment
+                spell_no = 1 and mode_no = 1 and is_active and not has_enrollment
                 and created is not null
             then 'snapshot'
             else 'unknown'
@@ -173,7 +173,7 @@ of_events as (
     left join upgrades using (site, user_id, nth, place)
     left join snapshot using (site, user_id)
     left join (
-        select site, user_id, bool_or(action = 'activate') as has_enrolment
+        select site, user_id, bool_or(action = 'activate') as has_enrollment
         from events
         group by all
     ) using (site, user_id)

@@ -96,7 +96,7 @@
 --   is_anomalous bool: Whether the person has events, but no account in the package; or a
 --     certificate, but no event after it.
 with
-enrolment as (
+enrollment as (
     select
         coalesce(site, '') as site, user_id,
         min(created) as registered_at, min(mode) as mode, bool_or(is_active) as is_active
@@ -105,7 +105,7 @@ enrolment as (
     group by all
 ),
 everybody as (
-    select site, user_id from enrolment
+    select site, user_id from enrollment
     union
     select site, user_id from person_course_day
 ),
@@ -313,7 +313,7 @@ select
     getvariable('course_id') as course_id,
     user_id, persons.username,
     case
-        when getvariable('has_db_student_courseenrollment') then enrolment.user_id is not null
+        when getvariable('has_db_student_courseenrollment') then enrollment.user_id is not null
     end as enrolled,
     registered_at, mode, is_active,
     first_enrolled_at, last_unenrolled_at,
@@ -436,7 +436,7 @@ select
             (n_all_events > 0 and not in_auth_user)
             or (
                 getvariable('has_events')
-                and enrolment.user_id is not null
+                and enrollment.user_id is not null
                 and has_certificate
                 and coalesce(last_any_event < cert.created, true)
             )
@@ -449,7 +449,7 @@ select
     end as is_anomalous
 from joined
 left join persons using (site, user_id)
-left join enrolment using (site, user_id)
+left join enrollment using (site, user_id)
 left join spells using (site, user_id)
 left join looked using (site, user_id)
 left join clicked using (site, user_id)

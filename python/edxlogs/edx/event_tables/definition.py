@@ -30,8 +30,8 @@ FLAGS = {
     "out_of_range": "A number is outside the range of its column, and null.",
     "naive_time": "A time in the payload has no zone; it is taken for UTC.",
     "name_disagrees": "`name` belongs to another table than `event_type`, which decides.",
-    "possible_double": "The platform may have written the same act twice.",
-    "no_block": "The act is about a block, but the event does not name it.",
+    "possible_double": "The platform may have written the same action twice.",
+    "no_block": "The action is about a block, but the event does not name it.",
     "subject_by_name": "The person whom the event is about has only a username, no id.",
     "truncated": "The platform cut a text.",
     "seek_from_unknown": "The start of a seek is not known.",
@@ -162,14 +162,14 @@ class Paths(NamedTuple):
 
     Attributes:
         otherwise: the default paths; the first that gives a value counts.
-        instead: paths to use instead, by act or by kind.
+        instead: paths to use instead, by action or by kind.
     """
 
     otherwise: tuple[Path, ...]
     instead: Mapping[str, tuple[Path, ...]]
 
     def of(self, action: str, kind: str = "") -> tuple[Path, ...]:
-        """The paths for an act of a kind, in order."""
+        """The paths for an action of a kind, in order."""
         return self.instead.get(action, self.instead.get(kind, self.otherwise))
 
 
@@ -192,9 +192,9 @@ class Column:
         needs: a column without whose value this one is null too.
         unequal_to: a column; if its value is equal, this one becomes null and is flagged
             `seek_from_unknown`.
-        required: acts, or kinds, that need a value; without one they are flagged `no_block`.
+        required: actions, or kinds, that need a value; without one they are flagged `no_block`.
         flag: the flag to set if the column is true.
-        forms: acts, or kinds, that come with a form. Its first input gives the block if no path
+        forms: actions, or kinds, that come with a form. Its first input gives the block if no path
             does, and a column of decoder `form inputs` counts its inputs.
     """
 
@@ -223,10 +223,10 @@ class Column:
 
 
 class Action(NamedTuple):
-    """How an act is recognised.
+    """How an action is recognised.
 
     Attributes:
-        name: name of the act in the table.
+        name: name of the action in the table.
         types: the event types that mean it.
         source: its `event_source`; empty for every source without a rule of its own.
         has: where there must be a value that is not null, not false and not an empty list. Such a
@@ -261,7 +261,7 @@ class FlagRule(NamedTuple):
 
     Attributes:
         flag: name of the flag.
-        actions: the acts.
+        actions: names of the actions that it is set on.
         since: the first day, such as `2013-07-15`; empty for any.
         until: the first day to which it no longer applies.
         source: the `event_source`; empty for any.
@@ -325,14 +325,14 @@ class EventTable:
         name: name of the table.
         about: what it is for.
         kind: how its rows relate to events.
-        actions: how acts are recognised; for a child table, the acts of its parent that have rows.
-            Empty: events have no acts.
+        actions: how actions are recognised; for a child table, the actions of its parent that have
+            rows. Empty: events have no actions.
         columns: its own columns, in order. `subject_user_id` and `subject_username` fill the spine.
-        flags: which acts are flagged, besides what decoders flag.
+        flags: which actions are flagged, besides what decoders flag.
         parent: for a child table, the table of its events; else empty.
         rows: for a child table, where its rows are found, in the order in which keys are looked up.
         without: endings of keys that are not rows.
-        action_is_type: whether each type is an act of its own name.
+        action_is_type: whether each type is an action of its own name.
     """
 
     name: str
