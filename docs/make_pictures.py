@@ -22,7 +22,7 @@ from edxlogs.generator import keys
 
 FOLDER = Path(__file__).parent / "pictures"
 SCREEN, PAGE = FOLDER / "summary.svg", FOLDER / "report.png"
-COLUMNS = 104  # of the terminal
+COLUMNS = 110  # of the terminal
 WINDOW = (1180, 1195)
 SCALE = 0.8
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
