@@ -268,6 +268,17 @@ def test_a_page_of_nothing_or_of_one_event_stands(content: bytes, tmp_path: Path
     assert found["sections"][0] == ("days" if content else "nothing")
 
 
+def test_a_year_below_100_has_its_calendar(tmp_path: Path) -> None:
+    path, squares = tmp_path / "tracking.log", []
+    for year in ("2014", "0050"):
+        path.write_text(json.dumps(small_logs.event(time=f"{year}-01-19T03:14:07Z")))
+        told = edxlogs.summary(path).digest
+        assert told is not None
+        look = 'return document.querySelectorAll("#calendar .mark-rect path").length;'
+        squares.append(pages.driven(page(told, {}), tmp_path, look))
+    assert squares == [1, 1]
+
+
 @pytest.mark.parametrize("theme", [pages.LIGHT, pages.DARK])
 def test_a_phone_needs_no_scrolling_sideways(drawn: bytes, tmp_path: Path, theme: str) -> None:
     told = pages.framed(drawn, tmp_path, 380, theme)

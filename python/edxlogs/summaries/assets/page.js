@@ -345,6 +345,8 @@
     const inside = section("calendar", "Calendar and missing days",
       without ? `${count(without)} days have no file, though they lie between the first and the last file of their site. They are red.` : "No day is missing between the first and the last file of a site, as far as file names tell.");
     const yearOf = (day) => new Date(day * DAY).getUTCFullYear();
+    // Date.UTC takes years below 100 for those of the twentieth century.
+    const dayOf = (year, month, day) => new Date(0).setUTCFullYear(year, month, day) / DAY;
     const years = [...new Set(dayRows.map((row) => yearOf(row[1])))].sort((a, b) => a - b);
     let site = "";
     let year = "";
@@ -359,8 +361,8 @@
         const known = sums.get(day) ?? [0, 0, 1];
         sums.set(day, [known[0] + events, known[1] + acting, known[2] & exact]);
       }
-      const first = year ? Date.UTC(Number(year), 0, 1) / DAY : Date.UTC(yearOf(usual[0]), 0, 1) / DAY;
-      const last = year ? Date.UTC(Number(year), 11, 31) / DAY : Date.UTC(yearOf(usual[1]), 11, 31) / DAY;
+      const first = dayOf(year ? Number(year) : yearOf(usual[0]), 0, 1);
+      const last = dayOf(year ? Number(year) : yearOf(usual[1]), 11, 31);
       const values = [];
       const lacking = site === "" ? [...missing.values()] : [missing.get(Number(site))].filter(Boolean);
       for (let day = first; day <= last; day += 1) {
@@ -368,7 +370,7 @@
         const lacks = lacking.filter((file) => file.days.has(day)).map((file) => file.name ?? "unknown");
         if (!known && !lacks.length && !lacking.some((file) => day >= file.first && day <= file.last)) continue;
         const of = yearOf(day);
-        const start = Date.UTC(of, 0, 1) / DAY;
+        const start = dayOf(of, 0, 1);
         values.push({
           year: of, week: (monday(day) - monday(start)) / 7, day: WEEKDAYS[(((day + 3) % 7) + 7) % 7],
           events: known ? known[0] : 0, root: known ? Math.sqrt(known[0]) : 0, lacks: lacks.length ? 1 : 0,
