@@ -20,7 +20,7 @@ from edxlogs.jobs.settings import (
     SomeSources,
     TablesWords,
 )
-from edxlogs.jobs.views.words import SummaryWords
+from edxlogs.jobs.words import SummaryWords
 from edxlogs.keywords import spelled
 from edxlogs.values import Values
 from edxlogs.watching import Watcher
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from edxlogs.datasets.cat import Copied
     from edxlogs.events.stream import BatchStream
     from edxlogs.jobs.convert import ConvertedTables
-    from edxlogs.jobs.doctor import Examination
     from edxlogs.jobs.listing import Listing
+    from edxlogs.jobs.looks.doctor import Examination
+    from edxlogs.jobs.looks.summary import Summary
     from edxlogs.jobs.run import JobDone
     from edxlogs.jobs.sync import Synced
-    from edxlogs.jobs.views.summary import Summary
     from edxlogs.jobs.work import Written
     from edxlogs.s3.client import S3
 
@@ -225,7 +225,7 @@ def summary(
         MissingSourceError: a named source does not exist (also a FileNotFoundError).
         OutputError: the output cannot be written.
     """
-    from edxlogs.jobs.views.summary import SummarySettings, summarise
+    from edxlogs.jobs.looks.summary import SummarySettings, summarise
 
     settings = SummarySettings.of(sources, output, by=by, format=format, **words)
     return summarise(settings, watcher or Watcher())
@@ -489,7 +489,7 @@ def doctor(
     Raises:
         ConfigError: the partner or the key ring is not valid.
     """
-    from edxlogs.jobs.doctor import doctor
+    from edxlogs.jobs.looks.doctor import doctor
 
     keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file)
     named = None if sample is None else fspath(sample)

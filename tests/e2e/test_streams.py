@@ -199,7 +199,7 @@ def test_a_file_on_standard_input_is_read_twice(
 def test_a_pipe_that_breaks_within_is_no_end_of_reading(tmp_path: Path) -> None:
     """Only who reads what the command says may end it quietly."""
     program = (
-        "import sys\nfrom edxlogs import cli\nimport edxlogs.jobs.doctor as doctor\n"
+        "import sys\nfrom edxlogs import cli\nimport edxlogs.jobs.looks.doctor as doctor\n"
         "def broken(*_, **__): raise BrokenPipeError(32, 'Broken pipe')\n"
         "doctor.doctor = broken\nsys.exit(cli.execute(['doctor']))\n"
     )

@@ -48,7 +48,7 @@ def command(
     Each check prints one line, with what to do. The exit status is 1 if anything is missing.
     """
     with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
-        from edxlogs.jobs.doctor import doctor
+        from edxlogs.jobs.looks.doctor import doctor
         from edxlogs.jobs.settings import Keys
 
     keys = Keys.of(gnupg_home=gnupg_home, passphrase_file=passphrase_file)

@@ -88,7 +88,7 @@ def command(
     that, a ~ marks an estimate, with a standard error of 1.6 % and 0.4 %.
     """
     with put_off():  # compiled modules may crash if an interrupt comes while they are loaded
-        from edxlogs.jobs.views.summary import SummarySettings, summarise
+        from edxlogs.jobs.looks.summary import SummarySettings, summarise
 
     if as_json and output == STDOUT:
         raise click.UsageError(

@@ -1,1 +1,0 @@
-"""Verbs that show what there is, and write no rows."""
