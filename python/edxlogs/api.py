@@ -7,20 +7,18 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from edxlogs.jobs.settings import (
+from edxlogs.jobs.settings import Keys, Settings, SomeSources
+from edxlogs.jobs.words import (
     CatWords,
     CheckWords,
     ChoiceWords,
     ConvertWords,
     EventWords,
-    Keys,
     OnePath,
     OutputWords,
-    Settings,
-    SomeSources,
+    SummaryWords,
     TablesWords,
 )
-from edxlogs.jobs.words import SummaryWords
 from edxlogs.keywords import spelled
 from edxlogs.values import Values
 from edxlogs.watching import Watcher

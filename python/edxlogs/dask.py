@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from edxlogs.errors import ConfigError
 from edxlogs.jobs.filter import stream
-from edxlogs.jobs.settings import EventWords, Settings, SomeSources
+from edxlogs.jobs.settings import Settings, SomeSources
+from edxlogs.jobs.words import EventWords
 from edxlogs.jobs.work import select_sources
 from edxlogs.keywords import spelled
 from edxlogs.sources.source import Source

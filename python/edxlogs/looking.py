@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edxlogs.gpg.input import Readable
-from edxlogs.jobs.settings import Keys, OnePath, SomeSources
+from edxlogs.jobs.settings import Keys, SomeSources
+from edxlogs.jobs.words import OnePath
 
 if TYPE_CHECKING:
     from edxlogs.generator.demo import Demo

@@ -9,7 +9,8 @@ from edxlogs.jobs.datasets.tables import (
     EventTableSettings,
     EventTableWords,
 )
-from edxlogs.jobs.settings import OnePath, Settings, SomeSources
+from edxlogs.jobs.settings import Settings, SomeSources
+from edxlogs.jobs.words import OnePath
 from edxlogs.keywords import spelled
 from edxlogs.watching import Watcher
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from os import fspath
 from typing import TYPE_CHECKING
 
-from edxlogs.jobs.settings import OnePath, OutputSettings
+from edxlogs.jobs.settings import OutputSettings
+from edxlogs.jobs.words import OnePath
 from edxlogs.store.store import TARGET_FILE_BYTES
 from edxlogs.values import Values
 from edxlogs.watching import Watcher

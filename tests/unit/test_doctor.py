@@ -13,7 +13,7 @@ from edxlogs.edx.layout import EVENTS_BUCKET, PACKAGES_BUCKET
 from edxlogs.generator import keys
 from edxlogs.gpg.agent import Agent
 from edxlogs.gpg.process import Gpg
-from edxlogs.jobs import doctor
+from edxlogs.jobs.looks import doctor
 from edxlogs.jobs.looks.doctor import Check, Health, examine
 from edxlogs.s3.client import S3
 from fault_proxy import Fault, FaultProxy

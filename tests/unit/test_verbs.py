@@ -21,8 +21,9 @@ from edxlogs.generator import exporter
 from edxlogs.jobs.convert import ConvertSettings
 from edxlogs.jobs.datasets.tables import EventTableOutputWords, EventTableSettings
 from edxlogs.jobs.job import read_job
-from edxlogs.jobs.settings import ChoiceWords, ConvertWords, OutputWords, Settings
+from edxlogs.jobs.settings import Settings
 from edxlogs.jobs.sync import SyncSettings
+from edxlogs.jobs.words import ChoiceWords, ConvertWords, OutputWords
 from s3_server import Server
 from small_logs import expected, lines, plain, real_shaped, without_site, write
 

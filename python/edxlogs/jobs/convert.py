@@ -28,7 +28,8 @@ from edxlogs.errors import ConfigError, EdxlogsError
 from edxlogs.formats import FORMATS, SAFE, of_cells, refuse_file_name
 from edxlogs.groups.hosts import hosts_of
 from edxlogs.groups.tables import MemberCrew
-from edxlogs.jobs.settings import Keys, KeyWords, OnePath
+from edxlogs.jobs.settings import Keys
+from edxlogs.jobs.words import KeyWords, OnePath
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.source import Source
 from edxlogs.stops import goes_on, put_off

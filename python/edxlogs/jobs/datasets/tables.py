@@ -13,7 +13,8 @@ from edxlogs.edx.event_tables import Kind, event_tables
 from edxlogs.errors import InternalError
 from edxlogs.events.tables import AskedTable, asked_tables
 from edxlogs.formats import refuse_file_name
-from edxlogs.jobs.settings import DatasetWords, OnePath, ReadingWords, Settings, SomeSources
+from edxlogs.jobs.settings import Settings, SomeSources
+from edxlogs.jobs.words import DatasetWords, OnePath, ReadingWords
 from edxlogs.values import Values
 
 PARTITION_BY = "course_id"

@@ -17,7 +17,8 @@ from edxlogs.errors import ConfigError
 from edxlogs.events.conditions import ConditionWords
 from edxlogs.events.query import MOST_LINE_BYTES, Conditions, make_query
 from edxlogs.formats import STDOUT, checked
-from edxlogs.jobs.settings import OnePath, OutputSettings
+from edxlogs.jobs.settings import OutputSettings
+from edxlogs.jobs.words import OnePath
 from edxlogs.s3.client import S3
 from edxlogs.store.file import OutputFile
 from edxlogs.store.manifest import Input

@@ -1,1 +1,1 @@
-"""Functions that only look: at one file, or at how two readers read the same lines."""
+"""Functions that only look: at logs, at one file, at datasets, at this machine."""

@@ -20,7 +20,8 @@ from edxlogs.events.scanning import LineReader, Scanned
 from edxlogs.gpg.input import Readable
 from edxlogs.jobs.looks.layers import LOOKED_BYTES, File, Layer, Look, look
 from edxlogs.jobs.looks.shapes import Shape, days_of, parsed, shapes_of
-from edxlogs.jobs.settings import Keys, OnePath, Settings
+from edxlogs.jobs.settings import Keys, Settings
+from edxlogs.jobs.words import OnePath
 from edxlogs.s3.client import S3
 from edxlogs.sources.selection import find_one
 from edxlogs.sources.source import Source

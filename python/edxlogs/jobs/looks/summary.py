@@ -18,7 +18,8 @@ from edxlogs.edx.names import describe_name, is_rotated
 from edxlogs.errors import ConfigError, written_to
 from edxlogs.events.query import MOST_LINE_BYTES, make_query
 from edxlogs.formats import FORMATS, STDOUT, format_of, of_lines
-from edxlogs.jobs.settings import OnePath, Settings, SomeSources
+from edxlogs.jobs.settings import Settings, SomeSources
+from edxlogs.jobs.words import OnePath
 from edxlogs.jobs.work import Work, Written, refuse_same, select_sources
 from edxlogs.s3.client import S3, SCHEME
 from edxlogs.sources.selection import Selection
