@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -39,6 +40,11 @@ class Outcome(enum.StrEnum):
     """Its name matches no table."""
 
 
+@functools.cache
+def _names(counts: type[Any]) -> list[str]:
+    return [item.name for item in fields(counts)]
+
+
 @dataclass
 class Counts:
     """Counts of one input, or of several added up.
@@ -69,13 +75,16 @@ class Counts:
 
     def add(self, other: Self) -> None:
         """Add the counts of `other`: numbers, and dicts of numbers key by key."""
-        for item in fields(self):
-            mine, more = getattr(self, item.name), getattr(other, item.name)
+        kind: type[Any] = type(self)
+        for name in _names(kind):
+            if not (more := getattr(other, name)):  # most are zero, of most inputs
+                continue
+            mine = getattr(self, name)
             if isinstance(mine, dict):
-                for name, count in more.items():
-                    mine[name] = mine.get(name, 0) + count
+                for key, count in more.items():
+                    mine[key] = mine.get(key, 0) + count
             else:
-                setattr(self, item.name, mine + more)
+                setattr(self, name, mine + more)
 
     def as_withheld(self) -> Self:
         """The counts of an input that failed its checks: all of it is withheld."""
@@ -90,8 +99,9 @@ class Counts:
             InternalError: they do not.
         """
         whole = getattr(self, self.whole)
-        counted = {name: getattr(self, name) for name in self.classes}
-        if sum(counted.values()) != whole or sum(self.reasons.values()) != self.rejected:
+        is_whole = sum(getattr(self, name) for name in self.classes) == whole
+        if not is_whole or sum(self.reasons.values()) != self.rejected:
+            counted = {name: getattr(self, name) for name in self.classes}
             told = ", ".join(f"{count} {name}" for name, count in counted.items())
             raise InternalError(
                 f"the account of {what} does not add up: {whole} {self.whole} read: {told};"

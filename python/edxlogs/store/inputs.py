@@ -164,21 +164,21 @@ class KnownInputs:
         self._gone: set[int] = set()  # inputs that made room
         self._compares = False
 
-    def _seen(self, identity: Identity) -> Sighting | None:
-        """How a file was when it was last looked at, if that counts."""
+    def _seen(self, identity: Identity) -> tuple[Sighting, Input | None] | None:
+        """How a file was when it was last looked at, and what it held, if that counts."""
         return None if self._store.replaces_all else self._manifest.seen(identity.key)
 
     def known(self, identity: Identity) -> Input | None:
         """The input that a file held when it was last looked at."""
         seen = self._seen(identity)
-        return None if seen is None else self._manifest.newest(seen.key)
+        return None if seen is None else seen[1]
 
     def is_done(self, source: Source, identity: Identity) -> bool:
         """Whether the rows of a file, as it is now, are in the dataset."""
-        seen, known = self._seen(identity), self.known(identity)
-        if seen is None or known is None or not known.is_done:
+        seen = self._seen(identity)
+        if seen is None or seen[1] is None or not seen[1].is_done:
             return False
-        return is_same(source, identity, seen.identity)
+        return is_same(source, identity, seen[0].identity)
 
     def begin(
         self, there: Iterable[Identity], origins: Iterable[str], *, compares: bool = False
@@ -313,7 +313,7 @@ class KnownInputs:
         commit.segment.inputs.append(one)
         commit.numbers[identity.key] = one.number
         seen = self._seen(identity)
-        if key != identity.key or (seen is not None and seen.key != key):
+        if key != identity.key or (seen is not None and seen[0].key != key):
             commit.segment.seen.append(Sighting(identity, key))
         self._there.add(key)
         self._now[key] = one

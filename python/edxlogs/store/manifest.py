@@ -282,13 +282,14 @@ class Manifest:
         value = self._get(_INPUT + escaped(key))
         return None if value is None else Input.of(orjson.loads(value))
 
-    def seen(self, key: str) -> Sighting | None:
-        """Which input a file held when it was last looked at, and what the file was like."""
+    def seen(self, key: str) -> tuple[Sighting, Input | None] | None:
+        """What a file was like when it was last looked at, and the input that it held."""
         value = self._get(_SEEN + escaped(key))
         if value is not None:
-            return Sighting.of(orjson.loads(value))
+            sighting = Sighting.of(orjson.loads(value))
+            return sighting, self.newest(sighting.key)
         one = self.newest(key)
-        return None if one is None else Sighting(one.identity, key)
+        return None if one is None else (Sighting(one.identity, key), one)
 
     def named(self, name: str) -> str | None:
         """The key of the input whose rows show this name, or None."""

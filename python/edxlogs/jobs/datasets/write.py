@@ -332,6 +332,5 @@ def _is_unchanged(stores: Sequence[Store], source: Source) -> bool:
     if not stores or source.is_stream:
         return False
     now = identify(source)
-    known = [store.manifest.seen(now.key) for store in stores]
-    looks = (now.size, now.time)
-    return any(one is not None and (one.identity.size, one.identity.time) == looks for one in known)
+    seen = [one[0].identity for store in stores if (one := store.manifest.seen(now.key))]
+    return any((one.size, one.time) == (now.size, now.time) for one in seen)
