@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import enum
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from edxlogs import _core
@@ -40,11 +39,6 @@ class Outcome(enum.StrEnum):
     """Its name matches no table."""
 
 
-@functools.cache
-def _names(counts: type[Any]) -> list[str]:
-    return [item.name for item in fields(counts)]
-
-
 @dataclass
 class Counts:
     """Counts of one input, or of several added up.
@@ -75,9 +69,8 @@ class Counts:
 
     def add(self, other: Self) -> None:
         """Add the counts of `other`: numbers, and dicts of numbers key by key."""
-        kind: type[Any] = type(self)
-        for name in _names(kind):
-            if not (more := getattr(other, name)):  # most are zero, of most inputs
+        for name, more in vars(other).items():
+            if not more:  # most are zero, of most inputs
                 continue
             mine = getattr(self, name)
             if isinstance(mine, dict):
