@@ -123,13 +123,18 @@ def payload_columns(
     outside, inside = set[str](), set[str]()
     for event in _events(reader, sources) if names else ():
         outside |= {name for name in names if _holds(event, (name,), {})}
+        if outside.issuperset(names):
+            return []
         inside |= {name for name in names if _holds(event, (_PAYLOAD, name), {})}
-    return [
-        f"column {shown(name)}: no event in a sample of the sources has it; the payload has"
-        f" {_PAYLOAD}.{shown(name)}"
-        for name in names
-        if name in inside - outside
-    ]
+    return [_in_payload("column ", name) for name in names if name in inside - outside]
+
+
+def _in_payload(option: str, path: str) -> str:
+    """Tell of a path that only the payload has."""
+    return (
+        f"{option}{shown(path)}: no event in a sample of the sources has it; the payload has"
+        f" {_PAYLOAD}.{shown(path)}"
+    )
 
 
 def _bare(columns: Iterable[str]) -> list[str]:
@@ -224,10 +229,7 @@ def near_fields(
     warnings = []
     for path in sorted(paths):
         if path in inside:
-            warnings.append(
-                f"where: {shown('.'.join(path))}: no event in a sample of the sources has it; the"
-                f" payload has {_PAYLOAD}.{shown('.'.join(path))}"
-            )
+            warnings.append(_in_payload("where: ", ".".join(path)))
             continue
         parents = (path[:count] for count in range(len(path)))
         parent = next((one for one in parents if path[len(one)] not in there.get(one, ())), ())
